@@ -1,0 +1,28 @@
+"""What travels: a Letter is an Envelope and its Content, with where it came from (RFC 5321 §2.3.1). Values only."""
+
+from __future__ import annotations
+
+from mailstack.letter.address import Address, AddressError, ReversePath
+from mailstack.letter.content import Content
+from mailstack.letter.envelope import Arrival, Envelope, Recipient
+from mailstack.letter.letter import Letter, LetterId, new_letter_id
+from mailstack.letter.outcome import Deferred, Delivered, Failed, Outcome
+from mailstack.letter.status import Status
+
+__all__ = [
+    "Address",
+    "AddressError",
+    "Arrival",
+    "Content",
+    "Deferred",
+    "Delivered",
+    "Envelope",
+    "Failed",
+    "Letter",
+    "LetterId",
+    "Outcome",
+    "Recipient",
+    "ReversePath",
+    "Status",
+    "new_letter_id",
+]

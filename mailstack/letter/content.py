@@ -1,0 +1,62 @@
+"""A letter's header section and body: octets that never change, and may be too many to hold (RFC 5321 §2.3.9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from attrs import frozen
+
+CHUNK = 65536
+"""Octets read and sent at a time."""
+
+
+class Content(Protocol):
+    """Octets with a known number, read from the start as often as one likes. Every line ends in CRLF."""
+
+    @property
+    def size(self) -> int:
+        """Octets in all."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The octets in order, about CHUNK at a time."""
+
+
+@frozen
+class Octets:
+    """A content small enough to be held in memory."""
+
+    octets: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.octets), CHUNK):
+            yield self.octets[start : start + CHUNK]
+
+
+@frozen
+class Prefixed:
+    """A content with trace fields put above it, as final delivery does (RFC 5321 §4.4)."""
+
+    prefix: bytes
+    content: Content
+
+    @property
+    def size(self) -> int:
+        return len(self.prefix) + self.content.size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        prefix = self.prefix
+        async for chunk in self.content.chunks():
+            yield prefix + chunk if prefix else chunk
+            prefix = b""
+        if prefix:
+            yield prefix
+
+
+async def read_all(content: Content) -> bytes:
+    """All octets at once; only for contents known to be small."""
+    return b"".join([chunk async for chunk in content.chunks()])

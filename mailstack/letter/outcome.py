@@ -1,0 +1,43 @@
+"""What became of one recipient in one attempt: Delivered, Deferred or Failed, and never anything else."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mailstack.letter.status import Status
+
+
+@frozen
+class Delivered:
+    """Somebody else answers for it now: a mailbox here, or the host that said 250."""
+
+    status: Status = Status(2, 0, 0)
+    text: str = ""
+    """The other host's reply, or what was done here; hostile text when it came over the wire."""
+    host: str = ""
+    """The host that took it; empty for a mailbox of ours."""
+    mailbox: str | None = None
+    """The key of the mailbox of ours that it rests in; the queue puts it there when it settles the outcome."""
+    headers: bytes = b""
+    """The trace fields that final delivery puts above the letter there (RFC 5321 §4.4)."""
+
+
+@frozen
+class Deferred:
+    """Not now; the letter stays in the queue (RFC 5321 §4.2.1: 4yz)."""
+
+    status: Status
+    text: str
+    host: str = ""
+
+
+@frozen
+class Failed:
+    """Never; the sender is told (RFC 5321 §4.2.1: 5yz, §6.1)."""
+
+    status: Status
+    text: str
+    host: str = ""
+
+
+Outcome = Delivered | Deferred | Failed

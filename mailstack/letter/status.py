@@ -1,0 +1,30 @@
+"""The enhanced status code: class, subject and detail of what became of something (RFC 3463)."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+_SYNTAX = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
+
+
+@frozen
+class Status:
+    """RFC 3463 §2: `class "." subject "." detail`."""
+
+    kind: int
+    """2 success, 4 persistent transient failure, 5 permanent failure."""
+    subject: int
+    detail: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.subject}.{self.detail}"
+
+    @classmethod
+    def parse(cls, text: str) -> Status:
+        """The status that `text` begins with; raises ValueError when it begins with none."""
+        found = _SYNTAX.match(text)
+        if found is None:
+            raise ValueError(f"not an enhanced status code: {text[:20]!r}")
+        return cls(*(int(part) for part in found.groups()))

@@ -1,0 +1,87 @@
+"""Command lines out of a stream of octets, however the network cut it; shared by every line-based language."""
+
+from __future__ import annotations
+
+
+class LineTooLong(Exception):
+    """A line passed its limit; the rest of it is being thrown away as it comes."""
+
+
+class BareNewline(Exception):
+    """A line ended in LF without CR (RFC 5321 §2.3.8: only CRLF ends a line)."""
+
+
+class LineBuffer:
+    """Holds what was received and hands out lines, or raw octets, from its front.
+
+    Memory is bounded by the caller's line limit plus one network read: an over-long line is dropped while it comes.
+    """
+
+    __slots__ = ("_octets", "_scanned", "_skipping")
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._scanned = 0
+        self._skipping = False
+
+    def __len__(self) -> int:
+        return len(self._octets)
+
+    def receive(self, octets: bytes) -> None:
+        """Append what the network gave."""
+        self._octets += octets
+
+    def clear(self) -> None:
+        """Throw away everything (RFC 3207 §6)."""
+        self._octets = bytearray()
+        self._scanned = 0
+        self._skipping = False
+
+    def line(self, limit: int) -> bytes | None:
+        """The next line without its CRLF; None when there is no whole line.
+
+        `limit` is in octets, CRLF included. Raises LineTooLong once for a longer line, as soon as that is known, and
+        BareNewline for a line that ends in LF alone; the line is consumed by then, so the caller is in step.
+        """
+        octets = self._octets
+        end = octets.find(b"\n", self._scanned)
+        if self._skipping:
+            if end < 0:
+                octets.clear()
+                self._scanned = 0
+                return None
+            self._consume(end + 1)
+            self._skipping = False
+            return self.line(limit)
+        if end < 0:
+            self._scanned = len(octets)
+            if self._scanned > limit:
+                octets.clear()
+                self._scanned = 0
+                self._skipping = True
+                raise LineTooLong
+            return None
+        line = bytes(octets[:end])
+        self._consume(end + 1)
+        if end + 1 > limit:
+            raise LineTooLong
+        if not line.endswith(b"\r"):
+            raise BareNewline
+        return line[:-1]
+
+    def take(self, most: int) -> bytes:
+        """Up to `most` octets as they are."""
+        taken = bytes(self._octets[:most])
+        self._consume(len(taken))
+        return taken
+
+    def find(self, wanted: bytes, start: int = 0) -> int:
+        """Where `wanted` first stands at or behind `start`; -1 when it doesn't."""
+        return self._octets.find(wanted, start)
+
+    def startswith(self, wanted: bytes) -> bool:
+        return self._octets.startswith(wanted)
+
+    def _consume(self, count: int) -> None:
+        del self._octets[:count]
+        self._scanned = 0

@@ -1,0 +1,25 @@
+"""STATION 2, in our care: letters we have answered for and owe.
+
+The instant of responsibility is the commit inside `Queue.accept` (RFC 5321 §6.1): before it we owe nothing, after it
+each Delivery is in exactly one of these states until its letter's history is pruned.
+
+    state      due  claimed  owed  what it means                              leaves by
+    ---------  ---  -------  ----  -----------------------------------------  ---------------------------------------
+    queued     set  no       yes   waits for `due`                            claim, hold, remove
+    queued     set  yes      yes   an attempt is under way; `due` is already  settle (any outcome); lease end (crash)
+                                   the one after it, so that a crash delays
+                                   and never hammers
+    held       set  no       yes   an operator stopped it                     release, remove
+    delivered  -    no       no    rests in a mailbox here                    collect
+    relayed    -    no       no    another host said 250                      -
+    bounced    -    no       no    refused or too old; the sender was told    -
+                                   (unless the reverse-path was null)
+    collected  -    no       no    its reader has fetched it                  -
+    removed    -    no       no    an operator took it out                    -
+"""
+
+from __future__ import annotations
+
+from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+
+__all__ = ["OWED", "Delivery", "DeliveryState"]

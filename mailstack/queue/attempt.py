@@ -1,0 +1,32 @@
+"""What every agent looks like to the queue: one attempt for some recipients of one letter, one outcome for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from mailstack.letter import Letter, Outcome
+from mailstack.queue.delivery import Delivery
+
+
+@frozen
+class Attempt:
+    """What an agent did, kept as history."""
+
+    outcomes: tuple[Outcome, ...]
+    """One for each delivery that was given, in that order."""
+    route: Mapping[str, Any] = field(factory=dict)
+    """Which way and why, for the `routed` step: `via`, `why`, `candidates` …; empty when there is nothing to tell."""
+    dialogue: tuple[str, ...] = ()
+    """What was said, a line each, "C: …" and "S: …"; content and secrets left out."""
+    facts: Mapping[str, Any] = field(factory=dict)
+    """More for the `attempted` step: `host`, `tls` …"""
+
+
+class Agent(Protocol):
+    """Carries letters one way: into a mailbox here, or to another host. Interchangeable, whatever it does inside."""
+
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        """Try once. All deliveries have the same destination. Trouble is an Outcome, never an exception."""

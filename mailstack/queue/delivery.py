@@ -1,0 +1,54 @@
+"""A Delivery: the progress of one recipient of one letter, and the legal changes of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from mailstack.letter import LetterId, Recipient, Status
+
+
+class DeliveryState(StrEnum):
+    """See the truth table in `mailstack.queue`."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    BOUNCED = "bounced"
+    COLLECTED = "collected"
+    REMOVED = "removed"
+
+
+OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
+"""The states in which we still answer for the recipient."""
+
+
+@frozen
+class Delivery:
+    """One row of the queue; (letter, number) names it."""
+
+    letter: LetterId
+    number: int
+    """Counts from 0 within the letter."""
+    recipient: Recipient
+    destination: str
+    """What attempts are grouped by: "local", or the domain or host that the letter goes to."""
+    state: DeliveryState = DeliveryState.QUEUED
+    due: float = 0.0
+    """When the next attempt may be made, seconds since 1970."""
+    attempts: int = 0
+    """Attempts begun."""
+    claimed_by: str | None = None
+    """The process that has an attempt under way."""
+    lease: float = 0.0
+    """Until when that claim holds, seconds since 1970; then another process may take it."""
+    status: Status | None = None
+    """Of the last outcome."""
+    text: str = ""
+    """Of the last outcome: the other side's reply, or our reason."""
+    host: str = ""
+    """The host of the last outcome."""
+    warned: bool = False
+    """Whether the sender was told of a delay."""

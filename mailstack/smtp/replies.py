@@ -1,0 +1,51 @@
+"""Replies: values that are answered, refused with, and stored (RFC 5321 §4.2, RFC 2034, RFC 3463)."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from mailstack.letter.status import Status
+
+MAX_LINE = 512
+"""Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5)."""
+
+
+@frozen
+class Reply:
+    """A reply as a value; the engine writes it in octets."""
+
+    code: int
+    text: str
+    """Lines are parted by "\\n". Never holds what a peer sent unless cut and cleaned."""
+    status: Status | None = None
+    """Written before the text where ENHANCEDSTATUSCODES applies (RFC 2034 §4); its class equals the code's."""
+    closes: bool = False
+    """The connection ends after this reply (221, 421, 521)."""
+
+    @property
+    def positive(self) -> bool:
+        return self.code < 400
+
+    @property
+    def temporary(self) -> bool:
+        return 400 <= self.code < 500
+
+    def __str__(self) -> str:
+        status = f"{self.status} " if self.status else ""
+        return f"{self.code} {status}{self.text}".replace("\n", " / ")
+
+
+@frozen
+class Refusal(Exception):
+    """The exception that carries a reply outward; the private reason stays in the log."""
+
+    reply: Reply
+    reason: str = field(default="")
+
+    def __str__(self) -> str:
+        return f"{self.reply} ({self.reason})" if self.reason else str(self.reply)
+
+
+def reply(code: int, status: str | None, text: str, *, closes: bool = False) -> Reply:
+    """Short for Reply, with the status as text: `reply(550, "5.1.1", "no such mailbox")`."""
+    return Reply(code, text, Status.parse(status) if status else None, closes)

@@ -1,0 +1,262 @@
+"""GROUND: what survives a power cut. The one interface; `memory` and `sqlite` pass the same contract test.
+
+Every coroutine that changes something returns only after the change is durable. A change and the journey steps that
+tell of it are one transaction. Calls may be made concurrently; an implementation groups them as it likes, but a call
+that returned is visible to every call made after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from attrs import frozen
+
+from mailstack.journey import Step
+from mailstack.letter import Content, Letter, LetterId
+from mailstack.queue.delivery import Delivery, DeliveryState
+
+
+class StoreError(Exception):
+    """The store could not do it; nothing was changed. str() says why, for the log (RFC 5321: 451 4.3.0)."""
+
+
+class StoreFull(StoreError):
+    """No room on the disk (RFC 5321: 452 4.3.1)."""
+
+
+class Conflict(StoreError):
+    """What should be changed has changed since it was read, or what should be new is there already."""
+
+
+class MaildropInUse(StoreError):
+    """Another session holds the maildrop (RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE])."""
+
+
+class ContentWriter(Protocol):
+    """Takes a content in pieces: in memory while it is small, in a file beyond that."""
+
+    size: int
+    """Octets written so far."""
+
+    async def write(self, octets: bytes) -> None:
+        """Append; raises StoreFull or StoreError."""
+
+    async def finish(self) -> Content:
+        """The whole content. It becomes durable with the `accept` of a letter that has it, and not before."""
+
+    def discard(self) -> None:
+        """Forget all; harmless after `finish` unless the letter was accepted."""
+
+
+@frozen
+class Acceptance:
+    """A letter we take responsibility for."""
+
+    letter: Letter
+    deliveries: tuple[Delivery, ...]
+    steps: tuple[Step, ...]
+
+
+@frozen
+class Placement:
+    """A letter that enters a mailbox here. The mailbox is made on its first letter and numbers its letters itself."""
+
+    mailbox: str
+    """`Address.key` of the mailbox."""
+    delivery: tuple[LetterId, int]
+    """Letter and number of the delivery that this fulfils."""
+    headers: bytes
+    """Trace fields above the content, for this mailbox alone."""
+    size: int
+    """Octets of headers and content together."""
+    at: float
+
+
+@frozen
+class Change:
+    """A delivery as it was read and as it shall be. Applied only if nobody claimed or settled it in between."""
+
+    before: Delivery
+    after: Delivery
+
+
+@frozen
+class Settlement:
+    """What an attempt, or an operator, did to one letter: one transaction, all or nothing."""
+
+    changes: tuple[Change, ...]
+    """Each matches on the `attempts` and `claimed_by` of `before`. A row that an operator meanwhile set to held or
+    removed is not set back to queued; success and failure are facts, and are written over both."""
+    placements: tuple[Placement, ...] = ()
+    steps: tuple[Step, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
+    """Reports made by this outcome: with it or not at all, so that no failure is bounced twice."""
+
+
+@frozen
+class Claim:
+    """A letter with the deliveries of it that this process may attempt now."""
+
+    letter: Letter
+    deliveries: tuple[Delivery, ...]
+
+
+class Entry(NamedTuple):
+    """One letter in a mailbox. A NamedTuple, because mailboxes hold tens of thousands."""
+
+    uid: int
+    """Grows with each letter that enters the mailbox; never reused (RFC 1939 §7, RFC 9051 §2.3.1.1)."""
+    size: int
+    """Octets, headers and content."""
+    letter: LetterId
+
+
+@frozen
+class Maildrop:
+    """The letters of one mailbox as they were when the session began, held exclusively (RFC 1939 §4)."""
+
+    mailbox: str
+    validity: int
+    """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats."""
+    entries: list[Entry]
+    """In the order of arrival."""
+
+
+@frozen
+class Account:
+    """Who may come in."""
+
+    address: str
+    """`Address.key`; also the name of the mailbox."""
+    password_hash: bytes
+    created: float
+
+
+@frozen
+class Record:
+    """A letter and where it is now, for people who look."""
+
+    letter: Letter
+    deliveries: tuple[Delivery, ...]
+
+
+@frozen
+class Filter:
+    """Which letters `records` shall give; every part that is set must hold."""
+
+    ids: tuple[LetterId, ...] | None = None
+    office: str | None = None
+    sender: str | None = None
+    """An `Address.key`, or "" for the null reverse-path."""
+    recipient: str | None = None
+    """An `Address.key`, as sent or after aliases."""
+    since: float | None = None
+    states: frozenset[DeliveryState] | None = None
+    """Letters with a delivery in one of these states; others of their deliveries are given all the same."""
+    limit: int = 1000
+
+
+class Store(Protocol):
+    """Everything an office keeps."""
+
+    async def open(self) -> None:
+        """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
+
+    async def close(self) -> None:
+        """Finish what was begun, then let go of all files."""
+
+    # --- queue
+
+    def new_content(self) -> ContentWriter:
+        """Where an arriving content is written."""
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was taken."""
+
+    async def recover(self, owner: str, now: float) -> int:
+        """Let go of every claim that `owner` held before it died; first attempts become due now. How many deliveries."""
+
+    async def claim(
+        self,
+        office: str,
+        owner: str,
+        now: float,
+        *,
+        limit: int,
+        lease: float,
+        next_due: Callable[[Delivery, float], float],
+    ) -> list[Claim]:
+        """Claim at most `limit` due deliveries, longest due first, and register their attempts before they are made.
+
+        Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
+        which is given the delivery with its attempts already counted and the letter's arrival time.
+        """
+
+    async def next_due(self, office: str) -> float | None:
+        """When the earliest unclaimed queued delivery is due, or a lease ends; None when nothing waits."""
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""
+
+    # --- mailboxes
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        """Lock the maildrop for `owner` and list it; an unknown mailbox is empty. Raises MaildropInUse."""
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        """Give the lock back; harmless when it isn't held by `owner`."""
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        """A letter with its trace fields on top. Raises KeyError when it is gone."""
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> None:
+        """Mark letters (uids) as fetched by their reader, and remove others for good, all or nothing (RFC 1939 §6)."""
+
+    # --- accounts
+
+    async def account(self, address: str) -> Account | None: ...
+
+    async def accounts(self) -> list[Account]: ...
+
+    async def add_accounts(self, accounts: Sequence[Account]) -> None:
+        """All or none. Raises Conflict, naming the first that is there already (as account or as alias)."""
+
+    async def set_password(self, address: str, password_hash: bytes) -> None:
+        """Raises KeyError when there is no such account."""
+
+    async def remove_account(self, address: str) -> None:
+        """The account goes, its mailbox goes with it. Raises KeyError."""
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        """The targets of an alias, as written."""
+
+    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]: ...
+
+    async def aliases_to(self, target: str) -> list[str]:
+        """The aliases that lead directly to `target` (an `Address.key`): which senders an account may use."""
+
+    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        """Raises Conflict when an account has this address."""
+
+    async def remove_alias(self, address: str) -> None:
+        """Raises KeyError."""
+
+    # --- for people who look
+
+    async def records(self, which: Filter) -> list[Record]:
+        """The newest first."""
+
+    async def steps(self, letter: LetterId) -> list[Step]:
+        """The oldest first."""
+
+    async def content(self, letter: LetterId) -> Content:
+        """As accepted here. Raises KeyError when neither the queue nor a mailbox needs it any longer."""
+
+    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+        """Forget the history of letters that arrived before and that nobody owes or keeps; how many.
+
+        With `keep`, also remove the oldest letters beyond that number that nobody owes, and their mailbox entries.
+        """

@@ -1,0 +1,172 @@
+"""What a sans-IO engine, a conversation and the network ask of each other.
+
+An *engine* speaks a language (SMTP, POP3): octets in, events out, no I/O.
+A *conversation* is one coroutine that decides what to answer.
+A *peer* joins the two to a connection; its one implementation is `mailstack.net.peer`.
+These are interfaces only, so that stations and conversations never import the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any, Literal, Protocol, TypeVar
+
+from attrs import frozen
+
+
+class Signal(Enum):
+    """What an engine says when it has no event to give."""
+
+    NEED_DATA = "need data"
+    """Nothing more can be said before more octets are received."""
+    PAUSED = "paused"
+    """An answer to the last event is owed; what follows it waits, in order (RFC 2920 §3.2)."""
+
+
+NEED_DATA: Literal[Signal.NEED_DATA] = Signal.NEED_DATA
+PAUSED: Literal[Signal.PAUSED] = Signal.PAUSED
+
+
+@frozen
+class Disconnected:
+    """The connection is gone; nothing more can be sent."""
+
+    reason: str = ""
+
+
+@frozen
+class TimedOut:
+    """No whole event came within the time allowed."""
+
+    after: float
+    """Seconds waited."""
+
+
+@frozen
+class Stopping:
+    """The office shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
+
+
+Ending = Disconnected | TimedOut | Stopping
+
+
+@frozen
+class HostPort:
+    """One end of a connection."""
+
+    host: str
+    """An IP address in text, never a name."""
+    port: int
+
+
+@frozen
+class TlsFacts:
+    """What was negotiated, for `Received:` and the journey."""
+
+    version: str
+    """As OpenSSL says it: "TLSv1.3"."""
+    cipher: str
+    """As OpenSSL says it: "TLS_AES_256_GCM_SHA384"."""
+    verified: bool = False
+    """True when the other side's certificate was checked for its name and chain."""
+
+
+EventT = TypeVar("EventT")
+EventT_co = TypeVar("EventT_co", covariant=True)
+
+
+class Engine(Protocol[EventT_co]):
+    """One side of one connection in one language; a state machine that does no I/O."""
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets as the network cut them. Never raises, whatever they are."""
+
+    def next_event(self) -> EventT_co | Signal:
+        """The next event, or NEED_DATA, or PAUSED while an answer to the last event is owed."""
+
+    def tls_started(self) -> None:
+        """TLS begins now: forget what the other side said, and throw away what is buffered (RFC 3207 §4.2, §6)."""
+
+    @property
+    def buffered(self) -> int:
+        """Octets received and not yet used; the network stops reading above its high-water mark."""
+
+
+class Peer(Protocol[EventT_co]):
+    """The other side of a connection, as a conversation sees it."""
+
+    @property
+    def remote(self) -> HostPort:
+        """Where the other side is."""
+
+    @property
+    def local(self) -> HostPort:
+        """Where we are."""
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """What protects the connection; None in the clear."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether `start_tls` can work: in the clear, and a certificate (server) or context (client) is there."""
+
+    async def next_event(self, timeout: float) -> EventT_co | Ending:
+        """The next whole event of the engine, or why there will be none, within `timeout` seconds.
+
+        Octets that dribble in do not extend the time (RFC 5321 §4.5.3.2.7).
+        """
+
+    def send(self, octets: bytes) -> None:
+        """Write; keeps order, never blocks, silently drops after the connection is lost."""
+
+    async def drain(self, timeout: float) -> bool:
+        """Wait until the network has taken most of what was sent; False if it is lost, or `timeout` seconds passed."""
+
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+        """Shake hands on the open connection; `engine.tls_started()` was called when this returns.
+
+        True when it succeeded. On failure the connection is closed: never go on in the clear (RFC 3207 §4.1).
+        A server returns True at once: its handshake goes on below, and failure is a Disconnected event.
+        `server_name` and `verify` are for clients only.
+        """
+
+    def close(self) -> None:
+        """Send what is written, then close."""
+
+
+class Clock(Protocol):
+    """Time, which tests and simulations may turn by hand."""
+
+    def now(self) -> float:
+        """UTC, as seconds since 1970."""
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        """Call `do` once after `seconds`; the function returned cancels that."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine by itself. What it raises is a bug: it is logged, and nothing else stops."""
+
+
+class Caller(Protocol):
+    """Opens connections outward."""
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+    ) -> Peer[EventT]:
+        """Connect within `timeout` seconds. `tls` shakes hands at once (implicit TLS, RFC 8314 §3).
+
+        Raises Unreachable with a reason for people.
+        """
+
+
+class Unreachable(Exception):
+    """A connection could not be opened; str() says why, for people."""

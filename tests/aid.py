@@ -1,0 +1,47 @@
+"""Runs coroutines to their end: with no loop at all, or with a loop that only carries calls from threads."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never has to wait."""
+    results: list[Any] = []
+    deferred = Deferred.fromCoroutine(work)
+    deferred.addBoth(results.append)
+    assert results, "the coroutine waits for something that nobody does"
+    if hasattr(results[0], "raiseException"):
+        results[0].raiseException()
+    return results[0]
+
+
+class Pump:
+    """The least of a reactor that a store with threads needs: `callFromThread`, and a way to wait."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+
+    def callFromThread(self, do: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: N802
+        self._calls.put(lambda: do(*args, **kwargs))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> list[Any]:
+        """Begin; the list gets the result, or a Failure, when it is there."""
+        results: list[Any] = []
+        Deferred.fromCoroutine(work).addBoth(results.append)
+        return results
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float = 20.0) -> T:
+        """The result of a coroutine, waiting for threads as long as need be."""
+        results = self.start(work)
+        while not results:
+            self._calls.get(timeout=timeout)()
+        if hasattr(results[0], "raiseException"):
+            results[0].raiseException()
+        return results[0]
