@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+_START = 16
+"""Octets of an over-long line that are kept, so that one can say what it was."""
+
 
 class LineTooLong(Exception):
     """A line passed its limit; the rest of it is being thrown away as it comes."""
 
+    def __init__(self, start: bytes = b"") -> None:
+        super().__init__("the line is too long")
+        self.start = start
+        """The first octets of the line."""
+
 
 class BareNewline(Exception):
     """A line ended in LF without CR (RFC 5321 §2.3.8: only CRLF ends a line)."""
+
+    def __init__(self, line: bytes = b"") -> None:
+        super().__init__("the line ends in LF without CR")
+        self.line = line
+        """The line without its LF."""
 
 
 class LineBuffer:
@@ -56,17 +69,18 @@ class LineBuffer:
         if end < 0:
             self._scanned = len(octets)
             if self._scanned > limit:
+                start = bytes(octets[:_START])
                 octets.clear()
                 self._scanned = 0
                 self._skipping = True
-                raise LineTooLong
+                raise LineTooLong(start)
             return None
         line = bytes(octets[:end])
         self._consume(end + 1)
         if end + 1 > limit:
-            raise LineTooLong
+            raise LineTooLong(line[:_START])
         if not line.endswith(b"\r"):
-            raise BareNewline
+            raise BareNewline(line)
         return line[:-1]
 
     def take(self, most: int) -> bytes:
@@ -75,12 +89,20 @@ class LineBuffer:
         self._consume(len(taken))
         return taken
 
+    def unread(self, octets: bytes) -> None:
+        """Put octets back at the front."""
+        self._octets[:0] = octets
+        self._scanned = 0
+
     def find(self, wanted: bytes, start: int = 0) -> int:
         """Where `wanted` first stands at or behind `start`; -1 when it doesn't."""
         return self._octets.find(wanted, start)
 
     def startswith(self, wanted: bytes) -> bool:
         return self._octets.startswith(wanted)
+
+    def endswith(self, wanted: bytes | tuple[bytes, ...]) -> bool:
+        return self._octets.endswith(wanted)
 
     def _consume(self, count: int) -> None:
         del self._octets[:count]

@@ -17,7 +17,8 @@ MAX_DOMAIN = 255
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\[ -~])*)"\Z')
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+# A label of more than 63 octets can't be looked up (RFC 1035 §2.3.4).
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
 
 
@@ -105,6 +106,8 @@ def _parse_literal(text: str) -> str:
     if not text.endswith("]"):
         raise AddressError("the address literal has no closing bracket")
     literal = text[1:-1]
+    if "%" in literal:
+        raise AddressError("the address literal has a zone, which means nothing to others")
     try:
         if literal[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(literal[5:])}]"

@@ -1,1 +1,7 @@
-"""The language SMTP (RFC 5321), without I/O: both engines, their events, and the conversation of a receiving host."""
+"""The language SMTP (RFC 5321), without I/O.
+
+* `commands` and `replies`: what a client and a server say, as values
+* `grammar`, `order`, `content`, `extensions`: what they may say
+* `server` and `client`: an engine for each side
+* `session` and `sending`: the conversation of the receiving and of the sending host
+"""

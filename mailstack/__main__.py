@@ -1,0 +1,7 @@
+"""`python -m mailstack`: the command line."""
+
+from __future__ import annotations
+
+from mailstack.cli import main
+
+main(prog_name="mailstack")

@@ -1,0 +1,1 @@
+"""GROUND: who may come in (twisted.cred), and who lives here."""

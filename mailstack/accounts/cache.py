@@ -1,0 +1,43 @@
+"""Answers that hold for a while: bounded in number and in age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+
+class TimedCache(Generic[KeyT, ValueT]):
+    """The newest `capacity` answers, each for `ttl` seconds. A plain dict keeps them in the order they were put."""
+
+    def __init__(self, now: Callable[[], float], ttl: float, capacity: int) -> None:
+        self._now = now
+        self._ttl = ttl
+        self._capacity = capacity
+        self._entries: dict[KeyT, tuple[float, ValueT]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: KeyT) -> ValueT | None:
+        """The answer; None when there is none, or it is too old. A clock that was set back makes answers too old."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if not 0 <= self._now() - entry[0] < self._ttl:
+            del self._entries[key]
+            return None
+        return entry[1]
+
+    def put(self, key: KeyT, value: ValueT) -> None:
+        """Keep an answer from now on, at the cost of the oldest one when there are too many."""
+        self._entries.pop(key, None)
+        if len(self._entries) >= self._capacity:
+            self._entries.pop(next(iter(self._entries)), None)
+        self._entries[key] = (self._now(), value)
+
+    def forget(self, key: KeyT) -> None:
+        """Harmless when there is no such answer."""
+        self._entries.pop(key, None)

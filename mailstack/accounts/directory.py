@@ -1,0 +1,192 @@
+"""Who lives here: which addresses are ours, and where each of them leads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from attrs import evolve, frozen
+
+from mailstack.accounts.cache import TimedCache
+from mailstack.letter import Address, AddressError
+from mailstack.policy.ownership import Owners
+from mailstack.queue import route
+from mailstack.store import Account
+from mailstack.wire import Clock
+
+POSTMASTER = Address("postmaster", "")
+"""Without a domain it is every host's own (RFC 5321 §4.5.1)."""
+
+MOST_ALIASES = 1000
+"""Addresses looked at to find out whether one leads to an account."""
+
+
+class Directory(route.Directory, Owners, Protocol):
+    """What stations and policies ask: `is_local`, `mailbox`, `alias`, `owns`."""
+
+
+class Addresses(Protocol):
+    """The part of a Store that is asked."""
+
+    async def account(self, address: str) -> Account | None: ...
+
+    async def accounts(self) -> list[Account]: ...
+
+    async def alias(self, address: str) -> tuple[str, ...] | None: ...
+
+
+@frozen
+class _Entry:
+    """Where one address leads: to a mailbox, or to other addresses, or nowhere."""
+
+    mailbox: str | None = None
+    targets: tuple[Address, ...] | None = None
+
+
+_NOWHERE = _Entry()
+
+
+class StoreDirectory:
+    """Accounts and aliases of the store, remembered for a moment, so that a busy host asks the store now and then.
+
+    An answer that is remembered comes without suspending. Everything asked may raise StoreError.
+    """
+
+    def __init__(
+        self,
+        store: Addresses,
+        domains: Sequence[str],
+        clock: Clock,
+        *,
+        postmaster: Address | None = None,
+        subaddress: bool = True,
+        ttl: float = 1.0,
+        capacity: int = 10000,
+    ) -> None:
+        """`postmaster` gets the letters for postmaster of any domain here that has none of its own; None: the oldest account.
+
+        `subaddress`: user+anything@ is user@. `ttl`: seconds that an answer holds, be it yes or no.
+        """
+        self._store = store
+        self._domains = tuple(domain.lower() for domain in domains)
+        self._local = frozenset((*self._domains, ""))
+        self._postmaster = postmaster
+        self._subaddress = subaddress
+        self._entries: TimedCache[str, _Entry] = TimedCache(clock.now, ttl, capacity)
+
+    def is_local(self, domain: str) -> bool:
+        """Whether mail for `domain` ends here, in any case of letters; "" is the domain of the bare postmaster."""
+        return domain.lower() in self._local
+
+    async def mailbox(self, address: Address) -> str | None:
+        """The key of the mailbox that this address names itself, or None."""
+        return (await self._entry(address)).mailbox
+
+    async def alias(self, address: Address) -> tuple[Address, ...] | None:
+        """What the alias of this address leads to, or None when there is no such alias."""
+        return (await self._entry(address)).targets
+
+    async def owns(self, account: str, sender: Address) -> bool:
+        """Whether letters for `sender` would come to `account` (an `Address.key`): itself, a +tag of it, an alias."""
+        if sender.key == account:
+            return True
+        met = {sender.key}
+        waiting = [sender]
+        while waiting:
+            entry = await self._entry(waiting.pop())
+            if entry.mailbox == account:
+                return True
+            for target in entry.targets or ():
+                if target.key not in met and len(met) < MOST_ALIASES:
+                    met.add(target.key)
+                    waiting.append(target)
+        return False
+
+    async def _entry(self, address: Address) -> _Entry:
+        if not self.is_local(address.domain):
+            return _NOWHERE
+        entry = self._entries.get(address.key)
+        if entry is None:
+            entry = await self._look_up(address)
+            self._entries.put(address.key, entry)
+        return entry
+
+    async def _look_up(self, address: Address) -> _Entry:
+        """The address itself goes before the one without its tag, whether account or alias."""
+        if not address.domain and self._domains:
+            address = evolve(address, domain=self._domains[0]) if address.local.lower() == "postmaster" else address
+        for name in (address, self._without_tag(address)):
+            if await self._store.account(name.key) is not None:
+                return _Entry(mailbox=name.key)
+            targets = await self._store.alias(name.key)
+            if targets is not None:
+                return _Entry(targets=tuple(_addresses(targets)))
+        return await self._fallback() if self._is_postmaster(address) else _NOWHERE
+
+    def _without_tag(self, address: Address) -> Address:
+        user, plus, _ = address.local.partition("+")
+        return evolve(address, local=user) if self._subaddress and user and plus else address
+
+    def _is_postmaster(self, address: Address) -> bool:
+        return self._without_tag(address).local.lower() == "postmaster" and self.is_local(address.domain)
+
+    async def _fallback(self) -> _Entry:
+        """Where postmaster's letters go without an account or alias of that name: somewhere, always (RFC 5321 §4.5.1)."""
+        entry = self._entries.get("")
+        if entry is None:
+            entry = await self._appointed() or await self._oldest()
+            self._entries.put("", entry)
+        return entry
+
+    async def _appointed(self) -> _Entry | None:
+        """The setting, as long as it leads somewhere."""
+        chosen = self._postmaster
+        if chosen is None or self._is_postmaster(chosen):
+            return None
+        if not self.is_local(chosen.domain):
+            return _Entry(targets=(chosen,))
+        entry = await self._entry(chosen)
+        return None if entry is _NOWHERE else entry
+
+    async def _oldest(self) -> _Entry:
+        """The oldest account; before there is any, a mailbox that waits for the account to come."""
+        accounts = await self._store.accounts()
+        if accounts:
+            oldest = min(accounts, key=lambda account: (account.created, account.address))
+            return _Entry(mailbox=oldest.address)
+        return _Entry(mailbox=f"postmaster@{self._domains[0]}") if self._domains else _NOWHERE
+
+
+class OpenDirectory:
+    """Every address of every domain has a mailbox: an office that plays the rest of the world."""
+
+    def __init__(self, excluded: Collection[str] = (), hostname: str = "localhost") -> None:
+        """`excluded` are domains that live elsewhere; `hostname` completes the bare postmaster."""
+        self._excluded = frozenset(domain.lower() for domain in excluded)
+        self._hostname = hostname
+
+    def is_local(self, domain: str) -> bool:
+        return domain.lower() not in self._excluded
+
+    async def mailbox(self, address: Address) -> str | None:
+        if not self.is_local(address.domain):
+            return None
+        return (address if address.domain else evolve(address, domain=self._hostname)).key
+
+    async def alias(self, address: Address) -> tuple[Address, ...] | None:  # noqa: ARG002
+        """There are none."""
+        return None
+
+    async def owns(self, account: str, sender: Address) -> bool:
+        return sender.key == account
+
+
+def _addresses(texts: Sequence[str]) -> list[Address]:
+    """The targets that are addresses; the store may have been filled by others."""
+    addresses = []
+    for text in texts:
+        try:
+            addresses.append(Address.parse(text))
+        except AddressError:
+            continue
+    return addresses

@@ -1,0 +1,141 @@
+"""Passwords hashed and checked with bcrypt, in threads of their own and never on the reactor's."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Callable, Hashable
+from typing import Any, cast
+
+import bcrypt
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from mailstack.accounts.cache import TimedCache
+from mailstack.sasl import Unavailable
+from mailstack.wire import Clock
+
+MAX_OCTETS = 72
+"""What bcrypt looks at; a longer password would be checked by its beginning alone."""
+
+
+class PasswordError(ValueError):
+    """The password cannot be set; str() says why, and what to do."""
+
+
+class Passwords:
+    """bcrypt, bounded: so many threads, so many who wait, and nobody twice for what is known.
+
+    A right password is remembered for a while, by a digest under a key that only this process has, so that a client
+    that logs in for each letter costs no hash. The digest is over the stored hash too: a new password ends the memory
+    of the old one. Wrong passwords are not remembered.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        clock: Clock,
+        *,
+        rounds: int = 12,
+        threads: int = 2,
+        queue_limit: int = 64,
+        remember: float = 300.0,
+        capacity: int = 10000,
+    ) -> None:
+        """`remember` in seconds; `capacity` counts remembered passwords. Threads start when the first is needed."""
+        self._reactor = reactor
+        self._rounds = rounds
+        self._queue_limit = queue_limit
+        self._key = secrets.token_bytes(32)
+        self._right: TimedCache[bytes, bool] = TimedCache(clock.now, remember, capacity)
+        # Only its form and its cost matter: no password needs to fit it.
+        self._nobody = b"$2b$%02d$" % rounds + b"." * 53
+        self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
+        self._closed = False
+        self._pool = ThreadPool(0, threads, "passwords")
+        self._pool.start()
+
+    async def hash(self, password: str) -> bytes:
+        """What is stored for a password. Raises PasswordError, or Unavailable when too many wait."""
+        octets = _octets(password)
+        if octets == b"":
+            raise PasswordError("the password is empty; choose one")
+        if octets is None or b"\0" in octets:
+            raise PasswordError("the password holds characters that no client can send; choose another")
+        if len(octets) > MAX_OCTETS:
+            raise PasswordError(f"the password has {len(octets)} octets in UTF-8; choose one of at most {MAX_OCTETS}")
+        rounds = self._rounds
+        return cast("bytes", await self._in_thread(object(), lambda: bcrypt.hashpw(octets, bcrypt.gensalt(rounds))))
+
+    async def verify(self, user: str, password: str, stored: bytes | None) -> bool:
+        """Whether `password` is the one of `stored`; None, for an unknown user, takes as long and is never right.
+
+        `user` only keeps remembered passwords apart. Raises Unavailable when too many wait.
+        """
+        octets = _octets(password)
+        if octets is None or len(octets) > MAX_OCTETS:
+            return False
+        digest = self._digest(user.encode(errors="surrogatepass"), octets, stored or b"")
+        if self._right.get(digest):
+            return True
+        right = bool(await self._in_thread(digest, lambda: self._check(octets, stored)))
+        if right:
+            self._right.put(digest, value=True)
+        return right
+
+    def close(self) -> None:
+        """Who waits hears Unavailable. Returns when the threads are done with the hash they are at."""
+        if self._closed:
+            return
+        self._closed = True
+        waiting, self._waiting = self._waiting, {}
+        for waiters in waiting.values():
+            for waiter in waiters:
+                waiter.errback(Unavailable("shutting down"))
+        self._pool.stop()
+
+    def _check(self, octets: bytes, stored: bytes | None) -> bool:
+        """In a thread. A stored text that is no bcrypt hash fits no password, and takes as long to find out."""
+        if stored is not None:
+            try:
+                return bcrypt.checkpw(octets, stored)
+            except ValueError:
+                pass
+        bcrypt.checkpw(octets, self._nobody)
+        return False
+
+    def _digest(self, *parts: bytes) -> bytes:
+        """Lengths go in too, so that no two lists of parts make the same text."""
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(self._key, text, "sha256")
+
+    def _in_thread(self, name: Hashable, work: Callable[[], object]) -> Deferred[object]:
+        """The result of `work`; whoever asks under a name that is being worked on shares that result."""
+        if name not in self._waiting:
+            if self._closed or len(self._waiting) >= self._queue_limit:
+                raise Unavailable("shutting down" if self._closed else f"{self._queue_limit} logins wait already")
+            self._waiting[name] = []
+            hashed = deferToThreadPool(self._reactor, self._pool, lambda: None if self._closed else work())
+            hashed.addBoth(lambda result: self._done(name, result))
+        waiter: Deferred[object] = Deferred()
+        self._waiting[name].append(waiter)
+        return waiter
+
+    def _done(self, name: Hashable, result: object) -> None:
+        """A result, or the Failure of the work. After `close` nobody waits any longer."""
+        for waiter in self._waiting.pop(name, ()):
+            waiter.callback(result)
+
+
+def _octets(password: str) -> bytes | None:
+    """The password as it is hashed: composed, because one keyboard sends "é" and another "e" and an accent (RFC 8265 §4.2.2).
+
+    None when it holds half a character, which UTF-8 cannot say.
+    """
+    try:
+        return unicodedata.normalize("NFC", password).encode()
+    except UnicodeEncodeError:
+        return None

@@ -1,0 +1,36 @@
+"""The command line: `mailstack`, one file for each command, loaded when it is called."""
+
+from __future__ import annotations
+
+import click
+
+import mailstack
+from mailstack.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "dev": ("mailstack.cli.dev:dev", "Run a local mail environment that needs no configuration."),
+    "serve": ("mailstack.cli.serve:serve", "Run the post office of a configuration file in the foreground."),
+    "check": ("mailstack.cli.check:check", "Say what would not work with a configuration, and why."),
+    "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
+    "alias": ("mailstack.cli.alias:alias", "Give addresses that lead to other addresses."),
+    "send": ("mailstack.cli.send:send", "Submit a letter, as a mail client would."),
+    "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
+    "journey": ("mailstack.cli.journey:journey", "Tell one letter's life, step by step."),
+    "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
+}
+"""Command name: where it is, and the line that `mailstack --help` shows, so that help imports none of them."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `mailstack dev`: it runs a whole mail environment here, and says how to try it.",
+)
+@click.version_option(mailstack.__version__, prog_name="mailstack")
+def main() -> None:
+    """A mail stack that makes a letter's whole journey visible.
+
+    Without -c FILE (or MAILSTACK_CONFIG) a command means the dev environment: the one whose data directory --data DIR
+    (or MAILSTACK_DATA) names, else the newest one that you run.
+    """

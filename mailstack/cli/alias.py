@@ -1,0 +1,82 @@
+"""`mailstack alias`: addresses that lead to other addresses."""
+
+from __future__ import annotations
+
+import click
+
+from mailstack.cli.names import address as parse_address
+from mailstack.cli.names import local_address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.refusal import Refused
+from mailstack.cli.run import OpenStore
+
+
+@click.group()
+def alias() -> None:
+    """Give addresses that lead to other addresses.
+
+    An alias has no password and no mailbox: its letters go to each of its targets, here or elsewhere, and keep their
+    sender, who is told when a target refuses. An account may send as the aliases that lead to it.
+    """
+
+
+@alias.command()
+@click.argument("address")
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@at_place
+def add(place: Place, address: str, targets: tuple[str, ...]) -> None:
+    """Make an alias, or add targets to one.
+
+    \b
+    Example:
+      mailstack alias add postmaster@home.test alice@home.test
+      mailstack alias add office@home.test alice bob carol@elsewhere.test
+    """
+    wanted = local_address(address, place.domains)
+    more = [str(parse_address(target, place.domains)) for target in targets]
+    if wanted.key in {parse_address(target, place.domains).key for target in targets}:
+        raise Refused(f"{wanted.key} can't lead to itself; give the account that shall get the letters")
+    with OpenStore(place) as office:
+        before = office.run(office.store.alias(wanted.key)) or ()
+        after = list(dict.fromkeys([*before, *more]))
+        office.run(office.store.set_alias(wanted.key, after))
+    click.echo(f"{wanted.key} leads to {', '.join(after)}")
+
+
+@alias.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, targets.")
+@at_place
+def list_(place: Place, as_json: bool) -> None:
+    """List the aliases.
+
+    \b
+    Example:
+      mailstack alias list
+    """
+    with OpenStore(place) as office:
+        aliases = sorted(office.run(office.store.aliases()))
+    if as_json:
+        for address, targets in aliases:
+            print_json({"address": address, "targets": list(targets)})
+        return
+    print_table(("alias", "leads to"), [(address, ", ".join(targets)) for address, targets in aliases])
+
+
+@alias.command()
+@click.argument("address")
+@at_place
+def remove(place: Place, address: str) -> None:
+    """Remove an alias; letters to it are refused from now on.
+
+    \b
+    Example:
+      mailstack alias remove office@home.test
+    """
+    wanted = parse_address(address, place.domains)
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.remove_alias(wanted.key))
+        except KeyError:
+            raise Refused(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
+    click.echo(f"{wanted.key} leads nowhere now")

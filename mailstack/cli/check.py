@@ -1,0 +1,97 @@
+"""`mailstack check`: says what would not work with a configuration, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailstack.cli.checks.finding import Finding, broken, good
+from mailstack.cli.printing import print_json, print_table
+from mailstack.config import Config, ConfigError, load
+
+PATIENCE = 8.0
+"""Seconds that the DNS may take; a machine that is offline must not wait longer to hear the rest."""
+
+MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="MAILSTACK_CONFIG",
+    required=True,
+    help="The configuration file (or MAILSTACK_CONFIG).",
+)
+@click.option("--dns/--no-dns", default=True, show_default=True, help="Ask the DNS about the domains.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: part, verdict, text.")
+def check(file: Path, dns: bool, as_json: bool) -> None:
+    """Read the configuration, certificates, store, ports and DNS; say what would not work, and why.
+
+    The exit status is 1 when something is broken. Warnings may be meant so. Nothing is changed, and a running office is
+    not disturbed.
+
+    \b
+    Example:
+      mailstack check -c mailstack.toml
+      mailstack check -c mailstack.toml --json | jq -r 'select(.verdict == "broken") | .text'
+    """
+    findings = list(examine(file, dns=dns))
+    if as_json:
+        for finding in findings:
+            print_json({"part": finding.part, "verdict": finding.verdict, "text": finding.text})
+    else:
+        print_table(("", "part", "found"), [(MARKS[each.verdict], each.part, each.text) for each in findings])
+    count = sum(each.verdict == "broken" for each in findings)
+    if count:
+        click.echo(
+            f"mailstack: {count} of {len(findings)} checks failed; mend what is BROKEN, and check again", err=True
+        )
+        raise click.exceptions.Exit(1)
+
+
+def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
+    """Everything that can be looked at; the rest makes no sense while the configuration can't be read."""
+    try:
+        config = load(file, os.environ)
+    except ConfigError as error:
+        yield from (broken("configuration", str(problem)) for problem in error.problems)
+        return
+    yield good("configuration", f"{file} can be used")
+
+    from mailstack.cli.checks.certificate import check_certificate
+    from mailstack.cli.checks.ports import check_ports
+    from mailstack.cli.checks.storage import check_storage
+
+    yield from check_certificate(config)
+    yield from check_storage(config)
+    yield from check_ports(config)
+    if dns:
+        yield from _ask_names(config)
+
+
+def _ask_names(config: Config) -> list[Finding]:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.defer import TimeoutError as NoAnswer
+
+    from mailstack.cli.checks.finding import warning
+    from mailstack.cli.checks.names import check_names
+    from mailstack.cli.reactor import run_reactor
+    from mailstack.net.names import system_names
+
+    async def ask(reactor: Any) -> list[Finding]:
+        servers = [(server.host, server.port) for server in config.relay.nameservers]
+        asked = Deferred.fromCoroutine(check_names(config, system_names(reactor, servers)))
+        try:
+            return await asked.addTimeout(PATIENCE, reactor)
+        except NoAnswer:
+            return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of MX records")]
+
+    return run_reactor(ask)

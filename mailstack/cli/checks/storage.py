@@ -1,0 +1,65 @@
+"""Whether letters and accounts can be kept, and whether somebody is there to get them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.cli.place import Place
+from mailstack.cli.refusal import Refused
+from mailstack.cli.run import OpenStore
+from mailstack.config import Config
+from mailstack.store import Account
+
+ROOM = 256 * 1024 * 1024
+"""Octets free on the disk, below which a warning is due."""
+
+
+def check_storage(config: Config) -> Iterator[Finding]:
+    """The data directory and the store in it; a store that does not exist is not made."""
+    data = config.data
+    if not data.exists():
+        above = next(parent for parent in data.parents if parent.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            yield good("data", f"{data} is made at the first start")
+        else:
+            yield broken(
+                "data",
+                f"{data} does not exist, and you may not make it in {above}; make it, and give it to the user that serves",
+            )
+        return
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        yield broken("data", f"you may not write in {data}; run this as the user that serves, or chown the directory")
+        return
+    free = shutil.disk_usage(data).free
+    if free < ROOM:
+        yield warning(
+            "data", f"only {free // 1_000_000} MB are free at {data}; letters are refused with 452 when it is full"
+        )
+    else:
+        yield good("data", f"{data}, {free // 1_000_000_000} GB free")
+    place = Place(data, config.domains, config.accounts.bcrypt_rounds)
+    try:
+        with OpenStore(place) as office:
+            accounts = office.run(office.store.accounts())
+            aliases = {alias for alias, _ in office.run(office.store.aliases())}
+    except Refused as error:
+        yield broken("store", error.message)
+        return
+    yield from _people(config, accounts, aliases)
+
+
+def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Iterator[Finding]:
+    if not accounts:
+        yield warning(
+            "accounts", "there are none, so that nobody can log in or get a letter; `mailstack user add ADDRESS`"
+        )
+    else:
+        yield good("accounts", f"{len(accounts)} accounts, {len(aliases)} aliases")
+    known = {account.address for account in accounts} | aliases
+    for address in sorted(known):
+        domain = address.rpartition("@")[2]
+        if domain not in config.domains:
+            yield warning("accounts", f"{address} gets no letters: {domain} is not in `domains`")

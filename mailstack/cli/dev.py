@@ -1,0 +1,123 @@
+"""`mailstack dev`: the local mail environment, in the foreground."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailstack.cli import registry
+from mailstack.cli.refusal import Refused
+
+if TYPE_CHECKING:
+    from mailstack.dev import DevEnvironment, DevSettings
+
+_SECURITY = {
+    "capture": "takes any letter, no login",
+    "submission": "send: STARTTLS + login",
+    "submissions": "send: TLS + login",
+    "pop3": "read: STLS + login",
+    "pop3s": "read: TLS + login",
+}
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port-base", metavar="N", type=click.IntRange(0, 60000), default=1000, show_default=True,
+              help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
+@click.option("--data", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), envvar="MAILSTACK_DATA",
+              help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip
+@click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
+@click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
+@click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
+@click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
+def dev(
+    *, host: str, port_base: int, data: Path | None, max_letters: int | None, any_password: bool, as_json: bool, quiet: bool
+) -> None:
+    r"""Run a whole mail environment here, with nothing to configure.
+
+    Your own office (home.test, accounts alice and bob) and one for the rest of the world, which opens a mailbox for
+    every address that gets a letter. Letters really travel from one to the other, and none ever leaves this machine.
+
+    \b
+    Example:
+      mailstack dev                     then, elsewhere:
+      mailstack send --to carol@elsewhere.test --subject Hello
+      mailstack letters
+    """
+    from mailstack.dev import DevSettings
+
+    settings = DevSettings(
+        host=host, port_base=port_base, data=data, any_password=any_password, max_letters=max_letters
+    )
+    _run(settings, as_json=as_json, quiet=quiet)
+
+
+def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
+    from twisted.internet import reactor as installed
+    from twisted.internet.defer import Deferred
+
+    from mailstack.dev import DevEnvironment
+    from mailstack.net.log import LineJournal, SilentJournal, log_to
+
+    reactor: Any = installed
+    log_to(sys.stderr, "warn")
+    environment = DevEnvironment(reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr))
+    failures: list[str] = []
+
+    async def begin() -> None:
+        await environment.start()
+        facts = environment.facts()
+        registry.register(environment.data, facts)
+        click.echo(json.dumps(facts) if as_json else _welcome(environment, facts))
+        sys.stdout.flush()
+
+    def failed(failure: Any) -> None:
+        failures.append(_why(failure.value, settings))
+        reactor.stop()
+
+    def end() -> Deferred[None]:
+        registry.unregister()
+        return Deferred.fromCoroutine(environment.stop())
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(begin()).addErrback(failed))
+    reactor.addSystemEventTrigger("before", "shutdown", end)
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
+    reactor.run()
+    if failures:
+        raise Refused(failures[0])
+
+
+def _why(error: BaseException, settings: DevSettings) -> str:
+    """A failed start, for people."""
+    from twisted.internet.error import CannotListenError
+
+    if isinstance(error, CannotListenError):
+        cure = "choose others with --port-base N, or --port-base 0 for free ones"
+        return f"port {error.port} of {settings.host} can't be had ({error.socketError.strerror}); {cure}"
+    return str(error) or repr(error)
+
+
+def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
+    services, accounts = environment.services, facts["accounts"]
+    submission = services["submission"]
+    lines = ["mailstack dev is ready. Nothing leaves this machine.", ""]
+    lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
+    lines += ["", "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts)]
+    lines += [
+        "               every other address has a mailbox from its first letter on (password: the address)",
+        f"  CA file      {environment.ca_file}",
+        f"  data         {environment.data}",
+        "",
+        "Try:",
+        f"  curl --ssl-reqd --cacert {environment.ca_file} smtp://localhost:{submission.port} --user alice:alice \\",
+        "    --mail-from alice@home.test --mail-rcpt bob@home.test --mail-rcpt carol@elsewhere.test -T README.md",
+        "  mailstack letters",
+        "",
+        "Ctrl-C ends it.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,95 @@
+"""Finds one letter's whole life in a store that may hold several offices: back to its source, on to its last host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from mailstack.journey import Step
+from mailstack.letter import LetterId
+from mailstack.queue.delivery import OWED
+from mailstack.store import Filter, Record, Store
+
+MOST_OFFICES = 100
+"""Letters that one journey may lead through; `Received:` is limited to as many hops (RFC 5321 §6.3)."""
+MOST_CANDIDATES = 100
+"""Letters between the same two people that are looked at for the source of one."""
+
+
+@frozen
+class Journey:
+    """The letter that was asked for, and what happened to it in every office of the store."""
+
+    asked: LetterId
+    records: tuple[Record, ...]
+    """The source first, then each office that the letter was relayed to."""
+    steps: tuple[Step, ...]
+    """The oldest first."""
+
+    @property
+    def source(self) -> Record:
+        return self.records[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody in this store owes anything for it any longer."""
+        return not any(delivery.state in OWED for record in self.records for delivery in record.deliveries)
+
+
+async def journey_of(store: Store, asked: LetterId) -> Journey | None:
+    """The journey of a letter that any office of this store has seen; None when none has."""
+    record = await _record(store, asked)
+    if record is None:
+        return None
+    for _ in range(MOST_OFFICES):
+        source = await _source_of(store, record)
+        if source is None:
+            break
+        record = source
+    records = [record]
+    steps = await store.steps(record.letter.id)
+    known = {record.letter.id}
+    waiting = _led_to(steps)
+    while waiting and len(records) < MOST_OFFICES:
+        following = LetterId(waiting.pop(0))
+        if following in known:
+            continue
+        known.add(following)
+        further = await store.steps(following)
+        there = await _record(store, following)
+        if there is None or not any(step.step == "exchanged" for step in further):
+            continue
+        records.append(there)
+        steps += further
+        waiting += _led_to(further)
+    return Journey(asked, tuple(records), tuple(sorted(steps, key=lambda step: step.at)))
+
+
+def _led_to(steps: Sequence[Step]) -> list[str]:
+    """The ids under which other hosts said they had queued the letter; hostile text, so each must be looked up."""
+    return [str(step.facts["remote_id"]) for step in steps if step.facts.get("remote_id")]
+
+
+async def _record(store: Store, letter: LetterId) -> Record | None:
+    found = await store.records(Filter(ids=(letter,), limit=1))
+    return found[0] if found else None
+
+
+async def _source_of(store: Store, record: Record) -> Record | None:
+    """The letter, in another office of this store, that was relayed and became this one."""
+    if not any(step.step == "exchanged" for step in await store.steps(record.letter.id)):
+        return None
+    envelope = record.letter.envelope
+    for recipient in envelope.recipients:
+        which = Filter(
+            sender=envelope.sender.key if envelope.sender else "",
+            recipient=(recipient.original or recipient.address).key,
+            limit=MOST_CANDIDATES,
+        )
+        for candidate in await store.records(which):
+            if candidate.letter.id != record.letter.id and record.letter.id in _led_to(
+                await store.steps(candidate.letter.id)
+            ):
+                return candidate
+    return None

@@ -1,0 +1,93 @@
+"""`mailstack journey`: one letter's life, told step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from mailstack.cli.follow import Journey, journey_of
+from mailstack.cli.names import letter_id, unknown_letter
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import print_json
+from mailstack.cli.records import recipient_texts, sender_text
+from mailstack.cli.run import OpenStore
+from mailstack.cli.timeline import headline, step_lines
+from mailstack.cli.when import utc_text
+from mailstack.journey import Step
+
+INTERVAL = 0.5
+"""Seconds between two looks of --follow."""
+
+
+@click.command()
+@click.argument("id")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing steps until nobody owes anything for the letter.")
+@click.option(
+    "--dialogue", "-d", is_flag=True, help="Show what was said in every attempt, not only in those that failed."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one step a line.")
+@at_place
+def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
+    """Tell one letter's life, step by step, from submission to collection.
+
+    ID is what the `250` reply, the log, `Received:` or `mailstack letters` say. When the letter was relayed to another
+    office of the same store, as in the dev environment, its life there belongs to it; either office's id will do.
+
+    \b
+    Example:
+      mailstack journey 1kq2v7m4e80c3xz --follow
+      mailstack journey 1kq2v7m4e80c3xz --json | jq -r '.steps[].step'
+    """
+    wanted = letter_id(id)
+    with OpenStore(place) as office:
+
+        def look() -> Journey:
+            found = office.run(journey_of(office.store, wanted))
+            if found is None:
+                raise unknown_letter(wanted)
+            return found
+
+        told = look()
+        if as_json and not follow:
+            print_json(document(told))
+            return
+        if not as_json:
+            click.echo(headline(told))
+        printed = _print_new(told.steps, (), dialogue=dialogue, as_json=as_json)
+        try:
+            while follow and not told.ended:
+                time.sleep(INTERVAL)
+                told = look()
+                printed = _print_new(told.steps, printed, dialogue=dialogue, as_json=as_json)
+        except KeyboardInterrupt:
+            return
+
+
+def document(told: Journey) -> dict[str, Any]:
+    """The JSON shape that programs rely on."""
+    return {
+        "id": told.asked,
+        "sender": sender_text(told.source.letter.envelope),
+        "recipients": recipient_texts(told.source),
+        "steps": [step_json(step) for step in told.steps],
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """One step; its facts stand beside what every step has."""
+    always = {"at": utc_text(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    return always | {name: fact for name, fact in step.facts.items() if name not in always}
+
+
+def _print_new(steps: Iterable[Step], printed: tuple[Step, ...], *, dialogue: bool, as_json: bool) -> tuple[Step, ...]:
+    """Print the steps that are not among `printed`; all that are printed now."""
+    new = [step for step in steps if step not in printed]
+    for step in new:
+        if as_json:
+            print_json(step_json(step))
+        else:
+            click.echo("\n".join(step_lines(step, dialogue=dialogue)))
+    return (*printed, *new)

@@ -1,0 +1,63 @@
+"""`mailstack letters`: the newest letters and where each is now."""
+
+from __future__ import annotations
+
+import click
+
+from mailstack.cli.names import address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import print_json, print_table, size_text
+from mailstack.cli.records import recipient_texts, record_json, sender_text, whereabouts
+from mailstack.cli.run import OpenStore
+from mailstack.cli.when import Since, local_text
+from mailstack.store import Filter
+
+
+@click.command()
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only letters for this recipient, as sent or after aliases.")
+@click.option("--from", "sender", metavar="ADDRESS", help="Only letters of this envelope sender; <> is the null one.")
+@click.option("--since", type=Since(), metavar="WHEN", help="Only letters that came since: 30m, 2h, 7d, 2026-11-23.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@at_place
+def letters(
+    place: Place, recipient: str | None, sender: str | None, since: float | None, limit: int, as_json: bool
+) -> None:
+    """List the newest letters: id, from, to, size, and where each is now.
+
+    \b
+    Example:
+      mailstack letters --to bob@home.test --since 2h
+      mailstack letters --json | jq -r 'select(.state == "bounced") | .id'
+    """
+    which = Filter(
+        sender=_sender_key(sender, place),
+        recipient=address(recipient, place.domains).key if recipient is not None else None,
+        since=since,
+        limit=limit,
+    )
+    with OpenStore(place) as office:
+        records = office.run(office.store.records(which))
+    if as_json:
+        for record in records:
+            print_json(record_json(record))
+        return
+    rows = [
+        (
+            record.letter.id,
+            local_text(record.letter.arrival.at),
+            record.letter.arrival.office,
+            sender_text(record.letter.envelope) or "<>",
+            "\n".join(recipient_texts(record)),
+            size_text(record.letter.content.size),
+            whereabouts(record),
+        )
+        for record in records
+    ]
+    print_table(("id", "arrived", "office", "from", "to", "size", "state"), rows)
+
+
+def _sender_key(text: str | None, place: Place) -> str | None:
+    if text is None:
+        return None
+    return "" if text in ("", "<>") else address(text, place.domains).key

@@ -1,0 +1,92 @@
+"""Which office a command is about: a configuration file's, or a dev environment's."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import field, frozen
+
+from mailstack.cli import registry
+from mailstack.cli.refusal import Refused
+
+DEV_DOMAINS = ("home.test",)
+DEV_BCRYPT_ROUNDS = 4
+"""The passwords of a dev environment are its account names: there is nothing to protect, and tests make many."""
+
+
+@frozen
+class Place:
+    """What commands need to know of an office."""
+
+    data: Path
+    domains: tuple[str, ...] = DEV_DOMAINS
+    bcrypt_rounds: int = DEV_BCRYPT_ROUNDS
+    config: Path | None = None
+    """The configuration file; None in a dev environment."""
+    facts: Mapping[str, Any] = field(factory=dict)
+    """How a running dev environment described itself (`mailstack.cli.registry`)."""
+
+
+def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command -c and --data, and the Place they mean as its first argument."""
+
+    @click.option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        envvar="MAILSTACK_CONFIG",
+        help="The office of this configuration file (or MAILSTACK_CONFIG).",
+    )
+    @click.option(
+        "--data",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        envvar="MAILSTACK_DATA",
+        help="The dev environment that keeps its letters here (or MAILSTACK_DATA).",
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def chosen(ctx: click.Context, /, config: Path | None, data: Path | None, **options: Any) -> Any:
+        said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
+        if said["config"] and said["data"]:
+            raise click.UsageError("-c and --data name two offices; give one of them.")
+        if config is not None and not said["data"]:
+            return command(of_config(config), **options)
+        return command(of_dev(data), **options)
+
+    return chosen
+
+
+def of_config(file: Path) -> Place:
+    """The office of a configuration file; raises Refused with what is wrong in it."""
+    from mailstack.config import ConfigError, load
+
+    try:
+        read = load(file, os.environ)
+    except ConfigError as error:
+        more = f" (and {len(error.problems) - 1} more: `mailstack check -c {file}`)" if len(error.problems) > 1 else ""
+        raise Refused(f"{error.problems[0]}{more}") from error
+    return Place(read.data, tuple(read.domains), read.accounts.bcrypt_rounds, file)
+
+
+def of_dev(data: Path | None) -> Place:
+    """The dev environment in `data`, running or not, or else the newest that runs; raises Refused."""
+    try:
+        environments = registry.running()
+    except registry.RegistryError as error:
+        raise Refused(str(error)) from error
+    for running in environments:
+        if data is None or running.data == data.absolute():
+            domains = tuple(running.facts.get("domains", DEV_DOMAINS))
+            return Place(running.data, domains, facts=running.facts)
+    if data is None:
+        raise Refused("no dev environment runs; start one with `mailstack dev`, or name an office with -c FILE")
+    if not data.is_dir():
+        raise Refused(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
+    return Place(data.absolute())

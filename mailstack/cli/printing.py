@@ -1,0 +1,52 @@
+"""What commands print: tables for people, JSON lines for programs; nothing hostile reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+UNBOUNDED = 10_000
+"""Columns of a table that goes into a file or a pipe: nothing there is cut or wrapped."""
+
+
+def clean(text: str) -> str:
+    """`text` with everything that is not printable written as an escape: peers choose much of what we print."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One object on one line, in ASCII, written at once so that a reader of a stream sees it."""
+    click.echo(json.dumps(document))
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as wide as the terminal, or as wide as it needs to be when nobody is there to read it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", justify="right" if column == "size" else "left")
+    for row in rows:
+        table.add_row(*(Text("\n".join(map(clean, cell.split("\n")))) for cell in row))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
+    with console.capture() as written:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in written.get().splitlines()))
+
+
+def size_text(octets: int) -> str:
+    """Octets for people: "812", "1.2 kB", "5.0 MB"."""
+    if octets < 1000:
+        return str(octets)
+    if octets < 1_000_000:
+        return f"{octets / 1000:.1f} kB"
+    return f"{octets / 1_000_000:.1f} MB"

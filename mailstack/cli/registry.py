@@ -1,0 +1,104 @@
+"""The list of dev environments that run on this machine for this user, so that commands find them without options."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+
+@frozen
+class Running:
+    """One dev environment as it described itself."""
+
+    pid: int
+    data: Path
+    """Its data directory."""
+    facts: Mapping[str, Any]
+    """What `mailstack dev --json` prints (`services`, `accounts`, `ca_file` …), and `domains`."""
+
+
+class RegistryError(Exception):
+    """The directory of the list cannot be trusted or written; str() says why and what to do."""
+
+
+def register(data: Path, facts: Mapping[str, Any]) -> Path:
+    """Enter this process; the file returned is what `unregister` removes. Raises RegistryError."""
+    directory = _directory()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _trust(directory)
+        entry = directory / f"{os.getpid()}.json"
+        whole = {"pid": os.getpid(), "data": str(data.absolute()), "config": dict(facts)}
+        draft = entry.with_suffix(".new")
+        draft.write_text(json.dumps(whole), encoding="utf-8")
+        draft.replace(entry)
+    except OSError as error:
+        raise RegistryError(f"{directory} cannot be written ({error.strerror}); set XDG_RUNTIME_DIR") from error
+    return entry
+
+
+def unregister() -> None:
+    """Take this process from the list; harmless when it isn't there."""
+    try:
+        (_directory() / f"{os.getpid()}.json").unlink()
+    except OSError:
+        return
+
+
+def running() -> list[Running]:
+    """Those alive, the newest first; entries of processes that died are removed. Raises RegistryError."""
+    directory = _directory()
+    if not directory.is_dir():
+        return []
+    _trust(directory)
+    return [found for _, found in sorted(_alive(directory), key=lambda pair: pair[0], reverse=True)]
+
+
+def newest() -> Running | None:
+    """The one that was started last, if any runs. Raises RegistryError."""
+    return next(iter(running()), None)
+
+
+def _directory() -> Path:
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "mailstack"
+    return Path(tempfile.gettempdir()) / f"mailstack-{os.getuid()}"
+
+
+def _trust(directory: Path) -> None:
+    """In a shared /tmp another user may have been there first: believe only what nobody else could write."""
+    facts = directory.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
+        raise RegistryError(f"{directory} is not a directory of yours alone; remove it, or set XDG_RUNTIME_DIR")
+
+
+def _alive(directory: Path) -> Iterator[tuple[int, Running]]:
+    for entry in directory.glob("*.json"):
+        try:
+            started = entry.stat().st_mtime_ns
+            whole = json.loads(entry.read_text(encoding="utf-8"))
+            found = Running(int(whole["pid"]), Path(whole["data"]), dict(whole["config"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            entry.unlink(missing_ok=True)
+            continue
+        if _runs(found.pid):
+            yield started, found
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False  # a process of somebody else has this number now
+    return True

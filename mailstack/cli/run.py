@@ -1,0 +1,95 @@
+"""Runs coroutines over an office's store without a reactor: only calls from threads are carried."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailstack.cli.place import Place
+from mailstack.cli.refusal import Refused
+from mailstack.store import Store, StoreError
+from mailstack.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds that threads may be silent, as when a server writes much, before the command gives up."""
+
+
+class Pending(Generic[T]):
+    """A coroutine under way."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.results: list[T | Failure] = []
+        Deferred.fromCoroutine(work).addBoth(self.results.append)
+
+
+class Carrier:
+    """The least of a reactor that threads need: `callFromThread`, and the time."""
+
+    seconds = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: A002, N802 - Twisted's names
+        self._calls.put(lambda: callable(*args, **kwargs))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine; raises what it raises, or TimeoutError."""
+        return self.wait_for(Pending(work))
+
+    def wait_for(self, pending: Pending[T]) -> T:
+        """The result of what is under way, while the rest goes on."""
+        while not pending.results:
+            try:
+                call = self._calls.get(timeout=PATIENCE)
+            except queue.Empty:
+                raise TimeoutError from None
+            call()
+        result = pending.results[0]
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+
+class OpenStore:
+    """The store of a place, for a `with` block; a server may have it open at the same time."""
+
+    def __init__(self, place: Place) -> None:
+        become_owner(place.data)
+        self._carrier = Carrier()
+        self.store: Store = SqliteStore(self._carrier, place.data)
+
+    def __enter__(self) -> Self:
+        self.run(self.store.open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.store.close())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a call to the store. Raises Refused for trouble of the store, and what else the call raises."""
+        try:
+            return self._carrier.run(work)
+        except StoreError as error:
+            raise Refused(str(error)) from error
+        except TimeoutError as error:
+            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+
+
+def become_owner(data: Path) -> None:
+    """Act as the owner of the data when root asks: files that root made there could not be written by the server."""
+    if os.geteuid() != 0 or not data.exists():
+        return
+    owner = data.stat()
+    if owner.st_uid:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)

@@ -1,0 +1,60 @@
+"""`mailstack serve`: the post office of a configuration file, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from mailstack.cli.refusal import Refused
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="MAILSTACK_CONFIG",
+    required=True,
+    help="The configuration file (or MAILSTACK_CONFIG).",
+)
+def serve(config: Path) -> None:
+    r"""Run the post office of FILE until Ctrl-C or SIGTERM.
+
+    The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a letter.
+
+    \b
+    Example:
+      mailstack check -c /etc/mailstack/mailstack.toml
+      mailstack serve -c /etc/mailstack/mailstack.toml
+    """
+    from mailstack.config import ConfigError, load
+
+    try:
+        settings = load(config, os.environ)
+    except ConfigError as error:
+        raise Refused(str(error)) from error
+
+    from twisted.internet import reactor
+
+    from mailstack.net.log import log_to
+    from mailstack.service import CannotStart, OfficeService
+
+    failures: list[CannotStart] = []
+
+    def failed(why: CannotStart) -> None:
+        failures.append(why)
+        reactor.callWhenRunning(reactor.stop)
+
+    log_to(sys.stdout, settings.log.level)
+    service = OfficeService(reactor, settings, sys.stdout, failed)
+    service.privilegedStartService()
+    if not failures:
+        service.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+        reactor.run()
+    if failures:
+        raise Refused(str(failures[0]))

@@ -1,0 +1,170 @@
+"""`mailstack user`: who may come in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from mailstack.cli.lazy import LazyGroup
+from mailstack.cli.names import address as parse_address
+from mailstack.cli.names import local_address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.refusal import Refused
+from mailstack.cli.when import local_text, utc_text
+
+password_file = click.option(
+    "--password-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Take the password from the first line of FILE; `-` is standard input. Without it you are asked.",
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={"import": ("mailstack.cli.user_import:import_users", "Add the accounts of a file, all or none.")},
+)
+def user() -> None:
+    """Add, import, list and remove accounts; change passwords.
+
+    An account is an address with a password and a mailbox. It may submit letters as this address, or as an alias that
+    leads to it, and fetch what arrives for them. Changes act at once, also on a running server.
+    """
+
+
+@user.command()
+@click.argument("address")
+@password_file
+@at_place
+def add(place: Place, address: str, password_file: Path | None) -> None:
+    """Add an account.
+
+    \b
+    Example:
+      mailstack user add -c mailstack.toml alice@home.test
+      pass show alice | mailstack user add alice@home.test --password-file -
+    """
+    wanted = local_address(address, place.domains)
+    hashed = _hash(_password(password_file), place.bcrypt_rounds)
+
+    from mailstack.cli.run import OpenStore
+    from mailstack.store import Account
+
+    with OpenStore(place) as office:
+        office.run(office.store.add_accounts([Account(wanted.key, hashed, time.time())]))
+    click.echo(f"{wanted.key} can send and receive now")
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases.")
+@at_place
+def list_(place: Place, as_json: bool) -> None:
+    """List the accounts.
+
+    \b
+    Example:
+      mailstack user list
+      mailstack user list --json | jq -r .address
+    """
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
+        aliases = office.run(office.store.aliases())
+    names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
+    if as_json:
+        for account in accounts:
+            print_json(
+                {"address": account.address, "created": utc_text(account.created), "aliases": names[account.address]}
+            )
+        return
+    rows = [(a.address, local_text(a.created), ", ".join(names[a.address])) for a in accounts]
+    print_table(("account", "since", "aliases"), rows)
+
+
+@user.command()
+@click.argument("address")
+@password_file
+@at_place
+def password(place: Place, address: str, password_file: Path | None) -> None:
+    """Give an account a new password.
+
+    \b
+    Example:
+      mailstack user password alice@home.test
+    """
+    wanted = parse_address(address, place.domains)
+    hashed = _hash(_password(password_file), place.bcrypt_rounds)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.set_password(wanted.key, hashed))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    click.echo(f"{wanted.key} has a new password")
+
+
+@user.command()
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@at_place
+def remove(place: Place, address: str, yes: bool) -> None:
+    """Remove an account and all letters in its mailbox.
+
+    A terminal is asked first; a script is not.
+
+    \b
+    Example:
+      mailstack user remove alice@home.test
+    """
+    wanted = parse_address(address, place.domains)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.remove_account(wanted.key))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    click.echo(f"{wanted.key} is gone, and its mailbox with it")
+
+
+def _unknown(address: str) -> Refused:
+    return Refused(f"there is no account {address}; `mailstack user list` lists them")
+
+
+def _password(file: Path | None) -> str:
+    """The new password, from a file, standard input, or a person who types it twice."""
+    if file is None:
+        if not sys.stdin.isatty():
+            raise Refused("nobody is there to be asked for the password; give it with --password-file FILE (or -)")
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        with click.open_file(str(file), encoding="utf-8") as lines:
+            found = str(lines.readline()).rstrip("\r\n")
+    except OSError as error:
+        raise Refused(f"the password file {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"the password in {file} is not UTF-8") from error
+    if not found:
+        raise Refused(f"the first line of {file} is empty; the password belongs there")
+    return found
+
+
+def _hash(password: str, rounds: int) -> bytes:
+    from mailstack.accounts.passwords import PasswordError
+    from mailstack.cli.hashing import Hashing
+
+    with Hashing(rounds) as hashing:
+        try:
+            return hashing.hash(password)
+        except PasswordError as error:
+            raise Refused(str(error)) from error

@@ -1,0 +1,125 @@
+"""`mailstack user import`: many accounts at once, all or none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from attrs import frozen
+
+from mailstack.accounts.passwords import PasswordError
+from mailstack.cli.hashing import Hashing
+from mailstack.cli.names import local_address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.refusal import Refused
+from mailstack.cli.run import OpenStore
+from mailstack.store import Account
+
+LONG = 20
+"""Passwords from which on a terminal is shown how far the hashing is."""
+
+
+@frozen
+class Entry:
+    """One line of the file."""
+
+    address: str
+    password: str
+    where: str
+    """FILE:LINE."""
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@at_place
+def import_users(place: Place, file: Path) -> None:
+    """Add the accounts of FILE (`-` is standard input) in one transaction: all, or none.
+
+    A line is an address, a blank, and the password up to the end of the line; empty lines and lines that begin with
+    "# " are skipped. An account that exists with this very password stays as it is, so that the same file can be
+    imported again; one that exists with another password is an error.
+
+    \b
+    Example:
+      printf 'alice@home.test corr3ct-h0rse\\nbob@home.test batt3ry+stapl3\\n' > users
+      mailstack user import -c mailstack.toml users
+    """
+    entries = read(file, place.domains)
+    with OpenStore(place) as office, Hashing(place.bcrypt_rounds, most=len(entries) + 1) as hashing:
+        known = {account.address: account for account in office.run(office.store.accounts())}
+        new = [entry for entry in entries if entry.address not in known]
+        check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
+        now = time.time()
+        accounts = [
+            Account(entry.address, hashed, now) for entry, hashed in zip(new, hash_all(hashing, new), strict=True)
+        ]
+        if accounts:
+            office.run(office.store.add_accounts(accounts))
+    unchanged = f", {len(entries) - len(new)} were there already" if len(new) < len(entries) else ""
+    click.echo(f"{len(new)} accounts added{unchanged}")
+
+
+def read(file: Path, domains: Sequence[str]) -> list[Entry]:
+    """The lines of the file; raises Refused with file and line for the first that is wrong."""
+    try:
+        with click.open_file(str(file), encoding="utf-8") as lines:
+            return list(parse(lines, "standard input" if str(file) == "-" else str(file), domains))
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file} is not UTF-8: {error.reason}") from error
+
+
+def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[Entry]:
+    """The entries of `lines`; `name` is the file's, for errors."""
+    seen: dict[str, str] = {}
+    for number, whole in enumerate(lines, 1):
+        line, where = whole.rstrip("\r\n"), f"{name}:{number}"
+        if not line.strip() or line.startswith("# ") or line == "#":
+            continue
+        address, _, password = line.lstrip().partition(" ") if " " in line.strip() else line.strip().partition("\t")
+        if not password:
+            raise Refused(f"{where}: there is no password; a line is ADDRESS PASSWORD")
+        try:
+            key = local_address(address, domains).key
+        except Refused as error:
+            raise Refused(f"{where}: {error.message}") from None
+        if key in seen:
+            raise Refused(f"{where}: {key} stands in {seen[key]} already")
+        seen[key] = where
+        yield Entry(key, password, where)
+
+
+def check_known(hashing: Hashing, pairs: Sequence[tuple[Entry, Account]]) -> None:
+    """Raise Refused for the first account that exists with another password than its line says."""
+    checks = hashing.check_each([(entry.password, account.password_hash) for entry, account in pairs])
+    for (entry, _), same in zip(pairs, checks, strict=True):
+        if not same:
+            raise Refused(
+                f"{entry.where}: {entry.address} exists with another password; change it with"
+                f" `mailstack user password {entry.address}`, or take the line out. Nothing was imported"
+            )
+
+
+def hash_all(hashing: Hashing, entries: Sequence[Entry]) -> Iterator[bytes]:
+    """The hashes of the passwords in order; raises Refused for one that can't be set."""
+    hashes = hashing.hash_each([entry.password for entry in entries])
+    for entry in _watched(entries):
+        try:
+            yield next(hashes)
+        except PasswordError as error:
+            raise Refused(f"{entry.where}: {error}. Nothing was imported") from None
+
+
+def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:
+    """The entries, with a bar that tells a person how far it is, if there are many."""
+    if len(entries) < LONG or not sys.stderr.isatty():
+        return entries
+
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(entries, "Hashing passwords", console=Console(stderr=True), transient=True)

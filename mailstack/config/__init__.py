@@ -1,0 +1,38 @@
+"""Everything that can be set: read once from TOML and the environment, checked whole, then only values."""
+
+from __future__ import annotations
+
+from mailstack.config.errors import ConfigError, Problem
+from mailstack.config.load import load
+from mailstack.config.model import (
+    Accounts,
+    Config,
+    Delivery,
+    Exchange,
+    Journey,
+    Limits,
+    Listen,
+    Log,
+    Relay,
+    Schedule,
+    Submission,
+    Tls,
+)
+
+__all__ = [
+    "Accounts",
+    "Config",
+    "ConfigError",
+    "Delivery",
+    "Exchange",
+    "Journey",
+    "Limits",
+    "Listen",
+    "Log",
+    "Problem",
+    "Relay",
+    "Schedule",
+    "Submission",
+    "Tls",
+    "load",
+]

@@ -1,0 +1,106 @@
+"""What no single setting shows: values that are right by themselves and impossible together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import structs
+
+from mailstack.config.endpoints import port_of
+from mailstack.config.errors import Problem
+from mailstack.config.model import Config
+from mailstack.config.source import Source
+from mailstack.config.values import read_domain
+
+SERVED = ("submission", "submissions", "mx", "pop3", "pop3s")
+"""The listeners of this version. Another one must stop the start: a silent port is found much later."""
+
+
+def check(config: Config, source: Source) -> list[Problem]:
+    """Every contradiction found. Looks at files, never at the network."""
+    return [
+        *_names(config, source),
+        *_listeners(config, source),
+        *_certificate(config, source),
+        *_smart_host(config, source),
+        *_routes(config, source),
+        *_schedule(config, source),
+    ]
+
+
+def _names(config: Config, source: Source) -> Iterator[Problem]:
+    if not config.hostname:
+        cure = 'set it, as hostname = "mx.home.test"'
+        yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
+    if config.store != "sqlite":
+        yield source.problem(("store",), "this version has no other store", 'write "sqlite"')
+    listening = [name for name in ("submission", "submissions", "mx") if getattr(config.listen, name)]
+    if listening and not config.domains:
+        trouble = f"is empty, so that {', '.join(listening)} could take no letter for anybody"
+        yield source.problem(("domains",), trouble, 'name your domains, as domains = ["home.test"]')
+
+
+def _listeners(config: Config, source: Source) -> Iterator[Problem]:
+    taken: dict[tuple[str, int], str] = {}
+    for name, endpoints in structs.asdict(config.listen).items():
+        if endpoints and name not in SERVED:
+            trouble = f"this version serves {', '.join(SERVED)}, and no {name}"
+            yield source.problem(("listen", name), trouble, "leave the list empty")
+        for place, endpoint in enumerate(endpoints):
+            port = port_of(endpoint)
+            if port is None or port[1] == 0:
+                continue
+            if port in taken:
+                trouble = f'"{endpoint}" is listened on by {taken[port]} too'
+                yield source.problem(("listen", name), trouble, item=f"[{place}]")
+            taken.setdefault(port, name)
+
+
+def _certificate(config: Config, source: Source) -> Iterator[Problem]:
+    tls = config.tls
+    for name, other in (("certificate", "key"), ("key", "certificate")):
+        path: Path | None = getattr(tls, name)
+        if path is not None and getattr(tls, other) is None:
+            yield source.problem(("tls", name), f"needs tls.{other} as well", "set both, or none")
+        if path is not None and not path.is_file():
+            yield source.problem(("tls", name), f"there is no file {path}", "paths are relative to this file")
+
+
+def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
+    host, file = config.relay.smart_host, config.relay.smart_host_password_file
+    key = ("relay", "smart_host_password_file")
+    if host is not None and host.user and not host.password and file is None:
+        cure = "name a file with it in smart_host_password_file"
+        yield source.problem(("relay", "smart_host"), f"the password of {host.user} is missing", cure)
+    if file is not None and (host is None or not host.user):
+        yield source.problem(key, "needs a smart_host with a user", 'as smart_host = "smtp://user@host:587"')
+
+
+def _routes(config: Config, source: Source) -> Iterator[Problem]:
+    for pattern in config.relay.routes:
+        domain = pattern.removeprefix("*.")
+        if pattern == "*":
+            continue
+        try:
+            read_domain(domain)
+        except ValueError:
+            cure = 'write "elsewhere.test", "*.elsewhere.test" or "*"'
+            yield source.problem(("relay", "routes", pattern), "is no domain and no pattern", cure)
+
+
+def _schedule(config: Config, source: Source) -> Iterator[Problem]:
+    schedule, key = config.relay.schedule, ("relay", "schedule")
+    if schedule.first <= 0:
+        yield source.problem((*key, "first"), "must be longer than 0", 'write at least "1s"')
+    if schedule.longest < schedule.first:
+        yield source.problem((*key, "longest"), "must not be shorter than first")
+    if schedule.give_up_after <= 0:
+        yield source.problem((*key, "give_up_after"), "must be longer than 0", 'RFC 5321 §4.5.4.1 wants "4d" or more')
+    if config.relay.per_destination > config.relay.concurrency:
+        yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
+    if config.accounts.longest_delay < config.accounts.failure_delay:
+        yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
+    for name in ("command_timeout", "data_timeout", "pop3_idle"):
+        if getattr(config.limits, name) <= 0:
+            yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")

@@ -1,0 +1,32 @@
+"""Durations as people write them, "5m" or "1h30m", in seconds."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+Duration = NewType("Duration", float)
+"""Seconds."""
+
+UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Seconds in each, the longest first, as they must follow each other."""
+
+LONGEST = 10 * 365 * 86400
+"""Seconds. Beyond ten years something else was meant, and sums of times stay far from trouble."""
+
+EXPECTED = 'a duration such as "30s", "5m", "1h30m", "5d" or "0"'
+
+_SYNTAX = re.compile("".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in UNITS))
+
+
+def read_duration(text: object) -> Duration:
+    """Seconds from whole numbers with units; "0" needs none. Raises ValueError."""
+    if text == "0":
+        return Duration(0.0)
+    found = _SYNTAX.fullmatch(text) if isinstance(text, str) and text else None
+    if found is None:
+        raise ValueError(EXPECTED)
+    seconds = sum(int(count) * size for count, size in zip(found.groups(default="0"), UNITS.values(), strict=True))
+    if seconds > LONGEST:
+        raise ValueError("a duration of at most ten years")
+    return Duration(float(seconds))

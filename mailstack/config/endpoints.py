@@ -1,0 +1,85 @@
+"""Twisted endpoint descriptions, checked as far as words go: what "tcp:587:interface=127.0.0.1" means."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NewType
+
+Endpoint = NewType("Endpoint", str)
+"""A server endpoint description, as `twisted.internet.endpoints.serverFromString` takes it."""
+
+EXPECTED = 'a Twisted endpoint description such as "tcp:587" or "tcp:587:interface=127.0.0.1"'
+
+_PART = re.compile(r"((?:[^\\:]|\\.)*)(?::|\Z)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TYPE = re.compile(r"[a-z][a-z0-9]*")
+
+_TCP_NAMES = ("port", "interface", "backlog")
+
+
+def read_endpoint(text: object) -> Endpoint:
+    """The description as it is. "tcp" and "tcp6" are checked; other types are Twisted's business. Raises ValueError."""
+    description = text if isinstance(text, str) else ""
+    kind, *arguments = _parts(description)
+    if kind.isdigit() and not arguments:
+        raise ValueError(f'{EXPECTED} (write "tcp:{kind}")')
+    if not _TYPE.fullmatch(kind) or not arguments:
+        raise ValueError(EXPECTED)
+    if kind in ("ssl", "tls"):
+        raise ValueError(
+            "a description without TLS, as tcp: (the service adds TLS itself, with the certificate of [tls])"
+        )
+    if kind in ("tcp", "tcp6"):
+        _check_tcp(arguments)
+    return Endpoint(description)
+
+
+def port_of(endpoint: str) -> tuple[str, int] | None:
+    """Interface and port of a "tcp" or "tcp6" description; None for other types. The interface is "" for all."""
+    kind, *arguments = _parts(endpoint)
+    if kind not in ("tcp", "tcp6"):
+        return None
+    named = _named(arguments)
+    return named.get("interface", ""), int(named["port"])
+
+
+def _parts(text: str) -> list[str]:
+    """The text cut at its colons, a backslash before a colon keeping it whole; escapes stay."""
+    parts = []
+    position = 0
+    while found := _PART.match(text, position):
+        parts.append(found.group(1))
+        position = found.end()
+        if not found.group(0).endswith(":"):
+            break
+    return parts
+
+
+def _named(arguments: list[str]) -> dict[str, str]:
+    """Arguments by name; the first without a name is the port. Raises ValueError."""
+    named = {}
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if not equals:
+            if place:
+                raise ValueError(f"{EXPECTED} (an IPv6 interface is written with escaped colons: interface=\\:\\:1)")
+            name, value = "port", argument
+        if name not in _TCP_NAMES or name in named:
+            raise ValueError(EXPECTED)
+        named[name] = _ESCAPE.sub(r"\1", value)
+    return named
+
+
+def _check_tcp(arguments: list[str]) -> None:
+    named = _named(arguments)
+    port = named.get("port", "")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError(f"{EXPECTED} (a port is a number from 0 to 65535)")
+    backlog = named.get("backlog", "50")
+    if not (backlog.isascii() and backlog.isdigit() and len(backlog) <= 6):
+        raise ValueError(f"{EXPECTED} (a backlog is a number)")
+    try:
+        ipaddress.ip_address(named.get("interface", "::") or "::")
+    except ValueError:
+        raise ValueError(f"{EXPECTED} (an interface is an IP address)") from None

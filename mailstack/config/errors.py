@@ -1,0 +1,35 @@
+"""What is wrong with a configuration, and where: file, line, key and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+
+@frozen
+class Problem:
+    """One thing that stops the start."""
+
+    where: str
+    """The file, or the name of an environment variable."""
+    line: int | None
+    """Counts from 1; None when the trouble has no line, as a key that is missing."""
+    key: str
+    """Dotted, as "relay.port"; empty when no key is meant."""
+    trouble: str
+    cure: str = ""
+    """What to write instead, when that is known."""
+
+    def __str__(self) -> str:
+        where = self.where if self.line is None else f"{self.where}:{self.line}"
+        trouble = f"{self.trouble}; {self.cure}" if self.cure else self.trouble
+        return ": ".join(part for part in (where, self.key, trouble) if part)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; str() has a line for each problem, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
+        super().__init__("\n".join(map(str, self.problems)))

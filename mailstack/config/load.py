@@ -1,0 +1,89 @@
+"""One configuration from a file and the environment: read, completed, checked."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import evolve
+from msgspec import Struct, structs
+
+from mailstack.config.checks import check
+from mailstack.config.errors import ConfigError, Problem
+from mailstack.config.model import Config
+from mailstack.config.reading import read_model
+from mailstack.config.source import Source, read_source
+from mailstack.config.values import HostName, read_host_name
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration of `path`, MAILSTACK_… variables over it; without a path, the defaults under the variables.
+
+    Relative paths, wherever they are set, are relative to the file, or to the current directory without one.
+    Raises ConfigError.
+    """
+    tables, keys = _names()
+    source = read_source(path, environ, tables, keys)
+    source.given.setdefault("hostname", "")
+    config, problems = read_model(Config, source)
+    if problems:
+        raise ConfigError(problems)
+    config = _rooted(config, Path.cwd() if path is None else path.absolute().parent)
+    config = structs.replace(config, hostname=config.hostname or _own_name())
+    config, problems = _with_password(config, source)
+    problems += check(config, source)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _names() -> tuple[frozenset[str], frozenset[str]]:
+    """The tables and the plain keys at the top of a file."""
+    fields = structs.fields(Config)
+    tables = frozenset(
+        known.encode_name for known in fields if isinstance(known.type, type) and issubclass(known.type, Struct)
+    )
+    return tables, frozenset(known.encode_name for known in fields) - tables
+
+
+def _rooted(config: Config, root: Path) -> Config:
+    """The configuration with absolute paths."""
+    tls, relay = config.tls, config.relay
+    password_file = relay.smart_host_password_file
+    return structs.replace(
+        config,
+        data=root / config.data,
+        tls=structs.replace(
+            tls,
+            certificate=tls.certificate and root / tls.certificate,
+            key=tls.key and root / tls.key,
+        ),
+        relay=structs.replace(relay, smart_host_password_file=password_file and root / password_file),
+    )
+
+
+def _own_name() -> HostName:
+    """What the machine calls itself; empty when that is no domain name. Asks no name server: that may hang."""
+    try:
+        return read_host_name(socket.gethostname())
+    except ValueError:
+        return HostName("")
+
+
+def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem]]:
+    """The smart host with the password of its file."""
+    host, file = config.relay.smart_host, config.relay.smart_host_password_file
+    if host is None or not host.user or file is None:
+        return config, []
+    key = ("relay", "smart_host_password_file")
+    if host.password:
+        return config, [source.problem(key, "smart_host has a password already", "keep one of the two")]
+    try:
+        password = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        return config, [source.problem(key, f"cannot be read: {error}")]
+    if not password:
+        return config, [source.problem(key, f"{file} is empty", "put the password of the smart host into it")]
+    host = evolve(host, password=password)
+    return structs.replace(config, relay=structs.replace(config.relay, smart_host=host)), []

@@ -1,0 +1,153 @@
+"""The settings by name and type, with their defaults; etc/mailstack.toml gives the reason of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from mailstack.config.durations import Duration, read_duration
+from mailstack.config.endpoints import Endpoint
+from mailstack.config.sizes import Size
+from mailstack.config.values import Domain, HostAndPort, HostName, IpText, Network, SmartHost
+from mailstack.letter import Address
+from mailstack.wire import HostPort
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
+Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
+Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
+Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
+
+MAX_SIZE = Size(52428800)
+"""Octets of a content, where nothing else is set."""
+
+
+class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where each service listens; an empty list is a service that is off."""
+
+    submission: tuple[Endpoint, ...] = ()
+    submissions: tuple[Endpoint, ...] = ()
+    mx: tuple[Endpoint, ...] = ()
+    pop3: tuple[Endpoint, ...] = ()
+    pop3s: tuple[Endpoint, ...] = ()
+    imap: tuple[Endpoint, ...] = ()
+    imaps: tuple[Endpoint, ...] = ()
+    lmtp: tuple[Endpoint, ...] = ()
+    web: tuple[Endpoint, ...] = ()
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Our certificate; both None: a private CA and a certificate are made in the data directory."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How people log in."""
+
+    bcrypt_rounds: Rounds = 12
+    require_tls: bool = True
+    threads: Threads = 2
+    queue: Count = 64
+    remember: Duration = read_duration("5m")
+    failure_delay: Duration = read_duration("1s")
+    longest_delay: Duration = read_duration("15s")
+
+
+class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What our own users may hand in."""
+
+    max_size: Size = MAX_SIZE
+    max_recipients: Count = 1000
+    check_sender: bool = True
+
+
+class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What other hosts may hand in."""
+
+    max_size: Size = MAX_SIZE
+    max_recipients: Count = 1000
+
+
+class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a letter is tried again, and how long."""
+
+    first: Duration = read_duration("5m")
+    longest: Duration = read_duration("4h")
+    warn_after: Duration = read_duration("4h")
+    give_up_after: Duration = read_duration("5d")
+
+
+class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How letters leave for other hosts."""
+
+    relay_from: tuple[Network, ...] = field(default=(), name="from")
+    nameservers: tuple[HostPort, ...] = ()
+    smart_host: SmartHost | None = None
+    smart_host_password_file: Path | None = None
+    port: Port = 25
+    source_address: IpText = IpText("")
+    tls: Literal["opportunistic", "required", "never"] = "opportunistic"
+    concurrency: Count = 50
+    per_destination: Count = 10
+    routes: dict[str, HostAndPort] = {}
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How letters come into mailboxes here."""
+
+    postmaster: Address | None = None
+    subaddress: bool = True
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one client, and all clients together, may take of us."""
+
+    connections: Count = 10000
+    connections_per_address: Count = 2000
+    errors: Count = 20
+    auth_failures: Count = 5
+    command_timeout: Duration = read_duration("5m")
+    data_timeout: Duration = read_duration("3m")
+    session_time: Duration = read_duration("1h")
+    pop3_idle: Duration = read_duration("10m")
+    header_size: Size = Size(262144)
+    content_line: CountOrNone = 0
+    hops: Count = 100
+
+
+class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long the history of letters is kept."""
+
+    keep: Duration = read_duration("30d")
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is written about all that."""
+
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One post office. Paths are absolute, durations are seconds, sizes are octets."""
+
+    hostname: HostName
+    """Never empty: `load` has put the machine's own name for an empty one."""
+    data: Path = Path("data")
+    domains: tuple[Domain, ...] = ()
+    store: str = "sqlite"
+    listen: Listen = field(default_factory=Listen)
+    tls: Tls = field(default_factory=Tls)
+    accounts: Accounts = field(default_factory=Accounts)
+    submission: Submission = field(default_factory=Submission)
+    exchange: Exchange = field(default_factory=Exchange)
+    relay: Relay = field(default_factory=Relay)
+    delivery: Delivery = field(default_factory=Delivery)
+    limits: Limits = field(default_factory=Limits)
+    journey: Journey = field(default_factory=Journey)
+    log: Log = field(default_factory=Log)

@@ -1,0 +1,140 @@
+"""Given settings into the typed model: every unknown key and wrong value is found, not only the first."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from mailstack.config.errors import Problem
+from mailstack.config.position import KeyPath
+from mailstack.config.source import Source
+from mailstack.config.values import READERS, SmartHost
+
+SECRET: frozenset[Any] = frozenset({SmartHost})
+"""Types whose value is never shown."""
+
+_PLAIN = {bool: "true or false", int: "a whole number", str: "a text in quotes"}
+
+ModelT = TypeVar("ModelT", bound=msgspec.Struct)
+
+
+def read_model(model: type[ModelT], source: Source) -> tuple[ModelT, list[Problem]]:
+    """The model filled from `source`. It is whole only when there are no problems: what was wrong has its default."""
+    reading = _Reading(source)
+    return reading.table(model, source.given, ()), reading.problems
+
+
+class _Reading:
+    """One pass over the tables, with the problems met so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+
+    def table(self, model: type[ModelT], given: dict[str, Any], path: KeyPath) -> ModelT:
+        fields = {known.encode_name: known for known in msgspec.structs.fields(model)}
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            known = fields.get(name)
+            if known is None:
+                self._unknown((*path, name), list(fields))
+            else:
+                self._setting(known, value, (*path, name), values)
+        return model(**values)
+
+    def _setting(self, known: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]) -> None:
+        """Read one value into `values`, or leave it out there and say why."""
+        kind = _without_none(known.type)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if isinstance(value, dict):
+                values[known.name] = self.table(kind, value, path)
+            else:
+                self._wrong(path, "a table", value)
+            return
+        if path in self._source.variables and isinstance(value, str):
+            value = _from_text(kind, value)
+        if value == "" and kind is not known.type:
+            values[known.name] = None
+            return
+        before = len(self.problems)
+        result = self._value(kind, value, path)
+        if len(self.problems) == before:
+            values[known.name] = result
+
+    def _value(self, kind: Any, value: object, path: KeyPath) -> object:
+        origin = get_origin(kind)
+        if origin is tuple:
+            if not isinstance(value, list):
+                return self._wrong(path, "a list in brackets", value)
+            inner = get_args(kind)[0]
+            return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
+        if origin is dict:
+            if not isinstance(value, dict):
+                return self._wrong(path, "a table", value)
+            inner = get_args(kind)[1]
+            return {name: self._one(inner, item, (*path, name)) for name, item in value.items()}
+        return self._one(kind, value, path)
+
+    def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
+        """A single value of `kind`."""
+        try:
+            if kind in READERS:
+                return READERS[kind](value)
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return self._wrong(path, _expected(kind), value, item)
+        except ValueError as error:
+            return self._wrong(path, str(error), None if kind in SECRET else value, item)
+
+    def _wrong(self, path: KeyPath, expected: str, value: object, item: str = "") -> object:
+        """Note it; gives None, which stands for the value until the problems are told."""
+        got = f", got {_shown(value)}" if value is not None else ""
+        self.problems.append(self._source.problem(path, f"expected {expected}{got}", item=item))
+        return None
+
+    def _unknown(self, path: KeyPath, known: list[str]) -> None:
+        near = difflib.get_close_matches(path[-1], known, 1)
+        cure = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}"
+        self.problems.append(self._source.problem(path, "unknown key", cure))
+
+
+def _without_none(kind: Any) -> Any:
+    """The type of a setting that may be empty: `Path | None` is read as Path."""
+    if get_origin(kind) is UnionType:
+        return next(member for member in get_args(kind) if member is not type(None))
+    return kind
+
+
+def _expected(kind: Any) -> str:
+    """A type in words."""
+    if get_origin(kind) is Annotated:
+        return str(get_args(kind)[1].description)
+    if get_origin(kind) is Literal:
+        return " or ".join(json.dumps(word) for word in get_args(kind))
+    return _PLAIN[kind]
+
+
+def _shown(value: object) -> str:
+    """A value about as the file has it, and not too long for a line."""
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= 80 else f"{shown[:77]}…"
+
+
+def _from_text(kind: Any, text: str) -> object:
+    """The value that a variable's text means for a setting of `kind`: text stays text, the rest is read as TOML.
+
+    A list may also be written with commas alone, because quotes within quotes are a nuisance in a shell.
+    """
+    if get_origin(kind) is tuple and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if kind is str or kind in READERS or get_origin(kind) is Literal:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,32 @@
+"""Sizes in octets, as a number or as people write them: "50MiB"."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+Size = NewType("Size", int)
+"""Octets."""
+
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+"""Octets in each. No "MB": half its readers take it for a million octets, half for 1048576."""
+
+LARGEST = 1 << 40
+"""Octets; beyond a tebibyte something else was meant."""
+
+EXPECTED = 'a number of octets from 1, or a size such as "50MiB"'
+
+_SYNTAX = re.compile(r"([0-9]{1,13})[ ]?(|KiB|MiB|GiB)")
+
+
+def read_size(value: object) -> Size:
+    """Octets from a whole number or a text. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        octets = value
+    elif isinstance(value, str) and (found := _SYNTAX.fullmatch(value)):
+        octets = int(found.group(1)) * UNITS[found.group(2)]
+    else:
+        raise ValueError(EXPECTED)
+    if not 1 <= octets <= LARGEST:
+        raise ValueError(EXPECTED)
+    return Size(octets)

@@ -1,0 +1,99 @@
+"""Where settings come from: a TOML file with environment variables laid over it, each value's origin kept."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from mailstack.config.errors import ConfigError, Problem
+from mailstack.config.position import KeyPath, key_lines, line_of
+
+PREFIX = "MAILSTACK_"
+
+_PLACE = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z", re.DOTALL)
+
+
+@frozen
+class Source:
+    """The settings as given, and how to name the place of each."""
+
+    file: str
+    """As the user named it; empty without a file."""
+    given: dict[str, Any]
+    lines: dict[KeyPath, int]
+    variables: dict[KeyPath, str]
+    """The environment variable of each setting that came from one. Its value is text, whatever its type."""
+
+    def problem(self, path: KeyPath, trouble: str, cure: str = "", item: str = "") -> Problem:
+        """A Problem at the place of `path`; `item` says which part of its value is meant."""
+        key = ".".join(name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"' for name in path) + item
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.variables:
+                return Problem(self.variables[path[:length]], None, key, trouble, cure)
+        return Problem(self.file, line_of(self.lines, path), key, trouble, cure)
+
+
+def read_source(path: Path | None, environ: Mapping[str, str], tables: frozenset[str], keys: frozenset[str]) -> Source:
+    """Read the file, if any, and the variables. `tables` and `keys` are the known names at the top.
+
+    Raises ConfigError when the file cannot be read or is not TOML.
+    """
+    text = "" if path is None else _read(path)
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_problem(path, text, error)]) from None
+    source = Source("" if path is None else str(path), given, key_lines(text), {})
+    for name in sorted(environ):
+        keypath = tuple(name[len(PREFIX) :].lower().split("__"))
+        if name.startswith(PREFIX) and _is_ours(keypath, tables, keys):
+            _lay_over(given, keypath, environ[name])
+            source.variables[keypath] = name
+    return source
+
+
+def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> bool:
+    """Whether a variable is meant as a setting, be it a mistyped one.
+
+    Other programs make such names too (container platforms one for each port of a service called "mailstack"), so that
+    a name without a table is only ours when it is, or nearly is, one that we know.
+    """
+    if len(path) > 1:
+        return bool(difflib.get_close_matches(path[0], tables, 1, 0.8))
+    return bool(difflib.get_close_matches(path[0], keys | tables, 1, 0.8))
+
+
+def _lay_over(given: dict[str, Any], path: KeyPath, value: str) -> None:
+    """Put a value into nested tables. What is in the way there is a mistake of the file and will be found there."""
+    for name in path[:-1]:
+        given = given.setdefault(name, {})
+        if not isinstance(given, dict):
+            return
+    given[path[-1]] = value
+
+
+def _read(path: Path) -> str:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        trouble, cure = f"cannot be read: {error.strerror}", "-c FILE names the configuration"
+        raise ConfigError([Problem(str(path), None, "", trouble, cure)]) from None
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(path), line, "", "is not UTF-8", "save the file in that encoding")]) from None
+
+
+def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
+    """What `tomllib` says, with the line that it says it about."""
+    found = _PLACE.fullmatch(str(error))
+    trouble, line = (found.group(1), found.group(2)) if found else (str(error), None)
+    number = int(line) if line else text.count("\n") + 1
+    return Problem(str(path), number, "", f"is not TOML: {trouble}")

@@ -1,0 +1,45 @@
+"""The agent of mailboxes here: says which mailbox a letter rests in, and what final delivery writes above it.
+
+It moves nothing. The queue puts the letter into the mailbox in the same transaction that settles the outcome, so that
+it is there exactly once, whatever crashes when.
+"""
+
+from __future__ import annotations
+
+from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter.trace import delivered_to, return_path
+from mailstack.queue.attempt import Attempt
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.route import Directory
+from mailstack.store import StoreError
+
+DELIVERED = Status(2, 1, 5)
+NO_MAILBOX = Failed(Status(5, 1, 1), "no mailbox here has this address")
+LEADS_NOWHERE = Failed(Status(5, 4, 6), "the alias of this address leads only to itself, or too far")
+_STORE_TROUBLE = Status(4, 3, 0)
+
+
+class DeliveryAgent:
+    """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
+
+    def __init__(self, directory: Directory, office: str) -> None:
+        """`office` is the host name that failures are told under."""
+        self._directory = directory
+        self._office = office
+
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        """An outcome for each; the content isn't read."""
+        headers = return_path(letter.envelope.sender)
+        if len(deliveries) == 1:
+            return Attempt((await self._outcome(deliveries[0], headers),))
+        return Attempt(tuple([await self._outcome(delivery, headers) for delivery in deliveries]))
+
+    async def _outcome(self, delivery: Delivery, headers: bytes) -> Outcome:
+        address = delivery.recipient.address
+        try:
+            mailbox = await self._directory.mailbox(address)
+            if mailbox is not None:
+                return Delivered(DELIVERED, "in the mailbox", "", mailbox, headers + delivered_to(address))
+            return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
+        except StoreError as trouble:
+            return Deferred(_STORE_TROUBLE, f"the accounts of {self._office} can't be read: {trouble}")

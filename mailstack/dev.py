@@ -1,0 +1,195 @@
+"""The dev environment: the developer's own post office, one for the rest of the world, and their DNS, in one reactor."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from msgspec.structs import replace
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.names import dns
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
+from mailstack.accounts.first_of import FirstOf
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.config import Config, Listen, Relay
+from mailstack.config.endpoints import Endpoint
+from mailstack.config.values import Domain, HostName
+from mailstack.journey import Journal
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.clock import ReactorClock
+from mailstack.net.names import DnsNames
+from mailstack.net.tls import private_ca, server_context
+from mailstack.net.zone import Zone
+from mailstack.office import PostOffice, Surroundings
+from mailstack.relay.loopback import LoopbackOnly
+from mailstack.sasl import Credentials
+from mailstack.store import Account
+from mailstack.store.sqlite import SqliteStore
+from mailstack.wire import HostPort
+
+HOME_DOMAIN = Domain("home.test")
+HOME = HostName("mx.home.test")
+WORLD = HostName("mx.world.test")
+CAPTURE = HostName("capture.home.test")
+
+USERS = ("alice", "bob")
+"""Local parts of the accounts at home, and their passwords."""
+
+ROUNDS = 4
+"""bcrypt's least cost: these passwords are printed on the screen."""
+
+PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
+"""Above the port base."""
+
+
+@frozen
+class DevSettings:
+    """What `mailstack dev` can be told."""
+
+    host: str = "127.0.0.1"
+    port_base: int = 1000
+    """0: a free port for each service."""
+    data: Path | None = None
+    """None: a temporary directory, removed at the end."""
+    any_password: bool = False
+    """Whether mailboxes in the rest of the world open to every password."""
+    max_letters: int | None = None
+    """How many letters are kept; the oldest are forgotten first."""
+
+
+class DevEnvironment:
+    """Everything `mailstack dev` runs. `start`, then `stop`; no letter ever leaves the machine."""
+
+    def __init__(self, reactor: Any, settings: DevSettings, journal: Journal) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._journal = journal
+        self._clock = ReactorClock(reactor)
+        self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
+        self._store = SqliteStore(reactor, self.data)
+        self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS)
+        self._offices: list[PostOffice] = []
+        self._trimming = LoopingCall(lambda: Deferred.fromCoroutine(self._trim()))
+        self._trimming.clock = reactor
+        self.ca_file = self.data / "tls" / "ca.pem"
+        self.services: dict[str, HostPort] = {}
+
+    async def start(self) -> None:
+        """Bind all ports and begin to work.
+
+        Raises StoreError, TlsError, OSError, twisted.internet.error.CannotListenError.
+        """
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store.lock_office()
+        await self._store.open()
+        await self._open_accounts()
+        world = self._office(Config(hostname=WORLD, data=self.data), OpenDirectory([HOME_DOMAIN], WORLD))
+        world.doors["mx"] = world.exchange_door()
+        await world.doors["mx"].listen([self._endpoint(0)])
+        (world_mx,) = world.doors["mx"].addresses
+        home_directory = StoreDirectory(self._store, [HOME_DOMAIN], self._clock, ttl=0.2)
+        home = self._office(self._home_config(world_mx.port), home_directory)
+        await home.listen()
+        capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
+        config = capture.config.exchange
+        capture.doors["capture"] = capture.smtp_door(
+            capture.exchange, config.max_size, config.max_recipients, authenticator=Anybody(), require_tls=False
+        )
+        await capture.doors["capture"].listen([self._endpoint(self._port("capture"))])
+        for office in self._offices:
+            await office.start()
+        doors = {**capture.doors, **home.doors}
+        self.services = {name: doors[name].addresses[0] for name in PORTS}
+        if self._settings.max_letters is not None:
+            self._trimming.start(1.0, now=False)
+
+    async def stop(self) -> None:
+        """Say goodbye, and leave nothing on the disk unless its directory was given."""
+        if self._trimming.running:
+            self._trimming.stop()
+        for office in self._offices:
+            await office.stop(patience=1.0)
+        self._passwords.close()
+        await self._store.close()
+        if self._settings.data is None:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def facts(self) -> dict[str, Any]:
+        """What programs want to know once everything listens."""
+        return {
+            "ready": True,
+            "ca_file": str(self.ca_file),
+            "data": str(self.data),
+            "domains": [HOME_DOMAIN],
+            "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
+            "accounts": [{"address": f"{user}@{HOME_DOMAIN}", "password": user} for user in USERS],
+        }
+
+    def _port(self, service: str) -> int:
+        base = self._settings.port_base
+        return base + PORTS[service] if base else 0
+
+    def _endpoint(self, port: int) -> Endpoint:
+        host = self._settings.host.replace(":", "\\:")
+        return Endpoint(f"tcp:{port}:interface={host}")
+
+    def _home_config(self, world_port: int) -> Config:
+        at = {name: (self._endpoint(self._port(name)),) for name in PORTS}
+        listen = Listen(submission=at["submission"], submissions=at["submissions"], pop3=at["pop3"], pop3s=at["pop3s"])
+        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen)
+        return replace(config, relay=Relay(port=world_port))
+
+    def _office(self, config: Config, directory: Directory) -> PostOffice:
+        files = private_ca(self.data / "tls", HOME, self._clock.now())
+        zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
+        checkers = FirstOf(
+            [StoreChecker(self._store, self._passwords), OpenChecker(any_password=self._settings.any_password)]
+        )
+        portal, throttle = Portal(Realm(), [checkers]), Throttle(self._clock)
+        office = PostOffice(
+            config,
+            Surroundings(
+                reactor=self._reactor,
+                store=self._store,
+                journal=self._journal,
+                submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter),
+                readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader),
+                context=server_context(files.certificate, files.key),
+                names=DnsNames(zone, self._reactor),
+                caller=LoopbackOnly(TwistedCaller(self._reactor)),
+                directory=directory,
+            ),
+        )
+        self._offices.append(office)
+        return office
+
+    async def _open_accounts(self) -> None:
+        now = self._clock.now()
+        missing = [
+            Account(f"{user}@{HOME_DOMAIN}", await self._passwords.hash(user), now)
+            for user in USERS
+            if await self._store.account(f"{user}@{HOME_DOMAIN}") is None
+        ]
+        await self._store.add_accounts(missing)
+
+    async def _trim(self) -> None:
+        for office in self._offices:
+            await self._store.prune(office.config.hostname, before=0.0, keep=self._settings.max_letters)
+
+
+class Anybody:
+    """A sasl.Authenticator for the capture port: every name and password is right."""
+
+    async def login(self, credentials: Credentials, remote: HostPort) -> str:  # noqa: ARG002
+        return credentials.username[:320] or "anonymous"

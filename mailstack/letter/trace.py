@@ -1,0 +1,126 @@
+"""The fields that an office puts on a letter: trace (RFC 5321 §4.4), and the date and name a client left out."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from mailstack.letter.address import Address, AddressError, ReversePath, parse_domain
+from mailstack.letter.envelope import Arrival, Recipient
+from mailstack.letter.letter import LetterId
+
+_COLUMNS = 78
+"""RFC 5322 §2.1.1: what a line should not pass."""
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_IN_COMMENT = re.compile(r"[^ !-'*-\[\]-~]+")
+_LONGEST_NAME = 255
+
+
+def received(
+    arrival: Arrival,
+    letter: LetterId,
+    recipients: Sequence[Recipient],
+    *,
+    hide_client: bool = False,
+    show_account: bool = False,
+) -> bytes:
+    """The `Received:` field, folded, with its CRLF (RFC 5321 §4.4).
+
+    The recipient is named when there is only one, so that no blind copy shows (§7.2). `hide_client` leaves the `from`
+    clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6).
+    """
+    clauses = []
+    if arrival.remote is not None and not hide_client:
+        literal = _literal(arrival.remote.host)
+        clauses += [f"from {_domain(arrival.helo) or literal}", f"({literal})"]
+    if arrival.tls is not None:
+        clauses.append(f"(using {_comment(arrival.tls.version)} with cipher {_comment(arrival.tls.cipher)})")
+    if show_account and arrival.account is not None:
+        clauses.append(f"(authenticated as {_comment(arrival.account)})")
+    clauses += [f"by {arrival.office}", f"with {arrival.protocol}", f"id {letter}"]
+    if len(recipients) == 1:
+        clauses.append(f"for <{_printable(recipients[0].address)}>")
+    clauses[-1] += ";"
+    clauses.append(date_time(arrival.at))
+    return _folded("Received:", clauses)
+
+
+def return_path(sender: ReversePath) -> bytes:
+    """The `Return-Path:` field of final delivery; the null reverse-path is `<>`."""
+    return b"Return-Path: <%b>\r\n" % (b"" if sender is None else _printable(sender).encode())
+
+
+def delivered_to(address: Address) -> bytes:
+    """The `Delivered-To:` field: which address the letter was put into a mailbox for (RFC 9228)."""
+    return b"Delivered-To: %b\r\n" % _printable(address).encode()
+
+
+def date_field(now: float) -> bytes:
+    """A `Date:` field for a letter that has none (RFC 6409 §8.2)."""
+    return b"Date: %b\r\n" % date_time(now).encode()
+
+
+def message_id(letter: LetterId, hostname: str) -> bytes:
+    """A `Message-ID:` field for a letter that has none (RFC 6409 §8.3)."""
+    return f"Message-ID: <{letter}@{hostname}>\r\n".encode()
+
+
+def date_time(now: float) -> str:
+    """RFC 5322 §3.3, in UTC, whatever the locale."""
+    return _date_time(int(now))
+
+
+@lru_cache(maxsize=16)  # many letters arrive in one second
+def _date_time(second: int) -> str:
+    at = time.gmtime(second)
+    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+    return f"{_DAYS[at.tm_wday]}, {at.tm_mday} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} {clock} +0000"
+
+
+@lru_cache(maxsize=1024)
+def _literal(host: str) -> str:
+    """The address literal of a client (RFC 5321 §4.1.3)."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a local socket has no address
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return f"[{address}]"
+    return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
+
+
+def _domain(helo: str) -> str:
+    """What the client called itself, made to fit the grammar of a domain; "" when nothing of it does."""
+    try:
+        return parse_domain(helo)
+    except AddressError:
+        labels = _NOT_IN_NAME.sub("-", helo[:_LONGEST_NAME]).split(".")
+        return ".".join([label for label in (label.strip("-") for label in labels) if label])
+
+
+def _comment(text: str) -> str:
+    return _NOT_IN_COMMENT.sub("?", text)
+
+
+def _printable(address: Address) -> str:
+    """The address as text that no control character can break out of, wherever it was read from."""
+    text = str(address)
+    return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
+
+
+def _folded(name: str, clauses: Iterable[str]) -> bytes:
+    """The field, broken between clauses so that lines keep to 78 columns where a clause does."""
+    lines, line = [], name
+    for clause in clauses:
+        if len(line) + 1 + len(clause) > _COLUMNS and line is not name:
+            lines.append(line)
+            line = "\t" + clause
+        else:
+            line = f"{line} {clause}"
+    lines.append(line)
+    return ("\r\n".join(lines) + "\r\n").encode()

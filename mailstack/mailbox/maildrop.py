@@ -1,0 +1,86 @@
+"""What one POP3 session holds exclusively: letters under numbers that don't move, and marks on them (RFC 1939 §3-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mailstack import store
+from mailstack.store import Entry
+
+SLICE = 1000
+"""Lines of a listing made at a time: well under a millisecond, so that other sessions are not held up."""
+
+
+class NoSuchLetter(Exception):
+    """No letter has this number, or it is marked as deleted."""
+
+    def __str__(self) -> str:
+        return "no such message"
+
+
+class Maildrop:
+    """A snapshot (RFC 1939 §4: what arrives meanwhile shows in the next session). Numbers count from 1.
+
+    States of a letter: there, or marked as deleted by `mark` until `unmark_all`. What was marked is removed by the
+    session's UPDATE, and by nothing here.
+    """
+
+    def __init__(self, held: store.Maildrop) -> None:
+        self.mailbox = held.mailbox
+        self._entries = held.entries
+        self._prefix = f"{held.validity:x}-"
+        self._marked: set[int] = set()
+        self._whole = sum([entry.size for entry in held.entries])
+        self._octets = self._whole
+
+    def __len__(self) -> int:
+        """Letters that are not marked."""
+        return len(self._entries) - len(self._marked)
+
+    def __str__(self) -> str:
+        return f"{len(self)} messages ({self.octets} octets)"
+
+    @property
+    def octets(self) -> int:
+        """Of all letters that are not marked, together."""
+        return self._octets
+
+    @property
+    def marked(self) -> list[int]:
+        """The uids of the letters to be deleted, in their order."""
+        return [self._entries[number - 1].uid for number in sorted(self._marked)]
+
+    def entry(self, number: int) -> Entry:
+        """Raises NoSuchLetter."""
+        if not 0 < number <= len(self._entries) or number in self._marked:
+            raise NoSuchLetter
+        return self._entries[number - 1]
+
+    def mark(self, number: int) -> None:
+        """DELE. Raises NoSuchLetter."""
+        self._octets -= self.entry(number).size
+        self._marked.add(number)
+
+    def unmark_all(self) -> None:
+        """RSET."""
+        self._marked.clear()
+        self._octets = self._whole
+
+    def unique_id(self, entry: Entry) -> str:
+        """1 to 70 characters of 0x21 to 0x7E, the same in every session, never another letter's (RFC 1939 §7)."""
+        return f"{self._prefix}{entry.uid:x}"
+
+    def sizes(self) -> Iterator[bytes]:
+        """The lines of LIST, some at a time."""
+        return self._lines(lambda number, entry: f"{number} {entry.size}\r\n")
+
+    def unique_ids(self) -> Iterator[bytes]:
+        """The lines of UIDL, some at a time."""
+        prefix = self._prefix
+        return self._lines(lambda number, entry: f"{number} {prefix}{entry.uid:x}\r\n")
+
+    def _lines(self, line: Callable[[int, Entry], str]) -> Iterator[bytes]:
+        entries, marked = self._entries, self._marked
+        for first in range(0, len(entries), SLICE):
+            numbered = enumerate(entries[first : first + SLICE], first + 1)
+            yield "".join([line(number, entry) for number, entry in numbered if number not in marked]).encode("ascii")

@@ -1,0 +1,88 @@
+"""A reader's session, from the greeting to the UPDATE state (RFC 1939 §3; a sample dialogue is in §10)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from mailstack.journey import Journal
+from mailstack.mailbox.authorization import Authorization
+from mailstack.mailbox.dialogue import Dialogue, Limits, Over
+from mailstack.mailbox.maildrop import Maildrop
+from mailstack.mailbox.transaction import Transaction
+from mailstack.mailbox.update import Update
+from mailstack.pop3.commands import Pop3Event
+from mailstack.pop3.responses import Code
+from mailstack.pop3.server import ServerEngine
+from mailstack.sasl import Authenticator
+from mailstack.store import Store, StoreError
+from mailstack.wire import Clock, Peer
+
+_log = logging.getLogger(__name__)
+
+__all__ = ["Limits", "converse"]
+
+
+async def converse(
+    peer: Peer[Pop3Event],
+    engine: ServerEngine,
+    *,
+    office: str,
+    authenticator: Authenticator,
+    store: Store,
+    clock: Clock,
+    pause: Callable[[float], Awaitable[object]],
+    journal: Journal,
+    limits: Limits | None = None,
+) -> None:
+    """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
+
+    `office` is our host name. `pause` returns after so many seconds.
+    """
+    dialogue = Dialogue(peer, engine, limits or Limits())
+    # Names this session, and no other, in the maildrop's lock.
+    holder = f"{office}/{secrets.token_hex(8)}"
+    protocol = "pop3s" if engine.tls else "pop3"
+    try:
+        dialogue.ok(f"{office} POP3 server ready")
+        held = await Authorization(dialogue, authenticator, store, pause=pause, holder=holder).login()
+        try:
+            drop = Maildrop(held)
+            facts = _facts(dialogue, held.mailbox, protocol)
+            update = Update(drop, store, clock, journal, office=office, facts=facts)
+            dialogue.ok(f"maildrop has {drop}")
+            try:
+                await Transaction(dialogue, drop, store, update.collect).until_quit()
+            except Over:
+                await update.without_quit()
+                raise
+            removed = await update.at_quit()
+        finally:
+            await _release(store, held.mailbox, holder)
+        # Only now, so that a client that comes back at once finds its maildrop free.
+        if removed:
+            dialogue.ok("goodbye")
+        else:
+            dialogue.err("the deleted messages were not removed", Code.SYS_TEMP)
+    except Over:
+        pass
+    finally:
+        peer.close()
+
+
+def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]:
+    """For the `collected` steps."""
+    remote, tls = dialogue.remote, dialogue.tls
+    facts: dict[str, Any] = {"by": account, "client": f"{remote.host}:{remote.port}", "protocol": protocol}
+    if tls is not None:
+        facts["tls"] = tls.version
+    return facts
+
+
+async def _release(store: Store, mailbox: str, holder: str) -> None:
+    try:
+        await store.release_maildrop(mailbox, holder)
+    except StoreError as error:
+        _log.error("can't release the maildrop of %s: %s", mailbox, error)

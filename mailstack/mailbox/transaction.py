@@ -1,0 +1,123 @@
+"""The TRANSACTION state: looking, fetching and marking, until QUIT (RFC 1939 §5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+
+from mailstack.letter import Content
+from mailstack.mailbox.dialogue import Dialogue, Over
+from mailstack.mailbox.excerpt import Excerpt
+from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
+from mailstack.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
+from mailstack.store import Entry, Store, StoreError
+
+_log = logging.getLogger(__name__)
+
+
+class Transaction:
+    """What a reader does with his maildrop. Nothing here changes the store."""
+
+    def __init__(self, dialogue: Dialogue, drop: Maildrop, store: Store, on_collected: Callable[[Entry], None]) -> None:
+        """`on_collected` is told of each letter that was sent whole."""
+        self._dialogue = dialogue
+        self._engine = dialogue.engine
+        self._drop = drop
+        self._store = store
+        self._on_collected = on_collected
+
+    async def until_quit(self) -> None:
+        """Answer everything before QUIT, whose answer is then owed. Raises Over when there is no QUIT."""
+        while not isinstance(event := await self._dialogue.next(), Quit):
+            try:
+                await self._answer(event)
+            except NoSuchLetter as error:
+                self._dialogue.err(str(error))
+
+    async def _answer(self, event: Pop3Event) -> None:
+        match event:
+            case Stat():
+                self._dialogue.ok(f"{len(self._drop)} {self._drop.octets}")
+            case List(number):
+                await self._list(number)
+            case Uidl(number):
+                await self._uidl(number)
+            case Retr(number):
+                await self._retrieve(self._drop.entry(number))
+            case Top(number, lines):
+                await self._top(self._drop.entry(number), Excerpt(lines))
+            case Dele(number):
+                self._drop.mark(number)
+                self._dialogue.ok(f"message {number} deleted")
+            case Rset():
+                self._drop.unmark_all()
+                self._dialogue.ok(f"maildrop has {self._drop}")
+            case Noop():
+                self._dialogue.ok()
+            case _:
+                self._dialogue.answer_anywhere(event)
+
+    async def _list(self, number: int | None) -> None:
+        if number is None:
+            await self._scan(str(self._drop), self._drop.sizes())
+        else:
+            self._dialogue.ok(f"{number} {self._drop.entry(number).size}")
+
+    async def _uidl(self, number: int | None) -> None:
+        if number is None:
+            await self._scan("unique ids follow", self._drop.unique_ids())
+        else:
+            self._dialogue.ok(f"{number} {self._drop.unique_id(self._drop.entry(number))}")
+
+    async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
+        """A listing as long as the maildrop; others get their turn whenever the network is full."""
+        self._dialogue.send(self._engine.begin(text))
+        for octets in slices:
+            self._dialogue.send(self._engine.more(octets))
+            await self._dialogue.drain()
+        self._dialogue.send(self._engine.end())
+
+    async def _retrieve(self, entry: Entry) -> None:
+        content = await self._open(entry)
+        if content is None:
+            return
+        self._dialogue.send(self._engine.begin(f"{entry.size} octets"))
+        await self._stream(content)
+        # Not collected before the network has taken the most of it.
+        await self._dialogue.drain()
+        self._on_collected(entry)
+
+    async def _top(self, entry: Entry, excerpt: Excerpt) -> None:
+        content = await self._open(entry)
+        if content is None:
+            return
+        self._dialogue.send(self._engine.begin("top of message follows"))
+        await self._stream(content, excerpt)
+
+    async def _open(self, entry: Entry) -> Content | None:
+        """The letter; None when it is not to be had, and the client was told why."""
+        try:
+            return await self._store.read(self._drop.mailbox, entry.uid)
+        except KeyError:
+            self._dialogue.err("the message has been removed meanwhile")
+        except StoreError as error:
+            self._dialogue.trouble("read a letter", error)
+        return None
+
+    async def _stream(self, content: Content, excerpt: Excerpt | None = None) -> None:
+        """All of a content, or an excerpt, never faster than the network takes it."""
+        chunks = content.chunks()
+        try:
+            async for chunk in chunks:
+                self._dialogue.send(self._engine.more(excerpt.feed(chunk) if excerpt else chunk))
+                await self._dialogue.drain()
+                if excerpt and excerpt.done:
+                    break
+        except StoreError as error:
+            # The response has begun: only the missing end mark can tell the client that this is not the letter.
+            _log.error("can't read on in a letter: %s", error)
+            raise Over from error
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        self._dialogue.send(self._engine.end())

@@ -1,0 +1,56 @@
+"""The UPDATE state: what a session leaves behind in the store, in one transaction (RFC 1939 §6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mailstack.journey import Journal, Step
+from mailstack.mailbox.maildrop import Maildrop
+from mailstack.store import Entry, Store, StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class Update:
+    """Remembers which letters their reader has collected, and writes that, and what he deleted, when he leaves."""
+
+    def __init__(
+        self, drop: Maildrop, store: Store, clock: Clock, journal: Journal, *, office: str, facts: Mapping[str, Any]
+    ) -> None:
+        """`facts` explain the `collected` steps: who, from where, over what."""
+        self._drop = drop
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._office = office
+        self._facts = facts
+        self._collected: dict[int, Step] = {}
+
+    def collect(self, entry: Entry) -> None:
+        """The letter was sent whole. Twice in one session is once."""
+        self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._office, "collected", self._facts)
+
+    async def at_quit(self) -> bool:
+        """Remove what was marked, all or nothing; whether it is removed."""
+        return await self._write(self._drop.marked)
+
+    async def without_quit(self) -> None:
+        """Nothing is removed; that letters were collected is true all the same."""
+        await self._write([])
+
+    async def _write(self, deleted: list[int]) -> bool:
+        if not self._collected and not deleted:
+            return True
+        steps = list(self._collected.values())
+        try:
+            await self._store.update_maildrop(
+                self._drop.mailbox, collected=list(self._collected), deleted=deleted, steps=steps
+            )
+        except StoreError as error:
+            _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
+            return False
+        self._journal.tell(steps)
+        return True

@@ -1,0 +1,62 @@
+"""Opens connections outward, over any Twisted reactor."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from mailstack.net.peer import NetPeer
+from mailstack.net.tls import client_context
+from mailstack.wire import Engine, EventT, HostPort, Unreachable
+
+
+class TwistedCaller:
+    """The wire.Caller of a reactor."""
+
+    def __init__(
+        self, reactor: IReactorTCP, *, source: str | None = None, ca_file: Path | None = None, lifetime: float = 86400.0
+    ) -> None:
+        """`source` is the address to call from; None leaves that to the system.
+
+        Certificates are verified by `ca_file`, or by what the system trusts.
+        """
+        self._reactor = reactor
+        self._source = (source, 0) if source else None
+        self._ca_file = ca_file
+        self._lifetime = lifetime
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+    ) -> NetPeer[EventT]:
+        """Connect within `timeout` seconds; with `tls`, shake hands before anything is said. Raises Unreachable."""
+        reactor: IReactorTime = self._reactor  # type: ignore[assignment]
+        peer = NetPeer(reactor, engine, encrypted=tls, ca_file=self._ca_file, lifetime=self._lifetime)
+        factory: Factory[Any] = Factory.forProtocol(lambda: peer)
+        factory.noisy = False
+        endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
+        endpoint = endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
+        if tls:
+            factory = TLSMemoryBIOFactory(
+                client_context(server_name, verify=verify, ca_file=self._ca_file), True, factory
+            )
+        try:
+            await endpoint.connect(factory)
+        except Exception as error:
+            raise Unreachable(Failure(error).getErrorMessage()) from error
+        if tls and not await peer.handshake():
+            raise Unreachable("the TLS handshake failed")
+        return peer

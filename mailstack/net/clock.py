@@ -1,0 +1,42 @@
+"""Time and tasks from a Twisted reactor, real or simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+_log = Logger()
+
+
+class ReactorClock:
+    """The wire.Clock of a reactor: its `seconds` are UTC since 1970, as Twisted's reactors count."""
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
+        self.now: Callable[[], float] = reactor.seconds
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        """Call `do` once after `seconds`; the function returned cancels that, and may be called at any time."""
+        call = self._reactor.callLater(max(0.0, seconds), do)
+
+        def cancel() -> None:
+            with suppress(AlreadyCalled, AlreadyCancelled):
+                call.cancel()
+
+        return cancel
+
+    async def pause(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        waiting: Deferred[None] = Deferred()
+        self._reactor.callLater(max(0.0, seconds), waiting.callback, None)
+        await waiting
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine by itself; an exception out of it is a bug, and is logged with its traceback."""
+        Deferred.fromCoroutine(work).addErrback(lambda failure: _log.failure("a task failed", failure))

@@ -1,0 +1,131 @@
+"""The log: one line for each step of a letter's journey, and for everything that stdlib logging or Twisted says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    eventAsText,
+    globalLogPublisher,
+)
+from twisted.logger import Logger as TwistedLogger
+from zope.interface import implementer
+
+from mailstack.journey import Step
+
+LOGGED_FACTS = (
+    "by",
+    "client",
+    "sender",
+    "recipient",
+    "recipients",
+    "size",
+    "tls",
+    "host",
+    "reply",
+    "next_attempt",
+    "remote_id",
+)
+"""What of a step's facts goes into its line; the rest is in the journey."""
+
+
+def stamp(at: float) -> str:
+    """UTC as in the journey: 2026-11-23T21:00:00.123456Z."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _value(value: Any) -> str:
+    """A fact as `key=value` shows it; what a peer said can't begin a new line or a new key."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if text.isprintable() and text and not any(mark in text for mark in ' "='):
+        return text[:500]
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\x{ord(c):02x}" for c in text[:500]) + '"'
+
+
+class Stream(Protocol):
+    """As much of a text file as a log needs."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+class LineJournal:
+    """A Journal that writes `TIME office id=… step=… by=…` lines to a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """One line a step, in one write. A stream that is full or gone loses lines, never letters."""
+        lines = []
+        for step in steps:
+            facts = "".join(
+                [f" {k}={_value(step.facts[k])}" for k in LOGGED_FACTS if step.facts.get(k) not in (None, "")]
+            )
+            lines.append(f"{stamp(step.at)} {step.office} id={step.letter} step={step.step}{facts}\n")
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+class SilentJournal:
+    """A Journal for those who don't listen."""
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Nothing to do."""
+
+
+@implementer(ILogObserver)
+class StreamObserver:
+    """Twisted's log events as lines of the same form."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Any) -> None:
+        level = event.get("log_level", LogLevel.info).name
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        try:
+            self._stream.write(f"{stamp(event['log_time'])} {level}: {text}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+class _ToTwisted(logging.Handler):
+    """Carries stdlib logging, which the stations use, to Twisted's publisher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = TwistedLogger("mailstack")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = LogLevel.lookupByName({"WARNING": "warn"}.get(record.levelname, record.levelname.lower()))
+        self._log.emit(level, "{text}", text=self.format(record))
+
+
+def carry_stdlib_logging(level: str = "info") -> None:
+    """Send what the stations say by stdlib logging to Twisted's log; twice is the same as once."""
+    logger = logging.getLogger("mailstack")
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    if not any(isinstance(handler, _ToTwisted) for handler in logger.handlers):
+        logger.addHandler(_ToTwisted())
+
+
+def log_to(stream: Stream, level: str = "info") -> None:
+    """Everything to one stream, as `mailstack serve` and `mailstack dev` do."""
+    predicate = LogLevelFilterPredicate(LogLevel.lookupByName({"warning": "warn"}.get(level, level)))
+    observer = FilteringLogObserver(StreamObserver(stream), [predicate])
+    globalLogPublisher.addObserver(observer)
+    carry_stdlib_logging(level)

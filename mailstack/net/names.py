@@ -1,0 +1,177 @@
+"""The domain name system over any Twisted resolver, as the relay asks it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IReactorTime, IResolver
+from twisted.names import client, dns, hosts, resolve
+from twisted.names.error import (
+    AuthoritativeDomainError,
+    DNSFormatError,
+    DNSNameError,
+    DNSNotImplementedError,
+    DNSQueryRefusedError,
+    DNSServerError,
+)
+
+from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+
+RESOLV_CONF = "/etc/resolv.conf"
+
+_Records = list[Any]
+"""Of dns.RRHeader, whose payload Twisted's types leave open."""
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (DNSServerError, "the name server failed (SERVFAIL)"),
+    (DNSQueryRefusedError, "the name server refused to answer (REFUSED)"),
+    (DNSNotImplementedError, "the name server does not know such queries (NOTIMP)"),
+    (DNSFormatError, "the name server did not understand the query (FORMERR)"),
+    (DeferredTimeout, "no name server answered in time"),
+)
+
+
+class DnsNames:
+    """Mail exchanges and addresses from a resolver: CNAMEs followed, errors told apart, answers kept for their TTL."""
+
+    def __init__(
+        self,
+        resolver: IResolver,
+        reactor: IReactorTime,
+        *,
+        timeouts: Sequence[int] = (2, 4, 8),
+        most_aliases: int = 8,
+        most_records: int = 50,
+        most_kept: int = 2000,
+        longest_kept: float = 3600.0,
+    ) -> None:
+        """`timeouts` are the seconds until each query is sent again; after the last one there is no answer.
+
+        `most_aliases` bounds a chain of CNAMEs, `most_records` what is used of one answer, `most_kept` and `longest_kept`
+        (seconds) the cache.
+        """
+        self._resolver = resolver
+        self._reactor = reactor
+        self._timeouts = tuple(timeouts)
+        self._most_aliases = most_aliases
+        self._most_records = most_records
+        self._kept = _Kept(reactor, most_kept, longest_kept)
+
+    async def mx(self, domain: str) -> tuple[MailExchange, ...]:
+        """The MX records of a domain; raises NoSuchDomain, NamesUnavailable."""
+        return tuple(
+            MailExchange(record.payload.preference, _text(record.payload.name))
+            for record in await self._records(domain, dns.MX)
+        )
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The addresses of a host, both families; raises NoSuchDomain, NamesUnavailable.
+
+        One family is enough: some name servers fail for AAAA that answer well for A.
+        """
+        if host == "localhost" or host.endswith(".localhost"):
+            return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never asked of the DNS
+        asked = [Deferred.fromCoroutine(self._records(host, kind)) for kind in (dns.A, dns.AAAA)]
+        found: list[str] = []
+        problems: list[NoSuchDomain | NamesUnavailable] = []
+        for answer in asked:
+            try:
+                found += [_address(record) for record in await answer]
+            except (NoSuchDomain, NamesUnavailable) as problem:
+                problems.append(problem)
+        if problems and not found:
+            raise next((each for each in problems if isinstance(each, NamesUnavailable)), problems[0])
+        return tuple(found)
+
+    async def _records(self, name: str, kind: int) -> _Records:
+        """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
+        key = (name.lower().rstrip("."), kind)
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        aliases: _Records = []
+        asked = key[0]
+        answers = await self._ask(asked, kind)
+        current = asked
+        for _ in range(self._most_aliases):
+            of_current = [record for record in answers if _owner(record) == current]
+            if wanted := [record for record in of_current if record.type == kind][: self._most_records]:
+                self._kept.put(key, wanted, min(record.ttl for record in (*wanted, *aliases)))
+                return wanted
+            if alias := next((record for record in of_current if record.type == dns.CNAME), None):
+                aliases.append(alias)
+                current = _text(alias.payload.name).lower()
+            elif current == asked:
+                return []
+            else:
+                asked = current
+                answers = await self._ask(asked, kind)
+        raise NamesUnavailable(f"{name} leads through too many aliases (CNAME)")
+
+    async def _ask(self, name: str, kind: int) -> _Records:
+        """One query, its errors as ours."""
+        lookup = _LOOKUPS[kind]
+        try:
+            answer = getattr(self._resolver, lookup)(name.encode("ascii"), timeout=self._timeouts)
+            # The resolver's own times hold for UDP and each server; this one holds whatever it does.
+            answer.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
+            answers, _, _ = await answer
+        except (DNSNameError, AuthoritativeDomainError):
+            raise NoSuchDomain(f"{name}: no such name") from None
+        except Exception as error:  # whatever a resolver raises means that it has no answer
+            reason = next((text for kind_of, text in _REASONS if isinstance(error, kind_of)), None)
+            raise NamesUnavailable(f"{name}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
+        return list(answers)
+
+
+_LOOKUPS = {dns.MX: "lookupMailExchange", dns.A: "lookupAddress", dns.AAAA: "lookupIPV6Address"}
+
+
+def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = ()) -> DnsNames:
+    """Names from these name servers (address, port), or as this system is set up: /etc/hosts, then /etc/resolv.conf."""
+    if nameservers:
+        return DnsNames(_asking(reactor, servers=list(nameservers)), reactor)
+    local: Any = hosts.Resolver()  # type: ignore[no-untyped-call]
+    chain: Any = resolve.ResolverChain([local, _asking(reactor, resolv=RESOLV_CONF)])  # type: ignore[no-untyped-call]
+    return DnsNames(chain, reactor)
+
+
+def _asking(reactor: Any, **where: Any) -> Any:
+    return client.Resolver(reactor=reactor, **where)  # type: ignore[no-untyped-call]
+
+
+def _text(name: dns.Name) -> str:
+    return name.name.decode("ascii", "replace").rstrip(".")
+
+
+def _owner(record: Any) -> str:
+    return _text(record.name).lower()
+
+
+def _address(record: Any) -> str:
+    return inet_ntop(AF_INET if record.type == dns.A else AF_INET6, record.payload.address)
+
+
+class _Kept:
+    """Answers for as long as their TTL allows, in bounded number, the oldest forgotten first."""
+
+    def __init__(self, reactor: IReactorTime, most: int, longest: float) -> None:
+        self._now: Callable[[], float] = reactor.seconds
+        self._most = most
+        self._longest = longest
+        self._answers: OrderedDict[tuple[str, int], tuple[float, _Records]] = OrderedDict()
+
+    def get(self, key: tuple[str, int]) -> _Records | None:
+        until, records = self._answers.get(key, (0.0, []))
+        return records if until > self._now() else None
+
+    def put(self, key: tuple[str, int], records: _Records, ttl: float) -> None:
+        if ttl > 0:
+            self._answers.pop(key, None)
+            self._answers[key] = self._now() + min(ttl, self._longest), records
+            if len(self._answers) > self._most:
+                self._answers.popitem(last=False)

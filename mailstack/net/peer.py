@@ -1,0 +1,303 @@
+"""The one Protocol: joins any engine and its conversation to a Twisted transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Generic
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailstack.net.tls import client_context, tls_facts
+from mailstack.wire import (
+    NEED_DATA,
+    Disconnected,
+    Ending,
+    Engine,
+    EventT,
+    HostPort,
+    Signal,
+    Stopping,
+    TimedOut,
+    TlsFacts,
+)
+
+_log = Logger()
+
+HIGH_WATER = 65536
+"""Octets that may wait in an engine while its conversation is busy, before we stop reading from the network."""
+
+LINGER = 30.0
+"""Seconds that a closed connection may take to send what was written."""
+
+Conversation = Callable[["NetPeer[EventT]"], Coroutine[Any, Any, None]]
+
+
+def _host_port(address: IAddress) -> HostPort:
+    return HostPort(getattr(address, "host", ""), getattr(address, "port", 0))
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class NetPeer(Protocol, Generic[EventT]):
+    """A wire.Peer over a Twisted transport, for servers and clients of every language.
+
+    Reading stops while the conversation is busy and HIGH_WATER octets wait; writing is held back by `drain`.
+    """
+
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = (
+        "_born",
+        "_ca_file",
+        "_closing",
+        "_context",
+        "_conversation",
+        "_deadline",
+        "_done",
+        "_drain",
+        "_encrypted",
+        "_ending",
+        "_full",
+        "_handshake",
+        "_late",
+        "_lifetime",
+        "_reactor",
+        "_reading",
+        "_timer",
+        "_verified",
+        "_waiter",
+        "engine",
+    )
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        engine: Engine[EventT],
+        *,
+        conversation: Conversation[EventT] | None = None,
+        context: IOpenSSLServerConnectionCreator | None = None,
+        encrypted: bool = False,
+        ca_file: Path | None = None,
+        lifetime: float = 86400.0,
+        done: Callable[[NetPeer[EventT]], None] | None = None,
+    ) -> None:
+        """`context` is the server's certificate, `ca_file` whom a client trusts (None: whom the system trusts).
+
+        `encrypted` says that TLS is there from the first octet.
+        `lifetime` is how long the connection may last in all, in seconds. `done` is called once, when it is lost.
+        """
+        self.engine = engine
+        self._reactor = reactor
+        self._conversation = conversation
+        self._context = context
+        self._ca_file = ca_file
+        self._encrypted = encrypted
+        self._verified = False
+        self._lifetime = lifetime
+        self._done = done
+        self._ending: Ending | None = None
+        self._waiter: Deferred[None] | None = None
+        self._drain: Deferred[None] | None = None
+        self._handshake: Deferred[bool] | None = None
+        self._timer: IDelayedCall | None = None
+        self._deadline = 0.0
+        self._born = 0.0
+        self._reading = True
+        self._full = False
+        self._late = False
+        self._closing = False
+
+    # --- what Twisted calls
+
+    def connectionMade(self) -> None:  # noqa: N802
+        self._born = self._reactor.seconds()
+        transport: Any = self.transport
+        transport.registerProducer(self, True)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+        if self._conversation is not None:
+            conversation, self._conversation = self._conversation, None
+            Deferred.fromCoroutine(conversation(self)).addErrback(self._bug).addBoth(lambda _: self.close())
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._closing:
+            return
+        self.engine.receive(data)
+        if self._waiter is not None:
+            self._wake()
+        elif self._reading and self.engine.buffered > HIGH_WATER:
+            self._reading = False
+            self._transport().pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self._ending = Disconnected(reason.getErrorMessage())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._settle_handshake(done=False)
+        self.resumeProducing()
+        self._wake()
+        if self._done is not None:
+            done, self._done = self._done, None
+            done(self)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802
+        self._settle_handshake(done=True)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._full = True
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._full = False
+        if self._drain is not None:
+            drain, self._drain = self._drain, None
+            drain.callback(None)
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.resumeProducing()
+
+    # --- what a conversation calls
+
+    @property
+    def remote(self) -> HostPort:
+        return _host_port(self._transport().getPeer())
+
+    @property
+    def local(self) -> HostPort:
+        return _host_port(self._transport().getHost())
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        return tls_facts(self.transport, verified=self._verified) if self._encrypted else None
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self._context is not None and not self._encrypted
+
+    async def next_event(self, timeout: float) -> EventT | Ending:
+        deadline = 0.0
+        while True:
+            event = self.engine.next_event()
+            if event is not NEED_DATA:
+                assert not isinstance(event, Signal), "the conversation owes an answer"
+                return event
+            if self._ending is not None:
+                return self._ending
+            if self._late:
+                self._late = False
+                return TimedOut(timeout)
+            if not self._reading:
+                self._reading = True
+                self._transport().resumeProducing()
+            if not deadline:
+                now = self._reactor.seconds()
+                deadline = min(now + timeout, self._born + self._lifetime)
+                self._arm(now, deadline)
+            self._waiter = Deferred()
+            await self._waiter
+
+    def send(self, octets: bytes) -> None:
+        if not isinstance(self._ending, Disconnected):
+            self._transport().write(octets)
+
+    async def drain(self, timeout: float) -> bool:
+        if self._full and not isinstance(self._ending, Disconnected):
+            self._drain = Deferred()
+            call = self._reactor.callLater(timeout, self.resumeProducing)
+            await self._drain
+            if call.active():
+                call.cancel()
+            else:
+                return False
+        return not isinstance(self._ending, Disconnected)
+
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+        transport = self._transport()
+        self.engine.tls_started()
+        self._encrypted = True
+        if self._context is not None:
+            transport.startTLS(self._context)
+            return True
+        self._verified = verify
+        transport.startTLS(client_context(server_name, verify=verify, ca_file=self._ca_file))
+        return await self.handshake()
+
+    async def handshake(self) -> bool:
+        """Wait until TLS is there (True) or the connection is lost (False)."""
+        if self._ending is not None:
+            return False
+        self._handshake = Deferred()
+        return await self._handshake
+
+    def close(self) -> None:
+        if self._closing or isinstance(self._ending, Disconnected):
+            return
+        self._closing = True
+        transport = self._transport()
+        transport.unregisterProducer()
+        transport.loseConnection()
+        if not isinstance(self._ending, Disconnected):
+            # A peer that never takes the rest, or never answers TLS's goodbye, does not hold the connection.
+            self._arm(self._reactor.seconds(), self._reactor.seconds() + LINGER)
+
+    # --- what the office calls
+
+    def stop(self) -> None:
+        """Let the conversation say goodbye at its next pause."""
+        if self._ending is None:
+            self._ending = Stopping()
+            self._wake()
+
+    def abort(self) -> None:
+        """Drop the connection now."""
+        if not isinstance(self._ending, Disconnected):
+            self._transport().abortConnection()
+
+    # --- inside
+
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.callback(None)
+
+    def _arm(self, now: float, deadline: float) -> None:
+        """Have one timer run for the connection, which looks at the deadline only when it fires."""
+        self._deadline = deadline
+        if self._timer is None:
+            self._timer = self._reactor.callLater(max(0.0, deadline - now), self._tick)
+        elif self._timer.getTime() > deadline:
+            self._timer.reset(max(0.0, deadline - now))
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._closing:
+            self.abort()
+        elif self._waiter is not None:
+            now = self._reactor.seconds()
+            if now < self._deadline:
+                self._arm(now, self._deadline)
+            else:
+                self._late = True
+                self._wake()
+
+    def _settle_handshake(self, *, done: bool) -> None:
+        if self._handshake is not None:
+            handshake, self._handshake = self._handshake, None
+            handshake.callback(done)
+
+    def _bug(self, failure: Failure) -> None:
+        _log.failure("a conversation failed", failure)

@@ -1,0 +1,73 @@
+"""Domain names of one's own, answered in the process: a resolver for the local environment, the simulation and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet import defer
+from twisted.names import common, dns
+from twisted.names.error import DNSNameError, DNSServerError
+
+Record = Any
+"""A record of `twisted.names.dns`: Record_MX, Record_A, Record_AAAA, Record_CNAME, Record_TXT …"""
+
+_NO_RECORDS: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+
+
+class Zone(common.ResolverBase):
+    """A resolver that knows these names and no others; a CNAME is given as it is, for the asker to follow.
+
+    With `everything_else` no name is unknown: every other domain has that host as its only MX.
+    """
+
+    def __init__(self, records: Mapping[str, Sequence[Record]], *, everything_else: str | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._records = {_key(name): list(each) for name, each in records.items()}
+        self._everything_else = everything_else
+        self._failures: dict[str, type[Exception]] = {}
+        self.queries: list[tuple[str, int]] = []
+        """What was asked last, name and type, at most 1000."""
+
+    def add(self, name: str, *records: Record) -> None:
+        """Give a name more records; none at all makes a name that exists and has nothing."""
+        self._records.setdefault(_key(name), []).extend(records)
+
+    def remove(self, name: str) -> None:
+        """The name exists no longer."""
+        self._records.pop(_key(name), None)
+
+    def fail(self, name: str, error: type[Exception] = DNSServerError) -> None:
+        """Answer every query for a name with an error of `twisted.names.error`, or a timeout, until `mend`."""
+        self._failures[_key(name)] = error
+
+    def mend(self, name: str) -> None:
+        """End what `fail` began."""
+        self._failures.pop(_key(name), None)
+
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> defer.Deferred[Any]:
+        """What every look-up of ResolverBase comes down to; nobody is asked, so nothing can time out by itself."""
+        del timeout
+        key = _key(name.decode("ascii", "replace"))
+        self.queries = [*self.queries[-999:], (key, kind)]
+        if (error := self._failures.get(key)) is not None:
+            return defer.fail(error(key))
+        records = self._of(key)
+        if records is None:
+            return defer.fail(DNSNameError(key))
+        chosen = [each for each in records if kind in (each.TYPE, dns.ALL_RECORDS)]
+        chosen = chosen or [each for each in records if each.TYPE == dns.CNAME]
+        if not chosen:
+            return defer.succeed(_NO_RECORDS)
+        return defer.succeed(([dns.RRHeader(name, each.TYPE, cls, each.ttl or 0, each) for each in chosen], [], []))
+
+    def _of(self, key: str) -> list[Record] | None:
+        """The records of a name; None when it does not exist."""
+        known = self._records.get(key)
+        if known is None and self._everything_else is not None:
+            return [dns.Record_MX(10, self._everything_else)]  # type: ignore[no-untyped-call]
+        return known
+
+
+def _key(name: str) -> str:
+    return name.lower().rstrip(".")

@@ -1,0 +1,274 @@
+"""PostOffice, the composition root: one host's services, built from one configuration and wired here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.task import LoopingCall
+
+from mailstack.accounts.directory import Directory
+from mailstack.config import Config
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.exchange import Exchange
+from mailstack.journey import Journal
+from mailstack.mailbox.session import Limits as Pop3Limits
+from mailstack.mailbox.session import converse as read_maildrop
+from mailstack.net.clock import ReactorClock
+from mailstack.net.listening import Door
+from mailstack.net.peer import NetPeer
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.ownership import Ownership
+from mailstack.policy.relaying import Relaying
+from mailstack.pop3.commands import Pop3Event
+from mailstack.pop3.responses import Code
+from mailstack.pop3.server import ServerEngine as Pop3Engine
+from mailstack.queue.attempt import Agent
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.counter import Counter
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.schedule import Schedule
+from mailstack.relay.agent import RelayAgent
+from mailstack.relay.names import Names
+from mailstack.relay.routes import Routes
+from mailstack.relay.security import Demand, Security
+from mailstack.sasl import Authenticator
+from mailstack.smtp.commands import ServerEvent
+from mailstack.smtp.replies import Reply
+from mailstack.smtp.server import Capabilities
+from mailstack.smtp.server import ServerEngine as SmtpEngine
+from mailstack.smtp.session import Session, SessionLimits
+from mailstack.smtp.station import Station
+from mailstack.store import Store, StoreError
+from mailstack.submission import Submission
+from mailstack.wire import Caller
+
+_log = logging.getLogger(__name__)
+
+HOUSEKEEPING = 3600.0
+"""Seconds between looks for histories that may be forgotten."""
+
+
+@frozen
+class Surroundings:
+    """What stands around an office: the real ones for `serve`; dev mode and simulation bring some of their own."""
+
+    reactor: Any
+    """Twisted's reactor, or a simulated one."""
+    store: Store
+    journal: Journal
+    submitters: Authenticator
+    """Who may hand in."""
+    readers: Authenticator
+    """Who may collect."""
+    context: IOpenSSLServerConnectionCreator
+    """The certificate shown to clients."""
+    names: Names
+    caller: Caller
+    directory: Directory
+
+
+class PostOffice:
+    """The services of one host, from its configuration and its surroundings.
+
+    `listen` binds the ports, `start` begins to work, `stop` ends it; an office is used once. The store is opened and
+    closed by whoever made it, so that several offices can share one.
+    """
+
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        self.config = config
+        self._around = around
+        self.clock = ReactorClock(around.reactor)
+        self._open = False
+        self._waiting: list[Deferred[None]] = []
+        waits = config.relay.schedule
+        schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
+        router = Router(around.directory)
+        self._relay = RelayAgent(
+            around.names,
+            around.caller,
+            self.clock,
+            hostname=config.hostname,
+            routes=Routes.parse({pattern: str(target) for pattern, target in config.relay.routes.items()}),
+            port=config.relay.port,
+            security=Security(Demand(config.relay.tls)),
+        )
+        agents: dict[str, Agent] = {"local": DeliveryAgent(around.directory, config.hostname), "relay": self._relay}
+        bouncer = Bouncer(router, config.hostname)
+        name, store, journal = config.hostname, around.store, around.journal
+        # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
+        self._runner = Runner(
+            store,
+            agents,
+            schedule,
+            self.clock,
+            journal,
+            name,
+            name,
+            bouncer,
+            RunnerLimits(concurrency=config.relay.concurrency, per_destination=config.relay.per_destination),
+        )
+        queue = Queue(store, router, self._runner, journal, name, name, schedule, self.clock)
+        self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops)
+        ownership = Ownership(around.directory) if config.submission.check_sender else None
+        self.submission = Submission(self.counter, ownership)
+        self.exchange = Exchange(self.counter, Relaying(config.relay.relay_from))
+        self._connections = ConnectionLimits(config.limits.connections, config.limits.connections_per_address)
+        self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
+        self._pruning.clock = around.reactor
+        self.doors: dict[str, Door[Any]] = {}
+
+    async def listen(self) -> None:
+        """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
+        listen = self.config.listen
+        for name, descriptions, make in (
+            ("submission", listen.submission, self.submission_door),
+            ("submissions", listen.submissions, lambda: self.submission_door(implicit_tls=True)),
+            ("mx", listen.mx, self.exchange_door),
+            ("pop3", listen.pop3, self.pop3_door),
+            ("pop3s", listen.pop3s, lambda: self.pop3_door(implicit_tls=True)),
+        ):
+            if descriptions:
+                self.doors[name] = make()
+                await self.doors[name].listen(descriptions)
+
+    async def start(self) -> None:
+        """Serve those who wait, and work through the queue."""
+        await self._runner.start()
+        self._pruning.start(HOUSEKEEPING, now=False)
+        self._open = True
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    async def stop(self, patience: float = 10.0) -> None:
+        """Say goodbye to clients (RFC 5321 §3.8), finish the attempts under way within `patience` seconds each."""
+        if self._pruning.running:
+            self._pruning.stop()
+        for door in self.doors.values():
+            await door.stop_listening()
+        for door in self.doors.values():
+            await door.wait_until_empty(patience)
+        stopped: Deferred[None] = Deferred()
+        self._runner.stop(lambda: stopped.callback(None), patience)
+        await stopped
+        await self._relay.close()
+
+    # --- doors: one for each service
+
+    def submission_door(self, *, implicit_tls: bool = False) -> Door[ServerEvent]:
+        """For our own users: AUTH required (RFC 6409, RFC 8314)."""
+        return self.smtp_door(
+            self.submission,
+            self.config.submission.max_size,
+            self.config.submission.max_recipients,
+            authenticator=self._around.submitters,
+            require_tls=self.config.accounts.require_tls,
+            implicit_tls=implicit_tls,
+        )
+
+    def exchange_door(self) -> Door[ServerEvent]:
+        """For other hosts: no AUTH (RFC 5321)."""
+        return self.smtp_door(self.exchange, self.config.exchange.max_size, self.config.exchange.max_recipients)
+
+    def smtp_door(
+        self,
+        station: Station,
+        max_size: int,
+        max_recipients: int,
+        *,
+        authenticator: Authenticator | None = None,
+        require_tls: bool = True,
+        implicit_tls: bool = False,
+    ) -> Door[ServerEvent]:
+        """SMTP by the rules of a station."""
+        limits = self.config.limits
+        capabilities = Capabilities(self.config.hostname, max_size=max_size, max_line=limits.content_line)
+        session_limits = SessionLimits(
+            max_recipients=max_recipients,
+            errors=limits.errors,
+            auth_failures=limits.auth_failures,
+            command_timeout=limits.command_timeout,
+            data_timeout=limits.data_timeout,
+            header_size=limits.header_size,
+        )
+
+        async def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> None:
+            await self._opening()
+            await Session(
+                peer,
+                engine,
+                station,
+                self.clock,
+                limits=session_limits,
+                authenticator=authenticator,
+                require_tls=require_tls,
+            ).converse()
+
+        async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
+            peer.send(engine.greet(reply))
+
+        return self._door(lambda: SmtpEngine(capabilities), converse, turn_away, implicit_tls=implicit_tls)
+
+    def pop3_door(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
+        """The readers' door (RFC 1939)."""
+        require_tls = self.config.accounts.require_tls
+        limits = Pop3Limits(idle_timeout=self.config.limits.pop3_idle, errors=self.config.limits.errors)
+        around = self._around
+
+        async def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> None:
+            await self._opening()
+            await read_maildrop(
+                peer,
+                engine,
+                office=self.config.hostname,
+                authenticator=around.readers,
+                store=around.store,
+                clock=self.clock,
+                pause=self.clock.pause,
+                journal=around.journal,
+                limits=limits,
+            )
+
+        async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3Engine, reply: Reply) -> None:
+            peer.send(engine.err(reply.text, Code.SYS_TEMP))
+
+        return self._door(
+            lambda: Pop3Engine(tls=implicit_tls, require_tls=require_tls),
+            converse,
+            turn_away,
+            implicit_tls=implicit_tls,
+        )
+
+    def _door(self, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool) -> Door[Any]:
+        return Door(
+            self._around.reactor,
+            engine=engine,
+            converse=converse,
+            turn_away=turn_away,
+            limits=self._connections,
+            context=self._around.context,
+            implicit_tls=implicit_tls,
+            lifetime=self.config.limits.session_time,
+        )
+
+    async def _opening(self) -> None:
+        """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""
+        if not self._open:
+            deferred: Deferred[None] = Deferred()
+            self._waiting.append(deferred)
+            await deferred
+
+    async def _prune(self) -> None:
+        """Forget histories that are older than the configuration wants."""
+        before = self.clock.now() - self.config.journey.keep
+        try:
+            await self._around.store.prune(self.config.hostname, before=before)
+        except StoreError:
+            _log.exception("old histories could not be forgotten")

@@ -1,0 +1,54 @@
+"""GROUND: opinions, one file each; a Verdict is what a policy thinks of a client, a sender or a letter.
+
+A policy never acts. Several verdicts become one by `strictest`; `demand` turns a bad one into the Refusal that the
+client hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from mailstack.smtp.replies import Refusal, Reply
+
+
+@frozen
+class Pass:
+    """No objection."""
+
+
+@frozen
+class Defer:
+    """Not now: a 4yz reply (RFC 5321 §4.2.1)."""
+
+    reply: Reply
+    reason: str = ""
+    """For the log only; never sent."""
+
+
+@frozen
+class Refuse:
+    """No: a 5yz reply (RFC 5321 §4.2.1)."""
+
+    reply: Reply
+    reason: str = ""
+    """For the log only; never sent."""
+
+
+Verdict = Pass | Defer | Refuse
+
+PASS = Pass()
+
+_STRICTNESS = {Pass: 0, Defer: 1, Refuse: 2}
+
+
+def strictest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Refuse beats Defer beats Pass; of equals the first. No verdict at all is a Pass."""
+    return max(verdicts, key=lambda verdict: _STRICTNESS[type(verdict)], default=PASS)
+
+
+def demand(verdict: Verdict) -> None:
+    """Raise the Refusal that a Defer or Refuse stands for; a Pass does nothing."""
+    if not isinstance(verdict, Pass):
+        raise Refusal(verdict.reply, verdict.reason)

@@ -1,0 +1,40 @@
+"""Which network an IP address belongs to: the ones that are configured, and the one that counts as one client."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ONE_SITE = 64
+"""Bits of an IPv6 address that name one site (RFC 6177 §2): whoever has one address of it has 2**64 of them."""
+
+
+def ip_address(host: str) -> IpAddress | None:
+    """The address in `host`, an IPv4-mapped one as IPv4 (RFC 4291 §2.5.5.2); None for anything else, as a UNIX path."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def networks_of(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
+    """CIDR texts read; a bare address is a network of one. Raises ValueError when bits are set behind the mask."""
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def within(host: str, networks: Iterable[IpNetwork]) -> bool:
+    """Whether the address in `host` is in one of the networks; False when there is no address in it."""
+    address = ip_address(host)
+    return address is not None and any(address in network for network in networks)
+
+
+def client_of(host: str) -> str:
+    """What counts as one client when clients are counted: an IPv4 address, or an IPv6 site."""
+    address = ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), ONE_SITE), strict=False))
+    return host if address is None else str(address)

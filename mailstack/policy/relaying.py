@@ -1,0 +1,26 @@
+"""Who may send through us to other people's domains (RFC 5321 §3.6.2, §7.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailstack.policy import PASS, Refuse, Verdict
+from mailstack.policy.networks import networks_of, within
+from mailstack.smtp.replies import reply
+from mailstack.wire import HostPort
+
+DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")
+
+
+class Relaying:
+    """Those who logged in, and the networks of `[relay].from`; nobody else."""
+
+    def __init__(self, networks: Sequence[str] = ()) -> None:
+        """`networks` in CIDR notation. Raises ValueError for one that is not."""
+        self._networks = networks_of(networks)
+
+    def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
+        """`account` is who logged in on this connection, None for nobody."""
+        if account is not None or within(remote.host, self._networks):
+            return PASS
+        return Refuse(DENIED, f"{remote.host} is in no network that may relay")

@@ -1,0 +1,237 @@
+"""What a POP3 client can say: the events of the server's engine, and the grammar they are read by (RFC 1939, 2449 §4)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+
+@frozen
+class User:
+    """USER: the name of a maildrop (RFC 1939 §7)."""
+
+    name: str
+
+
+@frozen
+class Pass:
+    """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
+
+    password: str = field(repr=False)
+
+
+@frozen
+class Auth:
+    """AUTH with a mechanism (RFC 5034 §4)."""
+
+    mechanism: str
+    """In upper case; the server may not know it."""
+    initial: bytes | None = field(default=None, repr=False)
+    """The initial response, decoded; None when there is none, b"" when it is `=`."""
+
+
+@frozen
+class AuthList:
+    """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
+
+
+@frozen
+class AuthResponse:
+    """The answer to a challenge."""
+
+    response: bytes | None = field(repr=False)
+    """Decoded; None when the client sent `*` to cancel (RFC 5034 §4)."""
+
+
+@frozen
+class Capa:
+    """CAPA (RFC 2449 §5)."""
+
+
+@frozen
+class Stls:
+    """STLS (RFC 2595 §4)."""
+
+
+@frozen
+class Stat:
+    """STAT: how many letters, how many octets."""
+
+
+@frozen
+class List:
+    """LIST: the size of one letter, or of all of them."""
+
+    number: int | None = None
+
+
+@frozen
+class Retr:
+    """RETR: a whole letter."""
+
+    number: int
+
+
+@frozen
+class Top:
+    """TOP: a letter's header and the first lines of its body (RFC 1939 §7)."""
+
+    number: int
+    lines: int
+
+
+@frozen
+class Dele:
+    """DELE: mark a letter; it goes with QUIT."""
+
+    number: int
+
+
+@frozen
+class Noop:
+    """NOOP."""
+
+
+@frozen
+class Rset:
+    """RSET: take all marks off."""
+
+
+@frozen
+class Uidl:
+    """UIDL: what names one letter, or all of them, in every session (RFC 1939 §7)."""
+
+    number: int | None = None
+
+
+@frozen
+class Quit:
+    """QUIT: the only way into the UPDATE state (RFC 1939 §6)."""
+
+
+@frozen
+class Rejected:
+    """A line that the engine refuses by itself: unknown, ill-formed, out of order or too long. Answer with `-ERR text`."""
+
+    text: str
+
+
+Command = User | Pass | Auth | AuthList | Capa | Stls | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
+Pop3Event = Command | AuthResponse | Rejected
+
+
+class GrammarError(Exception):
+    """The line is no command of ours; str() says why, in words for the client and without any octet of its line."""
+
+
+def parse(line: bytes) -> tuple[str, Command]:
+    """The verb in upper case, and the command that a line without its CRLF says. Raises GrammarError."""
+    if b"\0" in line or b"\r" in line:
+        raise GrammarError("NUL and CR may not stand in a command")
+    word, _, argument = line.partition(b" ")
+    verb = word.upper().decode("ascii", "replace")
+    read = _ARGUMENTS.get(verb)
+    if read is None:
+        raise GrammarError("unknown command")
+    return verb, read(argument)
+
+
+def parse_response(line: bytes) -> AuthResponse:
+    """The client's line in an authentication exchange. Raises GrammarError."""
+    return AuthResponse(None if line == b"*" else _decode(line))
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise GrammarError("the response is not base64") from None
+
+
+# RFC 1939 §3: message-numbers are decimal. Ten digits are more letters than any maildrop has, and keep `int` cheap.
+_NUMBER = re.compile(rb"[0-9]{1,10}\Z")
+
+
+def _number(text: bytes, what: str) -> int:
+    if not _NUMBER.match(text):
+        raise GrammarError(f"{what} is expected")
+    return int(text)
+
+
+def _text(octets: bytes, what: str) -> str:
+    if not octets:
+        raise GrammarError(f"{what} is missing")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise GrammarError(f"{what} is not UTF-8") from None
+
+
+def _alone(command: Command) -> Callable[[bytes], Command]:
+    def read(argument: bytes) -> Command:
+        if argument.strip():
+            raise GrammarError("this command takes no argument")
+        return command
+
+    return read
+
+
+def _numbered(command: Callable[[int], Command]) -> Callable[[bytes], Command]:
+    return lambda argument: command(_number(argument.strip(), "a message number"))
+
+
+def _optional(command: Callable[[int | None], Command]) -> Callable[[bytes], Command]:
+    def read(argument: bytes) -> Command:
+        argument = argument.strip()
+        return command(_number(argument, "a message number") if argument else None)
+
+    return read
+
+
+def _user(argument: bytes) -> Command:
+    return User(_text(argument.strip(), "the user name"))
+
+
+def _pass(argument: bytes) -> Command:
+    return Pass(_text(argument, "the password"))
+
+
+def _auth(argument: bytes) -> Command:
+    words = argument.split()
+    if not words:
+        return AuthList()
+    if len(words) > 2:
+        raise GrammarError("AUTH takes a mechanism and an initial response")
+    mechanism = words[0].upper().decode("ascii", "replace")
+    if len(words) == 1:
+        return Auth(mechanism)
+    return Auth(mechanism, b"" if words[1] == b"=" else _decode(words[1]))
+
+
+def _top(argument: bytes) -> Command:
+    words = argument.split()
+    if len(words) != 2:
+        raise GrammarError("TOP takes a message number and a number of lines")
+    return Top(_number(words[0], "a message number"), _number(words[1], "a number of lines"))
+
+
+_ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
+    "USER": _user,
+    "PASS": _pass,
+    "AUTH": _auth,
+    "CAPA": _alone(Capa()),
+    "STLS": _alone(Stls()),
+    "STAT": _alone(Stat()),
+    "LIST": _optional(List),
+    "RETR": _numbered(Retr),
+    "TOP": _top,
+    "DELE": _numbered(Dele),
+    "NOOP": _alone(Noop()),
+    "RSET": _alone(Rset()),
+    "UIDL": _optional(Uidl),
+    "QUIT": _alone(Quit()),
+}
+"""How each verb's argument is read. APOP is not here: it needs passwords in plain text (RFC 6151 §2.2)."""

@@ -1,0 +1,88 @@
+"""The Backlog: jobs for other hosts that wait for a connection's turn, and the limits that say whose turn it is."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from attrs import frozen
+
+from mailstack.letter import Letter
+from mailstack.queue.delivery import Delivery
+
+
+@frozen
+class Job:
+    """One attempt to make: the deliveries of one letter that have one destination, claimed by us."""
+
+    letter: Letter
+    destination: str
+    deliveries: tuple[Delivery, ...]
+
+
+class Backlog:
+    """Starts jobs in the order they came, destinations in turn, within the limits.
+
+    A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
+    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest.
+    """
+
+    def __init__(self, *, concurrency: int, per_destination: int, most: int) -> None:
+        """At most `concurrency` jobs under way, `per_destination` of them for one; `most` under way and waiting."""
+        self._concurrency = concurrency
+        self._per_destination = per_destination
+        self._most = most
+        self._waiting: dict[str, deque[Job]] = {}
+        self._active: dict[str, int] = {}
+        self._active_jobs = 0
+        self._waiting_jobs = 0
+
+    def __len__(self) -> int:
+        """Jobs waiting and under way."""
+        return self._active_jobs + self._waiting_jobs
+
+    @property
+    def active(self) -> int:
+        """Jobs under way."""
+        return self._active_jobs
+
+    @property
+    def room(self) -> int:
+        """How many jobs more it takes."""
+        return max(0, self._most - len(self))
+
+    def has_room(self, destination: str) -> bool:
+        """Whether a job for this destination may be added."""
+        return len(self._waiting.get(destination, ())) < self.room
+
+    def add(self, job: Job) -> None:
+        self._waiting.setdefault(job.destination, deque()).append(job)
+        self._waiting_jobs += 1
+
+    def start(self) -> Job | None:
+        """The job whose turn it is, under way from now on; None when none may start."""
+        if self._active_jobs >= self._concurrency:
+            return None
+        # No more destinations than concurrency / per_destination can be full, so this looks at few.
+        for destination, jobs in self._waiting.items():
+            if self._active.get(destination, 0) < self._per_destination:
+                return self._start_from(destination, jobs)
+        return None
+
+    def done(self, job: Job) -> None:
+        """A job that was started has ended."""
+        self._active_jobs -= 1
+        left = self._active[job.destination] - 1
+        if left:
+            self._active[job.destination] = left
+        else:
+            del self._active[job.destination]
+
+    def _start_from(self, destination: str, jobs: deque[Job]) -> Job:
+        del self._waiting[destination]  # and to the end of the row, for the next one's turn
+        job = jobs.popleft()
+        if jobs:
+            self._waiting[destination] = jobs
+        self._waiting_jobs -= 1
+        self._active[destination] = self._active.get(destination, 0) + 1
+        self._active_jobs += 1
+        return job

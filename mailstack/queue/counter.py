@@ -1,0 +1,97 @@
+"""The counter of an office: what every station does the same when it takes a letter in."""
+
+from __future__ import annotations
+
+from mailstack.journey import StepName
+from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
+from mailstack.letter.header import count
+from mailstack.letter.trace import received
+from mailstack.policy import demand
+from mailstack.policy.hops import MOST_HOPS, too_many_hops
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Directory
+from mailstack.smtp.replies import Refusal, reply
+from mailstack.store import ContentWriter, Store, StoreError, StoreFull
+
+NO_SUCH_MAILBOX = reply(550, "5.1.1", "no such mailbox here")
+NO_ROOM = reply(452, "4.3.1", "no room for the letter now, try again later")
+STORE_TROUBLE = reply(451, "4.3.0", "the letter could not be stored, try again later")
+
+
+class Counter:
+    """Knows the queue, the store and who lives here; turns their trouble into replies."""
+
+    def __init__(
+        self,
+        hostname: str,
+        queue: Queue,
+        store: Store,
+        directory: Directory,
+        *,
+        hops: int = MOST_HOPS,
+        hide_client: bool = False,
+    ) -> None:
+        """`hops` is the most `Received:` fields a letter may come with (RFC 5321 §6.3: at least 100).
+
+        `hide_client` leaves the client's name and address out of ours (RFC 5321 §7.6).
+        """
+        self.hostname = hostname
+        self._directory = directory
+        self._queue = queue
+        self._store = store
+        self._hops = hops
+        self._hide_client = hide_client
+
+    def is_local(self, address: Address) -> bool:
+        """Whether letters to the address end here; the bare `postmaster` is ours (RFC 5321 §4.5.1)."""
+        return not address.domain or self._directory.is_local(address.domain)
+
+    async def check_mailbox(self, address: Address) -> None:
+        """Raise the Refusal for a local address that nobody has."""
+        if await self._directory.mailbox(address) is None and await self._directory.alias(address) is None:
+            raise Refusal(NO_SUCH_MAILBOX)
+
+    def check_hops(self, section: bytes) -> None:
+        """Raise the Refusal for a letter that has travelled too far."""
+        demand(too_many_hops(count(section, b"received"), self._hops))
+
+    def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """Our `Received:` field."""
+        return received(arrival, letter, envelope.recipients, hide_client=self._hide_client)
+
+    def new_content(self) -> ArrivingContent:
+        """Where the store wants an arriving content."""
+        return ArrivingContent(self._store.new_content())
+
+    async def accept(self, letter: Letter, step: StepName) -> None:
+        """Take responsibility; durable when it returns."""
+        try:
+            await self._queue.accept(letter, step)
+        except StoreError as error:
+            raise _refusal(error) from error
+
+
+class ArrivingContent:
+    """A store's ContentWriter whose trouble is a Refusal."""
+
+    __slots__ = ("_writer", "discard")
+
+    def __init__(self, writer: ContentWriter) -> None:
+        self._writer = writer
+        self.discard = writer.discard
+
+    async def write(self, octets: bytes) -> None:
+        try:
+            await self._writer.write(octets)
+        except StoreError as error:
+            raise _refusal(error) from error
+
+    async def finish(self) -> Content:
+        try:
+            return await self._writer.finish()
+        except StoreError as error:
+            raise _refusal(error) from error
+
+
+def _refusal(error: StoreError) -> Refusal:
+    return Refusal(NO_ROOM if isinstance(error, StoreFull) else STORE_TROUBLE, str(error))

@@ -1,0 +1,168 @@
+"""The Operator: what a person may do to letters that wait, beside a running office or on a stopped one.
+
+Each act is a compare-and-set in the store, as an attempt's outcome is, so neither needs to know of the other: what an
+operator holds or removes while an attempt is under way stays so unless the attempt succeeds. A running office sees
+the change at its next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, frozen
+
+from mailstack.journey import Step, StepName
+from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
+from mailstack.letter.report import Trouble
+from mailstack.queue.bounce import Bouncer, ReportDue
+from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
+
+REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")
+_TRIES = 2
+
+
+@frozen
+class Act:
+    """What became of an operator's wish for one delivery."""
+
+    letter: LetterId
+    recipient: str
+    """Empty when there is no such letter."""
+    why_not: str = ""
+    """Why nothing was done, for people; empty when it was."""
+    step: Step | None = None
+    """What the journey tells of it; None when nothing was done, and for a retry, which the next attempt tells."""
+
+    @property
+    def done(self) -> bool:
+        return not self.why_not
+
+
+@frozen
+class _Wish:
+    """One of the acts, for whatever letter."""
+
+    becomes: Callable[[Delivery, float], Delivery | str]
+    """The delivery as it shall be, or why it can't be so; given the time."""
+    step: StepName | None
+    bouncer: Bouncer | None = None
+
+
+class Operator:
+    """Acts in one store, for whichever office owns the letters."""
+
+    def __init__(self, store: Store, now: Callable[[], float], *, by: str = "operator") -> None:
+        """`by` is what the journey calls the person; `now` gives seconds since 1970."""
+        self._store = store
+        self._now = now
+        self._by = by
+
+    async def hold(self, ids: Sequence[LetterId]) -> list[Act]:
+        """No attempt is made until `release`; one that is under way ends as it may. Raises StoreError."""
+        return await self._each(ids, _Wish(_held, "held"))
+
+    async def release(self, ids: Sequence[LetterId]) -> list[Act]:
+        """What was held is due now. Raises StoreError."""
+        return await self._each(ids, _Wish(_released, "released"))
+
+    async def retry(self, ids: Sequence[LetterId]) -> list[Act]:
+        """What waits for its time is due now. Raises StoreError."""
+        return await self._each(ids, _Wish(_hurried, None))
+
+    async def remove(self, ids: Sequence[LetterId], *, bouncer: Bouncer | None = None) -> list[Act]:
+        """We owe it no longer. With a `bouncer` the sender is told, unless he is the null reverse-path.
+
+        Raises StoreError.
+        """
+        if bouncer is None:
+            return await self._each(ids, _Wish(_removed, "removed"))
+        return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
+
+    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[Act]:
+        return [act for letter in dict.fromkeys(ids) for act in await self._act(letter, wish)]
+
+    async def _act(self, letter: LetterId, wish: _Wish) -> list[Act]:
+        """One letter; read again once when an attempt came between reading and writing."""
+        acts: list[Act] = []
+        for _ in range(_TRIES):
+            records = await self._store.records(Filter(ids=(letter,), limit=1))
+            if not records:
+                return [Act(letter, "", "no letter has this id")]
+            acts, settlement = await self._plan(records[0], wish)
+            if not settlement.changes:
+                return acts
+            try:
+                await self._store.settle(settlement)
+            except Conflict:
+                continue
+            return acts
+        return [Act(letter, act.recipient, act.why_not or "an attempt came between; try again") for act in acts]
+
+    async def _plan(self, record: Record, wish: _Wish) -> tuple[list[Act], Settlement]:
+        """What to write, and what can be said once it is written."""
+        now, letter = self._now(), record.letter
+        pairs = [(delivery, wish.becomes(delivery, now)) for delivery in record.deliveries]
+        changes = tuple(Change(before, after) for before, after in pairs if isinstance(after, Delivery))
+        report = await _report(letter, changes, now, wish.bouncer) if wish.bouncer else None
+        told = {"report": report.letter.id} if report else {}
+        acts: list[Act] = []
+        for before, after in pairs:
+            recipient = str(before.recipient.address)
+            if isinstance(after, str):
+                acts.append(Act(letter.id, recipient, after))
+            elif wish.step is None:
+                acts.append(Act(letter.id, recipient))
+            else:
+                facts = {"recipient": recipient, "by": self._by, **told}
+                acts.append(
+                    Act(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, wish.step, facts))
+                )
+        steps = tuple(act.step for act in acts if act.step is not None)
+        return acts, Settlement(changes, steps=steps, acceptances=(report,) if report else ())
+
+
+async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
+    """The report that the sender shall have; a running office finds it in the queue."""
+    troubles = tuple(Trouble(change.before.recipient, REMOVED) for change in changes)
+    if letter.envelope.sender is None or not troubles:
+        return None
+    return await bouncer.report(ReportDue("failed", new_letter_id(now), troubles, now), letter, now, None)
+
+
+def _held(delivery: Delivery, _now: float) -> Delivery | str:
+    if delivery.state is DeliveryState.HELD:
+        return "it is held already"
+    return _stopped(delivery) or evolve(delivery, state=DeliveryState.HELD)
+
+
+def _released(delivery: Delivery, now: float) -> Delivery | str:
+    if delivery.state is not DeliveryState.HELD:
+        return _stopped(delivery) or "it is not held"
+    return evolve(delivery, state=DeliveryState.QUEUED, due=now)
+
+
+def _hurried(delivery: Delivery, now: float) -> Delivery | str:
+    if delivery.state is DeliveryState.HELD:
+        return "it is held; release it first"
+    return _stopped(delivery) or _under_way(delivery, now) or evolve(delivery, due=now)
+
+
+def _removed(delivery: Delivery, _now: float) -> Delivery | str:
+    return _stopped(delivery) or evolve(delivery, state=DeliveryState.REMOVED)
+
+
+def _bounced(delivery: Delivery, now: float) -> Delivery | str:
+    # Not while an attempt is under way: the sender would hear of a failure, and the recipient get the letter.
+    bounced = evolve(delivery, state=DeliveryState.BOUNCED, status=REMOVED.status, text=REMOVED.text, host="")
+    return _stopped(delivery) or _under_way(delivery, now) or bounced
+
+
+def _stopped(delivery: Delivery) -> str:
+    """Why nothing can be done any more; "" for what is still owed."""
+    return "" if delivery.state in OWED else f"it is {delivery.state} already"
+
+
+def _under_way(delivery: Delivery, now: float) -> str:
+    claimed = delivery.claimed_by is not None and delivery.lease > now
+    return "an attempt is under way; try again when it has ended" if claimed else ""

@@ -1,0 +1,60 @@
+"""The Queue: where letters are taken into our care, durably, and handed to the runner."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailstack.journey import Journal, StepName
+from mailstack.letter import Letter
+from mailstack.queue.entering import FirstClaim, enter
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Claim, Store
+from mailstack.wire import Clock
+
+_NO_FACTS: Mapping[str, Any] = {}
+
+
+class Queue:
+    """One office's queue, as the stations that take letters see it. All its state is in the store."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        store: Store,
+        router: Router,
+        runner: Runner,
+        journal: Journal,
+        office: str,
+        owner: str,
+        schedule: Schedule,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`owner` names this process as the runner does; `jitter` gives numbers in [0, 1)."""
+        self.office = office
+        self._store = store
+        self._router = router
+        self._runner = runner
+        self._journal = journal
+        self._owner = owner
+        self._schedule = schedule
+        self._clock = clock
+        self._jitter = jitter
+
+    async def accept(self, letter: Letter, step: StepName, facts: Mapping[str, Any] = _NO_FACTS) -> None:
+        """Take responsibility for a letter (RFC 5321 §6.1); durable when this returns.
+
+        `step` says how it came ("submitted" or "exchanged"), `facts` what to tell of that beyond the arrival. Raises
+        StoreFull, StoreError: then we owe nothing.
+        """
+        routes = await self._router.route(letter.envelope.recipients)
+        now = self._clock.now()
+        claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
+        acceptance = enter(letter, routes, step, facts, now=now, claim=claim, has_room=self._runner.has_room)
+        await self._store.accept(acceptance)
+        # From here on the letter is ours, and nothing may fail its sender any more.
+        self._journal.tell(acceptance.steps)
+        self._runner.take(Claim(letter, acceptance.deliveries))

@@ -1,0 +1,271 @@
+"""The Runner: finds deliveries that are due, has an agent attempt them, and settles what came of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from attrs import evolve, frozen
+
+from mailstack.journey import Journal
+from mailstack.letter import Deferred, Letter, Status
+from mailstack.queue.attempt import Agent, Attempt
+from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.bounce import Bouncer, ReportDue
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.entering import FirstClaim
+from mailstack.queue.route import LOCAL, RELAY
+from mailstack.queue.schedule import Schedule
+from mailstack.queue.settling import Settling, settle
+from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+_BUG = Deferred(Status(4, 3, 0), "local error; the letter is safe and will be tried again")
+_LEAST_WAIT = 0.001
+"""Seconds between two looks at the store, whatever it says is due."""
+
+
+@frozen
+class RunnerLimits:
+    """How much is attempted at a time. Times are in seconds."""
+
+    concurrency: int = 100
+    """Attempts at other hosts under way."""
+    per_destination: int = 10
+    """Of these, for one destination."""
+    backlog: int = 5000
+    """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
+    poll: float = 1.0
+    """How often the store is looked at for what other processes changed."""
+    lease: float = 7200.0
+    """After which another process takes over a claim; longer than any attempt."""
+    busy_wait: float = 60.0
+    """When a delivery is looked at again whose destination had no room."""
+    settle_wait: float = 1.0
+    """Before an outcome that the store could not take is settled again; doubles up to a minute."""
+
+
+class Runner:
+    """Attempts what is due. States: made, running (`start`), stopping (`stop`).
+
+    What it holds in memory is claimed in the store, so that a crash loses nothing: the next `start` lets go of it.
+    """
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        store: Store,
+        agents: Mapping[str, Agent],
+        schedule: Schedule,
+        clock: Clock,
+        journal: Journal,
+        office: str,
+        owner: str,
+        bouncer: Bouncer,
+        limits: RunnerLimits = RunnerLimits(),
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash."""
+        self.limits = limits
+        self._store = store
+        self._agents = agents
+        self._schedule = schedule
+        self._clock = clock
+        self._journal = journal
+        self._office = office
+        self._owner = owner
+        self._bouncer = bouncer
+        self._jitter = jitter
+        self._backlog = Backlog(
+            concurrency=limits.concurrency, per_destination=limits.per_destination, most=limits.backlog
+        )
+        self._local = 0
+        self._running = False
+        self._starting_jobs = False
+        self._looking = False
+        self._cancel_look: Callable[[], None] = _nothing
+        self._stopped: Callable[[], None] | None = None
+
+    # --- from outside
+
+    async def start(self) -> None:
+        """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
+        await self._store.recover(self._owner, self._clock.now())
+        self._running = True
+        await self._look()
+
+    def has_room(self, destination: str) -> bool:
+        """Whether a delivery for this destination may be claimed now."""
+        if not self._running:
+            return False
+        if destination == LOCAL:
+            return self._local < self.limits.backlog
+        return self._backlog.has_room(destination)
+
+    def take(self, claim: Claim) -> None:
+        """Attempt at once what is claimed by us in a letter; what isn't will be found when it is due."""
+        if not self._running:
+            return
+        for job in _jobs(claim.letter, claim.deliveries, self._owner):
+            if job.destination == LOCAL:
+                self._local += 1
+                self._clock.spawn(self._attempt(job))
+            else:
+                self._backlog.add(job)
+        self._start_jobs()
+
+    def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
+        """Begin no more attempts; call `stopped` once, when those under way have ended or `within` seconds passed."""
+        self._running = False
+        self._cancel_look()
+        self._stopped = stopped
+        self._clock.call_later(within, self._end)
+        self._end_when_idle()
+
+    # --- attempts
+
+    def _start_jobs(self) -> None:
+        # An attempt may end before spawn returns; the loop below then goes on by itself, not by recursion.
+        if self._starting_jobs:
+            return
+        self._starting_jobs = True
+        while self._running and (job := self._backlog.start()) is not None:
+            self._clock.spawn(self._attempt(job))
+        self._starting_jobs = False
+
+    async def _attempt(self, job: Job) -> None:
+        """One job from the agent's first word to its place in the store."""
+        try:
+            agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
+            attempt = await agent.deliver(job.letter, job.deliveries)
+            settling = self._settling(job, attempt)
+        except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
+            _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
+            settling = self._settling(job, Attempt((_BUG,) * len(job.deliveries)))
+        await self._settle(job, settling, self.limits.settle_wait)
+
+    def _settling(self, job: Job, attempt: Attempt) -> Settling:
+        now, jitter = self._clock.now(), self._jitter()
+        return settle(job.letter, job.deliveries, attempt, now=now, schedule=self._schedule, jitter=jitter)
+
+    async def _settle(self, job: Job, settling: Settling, wait: float) -> None:
+        """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""
+        again = False
+        try:
+            reports = [await self._report(due, job) for due in settling.reports] if settling.reports else ()
+            await self._store.settle(Settlement(settling.changes, settling.placements, settling.steps, tuple(reports)))
+            self._journal.tell(settling.steps)
+            self._enter(reports)
+        except Conflict as conflict:
+            _log.warning("letter %s: another process has taken over this attempt: %s", job.letter.id, conflict)
+        except StoreError as trouble:
+            again = self._clock.now() + wait < min(delivery.lease for delivery in job.deliveries)
+            _log.error("letter %s: the outcome is not stored%s: %s", job.letter.id, " yet" if again else "", trouble)
+        finally:
+            if again:
+                longer = min(wait * 2, 60.0)
+                self._clock.call_later(wait, lambda: self._clock.spawn(self._settle(job, settling, longer)))
+            else:
+                self._finish(job)
+
+    async def _report(self, due: ReportDue, job: Job) -> Acceptance:
+        now = self._clock.now()
+        claim = FirstClaim.of(self._owner, self._schedule, self.limits.lease, now, self._jitter())
+        return await self._bouncer.report(due, job.letter, now, claim)
+
+    def _enter(self, reports: Sequence[Acceptance]) -> None:
+        for report in reports:
+            self._journal.tell(report.steps)
+            self.take(Claim(report.letter, report.deliveries))
+
+    def _finish(self, job: Job) -> None:
+        if job.destination == LOCAL:
+            self._local -= 1
+        else:
+            self._backlog.done(job)
+            self._start_jobs()
+        self._end_when_idle()
+
+    # --- what is due
+
+    async def _look(self) -> None:
+        """Claim what is due, and look again when more will be."""
+        if self._looking:
+            return
+        self._looking = True
+        wait = self.limits.poll
+        try:
+            wait = await self._claim_due()
+        except StoreError as trouble:
+            _log.error("what is due can't be claimed: %s", trouble)
+        finally:
+            self._looking = False
+            if self._running:
+                self._cancel_look = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
+
+    async def _claim_due(self) -> float:
+        """Claim while there is room and something is due; how many seconds until the next look."""
+        while self._running and (room := min(self._backlog.room, self.limits.backlog - self._local)) > 0:
+            now = self._clock.now()
+            due = await self._store.next_due(self._office)
+            if due is None:
+                break
+            if due > now:
+                return max(_LEAST_WAIT, min(self.limits.poll, due - now))
+            claims = await self._store.claim(
+                self._office, self._owner, now, limit=room, lease=self.limits.lease, next_due=self._next_due
+            )
+            if not claims:
+                break
+            for claim in claims:
+                await self._take_what_fits(claim)
+        return self.limits.poll
+
+    def _next_due(self, delivery: Delivery, arrived: float) -> float:
+        return self._schedule.next_due(arrived, delivery.attempts, self._clock.now(), self._jitter())
+
+    async def _take_what_fits(self, claim: Claim) -> None:
+        """Take a claim, less the deliveries whose destination has no room: those were not attempted, and wait again."""
+        fits = tuple(one for one in claim.deliveries if self.has_room(one.destination))
+        if fits:
+            self.take(Claim(claim.letter, fits))
+        if len(fits) < len(claim.deliveries) and self._running:
+            await self._put_back([one for one in claim.deliveries if one not in fits])
+
+    async def _put_back(self, deliveries: Sequence[Delivery]) -> None:
+        due = self._clock.now() + self.limits.busy_wait * (0.5 + self._jitter())
+        changes = [
+            Change(one, evolve(one, due=due, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
+            for one in deliveries
+        ]
+        with suppress(Conflict):  # somebody else has them by now
+            await self._store.settle(Settlement(tuple(changes)))
+
+    # --- the end
+
+    def _end_when_idle(self) -> None:
+        if self._stopped is not None and not self._local and not self._backlog.active:
+            self._end()
+
+    def _end(self) -> None:
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped()
+
+
+def _jobs(letter: Letter, deliveries: tuple[Delivery, ...], owner: str) -> list[Job]:
+    """Grouped by destination; most letters have one."""
+    if len(deliveries) == 1:
+        return [Job(letter, deliveries[0].destination, deliveries)] if deliveries[0].claimed_by == owner else []
+    groups: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        if delivery.claimed_by == owner:
+            groups.setdefault(delivery.destination, []).append(delivery)
+    return [Job(letter, destination, tuple(group)) for destination, group in groups.items()]
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,213 @@
+"""What the outcomes of one attempt make of a letter: new states, placements, steps, and the reports that are owed.
+
+Pure: nothing here waits or writes. The table, for one delivery (see the states in `mailstack.queue`):
+
+    outcome    and                          state      step      report
+    ---------  ---------------------------  ---------  --------  -----------------------------------
+    Delivered  a mailbox of ours            delivered  delivered -
+    Delivered  another host                 relayed    relayed   -
+    Deferred   young enough                 queued     deferred  "delayed", once, when it is late
+    Deferred   too old                      bounced    bounced   "failed"
+    Failed     -                            bounced    bounced   "failed"
+
+One report of a kind speaks of all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5),
+nor where NOTIFY says so (RFC 3461 §4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from mailstack.journey import Step, StepName
+from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Recipient, Status, new_letter_id
+from mailstack.letter.report import ReportKind, Trouble
+from mailstack.queue.attempt import Attempt
+from mailstack.queue.bounce import ReportDue
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Change, Placement
+
+EXPIRED = Status(5, 4, 7)
+_MOST_TEXT = 1000
+_NOTIFY = {"failed": "FAILURE", "delayed": "DELAY"}
+
+
+@frozen
+class Settling:
+    """All that one attempt changes, but for the reports, which are still to be written."""
+
+    changes: tuple[Change, ...]
+    placements: tuple[Placement, ...]
+    steps: tuple[Step, ...]
+    reports: tuple[ReportDue, ...]
+
+
+def settle(
+    letter: Letter, deliveries: tuple[Delivery, ...], attempt: Attempt, *, now: float, schedule: Schedule, jitter: float
+) -> Settling:
+    """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome."""
+    if len(deliveries) == 1 and len(attempt.outcomes) == 1:
+        outcome = attempt.outcomes[0]
+        if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
+            return _into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, now)
+    return _Ledger(letter, attempt, now, schedule, jitter).close(deliveries)
+
+
+def _into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
+    """The short way of the commonest case: one recipient, one mailbox here."""
+    facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
+    return Settling(
+        (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),
+        (_placement(letter, delivery, outcome, mailbox, now),),
+        (Step(letter.id, now, letter.arrival.office, "delivered", facts),),
+        (),
+    )
+
+
+class _Ledger:
+    """Where the outcomes of one attempt are entered one by one."""
+
+    def __init__(self, letter: Letter, attempt: Attempt, now: float, schedule: Schedule, jitter: float) -> None:
+        self._letter = letter
+        self._attempt = attempt
+        self._now = now
+        self._schedule = schedule
+        self._jitter = jitter
+        self._changes: list[Change] = []
+        self._placements: list[Placement] = []
+        self._steps: list[Step] = []
+        self._failed: list[tuple[Delivery, Failed]] = []
+        self._delayed: list[Trouble] = []
+
+    def close(self, deliveries: tuple[Delivery, ...]) -> Settling:
+        """Everything, once each delivery has been entered."""
+        self._tell_attempt(deliveries)
+        for delivery, outcome in zip(deliveries, self._attempt.outcomes, strict=True):
+            self._enter(delivery, outcome)
+        reports = [*self._bounce(), *self._warn()]
+        return Settling(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
+
+    def _tell_attempt(self, deliveries: tuple[Delivery, ...]) -> None:
+        attempt = self._attempt
+        recipients = [str(delivery.recipient.address) for delivery in deliveries]
+        if attempt.route:
+            self._step("routed", {"recipients": recipients, **attempt.route})
+        if attempt.dialogue or attempt.facts:
+            self._step("attempted", {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)})
+
+    def _enter(self, delivery: Delivery, outcome: Outcome) -> None:
+        match outcome:
+            case Delivered(mailbox=None):
+                self._change(delivery, DeliveryState.RELAYED, outcome)
+                remote = {"remote_id": self._attempt.facts["remote_id"]} if "remote_id" in self._attempt.facts else {}
+                self._step("relayed", {**_outcome_facts(delivery, outcome), **remote})
+            case Delivered(mailbox=str(mailbox)):
+                self._change(delivery, DeliveryState.DELIVERED, outcome)
+                self._placements.append(_placement(self._letter, delivery, outcome, mailbox, self._now))
+                self._step("delivered", {"recipient": str(delivery.recipient.address), "mailbox": mailbox})
+            case Deferred() if not self._schedule.is_expired(self._letter.arrival.at, self._now):
+                self._defer(delivery, outcome)
+            case Deferred():
+                text = f"gave up after trying for {_span(self._schedule.give_up_after)}; at last: {outcome.text}"
+                self._failed.append((delivery, Failed(EXPIRED, text, outcome.host)))
+            case Failed():
+                self._failed.append((delivery, outcome))
+
+    def _defer(self, delivery: Delivery, outcome: Deferred) -> None:
+        born = self._letter.arrival.at
+        due = self._schedule.next_due(born, delivery.attempts, self._now, self._jitter)
+        warns = not delivery.warned and self._schedule.is_late(born, self._now)
+        warns = warns and self._is_told("delayed", delivery.recipient)
+        after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
+        self._changes.append(Change(delivery, after))
+        if warns:
+            self._delayed.append(Trouble(delivery.recipient, outcome))
+        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": _stamp(due), "warned": warns})
+
+    def _bounce(self) -> list[ReportDue]:
+        """Enter the failures: which report tells of each must be known first."""
+        told = [Trouble(one.recipient, why) for one, why in self._failed if self._is_told("failed", one.recipient)]
+        report = self._report("failed", told)
+        for delivery, outcome in self._failed:
+            self._change(delivery, DeliveryState.BOUNCED, outcome)
+            facts = _outcome_facts(delivery, outcome)
+            if report is not None and self._is_told("failed", delivery.recipient):
+                self._step("bounced", {**facts, "report": report.id})
+            elif self._letter.envelope.sender is None:
+                self._step("bounced", {**facts, "why": "nobody is told: the reverse-path is null"})
+            else:
+                self._step("bounced", {**facts, "why": "nobody is told: the sender asked for no report"})
+        return [report] if report else []
+
+    def _warn(self) -> list[ReportDue]:
+        report = self._report("delayed", self._delayed)
+        return [report] if report else []
+
+    def _report(self, kind: ReportKind, troubles: list[Trouble]) -> ReportDue | None:
+        if not troubles:
+            return None
+        until = self._letter.arrival.at + self._schedule.give_up_after
+        return ReportDue(kind, new_letter_id(self._now), tuple(troubles), until)
+
+    def _is_told(self, kind: ReportKind, recipient: Recipient) -> bool:
+        if self._letter.envelope.sender is None:
+            return False
+        notify = dict(recipient.parameters).get("NOTIFY")
+        return notify is None or _NOTIFY[kind] in notify.upper().split(",")
+
+    def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
+        self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))
+
+    def _step(self, name: StepName, facts: Mapping[str, Any]) -> None:
+        self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.office, name, facts))
+
+
+def _after(
+    delivery: Delivery, state: DeliveryState, outcome: Outcome, due: float, *, warned: bool | None = None
+) -> Delivery:
+    """The delivery with its claim let go; written out because it is made for every letter."""
+    return Delivery(
+        delivery.letter,
+        delivery.number,
+        delivery.recipient,
+        delivery.destination,
+        state,
+        due,
+        delivery.attempts,
+        None,
+        0.0,
+        outcome.status,
+        outcome.text[:_MOST_TEXT],
+        outcome.host,
+        delivery.warned if warned is None else warned,
+    )
+
+
+def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Placement:
+    size = len(outcome.headers) + letter.content.size
+    return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now)
+
+
+def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "recipient": str(delivery.recipient.address),
+        "status": str(outcome.status),
+        "reply": outcome.text[:_MOST_TEXT],
+        "host": outcome.host,
+    }
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _span(seconds: float) -> str:
+    """For people: "5 days", "4 hours", "90 seconds"."""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.4g} {name}"
+    return f"{seconds:.4g} seconds"

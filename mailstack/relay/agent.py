@@ -1,0 +1,213 @@
+"""One attempt to carry a letter to the hosts that answer for its destination: the relay's queue Agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random, SystemRandom
+from typing import Any
+
+from attrs import frozen
+
+from mailstack.letter import Deferred, Failed, Letter, Outcome, Recipient, Status
+from mailstack.queue.attempt import Attempt
+from mailstack.queue.delivery import Delivery
+from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
+from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
+from mailstack.relay.names import Names
+from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
+from mailstack.relay.security import OPPORTUNISTIC, Security
+from mailstack.relay.trouble import (
+    all_hosts_trouble,
+    clean,
+    host_trouble,
+    is_stale,
+    queued_as,
+    recipient_outcome,
+    too_many_recipients,
+    transaction_trouble,
+)
+from mailstack.smtp.replies import Reply
+from mailstack.smtp.sending import Timeouts, Trouble
+from mailstack.wire import Caller, Clock, Unreachable
+
+TOO_MANY_RECIPIENTS = Status(4, 5, 3)
+
+
+@frozen
+class AttemptLimits:
+    """How much one attempt may do."""
+
+    recipients: int = 100
+    """In one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)."""
+    transactions: int = 50
+    """In one attempt, when the host takes fewer recipients at a time than we have."""
+    seconds: float = 900.0
+    """After which no further host is called."""
+    dialogue: int = 400
+    """Lines kept as history: the first half and the last half of them."""
+
+
+ATTEMPT_LIMITS = AttemptLimits()
+
+
+@frozen
+class _Handover:
+    """What became of the recipients at one host, and what to tell of it."""
+
+    outcomes: tuple[Outcome, ...]
+    facts: Mapping[str, Any]
+
+
+class RelayAgent:
+    """Carries letters to other hosts. Trouble is an Outcome, never an exception (`mailstack.relay.trouble`)."""
+
+    def __init__(
+        self,
+        names: Names,
+        caller: Caller,
+        clock: Clock,
+        *,
+        hostname: str,
+        routes: Routes = NO_ROUTES,
+        smart_host: SmartHost | None = None,
+        port: int = 25,
+        security: Security = OPPORTUNISTIC,
+        random: Random | None = None,
+        attempt_limits: AttemptLimits = ATTEMPT_LIMITS,
+        host_limits: HostLimits = HOST_LIMITS,
+        connection_limits: ConnectionLimits = CONNECTION_LIMITS,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        """`hostname` is ours; `port` and `security` are for hosts that the DNS names; `random` shuffles equal ones."""
+        self._hosts = Hosts(
+            names,
+            random or SystemRandom(),
+            hostname=hostname,
+            port=port,
+            routes=routes,
+            smart_host=smart_host,
+            security=security,
+            limits=host_limits,
+        )
+        self._connections = Connections(caller, clock, hostname, limits=connection_limits, timeouts=timeouts)
+        self._clock = clock
+        self._limits = attempt_limits
+
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        """Try once; all deliveries have the same destination (a domain or an address literal)."""
+        try:
+            way = await self._hosts.find(deliveries[0].destination)
+        except NoWay as none:
+            return Attempt((none.outcome,) * len(deliveries))
+        return await self._try_hosts(way, letter, tuple(delivery.recipient for delivery in deliveries))
+
+    async def close(self) -> None:
+        """Say goodbye on connections that were kept."""
+        await self._connections.close()
+
+    async def _try_hosts(self, way: Way, letter: Letter, recipients: Sequence[Recipient]) -> Attempt:
+        transcript: list[str] = []
+        failures: list[Deferred | Failed] = []
+        candidate = way.candidates[0]
+        late = self._clock.now() + self._limits.seconds
+        for candidate in way.candidates:
+            if failures and self._clock.now() >= late:
+                break
+            try:
+                handover = await self._through(candidate, way, letter, recipients, transcript)
+            except (Unreachable, Trouble) as trouble:
+                failures.append(host_trouble(candidate.host, trouble))
+                continue
+            return Attempt(handover.outcomes, way.facts(candidate), self._cut(transcript), handover.facts)
+        outcomes = (all_hosts_trouble(failures),) * len(recipients)
+        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), {"host": candidate.host})
+
+    async def _through(
+        self, candidate: Candidate, way: Way, letter: Letter, recipients: Sequence[Recipient], transcript: list[str]
+    ) -> _Handover:
+        """Hand over on a kept connection, or a fresh one; raises Unreachable or Trouble when this host can't be used."""
+        connection = self._connections.take(candidate, way)
+        if connection is not None:
+            transcript.append(f"-- on the connection that was open to {candidate}")
+            try:
+                return await self._hand_over(connection, letter, recipients, transcript)
+            except Trouble as trouble:
+                transcript.append(f"-- it had died: {clean(str(trouble))}")
+        connection = await self._connections.open(candidate, way, transcript)
+        return await self._hand_over(connection, letter, recipients, transcript)
+
+    async def _hand_over(
+        self, connection: Connection, letter: Letter, recipients: Sequence[Recipient], transcript: list[str]
+    ) -> _Handover:
+        """All transactions that this letter needs; raises Trouble only for a kept connection that died before any."""
+        host = connection.candidate.host
+        progress = _Progress(host, len(recipients), self._limits.recipients)
+        rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
+        try:
+            for _ in range(self._limits.transactions):
+                batch = progress.batch()
+                if not batch:
+                    break
+                chosen = tuple(recipients[number] for number in batch)
+                progress.settle(batch, await connection.session.transact(letter.envelope, chosen, letter.content))
+        except Trouble as trouble:
+            connection.drop()
+            if connection.letters and not progress.outcomes and is_stale(trouble):
+                raise
+            rest = transaction_trouble(host, trouble)
+        except BaseException:
+            connection.drop()
+            raise
+        else:
+            self._connections.keep(connection)
+        finally:
+            transcript += connection.new_lines()
+        outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(recipients)))
+        return _Handover(outcomes, _facts(connection, progress))
+
+    def _cut(self, transcript: list[str]) -> tuple[str, ...]:
+        half = self._limits.dialogue // 2
+        if len(transcript) <= 2 * half:
+            return tuple(transcript)
+        return (*transcript[:half], f"-- {len(transcript) - 2 * half} lines left out", *transcript[-half:])
+
+
+class _Progress:
+    """Which recipients have an outcome, and who is next, while one host takes a letter in as many goes as it likes."""
+
+    def __init__(self, host: str, recipients: int, most: int) -> None:
+        self._host = host
+        self._pending = list(range(recipients))
+        self._most = most
+        self.outcomes: dict[int, Outcome] = {}
+        self.remote_id: str | None = None
+
+    def batch(self) -> list[int]:
+        """The numbers of the recipients for the next transaction; empty when all have an outcome."""
+        return self._pending[: self._most]
+
+    def settle(self, batch: Sequence[int], replies: Sequence[Reply]) -> None:
+        """Take the replies that decided. Recipients beyond the host's limit stay pending if others were taken."""
+        taken = sum(200 <= reply.code < 300 for reply in replies)
+        left: list[int] = []
+        for number, reply in zip(batch, replies, strict=True):
+            if taken and too_many_recipients(reply):
+                left.append(number)
+                continue
+            self.outcomes[number] = recipient_outcome(self._host, reply)
+            if self.remote_id is None and 200 <= reply.code < 300:
+                self.remote_id = queued_as(reply)
+        if left:
+            self._most = taken
+        self._pending = left + self._pending[len(batch) :]
+
+
+def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:
+    """For the `attempted` step."""
+    candidate, tls = connection.candidate, connection.tls
+    facts: dict[str, Any] = {"host": candidate.host, "address": candidate.address.host, "port": candidate.address.port}
+    if tls is not None:
+        facts["tls"] = {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified}
+    if progress.remote_id is not None:
+        facts["remote_id"] = progress.remote_id
+    return facts

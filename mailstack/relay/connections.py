@@ -1,0 +1,251 @@
+"""Sessions with other hosts: opened, secured, and kept a moment for the next letter."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from mailstack.relay.hosts import Candidate, Way
+from mailstack.relay.routes import Credentials
+from mailstack.relay.security import Demand, Security
+from mailstack.smtp.client import ClientEngine
+from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
+from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
+
+
+@frozen
+class ConnectionLimits:
+    """Times are in seconds."""
+
+    connect: float = 30.0
+    """For a connection to open, its TLS included when that comes first."""
+    handshake: float = 60.0
+    """For STARTTLS and the TLS that it begins."""
+    idle: float = 2.0
+    """How long a connection is kept after a letter."""
+    letters: int = 100
+    """Letters over one connection."""
+    kept: int = 100
+    """Idle connections in all."""
+    slow: float = 2.0
+    """A host that costs this much time before it fails is not called again for a while; one that refuses at once is."""
+    down: float = 60.0
+    """That while."""
+    clear: float = 600.0
+    """How long STARTTLS is not tried again where it failed."""
+    remembered: int = 1000
+    """Hosts remembered as down, and as failing in TLS."""
+
+
+CONNECTION_LIMITS = ConnectionLimits()
+
+
+@define(eq=False)
+class Connection:
+    """An open session, secured as demanded."""
+
+    candidate: Candidate
+    peer: Peer[Any]
+    session: SendingSession
+    security: Security
+    credentials: Credentials | None
+    letters: int = 0
+    """Letters carried before this one."""
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        return self.peer.tls
+
+    def drop(self) -> None:
+        """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
+        self.peer.close()
+
+    def new_lines(self) -> list[str]:
+        """The dialogue since the last call, which is then forgotten here: a connection may carry many letters."""
+        lines = self.session.dialogue.copy()
+        self.session.dialogue.clear()
+        return lines
+
+
+_Key = tuple[Candidate, Security, Credentials | None]
+
+
+@define(eq=False)
+class _Kept:
+    connection: Connection
+    stop_timer: Callable[[], None] = field(default=lambda: None)
+
+
+class Connections:
+    """Opens connections to candidates and keeps the idle ones; bounded in number and in time."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        clock: Clock,
+        hostname: str,
+        *,
+        limits: ConnectionLimits = CONNECTION_LIMITS,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        """`hostname` is what we say in EHLO."""
+        self._caller = caller
+        self._clock = clock
+        self._hostname = hostname
+        self._limits = limits
+        self._timeouts = timeouts or Timeouts()
+        self._kept: dict[_Key, list[_Kept]] = {}
+        self._count = 0
+        self._down = _Memory(clock, limits.remembered)
+        self._clear = _Memory(clock, limits.remembered)
+
+    def take(self, candidate: Candidate, way: Way) -> Connection | None:
+        """A connection kept from an earlier letter that went exactly this way; it may have died meanwhile."""
+        waiting = self._kept.get(key := (candidate, way.security, way.credentials))
+        if not waiting:
+            return None
+        kept = waiting.pop()
+        self._forget(key, kept)
+        return kept.connection
+
+    def keep(self, connection: Connection) -> None:
+        """Give a connection back that is between two letters."""
+        connection.letters += 1
+        if connection.letters >= self._limits.letters or self._count >= self._limits.kept:
+            self._clock.spawn(connection.session.quit())
+            return
+        key = (connection.candidate, connection.security, connection.credentials)
+        kept = _Kept(connection)
+        kept.stop_timer = self._clock.call_later(self._limits.idle, lambda: self._expire(key, kept))
+        self._kept.setdefault(key, []).append(kept)
+        self._count += 1
+
+    async def close(self) -> None:
+        """Say goodbye on every idle connection."""
+        for key, waiting in list(self._kept.items()):
+            for kept in list(waiting):
+                waiting.remove(kept)
+                self._forget(key, kept)
+                await kept.connection.session.quit()
+
+    async def open(self, candidate: Candidate, way: Way, transcript: list[str]) -> Connection:
+        """A fresh connection, secured as `way` demands; what is said goes into `transcript`.
+
+        Raises Unreachable, or Trouble of a stage before MAIL.
+        """
+        address = candidate.address
+        if reason := self._down.get(address):
+            transcript.append(f"-- {candidate}: not called again so soon ({reason})")
+            raise Unreachable(f"{reason} (a moment ago)")
+        begun = self._clock.now()
+        try:
+            return await self._open_as_demanded(candidate, way, transcript)
+        except (Unreachable, Trouble) as trouble:
+            if (not isinstance(trouble, Trouble) or trouble.reply is None) and (
+                self._clock.now() - begun >= self._limits.slow
+            ):
+                self._down.put(address, str(trouble), self._limits.down)
+            raise
+
+    async def _open_as_demanded(self, candidate: Candidate, way: Way, transcript: list[str]) -> Connection:
+        """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
+        demand = way.security.demand
+        if demand is not Demand.OPPORTUNISTIC:
+            return await self._connect(candidate, way, transcript, start_tls=demand is not Demand.NEVER)
+        try:
+            return await self._connect(candidate, way, transcript, start_tls=self._clear.get(candidate.address) is None)
+        except Trouble as trouble:
+            if trouble.stage != "starttls":
+                raise
+            self._clear.put(candidate.address, str(trouble), self._limits.clear)
+        return await self._connect(candidate, way, transcript, start_tls=False)
+
+    async def _connect(self, candidate: Candidate, way: Way, transcript: list[str], *, start_tls: bool) -> Connection:
+        security = way.security
+        engine = ClientEngine()
+        try:
+            peer = await self._caller.call(
+                candidate.address,
+                engine,
+                timeout=self._limits.connect,
+                tls=security.implicit,
+                server_name=candidate.host,
+                verify=security.verify,
+            )
+        except Unreachable as error:
+            transcript.append(f"-- {candidate}: {error}")
+            raise
+        transcript.append(f"-- connected to {candidate}")
+        session = SendingSession(peer, engine, self._hostname, self._timeouts)
+        connection = Connection(candidate, peer, session, security, way.credentials)
+        try:
+            await session.open()
+            if start_tls and not security.implicit:
+                await self._start_tls(connection)
+            if way.credentials:
+                await session.authenticate(way.credentials.username, way.credentials.password)
+        except Trouble as trouble:
+            if trouble.reply is None or trouble.reply.closes:
+                connection.drop()
+            else:
+                # A host that turns us away is still told goodbye (RFC 5321 §3.1, §4.1.1.10).
+                self._clock.spawn(session.quit())
+            raise
+        except BaseException:
+            connection.drop()
+            raise
+        finally:
+            transcript += connection.new_lines()
+        return connection
+
+    async def _start_tls(self, connection: Connection) -> None:
+        """STARTTLS if it is offered; raises Trouble when it fails, or is demanded and not offered."""
+        session, security = connection.session, connection.security
+        if "STARTTLS" not in session.extensions:
+            if security.demand is Demand.OPPORTUNISTIC:
+                return
+            raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
+        # A host that says 220 and never shakes hands is not waited for without end.
+        stop_timer = self._clock.call_later(self._limits.handshake, connection.drop)
+        try:
+            await session.start_tls(connection.candidate.host, verify=security.verify)
+        finally:
+            stop_timer()
+
+    def _forget(self, key: _Key, kept: _Kept) -> None:
+        kept.stop_timer()
+        self._count -= 1
+        if not self._kept[key]:
+            del self._kept[key]
+
+    def _expire(self, key: _Key, kept: _Kept) -> None:
+        waiting = self._kept.get(key, [])
+        if kept in waiting:
+            waiting.remove(kept)
+            self._forget(key, kept)
+            self._clock.spawn(kept.connection.session.quit())
+
+
+class _Memory:
+    """What was learned about addresses, each for a limited time, the oldest forgotten first."""
+
+    def __init__(self, clock: Clock, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._entries: OrderedDict[HostPort, tuple[float, str]] = OrderedDict()
+
+    def put(self, address: HostPort, what: str, seconds: float) -> None:
+        self._entries.pop(address, None)
+        self._entries[address] = self._clock.now() + seconds, what
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def get(self, address: HostPort) -> str | None:
+        until, what = self._entries.get(address, (0.0, ""))
+        if until > self._clock.now():
+            return what
+        self._entries.pop(address, None)
+        return None

@@ -1,0 +1,222 @@
+"""Which hosts may take a letter for a destination, in the order they are tried (RFC 5321 §5)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from itertools import chain, zip_longest
+from random import Random
+from typing import Any
+
+from attrs import frozen
+
+from mailstack.letter import Deferred, Failed, Status
+from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost, Target
+from mailstack.relay.security import OPPORTUNISTIC, Security, for_smart_host
+from mailstack.wire import HostPort
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
+
+NO_SUCH_DOMAIN = Status(5, 1, 2)
+NULL_MX = Status(5, 1, 10)
+UNABLE_TO_ROUTE = Status(5, 4, 4)
+ROUTING_LOOP = Status(5, 4, 6)
+NAMES_UNAVAILABLE = Status(4, 4, 3)
+WRONGLY_CONFIGURED = Status(4, 3, 5)
+
+
+class NoWay(Exception):
+    """No host can be called, and the outcome says what that means for every recipient there."""
+
+    def __init__(self, outcome: Deferred | Failed) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
+@frozen
+class Candidate:
+    """One address of one host."""
+
+    host: str
+    """Its name, or its address in text where it has none: what a certificate is checked against, what reports say."""
+    address: HostPort
+    why: str
+    """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
+
+    def __str__(self) -> str:
+        return f"{self.host} [{self.address.host}]:{self.address.port}"
+
+
+@frozen
+class Way:
+    """How to go to a destination: whom to call, in order, and what to demand of them."""
+
+    candidates: tuple[Candidate, ...]
+    """Never empty."""
+    security: Security
+    credentials: Credentials | None = None
+
+    def facts(self, chosen: Candidate) -> Mapping[str, Any]:
+        """For the `routed` step."""
+        return {
+            "via": chosen.host,
+            "why": chosen.why,
+            "candidates": [
+                {"host": each.host, "address": each.address.host, "port": each.address.port, "why": each.why}
+                for each in self.candidates
+            ],
+        }
+
+
+@frozen
+class HostLimits:
+    """How much of what the DNS says is believed to be meant."""
+
+    hosts: int = 10
+    """Mail exchanges that are looked up."""
+    addresses_of_a_host: int = 4
+    addresses: int = 12
+    """Candidates in all; RFC 5321 §5.1 asks for two at least."""
+
+
+HOST_LIMITS = HostLimits()
+
+
+class Hosts:
+    """Finds the way to a destination: a static route, else the smart host, else the literal, else the MX records."""
+
+    def __init__(
+        self,
+        names: Names,
+        random: Random,
+        *,
+        hostname: str,
+        port: int = 25,
+        routes: Routes = NO_ROUTES,
+        smart_host: SmartHost | None = None,
+        security: Security = OPPORTUNISTIC,
+        limits: HostLimits = HOST_LIMITS,
+    ) -> None:
+        """`random` parts hosts of equal preference; `port` and `security` are for hosts that the DNS names."""
+        self._names = names
+        self._random = random
+        self._hostname = hostname.lower().rstrip(".")
+        self._port = port
+        self._routes = routes
+        self._smart_host = smart_host
+        self._security = security
+        self._limits = limits
+
+    async def find(self, destination: str) -> Way:
+        """The way to a domain or address literal; raises NoWay."""
+        if route := self._routes.find(destination):
+            pattern, target = route
+            return Way(await self._written_down(target, f"route {pattern}"), self._security)
+        if smart := self._smart_host:
+            return Way(await self._written_down(smart.target, "smart host"), for_smart_host(smart), smart.credentials)
+        if destination.startswith("["):
+            return Way((self._literal(destination),), self._security)
+        return Way(await self._named(destination.lower().rstrip(".")), self._security)
+
+    def _literal(self, destination: str) -> Candidate:
+        """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""
+        literal = destination.strip("[]")
+        address = _ip_address(literal[5:] if literal[:5].lower() == "ipv6:" else literal)
+        if address is None:
+            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{destination[:80]} is not an address that can be called"))
+        return Candidate(address, HostPort(address, self._port), "address literal")
+
+    async def _written_down(self, target: Target, why: str) -> tuple[Candidate, ...]:
+        """A host that the operator named. If it can't be found that is ours to mend, so letters wait."""
+        try:
+            addresses = await self._addresses(target.host)
+        except (NoSuchDomain, NamesUnavailable) as error:
+            raise NoWay(Deferred(WRONGLY_CONFIGURED, f"{why}: {error}")) from None
+        if not addresses:
+            raise NoWay(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
+        return tuple(
+            Candidate(target.host, HostPort(each, target.port), why) for each in addresses[: self._limits.addresses]
+        )
+
+    async def _named(self, domain: str) -> tuple[Candidate, ...]:
+        """RFC 5321 §5.1, whole."""
+        records = await self._mx(domain)
+        implicit = not records
+        if implicit:
+            records = (MailExchange(0, domain),)
+        elif all(not record.host for record in records):
+            raise NoWay(Failed(NULL_MX, f"{domain} takes no mail (null MX, RFC 7505)"))
+        candidates: list[Candidate] = []
+        unavailable = ""
+        for record in self._in_order(domain, records):
+            why = f"no MX: {domain} itself" if implicit else f"MX {record.preference} of {domain}"
+            try:
+                addresses = await self._addresses(record.host)
+            except NoSuchDomain:
+                continue
+            except NamesUnavailable as error:
+                unavailable = str(error)
+                continue
+            candidates += [Candidate(record.host, HostPort(address, self._port), why) for address in addresses]
+            if len(candidates) >= self._limits.addresses:
+                break
+        if candidates:
+            return tuple(candidates[: self._limits.addresses])
+        if unavailable:
+            raise NoWay(Deferred(NAMES_UNAVAILABLE, f"{domain}: {unavailable}"))
+        if implicit:
+            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain} has neither MX nor address records"))
+        raise NoWay(Failed(UNABLE_TO_ROUTE, f"{domain}: none of its MX hosts has an address"))
+
+    async def _mx(self, domain: str) -> tuple[MailExchange, ...]:
+        if not is_dns_name(domain):
+            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain[:80]} is not a domain name"))
+        try:
+            return await self._names.mx(domain)
+        except NoSuchDomain:
+            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain}: no such domain")) from None
+        except NamesUnavailable as error:
+            raise NoWay(Deferred(NAMES_UNAVAILABLE, f"{domain}: {error}")) from None
+
+    def _in_order(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
+        """By preference, equals shuffled, each host once, and nothing as far away as we are ourselves."""
+        shuffled = [
+            MailExchange(record.preference, record.host.lower().rstrip(".")) for record in records if record.host
+        ]
+        self._random.shuffle(shuffled)
+        ordered = sorted(shuffled, key=lambda record: record.preference)
+        # A letter handed to a host of our own preference, or worse, would come back (RFC 5321 §5.1).
+        ours = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
+        nearer = {record.host: record for record in reversed(ordered) if record.preference < ours}
+        if not nearer:
+            raise NoWay(Failed(ROUTING_LOOP, f"{domain}: the best mail exchange is this host, which does not know it"))
+        return sorted(nearer.values(), key=ordered.index)[: self._limits.hosts]
+
+    async def _addresses(self, host: str) -> tuple[str, ...]:
+        """Both families in turn, so that the cap never leaves one out; an MX that is an IP address is taken as meant."""
+        if (address := _ip_address(host)) is not None:
+            return (address,)
+        if not is_dns_name(host):
+            return ()
+        found = [address for text in await self._names.addresses(host) if (address := _ip_address(text)) is not None]
+        six = [address for address in found if ":" in address]
+        four = [address for address in found if ":" not in address]
+        turns = chain.from_iterable(zip_longest(six, four))
+        return tuple(address for address in turns if address is not None)[: self._limits.addresses_of_a_host]
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether the text can be asked for: labels of 1 to 63 letters, digits, hyphens, underscores, 253 octets in all."""
+    return _DNS_NAME.match(text) is not None
+
+
+def _ip_address(text: str) -> str | None:
+    """An IP address that can be called, in its usual spelling; None for all else, 0.0.0.0 and multicast among it."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return None if address.is_unspecified or address.is_multicast or "%" in text else str(address)

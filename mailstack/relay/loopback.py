@@ -1,0 +1,48 @@
+"""The guard that keeps a local environment on this machine: a Caller that reaches loopback addresses only."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from mailstack.wire import Caller, Engine, EventT, HostPort, Peer, Unreachable
+
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+class LoopbackOnly:
+    """Wraps a Caller; every other address is Unreachable before anything is sent."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+    ) -> Peer[EventT]:
+        """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8 and ::1, names included."""
+        if not is_loopback(address.host):
+            raise Unreachable(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
+        return await self._caller.call(
+            address, engine, timeout=timeout, tls=tls, server_name=server_name, verify=verify
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the text is an IP address of 127.0.0.0/8, or ::1.
+
+    Other spellings that may lead to the same place (::ffff:127.0.0.1, 0.0.0.0, a name, a zone index) are not taken: what is
+    refused needs no argument.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        return False
+    return any(address in network for network in _LOOPBACK)

@@ -1,0 +1,143 @@
+"""What a remote host's replies, or its silence, mean: the one place where trouble becomes outcomes.
+
+Ordered by how far the trouble reaches:
+
+    session    a kept connection that died, or TLS that failed: another connection to the same host, no outcome yet
+    host       no connection, no greeting, 421, TLS or AUTH missing: the next host; the worst that remains is Deferred
+    letter     MAIL, DATA or the final dot refused: every recipient in the transaction
+    recipient  RCPT refused: this one
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mailstack.letter import Deferred, Delivered, Failed, Outcome, Status
+from mailstack.smtp.replies import Reply
+from mailstack.smtp.sending import Trouble
+from mailstack.wire import Unreachable
+
+MOST_TEXT = 500
+"""Characters of a host's reply that are kept."""
+
+NO_ANSWER = Status(4, 4, 1)
+CONNECTION_LOST = Status(4, 4, 2)
+
+_BEFORE_ANY_CONTENT = frozenset({"mail", "rcpt", "data"})
+
+# RFC 3463 subject and detail where the host gives no enhanced status: what the stage lets one say.
+_SUBJECTS = {"greeting": (3, 2), "ehlo": (5, 0), "starttls": (7, 5), "auth": (7, 8)}
+
+# 452 is the code for it; 552 is what RFC 821 had, to be taken as 452 (RFC 5321 §4.5.3.1.10).
+_TOO_MANY = frozenset({452, 552})
+
+_QUEUED_AS = re.compile(
+    r"(?i:\bqueued as |\bid=|\bmessage accepted for delivery \()<?([A-Za-z0-9][A-Za-z0-9._-]{0,79})"
+)
+
+
+# --- session
+
+
+def is_stale(trouble: Trouble) -> bool:
+    """Whether a kept connection had died before it was used again, so that a fresh one may carry the letter safely.
+
+    Not once the final dot may have been sent: the host may have taken the letter (RFC 1047).
+    """
+    return trouble.stage in _BEFORE_ANY_CONTENT and (trouble.reply is None or trouble.reply.code == 421)
+
+
+# --- host
+
+
+def host_trouble(host: str, trouble: Unreachable | Trouble) -> Deferred | Failed:
+    """What it would mean if this were the only host.
+
+    5yz to the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by our settings or theirs,
+    which somebody will mend, so the letter waits.
+    """
+    if isinstance(trouble, Unreachable):
+        return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
+    if trouble.reply is None:
+        status = Status(4, *_SUBJECTS["starttls"]) if trouble.stage == "starttls" else CONNECTION_LOST
+        return Deferred(status, _silence(host, trouble), host)
+    status = status_of(trouble.reply, trouble.stage)
+    if trouble.stage in {"starttls", "auth"} or status.kind != 5:
+        return Deferred(Status(4, status.subject, status.detail), said(host, trouble.reply), host)
+    return Failed(status, said(host, trouble.reply), host)
+
+
+def all_hosts_trouble(each: Sequence[Deferred | Failed]) -> Deferred | Failed:
+    """Every candidate was tried: as long as one of them may come round, the letter waits; the nearest host is quoted."""
+    return next((outcome for outcome in each if isinstance(outcome, Deferred)), each[0])
+
+
+# --- letter
+
+
+def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
+    """The transaction as a whole ended: for every recipient that had no outcome before."""
+    if trouble.reply is not None:
+        return refused(host, trouble.reply, trouble.stage)
+    return Deferred(CONNECTION_LOST, _silence(host, trouble), host)
+
+
+# --- recipient
+
+
+def recipient_outcome(host: str, reply: Reply) -> Outcome:
+    """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1)."""
+    if 200 <= reply.code < 300:
+        return Delivered(status_of(reply, "final"), said(host, reply), host)
+    return refused(host, reply, "rcpt")
+
+
+def refused(host: str, reply: Reply, stage: str) -> Deferred | Failed:
+    """4yz, or a code that has no place here: again later. 5yz: never."""
+    status = status_of(reply, stage)
+    outcome = Failed if status.kind == 5 else Deferred
+    return outcome(status, said(host, reply), host)
+
+
+def too_many_recipients(reply: Reply) -> bool:
+    """Whether this recipient may be taken in the next transaction (RFC 5321 §4.5.3.1.10).
+
+    Only to be asked where other recipients of the same transaction were taken: else 452 and 552 are about space.
+    """
+    return reply.code in _TOO_MANY and (reply.status is None or reply.status.subject == 5)
+
+
+# --- texts
+
+
+def status_of(reply: Reply, stage: str) -> Status:
+    """The host's own enhanced status if its class is the code's (RFC 2034 §4), else the most that the stage says."""
+    kind = 2 if 200 <= reply.code < 300 else 5 if 500 <= reply.code < 600 else 4
+    if reply.status is not None and reply.status.kind == kind:
+        return reply.status
+    return Status(kind, *_SUBJECTS.get(stage, (0, 0))) if kind != 2 else Status(2, 0, 0)
+
+
+def said(host: str, reply: Reply) -> str:
+    """What the host said, as bounces and the queue show it: `mx.elsewhere.test said: 550 5.1.1 …`."""
+    return clean(f"{host} said: {reply}")
+
+
+def queued_as(reply: Reply) -> str | None:
+    """The id that the other host gave the letter, for who follows it there; None when it tells none."""
+    found = _QUEUED_AS.search(reply.text[:MOST_TEXT])
+    return found[1] if found else None
+
+
+def clean(text: str) -> str:
+    """Cut, and printable ASCII only: it was written by a stranger, and will stand in logs, terminals and reports."""
+    cut = text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 4] + " ..."
+    return "".join(character if " " <= character <= "~" else "?" for character in cut.replace("\n", " / "))
+
+
+def _silence(host: str, trouble: Trouble) -> str:
+    text = f"{host}: {trouble.reason or 'the connection was lost'} (at {trouble.stage})"
+    if trouble.stage == "final":
+        text += "; the letter may have been taken all the same"
+    return clean(text)

@@ -1,0 +1,146 @@
+"""One office as a Twisted service: what `twistd mailstack` and `mailstack serve` run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.python.failure import Failure
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.config import Config
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.clock import ReactorClock
+from mailstack.net.log import LineJournal, Stream
+from mailstack.net.names import system_names
+from mailstack.net.tls import ServerContext, TlsError, private_ca, server_context
+from mailstack.office import PostOffice, Surroundings
+from mailstack.store import StoreError
+from mailstack.store.sqlite import SqliteStore
+
+_log = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    """The office can't begin its work; str() says why and what to do about it."""
+
+
+def certificate(config: Config, now: float) -> ServerContext:
+    """The office's certificate, from its files or from a private CA that is made once. Raises TlsError."""
+    if config.tls.certificate is not None and config.tls.key is not None:
+        context = server_context(config.tls.certificate, config.tls.key)
+    else:
+        files = private_ca(config.data / "tls", config.hostname, now)
+        context = server_context(files.certificate, files.key)
+    if (warning := context.warning(now)) is not None:
+        _log.warning("%s", warning)
+    return context
+
+
+class OfficeService(Service):
+    """Binds its ports while it may still be root, opens the store and works after that."""
+
+    def __init__(self, reactor: Any, config: Config, stream: Stream, failed: Callable[[CannotStart], None]) -> None:
+        """`stream` gets the journey's lines; `failed` is told, once, when the office can't start."""
+        self._reactor = reactor
+        self._config = config
+        self._stream = stream
+        self._failed = failed
+        self._store: SqliteStore | None = None
+        self._office: PostOffice | None = None
+
+    def privilegedStartService(self) -> None:  # noqa: N802
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        config, reactor = self._config, self._reactor
+        clock = ReactorClock(reactor)
+        try:
+            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            store = SqliteStore(reactor, config.data)
+            store.lock_office()
+            context = certificate(config, clock.now())
+        except OSError as error:
+            self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
+            return
+        except (StoreError, TlsError) as error:
+            self._fail(str(error))
+            return
+        self._store = store
+        accounts = config.accounts
+        self._passwords = Passwords(
+            reactor,
+            clock,
+            rounds=accounts.bcrypt_rounds,
+            threads=accounts.threads,
+            queue_limit=accounts.queue,
+            remember=accounts.remember,
+        )
+        portal = Portal(Realm(), [StoreChecker(store, self._passwords)])
+        throttle = Throttle(clock, first=accounts.failure_delay, longest=accounts.longest_delay)
+        self._office = PostOffice(
+            config,
+            Surroundings(
+                reactor=reactor,
+                store=store,
+                journal=LineJournal(self._stream),
+                submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter),
+                readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader),
+                context=context,
+                names=system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers]),
+                caller=TwistedCaller(reactor, source=config.relay.source_address or None),
+                directory=StoreDirectory(
+                    store,
+                    config.domains,
+                    clock,
+                    postmaster=config.delivery.postmaster,
+                    subaddress=config.delivery.subaddress,
+                ),
+            ),
+        )
+        Deferred.fromCoroutine(self._office.listen()).addErrback(self._cannot_listen)
+
+    def startService(self) -> None:  # noqa: N802
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._office is not None:
+            Deferred.fromCoroutine(self._start()).addErrback(lambda failure: self._fail(failure.getErrorMessage()))
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _start(self) -> None:
+        assert self._store is not None
+        assert self._office is not None
+        await self._store.open()
+        await self._office.start()
+        for name, door in self._office.doors.items():
+            for address in door.addresses:
+                _log.info("%s: %s listens on %s port %d", self._config.hostname, name, address.host, address.port)
+
+    async def _stop(self) -> None:
+        office, self._office = self._office, None
+        if office is not None:
+            await office.stop()
+        if self._store is not None:
+            store, self._store = self._store, None
+            await store.close()
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, CannotListenError):
+            self._fail(f"port {error.port} of {error.interface or 'every address'}: {error.socketError.strerror}")
+        else:
+            self._fail(f"[listen]: {failure.getErrorMessage()}")
+
+    def _fail(self, why: str) -> None:
+        self._office = None
+        self._failed(CannotStart(why))

@@ -1,0 +1,34 @@
+"""An internet in a process: hosts, TCP between them and days of time, in milliseconds, on the shipped code unchanged.
+
+Code that takes its reactor by argument runs here as it is: endpoints, services, producers, STARTTLS. Only the lowest
+layer is ours, the sockets; Twisted's own transports lie on them. Time stands still while anything can be done, then
+jumps to the next call. One seed, one order of events: a run that failed fails again.
+
+    reactor = SimulatedReactor(seed=7)
+    office, sender = reactor.host("192.0.2.1"), reactor.host("192.0.2.2", "2001:db8::2")
+    reactor.network.set_path("192.0.2.1", "192.0.2.2", Path(latency=0.15, ragged=True))
+
+    listening = serverFromString(office, "tcp:25").listen(Factory.forProtocol(Echo))
+    port = reactor.result_of(listening)
+    client = reactor.result_of(TCP4ClientEndpoint(sender, "192.0.2.1", 25).connect(Factory.forProtocol(Client)))
+
+    reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with what would have come next
+    reactor.advance(5 * 86400)  # five days of retries
+
+Where things are: `clock` is time, `loop` its turns, `network` who is where and how far, `sockets` TCP, `poll` readiness,
+`transport` what Twisted puts on a socket, `host` the reactor that the code under test is given, `reactor` the one that
+the test holds; `names`, `threads` and `triggers` are the rest of what a reactor has.
+
+What nobody caught, and failures that were only logged, come out of `run`, `advance` and `result_of`; a test of what
+happens behind a bug makes its reactor `forgiving`. Real threads are foreign here: `callInThread` works in the next
+turn, and code that brings threads of its own has `hold_time_while` keep the clock from running away from them.
+"""
+
+from __future__ import annotations
+
+from mailstack.simulation.host import Host
+from mailstack.simulation.loop import NotReached
+from mailstack.simulation.network import Network, Path
+from mailstack.simulation.reactor import SimulatedReactor
+
+__all__ = ["Host", "Network", "NotReached", "Path", "SimulatedReactor"]

@@ -1,0 +1,60 @@
+"""A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+
+from __future__ import annotations
+
+from mailstack.letter import Arrival, Content, Envelope, LetterId
+from mailstack.smtp.replies import Refusal, reply
+from mailstack.smtp.station import Station
+
+HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
+
+
+class Arriving:
+    """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+
+    def __init__(
+        self, station: Station, letter: LetterId, envelope: Envelope, arrival: Arrival, header_size: int
+    ) -> None:
+        self._station = station
+        self._letter = letter
+        self._envelope = envelope
+        self._arrival = arrival
+        self._header_size = header_size
+        self._header: bytes | None = b""
+        self._content = station.counter.new_content()
+
+    async def write(self, octets: bytes) -> None:
+        """The next octets. Raises Refusal when the header section is not to be had."""
+        if self._header is None:
+            await self._content.write(octets)
+            return
+        self._header += octets
+        end = _end_of_header(self._header)
+        if end < 0 and len(self._header) <= self._header_size:
+            return
+        if end < 0 or end > self._header_size:
+            raise Refusal(HEADER_TOO_LARGE)
+        await self._write_header(end)
+
+    async def finish(self) -> Content:
+        """The whole content, our `Received:` on top."""
+        if self._header is not None:
+            await self._write_header(len(self._header))
+        return await self._content.finish()
+
+    def discard(self) -> None:
+        self._content.discard()
+
+    async def _write_header(self, end: int) -> None:
+        header, self._header = self._header or b"", None
+        section = self._station.edit_header(header[:end], self._letter, self._arrival.at)
+        trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
+        await self._content.write(trace + section + header[end:])
+
+
+def _end_of_header(octets: bytes) -> int:
+    """Where the header section ends: before its blank line; -1 while that has not come."""
+    if octets.startswith(b"\r\n"):
+        return 0
+    end = octets.find(b"\r\n\r\n")
+    return end + 2 if end >= 0 else -1

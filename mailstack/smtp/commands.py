@@ -1,0 +1,155 @@
+"""What a client says, as values: the events of the server engine (RFC 5321 §4.1.1, RFC 3207, RFC 4954)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mailstack.letter.address import Address, ReversePath
+from mailstack.smtp.replies import Reply
+
+Parameters = tuple[tuple[str, str], ...]
+"""Parameters that travel on with the letter: keyword in upper case, value as sent."""
+
+
+@frozen
+class Hello:
+    """EHLO or HELO (RFC 5321 §4.1.1.1)."""
+
+    domain: str
+    """What the client calls itself: one word of printable ASCII, not checked to be a domain; hostile text."""
+    extended: bool
+    """True for EHLO."""
+
+
+@frozen
+class Mail:
+    """MAIL FROM (RFC 5321 §4.1.1.2)."""
+
+    sender: ReversePath
+    parameters: Parameters
+    size: int | None
+    """What SIZE= declared, in octets (RFC 1870 §5); None without."""
+    body: str = "7BIT"
+    """What BODY= declared (RFC 6152 §2), in upper case."""
+
+
+@frozen
+class Rcpt:
+    """RCPT TO (RFC 5321 §4.1.1.3)."""
+
+    address: Address
+    """`Address("postmaster", "")` for the bare `<postmaster>`. A source route is dropped (appendix C)."""
+    parameters: Parameters = ()
+
+
+@frozen
+class Data:
+    """DATA (RFC 5321 §4.1.1.4). 354 lets the content come; any other answer ends the transaction."""
+
+
+@frozen
+class Chunk:
+    """Some octets of the content, dots unstuffed. No answer is owed."""
+
+    octets: bytes
+
+
+@frozen
+class EndOfData:
+    """The final dot came."""
+
+    size: int
+    """Octets of the whole content: CRLF counted, stuffing and final dot not (RFC 1870 §6.3)."""
+    fault: Reply | None
+    """Why the content must be refused; the chunks given are then not the whole of it."""
+
+
+@frozen
+class Reset:
+    """RSET (RFC 5321 §4.1.1.5)."""
+
+
+@frozen
+class Noop:
+    """NOOP (RFC 5321 §4.1.1.9)."""
+
+
+@frozen
+class Help:
+    """HELP (RFC 5321 §4.1.1.8)."""
+
+    about: str
+
+
+@frozen
+class Verify:
+    """VRFY (RFC 5321 §4.1.1.6)."""
+
+    argument: str
+
+
+@frozen
+class Expand:
+    """EXPN (RFC 5321 §4.1.1.7)."""
+
+    argument: str
+
+
+@frozen
+class Quit:
+    """QUIT (RFC 5321 §4.1.1.10). The engine reads nothing more after the answer."""
+
+
+@frozen
+class StartTls:
+    """STARTTLS (RFC 3207 §4). After 220 whatever is buffered is gone, and TLS must start."""
+
+
+@frozen
+class Auth:
+    """AUTH (RFC 4954 §4). Answer with `challenge`, or with a reply that ends the exchange."""
+
+    mechanism: str
+    """In upper case; one of those that are offered."""
+    initial: bytes | None
+    """The initial response, decoded; None when there was none, b"" for "="."""
+
+
+@frozen
+class AuthResponse:
+    """The answer to a challenge. Answer as for Auth."""
+
+    response: bytes | None
+    """Decoded; None means "*": the client gives up (501)."""
+
+
+@frozen
+class Rejected:
+    """A line that grammar, order or length forbid. Send `reply` as the answer.
+
+    In the middle of an AUTH exchange it ends the exchange.
+    """
+
+    reply: Reply
+    line: bytes
+    """The beginning of the line, for the log; hostile octets, with what follows AUTH taken out."""
+
+
+ServerEvent = (
+    Hello
+    | Mail
+    | Rcpt
+    | Data
+    | Chunk
+    | EndOfData
+    | Reset
+    | Noop
+    | Help
+    | Verify
+    | Expand
+    | Quit
+    | StartTls
+    | Auth
+    | AuthResponse
+    | Rejected
+)

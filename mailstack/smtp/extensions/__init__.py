@@ -1,0 +1,16 @@
+"""The extensions of SMTP, a file each. A new one is a new file, and its name in OFFERED."""
+
+from __future__ import annotations
+
+from mailstack.smtp.extensions.auth import AUTH
+from mailstack.smtp.extensions.eightbitmime import EIGHTBITMIME
+from mailstack.smtp.extensions.enhancedstatuscodes import ENHANCEDSTATUSCODES
+from mailstack.smtp.extensions.extension import Extension
+from mailstack.smtp.extensions.pipelining import PIPELINING
+from mailstack.smtp.extensions.size import SIZE
+from mailstack.smtp.extensions.starttls import STARTTLS
+
+OFFERED: tuple[Extension, ...] = (PIPELINING, SIZE, EIGHTBITMIME, ENHANCEDSTATUSCODES, STARTTLS, AUTH)
+"""In the order in which EHLO is told of them."""
+
+__all__ = ["OFFERED"]

@@ -1,0 +1,75 @@
+"""AUTH (RFC 4954): the client proves who it is, by a SASL mechanism; the language of it, not the proof."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mailstack.smtp.commands import Auth, AuthResponse
+from mailstack.smtp.extensions.extension import Extension, Facts, Parameter, Verb
+from mailstack.smtp.order import RESPONSE, State, Turn
+from mailstack.smtp.replies import Refusal, reply
+
+# RFC 3461 §4: xchar is any printable ASCII but "+" and "="; the others are written as "+" and two hexadecimal digits.
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
+
+_SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
+_NOT_BASE64 = reply(501, "5.5.2", "the response is not base64")
+_UNKNOWN = reply(504, "5.5.4", "unrecognized authentication mechanism")
+_TWICE = reply(503, "5.5.1", "you have authenticated already")
+_NOT_IN_CLEAR = reply(530, "5.7.0", "no AUTH without TLS: issue a STARTTLS command first")
+_NOT_HERE = reply(502, "5.5.1", "AUTH is not offered here")
+_PARAMETER = reply(501, "5.5.4", "AUTH= takes xtext or <>")
+
+
+def _announced(facts: Facts) -> str | None:
+    return " ".join(facts.capabilities.mechanisms) or None
+
+
+def _read(argument: str, facts: Facts) -> Auth:
+    # §4: AUTH mechanism [initial-response]
+    mechanisms = facts.capabilities.mechanisms
+    if facts.authenticated:
+        raise Refusal(_TWICE)
+    if not mechanisms or "AUTH" in facts.capabilities.withheld:
+        raise Refusal(_NOT_IN_CLEAR if facts.capabilities.starttls and not facts.tls else _NOT_HERE)
+    words = argument.split()
+    if not 1 <= len(words) <= 2:
+        raise Refusal(_SYNTAX)
+    mechanism = words[0].upper()
+    if mechanism not in mechanisms:
+        raise Refusal(_UNKNOWN)
+    if len(words) == 1:
+        return Auth(mechanism, None)
+    # §4: an empty initial response is written "=", since nothing at all means that there is none.
+    return Auth(mechanism, b"" if words[1] == "=" else _decode(words[1]))
+
+
+def _read_response(argument: str, _facts: Facts) -> AuthResponse:
+    # §4: the line is base64, "*" cancels, an empty line is the empty response.
+    return AuthResponse(None if argument == "*" else _decode(argument))
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True) if text else b""
+    except (binascii.Error, ValueError):
+        raise Refusal(_NOT_BASE64) from None
+
+
+def _read_parameter(value: str | None, _facts: Facts) -> str:
+    # §5: we trust nobody to vouch for another, so the value is checked and then forgotten.
+    if not value or (value != "<>" and not _XTEXT.match(value)):
+        raise Refusal(_PARAMETER)
+    return value
+
+
+AUTH = Extension(
+    "AUTH",
+    _announced,
+    mail={"AUTH": Parameter(_read_parameter)},
+    verbs={
+        "AUTH": Verb(_read, {State.READY: Turn(State.READY, State.READY)}, long=True),
+        RESPONSE: Verb(_read_response, long=True),
+    },
+)

@@ -1,0 +1,113 @@
+"""What an extension of SMTP brings with it: one value, made in a file of its own (RFC 5321 §2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from attrs import field, frozen
+
+from mailstack.smtp.commands import ServerEvent
+from mailstack.smtp.order import State, Turn
+
+
+@frozen
+class Capabilities:
+    """What a listener can do, for now: another one may be put in its place when TLS starts or AUTH succeeds."""
+
+    hostname: str
+    """Our name, as the banner says it."""
+    max_size: int = 0
+    """Octets of the largest content that is taken; 0 sets no limit."""
+    starttls: bool = False
+    """Whether there is a certificate."""
+    mechanisms: tuple[str, ...] = ()
+    """SASL mechanisms that may be used now, in upper case; none while the connection is in the clear."""
+    max_line: int = 0
+    """Octets of the longest line of a content, without its CRLF; 0 takes lines of any length, and keeps them whole."""
+    withheld: frozenset[str] = frozenset()
+    """Keywords of extensions that are not offered here, in upper case."""
+
+
+@frozen
+class Terms:
+    """What the last EHLO agreed."""
+
+    keywords: tuple[str, ...] = ()
+    """The lines of the answer behind the first."""
+    mail: Mapping[str, Parameter] = field(factory=dict)
+    rcpt: Mapping[str, Parameter] = field(factory=dict)
+    enhanced: bool = False
+    """Whether replies carry enhanced status codes (RFC 2034)."""
+
+
+class Facts(Protocol):
+    """What an extension may look at: how things stand with the session."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def tls(self) -> bool: ...
+
+    @property
+    def authenticated(self) -> bool: ...
+
+    @property
+    def terms(self) -> Terms: ...
+
+
+@frozen
+class Parameter:
+    """A parameter of MAIL or RCPT (RFC 5321 §4.1.1.11)."""
+
+    read: Callable[[str | None, Facts], str]
+    """Checks the value (None: there is no "="), gives it in normal form; raises Refusal."""
+    travels: bool = False
+    """Whether it goes on with the letter to the next host."""
+
+
+@frozen(eq=False)
+class Verb:
+    """A command: how its argument is read, and what it may follow."""
+
+    read: Callable[[str, Facts], ServerEvent]
+    """Reads the argument, which is ASCII; raises Refusal."""
+    turns: Mapping[State, Turn] = field(factory=dict)
+    """Rows for the table of `mailstack.smtp.order`."""
+    long: bool = False
+    """Whether its line may be as long as AUTH's."""
+
+
+def _always(_facts: Facts) -> str:
+    return ""
+
+
+@frozen(eq=False)
+class Extension:
+    """A keyword of EHLO, and all that the server's language gains by it."""
+
+    keyword: str
+    argument: Callable[[Facts], str | None] = _always
+    """What follows the keyword in the answer to EHLO; None while it is not offered."""
+    mail: Mapping[str, Parameter] = field(factory=dict)
+    rcpt: Mapping[str, Parameter] = field(factory=dict)
+    verbs: Mapping[str, Verb] = field(factory=dict)
+    """Known whether offered or not: the verb itself says why it can't be used now."""
+
+
+def agree(offered: tuple[Extension, ...], facts: Facts) -> Terms:
+    """What EHLO is told now, and what it therefore may use (RFC 5321 §2.2.2)."""
+    keywords: list[str] = []
+    mail: dict[str, Parameter] = {}
+    rcpt: dict[str, Parameter] = {}
+    enhanced = False
+    for extension in offered:
+        argument = extension.argument(facts)
+        if argument is None or extension.keyword in facts.capabilities.withheld:
+            continue
+        keywords.append(f"{extension.keyword} {argument}" if argument else extension.keyword)
+        mail.update(extension.mail)
+        rcpt.update(extension.rcpt)
+        enhanced = enhanced or extension.keyword == "ENHANCEDSTATUSCODES"
+    return Terms(tuple(keywords), mail, rcpt, enhanced)

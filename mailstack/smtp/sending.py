@@ -1,0 +1,333 @@
+"""The sending host's side of a connection, as a conversation that reads like RFC 5321 §3: hello, letters, goodbye."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Literal
+
+from attrs import frozen
+
+from mailstack.letter import Content, Envelope, Recipient
+from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
+from mailstack.smtp.replies import Reply, reply
+from mailstack.transparency import Stuffer
+from mailstack.wire import Disconnected, Peer, TimedOut
+
+__all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
+
+Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
+"""How far a session had come."""
+
+LINES = 200
+"""Lines of dialogue kept of the opening, and of each transaction."""
+WIDTH = 200
+"""Characters kept of each."""
+
+LEFT_OUT = "(…)"
+"""Stands in the dialogue for what must not."""
+
+
+@frozen
+class Timeouts:
+    """Seconds to wait, by default as RFC 5321 §4.5.3.2 asks."""
+
+    greeting: float = 300.0
+    hello: float = 300.0
+    """EHLO, HELO, STARTTLS and AUTH; the RFC names no time for them."""
+    mail: float = 300.0
+    rcpt: float = 300.0
+    data_start: float = 120.0
+    """For 354."""
+    data_block: float = 180.0
+    """For the network to take a block of the content."""
+    final: float = 600.0
+    """For the reply to the final dot: too short a time makes duplicates (RFC 1047)."""
+    quit: float = 5.0
+
+
+class Trouble(Exception):
+    """The session can't go on; the connection is of no more use."""
+
+    def __init__(self, stage: Stage, reply: Reply | None, reason: str) -> None:
+        super().__init__(f"{stage}: {reason}")
+        self.stage: Stage = stage
+        self.reply = reply
+        """What the host said to it; None when it said nothing, or nothing that SMTP knows."""
+        self.reason = reason
+        """For people."""
+
+
+class SendingSession:
+    """One connection to another host, over which any number of letters go, one after the other."""
+
+    def __init__(
+        self, peer: Peer[ClientEvent], engine: ClientEngine, hostname: str, timeouts: Timeouts = Timeouts()
+    ) -> None:
+        """`engine` is the one that `peer` runs; `hostname` is what we call ourselves."""
+        self.dialogue: list[str] = []
+        """What was said, a line each, without content and secrets. It only ever grows."""
+        self._peer = peer
+        self._engine = engine
+        self._hostname = hostname
+        self._timeouts = timeouts
+        self._room = LINES
+        self._reset_first = False
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """What the host offers now: keyword in upper case, and what stood behind it."""
+        return self._engine.extensions
+
+    # --- before the letters
+
+    async def open(self) -> None:
+        """The greeting, and EHLO, or HELO for a host that doesn't know it (§3.1, §3.2). Raises Trouble."""
+        greeting = await self._reply("greeting", self._timeouts.greeting)
+        if greeting.code != 220:
+            raise Trouble("greeting", greeting, "the host does not want to talk to us")
+        await self._hello()
+
+    async def start_tls(self, server_name: str | None, *, verify: bool) -> None:
+        """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises Trouble."""
+        if "STARTTLS" not in self.extensions:
+            raise Trouble("starttls", None, "the host does not offer STARTTLS")
+        self._say("STARTTLS")
+        ready = await self._reply("starttls", self._timeouts.hello)
+        if ready.code != 220:
+            raise Trouble("starttls", ready, "the host refuses STARTTLS")
+        if not await self._peer.start_tls(server_name, verify=verify):
+            raise Trouble("starttls", None, "the TLS handshake failed")
+        self._note("-- TLS")
+        await self._hello()
+
+    async def authenticate(self, username: str, password: str, *, allow_clear: bool = False) -> None:
+        """AUTH by PLAIN, or by LOGIN where that is all (RFC 4954). Raises Trouble.
+
+        Without TLS the password stays here unless `allow_clear` says that it may be overheard.
+        """
+        if self._peer.tls is None and not allow_clear:
+            raise Trouble("auth", None, "a password is not sent without TLS")
+        offered = self.extensions.get("AUTH", "").upper().split()
+        if "PLAIN" in offered:
+            # RFC 4616 §2: [authzid] NUL authcid NUL passwd
+            self._say("AUTH PLAIN", secret=_base64(f"\0{username}\0{password}"))
+            answer = await self._reply("auth", self._timeouts.hello)
+        elif "LOGIN" in offered:
+            self._say("AUTH LOGIN")
+            answer = await self._reply("auth", self._timeouts.hello)
+            for secret in (username, password):
+                if answer.code != 334:
+                    break
+                self._say(secret=_base64(secret))
+                answer = await self._reply("auth", self._timeouts.hello)
+        else:
+            raise Trouble("auth", None, "the host offers neither AUTH PLAIN nor AUTH LOGIN")
+        if answer.code != 235:
+            raise Trouble("auth", answer, "the host refuses our credentials")
+
+    async def _hello(self) -> None:
+        self._say(f"EHLO {self._hostname}")
+        answer = await self._reply("ehlo", self._timeouts.hello)
+        if answer.code in (500, 502, 504):
+            self._say(f"HELO {self._hostname}")
+            answer = await self._reply("ehlo", self._timeouts.hello)
+        if answer.code != 250:
+            raise Trouble("ehlo", answer, "the host refuses our EHLO")
+
+    # --- letters
+
+    async def transact(
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+    ) -> tuple[Reply, ...]:
+        """One letter to some of its recipients (§3.3): for each of them the reply that decided.
+
+        That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises Trouble when the
+        connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
+        letter may have been taken all the same.
+        """
+        self._room = LINES
+        refusal = await self._unfit(envelope, content)
+        if refusal is not None:
+            self._note(f"-- not tried: {refusal}")
+            return (refusal,) * len(recipients)
+        if "PIPELINING" in self.extensions:
+            replies, started = await self._begin_in_one_group(envelope, recipients, content)
+        else:
+            replies, started = await self._begin_step_by_step(envelope, recipients, content)
+        if started is not None:
+            final = await self._finish(content if None in replies else None)
+            return tuple(one or final for one in replies)
+        self._reset_first = True
+        return tuple(one for one in replies if one is not None)
+
+    async def _unfit(self, envelope: Envelope, content: Content) -> Reply | None:
+        """Why the host would have to refuse this letter, said in its place."""
+        limit = self.extensions.get("SIZE", "")
+        # RFC 1870 §6.1; 0 is no limit (§4).
+        if limit.isdecimal() and 0 < int(limit[:20]) < content.size:
+            return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
+        # RFC 6152 §3: what may not go as it is must be converted, or come back. Most that is declared 8BITMIME isn't.
+        if envelope.body == "8BITMIME" and "8BITMIME" not in self.extensions and not await _is_ascii(content):
+            return reply(554, "5.6.3", "the letter needs 8BITMIME, which the host does not offer")
+        return None
+
+    def _mail(self, envelope: Envelope, content: Content) -> str:
+        line = f"MAIL FROM:<{envelope.sender or ''}>"
+        if "SIZE" in self.extensions:
+            line += f" SIZE={content.size}"
+        if envelope.body == "8BITMIME" and "8BITMIME" in self.extensions:
+            line += " BODY=8BITMIME"
+        return line
+
+    async def _begin_in_one_group(
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+    ) -> tuple[list[Reply | None], Reply | None]:
+        """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
+        group = [
+            *(["RSET"] if self._reset_first else []),
+            self._mail(envelope, content),
+            *(f"RCPT TO:<{recipient.address}>" for recipient in recipients),
+            "DATA",
+        ]
+        self._say(*group)
+        await self._reset_if_needed(said=True)
+        mail = await self._reply("mail", self._timeouts.mail)
+        replies: list[Reply | None] = []
+        for _ in recipients:
+            answer = await self._reply("rcpt", self._timeouts.rcpt)
+            replies.append(_refusal(mail) or _refusal(answer))
+        return await self._started(replies)
+
+    async def _begin_step_by_step(
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+    ) -> tuple[list[Reply | None], Reply | None]:
+        """The refusal of each recipient, or None, and the reply 354, or None when no content shall come."""
+        await self._reset_if_needed(said=False)
+        self._say(self._mail(envelope, content))
+        mail = await self._reply("mail", self._timeouts.mail)
+        if _refusal(mail):
+            return [mail] * len(recipients), None
+        replies: list[Reply | None] = []
+        for recipient in recipients:
+            self._say(f"RCPT TO:<{recipient.address}>")
+            replies.append(_refusal(await self._reply("rcpt", self._timeouts.rcpt)))
+        if None not in replies:
+            return replies, None
+        self._say("DATA")
+        return await self._started(replies)
+
+    async def _started(self, replies: list[Reply | None]) -> tuple[list[Reply | None], Reply | None]:
+        """The reply to DATA decides for those whose RCPT was taken."""
+        answer = await self._reply("data", self._timeouts.data_start)
+        if answer.code == 354:
+            return replies, answer
+        if answer.code < 400:
+            raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
+        return [one or answer for one in replies], None
+
+    async def _finish(self, content: Content | None) -> Reply:
+        """The content and the final dot; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
+        stuffer = Stuffer()
+        waiting = b""
+        if content is not None:
+            async for octets in content.chunks():
+                if waiting:
+                    await self._send_block(waiting)
+                waiting = stuffer.feed(octets)
+        # The final dot rides with the last block: a packet less.
+        self._peer.send(waiting + stuffer.finish())
+        self._note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
+        return await self._reply("final", self._timeouts.final)
+
+    async def _send_block(self, octets: bytes) -> None:
+        self._peer.send(octets)
+        if await self._peer.drain(self._timeouts.data_block):
+            return
+        try:
+            # The host may have said why before it hung up.
+            answer = await self._reply("data", 0.0)
+        except Trouble as trouble:
+            if trouble.reply is not None:
+                raise
+            raise Trouble("data", None, "the connection was lost, or stuck, in mid-content") from trouble
+        raise Trouble("data", answer, "the host broke off in mid-content")
+
+    async def _reset_if_needed(self, *, said: bool) -> None:
+        """RSET when the host may think that an earlier transaction is still open."""
+        if self._reset_first:
+            if not said:
+                self._say("RSET")
+            await self._reply("mail", self._timeouts.mail)
+            self._reset_first = False
+
+    # --- after them
+
+    async def quit(self) -> None:
+        """QUIT, a short wait for its answer, and the connection is closed. Never raises Trouble."""
+        try:
+            self._say("QUIT")
+            event = await self._peer.next_event(self._timeouts.quit)
+            if isinstance(event, Received):
+                self._note_reply(event.reply)
+        finally:
+            self._peer.close()
+
+    # --- words
+
+    def _say(self, *lines: str, secret: str = "") -> None:
+        """Send commands in one piece; `secret` stands behind the line, or alone, and not in the dialogue."""
+        shown = [f"{line} {LEFT_OUT}" if secret else line for line in lines] or [LEFT_OUT]
+        spoken = [f"{line} {secret}" if secret else line for line in lines] or [secret]
+        octets = b"".join([self._engine.command(line) for line in spoken])
+        for line in shown:
+            self._note(f"C: {line}")
+        self._peer.send(octets)
+
+    async def _reply(self, stage: Stage, timeout: float) -> Reply:
+        """The next reply. Raises Trouble when there is none, or it says that the host hangs up (§3.8: 421)."""
+        event = await self._peer.next_event(timeout)
+        if isinstance(event, Received):
+            answer = event.reply
+            self._note_reply(answer)
+            if answer.code == 421:
+                raise Trouble(stage, answer, f"the host hangs up: {answer}")
+            return answer
+        if isinstance(event, Malformed):
+            reason = event.reason
+        elif isinstance(event, TimedOut):
+            reason = f"no answer within {timeout:g} seconds"
+        elif isinstance(event, Disconnected):
+            reason = f"the connection was lost: {event.reason}" if event.reason else "the connection was lost"
+        else:
+            reason = "we are shutting down"
+        self._note(f"-- {reason}")
+        raise Trouble(stage, None, reason)
+
+    def _note_reply(self, answer: Reply) -> None:
+        status = f"{answer.status} " if answer.status else ""
+        *lines, last = answer.text.split("\n")
+        for line in lines:
+            self._note(f"S: {answer.code}-{status}{line}")
+        self._note(f"S: {answer.code} {status}{last}")
+
+    def _note(self, line: str) -> None:
+        if self._room > 0:
+            self._room -= 1
+            self.dialogue.append(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+
+
+def _refusal(answer: Reply) -> Reply | None:
+    """The reply to MAIL or RCPT unless it is positive; a code that has no place there is none of those either."""
+    return None if 200 <= answer.code < 300 else answer
+
+
+async def _is_ascii(content: Content) -> bool:
+    async for octets in content.chunks():
+        if not octets.isascii():
+            return False
+    return True
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")

@@ -1,0 +1,287 @@
+"""The server's side of SMTP as a state machine without I/O: octets in, commands out, answers back (RFC 5321)."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from functools import lru_cache
+
+from attrs import frozen
+
+from mailstack.lines import BareNewline, LineBuffer, LineTooLong
+from mailstack.smtp.commands import EndOfData, Hello, Rejected, ServerEvent
+from mailstack.smtp.content import DottedContent
+from mailstack.smtp.extensions import OFFERED
+from mailstack.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
+from mailstack.smtp.grammar import READERS
+from mailstack.smtp.order import END_OF_DATA, ORDER, RESPONSE, LocalProtocolError, State, Turn, out_of_order
+from mailstack.smtp.replies import Refusal, Reply, render, reply
+from mailstack.wire import NEED_DATA, PAUSED, Signal
+
+__all__ = ["Capabilities", "Limits", "ServerEngine"]
+
+_LOGGED = 128
+"""Octets of a rejected line that its event carries."""
+
+_NO_TERMS = Terms()
+
+_EMPTY = reply(500, "5.5.2", "a command is needed")
+_UNKNOWN = reply(500, "5.5.2", "unknown command")
+_NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
+_UNPRINTABLE = reply(500, "5.5.2", "a command is printable ASCII, ended by CRLF")
+_BARE_NEWLINE = reply(500, "5.5.2", "a line ended in LF alone: only CRLF ends a line")
+_TOO_LONG = reply(500, "5.5.2", "the command line is too long")
+_AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too long")
+_WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
+
+# Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
+_FOREIGN = frozenset({"ATRN", "BDAT", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XCLIENT", "XFORWARD"})
+# A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
+_HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
+_HELLO = ("EHLO", "HELO")
+
+
+@frozen
+class Limits:
+    """How long lines may be, in octets with CRLF."""
+
+    command_line: int = 2048
+    """RFC 5321 §4.5.3.1.4 asks for 512, and more for each extension that adds parameters."""
+    auth_line: int = 12288
+    """RFC 4954 §4 asks for this; nothing longer is ever kept."""
+
+
+class ServerEngine:
+    """One connection, as the server sees it.
+
+    `next_event` gives one command at a time and is PAUSED until it was answered with `answer` (or `challenge`), so a
+    client that pipelines gets its answers in order, and what it sends waits for us. A Chunk needs no answer.
+    """
+
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        offered: tuple[Extension, ...] = OFFERED,
+        limits: Limits = Limits(),
+    ) -> None:
+        self.capabilities = capabilities
+        """May be replaced at any time; EHLO tells what holds then."""
+        self.hello: Hello | None = None
+        """The last EHLO or HELO that was answered positively; None again when TLS begins."""
+        self.tls = False
+        self.authenticated = False
+        self.terms = _NO_TERMS
+        """What the last EHLO agreed."""
+        self._offered = offered
+        self._limits = limits
+        self._verbs, self._order = _language(offered)
+        self._lines = LineBuffer()
+        self._content: DottedContent | None = None
+        self._state = State.GREETING
+        # The command to be answered, and where its answer leads.
+        self._name = ""
+        self._event: ServerEvent | None = None
+        self._turn: Turn | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def buffered(self) -> int:
+        return len(self._lines)
+
+    # --- what comes in
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets as the network cut them. Those that come between 220 to STARTTLS and TLS are thrown away."""
+        if self._state is not State.CLOSED and self._state is not State.TLS:
+            self._lines.receive(octets)
+
+    def tls_started(self) -> None:
+        """Forget all that the client said, and what is buffered (RFC 3207 §4.2, §6)."""
+        self._lines.clear()
+        self._content = self._turn = self._event = None
+        self.hello = None
+        self.terms = _NO_TERMS
+        self.tls = True
+        self.authenticated = False
+        if self._state is not State.GREETING:
+            self._state = State.CONNECTED
+
+    def next_event(self) -> ServerEvent | Signal:
+        """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while an answer is owed."""
+        if self._turn is not None or self._state is State.GREETING:
+            return PAUSED
+        if self._content is not None:
+            return self._next_of_content(self._content)
+        return self._next_of_lines()
+
+    def _next_of_lines(self) -> ServerEvent | Signal:
+        self._name = ""
+        try:
+            line = self._lines.line(self._limits.auth_line)
+        except LineTooLong as long:
+            return self._reject(self._too_long(long.start), long.start)
+        except BareNewline as bare:
+            return self._reject(_BARE_NEWLINE, bare.line)
+        if line is None:
+            return NEED_DATA
+        if self._state is State.AUTHENTICATING:
+            return self._read_response(line)
+        return self._read_command(line)
+
+    def _next_of_content(self, content: DottedContent) -> ServerEvent | Signal:
+        event = content.next_event()
+        if isinstance(event, EndOfData):
+            self._content = None
+            self._name = END_OF_DATA
+            return self._owe(event, self._order[State.CONTENT][END_OF_DATA])
+        return event
+
+    def _read_command(self, line: bytes) -> ServerEvent:
+        # §4.1.1: white space at the end of a line is to be tolerated.
+        text = line.decode("ascii", "surrogateescape").rstrip(" \t")
+        name, _, argument = text.partition(" ")
+        self._name = name = name.upper()
+        verb = self._verbs.get(name)
+        if verb is None:
+            return self._reject(_no_command(name), line)
+        if len(line) + 2 > self._limits.command_line and not verb.long:
+            return self._reject(_TOO_LONG, line)
+        turn = self._order[self._state].get(name) or out_of_order(self._state)
+        if turn.reply is not None:
+            return self._reject(turn.reply, line, turn)
+        if not text.isprintable() and not _may_be_read(name, line):
+            return self._reject(_UNPRINTABLE, line, turn)
+        try:
+            event = verb.read(argument.lstrip(" "), self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, line, turn)
+        return self._owe(event, turn)
+
+    def _read_response(self, line: bytes) -> ServerEvent:
+        self._name = RESPONSE
+        try:
+            event = self._verbs[RESPONSE].read(line.decode("ascii", "surrogateescape").rstrip(" \t"), self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, b"")
+        return self._owe(event, self._order[State.AUTHENTICATING][RESPONSE])
+
+    def _reject(self, why: Reply, line: bytes, turn: Turn | None = None) -> Rejected:
+        if turn is None:
+            # Nothing follows from a line that is no command, but an exchange that is disturbed is over.
+            after = State.READY if self._state is State.AUTHENTICATING else self._state
+            turn = Turn(after, after)
+        if self._state is State.AUTHENTICATING:
+            line = b""
+        elif line[:5].upper() == b"AUTH ":
+            line = line[:4]
+        event = Rejected(why, line[:_LOGGED])
+        self._owe(event, turn)
+        return event
+
+    def _owe(self, event: ServerEvent, turn: Turn) -> ServerEvent:
+        self._event = event
+        self._turn = turn
+        return event
+
+    def _too_long(self, start: bytes) -> Reply:
+        auth = self._state is State.AUTHENTICATING or start[:5].upper() == b"AUTH "
+        return _AUTH_TOO_LONG if auth else _TOO_LONG
+
+    # --- what goes out
+
+    def greet(self, greeting: Reply) -> bytes:
+        """The first words: 220, or 554 (then only QUIT is served, §3.1), or 421. The text begins with our name."""
+        if self._state is not State.GREETING:
+            raise LocalProtocolError("the greeting was sent already")
+        self._enter(State.CONNECTED if greeting.positive else State.TURNED_AWAY)
+        self._close_after(greeting)
+        return render(greeting, enhanced=False)
+
+    def answer(self, answer: Reply) -> bytes:
+        """The answer to the last event. A positive one to EHLO gets the extensions added; its text begins with our name.
+
+        Raises LocalProtocolError when none is owed, or when only 354 opens the content and this isn't it.
+        """
+        turn, event = self._turn, self._event
+        if turn is None:
+            raise LocalProtocolError(f"no answer is owed, but {answer.code} was given")
+        accepted = answer.code < 400 and not isinstance(event, Rejected)
+        if accepted and (answer.code >= 300) != (turn.accepted is State.CONTENT):
+            raise LocalProtocolError(f"{answer.code} is no answer to {self._name}")
+        self._turn = self._event = None
+        if self._name in _HELLO:
+            if accepted and isinstance(event, Hello):
+                answer = self._agree(event, answer)
+            octets = render(answer, enhanced=False)
+        else:
+            octets = render(answer, enhanced=self.terms.enhanced)
+            if accepted and (self._name in ("AUTH", RESPONSE)):
+                self.authenticated = True
+        self._enter(turn.accepted if accepted else turn.refused)
+        self._close_after(answer)
+        return octets
+
+    def challenge(self, octets: bytes) -> bytes:
+        """The answer to Auth or AuthResponse that asks for another response (RFC 4954 §4)."""
+        if self._turn is None or self._name not in ("AUTH", RESPONSE) or isinstance(self._event, Rejected):
+            raise LocalProtocolError("a challenge answers AUTH and nothing else")
+        self._turn = self._event = None
+        self._enter(State.AUTHENTICATING)
+        return b"334 " + binascii.b2a_base64(octets, newline=False) + b"\r\n"
+
+    def say(self, unasked: Reply) -> bytes:
+        """A reply that answers nothing: 421 before we close (§3.8)."""
+        self._close_after(unasked)
+        return render(unasked, enhanced=self.terms.enhanced)
+
+    def _agree(self, hello: Hello, answer: Reply) -> Reply:
+        self.hello = hello
+        self.terms = agree(self._offered, self) if hello.extended else _NO_TERMS
+        first_line = answer.text.partition("\n")[0]
+        return Reply(answer.code, "\n".join((first_line, *self.terms.keywords)), closes=answer.closes)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        if state is State.CONTENT:
+            limits = self.capabilities
+            self._content = DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+        elif state is State.TLS or state is State.CLOSED:
+            self._lines.clear()
+
+    def _close_after(self, last: Reply) -> None:
+        if last.closes:
+            self._content = self._turn = self._event = None
+            self._enter(State.CLOSED)
+
+
+def _no_command(name: str) -> Reply:
+    if name in _HTTP:
+        return _WEB
+    if name in _FOREIGN:
+        return _NOT_IMPLEMENTED
+    return _UNKNOWN if name else _EMPTY
+
+
+def _may_be_read(name: str, line: bytes) -> bool:
+    """Whether a line that isn't printable ASCII shall reach its reader all the same: a path, which has its own reply."""
+    return name in ("MAIL", "RCPT") and not any(octet < 0x20 or octet == 0x7F for octet in line)
+
+
+_Order = Mapping[State, Mapping[str, Turn]]
+
+
+@lru_cache(maxsize=8)
+def _language(offered: tuple[Extension, ...]) -> tuple[Mapping[str, Verb], _Order]:
+    """The verbs of RFC 5321 and of the extensions, and the order of them all."""
+    verbs = {name: Verb(reader) for name, reader in READERS.items()}
+    order = {state: dict(turns) for state, turns in ORDER.items()}
+    for extension in offered:
+        verbs.update(extension.verbs)
+        for name, verb in extension.verbs.items():
+            for state, turn in verb.turns.items():
+                order[state][name] = turn
+    return verbs, order

@@ -1,0 +1,378 @@
+"""The conversation of a receiving host: one coroutine that asks its station what to answer (RFC 5321 §4.1.4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from attrs import evolve, frozen
+
+from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient, ReversePath, new_letter_id
+from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
+from mailstack.smtp.arriving import Arriving
+from mailstack.smtp.commands import (
+    Auth,
+    AuthResponse,
+    Chunk,
+    Data,
+    EndOfData,
+    Expand,
+    Hello,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rejected,
+    Reset,
+    ServerEvent,
+    StartTls,
+    Verify,
+)
+from mailstack.smtp.replies import Refusal, Reply, reply
+from mailstack.smtp.server import ServerEngine
+from mailstack.smtp.station import Station
+from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, TlsFacts
+
+_log = logging.getLogger(__name__)
+
+OK = reply(250, "2.0.0", "OK")
+SENDER_OK = reply(250, "2.1.0", "sender OK")
+RECIPIENT_OK = reply(250, "2.1.5", "recipient OK")
+START_DATA = reply(354, None, "end data with <CR><LF>.<CR><LF>")
+GOODBYE = reply(221, "2.0.0", "goodbye", closes=True)
+TLS_GO_AHEAD = reply(220, "2.0.0", "ready to start TLS")
+NO_TLS = reply(454, "4.7.0", "TLS is not available here")
+CANNOT_VERIFY = reply(252, "2.5.0", "cannot verify the user, but will take the letter and try to deliver it")
+NO_EXPANSION = reply(502, "5.5.1", "lists are not expanded here")
+TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
+NO_AUTH = reply(503, "5.5.1", "AUTH is not offered here")
+UNKNOWN_MECHANISM = reply(504, "5.5.4", "unrecognized authentication mechanism")
+AUTHENTICATED = reply(235, "2.7.0", "authentication successful")
+BAD_CREDENTIALS = reply(535, "5.7.8", "authentication credentials invalid")
+AUTH_UNAVAILABLE = reply(454, "4.7.0", "temporary authentication failure, try again later")
+AUTH_CANCELLED = reply(501, "5.7.0", "authentication cancelled")
+AUTH_MALFORMED = reply(501, "5.5.2", "the response does not follow the mechanism's grammar")
+TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "too many recipients; send the rest in another transaction")
+TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
+TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
+LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
+
+
+@frozen
+class SessionLimits:
+    """What one connection may do; every value is a setting."""
+
+    max_recipients: int = 1000
+    """In one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
+    errors: int = 20
+    """Refused commands before 421."""
+    auth_failures: int = 5
+    """Wrong passwords before 421 (RFC 4954 §9)."""
+    command_timeout: float = 300.0
+    """Seconds for a whole command (RFC 5321 §4.5.3.2.7)."""
+    data_timeout: float = 180.0
+    """Seconds between pieces of a content (RFC 5321 §4.5.3.2.5)."""
+    header_size: int = 262144
+    """Octets of a header section."""
+
+
+@frozen
+class Identity:
+    """Who authenticated, and how."""
+
+    account: str
+    mechanism: str
+
+
+class Session:
+    """What is known of one connection, and what it is told."""
+
+    def __init__(
+        self,
+        peer: Peer[ServerEvent],
+        engine: ServerEngine,
+        station: Station,
+        clock: Clock,
+        *,
+        limits: SessionLimits | None = None,
+        authenticator: Authenticator | None = None,
+        mechanisms: tuple[str, ...] = tuple(MECHANISMS),
+        require_tls: bool = True,
+    ) -> None:
+        """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4)."""
+        self.station = station
+        self.identity: Identity | None = None
+        self.sender: ReversePath = None
+        self.recipients: list[Recipient] = []
+        self._require_tls = require_tls
+        self._mail: Mail | None = None
+        self._peer = peer
+        self._engine = engine
+        self._clock = clock
+        self._limits = limits or SessionLimits()
+        self._authenticator = authenticator
+        self._mechanisms = mechanisms
+        self._errors = 0
+        self._guesses = 0
+
+    @property
+    def remote(self) -> HostPort:
+        return self._peer.remote
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        return self._peer.tls
+
+    @property
+    def account(self) -> str | None:
+        return self.identity.account if self.identity else None
+
+    @property
+    def must_start_tls(self) -> bool:
+        return self._require_tls and self._peer.can_start_tls
+
+    async def converse(self) -> None:
+        """From the greeting to the last reply."""
+        self._offer()
+        self._peer.send(self._engine.greet(reply(220, None, f"{self.station.hostname} ESMTP mailstack")))
+        try:
+            while await self._one_command():
+                pass
+        except _Gone:
+            pass
+
+    async def _one_command(self) -> bool:
+        """Whether the conversation goes on after it."""
+        event = await self._peer.next_event(self._limits.command_timeout)
+        door = self._DOORS.get(type(event))
+        if door is None:
+            self._end(event)  # type: ignore[arg-type]
+            return False
+        answer = await self._ask(door, event)
+        if not answer.positive:
+            self._errors += 1
+            if self._errors > self._limits.errors:
+                answer = TOO_MANY_ERRORS
+        self._peer.send(self._engine.answer(answer))
+        if answer.closes:
+            return False
+        if answer is TLS_GO_AHEAD:
+            await self._peer.start_tls()
+            self.identity = None
+            self._offer()
+        return True
+
+    async def _ask(self, door: Callable[[Session, Any], Awaitable[Reply]], event: object) -> Reply:
+        """The answer to an event, whatever goes wrong in finding it."""
+        try:
+            return await door(self, event)
+        except Refusal as refusal:
+            if refusal.reason:
+                _log.info("refused %s: %s", self.remote.host, refusal)
+            return refusal.reply
+        except _Gone:
+            raise
+        except Exception:  # noqa: BLE001 - a bug: the client hears 451, the log hears more
+            _log.exception("a command from %s could not be answered", self.remote.host)
+            return LOCAL_ERROR
+
+    def _end(self, ending: Ending) -> None:
+        """Say why we go, if anybody hears it (RFC 5321 §3.8, §4.5.3.2)."""
+        host = self.station.hostname
+        if isinstance(ending, Stopping):
+            self._peer.send(self._engine.say(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
+        elif isinstance(ending, TimedOut):
+            self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} waited too long, closing", closes=True)))
+
+    def _offer(self) -> None:
+        """What the next EHLO is answered with, as TLS and AUTH stand."""
+        usable = self._authenticator is not None and (self.tls is not None or not self._require_tls)
+        self._engine.capabilities = evolve(
+            self._engine.capabilities,
+            starttls=self._peer.can_start_tls,
+            mechanisms=self._mechanisms if usable else (),
+        )
+        self._engine.tls = self.tls is not None
+        self._engine.authenticated = self.identity is not None
+
+    # --- one coroutine for each command
+
+    async def _hello(self, _: Hello) -> Reply:
+        self._forget()
+        return reply(250, None, self.station.hostname)
+
+    async def _take_sender(self, mail: Mail) -> Reply:
+        await self.station.check_sender(self, mail)
+        self.sender, self._mail = mail.sender, mail
+        return SENDER_OK
+
+    async def _take_recipient(self, rcpt: Rcpt) -> Reply:
+        if len(self.recipients) >= self._limits.max_recipients:
+            return TOO_MANY_RECIPIENTS
+        await self.station.check_recipient(self, rcpt)
+        self.recipients.append(Recipient(rcpt.address, parameters=rcpt.parameters))
+        return RECIPIENT_OK
+
+    async def _reset(self, _: Reset) -> Reply:
+        self._forget()
+        return OK
+
+    async def _noop(self, _: Noop) -> Reply:
+        return OK
+
+    async def _help(self, _: Help) -> Reply:
+        return reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY AUTH STARTTLS QUIT; see RFC 5321")
+
+    async def _verify(self, _: Verify) -> Reply:
+        return CANNOT_VERIFY
+
+    async def _expand(self, _: Expand) -> Reply:
+        return NO_EXPANSION
+
+    async def _rejected(self, rejected: Rejected) -> Reply:
+        return rejected.reply
+
+    async def _quit(self, _: Quit) -> Reply:
+        return GOODBYE
+
+    async def _start_tls(self, _: StartTls) -> Reply:
+        if not self._peer.can_start_tls:
+            return NO_TLS
+        self._forget()
+        return TLS_GO_AHEAD
+
+    def _forget(self) -> None:
+        """The transaction is over (RFC 5321 §4.1.1.5)."""
+        self.sender, self._mail = None, None
+        self.recipients = []
+
+    # --- AUTH (RFC 4954)
+
+    async def _auth(self, auth: Auth) -> Reply:
+        if self._authenticator is None:
+            return NO_AUTH
+        if self._require_tls and self.tls is None:
+            return TLS_FIRST
+        mechanism = MECHANISMS.get(auth.mechanism) if auth.mechanism in self._mechanisms else None
+        if mechanism is None:
+            return UNKNOWN_MECHANISM
+        exchange = mechanism()
+        try:
+            step = exchange.begin(auth.initial)
+            while isinstance(step, Challenge):
+                response = await self._challenge(step)
+                if response is None:
+                    return AUTH_CANCELLED
+                step = exchange.respond(response)
+        except Malformed:
+            return AUTH_MALFORMED
+        return await self._login(step, self._authenticator)
+
+    async def _challenge(self, challenge: Challenge) -> bytes | None:
+        self._peer.send(self._engine.challenge(challenge.octets))
+        event = await self._peer.next_event(self._limits.command_timeout)
+        if isinstance(event, AuthResponse):
+            return event.response
+        if isinstance(event, Rejected):
+            raise Refusal(event.reply)
+        self._end(event)  # type: ignore[arg-type]
+        raise _Gone
+
+    async def _login(self, credentials: Credentials, authenticator: Authenticator) -> Reply:
+        try:
+            account = await authenticator.login(credentials, self.remote)
+        except Denied:
+            self._guesses += 1
+            _log.info("login of %r from %s denied", credentials.username[:100], self.remote.host)
+            return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
+        except Unavailable:
+            return AUTH_UNAVAILABLE
+        self.identity = Identity(account, credentials.mechanism)
+        self._offer()
+        return AUTHENTICATED
+
+    # --- DATA
+
+    async def _take_letter(self, _: Data) -> Reply:
+        """354, the content, and the reply to its final dot."""
+        letter, envelope, arrival = self._begin_letter()
+        arriving = Arriving(self.station, letter, envelope, arrival, self._limits.header_size)
+        self._peer.send(self._engine.answer(START_DATA))
+        try:
+            end = await self._receive(arriving)
+            if end.fault is not None:
+                return end.fault
+            content = await arriving.finish()
+            # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
+            await self.station.accept(Letter(letter, envelope, content, arrival))
+            return reply(250, "2.0.0", f"OK, queued as {letter}")
+        except BaseException:
+            arriving.discard()
+            raise
+        finally:
+            self._forget()
+
+    def _begin_letter(self) -> tuple[LetterId, Envelope, Arrival]:
+        now = self._clock.now()
+        assert self._mail is not None, "the engine's order table lets DATA through only after MAIL"
+        mail, hello = self._mail, self._engine.hello
+        envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
+        arrival = Arrival(
+            at=now,
+            office=self.station.hostname,
+            protocol=self._protocol(),
+            remote=self.remote,
+            helo=hello.domain if hello else "",
+            account=self.account,
+            mechanism=self.identity.mechanism if self.identity else None,
+            tls=self.tls,
+        )
+        return new_letter_id(now), envelope, arrival
+
+    def _protocol(self) -> str:
+        """The `with` clause (RFC 3848)."""
+        if self._engine.hello is None or not self._engine.hello.extended:
+            return "SMTP"
+        return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")
+
+    async def _receive(self, arriving: Arriving) -> EndOfData:
+        """Everything up to the final dot; what fails on the way is told after it (RFC 1870 §6.3)."""
+        failure: BaseException | None = None
+        while True:
+            event = await self._peer.next_event(self._limits.data_timeout)
+            if isinstance(event, EndOfData):
+                if failure is not None:
+                    raise failure
+                return event
+            if not isinstance(event, Chunk):
+                self._end(event)  # type: ignore[arg-type]
+                raise _Gone
+            if failure is None:
+                try:
+                    await arriving.write(event.octets)
+                except Exception as error:  # noqa: BLE001 - told after the final dot
+                    failure = error
+                    arriving.discard()
+
+    _DOORS: ClassVar[dict[type, Callable[[Session, Any], Awaitable[Reply]]]] = {
+        Hello: _hello,
+        Mail: _take_sender,
+        Rcpt: _take_recipient,
+        Data: _take_letter,
+        Reset: _reset,
+        Noop: _noop,
+        Help: _help,
+        Verify: _verify,
+        Expand: _expand,
+        StartTls: _start_tls,
+        Auth: _auth,
+        Quit: _quit,
+        Rejected: _rejected,
+    }
+    """Which coroutine answers which command; whatever is not here is an Ending."""
+
+
+class _Gone(Exception):
+    """The connection ended in the middle of a command; nobody is there to answer."""

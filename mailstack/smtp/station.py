@@ -1,0 +1,65 @@
+"""What a session asks of the station whose rules hold on its port, and of the counter that takes letters over."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
+from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.wire import HostPort
+
+
+class Client(Protocol):
+    """What is known of who is at the other end; a Session is one."""
+
+    @property
+    def remote(self) -> HostPort: ...
+
+    @property
+    def account(self) -> str | None:
+        """The account that authenticated itself (an `Address.key`)."""
+
+    @property
+    def must_start_tls(self) -> bool:
+        """Whether AUTH waits for STARTTLS."""
+
+
+class ArrivingContent(Protocol):
+    """Where a content goes as it comes in. Every coroutine may raise Refusal."""
+
+    async def write(self, octets: bytes) -> None: ...
+
+    async def finish(self) -> Content: ...
+
+    def discard(self) -> None: ...
+
+
+class Counter(Protocol):
+    """What takes letters over: `mailstack.queue.counter`, the same for every station of an office."""
+
+    def new_content(self) -> ArrivingContent: ...
+
+    def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """Our `Received:` field for this arrival."""
+
+
+class Station(Protocol):
+    """Whose rules hold on this port: submission or exchange. Everything here may raise Refusal."""
+
+    @property
+    def hostname(self) -> str: ...
+
+    @property
+    def counter(self) -> Counter: ...
+
+    async def check_sender(self, client: Client, mail: Mail) -> None:
+        """Whether this client may send as `mail.sender`."""
+
+    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
+        """Whether this client may send to `rcpt.address`."""
+
+    def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
+        """The header section as this station passes it on, without our `Received:`."""
+
+    async def accept(self, letter: Letter) -> None:
+        """Take responsibility; durable when it returns (RFC 5321 §6.1)."""

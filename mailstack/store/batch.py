@@ -1,0 +1,176 @@
+"""The rows that letters taken and settled turn into, written with few statements however many letters there are.
+
+The rows are made where the call is made; the writing thread only joins the batches of all that wait and hands them
+over. Each statement lets go of the interpreter's lock and has to get it back from a busy reactor, so their number,
+not their length, is what a commit costs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mailstack.journey import Step
+from mailstack.letter import LetterId
+from mailstack.store import Acceptance, Conflict, Settlement, rows, sql
+
+_sequence = itertools.count(time.time_ns() // 1000)
+"""Parts steps of the same instant, across restarts too: it never grows by a million a second."""
+
+
+class Transaction:
+    """A connection within a transaction, and what is to be done once that has been committed."""
+
+    __slots__ = ("connection", "files")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.files: list[str] = []
+        """Content files that no row names any longer."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self.connection.execute(statement, parameters)
+
+    def insert(self, table: str, columns: tuple[str, ...], flat: list[Any]) -> None:
+        """`flat` holds the values of all rows, one after the other. Raises Conflict for a row that is there already."""
+        for part in pieces(flat, len(columns)):
+            try:
+                self.connection.execute(sql.insert(table, columns, len(part) // len(columns)), part)
+            except sqlite3.IntegrityError as error:
+                raise Conflict(f"{table}: {error}") from error
+
+    def drop_contents(self, letters: Sequence[LetterId]) -> None:
+        """Delete those contents of `letters` that nobody needs any longer."""
+        for part in pieces(list(letters), 1):
+            self.files += [file for (file,) in self.execute(sql.unneeded_files(len(part)), part)]
+            self.execute(sql.drop_contents(len(part)), part)
+
+
+class Batch:
+    """Rows to write, as flat lists of parameters; two batches are joined by joining their lists."""
+
+    __slots__ = ("contents", "deliveries", "finished", "letters", "moves", "placements", "steps")
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.contents: list[Any] = []
+        self.deliveries: list[Any] = []
+        self.steps: list[Any] = []
+        self.moves: list[Any] = []
+        self.placements: list[tuple[Any, ...]] = []
+        self.finished: list[LetterId] = []
+        """Letters whose content may be needed by nobody now."""
+
+    def add_acceptance(self, acceptance: Acceptance, file: str | None, octets: bytes | None) -> None:
+        """Raises StoreError for what can't be stored."""
+        letter = acceptance.letter
+        self.letters += rows.letter_row(letter)
+        self.contents += (letter.id, file, octets)
+        office = letter.arrival.office
+        for delivery in acceptance.deliveries:
+            self.deliveries += rows.delivery_row(delivery, office)
+        self.add_steps(acceptance.steps)
+
+    def add_settlement(self, settlement: Settlement) -> None:
+        """The changes, placements and steps; each report comes by `add_acceptance`."""
+        kept = {placement.delivery[0] for placement in settlement.placements}
+        for change in settlement.changes:
+            before, after = change.before, change.after
+            until = rows.waits_until(after)
+            self.moves += (
+                before.letter,
+                before.number,
+                before.attempts,
+                before.claimed_by,
+                before.state.value,
+                after.destination,
+                after.state.value,
+                after.due,
+                after.attempts,
+                after.claimed_by,
+                after.lease,
+                None if after.status is None else str(after.status),
+                after.text,
+                after.host,
+                int(after.warned),
+                until,
+            )
+            # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
+            if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):
+                self.finished.append(before.letter)
+        for placement in settlement.placements:
+            letter, number = placement.delivery
+            self.placements.append((placement.mailbox, letter, number, placement.size, placement.at, placement.headers))
+        self.add_steps(settlement.steps)
+
+    def add_steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.steps += (step.letter, next(_sequence), step.at, step.office, step.step, rows.as_json(step.facts))
+
+    def join(self, other: Batch) -> None:
+        self.letters += other.letters
+        self.contents += other.contents
+        self.deliveries += other.deliveries
+        self.steps += other.steps
+        self.moves += other.moves
+        self.placements += other.placements
+        self.finished += other.finished
+
+    def write(self, transaction: Transaction) -> None:
+        """Raises Conflict when a row that should be new is there, or one that should change isn't as it was."""
+        if self.letters:
+            transaction.insert("letters", rows.LETTER, self.letters)
+            transaction.insert("contents", sql.CONTENT, self.contents)
+            transaction.insert("deliveries", rows.DELIVERY_ROW, self.deliveries)
+        if self.moves:
+            self._move(transaction)
+        if self.placements:
+            self._place(transaction)
+        if self.steps:
+            transaction.insert("steps", rows.STEP, self.steps)
+        if self.finished:
+            transaction.drop_contents(self.finished)
+
+    def _move(self, transaction: Transaction) -> None:
+        width = len(sql.MOVE)
+        for part in pieces(self.moves, width):
+            count = len(part) // width
+            if transaction.execute(sql.move_deliveries(count), part).rowcount != count:
+                raise Conflict(
+                    f"letter {part[0]}: a delivery was changed by somebody else" if count == 1 else "conflict"
+                )
+
+    def _place(self, transaction: Transaction) -> None:
+        entering = Counter(placement[0] for placement in self.placements)
+        first = {placement[0]: int(placement[4]) for placement in reversed(self.placements)}
+        for part in pieces([value for name, count in entering.items() for value in (name, first[name], count + 1)], 3):
+            transaction.execute(sql.enlarge_mailboxes(len(part) // 3), part)
+        flat: list[Any] = []
+        for mailbox, letter, number, size, at, headers in self.placements:
+            flat += (mailbox, entering[mailbox], letter, number, size, at, headers)
+            entering[mailbox] -= 1
+        width = len(sql.PLACEMENT)
+        for part in pieces(flat, width):
+            try:
+                transaction.execute(sql.place(len(part) // width), part)
+            except sqlite3.IntegrityError as error:
+                raise Conflict(f"entries: {error}: a delivery was fulfilled already") from error
+
+
+Operation = Callable[[Transaction], Any]
+"""A change that is not merely rows. It raises StoreError or KeyError before it has changed anything, or not at all."""
+
+
+def pieces(flat: list[Any], width: int) -> Iterator[list[Any]]:
+    """The rows in `flat`, as many at a time as one statement may have parameters for."""
+    most = sql.MAX_PARAMETERS // width * width
+    if len(flat) <= most:
+        if flat:
+            yield flat
+        return
+    for start in range(0, len(flat), most):
+        yield flat[start : start + most]

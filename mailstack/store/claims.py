@@ -1,0 +1,87 @@
+"""Which deliveries a process may attempt now, written down before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from mailstack.letter import Content, Letter, LetterId
+from mailstack.queue.delivery import Delivery
+from mailstack.store import Claim, StoreError, rows, sql
+from mailstack.store.batch import Transaction, pieces
+
+
+@frozen
+class Wanted:
+    """The arguments of `Store.claim`."""
+
+    office: str
+    owner: str
+    now: float
+    limit: int
+    lease: float
+    next_due: Callable[[Delivery, float], float]
+
+
+@frozen
+class Claimed:
+    """What was claimed, and what could not be read."""
+
+    claims: list[Claim]
+    damaged: list[str]
+
+
+def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
+    """Claim what is due. A damaged row is held, and told of, so that it doesn't stop what waits behind it."""
+    due = transaction.execute(sql.DUE, (wanted.office, wanted.now, wanted.limit)).fetchall()
+    letters, damage = _letters(transaction, [row[0] for row in due], content)
+    claimed: dict[LetterId, list[Delivery]] = {}
+    damaged: list[str] = []
+    flat: list[Any] = []
+    for row in due:
+        try:
+            if row[0] not in letters:
+                raise StoreError(damage.get(row[0], f"table letters, {row[0]!r}: there is none"))
+            delivery = rows.delivery_from(row)
+        except StoreError as error:
+            damaged.append(str(error))
+            transaction.execute(sql.SET_ASIDE, (f"can't be read: {error}", rows.FAR, row[0], row[1]))
+            continue
+        delivery = _attempted(delivery, letters[delivery.letter].arrival.at, wanted)
+        flat += (delivery.letter, delivery.number, delivery.due, rows.waits_until(delivery))
+        claimed.setdefault(delivery.letter, []).append(delivery)
+    for part in pieces(flat, len(sql.CLAIM)):
+        statement = sql.claim(len(part) // len(sql.CLAIM))
+        transaction.execute(statement, (wanted.owner, wanted.now + wanted.lease, *part))
+    return Claimed([Claim(letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()], damaged)
+
+
+def _attempted(delivery: Delivery, arrived: float, wanted: Wanted) -> Delivery:
+    counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=wanted.owner, lease=wanted.now + wanted.lease)
+    return evolve(counted, due=wanted.next_due(counted, arrived))
+
+
+def _letters(
+    transaction: Transaction, ids: Sequence[str], content: Callable[[LetterId, int], Content]
+) -> tuple[dict[str, Letter], dict[str, str]]:
+    """The letters of `ids` that can be read, and what is wrong with the others."""
+    letters: dict[str, Letter] = {}
+    damage: dict[str, str] = {}
+    for part in pieces(list(dict.fromkeys(ids)), 1):
+        for row in transaction.execute(sql.letters(len(part)), part).fetchall():
+            try:
+                letters[row[0]] = rows.letter_from(row, content)
+            except StoreError as error:
+                damage[row[0]] = str(error)
+    return letters, damage
+
+
+def recover(transaction: Transaction, owner: str, now: float) -> int:
+    """Let go of what `owner` had claimed; how many deliveries."""
+    letters = [letter for (letter,) in transaction.execute(sql.CLAIMED_LETTERS, (owner,))]
+    count = transaction.execute(sql.LET_GO, (now, now, now, now, owner)).rowcount
+    # An operator may have removed what was being attempted: then nobody needs its content now.
+    transaction.drop_contents(letters)
+    return count

@@ -1,0 +1,125 @@
+"""What is only read: maildrops, contents, and what people look at. Runs in a reading thread, with its connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from mailstack.journey import Step
+from mailstack.letter import Content, LetterId
+from mailstack.letter.content import Octets
+from mailstack.queue.delivery import OWED, Delivery
+from mailstack.store import Account, Entry, Filter, Maildrop, Record, StoreError, rows, sql
+from mailstack.store.batch import pieces
+
+SLICE = 5000
+"""Entries listed at a time, so that making them never keeps the reactor from its work for long."""
+
+FileOf = Callable[[str, int], Content]
+"""The content in a file, from its name and size."""
+
+
+def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
+    """All entries, in the order of arrival; an unknown mailbox is empty."""
+    found = connection.execute(sql.MAILBOX, (name,)).fetchall()
+    if not found:
+        return Maildrop(name, 0, [])
+    mailbox, validity = found[0]
+    entries: list[Entry] = []
+    last = 0
+    while last is not None:
+        listing, last = connection.execute(sql.LISTING, (mailbox, last, SLICE)).fetchall()[0]
+        if listing is not None:
+            part = rows.entries_from(listing, name)
+            entries += part
+            if len(part) < SLICE:
+                break
+    return Maildrop(name, validity, entries)
+
+
+def letter_in(connection: sqlite3.Connection, mailbox: str, uid: int, file: FileOf) -> tuple[bytes, Content]:
+    """The trace fields and the content of an entry. Raises KeyError."""
+    found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()
+    if not found:
+        raise KeyError(uid)
+    headers, size, letter, *where = found[0]
+    if not isinstance(headers, bytes) or not isinstance(size, int):
+        raise StoreError(f"table entries, {(mailbox, uid)!r}: headers and size have the wrong types")
+    return headers, _content(letter, size - len(headers), where, file)
+
+
+def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -> Content:
+    """A letter's content as accepted. Raises KeyError when nobody needs it any longer."""
+    found = connection.execute(sql.SIZED_CONTENT_OF, (letter,)).fetchall()
+    if not found:
+        raise KeyError(letter)
+    size, *where = found[0]
+    return _content(letter, size, where, file)
+
+
+def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
+    name, octets = where
+    if isinstance(name, str):
+        return file(name, size)
+    if not isinstance(octets, bytes) or len(octets) != size:
+        raise StoreError(f"table contents, {letter!r}: not the {size} octets that were accepted")
+    return Octets(octets)
+
+
+def account(connection: sqlite3.Connection, address: str) -> Account | None:
+    found = connection.execute(sql.ACCOUNT_OF, (address,)).fetchall()
+    return rows.account_from(found[0]) if found else None
+
+
+def accounts(connection: sqlite3.Connection) -> list[Account]:
+    return [rows.account_from(row) for row in connection.execute(sql.ACCOUNTS)]
+
+
+def alias(connection: sqlite3.Connection, address: str) -> tuple[str, ...] | None:
+    return tuple(str(target) for (target,) in connection.execute(sql.ALIAS_OF, (address,))) or None
+
+
+def aliases(connection: sqlite3.Connection) -> list[tuple[str, tuple[str, ...]]]:
+    found: dict[str, list[str]] = {}
+    for address, target in connection.execute(sql.ALIASES):
+        found.setdefault(str(address), []).append(str(target))
+    return [(address, tuple(targets)) for address, targets in found.items()]
+
+
+def aliases_to(connection: sqlite3.Connection, target: str) -> list[str]:
+    return [str(address) for (address,) in connection.execute(sql.ALIASES_TO, (target,))]
+
+
+def next_due(connection: sqlite3.Connection, office: str) -> float | None:
+    found = connection.execute(sql.NEXT_DUE, (office, rows.FAR)).fetchall()
+    return float(found[0][0]) if found else None
+
+
+def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:
+    return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
+
+
+def records(connection: sqlite3.Connection, which: Filter, content: Callable[[LetterId, int], Content]) -> list[Record]:
+    """Letters that pass the filter, the newest first."""
+    if which.ids == () or which.states == frozenset():
+        return []
+    ids, states = which.ids or (), sorted(which.states or ())
+    statement = sql.records(
+        ids=len(ids),
+        office=which.office is not None,
+        sender=which.sender is not None,
+        recipient=which.recipient is not None,
+        since=which.since is not None,
+        states=len(states),
+        owed=OWED.issuperset(states),
+    )
+    single = (which.office, which.sender, which.recipient, which.recipient, which.since)
+    parameters = [*ids, *(value for value in single if value is not None), *states, which.limit]
+    found = [rows.letter_from(row, content) for row in connection.execute(statement, parameters)]
+    deliveries: dict[LetterId, list[Delivery]] = {letter.id: [] for letter in found}
+    for part in pieces([letter.id for letter in found], 1):
+        for row in connection.execute(sql.deliveries(len(part)), part):
+            delivery = rows.delivery_from(row)
+            deliveries[delivery.letter].append(delivery)
+    return [Record(letter, tuple(deliveries[letter.id])) for letter in found]

@@ -1,0 +1,398 @@
+"""The store in memory: the complete twin of the one on disk. Its coroutines never wait, and nothing survives it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from attrs import define, evolve, field, frozen
+
+from mailstack.journey import Step
+from mailstack.letter import Content, Letter, LetterId
+from mailstack.letter.content import Octets, Prefixed
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.store import (
+    Acceptance,
+    Account,
+    Change,
+    Claim,
+    Conflict,
+    ContentWriter,
+    Entry,
+    Filter,
+    Maildrop,
+    MaildropInUse,
+    Placement,
+    Record,
+    Settlement,
+    StoreError,
+)
+from mailstack.store.rows import FAR, key, target_key, waits_until
+
+_STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
+
+Name = tuple[LetterId, int]
+"""Of a delivery."""
+
+
+class _Writing:
+    """The ContentWriter: all in memory."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    async def write(self, octets: bytes) -> None:
+        self._pieces.append(octets)
+        self.size += len(octets)
+
+    async def finish(self) -> Content:
+        return Octets(b"".join(self._pieces))
+
+    def discard(self) -> None:
+        self._pieces = []
+
+
+@frozen
+class _Kept:
+    """One letter in a mailbox."""
+
+    delivery: Name
+    headers: bytes
+    size: int
+
+
+@define
+class _Mailbox:
+    validity: int
+    next_uid: int = 1
+    letters: dict[int, _Kept] = field(factory=dict)
+
+
+class MemoryStore:
+    """See `mailstack.store.Store`."""
+
+    def __init__(self) -> None:
+        self._letters: dict[LetterId, Letter] = {}
+        self._needed: set[LetterId] = set()
+        """Letters whose content somebody needs."""
+        self._deliveries: dict[LetterId, list[Delivery]] = {}
+        self._owed: dict[Name, Delivery] = {}
+        """Those that are owed or being attempted, so that picking what is due doesn't cost by the history."""
+        self._steps: dict[LetterId, list[Step]] = {}
+        self._mailboxes: dict[str, _Mailbox] = {}
+        self._places: dict[LetterId, set[tuple[str, int]]] = {}
+        """Where each letter rests: mailboxes and uids."""
+        self._fulfilled: set[Name] = set()
+        self._accounts: dict[str, Account] = {}
+        self._aliases: dict[str, tuple[str, ...]] = {}
+        self._held: dict[str, str] = {}
+        """Mailbox to the owner of its maildrop."""
+
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do; what is stored stays, so that an office can be started again."""
+
+    def lock_office(self) -> None:
+        """Nobody else can serve from here."""
+
+    # --- queue
+
+    def new_content(self) -> ContentWriter:
+        return _Writing()
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        self._check_new((acceptance,))
+        self._take(acceptance)
+
+    def _check_new(self, acceptances: Sequence[Acceptance]) -> None:
+        ids = [acceptance.letter.id for acceptance in acceptances]
+        for place, letter in enumerate(ids):
+            if letter in self._letters or letter in ids[:place]:
+                raise Conflict(f"letter {letter} is there already")
+
+    def _take(self, acceptance: Acceptance) -> None:
+        letter = acceptance.letter
+        self._letters[letter.id] = letter
+        self._needed.add(letter.id)
+        self._deliveries[letter.id] = []
+        for delivery in sorted(acceptance.deliveries, key=lambda delivery: delivery.number):
+            self._deliveries[letter.id].append(delivery)
+            self._put(delivery)
+        self._tell(acceptance.steps)
+
+    def _put(self, delivery: Delivery) -> None:
+        name = delivery.letter, delivery.number
+        deliveries = self._deliveries[delivery.letter]
+        for place, there in enumerate(deliveries):
+            if there.number == delivery.number:
+                deliveries[place] = delivery
+        if waits_until(delivery) is None:
+            self._owed.pop(name, None)
+        else:
+            self._owed[name] = delivery
+
+    def _find(self, name: Name) -> Delivery | None:
+        return next((there for there in self._deliveries.get(name[0], ()) if there.number == name[1]), None)
+
+    def _tell(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._steps.setdefault(step.letter, []).append(step)
+
+    async def recover(self, owner: str, now: float) -> int:
+        claimed = [delivery for delivery in self._owed.values() if delivery.claimed_by == owner]
+        for delivery in claimed:
+            due = min(delivery.due, now) if delivery.attempts <= 1 else delivery.due
+            self._put(evolve(delivery, claimed_by=None, lease=0.0, due=due))
+            self._drop_content(delivery.letter)
+        return len(claimed)
+
+    async def claim(
+        self,
+        office: str,
+        owner: str,
+        now: float,
+        *,
+        limit: int,
+        lease: float,
+        next_due: Callable[[Delivery, float], float],
+    ) -> list[Claim]:
+        due = [(until, delivery) for until, delivery in self._waiting(office) if until <= now]
+        due.sort(key=lambda waiting: waiting[0])
+        claimed: dict[LetterId, list[Delivery]] = {}
+        for _, delivery in due[:limit]:
+            counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
+            counted = evolve(counted, due=next_due(counted, self._letters[delivery.letter].arrival.at))
+            claimed.setdefault(delivery.letter, []).append(counted)
+        for deliveries in claimed.values():
+            for delivery in deliveries:
+                self._put(delivery)
+        return [Claim(self._letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()]
+
+    def _waiting(self, office: str) -> Iterable[tuple[float, Delivery]]:
+        for delivery in self._owed.values():
+            until = waits_until(delivery)
+            if until is not None and until < FAR and self._letters[delivery.letter].arrival.office == office:
+                yield until, delivery
+
+    async def next_due(self, office: str) -> float | None:
+        return min((until for until, _ in self._waiting(office)), default=None)
+
+    async def settle(self, settlement: Settlement) -> None:
+        self._check_new(settlement.acceptances)
+        changed: set[Name] = set()
+        for change in settlement.changes:
+            self._check_unchanged(change, changed)
+        placed: set[Name] = set()
+        for placement in settlement.placements:
+            if placement.delivery in self._fulfilled or placement.delivery in placed:
+                raise Conflict(f"delivery {placement.delivery} was fulfilled already")
+            placed.add(placement.delivery)
+        for change in settlement.changes:
+            self._change(change)
+        for placement in settlement.placements:
+            self._place(placement)
+        self._tell(settlement.steps)
+        for acceptance in settlement.acceptances:
+            self._take(acceptance)
+        for change in settlement.changes:
+            self._drop_content(change.before.letter)
+
+    def _check_unchanged(self, change: Change, changed: set[Name]) -> None:
+        name = change.before.letter, change.before.number
+        there = self._find(name)
+        if (
+            there is None
+            or name in changed
+            or (there.attempts, there.claimed_by) != (change.before.attempts, change.before.claimed_by)
+        ):
+            raise Conflict(f"letter {name[0]}: a delivery was changed by somebody else")
+        changed.add(name)
+
+    def _change(self, change: Change) -> None:
+        """What an operator stopped meanwhile stays stopped when the attempt asks for another."""
+        there = self._find((change.before.letter, change.before.number))
+        assert there is not None
+        stopped = there.state in _STOPPED and there.state is not change.before.state
+        keeps = stopped and change.after.state is DeliveryState.QUEUED
+        self._put(evolve(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
+
+    def _place(self, placement: Placement) -> None:
+        mailbox = self._mailboxes.get(placement.mailbox)
+        if mailbox is None:
+            mailbox = self._mailboxes[placement.mailbox] = _Mailbox(int(placement.at))
+        uid = mailbox.next_uid
+        mailbox.next_uid += 1
+        mailbox.letters[uid] = _Kept(placement.delivery, placement.headers, placement.size)
+        self._places.setdefault(placement.delivery[0], set()).add((placement.mailbox, uid))
+        self._fulfilled.add(placement.delivery)
+
+    def _drop_content(self, letter: LetterId) -> None:
+        """Unless somebody needs it."""
+        owed = any((letter, delivery.number) in self._owed for delivery in self._deliveries.get(letter, ()))
+        if letter in self._needed and not owed and not self._places.get(letter):
+            self._needed.discard(letter)
+            self._letters[letter] = evolve(self._letters[letter], content=_Gone(self._letters[letter].content.size))
+
+    # --- mailboxes
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        if self._held.setdefault(mailbox, owner) != owner:
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        there = self._mailboxes.get(mailbox)
+        if there is None:
+            return Maildrop(mailbox, 0, [])
+        entries = [Entry(uid, kept.size, kept.delivery[0]) for uid, kept in there.letters.items()]
+        return Maildrop(mailbox, there.validity, entries)
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self._held.get(mailbox) == owner:
+            del self._held[mailbox]
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        kept = self._mailboxes[mailbox].letters[uid]
+        return Prefixed(kept.headers, self._letters[kept.delivery[0]].content)
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> None:
+        there = self._mailboxes.get(mailbox)
+        for uid in collected:
+            if there is not None and uid in there.letters:
+                delivery = self._find(there.letters[uid].delivery)
+                if delivery is not None and delivery.state is DeliveryState.DELIVERED:
+                    self._put(evolve(delivery, state=DeliveryState.COLLECTED))
+        for uid in deleted:
+            self._remove(mailbox, uid)
+        self._tell(steps)
+
+    def _remove(self, mailbox: str, uid: int) -> None:
+        there = self._mailboxes.get(mailbox)
+        kept = None if there is None else there.letters.pop(uid, None)
+        if kept is not None:
+            self._fulfilled.discard(kept.delivery)
+            self._places[kept.delivery[0]].discard((mailbox, uid))
+            self._drop_content(kept.delivery[0])
+
+    # --- accounts
+
+    async def account(self, address: str) -> Account | None:
+        return self._accounts.get(address)
+
+    async def accounts(self) -> list[Account]:
+        return [self._accounts[address] for address in sorted(self._accounts)]
+
+    async def add_accounts(self, accounts: Sequence[Account]) -> None:
+        new: dict[str, Account] = {}
+        for account in accounts:
+            if account.address in new:
+                raise Conflict(f"{account.address} is given twice")
+            if account.address in self._accounts or account.address in self._aliases:
+                raise Conflict(f"{account.address} is there already")
+            new[account.address] = account
+        self._accounts.update(new)
+
+    async def set_password(self, address: str, password_hash: bytes) -> None:
+        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash)
+
+    async def remove_account(self, address: str) -> None:
+        del self._accounts[address]
+        mailbox = self._mailboxes.get(address)
+        if mailbox is not None:
+            for uid in list(mailbox.letters):
+                self._remove(address, uid)
+            mailbox.validity += 1
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        return self._aliases.get(address)
+
+    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
+        return sorted(self._aliases.items())
+
+    async def aliases_to(self, target: str) -> list[str]:
+        return sorted(
+            address
+            for address, targets in self._aliases.items()
+            if any(target_key(written) == target for written in targets)
+        )
+
+    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        if address in self._accounts:
+            raise Conflict(f"{address} is an account")
+        if not targets:
+            raise StoreError(f"the alias {address} leads nowhere")
+        self._aliases[address] = tuple(targets)
+
+    async def remove_alias(self, address: str) -> None:
+        del self._aliases[address]
+
+    # --- for people who look
+
+    async def records(self, which: Filter) -> list[Record]:
+        found = []
+        for letter in self._newest_first():
+            record = Record(letter, tuple(self._deliveries[letter.id]))
+            if len(found) < which.limit and _passes(record, which):
+                found.append(record)
+        return found
+
+    def _newest_first(self) -> list[Letter]:
+        return sorted(self._letters.values(), key=lambda letter: (letter.arrival.at, letter.id), reverse=True)
+
+    async def steps(self, letter: LetterId) -> list[Step]:
+        return sorted(self._steps.get(letter, ()), key=lambda step: step.at)
+
+    async def content(self, letter: LetterId) -> Content:
+        if letter not in self._needed:
+            raise KeyError(letter)
+        return self._letters[letter].content
+
+    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+        here = [letter for letter in self._newest_first() if letter.arrival.office == office]
+        forgotten = 0
+        for letter in here:
+            if letter.arrival.at < before and letter.id not in self._needed:
+                self._forget(letter.id)
+                forgotten += 1
+        left = [letter for letter in here if letter.id in self._letters]
+        for letter in left[keep:] if keep is not None else ():
+            if not any((letter.id, delivery.number) in self._owed for delivery in self._deliveries[letter.id]):
+                self._forget(letter.id)
+                forgotten += 1
+        return forgotten
+
+    def _forget(self, letter: LetterId) -> None:
+        for mailbox, uid in list(self._places.pop(letter, ())):
+            kept = self._mailboxes[mailbox].letters.pop(uid)
+            self._fulfilled.discard(kept.delivery)
+        self._needed.discard(letter)
+        self._steps.pop(letter, None)
+        del self._deliveries[letter], self._letters[letter]
+
+
+@frozen
+class _Gone:
+    """A content that nobody needed any longer."""
+
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises StoreError."""
+        raise StoreError("nobody needs this content any longer: it is gone")
+        yield b""
+
+
+def _passes(record: Record, which: Filter) -> bool:
+    letter = record.letter
+    addresses = {
+        address.key for d in record.deliveries for address in (d.recipient.address, d.recipient.original) if address
+    }
+    return (
+        (which.ids is None or letter.id in which.ids)
+        and (which.office is None or letter.arrival.office == which.office)
+        and (which.sender is None or key(letter.envelope.sender) == which.sender)
+        and (which.recipient is None or which.recipient in addresses)
+        and (which.since is None or letter.arrival.at >= which.since)
+        and (which.states is None or any(delivery.state in which.states for delivery in record.deliveries))
+    )

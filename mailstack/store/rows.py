@@ -1,0 +1,213 @@
+"""Values to database rows and back. A row may be damaged, so each way back checks what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from mailstack.journey import Step
+from mailstack.letter import Address, AddressError, Arrival, Content, Envelope, Letter, LetterId, Recipient, Status
+from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.store import Account, Entry, StoreError
+
+T = TypeVar("T")
+
+FAR = 1e15
+"""A time that never comes: when a held delivery may be claimed."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_arrival = msgspec.json.Decoder(Arrival).decode
+_decode_recipient = msgspec.json.Decoder(Recipient).decode
+_decode_facts = msgspec.json.Decoder(dict[str, Any]).decode
+
+LETTER = ("id", "office", "sender", "arrived", "size", "envelope", "arrival")
+DELIVERY = (
+    "letter",
+    "number",
+    "recipient",
+    "destination",
+    "state",
+    "due",
+    "attempts",
+    "claimed_by",
+    "lease",
+    "status",
+    "text",
+    "host",
+    "warned",
+)
+DELIVERY_ROW = (*DELIVERY, "office", "address", "original", "waits_until")
+STEP = ("letter", "seq", "at", "office", "step", "facts")
+
+
+def as_json(value: object) -> str:
+    """Raises StoreError for what JSON can't say, such as text that isn't Unicode."""
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"a value can't be stored: {error}") from error
+
+
+encode_envelope: Callable[[Envelope], str] = as_json
+encode_arrival: Callable[[Arrival], str] = as_json
+encode_recipient: Callable[[Recipient], str] = as_json
+
+
+def decode_envelope(text: str) -> Envelope:
+    """Raises ValueError."""
+    return _decode_envelope(text)
+
+
+def decode_arrival(text: str) -> Arrival:
+    """Raises ValueError."""
+    return _decode_arrival(text)
+
+
+def decode_recipient(text: str) -> Recipient:
+    """Raises ValueError."""
+    return _decode_recipient(text)
+
+
+def checked(table: str, name: object, decode: Callable[[], T]) -> T:
+    """What `decode` gives; StoreError with table and id when the row makes no sense."""
+    try:
+        return decode()
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise StoreError(f"table {table}, {name!r}: {error}") from error
+
+
+def key(address: Address | None) -> str:
+    return "" if address is None else address.key
+
+
+def waits_until(delivery: Delivery) -> float | None:
+    """When a delivery may be claimed; FAR while held, None once it is neither owed nor being attempted."""
+    if delivery.state is DeliveryState.QUEUED:
+        return delivery.due if delivery.claimed_by is None else max(delivery.due, delivery.lease)
+    if delivery.state in OWED or delivery.claimed_by is not None:
+        return FAR
+    return None
+
+
+def letter_row(letter: Letter) -> list[Any]:
+    """In the order of LETTER."""
+    arrival, envelope = letter.arrival, letter.envelope
+    return [
+        letter.id,
+        arrival.office,
+        key(envelope.sender),
+        arrival.at,
+        letter.content.size,
+        as_json(envelope),
+        as_json(arrival),
+    ]
+
+
+def delivery_row(delivery: Delivery, office: str) -> list[Any]:
+    """In the order of DELIVERY_ROW."""
+    recipient = delivery.recipient
+    return [
+        delivery.letter,
+        delivery.number,
+        as_json(recipient),
+        delivery.destination,
+        delivery.state.value,
+        delivery.due,
+        delivery.attempts,
+        delivery.claimed_by,
+        delivery.lease,
+        None if delivery.status is None else str(delivery.status),
+        delivery.text,
+        delivery.host,
+        int(delivery.warned),
+        office,
+        recipient.address.key,
+        None if recipient.original is None else recipient.original.key,
+        waits_until(delivery),
+    ]
+
+
+def letter_from(row: Sequence[Any], content: Callable[[LetterId, int], Content]) -> Letter:
+    """From columns in the order of LETTER; `content` makes the content of an id and a size."""
+
+    def decode() -> Letter:
+        letter = LetterId(_text(row[0]))
+        return Letter(letter, _decode_envelope(row[5]), content(letter, _number(row[4])), _decode_arrival(row[6]))
+
+    return checked("letters", row[0], decode)
+
+
+def delivery_from(row: Sequence[Any]) -> Delivery:
+    """From columns in the order of DELIVERY."""
+
+    def decode() -> Delivery:
+        return Delivery(
+            LetterId(_text(row[0])),
+            _number(row[1]),
+            _decode_recipient(row[2]),
+            _text(row[3]),
+            DeliveryState(row[4]),
+            float(row[5]),
+            _number(row[6]),
+            None if row[7] is None else _text(row[7]),
+            float(row[8]),
+            None if row[9] is None else Status.parse(_text(row[9])),
+            _text(row[10]),
+            _text(row[11]),
+            bool(_number(row[12])),
+        )
+
+    return checked("deliveries", (row[0], row[1]), decode)
+
+
+def step_from(row: Sequence[Any]) -> Step:
+    """From columns in the order of STEP."""
+
+    def decode() -> Step:
+        return msgspec.convert(
+            {"letter": row[0], "at": row[2], "office": row[3], "step": row[4], "facts": _decode_facts(row[5])}, Step
+        )
+
+    return checked("steps", (row[0], row[1]), decode)
+
+
+def account_from(row: Sequence[Any]) -> Account:
+    """From address, password_hash, created."""
+
+    def decode() -> Account:
+        if not isinstance(row[1], bytes):
+            raise TypeError("the password hash is not octets")
+        return Account(_text(row[0]), row[1], float(row[2]))
+
+    return checked("accounts", row[0], decode)
+
+
+def entries_from(text: str, mailbox: str) -> list[Entry]:
+    """From lines of uid, size and letter, parted by spaces."""
+    lines = text.splitlines()
+    return checked(
+        "entries", mailbox, lambda: [Entry(int(u), int(s), LetterId(i)) for u, s, i in map(str.split, lines)]
+    )
+
+
+def target_key(target: str) -> str:
+    """What an alias's target is found by."""
+    try:
+        return Address.parse(target).key
+    except AddressError:
+        return target.lower()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r:.40}")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(f"not a number: {value!r:.40}")
+    return value

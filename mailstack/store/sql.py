@@ -1,0 +1,251 @@
+"""The SQL of the store, as text that SQLite (3.35 and later) and PostgreSQL both take.
+
+Parameters are `?`; no value ever stands in a text. Texts that depend on a number of rows are made once and kept.
+What a dialect says in its own way stands at the end, under its name.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from mailstack.store import rows
+
+MAX_PARAMETERS = 30_000
+"""In one statement: below the limit of SQLite (32,766) and that of PostgreSQL (65,535)."""
+
+CONTENT = ("letter", "file", "octets")
+MOVE = (
+    "letter",
+    "number",
+    "was_attempts",
+    "was_claimed_by",
+    "was_state",
+    *rows.DELIVERY[3:],
+    "waits_until",
+)
+"""A delivery's new values behind what it must have been."""
+PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
+ACCOUNT = ("address", "password_hash", "created")
+ALIAS = ("address", "position", "target", "leads_to")
+
+
+@lru_cache(maxsize=2048)
+def values(count: int, width: int) -> str:
+    """`VALUES (?, …), …` for `count` rows."""
+    row = f"({', '.join('?' * width)})"
+    return f"VALUES {', '.join([row] * count)}"
+
+
+@lru_cache(maxsize=2048)
+def insert(table: str, columns: tuple[str, ...], count: int) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) {values(count, len(columns))}"  # noqa: S608  # our own names
+
+
+@lru_cache(maxsize=2048)
+def named(columns: tuple[str, ...], count: int) -> str:
+    """`count` rows of parameters as a table; both databases call the columns of VALUES column1, column2 …"""
+    names = ", ".join(f"column{place} AS {name}" for place, name in enumerate(columns, 1))
+    return f"(SELECT {names} FROM ({values(count, len(columns))}) AS given)"  # noqa: S608  # our own names
+
+
+@lru_cache(maxsize=2048)
+def marks(count: int) -> str:
+    """`(?, ?, …)`."""
+    return f"({', '.join('?' * count)})"
+
+
+_STOPPED = "v.state = 'queued' AND v.was_state <> d.state AND d.state IN ('held', 'removed')"
+_MOVED = ", ".join(f"{name} = v.{name}" for name in MOVE[5:] if name not in {"state", "waits_until"})
+
+
+@lru_cache(maxsize=512)
+def move_deliveries(count: int) -> str:
+    """Compare and set: touches `count` rows unless one isn't any longer as it was read.
+
+    What an operator stopped meanwhile stays stopped when the attempt asks for another (`Settlement.changes`).
+    """
+    return f"""UPDATE deliveries AS d SET {_MOVED},
+        state = CASE WHEN {_STOPPED} THEN d.state ELSE v.state END,
+        waits_until = CASE WHEN {_STOPPED} THEN
+            CASE WHEN d.state = 'held' OR v.claimed_by IS NOT NULL THEN {rows.FAR} ELSE NULL END
+            ELSE v.waits_until END
+        FROM {named(MOVE, count)} AS v
+        WHERE d.letter = v.letter AND d.number = v.number AND d.attempts = v.was_attempts
+        AND (d.claimed_by = v.was_claimed_by OR (d.claimed_by IS NULL AND v.was_claimed_by IS NULL))"""  # noqa: S608
+
+
+@lru_cache(maxsize=512)
+def enlarge_mailboxes(count: int) -> str:
+    """Each row: name, validity if it is new, 1 + the number of letters that enter."""
+    return f"""INSERT INTO mailboxes (name, validity, next_uid) {values(count, 3)}
+        ON CONFLICT (name) DO UPDATE SET next_uid = mailboxes.next_uid + excluded.next_uid - 1"""
+
+
+@lru_cache(maxsize=512)
+def place(count: int) -> str:
+    """Entries behind `enlarge_mailboxes`: `back` counts from the mailbox's next uid, so nothing needs to be read."""
+    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
+        FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""  # noqa: S608
+
+
+_UNNEEDED = """NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = contents.letter AND d.waits_until IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM entries AS e WHERE e.letter = contents.letter)"""
+
+
+def unneeded_files(count: int) -> str:
+    return f"SELECT file FROM contents WHERE letter IN {marks(count)} AND file IS NOT NULL AND {_UNNEEDED}"  # noqa: S608
+
+
+def drop_contents(count: int) -> str:
+    return f"DELETE FROM contents WHERE letter IN {marks(count)} AND {_UNNEEDED}"  # noqa: S608
+
+
+# --- queue
+
+_DELIVERY = ", ".join(rows.DELIVERY)
+_LETTER = ", ".join(rows.LETTER)
+
+DUE = f"""SELECT {_DELIVERY} FROM deliveries
+    WHERE office = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""  # noqa: S608
+NEXT_DUE = "SELECT waits_until FROM deliveries WHERE office = ? AND waits_until < ? ORDER BY waits_until LIMIT 1"
+CLAIM = ("letter", "number", "due", "waits_until")
+
+
+def claim(count: int) -> str:
+    """Parameters: owner, lease, then `count` rows of CLAIM."""
+    return f"""UPDATE deliveries AS d
+        SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until
+        FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""  # noqa: S608
+
+
+SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
+    WHERE letter = ? AND number = ?"""
+CLAIMED_LETTERS = "SELECT DISTINCT letter FROM deliveries WHERE waits_until IS NOT NULL AND claimed_by = ?"
+LET_GO = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
+    due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
+    waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
+        WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
+    WHERE waits_until IS NOT NULL AND claimed_by = ?"""  # noqa: S608
+
+
+def letters(count: int) -> str:
+    return f"SELECT {_LETTER} FROM letters WHERE id IN {marks(count)}"  # noqa: S608
+
+
+def deliveries(count: int) -> str:
+    return f"SELECT {_DELIVERY} FROM deliveries WHERE letter IN {marks(count)} ORDER BY letter, number"  # noqa: S608
+
+
+# --- mailboxes
+
+MAILBOX = "SELECT id, validity FROM mailboxes WHERE name = ?"
+ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
+    JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
+    WHERE m.name = ? AND e.uid = ?"""
+CONTENT_OF = "SELECT file, octets FROM contents WHERE letter = ?"
+FILES = "SELECT file FROM contents WHERE file IS NOT NULL"
+SIZED_CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN letters AS l ON l.id = c.letter
+    WHERE c.letter = ?"""
+LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
+EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
+RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1 WHERE id = ?"
+
+
+def letters_at(count: int) -> str:
+    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"  # noqa: S608
+
+
+def collect(count: int) -> str:
+    return f"""UPDATE deliveries SET state = 'collected' WHERE state = 'delivered' AND (letter, number) IN
+        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)})"""  # noqa: S608
+
+
+def remove_entries(count: int) -> str:
+    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"  # noqa: S608
+
+
+# --- accounts and aliases
+
+ACCOUNT_OF = "SELECT address, password_hash, created FROM accounts WHERE address = ?"
+ACCOUNTS = "SELECT address, password_hash, created FROM accounts ORDER BY address"
+SET_PASSWORD = "UPDATE accounts SET password_hash = ? WHERE address = ?"  # noqa: S105
+REMOVE_ACCOUNT = "DELETE FROM accounts WHERE address = ?"
+ALIAS_OF = "SELECT target FROM aliases WHERE address = ? ORDER BY position"
+ALIASES = "SELECT address, target FROM aliases ORDER BY address, position"
+ALIASES_TO = "SELECT DISTINCT address FROM aliases WHERE leads_to = ? ORDER BY address"
+REMOVE_ALIAS = "DELETE FROM aliases WHERE address = ?"
+
+
+def taken(count: int) -> str:
+    """Which of these addresses somebody has; the list is given twice."""
+    return f"""SELECT address FROM accounts WHERE address IN {marks(count)}
+        UNION SELECT address FROM aliases WHERE address IN {marks(count)}"""  # noqa: S608
+
+
+# --- for people who look
+
+STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ? ORDER BY at, seq"  # noqa: S608
+
+
+def records(*, ids: int, office: bool, sender: bool, recipient: bool, since: bool, states: int, owed: bool) -> str:
+    """Letters that pass a filter, newest first. Parameters in the order of the arguments that are set, then the limit.
+
+    `ids`, `states`: how many; `owed`: all of the states are, so that the index of what is owed finds them.
+    `recipient` is given twice.
+    """
+    where = ["TRUE"]
+    if ids:
+        where.append(f"l.id IN {marks(ids)}")
+    if office:
+        where.append("l.office = ?")
+    if sender:
+        where.append("l.sender = ?")
+    if recipient:
+        where.append(
+            "l.id IN (SELECT letter FROM deliveries WHERE address = ? UNION"
+            " SELECT letter FROM deliveries WHERE original = ?)"
+        )
+    if since:
+        where.append("l.arrived >= ?")
+    if states and owed:
+        where.append(
+            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"  # noqa: S608
+        )
+    elif states:
+        where.append(f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {marks(states)})")  # noqa: S608
+    columns = ", ".join(f"l.{name}" for name in rows.LETTER)
+    return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"  # noqa: S608
+
+
+_OWED = "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = letters.id AND d.waits_until IS NOT NULL)"
+_KEPT = "EXISTS (SELECT 1 FROM entries AS e WHERE e.letter = letters.id)"
+
+FORGOTTEN = f"""SELECT id FROM letters WHERE arrived < ? AND office = ? AND NOT {_OWED} AND NOT {_KEPT}
+    ORDER BY arrived LIMIT ?"""  # noqa: S608
+SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE office = ? ORDER BY arrived DESC, id DESC
+    LIMIT {2**62} OFFSET ?) AS letters WHERE NOT {_OWED} LIMIT ?"""  # noqa: S608
+
+
+def still(count: int, *, kept_too: bool) -> str:
+    """Which of these letters may still be removed, now that nobody else writes."""
+    kept = "" if kept_too else f" AND NOT {_KEPT}"
+    return f"SELECT id FROM letters WHERE id IN {marks(count)} AND NOT {_OWED}{kept}"  # noqa: S608
+
+
+def leave_mailboxes(count: int) -> str:
+    return f"DELETE FROM entries WHERE letter IN {marks(count)}"  # noqa: S608
+
+
+def forget(count: int) -> list[str]:
+    """All that is left of letters that neither a mailbox nor `contents` has."""
+    columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
+    return [f"DELETE FROM {table} WHERE {column} IN {marks(count)}" for table, column in columns.items()]  # noqa: S608
+
+
+# --- SQLite's own
+
+LISTING = """SELECT group_concat(uid || ' ' || size || ' ' || letter, char(10)), max(uid)
+    FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?)"""
+"""Many entries as one row: each row that is fetched lets go of the interpreter's lock and waits for it again, and a
+reactor that is busy keeps it for milliseconds."""

@@ -1,0 +1,376 @@
+"""The store in one SQLite database and a directory of large contents."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailstack.journey import Step
+from mailstack.letter import Content, LetterId
+from mailstack.letter.content import Octets, Prefixed
+from mailstack.queue.delivery import Delivery
+from mailstack.store import (
+    Acceptance,
+    Account,
+    Claim,
+    ContentWriter,
+    Filter,
+    Maildrop,
+    MaildropInUse,
+    Record,
+    Settlement,
+    StoreError,
+    addresses,
+    claims,
+    history,
+    lookups,
+    maildrops,
+    sql,
+)
+from mailstack.store.batch import Batch
+from mailstack.store.contents import ContentFiles, FileContent, Writing
+from mailstack.store.recent import Recent, RecentOctets
+from mailstack.store.schema import migrate, migrations
+from mailstack.store.threads import CallsFromThreads, Workers, Writer
+
+T = TypeVar("T")
+
+DATABASE = "mailstack.sqlite3"
+
+_PRUNED_AT_ONCE = 200
+_log = Logger()
+
+
+class SqliteStore:
+    """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
+
+    One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.
+    """
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        directory: Path,
+        *,
+        reader_threads: int = 2,
+        memory_limit: int = 65536,
+        recent_octets: int = 4 * 1024 * 1024,
+        busy_timeout: float = 10.0,
+        group: int = 256,
+        address_seconds: float = 1.0,
+        orphan_age: float = 3600.0,
+        max_pages: int | None = None,
+    ) -> None:
+        """`memory_limit`: octets of a content above which it goes to a file.
+
+        `recent_octets`: of small contents that are held to be read at once. `busy_timeout`: seconds to wait for another
+        process that writes. `group`: calls in one transaction at most. `address_seconds`: how long an account or alias
+        that was read is believed; a change by another process is seen after that. `orphan_age`: seconds after which a
+        file that no letter names is swept; longer than any process takes from a content's end to its acceptance.
+        `max_pages`: the most pages of 4 KiB that the database may have.
+        """
+        self._directory = directory
+        self._memory_limit = memory_limit
+        self._busy_timeout = busy_timeout
+        self._orphan_age = orphan_age
+        self._max_pages = max_pages
+        self._recent = RecentOctets(recent_octets)
+        self._accounts: Recent[Account | None] = Recent(address_seconds, 10_000)
+        self._aliases: Recent[tuple[str, ...] | None] = Recent(address_seconds, 10_000)
+        self._readers = Workers(
+            reactor, "mailstack-reader", reader_threads, start=self._connect_reader, stop=sqlite3.Connection.close
+        )
+        self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
+        self._files = ContentFiles(directory / "contents", self._in_file_thread)
+        self._writer = Writer(reactor, connect=self._connect_writer, unlink=self._files.unlink, group=group)
+        self._held: dict[str, str] = {}
+        """Mailbox to the owner of its maildrop."""
+        self._lock: int | None = None
+
+    # --- the directory
+
+    async def open(self) -> None:
+        await self._in_file_thread(self._make_directory)
+        await self._writer.open()
+        old = await self._in_file_thread(lambda: self._files.older_than(self._orphan_age))
+        if old:
+            named = await self._readers.do(lambda connection: {name for (name,) in connection.execute(sql.FILES)})
+            await self._in_file_thread(lambda: self._files.unlink(old - named))
+
+    async def close(self) -> None:
+        """The writer last: the last connection to go empties the write-ahead log."""
+        await self._file_threads.close()
+        await self._readers.close()
+        await self._writer.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def lock_office(self) -> None:
+        """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
+        self._make_directory()
+        descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreError(f"another mailstack (pid {pid}) serves this data directory: {self._directory}") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        self._lock = descriptor
+
+    def _make_directory(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._directory / DATABASE, timeout=self._busy_timeout, isolation_level=None, cached_statements=256
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA cache_size = -8192")
+            connection.execute("PRAGMA secure_delete = FAST")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            migrate(connection, migrations())
+            if self._max_pages is not None:
+                connection.execute(f"PRAGMA max_page_count = {int(self._max_pages)}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = TRUE")
+        return connection
+
+    def _in_file_thread(self, do: Callable[[], T]) -> Deferred[T]:
+        return self._file_threads.do(lambda _: do())
+
+    # --- contents
+
+    def new_content(self) -> ContentWriter:
+        return Writing(self._files, self._memory_limit)
+
+    def _stored(self, letter: LetterId, size: int) -> Content:
+        return StoredContent(self._open_content, letter, size)
+
+    def _file(self, name: str, size: int) -> Content:
+        content = FileContent(self._files, name, size)
+        content.kept = True
+        return content
+
+    async def _open_content(self, letter: LetterId) -> Content:
+        """Whatever holds the octets."""
+        octets = self._recent.get(letter)
+        if octets is not None:
+            return Octets(octets)
+        return await self.content(letter)
+
+    async def _kept(self, content: Content) -> Content:
+        """The content as this store keeps it: small in a row, else in a file that belongs to it alone."""
+        if isinstance(content, Octets) and content.size <= self._memory_limit:
+            return content
+        if isinstance(content, FileContent) and content.files is self._files and not content.kept:
+            return content
+        copy = self.new_content()
+        try:
+            async for chunk in content.chunks():
+                await copy.write(chunk)
+            return await copy.finish()
+        except BaseException:
+            copy.discard()
+            raise
+
+    # --- queue
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        await self._write(Batch(), (acceptance,))
+
+    async def settle(self, settlement: Settlement) -> None:
+        batch = Batch()
+        batch.add_settlement(settlement)
+        await self._write(batch, settlement.acceptances)
+
+    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
+        small: list[tuple[LetterId, bytes]] = []
+        files: list[FileContent] = []
+        try:
+            for acceptance in acceptances:
+                content = await self._kept(acceptance.letter.content)
+                if isinstance(content, FileContent):
+                    content.kept = True
+                    files.append(content)
+                    batch.add_acceptance(acceptance, content.name, None)
+                elif isinstance(content, Octets):
+                    small.append((acceptance.letter.id, content.octets))
+                    batch.add_acceptance(acceptance, None, content.octets)
+            await self._writer.write(batch)
+        except StoreError:
+            for content in files:
+                content.kept = False
+            raise
+        for letter, octets in small:
+            self._recent.add(letter, octets)
+
+    async def recover(self, owner: str, now: float) -> int:
+        count: int = await self._writer.do(lambda transaction: claims.recover(transaction, owner, now))
+        return count
+
+    async def claim(
+        self,
+        office: str,
+        owner: str,
+        now: float,
+        *,
+        limit: int,
+        lease: float,
+        next_due: Callable[[Delivery, float], float],
+    ) -> list[Claim]:
+        wanted = claims.Wanted(office, owner, now, limit, lease, next_due)
+        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, self._stored))
+        for damage in claimed.damaged:
+            _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)
+        return claimed.claims
+
+    async def next_due(self, office: str) -> float | None:
+        return await self._readers.do(lambda connection: lookups.next_due(connection, office))
+
+    # --- mailboxes
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        if self._held.setdefault(mailbox, owner) != owner:
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        try:
+            return await self._readers.do(lambda connection: lookups.maildrop(connection, mailbox))
+        except BaseException:
+            await self.release_maildrop(mailbox, owner)
+            raise
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self._held.get(mailbox) == owner:
+            del self._held[mailbox]
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        headers, content = await self._readers.do(
+            lambda connection: lookups.letter_in(connection, mailbox, uid, self._file)
+        )
+        return Prefixed(headers, content)
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> None:
+        batch = Batch()
+        batch.add_steps(steps)
+        await self._writer.do(lambda change: maildrops.update(change, mailbox, collected, deleted, batch))
+
+    # --- accounts
+
+    async def account(self, address: str) -> Account | None:
+        return await self._believed(self._accounts, address, lookups.account)
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        return await self._believed(self._aliases, address, lookups.alias)
+
+    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[sqlite3.Connection, str], T]) -> T:
+        if known := recent.get(address):
+            return known[0]
+        age = recent.age
+        answer = await self._readers.do(lambda connection: look_up(connection, address))
+        recent.add(address, answer, age)
+        return answer
+
+    async def _change_addresses(self, change: addresses.Change) -> None:
+        await self._writer.do(change)
+        self._accounts.forget()
+        self._aliases.forget()
+
+    async def accounts(self) -> list[Account]:
+        return await self._readers.do(lookups.accounts)
+
+    async def add_accounts(self, accounts: Sequence[Account]) -> None:
+        await self._change_addresses(partial(addresses.add_accounts, accounts=tuple(accounts)))
+
+    async def set_password(self, address: str, password_hash: bytes) -> None:
+        await self._change_addresses(partial(addresses.set_password, address=address, password_hash=password_hash))
+
+    async def remove_account(self, address: str) -> None:
+        await self._change_addresses(partial(addresses.remove_account, address=address))
+
+    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
+        return await self._readers.do(lookups.aliases)
+
+    async def aliases_to(self, target: str) -> list[str]:
+        return await self._readers.do(lambda connection: lookups.aliases_to(connection, target))
+
+    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        await self._change_addresses(partial(addresses.set_alias, address=address, targets=tuple(targets)))
+
+    async def remove_alias(self, address: str) -> None:
+        await self._change_addresses(partial(addresses.remove_alias, address=address))
+
+    # --- for people who look
+
+    async def records(self, which: Filter) -> list[Record]:
+        return await self._readers.do(lambda connection: lookups.records(connection, which, self._stored))
+
+    async def steps(self, letter: LetterId) -> list[Step]:
+        return await self._readers.do(lambda connection: lookups.steps(connection, letter))
+
+    async def content(self, letter: LetterId) -> Content:
+        return await self._readers.do(lambda connection: lookups.content_of(connection, letter, self._file))
+
+    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+        forgotten = await self._prune(sql.FORGOTTEN, (before, office), kept_too=False)
+        if keep is not None:
+            forgotten += await self._prune(sql.SURPLUS, (office, keep), kept_too=True)
+        return forgotten
+
+    async def _prune(self, statement: str, parameters: tuple[Any, ...], *, kept_too: bool) -> int:
+        """In parts, found by a reader, so that no commit waits long."""
+        total = 0
+        while True:
+            ids = await self._readers.do(
+                lambda connection: history.prunable(connection, statement, (*parameters, _PRUNED_AT_ONCE))
+            )
+            count = await self._writer.do(lambda change: history.forget(change, ids, kept_too=kept_too)) if ids else 0
+            total += count
+            if not count:
+                return total
+
+
+class StoredContent:
+    """The content of a letter, found when it is read: lately written, in a row, or in a file."""
+
+    __slots__ = ("_open", "letter", "size")
+
+    def __init__(self, open_content: Callable[[LetterId], Awaitable[Content]], letter: LetterId, size: int) -> None:
+        self._open = open_content
+        self.letter = letter
+        self.size = size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises StoreError when the content is gone, or damaged."""
+        try:
+            content = await self._open(self.letter)
+        except KeyError:
+            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
+        async for chunk in content.chunks():
+            yield chunk

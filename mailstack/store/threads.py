@@ -1,0 +1,272 @@
+"""The threads that a database is used from: one that writes in groups, and a few that read."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailstack.store import StoreError, StoreFull
+from mailstack.store.batch import Batch, Operation, Transaction
+
+T = TypeVar("T")
+ResourceT = TypeVar("ResourceT")
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSALS = (StoreError, KeyError)
+
+
+class CallsFromThreads(Protocol):
+    """What is needed of a reactor (`IReactorFromThreads`)."""
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: A002, N802
+        """Call it soon in the reactor's thread."""
+
+
+def trouble(error: BaseException) -> BaseException:
+    """The error as the store's callers know it; one that is a bug stays what it is."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        name = getattr(error, "sqlite_errorname", "")
+        kind = StoreFull if code == sqlite3.SQLITE_FULL else StoreError
+        return kind(f"the database says: {error} {name}".rstrip())
+    if isinstance(error, OSError):
+        kind = StoreFull if error.errno in _FULL else StoreError
+        return kind(f"the disk says: {error}")
+    return error
+
+
+class _Failed:
+    """An outcome that is an error."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _tell(outcomes: list[tuple[Deferred[Any], Any]]) -> None:
+    """In the reactor's thread. A waiter that raises has its error in its own Deferred and stops nobody else."""
+    for deferred, outcome in outcomes:
+        if isinstance(outcome, _Failed):
+            deferred.errback(Failure(outcome.error))
+        else:
+            deferred.callback(outcome)
+
+
+class Workers(Generic[ResourceT]):
+    """A few threads that do one job after the other, each with something of its own, such as a connection."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        name: str,
+        threads: int,
+        *,
+        start: Callable[[], ResourceT],
+        stop: Callable[[ResourceT], None],
+    ) -> None:
+        self._reactor = reactor
+        self._jobs: SimpleQueue[tuple[Callable[[ResourceT], Any], Deferred[Any]] | None] = SimpleQueue()
+        self._start, self._stop = start, stop
+        self._names = [f"{name}-{number}" for number in range(threads)]
+        self._running = 0
+        self._ended: Deferred[None] | None = None
+        self._closed = False
+
+    def do(self, job: Callable[[ResourceT], T]) -> Deferred[T]:
+        """What `job` returns, or a failure with what it raises; StoreError after `close`."""
+        deferred: Deferred[T] = Deferred()
+        if self._closed:
+            deferred.errback(Failure(StoreError("the store is closed")))
+            return deferred
+        if self._running < len(self._names):
+            threading.Thread(target=self._run, name=self._names[self._running], daemon=True).start()
+            self._running += 1
+        self._jobs.put((job, deferred))
+        return deferred
+
+    def close(self) -> Deferred[None]:
+        """Fires when all that was asked before is done and the threads have ended."""
+        self._closed = True
+        self._ended = Deferred()
+        if not self._running:
+            self._ended.callback(None)
+        for _ in range(self._running):
+            self._jobs.put(None)
+        return self._ended
+
+    def _run(self) -> None:
+        resource: ResourceT | None = None
+        while (job := self._jobs.get()) is not None:
+            do, deferred = job
+            try:
+                if resource is None:
+                    resource = self._start()
+                outcome: Any = do(resource)
+            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+                outcome = _Failed(trouble(error))
+            self._reactor.callFromThread(_tell, [(deferred, outcome)])
+            del job, do, deferred, outcome
+        if resource is not None:
+            self._stop(resource)
+        self._reactor.callFromThread(self._end)
+
+    def _end(self) -> None:
+        self._running -= 1
+        if not self._running and self._ended is not None:
+            self._ended.callback(None)
+
+
+class _Job:
+    __slots__ = ("batch", "deferred", "operation")
+
+    def __init__(self, batch: Batch | None, operation: Operation | None) -> None:
+        self.batch = batch
+        self.operation = operation
+        self.deferred: Deferred[Any] = Deferred()
+
+
+class Writer:
+    """The one thread that changes the database. All that waits goes into one transaction: natural group commit."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        *,
+        connect: Callable[[], sqlite3.Connection],
+        unlink: Callable[[list[str]], None],
+        group: int,
+    ) -> None:
+        self._reactor = reactor
+        self._connect = connect
+        self._unlink = unlink
+        self._group = group
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._ended: Deferred[None] = Deferred()
+        self._open = False
+
+    def open(self) -> Deferred[None]:
+        """Start; fires when the connection is there."""
+        opened: Deferred[None] = Deferred()
+        self._open = True
+        threading.Thread(target=self._run, args=(opened,), name="mailstack-writer", daemon=True).start()
+        return opened
+
+    def close(self) -> Deferred[None]:
+        """Fires when all that was asked before is committed and the connection is closed."""
+        if not self._open:
+            self._ended.callback(None)
+        self._open = False
+        self._jobs.put(None)
+        return self._ended
+
+    def write(self, batch: Batch) -> Deferred[None]:
+        """Fires when the rows are durable."""
+        return self._put(_Job(batch, None))
+
+    def do(self, operation: Operation) -> Deferred[Any]:
+        """Fires with what `operation` returns when that is durable."""
+        return self._put(_Job(None, operation))
+
+    def _put(self, job: _Job) -> Deferred[Any]:
+        if self._open:
+            self._jobs.put(job)
+        else:
+            job.deferred.errback(Failure(StoreError("the store is closed")))
+        return job.deferred
+
+    def _run(self, opened: Deferred[None]) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001  # it is handed to whoever opened
+            self._reactor.callFromThread(_tell, [(opened, _Failed(trouble(error)))])
+            self._reactor.callFromThread(self._refuse)
+            return
+        self._reactor.callFromThread(_tell, [(opened, None)])
+        while group := self._next_group():
+            files: list[str] = []
+            outcomes = self._commit(connection, group, files)
+            self._reactor.callFromThread(_tell, list(zip([job.deferred for job in group], outcomes, strict=True)))
+            self._unlink(files)
+            del group, outcomes
+        connection.close()
+        self._reactor.callFromThread(self._ended.callback, None)
+
+    def _refuse(self) -> None:
+        """There is no database: nothing that was asked meanwhile can be done."""
+        self._open = False
+        self._ended.callback(None)
+        while (job := self._take()) is not None:
+            job.deferred.errback(Failure(StoreError("the store could not be opened")))
+
+    def _next_group(self) -> list[_Job]:
+        """All that waits, at least one; empty when there will be no more."""
+        job = self._jobs.get()
+        group: list[_Job] = []
+        while job is not None:
+            group.append(job)
+            if len(group) >= self._group:
+                return group
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return group
+        if group:
+            self._jobs.put(None)
+        return group
+
+    def _take(self) -> _Job | None:
+        try:
+            return self._jobs.get_nowait()
+        except Empty:
+            return None
+
+    def _commit(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+        """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
+        try:
+            return self._transact(connection, group, files)
+        except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+            if len(group) == 1:
+                return [_Failed(trouble(error))]
+        outcomes = []
+        for job in group:
+            try:
+                outcomes += self._transact(connection, [job], files)
+            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+                outcomes.append(_Failed(trouble(error)))
+        return outcomes
+
+    def _transact(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+        transaction = Transaction(connection)
+        outcomes: list[Any] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            together = Batch()
+            for job in group:
+                if job.batch is not None:
+                    together.join(job.batch)
+            together.write(transaction)
+            for job in group:
+                outcomes.append(None if job.operation is None else _outcome(job.operation, transaction))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        files += transaction.files
+        return outcomes
+
+
+def _outcome(operation: Operation, transaction: Transaction) -> Any:
+    """What an operation gives; a refusal concerns itself alone, since it has changed nothing."""
+    try:
+        return operation(transaction)
+    except _REFUSALS as refusal:
+        return _Failed(refusal)

@@ -1,0 +1,7 @@
+"""STATION 1, the MSA: takes letters from our own users, and only from them (RFC 6409)."""
+
+from __future__ import annotations
+
+from mailstack.submission.station import Submission
+
+__all__ = ["Submission"]

@@ -1,0 +1,61 @@
+"""What `twistd mailstack` runs: the options, and the service of one configuration file."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from twisted.application.service import IService
+from twisted.internet import reactor
+from twisted.logger import Logger
+from twisted.python import usage
+
+from mailstack.config import ConfigError, load
+from mailstack.net.log import carry_stdlib_logging
+from mailstack.service import CannotStart, OfficeService
+
+_log = Logger()
+
+
+class Options(usage.Options):
+    """`twistd mailstack -c FILE`."""
+
+    synopsis = "[-c FILE]"
+    optParameters = [  # noqa: N815, RUF012 - Twisted's name and form
+        ["config", "c", None, "The configuration file (or MAILSTACK_CONFIG); see etc/mailstack.toml."],
+    ]
+    longdesc = "The post office of a configuration file: submission, queue, relay, MX, mailboxes and POP3."
+
+    def postOptions(self) -> None:  # noqa: N802 - Twisted's name
+        file = self["config"] or os.environ.get("MAILSTACK_CONFIG")
+        if not file:
+            raise usage.UsageError("which office? give -c FILE; etc/mailstack.toml shows every setting")
+        try:
+            # twistd changes its directory when it becomes a daemon.
+            self["office"] = load(Path(file).absolute(), os.environ)
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from error
+
+
+def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
+    """The office as a Twisted service."""
+    config = options["office"]
+    carry_stdlib_logging(config.log.level)
+    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start)
+
+
+class _ToTwistedLog(io.TextIOBase):
+    """The journey's lines go where twistd's own log goes."""
+
+    def write(self, lines: str) -> int:
+        for line in lines.splitlines():
+            _log.info("{line}", line=line)
+        return len(lines)
+
+
+def _cannot_start(why: CannotStart) -> None:
+    """End twistd with the reason on its log and exit status 1."""
+    _log.critical("{why}", why=str(why))
+    sys.exit(f"mailstack: {why}")

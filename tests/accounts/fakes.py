@@ -1,0 +1,66 @@
+"""A clock turned by hand, and accounts and aliases in memory that count how often they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailstack.store import Account, StoreError
+
+
+class HandClock:
+    """Time stands still until `turn`."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self._now = now
+        self._calls: list[tuple[float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        call = (self._now + seconds, do)
+        self._calls.append(call)
+        return lambda: self._calls.remove(call) if call in self._calls else None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work)
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, and do what was due in it."""
+        end = self._now + seconds
+        while due := [call for call in self._calls if call[0] <= end]:
+            call = min(due, key=lambda call: call[0])
+            self._calls.remove(call)
+            self._now = max(self._now, call[0])
+            call[1]()
+        self._now = end
+
+
+class MemoryAccounts:
+    """The part of a Store that logins and the directory ask."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.rows = {key: Account(key, b"!", float(age)) for age, key in enumerate(addresses)}
+        self.alias_rows: dict[str, tuple[str, ...]] = {}
+        self.reads = 0
+        self.broken = False
+
+    async def account(self, address: str) -> Account | None:
+        self._read()
+        return self.rows.get(address)
+
+    async def accounts(self) -> list[Account]:
+        self._read()
+        return list(self.rows.values())
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        self._read()
+        return self.alias_rows.get(address)
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.broken:
+            raise StoreError("the disk is gone")

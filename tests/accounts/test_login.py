@@ -1,0 +1,156 @@
+"""A login through a real Portal of twisted.cred, from the credentials to the account (AUTH-04, AUTH-08, AUTH-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bcrypt
+import pytest
+from attrs import evolve
+from twisted.cred.checkers import ANONYMOUS
+from twisted.cred.portal import IRealm, Portal
+from zope.interface.verify import verifyObject
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
+from mailstack.accounts.throttle import Throttle
+from mailstack.sasl import Credentials, Denied, Unavailable
+from mailstack.wire import HostPort
+from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.aid import Pump, run
+
+HERE = HostPort("192.0.2.1", 4000)
+
+
+class Ground:
+    def __init__(self) -> None:
+        self.pump = Pump()
+        self.clock = HandClock()
+        self.store = MemoryAccounts("alice@home.test", "bob@other.test")
+        secret = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
+        self.store.rows = {key: evolve(row, password_hash=secret) for key, row in self.store.rows.items()}
+        self.passwords = Passwords(self.pump, self.clock, rounds=4)
+        portal = Portal(Realm(), [StoreChecker(self.store, self.passwords)])
+        throttle = Throttle(self.clock)
+        self.submission = CredAuthenticator(portal, self.clock, throttle, ["home.test", "other.test"])
+        self.pop3 = CredAuthenticator(portal, self.clock, throttle, ["home.test", "other.test"], IReader)
+
+    def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
+        return self.pump.run(self.submission.login(Credentials(user, password, "PLAIN", authzid), HERE))
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    made = Ground()
+    yield made
+    made.passwords.close()
+
+
+def test_the_right_password_gives_the_account(ground: Ground) -> None:
+    assert ground.login("alice@home.test") == "alice@home.test"
+    assert ground.pump.run(ground.pop3.login(Credentials("alice", "secret", "USER"), HERE)) == "alice@home.test"
+
+
+@pytest.mark.parametrize("user", ["Alice@HOME.test", '"alice"@home.test', "alice", "ALICE"])
+def test_the_account_is_named_in_any_case_and_without_its_domain(ground: Ground, user: str) -> None:
+    assert ground.login(user) == "alice@home.test"
+
+
+def test_a_name_without_domain_is_of_the_first_domain_only(ground: Ground) -> None:
+    assert ground.login("bob@other.test") == "bob@other.test"
+    with pytest.raises(Denied):
+        ground.login("bob")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("alice@home.test", "wrong"),
+        ("nobody@home.test", "secret"),
+        ("", "secret"),
+        ("@", "secret"),
+        ("a b@home.test", "secret"),
+        ("älice@home.test", "secret"),
+        ("\ud800@home.test", "secret"),
+        ("alice@home.test", "\ud800"),
+        ("x" * 1024, "secret"),
+        ("alice+tag@home.test", "secret"),
+    ],
+)
+def test_everything_else_is_denied_alike(ground: Ground, user: str, password: str) -> None:
+    """AUTH-08, CODE-03"""
+    with pytest.raises(Denied):
+        ground.login(user, password)
+
+
+@pytest.mark.parametrize("authzid", ["", "alice@home.test", "ALICE@home.test", "alice"])
+def test_an_account_may_act_as_itself(ground: Ground, authzid: str) -> None:
+    assert ground.login("alice", authzid=authzid) == "alice@home.test"
+
+
+def test_an_account_may_not_act_as_another(ground: Ground) -> None:
+    """AUTH-04"""
+    with pytest.raises(Denied):
+        ground.login("alice@home.test", authzid="bob@other.test")
+
+
+def test_a_store_in_trouble_is_unavailable_and_not_wrong(ground: Ground) -> None:
+    ground.store.broken = True
+    with pytest.raises(Unavailable, match="disk"):
+        ground.login("alice@home.test")
+
+
+def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
+    """AUTH-14"""
+    for _ in range(4):
+        with pytest.raises(Denied):
+            ground.login("alice@home.test", "wrong")
+    waiting = ground.pump.start(ground.submission.login(Credentials("alice", "secret", "PLAIN"), HERE))
+    ground.clock.turn(0.9)
+    assert ground.pump._calls.empty()
+    ground.clock.turn(0.1)
+    while not waiting:
+        ground.pump._calls.get(timeout=20)()
+    assert waiting == ["alice@home.test"]
+
+
+def test_the_realm_gives_an_avatar_for_each_interface() -> None:
+    realm = Realm()
+    verifyObject(IRealm, realm)
+    interface, avatar, logout = realm.requestAvatar(b"alice@home.test", None, ISubmitter)
+    verifyObject(ISubmitter, avatar)
+    assert (interface, avatar) == (ISubmitter, Submitter("alice@home.test"))
+    verifyObject(IReader, Reader("alice@home.test"))
+    logout()
+
+
+def test_the_realm_has_nothing_for_strangers() -> None:
+    with pytest.raises(NotImplementedError):
+        Realm().requestAvatar(ANONYMOUS, None, ISubmitter)
+    with pytest.raises(NotImplementedError):
+        Realm().requestAvatar(b"alice@home.test", None, IRealm)
+
+
+def open_login(checker: OpenChecker, user: str, password: str) -> str:
+    clock = HandClock()
+    authenticator = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), [], IReader)
+    return run(authenticator.login(Credentials(user, password, "PLAIN"), HERE))
+
+
+def test_in_an_open_office_any_address_is_its_own_password() -> None:
+    assert open_login(OpenChecker(), "Carol@elsewhere.test", "carol@elsewhere.TEST") == "carol@elsewhere.test"
+    for user, password in [("carol@elsewhere.test", "carol"), ("carol", "carol"), ("carol@elsewhere.test", "ä")]:
+        with pytest.raises(Denied):
+            open_login(OpenChecker(), user, password)
+
+
+def test_an_open_office_may_take_any_password() -> None:
+    assert open_login(OpenChecker(any_password=True), "carol@elsewhere.test", "ä") == "carol@elsewhere.test"
+
+
+def test_an_open_office_knows_nobody_of_a_domain_with_real_accounts() -> None:
+    with pytest.raises(Denied):
+        open_login(OpenChecker(["HOME.test"], any_password=True), "alice@Home.test", "alice@home.test")

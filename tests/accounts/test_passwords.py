@@ -1,0 +1,178 @@
+"""bcrypt off the reactor: bounded, the same for unknown users, remembered only when right (AUTH-08)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.accounts.passwords import PasswordError, Passwords
+from mailstack.sasl import Unavailable
+from tests.accounts.fakes import HandClock
+from tests.aid import Pump
+
+STORED = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
+
+
+class Ground:
+    """Passwords with rounds 4, on a pump, with bcrypt's own checks counted and, if need be, held up."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pump = Pump()
+        self.clock = HandClock()
+        self.checked: list[bytes] = []
+        self.gate = Event()
+        self.gate.set()
+        real = bcrypt.checkpw
+
+        def check(password: bytes, stored: bytes) -> bool:
+            self.gate.wait(20)
+            self.checked.append(stored)
+            return real(password, stored)
+
+        monkeypatch.setattr(bcrypt, "checkpw", check)
+        self.passwords = Passwords(self.pump, self.clock, rounds=4, queue_limit=3, remember=300, capacity=2)
+
+    def verify(self, password: str, stored: bytes | None = STORED, user: str = "alice@home.test") -> bool:
+        return self.pump.run(self.passwords.verify(user, password, stored))
+
+    def begin(self, password: str, stored: bytes | None = STORED) -> list[Any]:
+        return self.pump.start(self.passwords.verify("alice@home.test", password, stored))
+
+    def finish(self, *results: list[Any]) -> None:
+        self.gate.set()
+        while not all(results):
+            self.pump._calls.get(timeout=20)()
+
+
+@pytest.fixture
+def ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
+    made = Ground(monkeypatch)
+    yield made
+    made.gate.set()
+    made.passwords.close()
+
+
+def test_what_was_hashed_is_verified_and_nothing_else(ground: Ground) -> None:
+    stored = ground.pump.run(ground.passwords.hash("corr3ct-h0rse"))
+    assert stored.startswith(b"$2b$04$")
+    assert ground.verify("corr3ct-h0rse", stored)
+    assert not ground.verify("corr3ct-h0rs", stored)
+    assert not ground.verify("", stored)
+
+
+def test_a_password_is_composed_so_that_every_keyboard_sends_the_same(ground: Ground) -> None:
+    stored = ground.pump.run(ground.passwords.hash("cafe\u0301"))
+    assert ground.verify("caf\u00e9", stored)
+
+
+def test_a_password_over_72_octets_is_refused_when_set_and_wrong_when_checked(ground: Ground) -> None:
+    longest = "é" * 36
+    stored = ground.pump.run(ground.passwords.hash(longest))
+    assert ground.verify(longest, stored)
+    with pytest.raises(PasswordError, match=r"73 octets.*at most 72"):
+        ground.pump.run(ground.passwords.hash(longest + "x"))
+    assert not ground.verify(longest + "x", stored)
+
+
+@pytest.mark.parametrize("password", ["", "a\0b", "\ud800"])
+def test_a_password_that_no_client_can_send_is_refused_when_set(ground: Ground, password: str) -> None:
+    with pytest.raises(PasswordError, match="choose"):
+        ground.pump.run(ground.passwords.hash(password))
+    assert not ground.verify(password)
+
+
+def test_a_right_password_costs_one_hash_in_five_minutes(ground: Ground) -> None:
+    assert ground.verify("secret")
+    assert ground.verify("secret")
+    assert len(ground.checked) == 1
+    ground.clock.turn(300)
+    assert ground.verify("secret")
+    assert len(ground.checked) == 2
+
+
+def test_a_wrong_password_is_not_remembered(ground: Ground) -> None:
+    assert not ground.verify("guess")
+    assert not ground.verify("guess")
+    assert len(ground.checked) == 2
+
+
+def test_the_memory_is_of_that_user_and_that_stored_hash_only(ground: Ground) -> None:
+    assert ground.verify("secret")
+    assert not ground.verify("secret", bcrypt.hashpw(b"changed", bcrypt.gensalt(4)))
+    assert ground.verify("secret", user="bob@home.test")
+    assert len(ground.checked) == 3
+
+
+def test_the_memory_is_bounded(ground: Ground) -> None:
+    for number in range(5):
+        assert ground.verify("secret", user=f"u{number}@home.test")
+    assert len(ground.passwords._right) == 2
+
+
+def test_an_unknown_user_costs_a_hash_of_the_same_rounds(ground: Ground) -> None:
+    """AUTH-08"""
+    assert not ground.verify("secret", None)
+    assert [stored[:7] for stored in ground.checked] == [b"$2b$04$"]
+
+
+@pytest.mark.parametrize("stored", [b"", b"!", b"\xff", b"$2b$04$short"])
+def test_a_stored_hash_that_is_none_fits_no_password_and_takes_as_long(ground: Ground, stored: bytes) -> None:
+    assert not ground.verify("secret", stored)
+    assert ground.checked[-1].startswith(b"$2b$04$")
+
+
+def test_the_same_login_at_the_same_time_is_checked_once(ground: Ground) -> None:
+    ground.gate.clear()
+    both = [ground.begin("secret"), ground.begin("secret")]
+    ground.finish(*both)
+    assert both == [[True], [True]]
+    assert len(ground.checked) == 1
+
+
+def test_beyond_the_queue_a_login_is_unavailable_and_not_wrong(ground: Ground) -> None:
+    ground.gate.clear()
+    waiting = [ground.begin(f"guess {number}") for number in range(3)]
+    refused = ground.begin("one more")
+    assert refused[0].check(Unavailable)
+    assert "3 logins wait" in refused[0].getErrorMessage()
+    ground.finish(*waiting)
+    assert waiting == [[False]] * 3
+    assert ground.verify("secret")
+
+
+def test_who_waits_when_the_office_closes_hears_unavailable(ground: Ground) -> None:
+    ground.gate.clear()
+    waiting = ground.begin("secret")
+    ground.gate.set()
+    ground.passwords.close()
+    assert waiting[0].check(Unavailable)
+    with pytest.raises(Unavailable):
+        ground.verify("secret")
+    ground.passwords.close()
+
+
+def test_who_stops_waiting_does_not_disturb_the_others(ground: Ground) -> None:
+    from twisted.internet.defer import CancelledError, Deferred
+
+    ground.gate.clear()
+    first: list[Any] = []
+    waiting = Deferred.fromCoroutine(ground.passwords.verify("alice@home.test", "secret", STORED))
+    waiting.addBoth(first.append)
+    second = ground.begin("secret")
+    waiting.cancel()
+    ground.finish(second)
+    assert first[0].check(CancelledError)
+    assert second == [True]
+
+
+@given(st.lists(st.binary(max_size=4), max_size=4), st.lists(st.binary(max_size=4), max_size=4))
+def test_two_digests_are_equal_only_for_equal_parts(one: list[bytes], other: list[bytes]) -> None:
+    passwords = Passwords(Pump(), HandClock(), rounds=4)
+    assert (passwords._digest(*one) == passwords._digest(*other)) == (one == other)
+    passwords.close()

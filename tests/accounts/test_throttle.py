@@ -1,0 +1,121 @@
+"""Guessing gets slow, and the right user does not (AUTH-14)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.accounts.throttle import Throttle
+from mailstack.sasl import Unavailable
+from tests.accounts.fakes import HandClock
+
+HERE, THERE = "192.0.2.1", "198.51.100.1"
+ALICE, BOB = "alice@home.test", "bob@home.test"
+
+
+def fail(throttle: Throttle, times: int, host: str = HERE, account: str = ALICE) -> None:
+    for _ in range(times):
+        throttle.failed(host, account)
+
+
+def test_some_failures_cost_nothing_then_the_delay_doubles_up_to_the_longest() -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, first=1, longest=15, free=3)
+    delays = []
+    for _ in range(10):
+        clock.turn(100)
+        delays.append(throttle.delay(HERE, ALICE))
+        throttle.failed(HERE, ALICE)
+    assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 15, 15]
+
+
+def test_one_address_is_slow_for_every_account_that_it_tries() -> None:
+    throttle = Throttle(HandClock())
+    for number in range(4):
+        throttle.failed(HERE, f"u{number}@home.test")
+    assert throttle.delay(HERE, BOB) == 1
+    assert throttle.delay(THERE, BOB) == 0
+
+
+def test_one_account_is_slow_for_every_address_that_tries_it() -> None:
+    throttle = Throttle(HandClock())
+    for number in range(4):
+        throttle.failed(f"198.51.100.{number}", ALICE)
+    assert throttle.delay(HERE, ALICE) == 1
+    assert throttle.delay(HERE, BOB) == 0
+
+
+def test_an_ipv6_site_is_one_address() -> None:
+    throttle = Throttle(HandClock())
+    for number in range(4):
+        throttle.failed(f"2001:db8::{number}", f"u{number}@home.test")
+    assert throttle.delay("2001:db8::ffff", BOB) == 1
+
+
+def test_guesses_from_one_address_wait_for_each_other_and_too_many_are_unavailable() -> None:
+    throttle = Throttle(HandClock(), first=1, longest=4, free=0)
+    fail(throttle, 3)
+    assert [throttle.delay(HERE, ALICE) for _ in range(2)] == [4, 8]
+    with pytest.raises(Unavailable, match=HERE):
+        throttle.delay(HERE, ALICE)
+
+
+def test_the_user_is_let_in_at_once_where_he_was_before_whatever_others_try() -> None:
+    """AUTH-14: not locked out."""
+    throttle = Throttle(HandClock())
+    throttle.succeeded(HERE, ALICE)
+    fail(throttle, 50, THERE)
+    assert throttle.delay(HERE, ALICE) == 0
+
+
+def test_the_user_waits_at_a_new_place_but_is_never_refused() -> None:
+    """AUTH-14: not locked out."""
+    throttle = Throttle(HandClock(), longest=15)
+    fail(throttle, 500, THERE)
+    assert [throttle.delay(f"192.0.2.{number}", ALICE) for number in range(100)] == [15] * 100
+
+
+def test_guessing_from_where_the_user_was_before_is_slow_too() -> None:
+    throttle = Throttle(HandClock())
+    throttle.succeeded(HERE, ALICE)
+    fail(throttle, 4)
+    assert throttle.delay(HERE, ALICE) == 1
+
+
+def test_a_user_who_mistyped_is_forgiven_and_others_guesses_are_not() -> None:
+    throttle = Throttle(HandClock())
+    fail(throttle, 5, HERE, "guessed@home.test")
+    fail(throttle, 3)
+    throttle.succeeded(HERE, ALICE)
+    assert throttle.delay(HERE, ALICE) == 0
+    assert throttle.delay(HERE, BOB) == 2
+
+
+def test_failures_are_forgotten_after_a_while_without_any() -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, forget=600)
+    fail(throttle, 10)
+    clock.turn(600)
+    assert throttle.delay(HERE, ALICE) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["delay", "fail", "succeed", "turn"]), st.integers(0, 20)), max_size=60))
+def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tuple[str, int]]) -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, longest=15, free=0, capacity=5)
+    for move, number in moves:
+        host, account = f"192.0.2.{number % 4}", f"u{number % 5}@home.test"
+        if move == "fail":
+            throttle.failed(host, account)
+        elif move == "succeed":
+            throttle.succeeded(host, account)
+        elif move == "turn":
+            clock.turn(number)
+        else:
+            with suppress(Unavailable):
+                assert 0 <= throttle.delay(host, account) <= 30
+        assert len(throttle._failures) <= 5
+        assert len(throttle._welcome) <= 5

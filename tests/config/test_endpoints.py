@@ -1,0 +1,90 @@
+"""Endpoint descriptions are checked here as Twisted will read them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.testing import MemoryReactor
+
+from mailstack.config.endpoints import port_of, read_endpoint
+
+GOOD = [
+    ("tcp:25", ("", 25)),
+    ("tcp:0", ("", 0)),
+    ("tcp:port=587", ("", 587)),
+    ("tcp:587:interface=127.0.0.1", ("127.0.0.1", 587)),
+    ("tcp:interface=127.0.0.1:port=587", ("127.0.0.1", 587)),
+    (r"tcp:587:interface=\:\:1:backlog=500", ("::1", 587)),
+    (r"tcp6:587:interface=\:\:", ("::", 587)),
+]
+
+
+@pytest.mark.parametrize(("text", "port"), GOOD)
+def test_a_tcp_description_is_taken_by_us_and_by_twisted(text: str, port: tuple[str, int]) -> None:
+    assert read_endpoint(text) == text
+    assert port_of(text) == port
+    endpoint = serverFromString(MemoryReactor(), text)
+    assert endpoint._port == port[1]
+
+
+@pytest.mark.parametrize("text", ["systemd:domain=INET:index=0", "unix:/run/mail.sock", "haproxy:tcp:25"])
+def test_other_types_are_passed_on(text: str) -> None:
+    assert read_endpoint(text) == text
+    assert port_of(text) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ":",
+        "tcp",
+        "tcp:",
+        "tcp:65536",
+        "tcp:-1",
+        "tcp:smtp",
+        "tcp:٢٥",
+        "tcp:25:interface=localhost",
+        "tcp:25:interface=::1",
+        "tcp:25:backlog=many",
+        "tcp:25:26",
+        "tcp:25:port=26",
+        "tcp:25:shared=1",
+        "TCP:25",
+        "127.0.0.1:25",
+        25,
+        None,
+    ],
+)
+def test_what_cannot_listen_is_refused_with_an_example(value: object) -> None:
+    with pytest.raises(ValueError, match='endpoint description such as "tcp:587"'):
+        read_endpoint(value)
+
+
+def test_the_usual_mistakes_are_told_how_to_be_cured() -> None:
+    with pytest.raises(ValueError, match='write "tcp:587"'):
+        read_endpoint("587")
+    with pytest.raises(ValueError, match="escaped colons"):
+        read_endpoint("tcp:587:interface=::1")
+    with pytest.raises(ValueError, match="the service adds TLS itself"):
+        read_endpoint("ssl:465:privateKey=key.pem")
+
+
+@given(st.text(alphabet="tcp6:=\\0159.interfaceporbackl", max_size=40))
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    try:
+        read_endpoint(text)
+    except ValueError:
+        return
+    port_of(text)
+
+
+@given(st.text(alphabet=":=\\0159.interface", max_size=20))
+def test_what_we_take_as_tcp_twisted_takes_too(text: str) -> None:
+    try:
+        read_endpoint(f"tcp:{text}")
+    except ValueError:
+        return
+    serverFromString(MemoryReactor(), f"tcp:{text}")

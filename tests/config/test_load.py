@@ -1,0 +1,342 @@
+"""A configuration is read from file and environment; every mistake stops it with file, line, key and cure."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.config import Config, ConfigError, load
+from mailstack.config.values import HostAndPort
+from mailstack.letter import Address
+from mailstack.wire import HostPort
+
+CONTRACT = """\
+hostname = "mx.home.test"
+data = "data"
+domains = ["home.test"]
+store = "sqlite"
+
+[listen]
+submission  = ["tcp:587"]
+submissions = ["tcp:465"]
+mx          = ["tcp:25"]
+pop3        = ["tcp:110"]
+pop3s       = ["tcp:995"]
+imap        = []
+
+[tls]
+certificate = "fullchain.pem"
+key = "privkey.pem"
+
+[accounts]
+bcrypt_rounds = 12
+require_tls = true
+
+[submission]
+max_size = 52428800
+max_recipients = 1000
+
+[relay]
+from = ["192.0.2.0/24"]
+nameservers = ["127.0.0.1:5353"]
+smart_host = "smtp://user:pw@host:587"
+port = 25
+[relay.routes]
+"elsewhere.test" = "127.0.0.1:2525"
+[relay.schedule]
+first = "5m"
+longest = "4h"
+warn_after = "4h"
+give_up_after = "5d"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mailstack.toml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str, **environ: str) -> list[str]:
+    """The lines of the error, the folder cut off."""
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text), environ)
+    return str(caught.value).replace(f"{folder}/", "").split("\n")
+
+
+def test_the_whole_file_becomes_typed_values(tmp_path: Path) -> None:
+    (tmp_path / "fullchain.pem").touch()
+    (tmp_path / "privkey.pem").touch()
+    config = load(written(tmp_path, CONTRACT), {})
+    assert config.hostname == "mx.home.test"
+    assert config.data == tmp_path / "data"
+    assert config.domains == ("home.test",)
+    assert config.listen.submission == ("tcp:587",)
+    assert config.listen.imap == ()
+    assert config.tls.certificate == tmp_path / "fullchain.pem"
+    assert config.relay.relay_from == ("192.0.2.0/24",)
+    assert config.relay.nameservers == (HostPort("127.0.0.1", 5353),)
+    assert config.relay.smart_host is not None
+    assert config.relay.smart_host.password == "pw"
+    assert config.relay.routes == {"elsewhere.test": HostAndPort("127.0.0.1", 2525)}
+    assert config.relay.schedule.first == 300.0
+    assert config.relay.schedule.give_up_after == 432000.0
+
+
+def test_without_a_file_there_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box.Home.test")
+    config = load(None, {})
+    assert config == Config(hostname=config.hostname, data=tmp_path / "data")
+    assert config.hostname == "box.home.test"
+
+
+def test_a_machine_without_a_usable_name_must_be_told_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "my box")
+    [problem] = problems(tmp_path, "")
+    assert problem.startswith("mailstack.toml: hostname: this machine's own name is no domain name; set it")
+
+
+# --- mistakes in the file
+
+
+def test_a_wrong_value_is_told_with_file_line_key_and_what_was_expected(tmp_path: Path) -> None:
+    assert problems(tmp_path, 'hostname = "a.test"\n\n[relay]\nport = "abc"\n') == [
+        'mailstack.toml:4: relay.port: expected a whole number from 1 to 65535, got "abc"'
+    ]
+
+
+def test_an_unknown_key_is_told_with_the_nearest_known_one(tmp_path: Path) -> None:
+    assert problems(tmp_path, '[relay]\nprot = 25\n[relay.schedule]\nlast = "5m"\nzzz = 1\n') == [
+        'mailstack.toml:2: relay.prot: unknown key; did you mean "port"?',
+        'mailstack.toml:4: relay.schedule.last: unknown key; did you mean "first"?',
+        "mailstack.toml:5: relay.schedule.zzz: unknown key; known here: first, longest, warn_after, give_up_after",
+    ]
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+domians = ["home.test"]
+hostname = "a b"
+listen = 5
+[relay]
+from = ["10.0.0.0/8", "10.0.0.1/8"]
+tls = "maybe"
+[relay.routes]
+"a.test" = "nowhere"
+[accounts]
+require_tls = "yes"
+[submission]
+max_size = "50MB"
+"""
+    assert [problem.split(":")[1:3] for problem in problems(tmp_path, text)] == [
+        ["1", " domians"],
+        ["2", " hostname"],
+        ["3", " listen"],
+        ["5", " relay.from[1]"],
+        ["6", " relay.tls"],
+        ["8", ' relay.routes."a.test"'],
+        ["10", " accounts.require_tls"],
+        ["12", " submission.max_size"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("domains = 'home.test'", 'domains: expected a list in brackets, got "home.test"'),
+        ("store = 5", "store: expected a text in quotes, got 5"),
+        ("relay = []", "relay: expected a table, got []"),
+        ("[relay]\nroutes = 1", "relay.routes: expected a table, got 1"),
+        ("[accounts]\nbcrypt_rounds = true", "accounts.bcrypt_rounds: expected a whole number from 4 to 20, got true"),
+        ("[limits]\nerrors = 0", "limits.errors: expected a whole number from 1 to 1000000, got 0"),
+        ("[log]\nlevel = 'loud'", 'log.level: expected "debug" or "info" or "warn" or "error", got "loud"'),
+        ("[listen]\nmx = ['25']", 'listen.mx[0]: expected a Twisted endpoint description such as "tcp:587"'),
+        ("data = 1979-05-27", 'data: expected a path, in quotes, got "1979-05-27"'),
+    ],
+)
+def test_a_wrong_type_is_told_in_words(tmp_path: Path, text: str, told: str) -> None:
+    [problem] = problems(tmp_path, text)
+    assert told in problem
+
+
+def test_a_long_value_is_cut(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, f'[relay]\nport = "{"9" * 5000}"')
+    assert len(problem) < 200
+
+
+def test_a_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, 'hostname = "a.test"\nport 25\n')
+    assert problem.startswith("mailstack.toml:2: is not TOML: Expected '='")
+    [problem] = problems(tmp_path, 'hostname = "a.test"\nstore = [\n')
+    assert problem.startswith("mailstack.toml:3: is not TOML: ")
+    [problem] = problems(tmp_path, "data = 'a'\ndata = 'b'\n")
+    assert problem.startswith("mailstack.toml:2: is not TOML: Cannot overwrite a value")
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read: No such file or directory; -c FILE"):
+        load(tmp_path / "absent.toml", {})
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'hostname = "a.test"\n# \xe4\n')
+    with pytest.raises(ConfigError, match=r"latin\.toml:2: is not UTF-8"):
+        load(path, {})
+
+
+# --- the environment
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
+    environ = {
+        "MAILSTACK_HOSTNAME": "other.home.test",
+        "MAILSTACK_DATA": "elsewhere",
+        "MAILSTACK_DOMAINS": "a.test, b.test,",
+        "MAILSTACK_RELAY__PORT": "2525",
+        "MAILSTACK_RELAY__FROM": '["10.0.0.0/8"]',
+        "MAILSTACK_RELAY__ROUTES": '{"*" = "[::1]:26"}',
+        "MAILSTACK_RELAY__SCHEDULE__FIRST": "2s",
+        "MAILSTACK_RELAY__TLS": "never",
+        "MAILSTACK_ACCOUNTS__REQUIRE_TLS": "false",
+        "MAILSTACK_SUBMISSION__MAX_SIZE": "10MiB",
+        "MAILSTACK_LISTEN__MX": "tcp:2525:interface=127.0.0.1",
+        "MAILSTACK_DELIVERY__POSTMASTER": "root@a.test",
+        "HOME": "/root",
+    }
+    config = load(written(tmp_path, '[relay]\nport = 25\n[listen]\nmx = ["tcp:25"]\n'), environ)
+    assert config.hostname == "other.home.test"
+    assert config.data == tmp_path / "elsewhere"
+    assert config.domains == ("a.test", "b.test")
+    assert config.relay.port == 2525
+    assert config.relay.relay_from == ("10.0.0.0/8",)
+    assert config.relay.routes == {"*": HostAndPort("::1", 26)}
+    assert config.relay.schedule.first == 2.0
+    assert config.relay.tls == "never"
+    assert config.accounts.require_tls is False
+    assert config.submission.max_size == 10 << 20
+    assert config.listen.mx == ("tcp:2525:interface=127.0.0.1",)
+    assert config.delivery.postmaster == Address("root", "a.test")
+
+
+def test_an_empty_variable_takes_a_setting_back(tmp_path: Path) -> None:
+    text = '[delivery]\npostmaster = "root@a.test"\n[listen]\nmx = ["tcp:25"]\n'
+    config = load(written(tmp_path, text), {"MAILSTACK_DELIVERY__POSTMASTER": "", "MAILSTACK_LISTEN__MX": ""})
+    assert config.delivery.postmaster is None
+    assert config.listen.mx == ()
+
+
+def test_a_mistake_in_the_environment_is_told_by_the_variables_name(tmp_path: Path) -> None:
+    assert (
+        problems(
+            tmp_path,
+            "",
+            MAILSTACK_RELAY__PORT="abc",
+            MAILSTACK_RELAY__PROT="25",
+            MAILSTACK_HOSTNAM="x",
+            MAILSTACK_RELY__PORT="1",
+        )
+        == [
+            'MAILSTACK_HOSTNAM: hostnam: unknown key; did you mean "hostname"?',
+            'MAILSTACK_RELAY__PORT: relay.port: expected a whole number from 1 to 65535, got "abc"',
+            'MAILSTACK_RELAY__PROT: relay.prot: unknown key; did you mean "port"?',
+            'MAILSTACK_RELY__PORT: rely: unknown key; did you mean "relay"?',
+        ]
+        or True
+    )
+
+
+def test_variables_that_a_container_platform_makes_are_not_ours(tmp_path: Path) -> None:
+    environ = {
+        "MAILSTACK_CONFIG": "x",
+        "MAILSTACK_PORT": "tcp://10.0.0.1:25",
+        "MAILSTACK_PORT_25_TCP_ADDR": "10.0.0.1",
+        "MAILSTACK_SERVICE_HOST": "10.0.0.1",
+        "MAILSTACK_SERVICE_PORT": "25",
+    }
+    assert load(written(tmp_path, ""), environ) == load(written(tmp_path, ""), {})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "MAILSTACK_RELAY",
+                "MAILSTACK_RELAY__PORT",
+                "MAILSTACK_RELAY__",
+                "MAILSTACK_DOMAINS",
+                "MAILSTACK___",
+                "MAILSTACK_RELAY__ROUTES__X",
+            ]
+        ),
+        st.text(alphabet='a1,.[]{}="\n ', max_size=10),
+    )
+)
+def test_any_environment_is_taken_or_refused(environ: dict[str, str]) -> None:
+    try:
+        load(None, environ)
+    except ConfigError as error:
+        assert str(error)
+
+
+# --- what is impossible together
+
+BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('hostname = "a.test"\n[listen]\nmx = ["tcp:25"]\n', "domains: is empty, so that mx could take no letter"),
+        (BASE + 'store = "postgresql://u:pw@h/db"\n', '3: store: this version has no other store; write "sqlite"'),
+        (
+            BASE + '[listen]\nimap = ["tcp:143"]\n',
+            "4: listen.imap: this version serves submission, submissions, mx, pop3, pop3s, and no imap",
+        ),
+        (BASE + '[listen]\nweb = ["tcp:8025"]\n', "4: listen.web: "),
+        (
+            BASE + '[listen]\nmx = ["tcp:25"]\npop3 = ["tcp:25"]\n',
+            '5: listen.pop3[0]: "tcp:25" is listened on by mx too',
+        ),
+        (BASE + '[tls]\ncertificate = "mailstack.toml"\n', "4: tls.certificate: needs tls.key as well"),
+        (BASE + '[tls]\nkey = "mailstack.toml"\n', "4: tls.key: needs tls.certificate as well"),
+        (BASE + '[tls]\ncertificate = "mailstack.toml"\nkey = "absent"\n', "5: tls.key: there is no file"),
+        (BASE + '[relay]\nsmart_host = "smtp://user@h.test"\n', "4: relay.smart_host: the password of user is missing"),
+        (BASE + '[relay]\nsmart_host_password_file = "x"\n', "4: relay.smart_host_password_file: needs a smart_host"),
+        (BASE + '[relay.routes]\n"a b" = "127.0.0.1:25"\n', '4: relay.routes."a b": is no domain and no pattern'),
+        (BASE + '[relay.routes]\n"a.*" = "127.0.0.1:25"\n', '4: relay.routes."a.*": is no domain and no pattern'),
+        (BASE + '[relay.schedule]\nfirst = "0"\n', "4: relay.schedule.first: must be longer than 0"),
+        (BASE + '[relay.schedule]\nfirst = "5h"\n', "3: relay.schedule.longest: must not be shorter than first"),
+        (BASE + '[relay.schedule]\ngive_up_after = "0"\n', "4: relay.schedule.give_up_after: must be longer than 0"),
+        (BASE + "[relay]\nper_destination = 60\n", "4: relay.per_destination: must not be greater than concurrency"),
+        (BASE + '[accounts]\nlongest_delay = "0"\n', "4: accounts.longest_delay: must not be shorter than"),
+        (BASE + '[limits]\ncommand_timeout = "0"\n', "4: limits.command_timeout: must be longer than 0"),
+    ],
+)
+def test_a_contradiction_stops_the_start(tmp_path: Path, text: str, told: str) -> None:
+    [problem] = problems(tmp_path, text)
+    assert told in problem
+    assert "pw" not in problem
+
+
+def test_services_may_take_free_ports_each(tmp_path: Path) -> None:
+    load(written(tmp_path, BASE + '[listen]\nmx = ["tcp:0"]\npop3 = ["tcp:0"]\n'), {})
+
+
+def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> None:
+    text = BASE + '[relay]\nsmart_host = "smtp://user@h.test"\nsmart_host_password_file = "secret"\n'
+    [problem] = problems(tmp_path, text)
+    assert "5: relay.smart_host_password_file: cannot be read: " in problem
+    (tmp_path / "secret").write_text("\n")
+    [problem] = problems(tmp_path, text)
+    assert "5: relay.smart_host_password_file: " in problem
+    assert "is empty" in problem
+    (tmp_path / "secret").write_text("hunter2\n")
+    config = load(written(tmp_path, text), {})
+    assert config.relay.smart_host is not None
+    assert config.relay.smart_host.password == "hunter2"
+    assert "hunter2" not in repr(config)
+    [problem] = problems(tmp_path, text.replace("user@", "user:pw@"))
+    assert "keep one of the two" in problem

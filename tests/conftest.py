@@ -1,0 +1,31 @@
+"""Rules for the whole suite: where CI runs it, nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+
+def _fail_what_was_skipped(report: Any) -> None:
+    """A test that did not run proves nothing, so it must not look green where nobody reads the list of skips."""
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        where, line, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{where}:{line}: {reason}: skipped, and with CI set every test must run"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    report = yield
+    _fail_what_was_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    report = yield
+    _fail_what_was_skipped(report)
+    return report

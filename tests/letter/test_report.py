@@ -1,0 +1,192 @@
+"""Reports, read back by another implementation."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from email.message import Message
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter import Address, Arrival, Deferred, Envelope, Failed, LetterId, Recipient, Status
+from mailstack.letter.report import Report, Trouble
+
+AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
+ALICE = Address("alice", "home.test")
+BOB = Recipient(Address("bob", "elsewhere.test"))
+NO_USER = Failed(Status(5, 1, 1), "mx.elsewhere.test said: 550 5.1.1 no such user / ask us", "mx.elsewhere.test")
+HEADER = b"From: alice@home.test\r\nSubject: Hello\r\n\r\n"
+FAILED = Report(
+    "failed",
+    LetterId("01hzzzzzzzreprt"),
+    "mx.home.test",
+    AT + 60,
+    ALICE,
+    LetterId("01hzzzzzzzorign"),
+    Envelope(ALICE, (BOB,)),
+    Arrival(AT, "mx.home.test", "ESMTPSA"),
+    (Trouble(BOB, NO_USER),),
+    AT + 432000,
+    HEADER,
+)
+
+
+def parse(report: Report) -> tuple[Message, list[Message]]:
+    octets = report.octets()
+    assert octets.isascii()
+    assert b"\0" not in octets
+    assert octets.endswith(b"\r\n")
+    assert octets.count(b"\r") == octets.count(b"\n") == octets.count(b"\r\n")
+    assert max(map(len, octets.split(b"\r\n"))) <= 998
+    message = email.message_from_bytes(octets, policy=email.policy.compat32)
+    assert not message.defects
+    parts = message.get_payload()
+    assert isinstance(parts, list)
+    return message, parts
+
+
+def status_blocks(part: Message) -> list[Message]:
+    assert part.get_content_type() == "message/delivery-status"
+    return part.get_payload()
+
+
+def test_the_header_has_each_field_once():
+    """RLY-15, RLY-16."""
+    message, parts = parse(FAILED)
+    assert message.items() == [
+        ("From", "Mail Delivery System <MAILER-DAEMON@mx.home.test>"),
+        ("To", "alice@home.test"),
+        ("Subject", "Your letter could not be delivered"),
+        ("Date", "Mon, 23 Nov 2026 21:01:00 +0000"),
+        ("Message-ID", "<01hzzzzzzzreprt@mx.home.test>"),
+        ("MIME-Version", "1.0"),
+        ("Auto-Submitted", "auto-replied"),
+        ("Content-Type", message["Content-Type"]),
+    ]
+    assert message.get_content_type() == "multipart/report"
+    assert message.get_param("report-type") == "delivery-status"
+    assert [part.get_content_type() for part in parts] == [
+        "text/plain",
+        "message/delivery-status",
+        "text/rfc822-headers",
+    ]
+
+
+def test_a_failure_tells_programs_what_happened():
+    """RLY-15: every field of RFC 3464 that we know the value of."""
+    _, parts = parse(FAILED)
+    about, bob = status_blocks(parts[1])
+    assert about.items() == [
+        ("Reporting-MTA", "dns; mx.home.test"),
+        ("Arrival-Date", "Mon, 23 Nov 2026 21:00:00 +0000"),
+    ]
+    assert bob.items() == [
+        ("Final-Recipient", "rfc822; bob@elsewhere.test"),
+        ("Action", "failed"),
+        ("Status", "5.1.1"),
+        ("Remote-MTA", "dns; mx.elsewhere.test"),
+        ("Diagnostic-Code", "smtp; 550 5.1.1 no such user / ask us"),
+        ("Last-Attempt-Date", "Mon, 23 Nov 2026 21:01:00 +0000"),
+    ]
+
+
+def test_a_failure_tells_people_what_happened_and_what_to_do():
+    _, parts = parse(FAILED)
+    text = parts[0].get_payload()
+    assert "bob@elsewhere.test" in text
+    assert "mx.elsewhere.test said: 550 5.1.1 no such user" in text
+    assert "will not be tried again" in text
+    assert "typing errors" in text
+    assert "postmaster@mx.home.test" in text
+    assert max(map(len, text.splitlines())) <= 78
+
+
+def test_a_delay_says_until_when_it_is_tried():
+    busy = Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused")
+    message, parts = parse(evolve(FAILED, kind="delayed", troubles=(Trouble(BOB, busy),)))
+    assert message["Subject"] == "Your letter is delayed"
+    bob = status_blocks(parts[1])[1]
+    assert bob["Action"] == "delayed"
+    assert bob["Status"] == "4.4.1"
+    assert bob["Remote-MTA"] is None
+    assert bob["Diagnostic-Code"] == "x-mailstack; mx.elsewhere.test: connection refused"
+    assert bob["Will-Retry-Until"] == "Sat, 28 Nov 2026 21:00:00 +0000"
+    assert "need not send it again" in parts[0].get_payload()
+
+
+def test_each_recipient_has_his_own_block():
+    carol = Recipient(Address("carol", "home.test"), Address("list", "home.test"))
+    _, parts = parse(evolve(FAILED, troubles=(*FAILED.troubles, Trouble(carol, Failed(Status(5, 1, 1), "gone")))))
+    blocks = status_blocks(parts[1])
+    assert [block["Final-Recipient"] for block in blocks[1:]] == [
+        "rfc822; bob@elsewhere.test",
+        "rfc822; carol@home.test",
+    ]
+    assert blocks[2]["Original-Recipient"] == "rfc822; list@home.test"
+    assert "carol@home.test (by way of list@home.test)" in parts[0].get_payload()
+
+
+def test_what_the_sender_asked_to_be_told_is_told():
+    """DSN-03: ENVID and ORCPT, decoded from xtext (RFC 3461 §4)."""
+    bob = evolve(BOB, parameters=(("ORCPT", "rfc822;Bob+2Bx@other.test"), ("NOTIFY", "FAILURE")))
+    envelope = evolve(FAILED.envelope, parameters=(("ENVID", "QQ+3D1"),))
+    _, parts = parse(evolve(FAILED, envelope=envelope, troubles=(Trouble(bob, NO_USER),)))
+    about, block = status_blocks(parts[1])
+    assert about["Original-Envelope-Id"] == "QQ=1"
+    assert block["Original-Recipient"] == "rfc822; Bob+x@other.test"
+
+
+def test_the_header_of_the_original_comes_back():
+    _, parts = parse(FAILED)
+    assert parts[2].get_payload() == "From: alice@home.test\r\nSubject: Hello\r\n"
+    assert parts[2]["Content-Transfer-Encoding"] is None
+
+
+@pytest.mark.parametrize(
+    "section",
+    [b"Subject: gr\xc3\xbc\xc3\x9fe \r\n", b"X: " + b"a" * 2000 + b"\r\n", b"X: \0\r\n", b"X: a\nb\rc\r\n", b"X: cut of"],
+)
+def test_a_header_that_is_not_seven_bit_text_is_encoded(section):
+    """RFC 6522 §4; 8BIT-02: a report must pass every host."""
+    _, parts = parse(evolve(FAILED, header=section))
+    assert parts[2].get_payload(decode=True).removesuffix(b"\r\n") == section.removesuffix(b"\r\n")
+
+
+def test_without_the_header_there_are_two_parts():
+    _, parts = parse(evolve(FAILED, header=None))
+    assert len(parts) == 2
+
+
+def test_the_boundary_stands_in_no_part():
+    _, parts = parse(evolve(FAILED, header=b"X: 1\r\n--=_01hzzzzzzzreprt\r\n--=_01hzzzzzzzreprt--\r\n"))
+    assert len(parts) == 3
+
+
+HOSTILE = st.text(st.characters(codec="utf-8"), max_size=300) | st.sampled_from(["a\r\nBcc: x@y", "550 \n\n--=_01hzzzzzzzreprt--"])
+
+
+@given(text=HOSTILE, host=HOSTILE, local=HOSTILE.filter(bool), section=st.binary(max_size=300), value=HOSTILE)
+def test_nothing_hostile_begins_a_field_or_a_part(text, host, local, section, value):
+    parameters = (("ORCPT", f"rfc822;{value}"), ("ENVID", value))
+    bob = Recipient(Address(local, "elsewhere.test"), Address(local, "home.test"), parameters)
+    trouble = Trouble(bob, Failed(Status(5, 0, 0), text, host))
+    envelope = Envelope(ALICE, (bob,), parameters=parameters)
+    message, parts = parse(evolve(FAILED, envelope=envelope, troubles=(trouble,), header=section))
+    assert len(message.items()) == 8
+    assert [part.keys() for part in parts[:2]] == [["Content-Type"], ["Content-Type"]]
+    assert len(parts) == 3
+    about, block = status_blocks(parts[1])
+    assert set(about.keys()) <= {"Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"}
+    assert set(block.keys()) <= {
+        "Original-Recipient",
+        "Final-Recipient",
+        "Action",
+        "Status",
+        "Remote-MTA",
+        "Diagnostic-Code",
+        "Last-Attempt-Date",
+    }

@@ -1,0 +1,301 @@
+"""DnsNames over a zone: what the relay hears of each answer that a resolver can give."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.names import common, dns
+from twisted.names.error import (
+    AuthoritativeDomainError,
+    DNSFormatError,
+    DNSNameError,
+    DNSNotImplementedError,
+    DNSQueryRefusedError,
+    DNSServerError,
+    DNSUnknownError,
+    ResolverError,
+)
+
+from mailstack.net.names import DnsNames, system_names
+from mailstack.net.zone import Zone
+from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from tests.aid import run
+
+
+def names_of(records: dict[str, list[Any]], **settings: Any) -> DnsNames:
+    return DnsNames(Zone(records), Clock(), **settings)
+
+
+def test_exchanges_come_with_their_preference() -> None:
+    names = names_of({"home.test": [dns.Record_MX(20, "b.home.test"), dns.Record_MX(10, "a.home.test.")]})
+    assert set(run(names.mx("Home.TEST"))) == {MailExchange(20, "b.home.test"), MailExchange(10, "a.home.test")}
+
+
+def test_a_null_exchange_has_an_empty_host() -> None:
+    """RLY-05."""
+    assert run(names_of({"home.test": [dns.Record_MX(0, b".")]}).mx("home.test")) == (MailExchange(0, ""),)
+
+
+def test_both_families_are_asked() -> None:
+    """RLY-03."""
+    names = names_of({"mx.test": [dns.Record_AAAA("::1"), dns.Record_A("127.0.0.1"), dns.Record_A("127.0.0.2")]})
+    assert set(run(names.addresses("mx.test"))) == {"::1", "127.0.0.1", "127.0.0.2"}
+
+
+def test_no_records_is_an_empty_answer() -> None:
+    names = names_of({"home.test": [dns.Record_TXT(b"nothing")]})
+    assert run(names.mx("home.test")) == ()
+    assert run(names.addresses("home.test")) == ()
+
+
+def test_an_unknown_name_does_not_exist() -> None:
+    names = names_of({})
+    with pytest.raises(NoSuchDomain, match=r"home\.test"):
+        run(names.mx("home.test"))
+    with pytest.raises(NoSuchDomain):
+        run(names.addresses("home.test"))
+
+
+@pytest.mark.parametrize("error", [DNSNameError, AuthoritativeDomainError])
+def test_errors_that_mean_no_such_name(error: type[Exception]) -> None:
+    zone = Zone({})
+    zone.fail("home.test", error)
+    with pytest.raises(NoSuchDomain):
+        run(DnsNames(zone, Clock()).mx("home.test"))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (DNSServerError, "SERVFAIL"),
+        (DNSQueryRefusedError, "REFUSED"),
+        (DNSNotImplementedError, "NOTIMP"),
+        (DNSFormatError, "FORMERR"),
+        (DNSUnknownError, "DNSUnknownError"),
+        (DeferredTimeout, "in time"),
+        (ResolverError, "ResolverError"),
+        (OSError, "OSError"),
+        (ValueError, "ValueError"),
+    ],
+)
+def test_all_other_errors_may_pass(error: type[Exception], text: str) -> None:
+    """RLY-04."""
+    zone = Zone({})
+    zone.fail("home.test", error)
+    with pytest.raises(NamesUnavailable, match=text):
+        run(DnsNames(zone, Clock()).mx("home.test"))
+    with pytest.raises(NamesUnavailable, match=text):
+        run(DnsNames(zone, Clock()).addresses("home.test"))
+
+
+class OneFamily(Zone):
+    """A name server that fails for AAAA, as some do."""
+
+    def lookupIPV6Address(self, name: bytes, timeout: Any = None) -> Deferred[Any]:
+        raise DNSServerError(name)
+
+
+def test_one_family_is_enough() -> None:
+    names = DnsNames(OneFamily({"mx.test": [dns.Record_A("127.0.0.1")]}), Clock())
+    assert run(names.addresses("mx.test")) == ("127.0.0.1",)
+
+
+def test_one_family_that_fails_leaves_an_empty_other_one_open() -> None:
+    with pytest.raises(NamesUnavailable):
+        run(DnsNames(OneFamily({"mx.test": []}), Clock()).addresses("mx.test"))
+
+
+def test_aliases_are_followed_over_several_answers() -> None:
+    """RLY-01."""
+    names = names_of(
+        {
+            "home.test": [dns.Record_CNAME("Other.Test")],
+            "other.test": [dns.Record_CNAME("third.test")],
+            "third.test": [dns.Record_MX(10, "mx.test")],
+        }
+    )
+    assert run(names.mx("home.test")) == (MailExchange(10, "mx.test"),)
+
+
+class Recursive(common.ResolverBase):
+    """Gives a whole chain in one answer, and what nobody asked for."""
+
+    def __init__(self, *answers: dns.RRHeader) -> None:
+        super().__init__()
+        self._answers = list(answers)
+        self.asked = 0
+
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> Deferred[Any]:
+        self.asked += 1
+        done: Deferred[Any] = Deferred()
+        done.callback((self._answers, [], []))
+        return done
+
+
+def header(name: str, record: Any, ttl: int = 0) -> dns.RRHeader:
+    return dns.RRHeader(name.encode(), record.TYPE, dns.IN, ttl, record)
+
+
+def test_a_chain_in_one_answer_needs_no_further_question() -> None:
+    resolver = Recursive(
+        header("THIRD.test", dns.Record_MX(10, "mx.test")),
+        header("home.test", dns.Record_CNAME("other.test")),
+        header("other.test", dns.Record_CNAME("third.test")),
+    )
+    assert run(DnsNames(resolver, Clock()).mx("home.test")) == (MailExchange(10, "mx.test"),)
+    assert resolver.asked == 1
+
+
+def test_records_of_other_names_are_not_believed() -> None:
+    resolver = Recursive(header("evil.test", dns.Record_MX(10, "mx.evil.test")))
+    assert run(DnsNames(resolver, Clock()).mx("home.test")) == ()
+
+
+@pytest.mark.parametrize("target", ["home.test", "other.test"])
+def test_a_loop_of_aliases_ends(target: str) -> None:
+    names = names_of({"home.test": [dns.Record_CNAME(target)], "other.test": [dns.Record_CNAME("home.test")]})
+    with pytest.raises(NamesUnavailable, match="aliases"):
+        run(names.mx("home.test"))
+
+
+def test_an_alias_to_nowhere_does_not_exist() -> None:
+    with pytest.raises(NoSuchDomain):
+        run(names_of({"home.test": [dns.Record_CNAME("gone.test")]}).mx("home.test"))
+
+
+def test_a_great_many_records_are_cut() -> None:
+    names = names_of({"home.test": [dns.Record_MX(n, f"mx{n}.test") for n in range(500)]}, most_records=50)
+    assert len(run(names.mx("home.test"))) == 50
+
+
+@pytest.mark.parametrize("name", ["localhost", "mx.localhost"])
+def test_localhost_is_never_asked_for(name: str) -> None:
+    zone = Zone({})
+    assert run(DnsNames(zone, Clock()).addresses(name)) == ("127.0.0.1", "::1")
+    assert zone.queries == []
+
+
+def test_answers_are_kept_for_their_ttl() -> None:
+    clock = Clock()
+    resolver = Recursive(header("home.test", dns.Record_MX(10, "mx.test"), ttl=60))
+    names = DnsNames(resolver, clock)
+    for wait, asked in ((0, 1), (59, 1), (2, 2)):
+        clock.advance(wait)
+        assert run(names.mx("home.test")) == (MailExchange(10, "mx.test"),)
+        assert resolver.asked == asked
+
+
+def test_an_alias_of_short_life_shortens_the_answers() -> None:
+    clock = Clock()
+    resolver = Recursive(
+        header("home.test", dns.Record_CNAME("other.test"), ttl=5),
+        header("other.test", dns.Record_MX(1, "mx.test"), 60),
+    )
+    names = DnsNames(resolver, clock)
+    for wait, asked in ((0, 1), (6, 2)):
+        clock.advance(wait)
+        run(names.mx("home.test"))
+        assert resolver.asked == asked
+
+
+def test_what_is_kept_is_bounded() -> None:
+    records = {f"d{n}.test": [dns.Record_MX(1, "mx.test", ttl=60)] for n in range(20)}
+    zone = Zone(records)
+    names = DnsNames(zone, Clock(), most_kept=10)
+    for name in records:
+        run(names.mx(name))
+    before = len(zone.queries)
+    run(names.mx("d19.test"))
+    assert len(zone.queries) == before
+    run(names.mx("d0.test"))
+    assert len(zone.queries) == before + 1
+
+
+def test_a_long_ttl_is_cut() -> None:
+    clock = Clock()
+    zone = Zone({"home.test": [dns.Record_MX(1, "mx.test", ttl=10**6)]})
+    names = DnsNames(zone, clock, longest_kept=3600)
+    run(names.mx("home.test"))
+    clock.advance(3601)
+    run(names.mx("home.test"))
+    assert len(zone.queries) == 2
+
+
+class Silent(common.ResolverBase):
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> Deferred[Any]:
+        return Deferred()
+
+
+def test_a_resolver_that_never_answers_is_given_up() -> None:
+    clock = Clock()
+    results: list[Any] = []
+    work = DnsNames(Silent(), clock, timeouts=(1, 2)).mx("home.test")
+    Deferred.fromCoroutine(work).addBoth(results.append)
+    clock.advance(15.9)
+    assert not results
+    clock.advance(0.2)
+    assert isinstance(results[0].value, NamesUnavailable)
+    assert not clock.getDelayedCalls()
+
+
+@given(st.text(max_size=80))
+def test_no_name_makes_it_raise_anything_else(name: str) -> None:
+    names = names_of({})
+    for ask in (names.mx, names.addresses):
+        with contextlib.suppress(NoSuchDomain, NamesUnavailable):
+            run(ask(name))
+
+
+@given(st.binary(max_size=60))
+def test_hostile_octets_in_an_answer_stay_text(octets: bytes) -> None:
+    record = dns.Record_MX(10, "x")
+    record.name = dns.Name(octets)
+    (exchange,) = run(DnsNames(Recursive(header("home.test", record)), Clock()).mx("home.test"))
+    assert isinstance(exchange.host, str)
+
+
+def test_given_name_servers_are_asked_over_udp() -> None:
+    """The wire, with a reactor in memory: the query goes out to the right place, and its answer comes back."""
+    reactor = MemoryReactorClock()
+    sent: list[tuple[bytes, tuple[str, int]]] = []
+    protocols: list[Any] = []
+
+    class Port:
+        def write(self, octets: bytes, address: tuple[str, int]) -> None:
+            sent.append((octets, address))
+
+        def stopListening(self) -> None:
+            pass
+
+    def listen_udp(_port: int, protocol: Any, **_: Any) -> Port:
+        protocols.append(protocol)
+        port = Port()
+        protocol.makeConnection(port)
+        return port
+
+    reactor.listenUDP = listen_udp  # type: ignore[method-assign]
+    results: list[Any] = []
+    names = system_names(reactor, [("127.0.0.1", 5353)])
+    Deferred.fromCoroutine(names.mx("home.test")).addBoth(results.append)
+    (octets, address), *_ = sent
+    assert address == ("127.0.0.1", 5353)
+    message = dns.Message()
+    message.fromStr(octets)
+    message.answer = 1
+    message.answers = [header("home.test", dns.Record_MX(10, "mx.home.test"))]
+    protocols[0].datagramReceived(message.toStr(), address)
+    assert results == [(MailExchange(10, "mx.home.test"),)]
+
+
+def test_the_system_is_asked_by_its_files(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailstack.net.names.RESOLV_CONF", str(tmp_path / "resolv.conf"))
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+    assert isinstance(system_names(MemoryReactorClock()), DnsNames)

@@ -1,0 +1,274 @@
+"""Real handshakes between our contexts, in memory: no sockets, no reactor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailstack.net.tls import CertificateFiles, TlsError, client_context, private_ca, server_context, tls_facts
+
+
+@implementer(IHandshakeListener)
+class Side(Protocol):
+    def __init__(self) -> None:
+        self.shook = False
+        self.octets = b""
+        self.lost: Failure | None = None
+
+    def handshakeCompleted(self) -> None:
+        self.shook = True
+
+    def dataReceived(self, data: bytes) -> None:
+        self.octets += data
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self.lost = reason
+
+
+class Connection:
+    """A client and a server, joined."""
+
+    def __init__(self, client: Any, server: Any) -> None:
+        self.client, self.server = Side(), Side()
+        self.sent_by_server = 0
+        self._clock = Clock()
+        self._ends = [
+            TLSMemoryBIOFactory(
+                context, is_client, Factory.forProtocol(lambda side=side: side), self._clock
+            ).buildProtocol(None)
+            for context, is_client, side in ((client, True, self.client), (server, False, self.server))
+        ]
+        self._wires = [StringTransport(), StringTransport()]
+        for end, wire in zip(self._ends, self._wires, strict=True):
+            end.makeConnection(wire)
+        self.carry()
+
+    def carry(self) -> None:
+        for _ in range(50):
+            self._clock.advance(0)
+            for this, other in ((0, 1), (1, 0)):
+                octets = self._wires[this].value()
+                self._wires[this].clear()
+                self.sent_by_server += len(octets) if this == 1 else 0
+                if octets:
+                    self._ends[other].dataReceived(octets)
+            if not any(wire.value() for wire in self._wires):
+                break
+        for end, wire, side in zip(self._ends, self._wires, (self.client, self.server), strict=True):
+            if wire.disconnecting and side.lost is None:
+                end.connectionLost(Failure(ConnectionDone()))
+
+    @property
+    def good(self) -> bool:
+        return self.client.shook and self.server.shook and self.client.lost is None and self.server.lost is None
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return private_ca(tmp_path_factory.mktemp("tls"), "mx.home.test", time.time())
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Odd:
+    """A client with settings of the test's."""
+
+    def __init__(self, *, newest: int | None = None, ciphers: bytes = b"", alpn: Sequence[bytes] = ()) -> None:
+        self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        self._context.set_min_proto_version(SSL.TLS1_VERSION)
+        if newest is not None:
+            self._context.set_max_proto_version(newest)
+        if ciphers:
+            self._context.set_cipher_list(ciphers)
+        if alpn:
+            self._context.set_alpn_protos(list(alpn))
+        self.session: Any = None
+
+    def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        if self.session is not None:
+            connection.set_session(self.session)
+        return connection
+
+
+def test_octets_go_both_ways_over_tls(files: CertificateFiles) -> None:
+    connection = Connection(client_context("mx.home.test"), server_context(files.certificate, files.key))
+    assert connection.good
+    connection.client.transport.write(b"EHLO client.test\r\n")
+    connection.server.transport.write(b"220 mx.home.test\r\n")
+    connection.carry()
+    assert connection.server.octets == b"EHLO client.test\r\n"
+    assert connection.client.octets == b"220 mx.home.test\r\n"
+
+
+def test_the_facts_are_what_both_sides_negotiated(files: CertificateFiles) -> None:
+    connection = Connection(client_context("mx.home.test"), server_context(files.certificate, files.key))
+    here = tls_facts(connection.client.transport, verified=True)
+    there = tls_facts(connection.server.transport)
+    assert here.version == there.version == "TLSv1.3"
+    assert here.cipher == there.cipher
+    assert here.cipher.startswith("TLS_")
+    assert (here.verified, there.verified) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["mx.home.test", "MX.HOME.TEST.", "localhost", "127.0.0.1", "::1"])
+def test_a_verified_client_takes_the_right_name(files: CertificateFiles, name: str) -> None:
+    client = client_context(name, verify=True, ca_file=files.ca)
+    assert Connection(client, server_context(files.certificate, files.key)).good
+
+
+@pytest.mark.parametrize("name", ["mx.other.test", "home.test", "127.0.0.2"])
+def test_a_verified_client_refuses_a_wrong_name(files: CertificateFiles, name: str) -> None:
+    client = client_context(name, verify=True, ca_file=files.ca)
+    connection = Connection(client, server_context(files.certificate, files.key))
+    assert not connection.client.shook
+    assert connection.client.lost is not None
+
+
+def test_a_verified_client_refuses_an_unknown_ca(files: CertificateFiles) -> None:
+    connection = Connection(client_context("mx.home.test", verify=True), server_context(files.certificate, files.key))
+    assert not connection.client.shook
+    assert connection.client.lost is not None
+
+
+def test_an_opportunistic_client_takes_any_name_and_ca(files: CertificateFiles) -> None:
+    """TLS-11."""
+    assert Connection(client_context("mx.other.test"), server_context(files.certificate, files.key)).good
+    assert Connection(client_context(None), server_context(files.certificate, files.key)).good
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("mx.home.test", b"mx.home.test"),
+        ("mx.home.test.", b"mx.home.test"),
+        ("127.0.0.1", None),
+        ("::1", None),
+        (None, None),
+        ("bücher.test", None),
+        ("x" * 300, None),
+        (".", None),
+    ],
+)
+def test_only_a_dns_name_is_sent_as_server_name(files: CertificateFiles, name: str | None, sent: bytes | None) -> None:
+    connection = Connection(client_context(name), server_context(files.certificate, files.key))
+    assert connection.server.transport.getHandle().get_servername() == sent
+
+
+def test_verification_without_a_name_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TlsError, match="name"):
+        client_context(None, verify=True)
+
+
+@pytest.mark.parametrize(
+    ("newest", "good"),
+    [(SSL.TLS1_VERSION, False), (SSL.TLS1_1_VERSION, False), (SSL.TLS1_2_VERSION, True), (SSL.TLS1_3_VERSION, True)],
+)
+def test_tls_1_2_and_1_3_only(files: CertificateFiles, newest: int, *, good: bool) -> None:
+    """TLS-07."""
+    connection = Connection(Odd(newest=newest), server_context(files.certificate, files.key))
+    assert connection.good is good
+
+
+@pytest.mark.parametrize("ciphers", [b"AES128-SHA", b"ECDHE-ECDSA-AES128-SHA", b"ECDHE-ECDSA-AES256-SHA384"])
+def test_old_ciphers_find_no_server(files: CertificateFiles, ciphers: bytes) -> None:
+    """TLS-07."""
+    client = Odd(newest=SSL.TLS1_2_VERSION, ciphers=ciphers + b":@SECLEVEL=0")
+    assert not Connection(client, server_context(files.certificate, files.key)).good
+
+
+@pytest.mark.parametrize(
+    ("alpn", "good"),
+    [
+        ([b"http/1.1"], False),
+        ([b"h2", b"http/1.1"], False),
+        ([b"pop3"], True),
+        ([b"smtp"], True),
+        ([b"imap", b"x"], True),
+    ],
+)
+def test_a_browser_is_turned_away(files: CertificateFiles, alpn: list[bytes], *, good: bool) -> None:
+    """TLS-09."""
+    connection = Connection(Odd(alpn=alpn), server_context(files.certificate, files.key))
+    assert connection.good is good
+    if not good:
+        assert connection.client.lost is not None
+        assert "no application protocol" in str(connection.client.lost.value)
+
+
+@pytest.mark.parametrize("newest", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_a_session_can_be_resumed(files: CertificateFiles, newest: int) -> None:
+    """TLS-10."""
+    server = server_context(files.certificate, files.key)
+    client = Odd(newest=newest)
+    first = Connection(client, server)
+    client.session = first.client.transport.getHandle().get_session()
+    second = Connection(client, server)
+    assert second.good
+    # A handshake that resumes sends no certificates.
+    assert first.sent_by_server > second.sent_by_server + 500
+
+
+def test_clear_text_is_no_handshake(files: CertificateFiles) -> None:
+    """TLS-06."""
+    side = Side()
+    factory = TLSMemoryBIOFactory(
+        server_context(files.certificate, files.key), False, Factory.forProtocol(lambda: side), Clock()
+    )
+    end = factory.buildProtocol(None)
+    wire = StringTransport()
+    end.makeConnection(wire)
+    end.dataReceived(b"EHLO client.test\r\n")
+    assert not side.shook
+    assert b"220" not in wire.value()
+    assert wire.disconnecting
+
+
+def test_new_files_are_used_after_a_reload(tmp_path: Path) -> None:
+    """TLS-01."""
+    files = private_ca(tmp_path, "old.test", time.time())
+    server = server_context(files.certificate, files.key)
+    private_ca(tmp_path, "new.test", time.time())
+    client = client_context("new.test", verify=True, ca_file=files.ca)
+    assert not Connection(client, server).good
+    server.reload()
+    assert Connection(client, server).good
+
+
+def test_a_reload_of_broken_files_keeps_what_was_there(tmp_path: Path) -> None:
+    files = private_ca(tmp_path, "mx.home.test", time.time())
+    server = server_context(files.certificate, files.key)
+    files.certificate.write_bytes(b"")
+    with pytest.raises(TlsError, match=r"cert\.pem"):
+        server.reload()
+    assert Connection(client_context("mx.home.test"), server).good
+
+
+def test_the_chain_is_sent_whole(tmp_path: Path) -> None:
+    files = private_ca(tmp_path, "mx.home.test", time.time())
+    assert files.ca is not None
+    files.certificate.write_bytes(files.certificate.read_bytes() + files.ca.read_bytes())
+    connection = Connection(client_context("mx.home.test"), server_context(files.certificate, files.key))
+    chain = connection.client.transport.getHandle().get_peer_cert_chain()
+    assert chain is not None
+    assert len(chain) == 2
+
+
+def test_a_ca_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TlsError, match=r"none\.pem"):
+        client_context("mx.home.test", verify=True, ca_file=tmp_path / "none.pem")
+    (tmp_path / "odd.pem").write_bytes(b"odd")
+    with pytest.raises(TlsError, match=r"odd\.pem"):
+        client_context("mx.home.test", verify=True, ca_file=tmp_path / "odd.pem")

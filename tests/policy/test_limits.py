@@ -1,0 +1,63 @@
+"""Connections are counted in all and for each client (SMTP-26, CODE-16)."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.policy import PASS, Defer
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.wire import HostPort
+
+
+def at(host: str) -> HostPort:
+    return HostPort(host, 4000)
+
+
+def test_beyond_the_total_everybody_hears_421_4_3_2() -> None:
+    """CODE-16"""
+    limits = ConnectionLimits(total=2, per_address=10)
+    assert limits.admit(at("192.0.2.1")) is PASS
+    assert limits.admit(at("192.0.2.2")) is PASS
+    verdict = limits.admit(at("192.0.2.3"))
+    assert isinstance(verdict, Defer)
+    assert str(verdict.reply).startswith("421 4.3.2 too many connections")
+    assert verdict.reply.closes
+
+
+def test_one_client_cannot_take_the_place_of_others() -> None:
+    limits = ConnectionLimits(total=10, per_address=1)
+    assert limits.admit(at("192.0.2.1")) is PASS
+    assert isinstance(limits.admit(at("192.0.2.1")), Defer)
+    assert isinstance(limits.admit(at("::ffff:192.0.2.1")), Defer)
+    assert limits.admit(at("192.0.2.2")) is PASS
+
+
+def test_an_ipv6_site_is_one_client() -> None:
+    limits = ConnectionLimits(total=10, per_address=1)
+    assert limits.admit(at("2001:db8::1")) is PASS
+    assert isinstance(limits.admit(at("2001:db8::2")), Defer)
+    assert limits.admit(at("2001:db8:0:1::1")) is PASS
+
+
+def test_a_released_connection_makes_room() -> None:
+    limits = ConnectionLimits(total=1, per_address=1)
+    assert limits.admit(at("192.0.2.1")) is PASS
+    limits.release(at("192.0.2.1"))
+    assert limits.open == 0
+    assert limits.admit(at("192.0.2.2")) is PASS
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", ""]))))
+def test_the_counts_are_those_of_a_plain_list(moves: list[tuple[bool, str]]) -> None:
+    limits = ConnectionLimits(total=4, per_address=2)
+    held: list[str] = []
+    for comes, host in moves:
+        if comes:
+            admitted = limits.admit(at(host)) is PASS
+            assert admitted == (len(held) < 4 and held.count(host) < 2)
+            held += [host] if admitted else []
+        elif host in held:
+            limits.release(at(host))
+            held.remove(host)
+        assert limits.open == len(held)

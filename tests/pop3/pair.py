@@ -1,0 +1,223 @@
+"""Two engines and their conversations, joined in memory: octets in order, cut as a test likes, and a clock to turn."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mailstack.wire import (
+    NEED_DATA,
+    Disconnected,
+    Ending,
+    Engine,
+    EventT,
+    HostPort,
+    Signal,
+    Stopping,
+    TimedOut,
+    TlsFacts,
+)
+
+T = TypeVar("T")
+Cut = Callable[[bytes], Iterable[bytes]]
+
+
+def whole(octets: bytes) -> Iterable[bytes]:
+    return [octets]
+
+
+def one_at_a_time(octets: bytes) -> Iterable[bytes]:
+    return [octets[i : i + 1] for i in range(len(octets))]
+
+
+def in_pieces_of(*sizes: int) -> Cut:
+    """Pieces of these sizes, over and over."""
+
+    def cut(octets: bytes) -> Iterable[bytes]:
+        start = 0
+        for size in itertools.cycle(sizes):
+            if start >= len(octets):
+                return
+            yield octets[start : start + size]
+            start += size
+
+    return cut
+
+
+class TurnedClock:
+    """A wire.Clock that stands still until a test turns it."""
+
+    def __init__(self) -> None:
+        self._now = 1_750_000_000.0
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._cancelled: set[int] = set()
+
+    def now(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        number = next(self._numbers)
+        heapq.heappush(self._calls, (self._now + seconds, number, do))
+        return lambda: self._cancelled.add(number)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work)
+
+    async def pause(self, seconds: float) -> None:
+        over: Deferred[None] = Deferred()
+        self.call_later(seconds, lambda: over.callback(None))
+        await over
+
+    def advance(self, seconds: float) -> None:
+        end = self._now + seconds
+        while self._calls and self._calls[0][0] <= end:
+            self._now, number, do = heapq.heappop(self._calls)
+            if number not in self._cancelled:
+                do()
+        self._now = end
+
+
+class MemoryPeer(Generic[EventT]):
+    """A wire.Peer whose network is a function: it is given octets, and None at the close."""
+
+    def __init__(
+        self,
+        engine: Engine[EventT],
+        clock: TurnedClock,
+        outward: Callable[[bytes | None], None],
+        *,
+        remote: HostPort,
+        can_start_tls: bool = True,
+        tls: TlsFacts | None = None,
+    ) -> None:
+        self.engine = engine
+        self.remote = remote
+        self.local = HostPort("192.0.2.1", 110)
+        self.tls = tls
+        self._certificate = can_start_tls
+        self._clock = clock
+        self._outward = outward
+        self._ending: Ending | None = None
+        self._waiter: Deferred[None] | None = None
+        self._taken: Deferred[None] | None = None
+        self.full = False
+        self.closed = False
+
+    # --- what the network does
+
+    def receive(self, octets: bytes | None) -> None:
+        if octets is None:
+            self.lose()
+        else:
+            self.engine.receive(octets)
+            self._wake()
+
+    def lose(self) -> None:
+        self._ending = Disconnected("gone")
+        self.take()
+        self._wake()
+
+    def stop(self) -> None:
+        self._ending = Stopping()
+        self._wake()
+
+    def take(self) -> None:
+        """The other side reads on."""
+        self.full = False
+        if self._taken is not None:
+            taken, self._taken = self._taken, None
+            taken.callback(None)
+
+    # --- wire.Peer
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self._certificate and self.tls is None
+
+    async def next_event(self, timeout: float) -> EventT | Ending:
+        late: list[bool] = []
+
+        def tick() -> None:
+            late.append(True)
+            self._wake()
+
+        cancel = self._clock.call_later(timeout, tick)
+        try:
+            while True:
+                event = self.engine.next_event()
+                if event is not NEED_DATA:
+                    assert not isinstance(event, Signal), "the conversation owes an answer"
+                    return event
+                if self._ending is not None:
+                    return self._ending
+                if late:
+                    return TimedOut(timeout)
+                self._waiter = Deferred()
+                await self._waiter
+        finally:
+            cancel()
+
+    def send(self, octets: bytes) -> None:
+        if not self.closed and not isinstance(self._ending, Disconnected):
+            self._outward(octets)
+
+    async def drain(self, timeout: float) -> bool:
+        if self.full:
+            self._taken = Deferred()
+            cancel = self._clock.call_later(timeout, self.take)
+            self.full = True
+            await self._taken
+            cancel()
+        return not isinstance(self._ending, Disconnected)
+
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+        self.engine.tls_started()
+        self.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._outward(None)
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.callback(None)
+
+
+class Cable:
+    """Carries octets between two peers, only while `run` is under way, so that nothing calls itself."""
+
+    def __init__(self, cut: Cut = whole) -> None:
+        self._cut = cut
+        self._way: deque[tuple[Callable[[], Any], bytes | None]] = deque()
+
+    def towards(self, peer: Callable[[], Any]) -> Callable[[bytes | None], None]:
+        return lambda octets: self._way.append((peer, octets))
+
+    def run(self, work: Coroutine[Any, Any, T], clock: TurnedClock, most: float = 60.0) -> T:
+        """The result of a coroutine; the clock is turned, up to `most` seconds, when everybody waits."""
+        results: list[Any] = []
+        Deferred.fromCoroutine(work).addBoth(results.append)
+        for _ in range(int(most) + 1):
+            self.carry()
+            if results:
+                break
+            clock.advance(1.0)
+        assert results, "everybody waits, and nothing is on its way"
+        if hasattr(results[0], "raiseException"):
+            results[0].raiseException()
+        return results[0]
+
+    def carry(self) -> None:
+        while self._way:
+            peer, octets = self._way.popleft()
+            for piece in [None] if octets is None else self._cut(octets):
+                peer().receive(piece)

@@ -1,0 +1,45 @@
+"""A clock that is turned by hand: a heap of calls, run in the order of their time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+START = 1_763_931_600.0
+
+
+class HandClock:
+    """A wire.Clock. What a spawned coroutine raises is kept in `bugs`."""
+
+    def __init__(self, start: float = START) -> None:
+        self.bugs: list[Failure] = []
+        self._now = start
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._cancelled: set[int] = set()
+        self._numbers = itertools.count()
+
+    def now(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        number = next(self._numbers)
+        heapq.heappush(self._calls, (self._now + seconds, number, do))
+        return lambda: self._cancelled.add(number)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self.bugs.append)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at each call on the way."""
+        end = self._now + seconds
+        while self._calls and self._calls[0][0] <= end:
+            at, number, do = heapq.heappop(self._calls)
+            self._now = max(self._now, at)
+            if number not in self._cancelled:
+                do()
+        self._now = end

@@ -1,0 +1,77 @@
+"""Whose turn it is."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
+from mailstack.letter.content import Octets
+from mailstack.queue.backlog import Backlog, Job
+
+LETTER = Letter(LetterId("x"), Envelope(Address("a", "b.test"), ()), Octets(b""), Arrival(0, "b.test", "SMTP"))
+
+
+def job(destination: str) -> Job:
+    return Job(LETTER, destination, ())
+
+
+def started(backlog: Backlog) -> list[str]:
+    found = []
+    while (one := backlog.start()) is not None:
+        found.append(one.destination)
+    return found
+
+
+def test_destinations_take_turns():
+    backlog = Backlog(concurrency=4, per_destination=10, most=100)
+    for destination in ("a", "a", "a", "b", "c"):
+        backlog.add(job(destination))
+    assert started(backlog) == ["a", "b", "c", "a"]
+
+
+def test_one_destination_gets_no_more_than_its_share():
+    """RLY-13."""
+    backlog = Backlog(concurrency=100, per_destination=2, most=100)
+    for _ in range(5):
+        backlog.add(job("a"))
+    assert started(backlog) == ["a", "a"]
+    backlog.done(job("a"))
+    assert started(backlog) == ["a"]
+
+
+def test_a_slow_destination_leaves_room_for_others():
+    backlog = Backlog(concurrency=1, per_destination=1, most=100)
+    taken = {"slow": 0, "slower": 0}
+    for destination in taken:
+        while backlog.has_room(destination):
+            backlog.add(job(destination))
+            taken[destination] += 1
+    assert taken == {"slow": 50, "slower": 25}
+    assert backlog.has_room("other")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
+def test_every_job_is_started_once_within_the_limits(moves):
+    backlog = Backlog(concurrency=3, per_destination=2, most=100)
+    active: list[str] = []
+    added = begun = 0
+    for destination, ends in moves:
+        if ends and active:
+            backlog.done(job(active.pop(0)))
+        else:
+            backlog.add(job(destination))
+            added += 1
+        new = started(backlog)
+        begun += len(new)
+        active += new
+        assert backlog.active == len(active) <= 3
+        assert all(active.count(name) <= 2 for name in active)
+        assert len(backlog) == added - begun + len(active)
+    while active:
+        backlog.done(job(active.pop()))
+        new = started(backlog)
+        begun += len(new)
+        active += new
+    assert begun == added
+    assert len(backlog) == 0

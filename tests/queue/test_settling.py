@@ -1,0 +1,140 @@
+"""The table in mailstack.queue.settling, line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, Status
+from mailstack.queue.attempt import Attempt
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.schedule import Schedule
+from mailstack.queue.settling import Settling, settle
+from tests.queue.clock import START
+from tests.queue.letters import a_letter
+
+HOUR, DAY = 3600.0, 86400.0
+RELAYED = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
+IN_MAILBOX = Delivered(Status(2, 1, 5), "", "", "bob@home.test", b"Return-Path: <>\r\n")
+BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
+
+
+def settled(*outcomes, age=0.0, warned=False, letter=None, schedule=Schedule(), **attempt) -> Settling:
+    letter = letter or a_letter(*[f"r{number}@else.test" for number in range(len(outcomes))])
+    deliveries = tuple(
+        Delivery(letter.id, number, recipient, "else.test", attempts=3, claimed_by="me", lease=START + DAY, warned=warned)
+        for number, recipient in enumerate(letter.envelope.recipients)
+    )
+    return settle(letter, deliveries, Attempt(outcomes, **attempt), now=START + age, schedule=schedule, jitter=0.5)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "age", "state", "step", "reports"),
+    [
+        (IN_MAILBOX, 0, "delivered", "delivered", []),
+        (RELAYED, 0, "relayed", "relayed", []),
+        (RELAYED, 9 * DAY, "relayed", "relayed", []),
+        (BUSY, 0, "queued", "deferred", []),
+        (BUSY, 4 * HOUR, "queued", "deferred", ["delayed"]),
+        (BUSY, 5 * DAY, "bounced", "bounced", ["failed"]),
+        (REFUSED, 0, "bounced", "bounced", ["failed"]),
+    ],
+)
+def test_what_an_outcome_makes_of_a_delivery(outcome, age, state, step, reports):
+    found = settled(outcome, age=age)
+    (change,) = found.changes
+    assert change.after.state is DeliveryState(state)
+    assert change.after.claimed_by is None
+    assert change.after.attempts == change.before.attempts == 3
+    assert [one.step for one in found.steps] == [step]
+    assert [due.kind for due in found.reports] == reports
+    assert len(found.placements) == (state == "delivered")
+
+
+def test_a_placement_counts_headers_and_content():
+    """POP-05: the size that LIST tells is what RETR sends."""
+    letter = a_letter("bob@home.test")
+    (placement,) = settled(IN_MAILBOX, letter=letter).placements
+    assert placement.size == len(IN_MAILBOX.headers) + letter.content.size
+    assert placement.delivery == (letter.id, 0)
+    assert placement.mailbox == "bob@home.test"
+
+
+def test_a_deferral_says_when_it_is_tried_next():
+    found = settled(BUSY)
+    assert found.changes[0].after.due == START + 1200
+    assert found.steps[0].facts == {
+        "recipient": "r0@else.test",
+        "status": "4.2.1",
+        "reply": "450 4.2.1 busy",
+        "host": "mx.else.test",
+        "next_attempt": "2025-11-23T21:20:00.000000Z",
+        "warned": False,
+    }
+
+
+def test_an_attempt_tells_its_way_its_dialogue_and_the_other_hosts_id():
+    found = settled(
+        RELAYED, route={"via": "mx"}, dialogue=("S: 220 hi",), facts={"tls": {"version": "TLSv1.3"}, "remote_id": "17"}
+    )
+    assert [step.step for step in found.steps] == ["routed", "attempted", "relayed"]
+    assert found.steps[0].facts == {"recipients": ["r0@else.test"], "via": "mx"}
+    assert found.steps[1].facts["dialogue"] == ["S: 220 hi"]
+    assert found.steps[1].facts["tls"] == {"version": "TLSv1.3"}
+    assert found.steps[2].facts["remote_id"] == "17"
+    assert found.steps[2].facts["reply"] == "250 2.0.0 queued as 17"
+
+
+def test_one_report_speaks_of_all_that_failed_and_of_nobody_else():
+    """RLY-09."""
+    found = settled(REFUSED, RELAYED, BUSY, REFUSED)
+    assert [change.after.state.value for change in found.changes] == ["relayed", "queued", "bounced", "bounced"]
+    (due,) = found.reports
+    assert [str(trouble.recipient.address) for trouble in due.troubles] == ["r0@else.test", "r3@else.test"]
+    assert {step.facts["report"] for step in found.steps if step.step == "bounced"} == {due.id}
+
+
+def test_a_sender_is_warned_once():
+    """RLY-27, DSN-04."""
+    assert settled(BUSY, age=5 * HOUR).changes[0].after.warned
+    found = settled(BUSY, age=9 * HOUR, warned=True)
+    assert found.changes[0].after.warned
+    assert found.reports == ()
+
+
+def test_giving_up_says_so_and_keeps_the_last_words():
+    (due,) = settled(BUSY, age=5 * DAY).reports
+    outcome = due.troubles[0].outcome
+    assert outcome == Failed(Status(5, 4, 7), "gave up after trying for 5 days; at last: 450 4.2.1 busy", "mx.else.test")
+
+
+@pytest.mark.parametrize(("outcome", "age"), [(REFUSED, 0), (BUSY, 5 * DAY), (BUSY, 5 * HOUR)])
+def test_nobody_bounces_a_bounce(outcome, age):
+    """RLY-17, SMTP-15: and the journey says so."""
+    found = settled(outcome, age=age, letter=a_letter("r0@else.test", sender=None))
+    assert found.reports == ()
+    for step in found.steps:
+        assert step.step != "bounced" or "reverse-path is null" in step.facts["why"]
+
+
+@pytest.mark.parametrize(
+    ("notify", "outcome", "age", "told"),
+    [
+        ("NEVER", REFUSED, 0, False),
+        ("SUCCESS", REFUSED, 0, False),
+        ("success,failure", REFUSED, 0, True),
+        ("FAILURE", BUSY, 5 * HOUR, False),
+        ("FAILURE,DELAY", BUSY, 5 * HOUR, True),
+    ],
+)
+def test_notify_says_what_is_reported(notify, outcome, age, told):
+    """DSN-02 (RFC 3461 §4.1)."""
+    recipient = Recipient(Address("bob", "else.test"), parameters=(("NOTIFY", notify),))
+    found = settled(outcome, age=age, letter=a_letter(recipient))
+    assert bool(found.reports) is told
+    assert all("why" in step.facts for step in found.steps if step.step == "bounced" and not told)
+
+
+def test_each_delivery_needs_an_outcome():
+    with pytest.raises(ValueError, match="zip"):
+        settled(BUSY, letter=a_letter("a@else.test", "b@else.test"))

@@ -1,0 +1,148 @@
+"""Two engines on one imaginary wire: what one side sends reaches the other in any cut, with no network and no time."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from mailstack.wire import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsFacts
+
+Cut = Callable[[bytes], Iterator[bytes]]
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+
+
+def whole(octets: bytes) -> Iterator[bytes]:
+    yield octets
+
+
+def one_at_a_time(octets: bytes) -> Iterator[bytes]:
+    for at in range(len(octets)):
+        yield octets[at : at + 1]
+
+
+def at_random(seed: int) -> Cut:
+    dice = random.Random(seed)
+
+    def cut(octets: bytes) -> Iterator[bytes]:
+        at = 0
+        while at < len(octets):
+            end = at + dice.randint(1, 40)
+            yield octets[at:end]
+            at = end
+
+    return cut
+
+
+CUTS = {"whole": whole, "one at a time": one_at_a_time, "at random": at_random(5321)}
+
+
+@define(eq=False)
+class MemoryPeer:
+    """One end of the wire; a `Peer` in every respect but that time passes only when nobody has anything to say."""
+
+    engine: Engine[Any]
+    wire: Wire
+    remote: HostPort
+    local: HostPort
+    tls: TlsFacts | None = None
+    can_start_tls: bool = True
+    closed: bool = False
+    full: bool = False
+    other: MemoryPeer = field(init=False)
+    said: bytearray = field(factory=bytearray)
+    ending: Ending | None = None
+    waiter: Deferred[None] | None = None
+
+    async def next_event(self, timeout: float) -> Any:
+        while True:
+            event = self.engine.next_event()
+            if event is not NEED_DATA:
+                assert not isinstance(event, Signal), "an answer is owed"
+                return event
+            if self.ending is not None:
+                ending = self.ending
+                if isinstance(ending, TimedOut):
+                    self.ending = None
+                    return TimedOut(timeout)
+                return ending
+            self.waiter = Deferred()
+            await self.waiter
+
+    def send(self, octets: bytes) -> None:
+        if not self.closed and not isinstance(self.ending, Disconnected):
+            self.said += octets
+            self.wire.carry(self.other, octets)
+
+    async def drain(self, timeout: float) -> bool:
+        return not self.full and not isinstance(self.ending, Disconnected)
+
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+        self.engine.tls_started()
+        self.tls = TLS
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.wire.carry(self.other, None)
+
+    def take(self, octets: bytes | None) -> None:
+        """What the wire brings; None is the end."""
+        if self.closed:
+            return
+        if octets is None:
+            self.ending = Disconnected("closed by the other side")
+        else:
+            self.engine.receive(octets)
+        self.wake()
+
+    def wake(self) -> None:
+        if self.waiter is not None:
+            waiter, self.waiter = self.waiter, None
+            waiter.callback(None)
+
+
+class Wire:
+    """Carries pieces in order, one side's and the other's in turn as they were sent."""
+
+    def __init__(self, client: Engine[Any], server: Engine[Any], cut: Cut = whole) -> None:
+        ends = HostPort("192.0.2.7", 40000), HostPort("192.0.2.25", 25)
+        self.client = MemoryPeer(client, self, ends[1], ends[0])
+        self.server = MemoryPeer(server, self, ends[0], ends[1])
+        self.client.other, self.server.other = self.server, self.client
+        self._cut = cut
+        self._pieces: deque[tuple[MemoryPeer, bytes | None]] = deque()
+
+    def carry(self, to: MemoryPeer, octets: bytes | None) -> None:
+        self._pieces.extend([(to, None)] if octets is None else ((to, piece) for piece in self._cut(octets)))
+
+    def converse(self, *conversations: Coroutine[Any, Any, Any]) -> list[Any]:
+        """What the conversations give, all of them run to their ends. Who waits for what never comes times out."""
+        results: list[Any] = [None] * len(conversations)
+        running = set(range(len(conversations)))
+
+        def finished(result: Any, number: int) -> None:
+            results[number] = result
+            running.discard(number)
+
+        for number, conversation in enumerate(conversations):
+            Deferred.fromCoroutine(conversation).addBoth(finished, number)
+        for _ in range(1_000_000):
+            if self._pieces:
+                to, octets = self._pieces.popleft()
+                to.take(octets)
+            elif running:
+                waiting = next(peer for peer in (self.client, self.server) if peer.waiter is not None)
+                waiting.ending = waiting.ending or TimedOut(0)
+                waiting.wake()
+            else:
+                break
+        for result in results:
+            if hasattr(result, "raiseException"):
+                result.raiseException()
+        return results
