@@ -1,5 +1,6 @@
 """Lines come out the same, however the octets were cut."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,10 +47,9 @@ def test_a_line_of_exactly_the_limit_is_taken():
 def test_an_endless_line_is_reported_once_and_not_kept():
     buffer = LineBuffer()
     buffer.receive(b"AUTH PLAIN " + b"x" * 50)
-    try:
+    with pytest.raises(LineTooLong) as error:
         buffer.line(LIMIT)
-    except LineTooLong as error:
-        assert error.start == b"AUTH PLAIN xxxxx"
+    assert error.value.start == b"AUTH PLAIN xxxxx"
     for _ in range(100):
         buffer.receive(b"x" * 1000)
         assert buffer.line(LIMIT) is None
@@ -61,10 +61,9 @@ def test_an_endless_line_is_reported_once_and_not_kept():
 def test_a_bare_newline_gives_its_line():
     buffer = LineBuffer()
     buffer.receive(b"NOOP\nRSET\r\n")
-    try:
+    with pytest.raises(BareNewline) as error:
         buffer.line(LIMIT)
-    except BareNewline as error:
-        assert error.line == b"NOOP"
+    assert error.value.line == b"NOOP"
     assert buffer.line(LIMIT) == b"RSET"
 
 
@@ -85,10 +84,8 @@ def test_what_is_unread_comes_first_again():
 def test_clear_forgets_an_over_long_line_too():
     buffer = LineBuffer()
     buffer.receive(b"x" * 50)
-    try:
+    with pytest.raises(LineTooLong):
         buffer.line(LIMIT)
-    except LineTooLong:
-        pass
     buffer.clear()
     buffer.receive(b"NOOP\r\n")
     assert buffer.line(LIMIT) == b"NOOP"

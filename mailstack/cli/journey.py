@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
+from time import sleep as pause
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json
 from mailstack.cli.records import recipient_texts, sender_text
 from mailstack.cli.run import OpenStore
-from mailstack.cli.timeline import headline, step_lines
+from mailstack.cli.timeline import headline, journey_lines
 from mailstack.cli.when import utc_text
 from mailstack.journey import Step
 
@@ -59,7 +59,7 @@ def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) 
         printed = _print_new(told.steps, (), dialogue=dialogue, as_json=as_json)
         try:
             while follow and not told.ended:
-                time.sleep(INTERVAL)
+                pause(INTERVAL)
                 told = look()
                 printed = _print_new(told.steps, printed, dialogue=dialogue, as_json=as_json)
         except KeyboardInterrupt:
@@ -82,12 +82,13 @@ def step_json(step: Step) -> dict[str, Any]:
     return always | {name: fact for name, fact in step.facts.items() if name not in always}
 
 
-def _print_new(steps: Iterable[Step], printed: tuple[Step, ...], *, dialogue: bool, as_json: bool) -> tuple[Step, ...]:
-    """Print the steps that are not among `printed`; all that are printed now."""
+def _print_new(steps: Sequence[Step], printed: Collection[Step], *, dialogue: bool, as_json: bool) -> Sequence[Step]:
+    """Print the steps that are not among `printed`; give back all."""
     new = [step for step in steps if step not in printed]
-    for step in new:
-        if as_json:
+    if as_json:
+        for step in new:
             print_json(step_json(step))
-        else:
-            click.echo("\n".join(step_lines(step, dialogue=dialogue)))
-    return (*printed, *new)
+    else:
+        for line in journey_lines(new, dialogue=dialogue):
+            click.echo(line)
+    return steps

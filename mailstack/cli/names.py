@@ -13,6 +13,8 @@ _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 
 def address(text: str, domains: Sequence[str]) -> Address:
     """An address; a name without @ is one of the first of `domains`, as at a login. Raises Refused."""
+    if "@" not in text and not domains:
+        raise Refused(f"{text!r} has no domain, and this office has none to complete it; write user@domain")
     whole = text if "@" in text else f"{text}@{domains[0]}"
     try:
         return Address.parse(whole)

@@ -35,6 +35,16 @@ class Place:
 def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command -c and --data, and the Place they mean as its first argument."""
 
+    @functools.wraps(command)
+    def there(find: Callable[[], Place], **options: Any) -> Any:
+        return command(find(), **options)
+
+    return with_place(there)
+
+
+def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with a function that finds the Place, for a command that may not need one."""
+
     @click.option(
         "-c",
         "--config",
@@ -56,9 +66,11 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
         said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
         if said["config"] and said["data"]:
             raise click.UsageError("-c and --data name two offices; give one of them.")
-        if config is not None and not said["data"]:
-            return command(of_config(config), **options)
-        return command(of_dev(data), **options)
+
+        def find() -> Place:
+            return of_config(config) if config is not None and not said["data"] else of_dev(data)
+
+        return command(find, **options)
 
     return chosen
 

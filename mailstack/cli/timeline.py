@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,30 +14,31 @@ from mailstack.journey import Step
 
 PHRASES = {
     "recipient": "{}",
-    "sender": "from {}",
     "recipients": "to {}",
     "by": "by {}",
-    "client": "client {}",
+    "client": "from {}",
+    "via": "via {}",
+    "host": "at {}",
+    "mailbox": "into the mailbox of {}",
+    "targets": "to {}",
+    "reply": "{}",
+    "status": "{}",
+    "why": "because {}",
     "protocol": "{}",
     "tls": "{}",
-    "via": "via {}",
-    "candidates": "to {}",
-    "mailbox": "into {}",
-    "host": "at {}",
-    "status": "{}",
-    "reply": '"{}"',
-    "why": "because {}",
-    "remote_id": "there as {}",
     "report": "report {}",
+    "original": "on letter {}",
     "next_attempt": "again at {}",
 }
-"""The facts that are told, in this order, and how; others follow as `name=value`."""
+"""The facts that are told in words, in this order; others follow as `name=value`."""
 
-LONG = ("dialogue", "size", "attempt", "number")
-"""Facts that are told elsewhere, or say nothing to a person."""
+UNTOLD = frozenset(
+    {"dialogue", "sender", "size", "helo", "mechanism", "candidates", "address", "port", "remote_id", "warned"}
+)
+"""Facts that --json gives, and that say nothing more to a person."""
 
 TROUBLE = frozenset({"deferred", "bounced"})
-"""Steps for which the dialogue is what one wants to read."""
+"""Steps before which the dialogue is what one wants to read."""
 
 
 def headline(told: Journey) -> str:
@@ -49,36 +51,40 @@ def headline(told: Journey) -> str:
     )
 
 
-def step_lines(step: Step, *, dialogue: bool = False) -> list[str]:
-    """A step's line, and below it what was said: in trouble always, else if `dialogue` asks for it."""
-    lines = [f"{clock_text(step.at)}  {clean(step.office):<20}  {step.step:<9}  {clean(facts_text(step))}".rstrip()]
-    if dialogue or step.step in TROUBLE:
-        lines += [f"{'':14}{clean(line)}" for line in _said(step)]
-    return lines
+def journey_lines(steps: Sequence[Step], *, dialogue: bool = False) -> Iterator[str]:
+    """A line for each step, and below attempts what was said: in trouble always, else if `dialogue` asks for it."""
+    # An attempt and what came of it are settled, and stamped, together.
+    troubled = {(step.letter, step.at) for step in steps if step.step in TROUBLE}
+    for step in steps:
+        yield f"{clock_text(step.at)}  {clean(step.office):<16}  {step.step:<9}  {clean(facts_text(step))}".rstrip()
+        if dialogue or (step.letter, step.at) in troubled:
+            yield from (f"{'':14}{clean(line)}" for line in _said(step))
 
 
 def facts_text(step: Step) -> str:
     """What explains the step, in words."""
-    told = [PHRASES[name].format(_fact_text(name, step.facts[name])) for name in PHRASES if _tells(step, name)]
-    told += [
-        f"{name}={_fact_text(name, step.facts[name])}"
-        for name in step.facts
-        if name not in PHRASES and name not in LONG and _tells(step, name)
-    ]
+    facts = {name: fact for name, fact in step.facts.items() if _tells(step, name)}
+    told = [PHRASES[name].format(_fact_text(name, facts[name])) for name in PHRASES if name in facts]
+    told += [f"{name}={_fact_text(name, fact)}" for name, fact in facts.items() if name not in PHRASES]
     return ", ".join(told)
 
 
 def _tells(step: Step, name: str) -> bool:
-    return step.facts.get(name) not in (None, "", [], {}, False)
+    """Whether a fact says something that the rest of the line, or the headline, does not."""
+    if step.facts[name] in (None, "", [], {}, False) or name in UNTOLD:
+        return False
+    if name in ("host", "status"):
+        return str(step.facts[name]) not in str(step.facts.get("reply", ""))
+    return not (name == "recipients" and step.step == "submitted")
 
 
 def _fact_text(name: str, fact: Any) -> str:
     if name == "next_attempt":
         return _moment(fact)
+    if isinstance(fact, dict):
+        return str(fact.get("version", " ".join(f"{key}={value}" for key, value in fact.items())))
     if isinstance(fact, list | tuple):
         return " ".join(str(part) for part in fact)
-    if isinstance(fact, dict):
-        return " ".join(str(part) for part in fact.values() if part not in (None, "", False))
     return str(fact)
 
 

@@ -49,7 +49,7 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
       pass show alice | mailstack user add alice@home.test --password-file -
     """
     wanted = local_address(address, place.domains)
-    hashed = _hash(_password(password_file), place.bcrypt_rounds)
+    hashed = _hash(read_password(password_file), place.bcrypt_rounds)
 
     from mailstack.cli.run import OpenStore
     from mailstack.store import Account
@@ -98,7 +98,7 @@ def password(place: Place, address: str, password_file: Path | None) -> None:
       mailstack user password alice@home.test
     """
     wanted = parse_address(address, place.domains)
-    hashed = _hash(_password(password_file), place.bcrypt_rounds)
+    hashed = _hash(read_password(password_file), place.bcrypt_rounds)
 
     from mailstack.cli.run import OpenStore
 
@@ -141,12 +141,12 @@ def _unknown(address: str) -> Refused:
     return Refused(f"there is no account {address}; `mailstack user list` lists them")
 
 
-def _password(file: Path | None) -> str:
-    """The new password, from a file, standard input, or a person who types it twice."""
+def read_password(file: Path | None, *, confirm: bool = True) -> str:
+    """A password from a file, standard input, or a person, who types a new one twice. Raises Refused."""
     if file is None:
         if not sys.stdin.isatty():
             raise Refused("nobody is there to be asked for the password; give it with --password-file FILE (or -)")
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:
             found = str(lines.readline()).rstrip("\r\n")

@@ -41,7 +41,7 @@ def port_of(endpoint: str) -> tuple[str, int] | None:
     if kind not in ("tcp", "tcp6"):
         return None
     named = _named(arguments)
-    return named.get("interface", ""), int(named["port"])
+    return named.get("interface", "" if kind == "tcp" else "::"), int(named["port"])
 
 
 def _parts(text: str) -> list[str]:

@@ -25,7 +25,6 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     tables, keys = _names()
     source = read_source(path, environ, tables, keys)
-    source.given.setdefault("hostname", "")
     config, problems = read_model(Config, source)
     if problems:
         raise ConfigError(problems)

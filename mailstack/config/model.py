@@ -136,8 +136,8 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One post office. Paths are absolute, durations are seconds, sizes are octets."""
 
-    hostname: HostName
-    """Never empty: `load` has put the machine's own name for an empty one."""
+    hostname: HostName = HostName("")
+    """Never empty once loaded: `load` puts the machine's own name for an empty one."""
     data: Path = Path("data")
     domains: tuple[Domain, ...] = ()
     store: str = "sqlite"

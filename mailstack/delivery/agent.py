@@ -6,12 +6,17 @@ it is there exactly once, whatever crashes when.
 
 from __future__ import annotations
 
+import logging
+
 from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Status
-from mailstack.letter.trace import delivered_to, return_path
+from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
 from mailstack.store import StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
 
 DELIVERED = Status(2, 1, 5)
 NO_MAILBOX = Failed(Status(5, 1, 1), "no mailbox here has this address")
@@ -22,10 +27,11 @@ _STORE_TROUBLE = Status(4, 3, 0)
 class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
-    def __init__(self, directory: Directory, office: str) -> None:
-        """`office` is the host name that failures are told under."""
+    def __init__(self, directory: Directory, office: str, clock: Clock) -> None:
+        """`office` is the host name that final delivery is told under."""
         self._directory = directory
         self._office = office
+        self._clock = clock
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
         """An outcome for each; the content isn't read."""
@@ -39,7 +45,9 @@ class DeliveryAgent:
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
-                return Delivered(DELIVERED, "in the mailbox", "", mailbox, headers + delivered_to(address))
+                hop = handed_over(self._office, delivery.letter, address, self._clock.now())
+                return Delivered(DELIVERED, "in the mailbox", "", mailbox, headers + delivered_to(address) + hop)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
-            return Deferred(_STORE_TROUBLE, f"the accounts of {self._office} can't be read: {trouble}")
+            _log.warning("letter %s waits: who lives here can't be read: %s", delivery.letter, trouble)
+            return Deferred(_STORE_TROUBLE, f"{self._office} can't look up its mailboxes at present")

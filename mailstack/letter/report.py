@@ -30,6 +30,7 @@ _LONGEST_TEXT = 1000
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _NOT_ASCII = re.compile(r"[^ -~]+")
 _SMTP_REPLY = re.compile(r"[245][0-9][0-9](?:[ -]|\Z)")
+_MESSAGE_ID = re.compile(rb"(?:\A|\r\n)message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,250}>)[ \t]*\r\n", re.IGNORECASE)
 _XTEXT_CHAR = re.compile(r"\+([0-9A-F]{2})")
 
 _ADVICE = {
@@ -94,10 +95,17 @@ class Report:
             f"Message-ID: <{self.id}@{self.office}>",
             "MIME-Version: 1.0",
             "Auto-Submitted: auto-replied",  # RFC 3834 §5
+            *self._references(),
             "Content-Type: multipart/report; report-type=delivery-status;",
             f'\tboundary="{boundary.decode()}"',
         ]
         return _lines(lines)
+
+    def _references(self) -> list[str]:
+        """What lets a mail program show the report under the original (RFC 3834 §3.1.5)."""
+        found = _MESSAGE_ID.search(self.header or b"")
+        name = found[1].decode() if found else ""
+        return [f"In-Reply-To: {name}", f"References: {name}"] if name else []
 
     def _explanation(self) -> bytes:
         """The part for people (RFC 6522 §3, first part)."""

@@ -60,6 +60,16 @@ def delivered_to(address: Address) -> bytes:
     return b"Delivered-To: %b\r\n" % _printable(address).encode()
 
 
+def handed_over(office: str, letter: LetterId, address: Address, at: float) -> bytes:
+    """The `Received:` field of final delivery: the last hop, from an office's queue into a mailbox of its own.
+
+    It says when that was and for whom, which a letter to several people says nowhere else. There is no `with` clause:
+    nothing was spoken (RFC 5321 §4.4: the clause names a protocol).
+    """
+    text = f"Received: from {office} by {office} (final delivery)\r\n\tid {letter} for <{_printable(address)}>;"
+    return f"{text}\r\n\t{date_time(at)}\r\n".encode()
+
+
 def date_field(now: float) -> bytes:
     """A `Date:` field for a letter that has none (RFC 6409 §8.2)."""
     return b"Date: %b\r\n" % date_time(now).encode()

@@ -90,9 +90,6 @@ class Authorization:
         """The maildrop; None when it is not to be had, and the client was told why (RFC 2449 §8, RFC 3206)."""
         try:
             account = await self._authenticator.login(credentials, self._dialogue.remote)
-            if not credentials.acts_for(account):
-                await self._deny(credentials)
-                return None
             held = await self._store.open_maildrop(account, self._holder)
         except Denied:
             await self._deny(credentials)

@@ -77,7 +77,7 @@ def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]
     remote, tls = dialogue.remote, dialogue.tls
     facts: dict[str, Any] = {"by": account, "client": f"{remote.host}:{remote.port}", "protocol": protocol}
     if tls is not None:
-        facts["tls"] = tls.version
+        facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
     return facts
 
 

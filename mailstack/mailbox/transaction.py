@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
+from mailstack.letter.content import CHUNK
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.excerpt import Excerpt
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
@@ -45,7 +46,7 @@ class Transaction:
             case Retr(number):
                 await self._retrieve(self._drop.entry(number))
             case Top(number, lines):
-                await self._top(self._drop.entry(number), Excerpt(lines))
+                await self._show(self._drop.entry(number), "top of message follows", Excerpt(lines))
             case Dele(number):
                 self._drop.mark(number)
                 self._dialogue.ok(f"message {number} deleted")
@@ -78,21 +79,40 @@ class Transaction:
         self._dialogue.send(self._engine.end())
 
     async def _retrieve(self, entry: Entry) -> None:
-        content = await self._open(entry)
-        if content is None:
-            return
-        self._dialogue.send(self._engine.begin(f"{entry.size} octets"))
-        await self._stream(content)
-        # Not collected before the network has taken the most of it.
-        await self._dialogue.drain()
-        self._on_collected(entry)
+        if await self._show(entry, f"{entry.size} octets"):
+            # Not collected before the network has taken the most of it.
+            await self._dialogue.drain()
+            self._on_collected(entry)
 
-    async def _top(self, entry: Entry, excerpt: Excerpt) -> None:
+    async def _show(self, entry: Entry, text: str, excerpt: Excerpt | None = None) -> bool:
+        """A letter, or an excerpt of it, never faster than the network takes it; whether it was sent whole."""
         content = await self._open(entry)
         if content is None:
-            return
-        self._dialogue.send(self._engine.begin("top of message follows"))
-        await self._stream(content, excerpt)
+            return False
+        # A small letter is one piece, so that it is one TLS record, and its trouble can still be told.
+        piece, begun = self._engine.begin(text), False
+        chunks = content.chunks()
+        try:
+            async for chunk in chunks:
+                piece += self._engine.more(excerpt.feed(chunk) if excerpt else chunk)
+                if len(piece) >= CHUNK:
+                    self._dialogue.send(piece)
+                    piece, begun = b"", True
+                    await self._dialogue.drain()
+                if excerpt and excerpt.done:
+                    break
+        except StoreError as error:
+            if not begun:
+                self._dialogue.trouble("read a letter", error)
+                return False
+            # Only the missing end mark can tell the client that this is not the letter.
+            _log.error("can't read on in a letter: %s", error)
+            raise Over from error
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        self._dialogue.send(piece + self._engine.end())
+        return True
 
     async def _open(self, entry: Entry) -> Content | None:
         """The letter; None when it is not to be had, and the client was told why."""
@@ -103,21 +123,3 @@ class Transaction:
         except StoreError as error:
             self._dialogue.trouble("read a letter", error)
         return None
-
-    async def _stream(self, content: Content, excerpt: Excerpt | None = None) -> None:
-        """All of a content, or an excerpt, never faster than the network takes it."""
-        chunks = content.chunks()
-        try:
-            async for chunk in chunks:
-                self._dialogue.send(self._engine.more(excerpt.feed(chunk) if excerpt else chunk))
-                await self._dialogue.drain()
-                if excerpt and excerpt.done:
-                    break
-        except StoreError as error:
-            # The response has begun: only the missing end mark can tell the client that this is not the letter.
-            _log.error("can't read on in a letter: %s", error)
-            raise Over from error
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
-        self._dialogue.send(self._engine.end())

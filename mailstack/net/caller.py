@@ -50,9 +50,8 @@ class TwistedCaller:
         endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
         endpoint = endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
         if tls:
-            factory = TLSMemoryBIOFactory(
-                client_context(server_name, verify=verify, ca_file=self._ca_file), True, factory
-            )
+            context = client_context(server_name, verify=verify, ca_file=self._ca_file)
+            factory = TLSMemoryBIOFactory(context, True, factory, clock=self._reactor)
         try:
             await endpoint.connect(factory)
         except Exception as error:

@@ -10,6 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailstack.net.task import Task
 
 _log = Logger()
 
@@ -39,4 +42,9 @@ class ReactorClock:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine by itself; an exception out of it is a bug, and is logged with its traceback."""
-        Deferred.fromCoroutine(work).addErrback(lambda failure: _log.failure("a task failed", failure))
+        Task(work, _ended).resume()
+
+
+def _ended(failure: Failure | None) -> None:
+    if failure is not None:
+        _log.failure("a task failed", failure)

@@ -68,7 +68,7 @@ class Door(Factory, Generic[EventT]):
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         factory: IProtocolFactory = self
         if self._implicit_tls:
-            factory = TLSMemoryBIOFactory(self._context, False, self)
+            factory = TLSMemoryBIOFactory(self._context, False, self, clock=self._reactor)
         for description in descriptions:
             self._ports.append(await serverFromString(self._reactor, description).listen(factory))
 

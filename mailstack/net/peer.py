@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls import client_context, tls_facts
 from mailstack.wire import (
     NEED_DATA,
@@ -74,9 +75,11 @@ class NetPeer(Protocol, Generic[EventT]):
         "_lifetime",
         "_reactor",
         "_reading",
+        "_task",
         "_timer",
         "_verified",
         "_waiter",
+        "_waiting",
         "engine",
     )
 
@@ -107,6 +110,8 @@ class NetPeer(Protocol, Generic[EventT]):
         self._lifetime = lifetime
         self._done = done
         self._ending: Ending | None = None
+        self._waiting = False
+        self._task: Task | None = None
         self._waiter: Deferred[None] | None = None
         self._drain: Deferred[None] | None = None
         self._handshake: Deferred[bool] | None = None
@@ -128,13 +133,14 @@ class NetPeer(Protocol, Generic[EventT]):
             transport.setTcpNoDelay(True)
         if self._conversation is not None:
             conversation, self._conversation = self._conversation, None
-            Deferred.fromCoroutine(conversation(self)).addErrback(self._bug).addBoth(lambda _: self.close())
+            self._task = Task(conversation(self), self._ended)
+            self._task.resume()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._closing:
             return
         self.engine.receive(data)
-        if self._waiter is not None:
+        if self._waiting:
             self._wake()
         elif self._reading and self.engine.buffered > HIGH_WATER:
             self._reading = False
@@ -204,8 +210,12 @@ class NetPeer(Protocol, Generic[EventT]):
                 now = self._reactor.seconds()
                 deadline = min(now + timeout, self._born + self._lifetime)
                 self._arm(now, deadline)
-            self._waiter = Deferred()
-            await self._waiter
+            self._waiting = True
+            if self._task is not None:
+                await PAUSE
+            else:
+                self._waiter = Deferred()
+                await self._waiter
 
     def send(self, octets: bytes) -> None:
         if not isinstance(self._ending, Disconnected):
@@ -270,9 +280,13 @@ class NetPeer(Protocol, Generic[EventT]):
         return self.transport
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            waiter, self._waiter = self._waiter, None
-            waiter.callback(None)
+        if self._waiting:
+            self._waiting = False
+            if self._task is not None:
+                self._task.resume()
+            elif self._waiter is not None:
+                waiter, self._waiter = self._waiter, None
+                waiter.callback(None)
 
     def _arm(self, now: float, deadline: float) -> None:
         """Have one timer run for the connection, which looks at the deadline only when it fires."""
@@ -286,7 +300,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._timer = None
         if self._closing:
             self.abort()
-        elif self._waiter is not None:
+        elif self._waiting:
             now = self._reactor.seconds()
             if now < self._deadline:
                 self._arm(now, self._deadline)
@@ -299,5 +313,8 @@ class NetPeer(Protocol, Generic[EventT]):
             handshake, self._handshake = self._handshake, None
             handshake.callback(done)
 
-    def _bug(self, failure: Failure) -> None:
-        _log.failure("a conversation failed", failure)
+    def _ended(self, failure: Failure | None) -> None:
+        if failure is not None:
+            _log.failure("a conversation failed", failure)
+        self._task = None
+        self.close()

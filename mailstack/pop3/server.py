@@ -152,8 +152,9 @@ class ServerEngine:
         return responses.ok(text)
 
     def err(self, text: str, code: responses.Code | None = None) -> bytes:
-        """Answer the last event with `-ERR`."""
+        """Answer the last event with `-ERR`, also in place of a multi-line response of which nothing was sent yet."""
         self._owed = False
+        self._stuffer = None
         return responses.err(text, code)
 
     def challenge(self, octets: bytes) -> bytes:

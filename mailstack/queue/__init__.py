@@ -9,13 +9,19 @@ each Delivery is in exactly one of these states until its letter's history is pr
     queued     set  yes      yes   an attempt is under way; `due` is already  settle (any outcome); lease end (crash)
                                    the one after it, so that a crash delays
                                    and never hammers
-    held       set  no       yes   an operator stopped it                     release, remove
+    held       set  no       yes   an operator stopped it; if an attempt was  release, remove; success or failure of
+                                   under way, its claim stays until it ends   the attempt that was under way
     delivered  -    no       no    rests in a mailbox here                    collect
     relayed    -    no       no    another host said 250                      -
     bounced    -    no       no    refused or too old; the sender was told    -
                                    (unless the reverse-path was null)
     collected  -    no       no    its reader has fetched it                  -
-    removed    -    no       no    an operator took it out                    -
+    removed    -    no       no    an operator took it out                    success or failure of an attempt that
+                                                                              was under way
+
+A letter's way through the files: `queue` takes it in, `route` says which ways its recipients go, `entering` makes its
+deliveries, `runner` has them attempted (`backlog`: whose turn it is), `settling` reads the outcomes, `bounce` tells the
+sender. `schedule` says when, and `operator` is what a person may do.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections import deque
 from attrs import frozen
 
 from mailstack.letter import Letter
+from mailstack.letter.content import CHUNK
 from mailstack.queue.delivery import Delivery
 
 
@@ -35,6 +36,8 @@ class Backlog:
         self._active: dict[str, int] = {}
         self._active_jobs = 0
         self._waiting_jobs = 0
+        self.octets = 0
+        """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
     def __len__(self) -> int:
         """Jobs waiting and under way."""
@@ -57,6 +60,7 @@ class Backlog:
     def add(self, job: Job) -> None:
         self._waiting.setdefault(job.destination, deque()).append(job)
         self._waiting_jobs += 1
+        self.octets += _octets(job)
 
     def start(self) -> Job | None:
         """The job whose turn it is, under way from now on; None when none may start."""
@@ -71,6 +75,7 @@ class Backlog:
     def done(self, job: Job) -> None:
         """A job that was started has ended."""
         self._active_jobs -= 1
+        self.octets -= _octets(job)
         left = self._active[job.destination] - 1
         if left:
             self._active[job.destination] = left
@@ -86,3 +91,7 @@ class Backlog:
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
         return job
+
+
+def _octets(job: Job) -> int:
+    return min(job.letter.content.size, CHUNK)

@@ -14,11 +14,11 @@ from mailstack.letter import Deferred, Letter, Status
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer, ReportDue
-from mailstack.queue.delivery import Delivery
+from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, settle
+from mailstack.queue.settling import Settling, Times, settle
 from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
 from mailstack.wire import Clock
 
@@ -39,6 +39,10 @@ class RunnerLimits:
     """Of these, for one destination."""
     backlog: int = 5000
     """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
+    backlog_octets: int = 33_554_432
+    """Of contents that the backlog may keep from being let go of once their letters are stored."""
+    claims: int = 500
+    """Deliveries claimed with one query."""
     poll: float = 1.0
     """How often the store is looked at for what other processes changed."""
     lease: float = 7200.0
@@ -87,7 +91,10 @@ class Runner:
         self._starting_jobs = False
         self._looking = False
         self._cancel_look: Callable[[], None] = _nothing
+        self._next_look = 0.0
         self._stopped: Callable[[], None] | None = None
+        self._cancel_end: Callable[[], None] = _nothing
+        self._ended = False
 
     # --- from outside
 
@@ -98,12 +105,10 @@ class Runner:
         await self._look()
 
     def has_room(self, destination: str) -> bool:
-        """Whether a delivery for this destination may be claimed now."""
-        if not self._running:
+        """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
+        if not self._running or (destination != LOCAL and self._backlog.octets >= self.limits.backlog_octets):
             return False
-        if destination == LOCAL:
-            return self._local < self.limits.backlog
-        return self._backlog.has_room(destination)
+        return self._fits(destination)
 
     def take(self, claim: Claim) -> None:
         """Attempt at once what is claimed by us in a letter; what isn't will be found when it is due."""
@@ -122,8 +127,13 @@ class Runner:
         self._running = False
         self._cancel_look()
         self._stopped = stopped
-        self._clock.call_later(within, self._end)
+        self._cancel_end = self._clock.call_later(within, self._end)
         self._end_when_idle()
+
+    def _fits(self, destination: str) -> bool:
+        if destination == LOCAL:
+            return self._local < self.limits.backlog
+        return self._backlog.has_room(destination)
 
     # --- attempts
 
@@ -138,18 +148,19 @@ class Runner:
 
     async def _attempt(self, job: Job) -> None:
         """One job from the agent's first word to its place in the store."""
+        began = self._clock.now()
         try:
             agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
             attempt = await agent.deliver(job.letter, job.deliveries)
-            settling = self._settling(job, attempt)
+            settling = self._settling(job, attempt, began)
         except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
             _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
-            settling = self._settling(job, Attempt((_BUG,) * len(job.deliveries)))
+            settling = self._settling(job, Attempt((_BUG,) * len(job.deliveries)), began)
         await self._settle(job, settling, self.limits.settle_wait)
 
-    def _settling(self, job: Job, attempt: Attempt) -> Settling:
-        now, jitter = self._clock.now(), self._jitter()
-        return settle(job.letter, job.deliveries, attempt, now=now, schedule=self._schedule, jitter=jitter)
+    def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
+        times = Times(began, self._clock.now())
+        return settle(job.letter, job.deliveries, attempt, times, schedule=self._schedule, jitter=self._jitter())
 
     async def _settle(self, job: Job, settling: Settling, wait: float) -> None:
         """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""
@@ -159,10 +170,14 @@ class Runner:
             await self._store.settle(Settlement(settling.changes, settling.placements, settling.steps, tuple(reports)))
             self._journal.tell(settling.steps)
             self._enter(reports)
+            for change in settling.changes:
+                if change.after.state is DeliveryState.QUEUED:
+                    self._look_by(change.after.due)
         except Conflict as conflict:
             _log.warning("letter %s: another process has taken over this attempt: %s", job.letter.id, conflict)
         except StoreError as trouble:
-            again = self._clock.now() + wait < min(delivery.lease for delivery in job.deliveries)
+            until = min(delivery.lease for delivery in job.deliveries)
+            again = not self._ended and self._clock.now() + wait < until
             _log.error("letter %s: the outcome is not stored%s: %s", job.letter.id, " yet" if again else "", trouble)
         finally:
             if again:
@@ -203,8 +218,19 @@ class Runner:
             _log.error("what is due can't be claimed: %s", trouble)
         finally:
             self._looking = False
-            if self._running:
-                self._cancel_look = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
+            self._look_in(wait)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._running:
+            self._cancel_look()
+            self._next_look = self._clock.now() + seconds
+            self._cancel_look = self._clock.call_later(seconds, lambda: self._clock.spawn(self._look()))
+
+    def _look_by(self, at: float) -> None:
+        """Make sure of a look when something is due that the last look could not know of."""
+        now = self._clock.now()
+        if now < at < self._next_look:
+            self._look_in(at - now)
 
     async def _claim_due(self) -> float:
         """Claim while there is room and something is due; how many seconds until the next look."""
@@ -215,8 +241,9 @@ class Runner:
                 break
             if due > now:
                 return max(_LEAST_WAIT, min(self.limits.poll, due - now))
+            limit = min(room, self.limits.claims)
             claims = await self._store.claim(
-                self._office, self._owner, now, limit=room, lease=self.limits.lease, next_due=self._next_due
+                self._office, self._owner, now, limit=limit, lease=self.limits.lease, next_due=self._next_due
             )
             if not claims:
                 break
@@ -229,11 +256,14 @@ class Runner:
 
     async def _take_what_fits(self, claim: Claim) -> None:
         """Take a claim, less the deliveries whose destination has no room: those were not attempted, and wait again."""
-        fits = tuple(one for one in claim.deliveries if self.has_room(one.destination))
-        if fits:
-            self.take(Claim(claim.letter, fits))
-        if len(fits) < len(claim.deliveries) and self._running:
-            await self._put_back([one for one in claim.deliveries if one not in fits])
+        fitting: list[Delivery] = []
+        others: list[Delivery] = []
+        for delivery in claim.deliveries:
+            (fitting if self._fits(delivery.destination) else others).append(delivery)
+        if fitting:
+            self.take(Claim(claim.letter, tuple(fitting)))
+        if others and self._running:
+            await self._put_back(others)
 
     async def _put_back(self, deliveries: Sequence[Delivery]) -> None:
         due = self._clock.now() + self.limits.busy_wait * (0.5 + self._jitter())
@@ -251,6 +281,8 @@ class Runner:
             self._end()
 
     def _end(self) -> None:
+        self._ended = True
+        self._cancel_end()
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -36,6 +36,13 @@ _MOST_TEXT = 1000
 _NOTIFY = {"failed": "FAILURE", "delayed": "DELAY"}
 
 
+class Times(NamedTuple):
+    """When an attempt began and ended, in seconds since 1970."""
+
+    began: float
+    ended: float
+
+
 @frozen
 class Settling:
     """All that one attempt changes, but for the reports, which are still to be written."""
@@ -47,14 +54,20 @@ class Settling:
 
 
 def settle(
-    letter: Letter, deliveries: tuple[Delivery, ...], attempt: Attempt, *, now: float, schedule: Schedule, jitter: float
+    letter: Letter,
+    deliveries: tuple[Delivery, ...],
+    attempt: Attempt,
+    times: Times,
+    *,
+    schedule: Schedule,
+    jitter: float,
 ) -> Settling:
     """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome."""
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
-            return _into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, now)
-    return _Ledger(letter, attempt, now, schedule, jitter).close(deliveries)
+            return _into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
+    return _Ledger(letter, attempt, times, schedule, jitter).close(deliveries)
 
 
 def _into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
@@ -71,10 +84,10 @@ def _into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbo
 class _Ledger:
     """Where the outcomes of one attempt are entered one by one."""
 
-    def __init__(self, letter: Letter, attempt: Attempt, now: float, schedule: Schedule, jitter: float) -> None:
+    def __init__(self, letter: Letter, attempt: Attempt, times: Times, schedule: Schedule, jitter: float) -> None:
         self._letter = letter
         self._attempt = attempt
-        self._now = now
+        self._began, self._now = times
         self._schedule = schedule
         self._jitter = jitter
         self._changes: list[Change] = []
@@ -95,9 +108,10 @@ class _Ledger:
         attempt = self._attempt
         recipients = [str(delivery.recipient.address) for delivery in deliveries]
         if attempt.route:
-            self._step("routed", {"recipients": recipients, **attempt.route})
+            self._step("routed", {"recipients": recipients, **attempt.route}, self._began)
         if attempt.dialogue or attempt.facts:
-            self._step("attempted", {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)})
+            facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
+            self._step("attempted", facts, self._began)
 
     def _enter(self, delivery: Delivery, outcome: Outcome) -> None:
         match outcome:
@@ -138,9 +152,9 @@ class _Ledger:
             if report is not None and self._is_told("failed", delivery.recipient):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
-                self._step("bounced", {**facts, "why": "nobody is told: the reverse-path is null"})
+                self._step("bounced", {**facts, "told": "nobody: the reverse-path is null"})
             else:
-                self._step("bounced", {**facts, "why": "nobody is told: the sender asked for no report"})
+                self._step("bounced", {**facts, "told": "nobody: the sender asked for no report"})
         return [report] if report else []
 
     def _warn(self) -> list[ReportDue]:
@@ -162,8 +176,9 @@ class _Ledger:
     def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))
 
-    def _step(self, name: StepName, facts: Mapping[str, Any]) -> None:
-        self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.office, name, facts))
+    def _step(self, name: StepName, facts: Mapping[str, Any], at: float | None = None) -> None:
+        at = self._now if at is None else at
+        self._steps.append(Step(self._letter.id, at, self._letter.arrival.office, name, facts))
 
 
 def _after(

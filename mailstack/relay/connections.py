@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from attrs import define, field, frozen
 
 from mailstack.relay.hosts import Candidate, Way
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
-from mailstack.smtp.client import ClientEngine
+from mailstack.smtp.client import ClientEngine, ClientEvent
 from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
 from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
 
@@ -48,7 +47,7 @@ class Connection:
     """An open session, secured as demanded."""
 
     candidate: Candidate
-    peer: Peer[Any]
+    peer: Peer[ClientEvent]
     session: SendingSession
     security: Security
     credentials: Credentials | None
@@ -167,7 +166,7 @@ class Connections:
         security = way.security
         engine = ClientEngine()
         try:
-            peer = await self._caller.call(
+            peer: Peer[ClientEvent] = await self._caller.call(
                 candidate.address,
                 engine,
                 timeout=self._limits.connect,

@@ -29,6 +29,9 @@ _BEFORE_ANY_CONTENT = frozenset({"mail", "rcpt", "data"})
 # RFC 3463 subject and detail where the host gives no enhanced status: what the stage lets one say.
 _SUBJECTS = {"greeting": (3, 2), "ehlo": (5, 0), "starttls": (7, 5), "auth": (7, 8)}
 
+# These fail by our settings or the host's.
+_OURS_TO_MEND = frozenset({"starttls", "auth"})
+
 # 452 is the code for it; 552 is what RFC 821 had, to be taken as 452 (RFC 5321 §4.5.3.1.10).
 _TOO_MANY = frozenset({452, 552})
 
@@ -54,16 +57,16 @@ def is_stale(trouble: Trouble) -> bool:
 def host_trouble(host: str, trouble: Unreachable | Trouble) -> Deferred | Failed:
     """What it would mean if this were the only host.
 
-    5yz to the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by our settings or theirs,
-    which somebody will mend, so the letter waits.
+    5yz to the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by settings
+    that somebody will mend, so the letter waits.
     """
     if isinstance(trouble, Unreachable):
         return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
     if trouble.reply is None:
-        status = Status(4, *_SUBJECTS["starttls"]) if trouble.stage == "starttls" else CONNECTION_LOST
+        status = Status(4, *_SUBJECTS[trouble.stage]) if trouble.stage in _OURS_TO_MEND else CONNECTION_LOST
         return Deferred(status, _silence(host, trouble), host)
     status = status_of(trouble.reply, trouble.stage)
-    if trouble.stage in {"starttls", "auth"} or status.kind != 5:
+    if trouble.stage in _OURS_TO_MEND or status.kind != 5:
         return Deferred(Status(4, status.subject, status.detail), said(host, trouble.reply), host)
     return Failed(status, said(host, trouble.reply), host)
 
@@ -89,7 +92,8 @@ def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
 def recipient_outcome(host: str, reply: Reply) -> Outcome:
     """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1)."""
     if 200 <= reply.code < 300:
-        return Delivered(status_of(reply, "final"), said(host, reply), host)
+        status = reply.status if reply.status is not None and reply.status.kind == 2 else Status(2, 0, 0)
+        return Delivered(status, said(host, reply), host)
     return refused(host, reply, "rcpt")
 
 
@@ -112,11 +116,14 @@ def too_many_recipients(reply: Reply) -> bool:
 
 
 def status_of(reply: Reply, stage: str) -> Status:
-    """The host's own enhanced status if its class is the code's (RFC 2034 §4), else the most that the stage says."""
-    kind = 2 if 200 <= reply.code < 300 else 5 if 500 <= reply.code < 600 else 4
+    """The host's own enhanced status if its class is the code's (RFC 2034 §4), else the most that the stage says.
+
+    Of a reply that means trouble: what isn't 5yz is temporary, whatever it was meant to be.
+    """
+    kind = 5 if 500 <= reply.code < 600 else 4
     if reply.status is not None and reply.status.kind == kind:
         return reply.status
-    return Status(kind, *_SUBJECTS.get(stage, (0, 0))) if kind != 2 else Status(2, 0, 0)
+    return Status(kind, *_SUBJECTS.get(stage, (0, 0)))
 
 
 def said(host: str, reply: Reply) -> str:

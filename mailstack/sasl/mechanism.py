@@ -73,7 +73,10 @@ class Authenticator(Protocol):
     """Who may come in; `mailstack.accounts` has the one for real accounts."""
 
     async def login(self, credentials: Credentials, remote: HostPort) -> str:
-        """The account's address (`Address.key`). Raises Denied or Unavailable."""
+        """The account's address (`Address.key`).
+
+        Raises Denied, also when the credentials don't act for that account itself; Unavailable.
+        """
 
 
 def text(octets: bytes) -> str:

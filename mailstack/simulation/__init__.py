@@ -21,7 +21,9 @@ the test holds; `names`, `threads` and `triggers` are the rest of what a reactor
 
 What nobody caught, and failures that were only logged, come out of `run`, `advance` and `result_of`; a test of what
 happens behind a bug makes its reactor `forgiving`. Real threads are foreign here: `callInThread` works in the next
-turn, and code that brings threads of its own has `hold_time_while` keep the clock from running away from them.
+turn, and code that brings threads of its own has `hold_time_while` keep the clock from running away from them. So is
+the reactor that is installed in the process: whoever is not given ours waits for it in vain. TLSMemoryBIOFactory is
+easily forgotten, it takes `clock=reactor`; a certificate's dates are compared with the real time.
 """
 
 from __future__ import annotations

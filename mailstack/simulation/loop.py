@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -42,7 +43,8 @@ class LoggedFailures:
 
     def __call__(self, event: LogEvent) -> None:
         """Take one event of the log."""
-        failure = event.get("log_failure")
+        # Twisted's older code says "failure".
+        failure = event.get("log_failure") or event.get("failure")
         if failure is not None:
             self.found.append(failure.value)
 
@@ -111,7 +113,7 @@ class Loop:
     def bug(self, where: str, error: Exception) -> None:
         """Be told of an exception that nobody caught."""
         if self._forgiving:
-            _log.failure("{where}", Failure(error), where=where)  # type: ignore[no-untyped-call]
+            _log.failure("{where}", Failure(error), where=where)
         else:
             error.add_note(where)
             self._bugs.append(error)
@@ -123,12 +125,12 @@ class Loop:
         """
         with self._once():
             for _ in range(max_turns):
+                self._raise_bugs()
                 if until is not None and until():
                     return True
                 if not self.running or not self._reach(deadline):
                     return False
                 self._turn()
-                self._raise_bugs()
         raise NotReached(f"no end after {max_turns} turns; {self.outlook()}")
 
     def outlook(self) -> str:
@@ -136,9 +138,12 @@ class Loop:
         if not self.running:
             return "the reactor was stopped"
         calls = self.clock.getDelayedCalls()
-        if not calls:
-            return "nothing is left to happen"
-        return f"next are {', '.join(map(repr, calls[:5]))}{' …' if len(calls) > 5 else ''}"
+        if calls:
+            return f"next are {', '.join(map(repr, calls[:5]))}{' …' if len(calls) > 5 else ''}"
+        installed = sys.modules.get("twisted.internet.reactor")
+        if installed is not None and installed.getDelayedCalls():
+            return "calls wait in the process's installed reactor, which nobody turns: to whom was ours not given?"
+        return "nothing is left to happen"
 
     @contextmanager
     def _once(self) -> Iterator[None]:

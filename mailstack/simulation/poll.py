@@ -120,7 +120,7 @@ class Poll:
             self.removeWriter(descriptor)
         try:
             lost = descriptor.readConnectionLost if half else descriptor.connectionLost
-            lost(Failure(why))  # type: ignore[no-untyped-call]
+            lost(Failure(why))
         except Exception as error:  # noqa: BLE001 - whatever a protocol raises
             self._bug("in a protocol that was told that its connection is lost", error)
 

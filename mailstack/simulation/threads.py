@@ -56,7 +56,7 @@ class InlineThreadPool:
             if on_result is None:
                 self._bug("in a thread", error)
             else:
-                on_result(False, Failure(error))  # type: ignore[no-untyped-call]
+                on_result(False, Failure(error))
         else:
             if on_result is not None:
                 on_result(True, result)

@@ -10,8 +10,28 @@ from twisted.internet import tcp
 from mailstack.simulation.sockets import SimulatedSocket
 
 
+class OnOurTime:
+    """Has TLS wait for our turns."""
+
+    protocol: Any
+    reactor: Any
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """Shake hands on the open connection."""
+        super().startTLS(ctx, normal)  # type: ignore[misc]
+        # Twisted's TLS gathers small writes until the next turn of the reactor that is installed in the process, and
+        # its `startTLS` has no argument to name another.
+        self.protocol._aggregator._clock = self.reactor  # noqa: SLF001
+
+
+class SimulatedServer(OnOurTime, tcp.Server):
+    """A connection from outside."""
+
+
 class SimulatedPort(tcp.Port):
-    """A listener; its connections are `tcp.Server`, as they come."""
+    """A listener."""
+
+    transport = SimulatedServer
 
     def createInternetSocket(self) -> SimulatedSocket:  # type: ignore[override]
         """The one place where Twisted would ask the system."""
@@ -19,7 +39,7 @@ class SimulatedPort(tcp.Port):
         return reactor.create_socket(self.addressFamily)  # type: ignore[no-any-return]
 
 
-class SimulatedClient(tcp.Client):
+class SimulatedClient(OnOurTime, tcp.Client):
     """A connection outward."""
 
     def createInternetSocket(self) -> SimulatedSocket:

@@ -71,11 +71,15 @@ class Placement:
     size: int
     """Octets of headers and content together."""
     at: float
+    """When, as seconds since 1970; the validity of a mailbox that is made by this."""
 
 
 @frozen
 class Change:
-    """A delivery as it was read and as it shall be. Applied only if nobody claimed or settled it in between."""
+    """A delivery as it was read and as it shall be. Applied only if nobody claimed or settled it in between.
+
+    The recipient never changes.
+    """
 
     before: Delivery
     after: Delivery
@@ -86,7 +90,7 @@ class Settlement:
     """What an attempt, or an operator, did to one letter: one transaction, all or nothing."""
 
     changes: tuple[Change, ...]
-    """Each matches on the `attempts` and `claimed_by` of `before`. A row that an operator meanwhile set to held or
+    """Each matches on the `attempts` and `claimed_by` of `before`; a delivery may be in one of them only. A row that an operator meanwhile set to held or
     removed is not set back to queued; success and failure are facts, and are written over both."""
     placements: tuple[Placement, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -118,7 +122,7 @@ class Maildrop:
 
     mailbox: str
     validity: int
-    """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats."""
+    """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats. 0 when there is none."""
     entries: list[Entry]
     """In the order of arrival."""
 
@@ -166,6 +170,12 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what was begun, then let go of all files."""
 
+    def lock_office(self) -> None:
+        """Be the one process that serves from this store, until `close`; commands don't ask for it.
+
+        Raises StoreError when another process does.
+        """
+
     # --- queue
 
     def new_content(self) -> ContentWriter:
@@ -190,11 +200,16 @@ class Store(Protocol):
         """Claim at most `limit` due deliveries, longest due first, and register their attempts before they are made.
 
         Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
-        which is given the delivery with its attempts already counted and the letter's arrival time.
+        which is given the delivery with its attempts already counted and the letter's arrival time, and is called in
+        any thread. What somebody else claimed is due again when its lease has ended and its own `due` has come.
+        A delivery that can't be read is held, so that it doesn't stop what waits behind it.
         """
 
     async def next_due(self, office: str) -> float | None:
-        """When the earliest unclaimed queued delivery is due, or a lease ends; None when nothing waits."""
+        """The earliest time at which `claim` gives something, from what is stored now; None when nothing waits.
+
+        For a delivery that is being attempted that is the end of its lease, or its `due` if that is later.
+        """
 
     async def settle(self, settlement: Settlement) -> None:
         """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""
@@ -228,7 +243,7 @@ class Store(Protocol):
         """Raises KeyError when there is no such account."""
 
     async def remove_account(self, address: str) -> None:
-        """The account goes, its mailbox goes with it. Raises KeyError."""
+        """The account goes, the letters of its mailbox go with it. Raises KeyError."""
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """The targets of an alias, as written."""
@@ -239,7 +254,7 @@ class Store(Protocol):
         """The aliases that lead directly to `target` (an `Address.key`): which senders an account may use."""
 
     async def set_alias(self, address: str, targets: Sequence[str]) -> None:
-        """Raises Conflict when an account has this address."""
+        """In place of the one of before. Raises Conflict when an account has this address, StoreError for no targets."""
 
     async def remove_alias(self, address: str) -> None:
         """Raises KeyError."""
@@ -253,7 +268,7 @@ class Store(Protocol):
         """The oldest first."""
 
     async def content(self, letter: LetterId) -> Content:
-        """As accepted here. Raises KeyError when neither the queue nor a mailbox needs it any longer."""
+        """As accepted here. Raises KeyError when no delivery that is owed or attempted, and no mailbox, needs it."""
 
     async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
         """Forget the history of letters that arrived before and that nobody owes or keeps; how many.

@@ -146,7 +146,7 @@ class Batch:
 
     def _place(self, transaction: Transaction) -> None:
         entering = Counter(placement[0] for placement in self.placements)
-        first = {placement[0]: int(placement[4]) for placement in reversed(self.placements)}
+        first = {placement[0]: max(1, int(placement[4])) for placement in reversed(self.placements)}
         for part in pieces([value for name, count in entering.items() for value in (name, first[name], count + 1)], 3):
             transaction.execute(sql.enlarge_mailboxes(len(part) // 3), part)
         flat: list[Any] = []

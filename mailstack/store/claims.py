@@ -36,18 +36,20 @@ class Claimed:
 def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
     """Claim what is due. A damaged row is held, and told of, so that it doesn't stop what waits behind it."""
     due = transaction.execute(sql.DUE, (wanted.office, wanted.now, wanted.limit)).fetchall()
-    letters, damage = _letters(transaction, [row[0] for row in due], content)
+    letters, damages = _letters(transaction, [row[0] for row in due], content)
     claimed: dict[LetterId, list[Delivery]] = {}
     damaged: list[str] = []
     flat: list[Any] = []
     for row in due:
-        try:
-            if row[0] not in letters:
-                raise StoreError(damage.get(row[0], f"table letters, {row[0]!r}: there is none"))
-            delivery = rows.delivery_from(row)
-        except StoreError as error:
-            damaged.append(str(error))
-            transaction.execute(sql.SET_ASIDE, (f"can't be read: {error}", rows.FAR, row[0], row[1]))
+        damage = damages.get(row[0])
+        if damage is None:
+            try:
+                delivery = rows.delivery_from(row)
+            except StoreError as error:
+                damage = str(error)
+        if damage is not None:
+            damaged.append(damage)
+            transaction.execute(sql.SET_ASIDE, (f"can't be read: {damage}", rows.FAR, row[0], row[1]))
             continue
         delivery = _attempted(delivery, letters[delivery.letter].arrival.at, wanted)
         flat += (delivery.letter, delivery.number, delivery.due, rows.waits_until(delivery))
@@ -68,19 +70,20 @@ def _letters(
 ) -> tuple[dict[str, Letter], dict[str, str]]:
     """The letters of `ids` that can be read, and what is wrong with the others."""
     letters: dict[str, Letter] = {}
-    damage: dict[str, str] = {}
-    for part in pieces(list(dict.fromkeys(ids)), 1):
+    damages = {letter: f"table letters, {letter!r}: there is none" for letter in ids}
+    for part in pieces(list(damages), 1):
         for row in transaction.execute(sql.letters(len(part)), part).fetchall():
+            del damages[row[0]]
             try:
                 letters[row[0]] = rows.letter_from(row, content)
             except StoreError as error:
-                damage[row[0]] = str(error)
-    return letters, damage
+                damages[row[0]] = str(error)
+    return letters, damages
 
 
 def recover(transaction: Transaction, owner: str, now: float) -> int:
     """Let go of what `owner` had claimed; how many deliveries."""
-    letters = [letter for (letter,) in transaction.execute(sql.CLAIMED_LETTERS, (owner,))]
+    letters = [letter for (letter,) in transaction.execute(sql.STOPPED_ATTEMPTS, (owner,))]
     count = transaction.execute(sql.LET_GO, (now, now, now, now, owner)).rowcount
     # An operator may have removed what was being attempted: then nobody needs its content now.
     transaction.drop_contents(letters)

@@ -11,9 +11,12 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK, Octets
@@ -30,7 +33,7 @@ _NAME = re.compile(r"[0-9a-f]{32}\Z")
 class InThread(Protocol):
     """Calls a function in another thread."""
 
-    def __call__(self, do: Callable[[], T], /) -> Awaitable[T]:
+    def __call__(self, do: Callable[[], T], /) -> Deferred[T]:
         """What it returns or raises, OSError as StoreError or StoreFull."""
 
 
@@ -152,7 +155,8 @@ class Writing:
         self._discarded = True
         self._pieces = []
         if self._name and not self._waiting and not (self._content and self._content.kept):
-            self._files.in_thread(self._remove)
+            # A file that can't be removed now is swept when the store is opened next.
+            self._files.in_thread(self._remove).addErrback(lambda _: None)
 
     async def _in_thread(self, work: Callable[[list[bytes]], None]) -> None:
         pieces, self._pieces, self._held = self._pieces, [], 0
@@ -175,8 +179,38 @@ class Writing:
             with self._file:
                 self._files.make_durable(self._name, self._file)
 
-    def _remove(self, *_: object) -> None:
+    def _remove(self) -> None:
         if self._file is not None:
             with contextlib.suppress(OSError):  # what could not be written can't be flushed either
                 self._file.close()
         self._files.unlink([self._name])
+
+
+class WritingInMemory:
+    """The ContentWriter of a store that has no disk."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    async def write(self, octets: bytes) -> None:
+        self._pieces.append(octets)
+        self.size += len(octets)
+
+    async def finish(self) -> Content:
+        return Octets(b"".join(self._pieces))
+
+    def discard(self) -> None:
+        self._pieces = []
+
+
+@frozen
+class Gone:
+    """A content that nobody needed any longer."""
+
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises StoreError."""
+        raise StoreError("nobody needs this content any longer: it is gone")
+        yield b""

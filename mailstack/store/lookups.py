@@ -25,7 +25,7 @@ def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
     found = connection.execute(sql.MAILBOX, (name,)).fetchall()
     if not found:
         return Maildrop(name, 0, [])
-    mailbox, validity = found[0]
+    mailbox, validity = rows.checked("mailboxes", name, lambda: [rows.number(value) for value in found[0]])
     entries: list[Entry] = []
     last = 0
     while last is not None:
@@ -55,6 +55,8 @@ def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -
     if not found:
         raise KeyError(letter)
     size, *where = found[0]
+    if not isinstance(size, int):
+        raise StoreError(f"table letters, {letter!r}: the size is no number")
     return _content(letter, size, where, file)
 
 
@@ -93,7 +95,7 @@ def aliases_to(connection: sqlite3.Connection, target: str) -> list[str]:
 
 def next_due(connection: sqlite3.Connection, office: str) -> float | None:
     found = connection.execute(sql.NEXT_DUE, (office, rows.FAR)).fetchall()
-    return float(found[0][0]) if found else None
+    return rows.checked("deliveries", office, lambda: float(found[0][0])) if found else None
 
 
 def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, evolve, field, frozen
 
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
-from mailstack.letter.content import Octets, Prefixed
+from mailstack.letter.content import Prefixed
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
@@ -26,30 +27,13 @@ from mailstack.store import (
     Settlement,
     StoreError,
 )
-from mailstack.store.rows import FAR, key, target_key, waits_until
+from mailstack.store.contents import Gone, WritingInMemory
+from mailstack.store.rows import FAR, as_json, key, target_key, waits_until
 
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 Name = tuple[LetterId, int]
 """Of a delivery."""
-
-
-class _Writing:
-    """The ContentWriter: all in memory."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self.size = 0
-
-    async def write(self, octets: bytes) -> None:
-        self._pieces.append(octets)
-        self.size += len(octets)
-
-    async def finish(self) -> Content:
-        return Octets(b"".join(self._pieces))
-
-    def discard(self) -> None:
-        self._pieces = []
 
 
 @frozen
@@ -75,9 +59,12 @@ class MemoryStore:
         self._letters: dict[LetterId, Letter] = {}
         self._needed: set[LetterId] = set()
         """Letters whose content somebody needs."""
-        self._deliveries: dict[LetterId, list[Delivery]] = {}
+        self._deliveries: dict[LetterId, dict[int, Delivery]] = {}
+        """Of each letter, by number."""
         self._owed: dict[Name, Delivery] = {}
-        """Those that are owed or being attempted, so that picking what is due doesn't cost by the history."""
+        """Those that are owed or being attempted."""
+        self._waiting: dict[str, list[tuple[float, Name]]] = {}
+        """For each office a heap of when deliveries may be claimed; a delivery that was changed is there again."""
         self._steps: dict[LetterId, list[Step]] = {}
         self._mailboxes: dict[str, _Mailbox] = {}
         self._places: dict[LetterId, set[tuple[str, int]]] = {}
@@ -100,13 +87,16 @@ class MemoryStore:
     # --- queue
 
     def new_content(self) -> ContentWriter:
-        return _Writing()
+        return WritingInMemory()
 
     async def accept(self, acceptance: Acceptance) -> None:
         self._check_new((acceptance,))
         self._take(acceptance)
 
     def _check_new(self, acceptances: Sequence[Acceptance]) -> None:
+        for acceptance in acceptances:
+            as_json((acceptance.letter.envelope, acceptance.letter.arrival))
+            _check_told(acceptance.steps)
         ids = [acceptance.letter.id for acceptance in acceptances]
         for place, letter in enumerate(ids):
             if letter in self._letters or letter in ids[:place]:
@@ -116,25 +106,25 @@ class MemoryStore:
         letter = acceptance.letter
         self._letters[letter.id] = letter
         self._needed.add(letter.id)
-        self._deliveries[letter.id] = []
+        self._deliveries[letter.id] = {}
         for delivery in sorted(acceptance.deliveries, key=lambda delivery: delivery.number):
-            self._deliveries[letter.id].append(delivery)
             self._put(delivery)
         self._tell(acceptance.steps)
 
     def _put(self, delivery: Delivery) -> None:
         name = delivery.letter, delivery.number
-        deliveries = self._deliveries[delivery.letter]
-        for place, there in enumerate(deliveries):
-            if there.number == delivery.number:
-                deliveries[place] = delivery
-        if waits_until(delivery) is None:
+        self._deliveries[delivery.letter][delivery.number] = delivery
+        until = waits_until(delivery)
+        if until is None:
             self._owed.pop(name, None)
-        else:
-            self._owed[name] = delivery
+            return
+        self._owed[name] = delivery
+        if until < FAR:
+            waiting = self._waiting.setdefault(self._letters[delivery.letter].arrival.office, [])
+            heapq.heappush(waiting, (until, name))
 
     def _find(self, name: Name) -> Delivery | None:
-        return next((there for there in self._deliveries.get(name[0], ()) if there.number == name[1]), None)
+        return self._deliveries.get(name[0], {}).get(name[1])
 
     def _tell(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -158,29 +148,43 @@ class MemoryStore:
         lease: float,
         next_due: Callable[[Delivery, float], float],
     ) -> list[Claim]:
-        due = [(until, delivery) for until, delivery in self._waiting(office) if until <= now]
-        due.sort(key=lambda waiting: waiting[0])
         claimed: dict[LetterId, list[Delivery]] = {}
-        for _, delivery in due[:limit]:
-            counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
-            counted = evolve(counted, due=next_due(counted, self._letters[delivery.letter].arrival.at))
-            claimed.setdefault(delivery.letter, []).append(counted)
-        for deliveries in claimed.values():
-            for delivery in deliveries:
+        due = self._due(office, now, limit)
+        try:
+            for delivery in due:
+                counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
+                counted = evolve(counted, due=next_due(counted, self._letters[delivery.letter].arrival.at))
+                claimed.setdefault(delivery.letter, []).append(counted)
+            due = [delivery for deliveries in claimed.values() for delivery in deliveries]
+        finally:
+            for delivery in due:
                 self._put(delivery)
         return [Claim(self._letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()]
 
-    def _waiting(self, office: str) -> Iterable[tuple[float, Delivery]]:
-        for delivery in self._owed.values():
-            until = waits_until(delivery)
-            if until is not None and until < FAR and self._letters[delivery.letter].arrival.office == office:
-                yield until, delivery
+    def _due(self, office: str, now: float, limit: int) -> list[Delivery]:
+        """Taken out of what waits, the longest due first."""
+        due: dict[Name, Delivery] = {}
+        while len(due) < limit and (until := self._earliest(office)) is not None and until <= now:
+            _, name = heapq.heappop(self._waiting[office])
+            due[name] = self._owed[name]
+        return list(due.values())
+
+    def _earliest(self, office: str) -> float | None:
+        """When the first that waits may be claimed; what has changed since it was put there is thrown away."""
+        waiting = self._waiting.get(office, [])
+        while waiting:
+            until, name = waiting[0]
+            if name in self._owed and waits_until(self._owed[name]) == until:
+                return until
+            heapq.heappop(waiting)
+        return None
 
     async def next_due(self, office: str) -> float | None:
-        return min((until for until, _ in self._waiting(office)), default=None)
+        return self._earliest(office)
 
     async def settle(self, settlement: Settlement) -> None:
         self._check_new(settlement.acceptances)
+        _check_told(settlement.steps)
         changed: set[Name] = set()
         for change in settlement.changes:
             self._check_unchanged(change, changed)
@@ -221,7 +225,7 @@ class MemoryStore:
     def _place(self, placement: Placement) -> None:
         mailbox = self._mailboxes.get(placement.mailbox)
         if mailbox is None:
-            mailbox = self._mailboxes[placement.mailbox] = _Mailbox(int(placement.at))
+            mailbox = self._mailboxes[placement.mailbox] = _Mailbox(max(1, int(placement.at)))
         uid = mailbox.next_uid
         mailbox.next_uid += 1
         mailbox.letters[uid] = _Kept(placement.delivery, placement.headers, placement.size)
@@ -230,10 +234,13 @@ class MemoryStore:
 
     def _drop_content(self, letter: LetterId) -> None:
         """Unless somebody needs it."""
-        owed = any((letter, delivery.number) in self._owed for delivery in self._deliveries.get(letter, ()))
-        if letter in self._needed and not owed and not self._places.get(letter):
+        if letter in self._needed and not self._is_owed(letter) and not self._places.get(letter):
             self._needed.discard(letter)
-            self._letters[letter] = evolve(self._letters[letter], content=_Gone(self._letters[letter].content.size))
+            self._letters[letter] = evolve(self._letters[letter], content=Gone(self._letters[letter].content.size))
+
+    def _is_owed(self, letter: LetterId) -> bool:
+        """Or being attempted."""
+        return any((letter, number) in self._owed for number in self._deliveries.get(letter, ()))
 
     # --- mailboxes
 
@@ -257,6 +264,7 @@ class MemoryStore:
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> None:
+        _check_told(steps)
         there = self._mailboxes.get(mailbox)
         for uid in collected:
             if there is not None and uid in there.letters:
@@ -330,9 +338,9 @@ class MemoryStore:
     # --- for people who look
 
     async def records(self, which: Filter) -> list[Record]:
-        found = []
+        found: list[Record] = []
         for letter in self._newest_first():
-            record = Record(letter, tuple(self._deliveries[letter.id]))
+            record = Record(letter, tuple(self._deliveries[letter.id].values()))
             if len(found) < which.limit and _passes(record, which):
                 found.append(record)
         return found
@@ -352,12 +360,12 @@ class MemoryStore:
         here = [letter for letter in self._newest_first() if letter.arrival.office == office]
         forgotten = 0
         for letter in here:
-            if letter.arrival.at < before and letter.id not in self._needed:
+            if letter.arrival.at < before and not self._is_owed(letter.id) and not self._places.get(letter.id):
                 self._forget(letter.id)
                 forgotten += 1
         left = [letter for letter in here if letter.id in self._letters]
         for letter in left[keep:] if keep is not None else ():
-            if not any((letter.id, delivery.number) in self._owed for delivery in self._deliveries[letter.id]):
+            if not self._is_owed(letter.id):
                 self._forget(letter.id)
                 forgotten += 1
         return forgotten
@@ -371,16 +379,10 @@ class MemoryStore:
         del self._deliveries[letter], self._letters[letter]
 
 
-@frozen
-class _Gone:
-    """A content that nobody needed any longer."""
-
-    size: int
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises StoreError."""
-        raise StoreError("nobody needs this content any longer: it is gone")
-        yield b""
+def _check_told(steps: Iterable[Step]) -> None:
+    """Refuse what a store on disk can't keep, so that nothing works with this one only."""
+    for step in steps:
+        as_json(step.facts)
 
 
 def _passes(record: Record, which: Filter) -> bool:

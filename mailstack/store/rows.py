@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_arrival = msgspec.json.Decoder(Arrival).decode
 _decode_recipient = msgspec.json.Decoder(Recipient).decode
 _decode_facts = msgspec.json.Decoder(dict[str, Any]).decode
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 
 LETTER = ("id", "office", "sender", "arrived", "size", "envelope", "arrival")
 DELIVERY = (
@@ -58,7 +62,12 @@ encode_recipient: Callable[[Recipient], str] = as_json
 
 def decode_envelope(text: str) -> Envelope:
     """Raises ValueError."""
-    return _decode_envelope(text)
+    envelope = _decode_envelope(text)
+    _check_address(envelope.sender)
+    _check_parameters(envelope.parameters)
+    for recipient in envelope.recipients:
+        _check_recipient(recipient)
+    return envelope
 
 
 def decode_arrival(text: str) -> Arrival:
@@ -68,7 +77,27 @@ def decode_arrival(text: str) -> Arrival:
 
 def decode_recipient(text: str) -> Recipient:
     """Raises ValueError."""
-    return _decode_recipient(text)
+    recipient = _decode_recipient(text)
+    _check_recipient(recipient)
+    return recipient
+
+
+def _check_recipient(recipient: Recipient) -> None:
+    _check_address(recipient.address)
+    _check_address(recipient.original)
+    _check_parameters(recipient.parameters)
+
+
+def _check_address(address: Address | None) -> None:
+    """Refuse what would become another command, or another parameter, when it is sent."""
+    if address is not None and (_CONTROL.search(address.local) or _UNFIT.search(address.domain)):
+        raise ValueError("an address holds what no address can hold")
+
+
+def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
+    for parameter in parameters:
+        if _UNFIT.search(parameter[0]) or _UNFIT.search(parameter[1]):
+            raise ValueError("a parameter holds what no parameter can hold")
 
 
 def checked(table: str, name: object, decode: Callable[[], T]) -> T:
@@ -134,8 +163,8 @@ def letter_from(row: Sequence[Any], content: Callable[[LetterId, int], Content])
     """From columns in the order of LETTER; `content` makes the content of an id and a size."""
 
     def decode() -> Letter:
-        letter = LetterId(_text(row[0]))
-        return Letter(letter, _decode_envelope(row[5]), content(letter, _number(row[4])), _decode_arrival(row[6]))
+        letter = LetterId(text(row[0]))
+        return Letter(letter, decode_envelope(row[5]), content(letter, number(row[4])), decode_arrival(row[6]))
 
     return checked("letters", row[0], decode)
 
@@ -145,19 +174,19 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
 
     def decode() -> Delivery:
         return Delivery(
-            LetterId(_text(row[0])),
-            _number(row[1]),
-            _decode_recipient(row[2]),
-            _text(row[3]),
+            LetterId(text(row[0])),
+            number(row[1]),
+            decode_recipient(row[2]),
+            text(row[3]),
             DeliveryState(row[4]),
             float(row[5]),
-            _number(row[6]),
-            None if row[7] is None else _text(row[7]),
+            number(row[6]),
+            None if row[7] is None else text(row[7]),
             float(row[8]),
-            None if row[9] is None else Status.parse(_text(row[9])),
-            _text(row[10]),
-            _text(row[11]),
-            bool(_number(row[12])),
+            None if row[9] is None else Status.parse(text(row[9])),
+            text(row[10]),
+            text(row[11]),
+            bool(number(row[12])),
         )
 
     return checked("deliveries", (row[0], row[1]), decode)
@@ -180,7 +209,7 @@ def account_from(row: Sequence[Any]) -> Account:
     def decode() -> Account:
         if not isinstance(row[1], bytes):
             raise TypeError("the password hash is not octets")
-        return Account(_text(row[0]), row[1], float(row[2]))
+        return Account(text(row[0]), row[1], float(row[2]))
 
     return checked("accounts", row[0], decode)
 
@@ -201,13 +230,13 @@ def target_key(target: str) -> str:
         return target.lower()
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"not a text: {value!r:.40}")
     return value
 
 
-def _number(value: object) -> int:
+def number(value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise TypeError(f"not a number: {value!r:.40}")
     return value

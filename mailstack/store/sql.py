@@ -4,6 +4,8 @@ Parameters are `?`; no value ever stands in a text. Texts that depend on a numbe
 What a dialect says in its own way stands at the end, under its name.
 """
 
+# ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -38,14 +40,14 @@ def values(count: int, width: int) -> str:
 
 @lru_cache(maxsize=2048)
 def insert(table: str, columns: tuple[str, ...], count: int) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) {values(count, len(columns))}"  # noqa: S608  # our own names
+    return f"INSERT INTO {table} ({', '.join(columns)}) {values(count, len(columns))}"
 
 
 @lru_cache(maxsize=2048)
 def named(columns: tuple[str, ...], count: int) -> str:
-    """`count` rows of parameters as a table; both databases call the columns of VALUES column1, column2 …"""
+    """`count` rows of parameters as a table; both databases call the columns of VALUES column1 and so on."""
     names = ", ".join(f"column{place} AS {name}" for place, name in enumerate(columns, 1))
-    return f"(SELECT {names} FROM ({values(count, len(columns))}) AS given)"  # noqa: S608  # our own names
+    return f"(SELECT {names} FROM ({values(count, len(columns))}) AS given)"
 
 
 @lru_cache(maxsize=2048)
@@ -71,7 +73,7 @@ def move_deliveries(count: int) -> str:
             ELSE v.waits_until END
         FROM {named(MOVE, count)} AS v
         WHERE d.letter = v.letter AND d.number = v.number AND d.attempts = v.was_attempts
-        AND (d.claimed_by = v.was_claimed_by OR (d.claimed_by IS NULL AND v.was_claimed_by IS NULL))"""  # noqa: S608
+        AND (d.claimed_by = v.was_claimed_by OR (d.claimed_by IS NULL AND v.was_claimed_by IS NULL))"""
 
 
 @lru_cache(maxsize=512)
@@ -86,7 +88,7 @@ def place(count: int) -> str:
     """Entries behind `enlarge_mailboxes`: `back` counts from the mailbox's next uid, so nothing needs to be read."""
     return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
         SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
-        FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""  # noqa: S608
+        FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
 
 
 _UNNEEDED = """NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = contents.letter AND d.waits_until IS NOT NULL)
@@ -94,11 +96,11 @@ _UNNEEDED = """NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = conten
 
 
 def unneeded_files(count: int) -> str:
-    return f"SELECT file FROM contents WHERE letter IN {marks(count)} AND file IS NOT NULL AND {_UNNEEDED}"  # noqa: S608
+    return f"SELECT file FROM contents WHERE letter IN {marks(count)} AND file IS NOT NULL AND {_UNNEEDED}"
 
 
 def drop_contents(count: int) -> str:
-    return f"DELETE FROM contents WHERE letter IN {marks(count)} AND {_UNNEEDED}"  # noqa: S608
+    return f"DELETE FROM contents WHERE letter IN {marks(count)} AND {_UNNEEDED}"
 
 
 # --- queue
@@ -107,7 +109,7 @@ _DELIVERY = ", ".join(rows.DELIVERY)
 _LETTER = ", ".join(rows.LETTER)
 
 DUE = f"""SELECT {_DELIVERY} FROM deliveries
-    WHERE office = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""  # noqa: S608
+    WHERE office = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
 NEXT_DUE = "SELECT waits_until FROM deliveries WHERE office = ? AND waits_until < ? ORDER BY waits_until LIMIT 1"
 CLAIM = ("letter", "number", "due", "waits_until")
 
@@ -116,25 +118,26 @@ def claim(count: int) -> str:
     """Parameters: owner, lease, then `count` rows of CLAIM."""
     return f"""UPDATE deliveries AS d
         SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until
-        FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""  # noqa: S608
+        FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
 SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
-CLAIMED_LETTERS = "SELECT DISTINCT letter FROM deliveries WHERE waits_until IS NOT NULL AND claimed_by = ?"
+STOPPED_ATTEMPTS = """SELECT letter FROM deliveries
+    WHERE waits_until IS NOT NULL AND claimed_by = ? AND state NOT IN ('queued', 'held')"""
 LET_GO = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
     due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
     waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
         WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
-    WHERE waits_until IS NOT NULL AND claimed_by = ?"""  # noqa: S608
+    WHERE waits_until IS NOT NULL AND claimed_by = ?"""
 
 
 def letters(count: int) -> str:
-    return f"SELECT {_LETTER} FROM letters WHERE id IN {marks(count)}"  # noqa: S608
+    return f"SELECT {_LETTER} FROM letters WHERE id IN {marks(count)}"
 
 
 def deliveries(count: int) -> str:
-    return f"SELECT {_DELIVERY} FROM deliveries WHERE letter IN {marks(count)} ORDER BY letter, number"  # noqa: S608
+    return f"SELECT {_DELIVERY} FROM deliveries WHERE letter IN {marks(count)} ORDER BY letter, number"
 
 
 # --- mailboxes
@@ -153,16 +156,16 @@ RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1 WHERE id = ?"
 
 
 def letters_at(count: int) -> str:
-    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"  # noqa: S608
+    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
 
 
 def collect(count: int) -> str:
     return f"""UPDATE deliveries SET state = 'collected' WHERE state = 'delivered' AND (letter, number) IN
-        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)})"""  # noqa: S608
+        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)})"""
 
 
 def remove_entries(count: int) -> str:
-    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"  # noqa: S608
+    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
 
 
 # --- accounts and aliases
@@ -180,12 +183,12 @@ REMOVE_ALIAS = "DELETE FROM aliases WHERE address = ?"
 def taken(count: int) -> str:
     """Which of these addresses somebody has; the list is given twice."""
     return f"""SELECT address FROM accounts WHERE address IN {marks(count)}
-        UNION SELECT address FROM aliases WHERE address IN {marks(count)}"""  # noqa: S608
+        UNION SELECT address FROM aliases WHERE address IN {marks(count)}"""
 
 
 # --- for people who look
 
-STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ? ORDER BY at, seq"  # noqa: S608
+STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ? ORDER BY at, seq"
 
 
 def records(*, ids: int, office: bool, sender: bool, recipient: bool, since: bool, states: int, owed: bool) -> str:
@@ -210,37 +213,37 @@ def records(*, ids: int, office: bool, sender: bool, recipient: bool, since: boo
         where.append("l.arrived >= ?")
     if states and owed:
         where.append(
-            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"  # noqa: S608
+            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"
         )
     elif states:
-        where.append(f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {marks(states)})")  # noqa: S608
+        where.append(f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {marks(states)})")
     columns = ", ".join(f"l.{name}" for name in rows.LETTER)
-    return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"  # noqa: S608
+    return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"
 
 
 _OWED = "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = letters.id AND d.waits_until IS NOT NULL)"
 _KEPT = "EXISTS (SELECT 1 FROM entries AS e WHERE e.letter = letters.id)"
 
 FORGOTTEN = f"""SELECT id FROM letters WHERE arrived < ? AND office = ? AND NOT {_OWED} AND NOT {_KEPT}
-    ORDER BY arrived LIMIT ?"""  # noqa: S608
+    ORDER BY arrived LIMIT ?"""
 SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE office = ? ORDER BY arrived DESC, id DESC
-    LIMIT {2**62} OFFSET ?) AS letters WHERE NOT {_OWED} LIMIT ?"""  # noqa: S608
+    LIMIT {2**62} OFFSET ?) AS letters WHERE NOT {_OWED} LIMIT ?"""
 
 
 def still(count: int, *, kept_too: bool) -> str:
     """Which of these letters may still be removed, now that nobody else writes."""
     kept = "" if kept_too else f" AND NOT {_KEPT}"
-    return f"SELECT id FROM letters WHERE id IN {marks(count)} AND NOT {_OWED}{kept}"  # noqa: S608
+    return f"SELECT id FROM letters WHERE id IN {marks(count)} AND NOT {_OWED}{kept}"
 
 
 def leave_mailboxes(count: int) -> str:
-    return f"DELETE FROM entries WHERE letter IN {marks(count)}"  # noqa: S608
+    return f"DELETE FROM entries WHERE letter IN {marks(count)}"
 
 
 def forget(count: int) -> list[str]:
     """All that is left of letters that neither a mailbox nor `contents` has."""
     columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
-    return [f"DELETE FROM {table} WHERE {column} IN {marks(count)}" for table, column in columns.items()]  # noqa: S608
+    return [f"DELETE FROM {table} WHERE {column} IN {marks(count)}" for table, column in columns.items()]
 
 
 # --- SQLite's own

@@ -99,7 +99,10 @@ class SqliteStore:
 
     async def open(self) -> None:
         await self._in_file_thread(self._make_directory)
-        await self._writer.open()
+        try:
+            await self._writer.open()
+        except StoreError as error:
+            raise type(error)(f"{self._directory / DATABASE}: {error}") from error
         old = await self._in_file_thread(lambda: self._files.older_than(self._orphan_age))
         if old:
             named = await self._readers.do(lambda connection: {name for (name,) in connection.execute(sql.FILES)})
@@ -350,7 +353,7 @@ class SqliteStore:
             ids = await self._readers.do(
                 lambda connection: history.prunable(connection, statement, (*parameters, _PRUNED_AT_ONCE))
             )
-            count = await self._writer.do(lambda change: history.forget(change, ids, kept_too=kept_too)) if ids else 0
+            count = await self._writer.do(partial(history.forget, letters=ids, kept_too=kept_too)) if ids else 0
             total += count
             if not count:
                 return total

@@ -42,6 +42,12 @@ def trouble(error: BaseException) -> BaseException:
     return error
 
 
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process kept us waiting: then each alone would only wait as long again."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 class _Failed:
     """An outcome that is an error."""
 
@@ -151,20 +157,23 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._ended: Deferred[None] = Deferred()
         self._open = False
+        self._started = False
 
     def open(self) -> Deferred[None]:
         """Start; fires when the connection is there."""
         opened: Deferred[None] = Deferred()
-        self._open = True
+        self._open = self._started = True
         threading.Thread(target=self._run, args=(opened,), name="mailstack-writer", daemon=True).start()
         return opened
 
     def close(self) -> Deferred[None]:
         """Fires when all that was asked before is committed and the connection is closed."""
-        if not self._open:
+        if self._open:
+            self._open = False
+            self._jobs.put(None)
+        elif not self._started:
+            self._started = True
             self._ended.callback(None)
-        self._open = False
-        self._jobs.put(None)
         return self._ended
 
     def write(self, batch: Batch) -> Deferred[None]:
@@ -233,8 +242,8 @@ class Writer:
         try:
             return self._transact(connection, group, files)
         except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
-            if len(group) == 1:
-                return [_Failed(trouble(error))]
+            if len(group) == 1 or _is_busy(error):
+                return [_Failed(trouble(error)) for _ in group]
         outcomes = []
         for job in group:
             try:
@@ -245,7 +254,6 @@ class Writer:
 
     def _transact(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
         transaction = Transaction(connection)
-        outcomes: list[Any] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
             together = Batch()
@@ -253,8 +261,7 @@ class Writer:
                 if job.batch is not None:
                     together.join(job.batch)
             together.write(transaction)
-            for job in group:
-                outcomes.append(None if job.operation is None else _outcome(job.operation, transaction))
+            outcomes = [None if job.operation is None else _outcome(job.operation, transaction) for job in group]
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

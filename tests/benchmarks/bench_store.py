@@ -67,7 +67,8 @@ def settlement(accepted: Acceptance, headers: bytes) -> Settlement:
 
 
 def report(**figures: Any) -> None:
-    print(json.dumps({name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}))
+    figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 class Loop(Pump):

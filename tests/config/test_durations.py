@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def test_a_duration_is_in_seconds(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "m", "-5m", "5 m", "5M", "1.5h", "30m1h", "5m5m", "٥m", " 5m", "5m\n", 5, None, True]
+    "text", ["", "5", "m", "-5m", "5 m", "5M", "1.5h", "30m1h", "5m5m", "\u0665m", " 5m", "5m\n", 5, None, True]
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: object) -> None:
     with pytest.raises(ValueError, match='a duration such as "30s"'):
@@ -42,7 +44,5 @@ def test_the_parts_add_up(parts: dict[str, int]) -> None:
 
 @given(st.text(alphabet="0123456789wdhms -.\n", max_size=12))
 def test_any_text_is_a_bounded_duration_or_refused(text: str) -> None:
-    try:
+    with suppress(ValueError):
         assert 0 <= read_duration(text) <= LONGEST
-    except ValueError as error:
-        assert str(error).startswith("a duration")

@@ -17,7 +17,8 @@ GOOD = [
     ("tcp:587:interface=127.0.0.1", ("127.0.0.1", 587)),
     ("tcp:interface=127.0.0.1:port=587", ("127.0.0.1", 587)),
     (r"tcp:587:interface=\:\:1:backlog=500", ("::1", 587)),
-    (r"tcp6:587:interface=\:\:", ("::", 587)),
+    (r"tcp6:587:interface=\:\:1", ("::1", 587)),
+    ("tcp6:587", ("::", 587)),
 ]
 
 
@@ -25,8 +26,7 @@ GOOD = [
 def test_a_tcp_description_is_taken_by_us_and_by_twisted(text: str, port: tuple[str, int]) -> None:
     assert read_endpoint(text) == text
     assert port_of(text) == port
-    endpoint = serverFromString(MemoryReactor(), text)
-    assert endpoint._port == port[1]
+    serverFromString(MemoryReactor(), text)
 
 
 @pytest.mark.parametrize("text", ["systemd:domain=INET:index=0", "unix:/run/mail.sock", "haproxy:tcp:25"])
@@ -45,7 +45,7 @@ def test_other_types_are_passed_on(text: str) -> None:
         "tcp:65536",
         "tcp:-1",
         "tcp:smtp",
-        "tcp:٢٥",
+        "tcp:\u0662\u0665",
         "tcp:25:interface=localhost",
         "tcp:25:interface=::1",
         "tcp:25:backlog=many",

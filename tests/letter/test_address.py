@@ -32,12 +32,11 @@ def test_what_is_written_is_read_back(local, domain):
 def test_any_text_is_an_address_or_an_address_error(text):
     try:
         address = Address.parse(text)
-    except AddressError as error:
-        assert str(error).isascii()
-    else:
-        assert Address.parse(str(address)) == address
-        assert str(address).isascii()
-        assert str(address).isprintable()
+    except AddressError:
+        return
+    assert Address.parse(str(address)) == address
+    assert str(address).isascii()
+    assert str(address).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def test_a_field_comes_with_its_continuation_lines():
 
 
 def test_names_are_compared_without_case_and_only_whole_ones():
-    section = b"Received: a\r\nRECEIVED: b\r\nX-Received: c\r\nReceived-SPF: d\r\n Received: e\r\nreceived \t: f\r\n\r\n"
+    section = (
+        b"Received: a\r\nRECEIVED: b\r\nX-Received: c\r\nReceived-SPF: d\r\n Received: e\r\nreceived \t: f\r\n\r\n"
+    )
     assert header.count(section, b"received") == 3
     assert header.has(section, b"Received-SPF")
     assert not header.has(section, b"Receive")

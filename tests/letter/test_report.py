@@ -19,7 +19,7 @@ AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ALICE = Address("alice", "home.test")
 BOB = Recipient(Address("bob", "elsewhere.test"))
 NO_USER = Failed(Status(5, 1, 1), "mx.elsewhere.test said: 550 5.1.1 no such user / ask us", "mx.elsewhere.test")
-HEADER = b"From: alice@home.test\r\nSubject: Hello\r\n\r\n"
+HEADER = b"From: alice@home.test\r\nSubject: Hello\r\nMessage-ID: <1@home.test>\r\n\r\n"
 FAILED = Report(
     "failed",
     LetterId("01hzzzzzzzreprt"),
@@ -65,6 +65,8 @@ def test_the_header_has_each_field_once():
         ("Message-ID", "<01hzzzzzzzreprt@mx.home.test>"),
         ("MIME-Version", "1.0"),
         ("Auto-Submitted", "auto-replied"),
+        ("In-Reply-To", "<1@home.test>"),
+        ("References", "<1@home.test>"),
         ("Content-Type", message["Content-Type"]),
     ]
     assert message.get_content_type() == "multipart/report"
@@ -142,13 +144,19 @@ def test_what_the_sender_asked_to_be_told_is_told():
 
 def test_the_header_of_the_original_comes_back():
     _, parts = parse(FAILED)
-    assert parts[2].get_payload() == "From: alice@home.test\r\nSubject: Hello\r\n"
+    assert parts[2].get_payload() == HEADER.decode().removesuffix("\r\n")
     assert parts[2]["Content-Transfer-Encoding"] is None
 
 
 @pytest.mark.parametrize(
     "section",
-    [b"Subject: gr\xc3\xbc\xc3\x9fe \r\n", b"X: " + b"a" * 2000 + b"\r\n", b"X: \0\r\n", b"X: a\nb\rc\r\n", b"X: cut of"],
+    [
+        b"Subject: gr\xc3\xbc\xc3\x9fe \r\n",
+        b"X: " + b"a" * 2000 + b"\r\n",
+        b"X: \0\r\n",
+        b"X: a\nb\rc\r\n",
+        b"X: cut of",
+    ],
 )
 def test_a_header_that_is_not_seven_bit_text_is_encoded(section):
     """RFC 6522 §4; 8BIT-02: a report must pass every host."""
@@ -166,7 +174,9 @@ def test_the_boundary_stands_in_no_part():
     assert len(parts) == 3
 
 
-HOSTILE = st.text(st.characters(codec="utf-8"), max_size=300) | st.sampled_from(["a\r\nBcc: x@y", "550 \n\n--=_01hzzzzzzzreprt--"])
+HOSTILE = st.text(st.characters(codec="utf-8"), max_size=300) | st.sampled_from(
+    ["a\r\nBcc: x@y", "550 \n\n--=_01hzzzzzzzreprt--"]
+)
 
 
 @given(text=HOSTILE, host=HOSTILE, local=HOSTILE.filter(bool), section=st.binary(max_size=300), value=HOSTILE)
@@ -176,7 +186,7 @@ def test_nothing_hostile_begins_a_field_or_a_part(text, host, local, section, va
     trouble = Trouble(bob, Failed(Status(5, 0, 0), text, host))
     envelope = Envelope(ALICE, (bob,), parameters=parameters)
     message, parts = parse(evolve(FAILED, envelope=envelope, troubles=(trouble,), header=section))
-    assert len(message.items()) == 8
+    assert len(message.items()) == 8 + 2 * ("In-Reply-To" in message)
     assert [part.keys() for part in parts[:2]] == [["Content-Type"], ["Content-Type"]]
     assert len(parts) == 3
     about, block = status_blocks(parts[1])

@@ -112,7 +112,7 @@ def test_return_path_is_the_sender_or_empty():
 def test_an_address_cannot_break_out_of_its_field(local):
     for field in (trace.return_path(Address(local, "a.test")), trace.delivered_to(Address(local, "a.test"))):
         assert field.count(b"\r") == field.count(b"\n") == 1
-        assert field.endswith(b"@a.test>\r\n") or field.endswith(b"@a.test\r\n")
+        assert field.endswith((b"@a.test>\r\n", b"@a.test\r\n"))
 
 
 @given(st.integers(0, 4102444800))

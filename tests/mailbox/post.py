@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
@@ -73,6 +71,8 @@ class Door:
         name = credentials.username.partition("@")[0].lower()
         if (name, credentials.password) not in {("bob", "secret word"), ("alice", "a"), ("bob", "pässword")}:
             raise Denied
+        if not credentials.acts_for(f"{name}@home.test"):
+            raise Denied
         return f"{name}@home.test"
 
 
@@ -94,6 +94,7 @@ class Office:
         self.clock = TurnedClock()
         self.told = Told()
         self.limits = limits or Limits()
+        self.peers: list[MemoryPeer[Any]] = []
 
     def serve(
         self, outward: Any, *, tls: TlsFacts | None = None, require_tls: bool = True, certificate: bool = True
@@ -107,6 +108,7 @@ class Office:
             tls=tls,
             can_start_tls=certificate,
         )
+        self.peers.append(peer)
         self.clock.spawn(
             converse(
                 peer,
@@ -173,7 +175,3 @@ class Telnet:
 
     def hang_up(self) -> None:
         self.peer.lose()
-
-
-def wait_for_ever(_: float) -> Deferred[None]:
-    return Deferred()

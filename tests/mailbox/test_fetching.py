@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.pop3.fetching import Broken, FetchingSession, Refused
-from tests.mailbox.post import TLS, Office
+from tests.mailbox.post import Office
 from tests.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"
@@ -96,9 +96,14 @@ def test_a_letter_too_long_for_the_reader_ends_the_session() -> None:
 
 
 def test_a_server_that_stops_is_heard() -> None:
+    office = Office(LETTER)
+
     async def fetch(session: FetchingSession) -> None:
         await session.open()
-        await session.login("bob", "wrong")
+        await session.login("bob", "secret word")
+        office.peers[-1].stop()
+        await session.stat()
 
-    with pytest.raises(Refused):
-        Office().fetch(fetch, tls=TLS)
+    with pytest.raises(Refused, match="shutting down") as refused:
+        office.fetch(fetch)
+    assert refused.value.code == "SYS/TEMP"

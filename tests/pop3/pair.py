@@ -106,7 +106,8 @@ class MemoryPeer(Generic[EventT]):
         self._ending: Ending | None = None
         self._waiter: Deferred[None] | None = None
         self._taken: Deferred[None] | None = None
-        self.full = False
+        self.slow = False
+        """Whether the other side takes what was sent only when told to, by `take`."""
         self.closed = False
 
     # --- what the network does
@@ -128,8 +129,7 @@ class MemoryPeer(Generic[EventT]):
         self._wake()
 
     def take(self) -> None:
-        """The other side reads on."""
-        self.full = False
+        """The other side takes what waits."""
         if self._taken is not None:
             taken, self._taken = self._taken, None
             taken.callback(None)
@@ -168,13 +168,18 @@ class MemoryPeer(Generic[EventT]):
             self._outward(octets)
 
     async def drain(self, timeout: float) -> bool:
-        if self.full:
+        late: list[bool] = []
+
+        def tick() -> None:
+            late.append(True)
+            self.take()
+
+        if self.slow and not isinstance(self._ending, Disconnected):
             self._taken = Deferred()
-            cancel = self._clock.call_later(timeout, self.take)
-            self.full = True
+            cancel = self._clock.call_later(timeout, tick)
             await self._taken
             cancel()
-        return not isinstance(self._ending, Disconnected)
+        return not late and not isinstance(self._ending, Disconnected)
 
     async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
         self.engine.tls_started()

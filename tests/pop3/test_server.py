@@ -103,7 +103,7 @@ def test_a_password_is_all_up_to_the_end_of_the_line() -> None:
     assert events(greeted(), "USER bob\r\nPASS  päss word \r\n".encode()) == [User("bob"), Pass(" päss word ")]
 
 
-@pytest.mark.parametrize("argument", ["0x1", "-1", "+1", "abc", "1x", "1.0", "99999999999999999999", "1 2", "١"])
+@pytest.mark.parametrize("argument", ["0x1", "-1", "+1", "abc", "1x", "1.0", "99999999999999999999", "1 2", "\u0661"])
 @pytest.mark.parametrize("verb", ["RETR", "DELE", "LIST", "UIDL", "TOP"])
 def test_what_is_no_number_is_rejected(verb: str, argument: str) -> None:
     """POP-06"""
@@ -114,8 +114,25 @@ def test_what_is_no_number_is_rejected(verb: str, argument: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b" ", b"FROB", b"APOP bob c4c9334b", b"RETR", b"DELE", b"TOP", b"TOP 1", b"TOP 1 -1", b"STAT x", b"NO\0OP"]
-    + [b"NOOP\rRSET", b"USER bob", b"AUTH PLAIN", b"STLS", b"QUIT now", b"\xff\xfe"],
+    [
+        b"",
+        b" ",
+        b"FROB",
+        b"APOP bob c4c9334b",
+        b"RETR",
+        b"DELE",
+        b"TOP",
+        b"TOP 1",
+        b"TOP 1 -1",
+        b"STAT x",
+        b"NO\0OP",
+        b"NOOP\rRSET",
+        b"USER bob",
+        b"AUTH PLAIN",
+        b"STLS",
+        b"QUIT now",
+        b"\xff\xfe",
+    ],
 )
 def test_what_is_no_command_now_is_rejected_and_the_next_is_understood(line: bytes) -> None:
     """POP-03, POP-16, POP-17, POP-19, POP-23"""
@@ -267,8 +284,28 @@ def test_a_multi_line_response_is_stuffed_and_owed_until_its_end() -> None:
 # --- whatever the octets, however they are cut
 
 WORDS = st.sampled_from(
-    [b"USER bob", b"PASS x", b"AUTH PLAIN", b"AUTH PLAIN =", b"STAT", b"RETR 1", b"TOP 1 2", b"\r\n", b"\n", b"\r", b" "]
-    + [b"\0", b"LIST", b"*", b"QQ==", b"x" * 300, b"UIDL\r\n", b"CAPA\r\n", b"QUIT\r\n", b"NOOP\r\n"]
+    [
+        b"USER bob",
+        b"PASS x",
+        b"AUTH PLAIN",
+        b"AUTH PLAIN =",
+        b"STAT",
+        b"RETR 1",
+        b"TOP 1 2",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\0",
+        b"LIST",
+        b"*",
+        b"QQ==",
+        b"x" * 300,
+        b"UIDL\r\n",
+        b"CAPA\r\n",
+        b"QUIT\r\n",
+        b"NOOP\r\n",
+    ]
 )
 
 

@@ -15,7 +15,9 @@ HEADER = b"From: alice@home.test\r\nSubject: hello\r\n\r\n"
 _numbers = itertools.count()
 
 
-def a_letter(*recipients: str | Recipient, sender: Address | None = ALICE, at: float = START, body: bytes = b"hi\r\n") -> Letter:
+def a_letter(
+    *recipients: str | Recipient, sender: Address | None = ALICE, at: float = START, body: bytes = b"hi\r\n"
+) -> Letter:
     """A letter to these, under an id of its own."""
     envelope = Envelope(sender, tuple(Recipient(Address.parse(r)) if isinstance(r, str) else r for r in recipients))
     letter_id = LetterId(f"letter{next(_numbers):09}")

@@ -9,7 +9,10 @@ class MemoryDirectory:
     """A queue.route.Directory."""
 
     def __init__(
-        self, *mailboxes: str, aliases: dict[str, tuple[str, ...]] | None = None, domains: tuple[str, ...] = ("home.test",)
+        self,
+        *mailboxes: str,
+        aliases: dict[str, tuple[str, ...]] | None = None,
+        domains: tuple[str, ...] = ("home.test",),
     ) -> None:
         self.mailboxes = set(mailboxes)
         self.aliases = aliases or {}

@@ -57,14 +57,19 @@ def test_an_alias_is_expanded_and_its_name_kept():
 
 
 def test_the_first_name_is_kept_through_further_aliases():
-    directory = MemoryDirectory("bob@home.test", aliases={"a@home.test": ("b@home.test",), "b@home.test": ("bob@home.test",)})
+    directory = MemoryDirectory(
+        "bob@home.test", aliases={"a@home.test": ("b@home.test",), "b@home.test": ("bob@home.test",)}
+    )
     (route,) = run(Router(directory).route(recipients("a@home.test")))
     assert route.recipient == Recipient(Address.parse("bob@home.test"), Address.parse("a@home.test"))
 
 
 def test_nobody_gets_a_letter_twice():
     """SMTP-36."""
-    aliases = {"all@home.test": ("bob@home.test", "carol@x.test", "both@home.test"), "both@home.test": ("BOB@home.test",)}
+    aliases = {
+        "all@home.test": ("bob@home.test", "carol@x.test", "both@home.test"),
+        "both@home.test": ("BOB@home.test",),
+    }
     directory = MemoryDirectory("bob@home.test", aliases=aliases)
     found = ways(directory, "all@home.test", "bob@home.test", "carol@X.test", "Carol@x.test")
     assert found == [

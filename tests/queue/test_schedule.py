@@ -43,7 +43,13 @@ def test_the_last_attempt_is_made_at_the_age_of_giving_up():
 
 @pytest.mark.parametrize(
     ("age", "late", "expired"),
-    [(0, False, False), (4 * HOUR - 1, False, False), (4 * HOUR, True, False), (5 * DAY - 1, True, False), (5 * DAY, True, True)],
+    [
+        (0, False, False),
+        (4 * HOUR - 1, False, False),
+        (4 * HOUR, True, False),
+        (5 * DAY - 1, True, False),
+        (5 * DAY, True, True),
+    ],
 )
 def test_late_and_expired_are_ages(age, late, expired):
     assert SCHEDULE.is_late(1000, 1000 + age) is late
@@ -54,8 +60,8 @@ def test_nobody_is_warned_when_the_setting_is_zero():
     assert not Schedule(warn_after=0).is_late(0, 10 * DAY)
 
 
-@given(
-    st.floats(0, 1e10), st.integers(1, 10**9), st.floats(0, 1e7), st.floats(0, 1, exclude_max=True)
-)
+@given(st.floats(0, 1e10), st.integers(1, 10**9), st.floats(0, 1e7), st.floats(0, 1, exclude_max=True))
 def test_the_next_attempt_is_always_later(born, attempts, age, jitter):
-    assert SCHEDULE.next_due(born, attempts, born + age, jitter) > born + age or SCHEDULE.is_expired(born, born + age + 1e-3)
+    assert SCHEDULE.next_due(born, attempts, born + age, jitter) > born + age or SCHEDULE.is_expired(
+        born, born + age + 1e-3
+    )

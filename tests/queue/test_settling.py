@@ -8,7 +8,7 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, St
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, settle
+from mailstack.queue.settling import Settling, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
 
@@ -19,13 +19,15 @@ BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
 REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
 
 
-def settled(*outcomes, age=0.0, warned=False, letter=None, schedule=Schedule(), **attempt) -> Settling:
+def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> Settling:
     letter = letter or a_letter(*[f"r{number}@else.test" for number in range(len(outcomes))])
     deliveries = tuple(
-        Delivery(letter.id, number, recipient, "else.test", attempts=3, claimed_by="me", lease=START + DAY, warned=warned)
+        Delivery(
+            letter.id, number, recipient, "else.test", attempts=3, claimed_by="me", lease=START + DAY, warned=warned
+        )
         for number, recipient in enumerate(letter.envelope.recipients)
     )
-    return settle(letter, deliveries, Attempt(outcomes, **attempt), now=START + age, schedule=schedule, jitter=0.5)
+    return settle(letter, deliveries, Attempt(outcomes, **attempt), Times(START + age - 1, START + age), schedule=Schedule(), jitter=0.5)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,9 @@ def test_a_sender_is_warned_once():
 def test_giving_up_says_so_and_keeps_the_last_words():
     (due,) = settled(BUSY, age=5 * DAY).reports
     outcome = due.troubles[0].outcome
-    assert outcome == Failed(Status(5, 4, 7), "gave up after trying for 5 days; at last: 450 4.2.1 busy", "mx.else.test")
+    assert outcome == Failed(
+        Status(5, 4, 7), "gave up after trying for 5 days; at last: 450 4.2.1 busy", "mx.else.test"
+    )
 
 
 @pytest.mark.parametrize(("outcome", "age"), [(REFUSED, 0), (BUSY, 5 * DAY), (BUSY, 5 * HOUR)])
@@ -114,7 +118,7 @@ def test_nobody_bounces_a_bounce(outcome, age):
     found = settled(outcome, age=age, letter=a_letter("r0@else.test", sender=None))
     assert found.reports == ()
     for step in found.steps:
-        assert step.step != "bounced" or "reverse-path is null" in step.facts["why"]
+        assert step.step != "bounced" or "reverse-path is null" in step.facts["told"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def test_notify_says_what_is_reported(notify, outcome, age, told):
     recipient = Recipient(Address("bob", "else.test"), parameters=(("NOTIFY", notify),))
     found = settled(outcome, age=age, letter=a_letter(recipient))
     assert bool(found.reports) is told
-    assert all("why" in step.facts for step in found.steps if step.step == "bounced" and not told)
+    assert all("told" in step.facts for step in found.steps if step.step == "bounced" and not told)
 
 
 def test_each_delivery_needs_an_outcome():

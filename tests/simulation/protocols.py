@@ -10,9 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.ssl import Certificate, ContextFactory
+from twisted.internet.ssl import Certificate, ContextFactory, optionsForClientTLS
 from twisted.protocols.basic import LineReceiver
+
+from mailstack.simulation import SimulatedReactor
+
+OFFICE = "192.0.2.1"
 
 
 class Recorder(Protocol):
@@ -87,6 +92,17 @@ class ServerContext(ContextFactory):
         return self._context
 
 
+class Pair:
+    """A client and a server, connected; `reactor` has nothing else to do."""
+
+    def __init__(self, reactor=None, client=Recorder, server=Recorder):
+        self.reactor = reactor or SimulatedReactor()
+        built = Keeper(server)
+        self.port = self.reactor.listenTCP(25, built, interface=OFFICE)
+        self.client = self.reactor.result_of(TCP4ClientEndpoint(self.reactor, OFFICE, 25).connect(Keeper(client)))
+        self.server = built.built[0]
+
+
 @lru_cache
 def identity(name="mx.home.test"):
     """A server's context with a certificate for a name, signed by itself; and that certificate."""
@@ -107,3 +123,9 @@ def identity(name="mx.home.test"):
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     return ServerContext(certificate, key), Certificate.loadPEM(pem)
+
+
+def start_tls(pair, name="mx.home.test"):
+    context, certificate = identity()
+    pair.server.transport.startTLS(context)
+    pair.client.transport.startTLS(optionsForClientTLS(name, trustRoot=certificate))

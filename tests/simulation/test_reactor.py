@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 
 import pytest
-from twisted.internet import interfaces
+from twisted.internet import endpoints, interfaces
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import DNSLookupError, ReactorAlreadyRunning, ReactorNotRestartable, ReactorNotRunning
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import providedBy
 from zope.interface.verify import verifyObject
 
+from mailstack import simulation
 from mailstack.simulation import NotReached, SimulatedReactor
 from mailstack.simulation.reactor import START
+from tests.simulation.protocols import Echo, Lines
 
 
 @pytest.fixture
@@ -71,6 +75,27 @@ def test_run_says_what_would_have_come_next_when_the_condition_is_not_met(reacto
 def test_run_says_when_nothing_is_left_that_could_meet_the_condition(reactor):
     with pytest.raises(NotReached, match="nothing is left to happen"):
         reactor.run(lambda: False)
+
+
+def test_run_says_when_something_waits_for_another_reactor(reactor):
+    from twisted.internet import reactor as installed
+
+    stray = installed.callLater(60, int)
+    with pytest.raises(NotReached, match="to whom was ours not given"):
+        reactor.run(lambda: False)
+    stray.cancel()
+
+
+def test_the_example_in_the_package_is_true():
+    class Client(Lines):
+        def connectionMade(self):
+            self.sendLine(b"250 OK")
+
+    indented = [line for line in simulation.__doc__.splitlines() if not line or line.startswith("    ")]
+    names = dict(vars(endpoints), **vars(simulation), Factory=Factory, Echo=Echo, Client=Client)
+    exec(textwrap.dedent("\n".join(indented)), names)
+    assert names["reactor"].seconds() > START + 5 * 86400
+    assert names["port"].getHost().port == 25
 
 
 def test_run_ends_what_would_never_end(reactor):
@@ -133,6 +158,12 @@ def test_what_nobody_caught_comes_out_of_run_and_the_rest_goes_on(reactor):
     assert made == ["same turn"]
     reactor.run()
     assert made == ["same turn", "later"]
+
+
+def test_a_bug_at_the_start_comes_out_though_nothing_else_happens(reactor):
+    reactor.callWhenRunning(broken)
+    with pytest.raises(ValueError, match="a bug"):
+        reactor.run()
 
 
 def test_two_bugs_of_one_turn_come_out_together(reactor):

@@ -7,43 +7,25 @@ import json
 import subprocess
 import sys
 import time
-import tracemalloc
 
 import pytest
-from OpenSSL import SSL
 from twisted.application.internet import ClientService
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
-    IPullProducer,
     IPushProducer,
-    ISSLTransport,
     ITCPTransport,
     ITLSTransport,
     ITransport,
 )
-from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailstack.simulation import Path, SimulatedReactor
 from tests.simulation import parity
-from tests.simulation.protocols import Echo, Keeper, Lines, Recorder, identity
-
-OFFICE = "192.0.2.1"
-
-
-class Pair:
-    """A client and a server, connected; `reactor` has nothing else to do."""
-
-    def __init__(self, reactor=None, client=Recorder, server=Recorder):
-        self.reactor = reactor or SimulatedReactor()
-        built = Keeper(server)
-        self.port = self.reactor.listenTCP(25, built, interface=OFFICE)
-        self.client = self.reactor.result_of(TCP4ClientEndpoint(self.reactor, OFFICE, 25).connect(Keeper(client)))
-        self.server = built.built[0]
+from tests.simulation.protocols import OFFICE, Echo, Keeper, Lines, Pair, Recorder
 
 
 @pytest.fixture
@@ -185,146 +167,6 @@ def test_the_end_of_the_reactor_is_the_end_of_every_connection(pair):
     pair.reactor.callLater(1, pair.reactor.stop)
     pair.reactor.run()
     assert pair.client.lost is ConnectionLost is pair.server.lost
-
-
-# --- flow control
-
-
-@implementer(IPushProducer)
-class Push:
-    """Writes 64 KiB at a time until it is told to pause."""
-
-    def __init__(self, transport, octets):
-        self.transport, self.left = transport, octets
-        self.running, self.stopped, self.pauses = False, False, 0
-        transport.registerProducer(self, True)
-        self.resumeProducing()
-
-    def resumeProducing(self):
-        self.running = True
-        while self.running and self.left:
-            count = min(self.left, 65536)
-            self.left -= count
-            self.transport.write(bytes(count))
-        if not self.left:
-            self.transport.unregisterProducer()
-
-    def pauseProducing(self):
-        self.running, self.pauses = False, self.pauses + 1
-
-    def stopProducing(self):
-        self.stopped = True
-
-
-def test_ten_megabytes_pass_a_reader_who_pauses_in_bounded_memory():
-    class Slow(Recorder):
-        octets = 0
-
-        def dataReceived(self, data):
-            self.octets += len(data)
-            if self.octets % 7 == 0:
-                self.transport.pauseProducing()
-                pair.reactor.callLater(0.01, self.transport.resumeProducing)
-
-    pair = Pair(server=Slow)
-    producer = Push(pair.client.transport, 10_000_000)
-    pair.client.transport.loseConnection()
-    tracemalloc.start()
-    pair.reactor.run()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert pair.server.octets == 10_000_000
-    assert producer.pauses > 10
-    assert peak < 2_000_000
-
-
-def test_a_reader_who_does_not_read_holds_the_writer_back(pair):
-    pair.server.transport.pauseProducing()
-    producer = Push(pair.client.transport, 10_000_000)
-    pair.reactor.run()
-    assert 10_000_000 - producer.left < 400_000
-    assert not producer.running
-    pair.server.transport.resumeProducing()
-    pair.reactor.run()
-    assert producer.left == 0
-    assert len(pair.server.received) == 10_000_000
-
-
-def test_a_producer_is_stopped_when_its_connection_is_lost(pair):
-    pair.server.transport.pauseProducing()
-    producer = Push(pair.client.transport, 10_000_000)
-    pair.reactor.run()
-    pair.server.transport.abortConnection()
-    pair.reactor.run()
-    assert producer.stopped
-    assert pair.client.lost is ConnectionLost
-
-
-def test_a_pull_producer_is_asked_each_time_there_is_room(pair):
-    @implementer(IPullProducer)
-    class Pull:
-        asked = 0
-
-        def resumeProducing(self):
-            self.asked += 1
-            pair.client.transport.write(bytes(30_000))
-            if self.asked == 10:
-                pair.client.transport.unregisterProducer()
-                pair.client.transport.loseConnection()
-
-        def stopProducing(self):
-            pytest.fail("it was not done")
-
-    pair.client.transport.registerProducer(Pull(), False)
-    pair.reactor.run()
-    assert len(pair.server.received) == 300_000
-    assert pair.server.lost is ConnectionDone
-
-
-# --- TLS
-
-
-def start_tls(pair, name="mx.home.test"):
-    context, certificate = identity()
-    pair.server.transport.startTLS(context)
-    pair.client.transport.startTLS(optionsForClientTLS(name, trustRoot=certificate))
-
-
-@pytest.mark.parametrize("ragged", [False, True])
-def test_starttls_shakes_hands_and_protects_what_follows(ragged):
-    reactor = SimulatedReactor(path=Path(ragged=ragged, segment=100 if ragged else 1460))
-    pair = Pair(reactor, client=Lines, server=Echo)
-    start_tls(pair)
-    pair.client.sendLine(b"a secret")
-    reactor.run(lambda: pair.client.lines == [b"a secret"])
-    for transport in (pair.client.transport, pair.server.transport):
-        assert ISSLTransport.providedBy(transport)
-        assert transport.getHandle().get_protocol_version_name() == "TLSv1.3"
-    assert pair.client.transport.getPeerCertificate() is not None
-    pair.client.sendLine(b"quit")
-    reactor.run()
-    assert pair.client.lost is ConnectionDone
-
-
-def test_a_certificate_for_another_name_ends_the_connection():
-    pair = Pair(client=Recorder, server=Recorder)
-    start_tls(pair, name="mx.elsewhere.test")
-    pair.reactor.run()
-    assert pair.client.lost is not ConnectionDone
-    assert issubclass(pair.server.lost, (SSL.Error, ConnectionLost))
-    assert pair.server.received == b""
-
-
-def test_flow_control_holds_under_tls():
-    pair = Pair()
-    start_tls(pair)
-    pair.server.transport.pauseProducing()
-    pair.server.transport.resumeProducing()
-    producer = Push(pair.client.transport, 2_000_000)
-    pair.client.transport.loseConnection()
-    pair.reactor.run()
-    assert producer.pauses > 1
-    assert len(pair.server.received) == 2_000_000
 
 
 # --- services

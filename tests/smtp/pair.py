@@ -53,6 +53,7 @@ class MemoryPeer:
     can_start_tls: bool = True
     closed: bool = False
     full: bool = False
+    tls_works: bool = True
     other: MemoryPeer = field(init=False)
     said: bytearray = field(factory=bytearray)
     ending: Ending | None = None
@@ -83,8 +84,8 @@ class MemoryPeer:
 
     async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
         self.engine.tls_started()
-        self.tls = TLS
-        return True
+        self.tls = TLS if self.tls_works else None
+        return self.tls_works
 
     def close(self) -> None:
         if not self.closed:

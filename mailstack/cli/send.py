@@ -1,0 +1,187 @@
+"""`mailstack send`: submits a letter, as a mail client would."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import evolve, frozen
+
+from mailstack.cli.calling import Server, Tls, of_place, parse_server
+from mailstack.cli.composing import compose, header_addresses, read_file, with_crlf
+from mailstack.cli.place import Place, with_place
+from mailstack.cli.printing import clean, print_json
+from mailstack.cli.refusal import Refused
+from mailstack.cli.user import password_file as read_password_from
+from mailstack.cli.user import read_password
+from mailstack.letter import Address, AddressError, Envelope, Recipient
+from mailstack.letter.content import Octets
+from mailstack.relay.trouble import queued_as
+from mailstack.smtp.replies import Reply
+
+CONNECT = 10.0
+"""Seconds for a connection to open."""
+
+
+@frozen
+class Sending:
+    """One letter, ready to go."""
+
+    envelope: Envelope
+    content: Octets
+
+
+@click.command()
+@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="A recipient; as often as there are.")
+@click.option(
+    "--from", "sender", metavar="ADDRESS", help="The sender; else the account that logs in. <> is the null one."
+)
+@click.option("--subject", default="", help="The subject of a new letter.")
+@click.option("--body", metavar="TEXT", help="The text of a new letter; `-` is standard input.")
+@click.option("--attach", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="Attach a file.")
+@click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add, or replace, a header field.")
+@click.option("--file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True),
+              help="Send this whole letter as it is; `-` is standard input. Its To, Cc and Bcc are the default of --to.")  # fmt: skip
+@click.option("--server", metavar="HOST[:PORT]", help="Whom to call; else the office of -c, or the dev environment.")
+@click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
+              help="How the connection is secured.")  # fmt: skip
+@click.option("--user", metavar="LOGIN", help="Who logs in; in the dev environment alice, if nobody is named.")
+@read_password_from
+@click.option("--ca-file", metavar="FILE", type=click.Path(path_type=Path), help="Trust this CA, and not the system's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
+@with_place
+def send(find: Callable[[], Place], **options: Any) -> None:
+    """Submit a letter over SMTP with AUTH and TLS; print the reply, and the id that `mailstack journey` takes.
+
+    \b
+    Example:
+      mailstack send --to carol@elsewhere.test --subject Hello --body 'Hello Carol'
+      mailstack send --server mx.example.org --user alice@example.org --file letter.eml
+    """
+    server = _server(find, options)
+    sending = _sending(server, options)
+
+    from mailstack.cli.reactor import run_reactor
+
+    replies, dialogue = run_reactor(lambda reactor: _submit(reactor, server, sending))
+    if options["verbose"]:
+        click.echo("\n".join(clean(line) for line in dialogue), err=True)
+    _tell(sending.envelope, replies, as_json=options["as_json"])
+
+
+def _server(find: Callable[[], Place], options: dict[str, Any]) -> Server:
+    tls: Tls = options["tls"]
+    named = options["server"]
+    server = Server(*parse_server(named, tls), tls) if named else of_place(find(), tls)
+    if options["ca_file"]:
+        server = evolve(server, ca_file=options["ca_file"])
+    if options["user"] and options["user"] != server.user:
+        server = evolve(server, user=options["user"], password=None)
+    if options["password_file"] or (server.user and server.password is None):
+        server = evolve(server, password=read_password(options["password_file"], confirm=False))
+    return server
+
+
+def _sending(server: Server, options: dict[str, Any]) -> Sending:
+    """The envelope, from the options or else from the letter's header, and the letter."""
+    sender, recipients = options["sender"], list(options["recipients"])
+    if options["file"] is not None:
+        if options["body"] is not None or options["subject"] or options["attach"] or options["headers"]:
+            raise click.UsageError("--file is a whole letter; --subject, --body, --attach and --header make a new one.")
+        octets = with_crlf(_input() if str(options["file"]) == "-" else read_file(options["file"]))
+        recipients = recipients or header_addresses(octets, "To", "Cc", "Bcc")
+        sender = sender or next(iter(header_addresses(octets, "From")), None)
+    if not recipients:
+        raise click.UsageError("Give at least one recipient with --to ADDRESS.")
+    sender = sender or (server.user if server.user and "@" in server.user else None)
+    if sender is None:
+        raise click.UsageError("Give the sender with --from ADDRESS.")
+    if options["file"] is None:
+        body = options["body"] or ""
+        text = _input().decode("utf-8", "replace") if body == "-" else body
+        shown = server.user or "postmaster@localhost" if sender == "<>" else sender
+        octets = compose(shown, recipients, options["subject"], text, options["attach"], options["headers"])
+    body_type = "7BIT" if octets.isascii() else "8BITMIME"
+    path = None if sender == "<>" else _address(sender)
+    envelope = Envelope(path, tuple(Recipient(_address(each)) for each in recipients), body_type)
+    return Sending(envelope, Octets(octets))
+
+
+def _input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except AddressError as error:
+        raise Refused(f"{text!r} is not an address: {error}") from error
+
+
+async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
+    """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
+    import socket
+
+    from mailstack.net.caller import TwistedCaller
+    from mailstack.net.certificates import TlsError
+    from mailstack.smtp.client import ClientEngine, ClientEvent
+    from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
+    from mailstack.wire import HostPort, Peer, Unreachable
+
+    engine = ClientEngine()
+    caller = TwistedCaller(reactor, ca_file=server.ca_file)
+    implicit = server.tls == "implicit"
+    waits = Timeouts(greeting=60, hello=60, mail=60, rcpt=60, data_start=60, data_block=60, final=300)
+    try:
+        peer: Peer[ClientEvent] = await caller.call(
+            HostPort(server.address(), server.port),
+            engine,
+            timeout=CONNECT,
+            tls=implicit,
+            server_name=server.host,
+            verify=implicit,
+        )
+        session = SendingSession(peer, engine, socket.gethostname(), waits)
+        await session.open()
+        if server.tls == "starttls":
+            await session.start_tls(server.host, verify=True)
+        if server.user and server.password is not None:
+            await session.authenticate(server.user, server.password, allow_clear=server.tls == "none")
+        replies = await session.transact(sending.envelope, sending.envelope.recipients, sending.content)
+        await session.quit()
+    except TlsError as error:
+        raise Refused(str(error)) from error
+    except Unreachable as error:
+        raise Refused(f"{server.host}:{server.port} cannot be reached: {error}; is it running?") from error
+    except Trouble as trouble:
+        raise Refused(f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}") from trouble
+    return replies, session.dialogue
+
+
+def _said(reply: Reply | None) -> str:
+    return f": it said {clean(str(reply))}" if reply else ""
+
+
+def _tell(envelope: Envelope, replies: tuple[Reply, ...], *, as_json: bool) -> None:
+    """Print what was said; raise Refused unless everybody's letter was taken."""
+    told = list(zip(envelope.recipients, replies, strict=True))
+    taken = next((reply for reply in replies if reply.positive), None)
+    if as_json:
+        print_json(
+            {
+                "id": queued_as(taken) if taken else None,
+                "reply": str(taken or replies[0]),
+                "recipients": {str(recipient.address): str(reply) for recipient, reply in told},
+            }
+        )
+    elif taken:
+        click.echo(clean(str(taken)))
+        if letter := queued_as(taken):
+            click.echo(f"id {letter}")
+    refused = [f"{recipient.address}: {reply}" for recipient, reply in told if not reply.positive]
+    if refused:
+        raise Refused(clean(f"refused for {'; '.join(refused)}"))

@@ -1,0 +1,50 @@
+"""Drives a coroutine: a Deferred that it awaits resumes it, and so does a network peer, without a Deferred of its own.
+
+Deferred.fromCoroutine does the same for Deferreds alone. A conversation waits for octets several times a letter, and a
+Deferred for each of these waits costs a tenth of the time that a letter takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from twisted.python.failure import Failure
+
+
+class Pause:
+    """Awaited by a task's coroutine to wait until `Task.resume` is called."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Pause, None, None]:
+        yield self
+
+
+PAUSE = Pause()
+
+
+class Task:
+    """One coroutine under way."""
+
+    __slots__ = ("_coroutine", "_ended")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], ended: Callable[[Failure | None], None]) -> None:
+        """`ended` is called once, with the Failure of an exception that the coroutine did not catch."""
+        self._coroutine = coroutine
+        self._ended = ended
+
+    def resume(self, _: object = None) -> None:
+        """Go on until the coroutine waits again, or ends. Also the callback of each Deferred that it waits for.
+
+        Returns None, which takes over the Deferred's result: the coroutine has read it by then, a failure included.
+        """
+        try:
+            waited = self._coroutine.send(None)
+        except StopIteration:
+            self._ended(None)
+        except BaseException:  # noqa: BLE001 - whatever it is, it must not reach the reactor's loop
+            self._ended(Failure())
+        else:
+            if waited is not PAUSE:
+                waited.addBoth(self.resume)

@@ -1,0 +1,200 @@
+"""`mailstack check`: what would not work, and why."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mailstack.cli import main
+from mailstack.cli.checks.certificate import check_certificate
+from mailstack.cli.checks.finding import Finding
+from mailstack.cli.checks.names import check_names, is_private
+from mailstack.cli.checks.ports import check_ports
+from mailstack.cli.checks.storage import check_storage
+from mailstack.config import Config, load
+from mailstack.net.certificates import private_ca
+from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from tests.aid import run
+from tests.cli.conftest import NOON, Shelf
+
+
+def configured(tmp_path: Path, text: str) -> Config:
+    file = tmp_path / "mailstack.toml"
+    file.write_text('hostname = "mx.example.org"\ndomains = ["example.org"]\n' + text)
+    return load(file, {})
+
+
+def verdicts(findings: list[Finding]) -> list[str]:
+    return [finding.verdict for finding in findings]
+
+
+def examine(file: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    result = CliRunner().invoke(main, ["check", "-c", str(file), "--no-dns", "--json", *options])
+    return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_an_office_that_can_start_is_good(tmp_path: Path) -> None:
+    configured(tmp_path, '[listen]\nmx = ["tcp:0"]\n')
+    status, findings = examine(tmp_path / "mailstack.toml")
+    assert status == 0
+    assert {finding["verdict"] for finding in findings} == {"good"}
+    assert not (tmp_path / "data").exists()
+
+
+def test_every_error_of_the_configuration_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mailstack.toml"
+    file.write_text('hostnam = "x"\nrelay = 7\n')
+    status, findings = examine(file)
+    assert status == 1
+    assert len(findings) >= 2
+    assert all(finding["part"] == "configuration" for finding in findings)
+
+
+def test_people_are_told_how_many_things_are_broken(tmp_path: Path) -> None:
+    configured(tmp_path, "")
+    result = CliRunner().invoke(main, ["check", "-c", str(tmp_path / "mailstack.toml"), "--no-dns"])
+    assert result.exit_code == 1
+    assert "BROKEN" in result.stdout
+    assert result.stderr.startswith("mailstack: 1 of ")
+
+
+# --- ports
+
+
+def test_a_port_that_another_program_has_is_broken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = configured(tmp_path, f'[listen]\nmx = ["tcp:{port}:interface=127.0.0.1"]\n')
+        other.settimeout(5)
+        (finding,) = check_ports(config, patience=0.05)
+    assert finding.verdict == "broken"
+    assert "another program" in finding.text
+
+
+def test_an_address_of_another_machine_is_broken(tmp_path: Path) -> None:
+    config = configured(tmp_path, '[listen]\nmx = ["tcp:2525:interface=192.0.2.1"]\n')
+    (finding,) = check_ports(config)
+    assert finding.verdict == "broken"
+    assert "192.0.2.1" in finding.text
+
+
+def test_listening_nowhere_is_broken(tmp_path: Path) -> None:
+    assert verdicts(list(check_ports(configured(tmp_path, "")))) == ["broken"]
+
+
+# --- certificate
+
+
+def with_certificate(tmp_path: Path, hostname: str) -> Config:
+    files = private_ca(tmp_path / "given", hostname, NOON)
+    return configured(tmp_path, f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
+
+
+def test_a_good_certificate(tmp_path: Path) -> None:
+    config = with_certificate(tmp_path, "mx.example.org")
+    assert verdicts(list(check_certificate(config, NOON))) == ["good"]
+
+
+def test_a_certificate_for_another_host_is_broken(tmp_path: Path) -> None:
+    config = with_certificate(tmp_path, "mx.elsewhere.org")
+    assert verdicts(list(check_certificate(config, NOON))) == ["good", "broken"]
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(800, "warning"), (900, "broken"), (-5, "broken")])
+def test_the_dates_of_a_certificate(tmp_path: Path, days: int, verdict: str) -> None:
+    config = with_certificate(tmp_path, "mx.example.org")
+    assert verdicts(list(check_certificate(config, NOON + days * 86400))) == [verdict]
+
+
+def test_a_key_of_another_certificate_is_broken(tmp_path: Path) -> None:
+    config = with_certificate(tmp_path, "mx.example.org")
+    other = private_ca(tmp_path / "other", "mx.example.org", NOON)
+    assert config.tls.key is not None
+    config.tls.key.write_bytes(other.key.read_bytes())
+    assert verdicts(list(check_certificate(config, NOON))) == ["broken"]
+
+
+def test_a_key_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
+    config = with_certificate(tmp_path, "mx.example.org")
+    assert config.tls.key is not None
+    config.tls.key.chmod(0o644)
+    assert verdicts(list(check_certificate(config, NOON))) == ["good", "warning"]
+
+
+# --- store
+
+
+def test_a_store_without_accounts_is_a_warning(tmp_path: Path, shelf: Shelf) -> None:
+    assert shelf.store is not None
+    assert verdicts(list(check_storage(configured(tmp_path, "")))) == ["good", "warning"]
+
+
+def test_an_account_whose_domain_is_gone_is_a_warning(tmp_path: Path, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    *_, finding = check_storage(configured(tmp_path, ""))
+    assert finding.verdict == "warning"
+    assert "home.test" in finding.text
+
+
+def test_a_database_that_is_none_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mailstack.sqlite3").write_bytes(b"no database" * 1000)
+    assert "broken" in verdicts(list(check_storage(configured(tmp_path, ""))))
+
+
+# --- names
+
+
+class Records:
+    """A domain name system with what a test says."""
+
+    def __init__(self, mx: dict[str, list[str]], addresses: dict[str, list[str]], *, up: bool = True) -> None:
+        self._mx, self._addresses, self._up = mx, addresses, up
+
+    async def mx(self, domain: str) -> tuple[MailExchange, ...]:
+        return tuple(MailExchange(10, host) for host in self._find(self._mx, domain))
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        return tuple(self._find(self._addresses, host))
+
+    def _find(self, records: dict[str, list[str]], name: str) -> list[str]:
+        if not self._up:
+            raise NamesUnavailable("no name server answered in time")
+        if name not in records:
+            raise NoSuchDomain(name)
+        return records[name]
+
+
+@pytest.mark.parametrize(
+    ("mx", "addresses", "expected"),
+    [
+        ({"example.org": ["MX.example.org"]}, {"mx.example.org": ["192.0.2.1"]}, ["good", "good"]),
+        ({"example.org": ["mx.other.org"]}, {"mx.example.org": ["192.0.2.1"]}, ["good", "warning"]),
+        ({"example.org": []}, {"mx.example.org": []}, ["warning", "warning"]),
+        ({}, {}, ["warning", "warning"]),
+    ],
+)
+def test_what_the_dns_says_is_never_worse_than_a_warning(
+    tmp_path: Path, mx: dict[str, list[str]], addresses: dict[str, list[str]], expected: list[str]
+) -> None:
+    config = configured(tmp_path, '[listen]\nmx = ["tcp:25"]\n')
+    assert verdicts(run(check_names(config, Records(mx, addresses)))) == expected
+
+
+def test_a_machine_that_is_offline_hears_one_warning(tmp_path: Path) -> None:
+    config = configured(tmp_path, '[listen]\nmx = ["tcp:25"]\n')
+    assert verdicts(run(check_names(config, Records({}, {}, up=False)))) == ["warning"]
+
+
+def test_an_office_that_takes_no_letters_from_outside_needs_no_records(tmp_path: Path) -> None:
+    assert run(check_names(configured(tmp_path, ""), Records({}, {}, up=False))) == []
+
+
+@pytest.mark.parametrize(("name", "private"), [("home.test", True), ("mx.local", True), ("localhost", True), ("example.org", False), ("contest", True), ("contest.org", False)])  # fmt: skip
+def test_names_that_are_not_in_the_public_dns(name: str, private: bool) -> None:
+    assert is_private(name) is private

@@ -1,0 +1,53 @@
+"""Help that teaches, and is there at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mailstack.cli import COMMANDS, main
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+
+
+ALL = dict(commands(main))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"])
+    assert result.exit_code == 0
+    assert isinstance(ALL[path], click.Group) or "Example:" in result.stdout
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if len(path) == 1], ids=" ".join)
+def test_the_line_in_the_list_is_there_for_each_command(path: tuple[str]) -> None:
+    assert COMMANDS[path[0]][1] in CliRunner().invoke(main, ["--help"]).stdout
+
+
+@pytest.mark.parametrize("command", ["--help", "--version"])
+def test_help_loads_neither_twisted_nor_a_command(command: str) -> None:
+    program = (
+        "import sys\nfrom mailstack.cli import main\n"
+        f"main([{command!r}], standalone_mode=False, prog_name='mailstack')\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'twisted', 'rich', 'msgspec', 'sqlite3'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    assert CliRunner().invoke(main, ["mailbox"]).exit_code == 2

@@ -1,0 +1,67 @@
+"""What commands print."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.cli.printing import clean, print_json, print_table, size_text
+from mailstack.cli.when import parse_since, span_text, utc_text
+
+
+@given(st.text())
+def test_what_is_cleaned_can_not_move_a_terminals_cursor(text: str) -> None:
+    assert clean(text).isprintable()
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_is_one_printable_line(facts: dict[str, str]) -> None:
+    line = json.dumps(facts)
+    assert "\n" not in line
+    assert line.isascii()
+    assert json.loads(line) == facts
+
+
+def test_json_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"sender": "ü\x9b"})
+    assert capsys.readouterr().out == '{"sender": "\\u00fc\\u009b"}\n'
+
+
+def test_a_table_in_a_pipe_is_neither_cut_nor_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("id", "last heard"), [("1", "x" * 500), ("2", "[bold]no markup[/bold]\x1b[0m")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "id  last heard"
+    assert lines[1] == "1   " + "x" * 500
+    assert lines[2] == "2   [bold]no markup[/bold]\\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"), [(0, "0"), (999, "999"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"), (52_428_800, "52.4 MB")]
+)
+def test_sizes(octets: int, text: str) -> None:
+    assert size_text(octets) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (90_061, "1 d 1 h"), (86_460, "1 d")],
+)
+def test_spans_have_their_two_largest_units(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text
+
+
+def test_times_have_always_six_decimals() -> None:
+    assert utc_text(1_764_072_000.0) == "2025-11-25T12:00:00.000000Z"
+    assert utc_text(1_764_072_000.5) == "2025-11-25T12:00:00.500000Z"
+
+
+def test_since_takes_durations_and_dates() -> None:
+    now = datetime(2025, 11, 25, 12, tzinfo=UTC)
+    assert parse_since("2h", now) == now.timestamp() - 7200
+    assert parse_since("2025-11-25T10:00:00+00:00", now) == now.timestamp() - 7200
+    with pytest.raises(ValueError, match="yesterday"):
+        parse_since("yesterday", now)

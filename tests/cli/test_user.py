@@ -1,0 +1,89 @@
+"""`mailstack user`: accounts, one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bcrypt
+
+from tests.cli.conftest import Mailstack, Shelf, lines_of
+
+
+def stored_hash(shelf: Shelf, address: str) -> bytes:
+    account = shelf.pump.run(shelf.store.account(address))
+    assert account is not None
+    return account.password_hash
+
+
+def test_an_account_is_added_with_the_password_of_a_file(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("corr3ct h0rse\nsomething else\n")
+    result = mailstack("user", "add", "Alice@Home.Test", "--password-file", str(tmp_path / "password"))
+    assert result.exit_code == 0, result.stderr
+    assert bcrypt.checkpw(b"corr3ct h0rse", stored_hash(shelf, "alice@home.test"))
+
+
+def test_the_password_can_come_from_standard_input(mailstack: Mailstack, shelf: Shelf) -> None:
+    assert mailstack("user", "add", "bob", "--password-file", "-", input="b4tt3ry\r\n").exit_code == 0
+    assert bcrypt.checkpw(b"b4tt3ry", stored_hash(shelf, "bob@home.test"))
+
+
+def test_without_a_terminal_and_a_file_nobody_is_asked(mailstack: Mailstack) -> None:
+    result = mailstack("user", "add", "bob@home.test")
+    assert result.exit_code == 1
+    assert "--password-file" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_address_of_another_domain_is_refused(mailstack: Mailstack) -> None:
+    result = mailstack("user", "add", "bob@elsewhere.test", "--password-file", "-", input="secret\n")
+    assert result.exit_code == 1
+    assert "home.test, other.test" in result.stderr
+
+
+def test_what_is_no_address_is_refused_before_anything_is_made(mailstack: Mailstack, tmp_path: Path) -> None:
+    assert mailstack("user", "add", "bob@@home.test", "--password-file", "-", input="secret\n").exit_code == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_password_longer_than_bcrypt_reads_is_refused(mailstack: Mailstack) -> None:
+    result = mailstack("user", "add", "bob", "--password-file", "-", input="x" * 73 + "\n")
+    assert result.exit_code == 1
+    assert "72" in result.stderr
+
+
+def test_an_account_that_exists_is_not_added_again(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    result = mailstack("user", "add", "alice", "--password-file", "-", input="secret\n")
+    assert result.exit_code == 1
+    assert "alice@home.test" in result.stderr
+
+
+def test_a_password_is_changed(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    assert mailstack("user", "password", "alice", "--password-file", "-", input="new one\n").exit_code == 0
+    assert bcrypt.checkpw(b"new one", stored_hash(shelf, "alice@home.test"))
+
+
+def test_nobody_unknown_gets_a_password_or_is_removed(mailstack: Mailstack) -> None:
+    changed = mailstack("user", "password", "nobody", "--password-file", "-", input="x\n")
+    removed = mailstack("user", "remove", "nobody")
+    assert (changed.exit_code, removed.exit_code) == (1, 1)
+    assert "user list" in changed.stderr
+    assert "user list" in removed.stderr
+
+
+def test_accounts_are_listed_with_their_aliases(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("bob@home.test")
+    shelf.add_account("alice@home.test")
+    shelf.pump.run(shelf.store.set_alias("postmaster@home.test", ["alice@home.test"]))
+    listed = lines_of(mailstack("user", "list", "--json"))
+    assert [line["address"] for line in listed] == ["alice@home.test", "bob@home.test"]
+    assert listed[0]["aliases"] == ["postmaster@home.test"]
+    assert listed[0]["created"] == "2025-11-25T12:00:00.000000Z"
+    assert "postmaster@home.test" in mailstack("user", "list").stdout
+
+
+def test_a_removed_account_is_gone(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    assert mailstack("user", "remove", "alice").exit_code == 0
+    assert lines_of(mailstack("user", "list", "--json")) == []

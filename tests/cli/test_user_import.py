@@ -1,0 +1,92 @@
+"""`mailstack user import`: all or none, and every error with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.cli.refusal import Refused
+from mailstack.cli.user_import import parse
+from tests.cli.conftest import Mailstack, Shelf, lines_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "users"
+
+
+def addresses(mailstack: Mailstack) -> list[str]:
+    return [line["address"] for line in lines_of(mailstack("user", "list", "--json"))]
+
+
+def test_every_line_becomes_an_account(mailstack: Mailstack, shelf: Shelf, file: Path) -> None:
+    file.write_text("# people\nalice@home.test corr3ct h0rse\n\nbob\tb4tt3ry\n")
+    result = mailstack("user", "import", str(file))
+    assert result.exit_code == 0, result.stderr
+    assert addresses(mailstack) == ["alice@home.test", "bob@home.test"]
+    account = shelf.pump.run(shelf.store.account("alice@home.test"))
+    assert account is not None
+    assert bcrypt.checkpw(b"corr3ct h0rse", account.password_hash)
+
+
+def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -> None:
+    file.write_text("alice@home.test one\nbob@home.test two\n")
+    mailstack("user", "import", str(file))
+    file.write_text("alice@home.test one\nbob@home.test two\ndave@home.test three\n")
+    result = mailstack("user", "import", str(file))
+    assert result.exit_code == 0
+    assert result.stdout == "1 accounts added, 2 were there already\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("carol@elsewhere.test secret", "not in a domain of this office"),
+        ("alice@home.test", "no password"),
+        ("@home.test secret", "not an address"),
+        ("bob@home.test again", "users:1"),
+        ("dave@home.test " + "x" * 73, "72"),
+    ],
+)
+def test_one_bad_line_and_nothing_is_imported(mailstack: Mailstack, file: Path, line: str, why: str) -> None:
+    file.write_text(f"bob@home.test two\nerin@home.test three\n{line}\n")
+    result = mailstack("user", "import", str(file))
+    assert result.exit_code == 1
+    assert f"{file}:3: " in result.stderr
+    assert why in result.stderr
+    assert addresses(mailstack) == []
+
+
+def test_an_account_with_another_password_is_named_with_its_line(mailstack: Mailstack, file: Path) -> None:
+    file.write_text("alice@home.test one\n")
+    mailstack("user", "import", str(file))
+    file.write_text("bob@home.test two\nalice@home.test other\n")
+    result = mailstack("user", "import", str(file))
+    assert result.exit_code == 1
+    assert f"{file}:2: alice@home.test" in result.stderr
+    assert addresses(mailstack) == ["alice@home.test"]
+
+
+def test_a_file_that_is_not_there_is_named(mailstack: Mailstack, file: Path) -> None:
+    result = mailstack("user", "import", str(file))
+    assert result.exit_code == 1
+    assert str(file) in result.stderr
+
+
+def test_standard_input_is_a_file_too(mailstack: Mailstack) -> None:
+    assert mailstack("user", "import", "-", input="alice@home.test one\n").exit_code == 0
+    assert addresses(mailstack) == ["alice@home.test"]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), max_size=40), max_size=5))
+def test_whatever_stands_in_the_file_gives_entries_or_one_refusal(lines: list[str]) -> None:
+    try:
+        entries = list(parse([line + "\n" for line in lines], "users", ["home.test"]))
+    except Refused:
+        return
+    assert len({entry.address for entry in entries}) == len(entries)
+    assert all(entry.password and entry.address.endswith("@home.test") for entry in entries)

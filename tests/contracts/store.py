@@ -1,0 +1,755 @@
+"""The contract of `mailstack.store.Store`: import the tests where a fixture `subject` gives an open store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+import pytest
+from attrs import evolve, frozen
+
+from mailstack.journey import Step
+from mailstack.letter import (
+    Address,
+    Arrival,
+    Envelope,
+    Letter,
+    LetterId,
+    Recipient,
+    Status,
+    new_letter_id,
+)
+from mailstack.letter.content import Octets, Prefixed, read_all
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.store import (
+    Acceptance,
+    Account,
+    Change,
+    Claim,
+    Conflict,
+    Filter,
+    MaildropInUse,
+    Placement,
+    Settlement,
+    Store,
+    StoreError,
+)
+from mailstack.wire import HostPort, TlsFacts
+
+T = TypeVar("T")
+
+OFFICE = "mx.home.test"
+BOB = Address("Bob", "Home.test")
+CAROL = Address("carol", "elsewhere.test")
+ALICE = Address("alice", "home.test")
+TEXT = b"Subject: hello\r\n\r\nHello.\r\n"
+HEADERS = b"Return-Path: <alice@home.test>\r\n"
+
+
+class Run(Protocol):
+    def __call__(self, work: Coroutine[Any, Any, T]) -> T: ...
+
+
+@frozen
+class Subject:
+    """An open store, how its coroutines are run, and how it is closed and opened again."""
+
+    store: Store
+    run: Run
+    reopen: Callable[[], Store]
+
+
+def acceptance(
+    *recipients: Address,
+    at: float = 1000.0,
+    sender: Address | None = ALICE,
+    octets: bytes = TEXT,
+    office: str = OFFICE,
+    **delivery: Any,
+) -> Acceptance:
+    letter = new_letter_id(at)
+    given = tuple(Recipient(recipient) for recipient in recipients or (BOB,))
+    delivery = {"destination": "local", "due": at, **delivery}
+    return Acceptance(
+        Letter(letter, Envelope(sender, given), Octets(octets), Arrival(at, office, "ESMTP")),
+        tuple(Delivery(letter, number, recipient, **delivery) for number, recipient in enumerate(given)),
+        (Step(letter, at, office, "submitted", {"by": "alice"}),),
+    )
+
+
+def later(delivery: Delivery, arrived: float) -> float:
+    return arrived + 100 * delivery.attempts
+
+
+def claim(subject: Subject, now: float, *, limit: int = 100, owner: str = "me", lease: float = 60.0) -> list[Claim]:
+    return subject.run(subject.store.claim(OFFICE, owner, now, limit=limit, lease=lease, next_due=later))
+
+
+def claimed(subject: Subject, *recipients: Address, **given: Any) -> tuple[Delivery, ...]:
+    """The deliveries of a new letter, being attempted."""
+    subject.run(subject.store.accept(acceptance(*recipients, **given)))
+    (only,) = claim(subject, 5000.0)
+    return only.deliveries
+
+
+def to(state: DeliveryState, delivery: Delivery, **fields: Any) -> Change:
+    return Change(delivery, evolve(delivery, **{"state": state, "claimed_by": None, **fields}))
+
+
+def placing(delivery: Delivery, mailbox: str = BOB.key, headers: bytes = HEADERS, size: int = len(TEXT)) -> Settlement:
+    return Settlement(
+        (to(DeliveryState.DELIVERED, delivery),),
+        (Placement(mailbox, (delivery.letter, delivery.number), headers, len(headers) + size, 2000.0),),
+        (Step(delivery.letter, 2000.0, OFFICE, "delivered", {"mailbox": mailbox}),),
+    )
+
+
+def place(subject: Subject, *, mailbox: str = BOB.key, **given: Any) -> LetterId:
+    """A new letter that rests in a mailbox."""
+    (delivery,) = claimed(subject, **given)
+    octets = given.get("octets", TEXT)
+    subject.run(subject.store.settle(placing(delivery, mailbox, size=len(octets))))
+    return delivery.letter
+
+
+def deliveries(subject: Subject, letter: LetterId) -> tuple[Delivery, ...]:
+    (record,) = subject.run(subject.store.records(Filter(ids=(letter,))))
+    return record.deliveries
+
+
+def states(subject: Subject, letter: LetterId) -> list[str]:
+    return [delivery.state.value for delivery in deliveries(subject, letter)]
+
+
+def octets_of(subject: Subject, letter: LetterId) -> bytes | None:
+    async def read() -> bytes | None:
+        try:
+            return await read_all(await subject.store.content(letter))
+        except KeyError:
+            return None
+
+    return subject.run(read())
+
+
+def entries(subject: Subject, mailbox: str = BOB.key) -> list[tuple[int, LetterId]]:
+    found = subject.run(subject.store.open_maildrop(mailbox, "look"))
+    subject.run(subject.store.release_maildrop(mailbox, "look"))
+    return [(entry.uid, entry.letter) for entry in found.entries]
+
+
+def ids(subject: Subject, **which: Any) -> list[LetterId]:
+    return [record.letter.id for record in subject.run(subject.store.records(Filter(**which)))]
+
+
+# --- accept
+
+
+def test_what_was_accepted_is_given_back_as_it_was(subject: Subject) -> None:
+    letter = new_letter_id(1700000000.123)
+    recipient = Recipient(CAROL, BOB, (("NOTIFY", "NEVER"), ("ORCPT", "rfc822;bob+40x")))
+    accepted = Acceptance(
+        Letter(
+            letter,
+            Envelope(None, (recipient,), "8BITMIME", (("ENVID", "naïve"),)),
+            Octets(TEXT),
+            Arrival(
+                1700000000.1234567,
+                OFFICE,
+                "ESMTPSA",
+                HostPort("2001:db8::1", 49152),
+                'odd "helo" \x00 \N{SNOWMAN}',
+                "alice@home.test",
+                "PLAIN",
+                TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", verified=True),
+            ),
+        ),
+        (
+            Delivery(letter, 0, recipient, "elsewhere.test", due=1700000300.7654321),
+            Delivery(
+                letter,
+                1,
+                Recipient(BOB),
+                "local",
+                DeliveryState.HELD,
+                1.1,
+                3,
+                "somebody",
+                2.2,
+                Status(4, 4, 1),
+                "421 later",
+                "mx.elsewhere.test",
+                warned=True,
+            ),
+        ),
+        (Step(letter, 1700000000.1234567, OFFICE, "submitted", {"tls": {"version": 1.3}, "list": [None, True, "é"]}),),
+    )
+    subject.run(subject.store.accept(accepted))
+    (record,) = subject.run(subject.store.records(Filter(ids=(letter,))))
+    assert record.letter.envelope == accepted.letter.envelope
+    assert record.letter.arrival == accepted.letter.arrival
+    assert record.letter.content.size == len(TEXT)
+    assert subject.run(read_all(record.letter.content)) == TEXT
+    assert record.deliveries == accepted.deliveries
+    assert tuple(subject.run(subject.store.steps(letter))) == accepted.steps
+
+
+def test_what_was_accepted_is_there_after_the_store_was_closed_and_opened(subject: Subject) -> None:
+    """SMTP-29, RLY-14."""
+    (delivery,) = claimed(subject)
+    subject.run(subject.store.settle(placing(delivery)))
+    subject.run(subject.store.add_accounts([Account(BOB.key, b"hash", 1.0)]))
+    subject = Subject(subject.reopen(), subject.run, subject.reopen)
+    assert entries(subject) == [(1, delivery.letter)]
+    assert octets_of(subject, delivery.letter) == TEXT
+    assert subject.run(subject.store.account(BOB.key)) == Account(BOB.key, b"hash", 1.0)
+
+
+def test_a_letter_that_is_there_is_not_accepted_again(subject: Subject) -> None:
+    accepted = acceptance()
+    subject.run(subject.store.accept(accepted))
+    with pytest.raises(Conflict):
+        subject.run(subject.store.accept(evolve(accepted, deliveries=(), steps=())))
+    assert states(subject, accepted.letter.id) == ["queued"]
+    assert len(subject.run(subject.store.steps(accepted.letter.id))) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 65537, 400_000])
+def test_a_content_of_any_size_is_kept_octet_for_octet(subject: Subject, size: int) -> None:
+    octets = (b"0123456789abcdef\r\n" * (size // 18 + 1))[:size]
+
+    async def arrive() -> LetterId:
+        writer = subject.store.new_content()
+        for start in range(0, size, 10_000):
+            await writer.write(octets[start : start + 10_000])
+        assert writer.size == size
+        content = await writer.finish()
+        accepted = acceptance()
+        await subject.store.accept(evolve(accepted, letter=evolve(accepted.letter, content=content)))
+        writer.discard()
+        return accepted.letter.id
+
+    letter = subject.run(arrive())
+    assert octets_of(subject, letter) == octets
+    (only,) = claim(subject, 5000.0)
+    assert only.letter.content.size == size
+    assert subject.run(read_all(only.letter.content)) == octets
+    assert subject.run(read_all(only.letter.content)) == octets
+    subject.run(subject.store.settle(placing(only.deliveries[0], size=size)))
+    assert subject.run(read_all(subject.run(subject.store.read(BOB.key, 1)))) == HEADERS + octets
+
+
+def test_any_content_is_taken_wherever_its_octets_are(subject: Subject) -> None:
+    content = Prefixed(b"Received: here\r\n", Octets(b"x" * 100_000))
+    first, second = acceptance(), acceptance()
+    subject.run(subject.store.accept(evolve(first, letter=evolve(first.letter, content=content))))
+    stored = subject.run(subject.store.content(first.letter.id))
+    subject.run(subject.store.accept(evolve(second, letter=evolve(second.letter, content=stored))))
+    one, two = sorted(
+        (found for found in claim(subject, 5000.0)), key=lambda found: found.letter.id == second.letter.id
+    )
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, one.deliveries[0]),))))
+    assert octets_of(subject, one.letter.id) is None
+    assert octets_of(subject, two.letter.id) == b"Received: here\r\n" + b"x" * 100_000
+
+
+def test_a_content_that_was_discarded_leaves_nothing(subject: Subject) -> None:
+    async def discard() -> None:
+        for size in (10, 100_000):
+            writer = subject.store.new_content()
+            await writer.write(b"x" * size)
+            writer.discard()
+            finished = subject.store.new_content()
+            await finished.write(b"x" * size)
+            await finished.finish()
+            finished.discard()
+            finished.discard()
+
+    subject.run(discard())
+
+
+def test_a_thousand_recipients_are_one_letter(subject: Subject) -> None:
+    recipients = [Address(f"user{number}", "home.test") for number in range(3000)]
+    accepted = acceptance(*recipients)
+    subject.run(subject.store.accept(accepted))
+    assert len(deliveries(subject, accepted.letter.id)) == 3000
+    (only,) = claim(subject, 5000.0, limit=5000)
+    changes = tuple(to(DeliveryState.RELAYED, delivery) for delivery in only.deliveries)
+    subject.run(subject.store.settle(Settlement(changes)))
+    assert set(states(subject, accepted.letter.id)) == {"relayed"}
+
+
+# --- claim
+
+
+def test_a_claim_registers_the_attempt_before_it_is_made(subject: Subject) -> None:
+    accepted = acceptance()
+    subject.run(subject.store.accept(accepted))
+    (found,) = claim(subject, 1000.0)
+    (delivery,) = found.deliveries
+    assert delivery == evolve(accepted.deliveries[0], attempts=1, claimed_by="me", lease=1060.0, due=1100.0)
+    assert deliveries(subject, accepted.letter.id) == (delivery,)
+    assert found.letter.envelope == accepted.letter.envelope
+
+
+def test_what_is_not_due_or_claimed_or_held_or_of_another_office_is_not_claimed(subject: Subject) -> None:
+    for given in (
+        acceptance(due=1001.0),
+        acceptance(claimed_by="other", lease=1001.0, attempts=1),
+        acceptance(state=DeliveryState.HELD),
+        acceptance(office="mx.elsewhere.test"),
+    ):
+        subject.run(subject.store.accept(given))
+    assert claim(subject, 1000.0) == []
+
+
+def test_the_longest_due_are_claimed_first_and_no_more_than_asked_for(subject: Subject) -> None:
+    accepted = [acceptance(due=due) for due in (30.0, 10.0, 20.0)]
+    for given in accepted:
+        subject.run(subject.store.accept(given))
+    assert [found.letter.id for found in claim(subject, 1000.0, limit=2)] == [
+        accepted[1].letter.id,
+        accepted[2].letter.id,
+    ]
+    assert [found.letter.id for found in claim(subject, 1000.0, limit=2)] == [accepted[0].letter.id]
+
+
+def test_the_deliveries_of_a_letter_are_claimed_together(subject: Subject) -> None:
+    subject.run(subject.store.accept(acceptance(BOB, CAROL, ALICE)))
+    (found,) = claim(subject, 1000.0, limit=2)
+    assert len(found.deliveries) == 2
+    (rest,) = claim(subject, 1000.0, limit=2)
+    assert len({delivery.number for delivery in found.deliveries + rest.deliveries}) == 3
+
+
+def test_a_claim_ends_with_its_lease_and_never_before_the_next_attempt_is_due(subject: Subject) -> None:
+    """RLY-14: a crash delays and never hammers."""
+    subject.run(subject.store.accept(acceptance(at=1000.0)))
+    claim(subject, 1000.0, lease=10.0)
+    assert claim(subject, 1099.0, owner="other") == []
+    assert subject.run(subject.store.next_due(OFFICE)) == 1100.0
+    (found,) = claim(subject, 1100.0, owner="other", lease=500.0)
+    assert found.deliveries[0].attempts == 2
+    assert subject.run(subject.store.next_due(OFFICE)) == 1600.0
+    assert claim(subject, 1599.0) == []
+
+
+def test_next_due_is_the_earliest_time_at_which_something_can_be_claimed(subject: Subject) -> None:
+    assert subject.run(subject.store.next_due(OFFICE)) is None
+    subject.run(subject.store.accept(acceptance(due=1e15, state=DeliveryState.HELD)))
+    subject.run(subject.store.accept(acceptance(due=1.0, office="mx.elsewhere.test")))
+    assert subject.run(subject.store.next_due(OFFICE)) is None
+    for due in (3000.0, 2000.0):
+        subject.run(subject.store.accept(acceptance(due=due)))
+    assert subject.run(subject.store.next_due(OFFICE)) == 2000.0
+
+
+def test_recovery_lets_go_of_the_claims_of_the_dead_and_of_no_others(subject: Subject) -> None:
+    first = acceptance(attempts=1, claimed_by="dead", lease=9000.0, due=8000.0)
+    again = acceptance(attempts=2, claimed_by="dead", lease=9000.0, due=8000.0)
+    other = acceptance(attempts=1, claimed_by="alive", lease=9000.0, due=8000.0)
+    for given in (first, again, other):
+        subject.run(subject.store.accept(given))
+    assert subject.run(subject.store.recover("dead", 2000.0)) == 2
+    assert deliveries(subject, first.letter.id) == (
+        evolve(first.deliveries[0], claimed_by=None, lease=0.0, due=2000.0),
+    )
+    assert deliveries(subject, again.letter.id) == (evolve(again.deliveries[0], claimed_by=None, lease=0.0),)
+    assert deliveries(subject, other.letter.id) == other.deliveries
+    assert [found.letter.id for found in claim(subject, 2000.0)] == [first.letter.id]
+    assert subject.run(subject.store.recover("dead", 2000.0)) == 0
+
+
+# --- settle
+
+
+def test_local_delivery_moves_a_letter_into_its_mailbox_exactly_once(subject: Subject) -> None:
+    """RLY-14."""
+    (delivery,) = claimed(subject)
+    settlement = placing(delivery)
+    subject.run(subject.store.settle(settlement))
+    with pytest.raises(Conflict):
+        subject.run(subject.store.settle(settlement))
+    assert entries(subject) == [(1, delivery.letter)]
+    assert states(subject, delivery.letter) == ["delivered"]
+    assert [step.step for step in subject.run(subject.store.steps(delivery.letter))] == ["submitted", "delivered"]
+    assert subject.run(subject.store.next_due(OFFICE)) is None
+
+
+def test_a_delivery_is_not_fulfilled_by_two_entries(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    subject.run(subject.store.settle(placing(delivery)))
+    (there,) = deliveries(subject, delivery.letter)
+    with pytest.raises(Conflict):
+        subject.run(subject.store.settle(evolve(placing(there), changes=(Change(there, evolve(there, text="again")),))))
+    assert entries(subject) == [(1, delivery.letter)]
+    assert deliveries(subject, delivery.letter) == (there,)
+
+
+def test_a_settlement_that_conflicts_changes_nothing(subject: Subject) -> None:
+    first, second = claimed(subject, BOB, CAROL)
+    report = acceptance(ALICE, sender=None)
+    settlement = Settlement(
+        (to(DeliveryState.DELIVERED, first), to(DeliveryState.BOUNCED, evolve(second, attempts=7))),
+        placing(first).placements,
+        (Step(first.letter, 3000.0, OFFICE, "bounced"),),
+        (report,),
+    )
+    with pytest.raises(Conflict):
+        subject.run(subject.store.settle(settlement))
+    assert deliveries(subject, first.letter) == (first, second)
+    assert entries(subject) == []
+    assert ids(subject, ids=(report.letter.id,)) == []
+    assert [step.step for step in subject.run(subject.store.steps(first.letter))] == ["submitted"]
+
+
+def test_the_same_delivery_is_not_changed_twice_in_a_settlement(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    with pytest.raises(Conflict):
+        subject.run(
+            subject.store.settle(Settlement((to(DeliveryState.RELAYED, delivery), to(DeliveryState.BOUNCED, delivery))))
+        )
+    assert states(subject, delivery.letter) == ["queued"]
+
+
+def test_a_report_is_taken_with_the_outcome_that_made_it(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    report = acceptance(ALICE, sender=None, due=9000.0)
+    settlement = Settlement((to(DeliveryState.BOUNCED, delivery, status=Status(5, 1, 1)),), acceptances=(report,))
+    subject.run(subject.store.settle(settlement))
+    assert states(subject, report.letter.id) == ["queued"]
+    assert octets_of(subject, report.letter.id) == TEXT
+    with pytest.raises(Conflict):
+        subject.run(subject.store.settle(evolve(settlement, acceptances=(acceptance(sender=None),))))
+    assert len(ids(subject, sender="")) == 1
+
+
+def test_a_deferral_keeps_the_letter_and_says_when_the_next_attempt_is(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    after = evolve(
+        delivery, claimed_by=None, due=7000.0, status=Status(4, 4, 1), text="no answer", host="mx", warned=True
+    )
+    subject.run(subject.store.settle(Settlement((Change(delivery, after),))))
+    assert deliveries(subject, delivery.letter) == (after,)
+    assert subject.run(subject.store.next_due(OFFICE)) == 7000.0
+    assert octets_of(subject, delivery.letter) == TEXT
+
+
+@pytest.mark.parametrize("stop", [DeliveryState.HELD, DeliveryState.REMOVED])
+def test_what_an_operator_stopped_during_an_attempt_is_not_queued_again_by_it(
+    subject: Subject, stop: DeliveryState
+) -> None:
+    (delivery,) = claimed(subject)
+    subject.run(subject.store.settle(Settlement((Change(delivery, evolve(delivery, state=stop)),))))
+    assert octets_of(subject, delivery.letter) == TEXT, "the attempt under way needs it"
+    after = evolve(delivery, claimed_by=None, due=7000.0, text="later")
+    subject.run(subject.store.settle(Settlement((Change(delivery, after),))))
+    assert deliveries(subject, delivery.letter) == (evolve(after, state=stop),)
+    assert claim(subject, 9000.0) == []
+    assert octets_of(subject, delivery.letter) == (TEXT if stop is DeliveryState.HELD else None)
+
+
+@pytest.mark.parametrize("stop", [DeliveryState.HELD, DeliveryState.REMOVED])
+def test_success_is_a_fact_whatever_an_operator_did_meanwhile(subject: Subject, stop: DeliveryState) -> None:
+    (delivery,) = claimed(subject)
+    subject.run(subject.store.settle(Settlement((Change(delivery, evolve(delivery, state=stop)),))))
+    subject.run(subject.store.settle(placing(delivery)))
+    assert states(subject, delivery.letter) == ["delivered"]
+    assert subject.run(read_all(subject.run(subject.store.read(BOB.key, 1)))) == HEADERS + TEXT
+
+
+def test_what_was_held_is_released(subject: Subject) -> None:
+    held = acceptance(state=DeliveryState.HELD)
+    subject.run(subject.store.accept(held))
+    (delivery,) = held.deliveries
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.QUEUED, delivery, due=2000.0),))))
+    assert [found.letter.id for found in claim(subject, 2000.0)] == [delivery.letter]
+
+
+def test_what_was_removed_while_its_process_died_loses_its_content_on_recovery(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    removal = Change(delivery, evolve(delivery, state=DeliveryState.REMOVED))
+    subject.run(subject.store.settle(Settlement((removal,))))
+    subject.run(subject.store.recover("me", 9000.0))
+    assert octets_of(subject, delivery.letter) is None
+    assert states(subject, delivery.letter) == ["removed"]
+
+
+# --- content
+
+
+def test_a_content_is_kept_while_anybody_needs_it_and_no_longer(subject: Subject) -> None:
+    first, second, third = claimed(subject, BOB, CAROL, ALICE)
+    subject.run(subject.store.settle(placing(first)))
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, second),))))
+    assert octets_of(subject, first.letter) == TEXT
+    subject.run(subject.store.settle(placing(third, ALICE.key)))
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[]))
+    assert octets_of(subject, first.letter) == TEXT
+    subject.run(subject.store.update_maildrop(ALICE.key, collected=[], deleted=[1], steps=[]))
+    assert octets_of(subject, first.letter) is None
+    assert states(subject, first.letter) == ["collected", "relayed", "delivered"]
+    with pytest.raises(KeyError):
+        subject.run(subject.store.read(BOB.key, 1))
+
+
+def test_a_content_that_is_gone_is_no_octets_at_all(subject: Subject) -> None:
+    (delivery,) = claimed(subject, octets=b"y" * 100_000)
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, delivery),))))
+    (record,) = subject.run(subject.store.records(Filter(ids=(delivery.letter,))))
+    assert record.letter.content.size == 100_000
+    with pytest.raises(StoreError):
+        subject.run(read_all(record.letter.content))
+
+
+# --- mailboxes
+
+
+def test_a_maildrop_lists_its_letters_in_the_order_of_arrival(subject: Subject) -> None:
+    letters = [place(subject, octets=b"x" * size) for size in (10, 20, 30)]
+    drop = subject.run(subject.store.open_maildrop(BOB.key, "session"))
+    assert [entry.letter for entry in drop.entries] == letters
+    assert [entry.size for entry in drop.entries] == [len(HEADERS) + size for size in (10, 20, 30)]
+    assert [entry.uid for entry in drop.entries] == [1, 2, 3]
+
+
+def test_an_unknown_mailbox_is_empty(subject: Subject) -> None:
+    """POP-04."""
+    assert subject.run(subject.store.open_maildrop("nobody@home.test", "session")).entries == []
+    subject.run(subject.store.update_maildrop("nobody@home.test", collected=[1], deleted=[2], steps=[]))
+    with pytest.raises(KeyError):
+        subject.run(subject.store.read("nobody@home.test", 1))
+
+
+def test_a_maildrop_has_one_session_at_a_time(subject: Subject) -> None:
+    """CODE-30: [IN-USE]."""
+    subject.run(subject.store.open_maildrop(BOB.key, "one"))
+    with pytest.raises(MaildropInUse):
+        subject.run(subject.store.open_maildrop(BOB.key, "two"))
+    subject.run(subject.store.open_maildrop(ALICE.key, "two"))
+    subject.run(subject.store.release_maildrop(BOB.key, "two"))
+    with pytest.raises(MaildropInUse):
+        subject.run(subject.store.open_maildrop(BOB.key, "two"))
+    subject.run(subject.store.release_maildrop(BOB.key, "one"))
+    subject.run(subject.store.release_maildrop(BOB.key, "one"))
+    subject.run(subject.store.open_maildrop(BOB.key, "two"))
+
+
+def test_a_letter_that_arrives_later_is_not_in_an_open_maildrop(subject: Subject) -> None:
+    place(subject)
+    drop = subject.run(subject.store.open_maildrop(BOB.key, "session"))
+    place(subject)
+    assert len(drop.entries) == 1
+
+
+def test_a_uid_is_never_given_again_though_all_letters_are_gone(subject: Subject) -> None:
+    for _ in range(2):
+        place(subject)
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[], deleted=[1, 2], steps=[]))
+    letter = place(subject)
+    assert entries(subject) == [(3, letter)]
+
+
+def test_a_mailbox_that_is_made_anew_has_another_validity(subject: Subject) -> None:
+    account = Account(BOB.key, b"hash", 1.0)
+    seen = set()
+    for _ in range(3):
+        subject.run(subject.store.add_accounts([account]))
+        letter = place(subject)
+        drop = subject.run(subject.store.open_maildrop(BOB.key, "session"))
+        subject.run(subject.store.release_maildrop(BOB.key, "session"))
+        assert drop.validity > 0
+        seen |= {(drop.validity, entry.uid) for entry in drop.entries}
+        assert len({validity for validity, _ in seen}) == len(seen)
+        subject.run(subject.store.remove_account(BOB.key))
+        assert entries(subject) == []
+        assert octets_of(subject, letter) is None
+    assert len(seen) == 3
+
+
+def test_a_session_marks_and_removes_at_its_end(subject: Subject) -> None:
+    first, second, third = (place(subject) for _ in range(3))
+    steps = [Step(letter, 3000.0, OFFICE, "collected", {"by": BOB.key}) for letter in (first, second)]
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[1, 2, 99], deleted=[2, 99], steps=steps))
+    assert entries(subject) == [(1, first), (3, third)]
+    assert [states(subject, letter) for letter in (first, second, third)] == [
+        ["collected"],
+        ["collected"],
+        ["delivered"],
+    ]
+    assert [step.step for step in subject.run(subject.store.steps(second))] == ["submitted", "delivered", "collected"]
+
+
+def test_many_letters_in_one_mailbox_get_consecutive_uids(subject: Subject) -> None:
+    (one, two), (three,) = claimed(subject, BOB, CAROL), claimed(subject)
+    settlements: Sequence[Settlement] = [placing(one), placing(three), placing(two)]
+    both = Settlement(
+        settlements[0].changes + settlements[2].changes, settlements[0].placements + settlements[2].placements
+    )
+    subject.run(subject.store.settle(both))
+    subject.run(subject.store.settle(settlements[1]))
+    assert entries(subject) == [(1, one.letter), (2, one.letter), (3, three.letter)]
+
+
+# --- accounts
+
+
+def test_accounts_are_added_all_or_none(subject: Subject) -> None:
+    bob, alice = Account(BOB.key, b"\x00hash", 1.5), Account(ALICE.key, b"other", 2.0)
+    subject.run(subject.store.add_accounts([bob]))
+    with pytest.raises(Conflict, match=BOB.key):
+        subject.run(subject.store.add_accounts([alice, bob]))
+    subject.run(subject.store.set_alias("info@home.test", [BOB.key]))
+    with pytest.raises(Conflict, match="info@home"):
+        subject.run(subject.store.add_accounts([alice, evolve(alice, address="info@home.test")]))
+    with pytest.raises(Conflict, match=ALICE.key):
+        subject.run(subject.store.add_accounts([alice, alice]))
+    assert subject.run(subject.store.accounts()) == [bob]
+    assert subject.run(subject.store.account(ALICE.key)) is None
+    subject.run(subject.store.add_accounts([]))
+
+
+def test_an_account_is_what_it_was_last_made(subject: Subject) -> None:
+    subject.run(subject.store.add_accounts([Account(BOB.key, b"old", 1.0)]))
+    assert subject.run(subject.store.account(BOB.key)) == Account(BOB.key, b"old", 1.0)
+    subject.run(subject.store.set_password(BOB.key, b"new"))
+    assert subject.run(subject.store.account(BOB.key)) == Account(BOB.key, b"new", 1.0)
+    subject.run(subject.store.remove_account(BOB.key))
+    assert subject.run(subject.store.account(BOB.key)) is None
+
+
+def test_what_is_not_there_is_not_changed(subject: Subject) -> None:
+    for work in (
+        lambda: subject.store.set_password(BOB.key, b"x"),
+        lambda: subject.store.remove_account(BOB.key),
+        lambda: subject.store.remove_alias(BOB.key),
+    ):
+        with pytest.raises(KeyError):
+            subject.run(work())
+
+
+def test_aliases_keep_their_targets_in_order_and_as_written(subject: Subject) -> None:
+    targets = ("Zoe@Elsewhere.test", "bob@home.test", '"odd local"@home.test')
+    subject.run(subject.store.set_alias("all@home.test", targets))
+    subject.run(subject.store.set_alias("b@home.test", ["Bob@HOME.test"]))
+    assert subject.run(subject.store.alias("all@home.test")) == targets
+    assert subject.run(subject.store.alias("bob@home.test")) is None
+    assert subject.run(subject.store.aliases()) == [("all@home.test", targets), ("b@home.test", ("Bob@HOME.test",))]
+    assert subject.run(subject.store.aliases_to("bob@home.test")) == ["all@home.test", "b@home.test"]
+    assert subject.run(subject.store.aliases_to("zoe@elsewhere.test")) == ["all@home.test"]
+    subject.run(subject.store.set_alias("all@home.test", ["carol@elsewhere.test"]))
+    assert subject.run(subject.store.alias("all@home.test")) == ("carol@elsewhere.test",)
+    subject.run(subject.store.remove_alias("all@home.test"))
+    assert subject.run(subject.store.alias("all@home.test")) is None
+
+
+def test_an_alias_has_a_target_and_an_address_of_its_own(subject: Subject) -> None:
+    subject.run(subject.store.add_accounts([Account(BOB.key, b"x", 1.0)]))
+    with pytest.raises(Conflict):
+        subject.run(subject.store.set_alias(BOB.key, [ALICE.key]))
+    with pytest.raises(StoreError):
+        subject.run(subject.store.set_alias("info@home.test", []))
+    assert subject.run(subject.store.aliases()) == []
+
+
+# --- for people who look
+
+
+def test_records_are_the_newest_first_and_no_more_than_asked_for(subject: Subject) -> None:
+    letters = []
+    for at in (1000.0, 3000.0, 2000.0):
+        accepted = acceptance(at=at)
+        subject.run(subject.store.accept(accepted))
+        letters.append(accepted.letter.id)
+    assert ids(subject) == [letters[1], letters[2], letters[0]]
+    assert ids(subject, limit=1) == [letters[1]]
+    assert ids(subject, since=2000.0) == [letters[1], letters[2]]
+    assert ids(subject, ids=(letters[0], letters[1])) == [letters[1], letters[0]]
+    assert ids(subject, ids=()) == []
+
+
+def test_records_are_found_by_what_people_know_of_them(subject: Subject) -> None:
+    bounce = acceptance(CAROL, sender=None, at=1000.0)
+    elsewhere = acceptance(CAROL, office="mx.elsewhere.test", at=2000.0)
+    aliased = acceptance(BOB, at=3000.0)
+    changed = evolve(aliased.deliveries[0], recipient=Recipient(BOB, Address("info", "home.test")))
+    aliased = evolve(aliased, deliveries=(changed,))
+    for given in (bounce, elsewhere, aliased):
+        subject.run(subject.store.accept(given))
+    assert ids(subject, sender="") == [bounce.letter.id]
+    assert ids(subject, sender=ALICE.key) == [aliased.letter.id, elsewhere.letter.id]
+    assert ids(subject, recipient=BOB.key) == [aliased.letter.id]
+    assert ids(subject, recipient="info@home.test") == [aliased.letter.id]
+    assert ids(subject, recipient=CAROL.key, office=OFFICE) == [bounce.letter.id]
+    assert ids(subject, recipient="x' OR '1'='1") == []
+
+
+def test_records_are_found_by_the_state_of_any_delivery(subject: Subject) -> None:
+    first, second = claimed(subject, BOB, CAROL)
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, first),))))
+    held = acceptance(at=2000.0, state=DeliveryState.HELD)
+    subject.run(subject.store.accept(held))
+    queued, relayed = DeliveryState.QUEUED, DeliveryState.RELAYED
+    assert ids(subject, states=frozenset({queued})) == [second.letter]
+    assert ids(subject, states=frozenset({DeliveryState.HELD, queued})) == [held.letter.id, second.letter]
+    assert ids(subject, states=frozenset({relayed, DeliveryState.HELD})) == [held.letter.id, first.letter]
+    assert ids(subject, states=frozenset({DeliveryState.BOUNCED})) == []
+    assert ids(subject, states=frozenset()) == []
+    assert states(subject, first.letter) == ["relayed", "queued"]
+
+
+def test_steps_of_the_same_instant_keep_their_order(subject: Subject) -> None:
+    accepted = acceptance()
+    subject.run(subject.store.accept(accepted))
+    letter = accepted.letter.id
+    for number in range(3):
+        steps = [Step(letter, 1000.0, OFFICE, "attempted", {"number": number, "part": part}) for part in range(3)]
+        subject.run(subject.store.update_maildrop("nobody@home.test", collected=[], deleted=[], steps=steps))
+    found = subject.run(subject.store.steps(letter))[1:]
+    assert [(step.facts["number"], step.facts["part"]) for step in found] == [
+        (n, p) for n in range(3) for p in range(3)
+    ]
+    assert subject.run(subject.store.steps(LetterId("unknown"))) == []
+
+
+def test_what_json_cannot_say_is_refused_and_nothing_is_changed(subject: Subject) -> None:
+    accepted = acceptance(at=1000.0)
+    broken = evolve(accepted, steps=(Step(accepted.letter.id, 1.0, OFFICE, "submitted", {"helo": "\udc80"}),))
+    with pytest.raises(StoreError):
+        subject.run(subject.store.accept(broken))
+    assert ids(subject) == []
+
+
+# --- prune
+
+
+def test_pruning_forgets_what_is_old_and_neither_owed_nor_kept(subject: Subject) -> None:
+    (done,) = claimed(subject, at=1000.0)
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, done),))))
+    kept = place(subject, at=1000.0)
+    owed, elsewhere = acceptance(at=1000.0), acceptance(at=1000.0, office="other", state=DeliveryState.REMOVED)
+    (young,) = claimed(subject, at=3000.0)
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, young),))))
+    for given in (owed, elsewhere):
+        subject.run(subject.store.accept(given))
+    assert subject.run(subject.store.prune(OFFICE, before=2000.0)) == 1
+    assert set(ids(subject)) == {kept, owed.letter.id, elsewhere.letter.id, young.letter}
+    assert subject.run(subject.store.steps(done.letter)) == []
+
+
+def test_pruning_keeps_the_newest_and_whatever_is_owed(subject: Subject) -> None:
+    owed = acceptance(at=500.0, due=9000.0)
+    subject.run(subject.store.accept(owed))
+    letters = [place(subject, at=1000.0 + number) for number in range(5)]
+    assert subject.run(subject.store.prune(OFFICE, before=0.0, keep=2)) == 3
+    assert ids(subject) == [letters[4], letters[3], owed.letter.id]
+    assert entries(subject) == [(4, letters[3]), (5, letters[4])]
+    assert octets_of(subject, letters[0]) is None
+    assert subject.run(subject.store.prune(OFFICE, before=0.0, keep=0)) == 2
+    assert ids(subject) == [owed.letter.id]
+
+
+def test_pruning_forgets_any_number_of_letters(subject: Subject) -> None:
+    for number in range(450):
+        subject.run(subject.store.accept(acceptance(at=float(number), state=DeliveryState.REMOVED)))
+    assert subject.run(subject.store.prune(OFFICE, before=1e9)) == 450
+    assert ids(subject) == []

@@ -1,0 +1,23 @@
+"""The memory store keeps the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
+from tests.contracts.store import *  # noqa: F403
+from tests.contracts.store import Subject
+
+
+@pytest.fixture
+def subject() -> Subject:
+    store = MemoryStore()
+
+    def reopen() -> MemoryStore:
+        run(store.close())
+        run(store.open())
+        return store
+
+    run(store.open())
+    return Subject(store, run, reopen)

@@ -1,0 +1,29 @@
+"""The SQLite store keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailstack.store.sqlite import SqliteStore
+from tests.aid import Pump
+from tests.contracts.store import *  # noqa: F403
+from tests.contracts.store import Subject
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Iterator[Subject]:
+    pump = Pump()
+    opened: list[SqliteStore] = []
+
+    def reopen() -> SqliteStore:
+        if opened:
+            pump.run(opened.pop().close())
+        opened.append(SqliteStore(pump, tmp_path / "data", recent_octets=0))
+        pump.run(opened[0].open())
+        return opened[0]
+
+    yield Subject(reopen(), pump.run, reopen)
+    pump.run(opened[0].close())

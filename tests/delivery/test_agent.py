@@ -1,0 +1,83 @@
+"""The agent of mailboxes here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.queue.delivery import Delivery
+from mailstack.store import StoreError
+from mailstack.letter.trace import date_time
+from tests.aid import run
+from tests.queue.clock import START, HandClock
+from tests.queue.letters import OFFICE, a_letter
+from tests.queue.people import MemoryDirectory
+
+PEOPLE = MemoryDirectory("bob@home.test", aliases={"loop@home.test": ("loop@home.test",)})
+
+
+def outcomes(letter: Letter, directory: MemoryDirectory = PEOPLE) -> tuple[Outcome, ...]:
+    deliveries = tuple(
+        Delivery(letter.id, number, recipient, "local") for number, recipient in enumerate(letter.envelope.recipients)
+    )
+    return run(DeliveryAgent(directory, OFFICE, HandClock()).deliver(letter, deliveries)).outcomes
+
+
+def test_a_mailbox_gets_the_letter_with_its_trace_fields():
+    """SMTP-34."""
+    letter = a_letter("Bob@home.test")
+    headers = (
+        "Return-Path: <alice@home.test>\r\n"
+        "Delivered-To: Bob@home.test\r\n"
+        f"Received: from {OFFICE} by {OFFICE} (final delivery)\r\n"
+        f"\tid {letter.id} for <Bob@home.test>;\r\n"
+        f"\t{date_time(START)}\r\n"
+    )
+    assert outcomes(letter) == (Delivered(Status(2, 1, 5), "in the mailbox", "", "bob@home.test", headers.encode()),)
+
+
+def test_the_null_reverse_path_is_kept():
+    """SMTP-15."""
+    (outcome,) = outcomes(a_letter("bob@home.test", sender=None))
+    assert isinstance(outcome, Delivered)
+    assert outcome.headers.startswith(b"Return-Path: <>\r\n")
+
+
+@pytest.mark.parametrize(("address", "status"), [("nobody@home.test", "5.1.1"), ("loop@home.test", "5.4.6")])
+def test_an_address_without_a_mailbox_fails(address, status):
+    (outcome,) = outcomes(a_letter(address))
+    assert isinstance(outcome, Failed)
+    assert str(outcome.status) == status
+
+
+def test_each_recipient_has_an_outcome_of_his_own():
+    found = outcomes(a_letter("bob@home.test", "nobody@home.test"))
+    assert [type(outcome) for outcome in found] == [Delivered, Failed]
+
+
+class BrokenDirectory(MemoryDirectory):
+    async def mailbox(self, address: Address) -> str | None:
+        raise StoreError("secret details of the disk")
+
+
+def test_trouble_of_the_store_is_told_to_the_log_only(caplog):
+    (outcome,) = outcomes(a_letter("bob@home.test"), BrokenDirectory())
+    assert outcome == Deferred(Status(4, 3, 0), "mx.home.test can't look up its mailboxes at present")
+    assert "secret details" in caplog.text
+
+
+class Unreadable:
+    size = 10
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        raise AssertionError("the content was read")
+        yield b""
+
+
+def test_the_content_is_not_read():
+    (outcome,) = outcomes(evolve(a_letter("bob@home.test"), content=Unreadable()))
+    assert isinstance(outcome, Delivered)

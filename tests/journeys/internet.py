@@ -1,0 +1,195 @@
+"""A small internet: post offices on simulated hosts with their DNS, and the people who use them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from msgspec.structs import replace
+from twisted.cred.portal import Portal
+from twisted.names import dns
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.config import Config, Listen, Relay, Schedule
+from mailstack.journey import Step
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.content import Octets
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.clock import ReactorClock
+from mailstack.net.names import DnsNames
+from mailstack.net.tls import ServerContext, private_ca, server_context
+from mailstack.net.zone import Zone
+from mailstack.office import PostOffice, Surroundings
+from mailstack.pop3.client import ClientEngine as Pop3Client
+from mailstack.pop3.fetching import FetchingSession
+from mailstack.simulation import Host, SimulatedReactor
+from mailstack.smtp.client import ClientEngine as SmtpClient
+from mailstack.smtp.replies import Reply
+from mailstack.smtp.sending import SendingSession
+from mailstack.store import Account, Filter, Store
+from mailstack.store.memory import MemoryStore
+from mailstack.wire import HostPort
+
+ONE_LETTER = b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi there\r\n.dot\r\n"
+
+
+class Notebook:
+    """A Journal that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+
+    def names(self, office: str) -> list[str]:
+        return [step.step for step in self.steps if step.office == office]
+
+
+@frozen
+class Site:
+    """One office and what stands around it."""
+
+    office: PostOffice
+    store: Store
+    journal: Notebook
+    host: Host
+    address: str
+
+    def people_fetch(self, internet: Internet, user: str) -> list[bytes]:
+        """Every letter of a mailbox, by POP3 under TLS; they are deleted."""
+        return internet.reactor.result_of(self._fetch(internet, user))
+
+    async def _fetch(self, internet: Internet, user: str) -> list[bytes]:
+        caller = TwistedCaller(internet.reactor.host("203.0.113.8"))
+        engine = Pop3Client()
+        peer = await caller.call(HostPort(self.address, 110), engine, timeout=10)
+        session = FetchingSession(peer, engine)
+        await session.open()
+        await session.start_tls()
+        await session.login(user, user)
+        count, _ = await session.stat()
+        letters = []
+        for number in range(1, count + 1):
+            letters.append(await session.retr(number))
+            await session.dele(number)
+        await session.quit()
+        return letters
+
+
+class Internet:
+    """The reactor, the DNS and the offices."""
+
+    def __init__(self, directory: Path, seed: int = 1) -> None:
+        self.reactor = SimulatedReactor(seed=seed)
+        self.zone = Zone({})
+        self.context = _context(directory)
+        self.sites: list[Site] = []
+
+    def office(
+        self,
+        hostname: str,
+        address: str,
+        *,
+        domains: Sequence[str],
+        accounts: Sequence[str] = (),
+        aliases: Mapping[str, Sequence[str]] | None = None,
+        schedule: Schedule | None = None,
+        store: Store | None = None,
+    ) -> Site:
+        """An office that works, with its MX in the DNS. Passwords are the addresses."""
+        host = self.reactor.host(address)
+        store = store or MemoryStore()
+        clock = ReactorClock(host)
+        config = Config(
+            hostname=hostname,
+            domains=tuple(domains),
+            listen=Listen(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",)),
+        )
+        config = replace(config, relay=Relay(schedule=schedule or Schedule()))
+        portal, throttle, journal = Portal(Realm(), [OpenChecker()]), Throttle(clock), Notebook()
+        office = PostOffice(
+            config,
+            Surroundings(
+                reactor=host,
+                store=store,
+                journal=journal,
+                submitters=CredAuthenticator(portal, clock, throttle, domains, ISubmitter),
+                readers=CredAuthenticator(portal, clock, throttle, domains, IReader),
+                context=self.context,
+                names=DnsNames(self.zone, host),
+                caller=TwistedCaller(host),
+                directory=StoreDirectory(store, domains, clock),
+                poll=3600.0,
+            ),
+        )
+        site = Site(office, store, journal, host, address)
+        self.reactor.result_of(self._begin(site, accounts, aliases or {}))
+        for domain in domains:
+            self.zone.add(domain, dns.Record_MX(10, hostname))
+        self.zone.add(hostname, dns.Record_A(address))
+        self.sites.append(site)
+        return site
+
+    async def _begin(self, site: Site, accounts: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> None:
+        await site.store.open()
+        await site.store.add_accounts([Account(each, b"-", 0.0) for each in accounts])
+        for alias, targets in aliases.items():
+            await site.store.set_alias(alias, targets)
+        await site.office.listen()
+        await site.office.start()
+
+    def submit(
+        self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER
+    ) -> tuple[Reply, ...]:
+        """Hand a letter in as a user does: STARTTLS, AUTH, one transaction."""
+        return self.reactor.result_of(self._submit(site, sender, recipients, content))
+
+    async def _submit(self, site: Site, sender: str, recipients: Sequence[str], content: bytes) -> tuple[Reply, ...]:
+        session = await self.session(site, 587)
+        await session.start_tls(site.office.config.hostname, verify=False)
+        await session.authenticate(sender, sender)
+        envelope = Envelope(Address.parse(sender), tuple(Recipient(Address.parse(each)) for each in recipients))
+        replies = await session.transact(envelope, envelope.recipients, Octets(content))
+        await session.quit()
+        return replies
+
+    async def session(self, site: Site, port: int, source: str = "203.0.113.7") -> SendingSession:
+        """An open session from somewhere else."""
+        engine = SmtpClient()
+        peer = await TwistedCaller(self.reactor.host(source)).call(HostPort(site.address, port), engine, timeout=30)
+        session = SendingSession(peer, engine, "client.test")
+        await session.open()
+        return session
+
+    def states(self, site: Site) -> dict[str, str]:
+        """Recipient: state, of all letters of an office."""
+        records = self.reactor.result_of(site.store.records(Filter(office=site.office.config.hostname)))
+        return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
+
+    def stop(self) -> None:
+        """Close everything, as an operator would."""
+        for site in self.sites:
+            self.reactor.result_of(site.office.stop())
+
+
+_contexts: dict[str, ServerContext] = {}
+
+
+def _context(directory: Path) -> ServerContext:
+    """One certificate for all tests: making keys costs more than a test."""
+    if "one" not in _contexts:
+        import time
+
+        files = private_ca(directory, "mx.home.test", time.time())
+        _contexts["one"] = server_context(files.certificate, files.key)
+    return _contexts["one"]
+
+
+Work = Callable[..., Awaitable[Any]]

@@ -1,0 +1,142 @@
+"""A queue with everything around it in memory, and a relay that does what a test tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred as Later
+
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.journey import Step
+from mailstack.letter import Delivered, Letter, LetterId, Outcome, Status
+from mailstack.queue.attempt import Attempt
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Filter, Record, Settlement, Store, StoreError
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
+from tests.queue.clock import HandClock
+from tests.queue.letters import OFFICE
+from tests.queue.people import MemoryDirectory
+
+TAKEN = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
+
+
+class Teller:
+    """A Journal that remembers."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+
+
+class ScriptedRelay:
+    """An Agent that answers by a function, at once or when `answer` is called."""
+
+    def __init__(self, outcome: Callable[[Delivery], Outcome] = lambda _: TAKEN, *, waits: bool = False) -> None:
+        self.outcome = outcome
+        self.waits = waits
+        self.calls: list[tuple[LetterId, tuple[str, ...]]] = []
+        self.under_way: list[Later[None]] = []
+        self.most_under_way = 0
+
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        self.calls.append((letter.id, tuple(str(delivery.recipient.address) for delivery in deliveries)))
+        if self.waits:
+            answered: Later[None] = Later()
+            self.under_way.append(answered)
+            self.most_under_way = max(self.most_under_way, len(self.under_way))
+            await answered
+        return Attempt(tuple(self.outcome(delivery) for delivery in deliveries))
+
+    def answer(self) -> None:
+        """The attempt that began first ends."""
+        self.under_way.pop(0).callback(None)
+
+
+class FailingStore(MemoryStore):
+    """The memory store in a bad moment: `failures` settlements fail before one works."""
+
+    failures = 0
+
+    async def settle(self, settlement: Settlement) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("the disk is away")
+        await super().settle(settlement)
+
+
+class Rig:
+    """One office's queue; `restart` kills the process and starts it anew on the same store."""
+
+    def __init__(
+        self,
+        directory: MemoryDirectory | None = None,
+        *,
+        store: Store | None = None,
+        schedule: Schedule | None = None,
+        limits: RunnerLimits | None = None,
+    ) -> None:
+        self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
+        self.store = store or MemoryStore()
+        self.schedule = schedule or Schedule()
+        self.limits = limits or RunnerLimits()
+        self.clock = HandClock()
+        self.relay = ScriptedRelay()
+        self.journal = Teller()
+        self.start()
+
+    def start(self) -> None:
+        router = Router(self.directory)
+        agents = {"local": DeliveryAgent(self.directory, OFFICE, self.clock), "relay": self.relay}
+        self.bouncer = Bouncer(router, OFFICE)
+        self.runner = Runner(
+            self.store,
+            agents,
+            self.schedule,
+            self.clock,
+            self.journal,
+            OFFICE,
+            "me",
+            self.bouncer,
+            self.limits,
+            lambda: 0.5,
+        )
+        self.queue = Queue(
+            self.store, router, self.runner, self.journal, OFFICE, "me", self.schedule, self.clock, lambda: 0.5
+        )
+        run(self.runner.start())
+
+    def restart(self) -> None:
+        now = self.clock.now()
+        self.clock = HandClock(now)
+        self.relay = ScriptedRelay(self.relay.outcome, waits=self.relay.waits)
+        self.start()
+
+    def accept(self, letter: Letter) -> Letter:
+        run(self.queue.accept(letter, "submitted"))
+        return letter
+
+    def record(self, letter: Letter) -> Record:
+        return run(self.store.records(Filter(ids=(letter.id,))))[0]
+
+    def states(self, letter: Letter) -> list[str]:
+        return [delivery.state.value for delivery in self.record(letter).deliveries]
+
+    def steps(self, letter: Letter) -> list[str]:
+        return [step.step for step in run(self.store.steps(letter.id))]
+
+    def reports(self) -> list[Record]:
+        """Letters with the null reverse-path, the oldest first."""
+        return run(self.store.records(Filter(sender="")))[::-1]
+
+    def mailbox(self, name: str) -> list[LetterId]:
+        drop = run(self.store.open_maildrop(name, "test"))
+        run(self.store.release_maildrop(name, "test"))
+        return [entry.letter for entry in drop.entries]

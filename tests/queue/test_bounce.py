@@ -1,0 +1,97 @@
+"""How a report is made into a letter."""
+
+from __future__ import annotations
+
+import email
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from mailstack.letter import Failed, Letter, LetterId, Status
+from mailstack.letter.content import Content, Octets, read_all
+from mailstack.letter.report import Trouble
+from mailstack.queue.bounce import Bouncer, ReportDue
+from mailstack.queue.entering import FirstClaim
+from mailstack.queue.route import Router
+from mailstack.store import StoreError
+from tests.aid import run
+from tests.queue.clock import START
+from tests.queue.letters import ALICE, OFFICE, a_letter
+from tests.queue.people import MemoryDirectory
+
+BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), OFFICE, most_header=100)
+LETTER = a_letter("x@else.test")
+DUE = ReportDue(
+    "failed",
+    LetterId("report"),
+    (Trouble(LETTER.envelope.recipients[0], Failed(Status(5, 1, 1), "550 nobody", "mx.else.test")),),
+    START,
+)
+
+
+def returned(content: Content) -> str | None:
+    """The header section that the report on a letter with this content returns."""
+    original = evolve(LETTER, content=content)
+    report = run(BOUNCER.report(DUE, original, START, None)).letter
+    parts = email.message_from_bytes(run(read_all(report.content))).get_payload()
+    return parts[2].get_payload() if len(parts) == 3 else None
+
+
+class Slices:
+    """A content that comes an octet at a time."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self.size = len(octets)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for octet in self.octets:
+            yield bytes((octet,))
+
+
+class Unreadable:
+    size = 10
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        raise StoreError("the content is gone")
+        yield b""
+
+
+def test_a_report_has_the_null_reverse_path_and_goes_to_the_sender():
+    """RLY-15, RLY-17."""
+    acceptance = run(BOUNCER.report(DUE, LETTER, START, None))
+    letter = acceptance.letter
+    assert isinstance(letter, Letter)
+    assert letter.id == "report"
+    assert letter.envelope.sender is None
+    assert [recipient.address for recipient in letter.envelope.recipients] == [ALICE]
+    (delivery,) = acceptance.deliveries
+    assert (delivery.destination, delivery.claimed_by, delivery.attempts, delivery.due) == ("local", None, 0, START)
+
+
+def test_a_report_can_enter_claimed():
+    claim = FirstClaim("me", START + 100, START + 300)
+    (delivery,) = run(BOUNCER.report(DUE, LETTER, START, claim)).deliveries
+    assert (delivery.claimed_by, delivery.attempts, delivery.due, delivery.lease) == ("me", 1, START + 300, START + 100)
+
+
+@pytest.mark.parametrize(
+    ("octets", "header"),
+    [
+        pytest.param(b"A: 1\r\nB: 2\r\n\r\nbody\r\n", "A: 1\r\nB: 2\r\n", id="header and body"),
+        pytest.param(b"A: 1\r\n", "A: 1\r\n", id="no body"),
+        pytest.param(b"A: 1\r\n" * 30 + b"\r\nbody", "A: 1\r\n" * 16, id="cut behind a whole line"),
+        pytest.param(b"A: " + b"x" * 200, "\r\n", id="one line too long"),
+        pytest.param(b"Dear Bob,\r\n", "\r\n", id="no header"),
+        pytest.param(b"", "\r\n", id="empty"),
+    ],
+)
+@pytest.mark.parametrize("content", [Octets, Slices])
+def test_the_header_is_returned_and_never_the_body(octets, header, content):
+    """DSN-03: headers only."""
+    assert returned(content(octets)) == header
+
+
+def test_a_content_that_can_not_be_read_leaves_a_report_without_it():
+    assert returned(Unreadable()) is None

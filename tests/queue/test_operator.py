@@ -1,0 +1,153 @@
+"""What a person may do to letters that wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.letter import Deferred, LetterId, Status
+from mailstack.letter.content import read_all
+from mailstack.queue.operator import Act, Operator
+from mailstack.store import Conflict, Settlement
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
+from tests.queue.letters import a_letter
+from tests.queue.rig import Rig
+
+HOUR = 3600.0
+BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+
+
+@pytest.fixture
+def rig():
+    rig = Rig()
+    rig.relay.outcome = lambda _: BUSY
+    yield rig
+    assert not rig.clock.bugs
+
+
+@pytest.fixture
+def operator(rig):
+    return Operator(rig.store, rig.clock.now)
+
+
+def test_what_is_held_waits_for_its_release(rig, operator):
+    """RLY-25."""
+    letter = rig.accept(a_letter("x@else.test"))
+    (act,) = run(operator.hold([letter.id]))
+    assert act.done
+    assert act.step is not None
+    assert act.step.facts == {"recipient": "x@else.test", "by": "operator"}
+    rig.clock.advance(HOUR)
+    assert len(rig.relay.calls) == 1
+    assert run(operator.release([letter.id]))[0].done
+    rig.clock.advance(1)
+    assert len(rig.relay.calls) == 2
+    assert [step for step in rig.steps(letter) if step in {"held", "released"}] == ["held", "released"]
+
+
+def test_a_retry_is_due_now_and_tells_no_step(rig, operator):
+    letter = rig.accept(a_letter("x@else.test"))
+    assert run(operator.retry([letter.id])) == [Act(letter.id, "x@else.test")]
+    assert rig.record(letter).deliveries[0].due == rig.clock.now()
+
+
+def test_what_is_removed_is_not_attempted_and_nobody_is_told(rig, operator):
+    letter = rig.accept(a_letter("x@else.test"))
+    assert run(operator.remove([letter.id]))[0].done
+    rig.clock.advance(HOUR)
+    assert rig.states(letter) == ["removed"]
+    assert len(rig.relay.calls) == 1
+    assert rig.reports() == []
+
+
+def test_what_is_removed_with_a_bounce_is_told_to_the_sender(rig, operator):
+    letter = rig.accept(a_letter("x@else.test", "y@third.test"))
+    acts = run(operator.remove([letter.id], bouncer=rig.bouncer))
+    assert [act.done for act in acts] == [True, True]
+    assert rig.states(letter) == ["bounced", "bounced"]
+    rig.clock.advance(1)
+    (record,) = rig.reports()
+    assert {act.step.facts["report"] for act in acts if act.step} == {record.letter.id}
+    assert rig.mailbox("alice@home.test") == [record.letter.id]
+    text = run(read_all(record.letter.content))
+    assert b"operator of the mail system" in text
+    assert b"x@else.test" in text
+    assert b"y@third.test" in text
+
+
+def test_nobody_is_told_where_the_reverse_path_is_null(rig, operator):
+    letter = rig.accept(a_letter("x@else.test", sender=None))
+    (act,) = run(operator.remove([letter.id], bouncer=rig.bouncer))
+    assert act.done
+    assert [record.letter.id for record in rig.reports()] == [letter.id]
+
+
+@pytest.mark.parametrize(
+    ("before", "act", "why_not"),
+    [
+        ("queued", "release", "it is not held"),
+        ("held", "hold", "it is held already"),
+        ("held", "retry", "it is held; release it first"),
+        ("removed", "hold", "it is removed already"),
+        ("removed", "release", "it is removed already"),
+        ("removed", "retry", "it is removed already"),
+        ("removed", "remove", "it is removed already"),
+        ("under way", "retry", "an attempt is under way; try again when it has ended"),
+    ],
+)
+def test_what_can_not_be_done_says_why(rig, operator, before, act, why_not):
+    rig.relay.waits = before == "under way"
+    letter = rig.accept(a_letter("x@else.test"))
+    if before == "held":
+        run(operator.hold([letter.id]))
+    if before == "removed":
+        run(operator.remove([letter.id]))
+    stored = rig.record(letter)
+    (refused,) = run(getattr(operator, act)([letter.id]))
+    assert (refused.done, refused.why_not, refused.step) == (False, why_not, None)
+    assert rig.record(letter) == stored
+
+
+def test_a_bounce_waits_for_the_attempt_that_is_under_way(rig, operator):
+    rig.relay.waits = True
+    letter = rig.accept(a_letter("x@else.test"))
+    assert "under way" in run(operator.remove([letter.id], bouncer=rig.bouncer))[0].why_not
+    assert rig.reports() == []
+
+
+def test_an_unknown_id_is_said_to_be_unknown(operator):
+    assert run(operator.hold([LetterId("nothing")])) == [Act(LetterId("nothing"), "", "no letter has this id")]
+
+
+def test_each_recipient_has_his_own_answer(rig, operator):
+    letter = rig.accept(a_letter("bob@home.test", "x@else.test"))
+    acts = run(operator.hold([letter.id, letter.id]))
+    assert [(act.recipient, act.why_not) for act in acts] == [
+        ("bob@home.test", "it is delivered already"),
+        ("x@else.test", ""),
+    ]
+
+
+class ContestedStore(MemoryStore):
+    """An attempt comes between reading and writing, so many times."""
+
+    contests = 0
+
+    async def settle(self, settlement: Settlement) -> None:
+        if self.contests:
+            self.contests -= 1
+            raise Conflict("somebody was faster")
+        await super().settle(settlement)
+
+
+@pytest.mark.parametrize(("contests", "done"), [(1, True), (2, False)])
+def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
+    store = ContestedStore()
+    rig = Rig(store=store)
+    rig.relay.outcome = lambda _: BUSY
+    letter = rig.accept(a_letter("x@else.test"))
+    store.contests = contests
+    (act,) = run(Operator(store, rig.clock.now).hold([letter.id]))
+    assert act.done is done
+    assert rig.states(letter) == ["held" if done else "queued"]
+    assert done or "try again" in act.why_not

@@ -1,0 +1,199 @@
+"""A letter's way through the queue: taken, attempted, settled, told."""
+
+from __future__ import annotations
+
+import email
+
+import pytest
+
+from mailstack.letter import Address, Deferred, Failed, Status
+from mailstack.letter.content import read_all
+from mailstack.queue.runner import RunnerLimits
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Acceptance, StoreError, StoreFull
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
+from tests.queue.letters import ALICE, HEADER, a_letter
+from tests.queue.people import MemoryDirectory
+from tests.queue.rig import TAKEN, Rig
+
+HOUR, DAY = 3600.0, 86400.0
+BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
+
+
+@pytest.fixture
+def rig():
+    rig = Rig()
+    yield rig
+    assert not rig.clock.bugs
+
+
+def test_a_letter_for_a_mailbox_here_is_in_it_at_once(rig):
+    letter = rig.accept(a_letter("bob@home.test"))
+    assert rig.mailbox("bob@home.test") == [letter.id]
+    assert rig.states(letter) == ["delivered"]
+    assert rig.steps(letter) == ["submitted", "routed", "delivered"]
+    assert rig.record(letter).deliveries[0].attempts == 1
+
+
+def test_final_delivery_writes_the_trace_fields():
+    """SMTP-34."""
+    rig = Rig(MemoryDirectory("bob@home.test", aliases={"info@home.test": ("Bob@home.test",)}))
+    rig.accept(a_letter("info@home.test", body=b"hi\r\n"))
+    content = run(read_all(run(rig.store.read("bob@home.test", 1))))
+    assert content == b"Return-Path: <alice@home.test>\r\nDelivered-To: Bob@home.test\r\n" + HEADER + b"hi\r\n"
+
+
+def test_a_letter_for_another_host_is_attempted_at_once_and_once(rig):
+    letter = rig.accept(a_letter("x@else.test", "y@else.test", "z@third.test"))
+    assert rig.relay.calls == [(letter.id, ("x@else.test", "y@else.test")), (letter.id, ("z@third.test",))]
+    assert rig.states(letter) == ["relayed", "relayed", "relayed"]
+    rig.clock.advance(HOUR)
+    assert len(rig.relay.calls) == 2
+
+
+def test_the_journey_is_told_as_it_is_stored(rig):
+    letter = rig.accept(a_letter("bob@home.test", "x@else.test"))
+    assert rig.journal.steps == run(rig.store.steps(letter.id))
+    assert rig.journal.steps[0].facts == {
+        "sender": "alice@home.test",
+        "recipients": ["bob@home.test", "x@else.test"],
+        "size": letter.content.size,
+        "protocol": "ESMTPSA",
+        "by": "alice@home.test",
+        "mechanism": None,
+    }
+
+
+class FullStore(MemoryStore):
+    async def accept(self, acceptance: Acceptance) -> None:
+        raise StoreFull("no space")
+
+
+def test_what_the_store_could_not_take_is_not_ours():
+    """CODE-21."""
+    rig = Rig(store=FullStore())
+    with pytest.raises(StoreFull):
+        rig.accept(a_letter("x@else.test"))
+    assert rig.journal.steps == []
+    assert rig.relay.calls == []
+
+
+def test_five_days_of_deferrals_then_one_bounce():
+    """RLY-08, RLY-15, RLY-27."""
+    rig = Rig(limits=RunnerLimits(poll=600))
+    rig.relay.outcome = lambda _: BUSY
+    letter = rig.accept(a_letter("x@else.test", "y@else.test"))
+    rig.clock.advance(5 * DAY - 1)
+    assert rig.states(letter) == ["queued", "queued"]
+    assert [record.letter.arrival.protocol for record in rig.reports()] == ["LOCAL"]
+    rig.clock.advance(2)
+    assert rig.states(letter) == ["bounced", "bounced"]
+    attempts = len(rig.relay.calls)
+    assert 30 < attempts < 45
+    delay, bounce = rig.reports()
+    assert rig.mailbox("alice@home.test") == [delay.letter.id, bounce.letter.id]
+    assert rig.steps(letter)[-2:] == ["bounced", "bounced"]
+    rig.clock.advance(5 * DAY)
+    assert len(rig.relay.calls) == attempts
+    assert len(rig.reports()) == 2
+    assert not rig.clock.bugs
+
+
+def test_the_bounce_is_a_letter_that_programs_and_people_read(rig):
+    rig.relay.outcome = lambda _: REFUSED
+    letter = rig.accept(a_letter("x@else.test"))
+    (record,) = rig.reports()
+    message = email.message_from_bytes(run(read_all(record.letter.content)))
+    assert message["To"] == "alice@home.test"
+    assert message["Message-ID"] == f"<{record.letter.id}@mx.home.test>"
+    assert message.get_payload()[2].get_payload() == "From: alice@home.test\r\nSubject: hello\r\n"
+    first = run(rig.store.steps(record.letter.id))[0]
+    assert first.facts["original"] == letter.id
+    assert run(rig.store.steps(letter.id))[-1].facts["report"] == record.letter.id
+
+
+def test_partial_failure_reports_the_failed_ones_only(rig):
+    """RLY-09: bounce that recipient only."""
+    rig.relay.outcome = lambda delivery: REFUSED if delivery.number == 1 else TAKEN
+    letter = rig.accept(a_letter("x@else.test", "y@else.test", "bob@home.test"))
+    assert rig.states(letter) == ["relayed", "bounced", "delivered"]
+    (record,) = rig.reports()
+    text = run(read_all(record.letter.content))
+    assert b"y@else.test" in text
+    assert b"x@else.test" not in text
+
+
+def test_the_null_reverse_path_gets_no_bounce(rig):
+    """RLY-17."""
+    rig.relay.outcome = lambda _: REFUSED
+    letter = rig.accept(a_letter("x@else.test", sender=None))
+    assert rig.states(letter) == ["bounced"]
+    assert [record.letter.id for record in rig.reports()] == [letter.id]
+    assert "null" in run(rig.store.steps(letter.id))[-1].facts["told"]
+
+
+def test_a_bounce_that_fails_is_not_bounced(rig):
+    """RLY-17: the double bounce ends there."""
+    rig.relay.outcome = lambda _: REFUSED
+    letter = rig.accept(a_letter("x@else.test", sender=Address("mallory", "else.test")))
+    (record,) = rig.reports()
+    assert rig.states(letter) == ["bounced"]
+    assert rig.states(record.letter) == ["bounced"]
+
+
+def test_a_mailbox_that_went_after_rcpt_is_reported(rig):
+    letter = rig.accept(a_letter("gone@home.test"))
+    assert rig.states(letter) == ["bounced"]
+    assert rig.record(letter).deliveries[0].status == Status(5, 1, 1)
+    assert len(rig.mailbox("alice@home.test")) == 1
+
+
+def test_an_alias_that_leads_nowhere_is_reported_as_a_loop():
+    rig = Rig(MemoryDirectory("alice@home.test", aliases={"a@home.test": ("a@home.test",)}))
+    letter = rig.accept(a_letter("a@home.test"))
+    assert rig.record(letter).deliveries[0].status == Status(5, 4, 6)
+
+
+def test_an_alias_delivers_to_everybody_once_and_the_journey_says_why():
+    aliases = {"all@home.test": ("alice@home.test", "bob@home.test", "x@else.test")}
+    rig = Rig(MemoryDirectory("alice@home.test", "bob@home.test", aliases=aliases))
+    letter = rig.accept(a_letter("all@home.test", "bob@home.test"))
+    assert rig.mailbox("bob@home.test") == rig.mailbox("alice@home.test") == [letter.id]
+    alias = next(step for step in run(rig.store.steps(letter.id)) if step.facts.get("via") == "alias")
+    assert alias.facts == {"recipient": "all@home.test", "via": "alias", "targets": ["alice@home.test", "x@else.test"]}
+    assert rig.record(letter).letter.envelope.sender == ALICE
+
+
+def test_a_delay_is_told_once():
+    rig = Rig(schedule=Schedule(first=60, longest=60, warn_after=300))
+    rig.relay.outcome = lambda _: BUSY
+    rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(299)
+    assert rig.reports() == []
+    rig.clock.advance(2 * HOUR)
+    assert len(rig.reports()) == 1
+
+
+class BrokenDirectory(MemoryDirectory):
+    broken = False
+
+    async def mailbox(self, address: Address) -> str | None:
+        if self.broken:
+            raise StoreError("the disk is away")
+        return await super().mailbox(address)
+
+
+def test_a_directory_that_can_not_be_read_defers():
+    directory = BrokenDirectory("bob@home.test")
+    rig = Rig(directory)
+    rig.runner.stop(lambda: None)
+    letter = rig.accept(a_letter("bob@home.test"))
+    directory.broken = True
+    rig.restart()
+    assert rig.states(letter) == ["queued"]
+    assert rig.record(letter).deliveries[0].status == Status(4, 3, 0)
+    directory.broken = False
+    rig.clock.advance(301)
+    assert rig.states(letter) == ["delivered"]

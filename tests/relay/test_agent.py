@@ -1,0 +1,551 @@
+"""The relay agent against hosts that speak by the real engine: one attempt, one outcome for each recipient."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from random import Random
+from typing import Any
+
+import pytest
+
+from mailstack.letter import Deferred, Delivered, Failed, Status
+from mailstack.letter.content import Octets
+from mailstack.queue.attempt import Attempt
+from mailstack.relay.agent import AttemptLimits, RelayAgent
+from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.loopback import LoopbackOnly
+from mailstack.relay.routes import Routes, SmartHost
+from mailstack.relay.security import Demand, Security
+from mailstack.smtp.commands import Rcpt
+from mailstack.smtp.replies import Reply, reply
+from mailstack.wire import HostPort
+from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to
+
+MX = {"elsewhere.test": [(10, "mx.elsewhere.test"), (20, "backup.elsewhere.test")]}
+ADDRESSES = {"mx.elsewhere.test": ["127.0.0.1"], "backup.elsewhere.test": ["127.0.0.2"]}
+CAROL = "carol@elsewhere.test"
+DAVE = "dave@elsewhere.test"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def office(world: World) -> FakeOffice:
+    return FakeOffice(world)
+
+
+@pytest.fixture
+def backup(world: World) -> FakeOffice:
+    return FakeOffice(world, "127.0.0.2")
+
+
+def agent(world: World, **settings: Any) -> RelayAgent:
+    usual: dict[str, Any] = {"hostname": "mx.home.test", "random": Random(1)}
+    return RelayAgent(FakeNames(MX, ADDRESSES), LoopbackOnly(world), world, **{**usual, **settings})
+
+
+def attempt(
+    world: World, *recipients: str, using: RelayAgent | None = None, destination: str = "", **settings: Any
+) -> Attempt:
+    letter = letter_to(*(recipients or (CAROL,)))
+    work = (using or agent(world, **settings)).deliver(letter, deliveries_of(letter, destination))
+    return world.run(work)
+
+
+def said(tried: Attempt, line: str) -> bool:
+    return any(line in each for each in tried.dialogue)
+
+
+# --- the usual way
+
+
+def test_a_letter_goes_over_tls_to_the_best_host(world: World, office: FakeOffice, backup: FakeOffice) -> None:
+    """RLY-19."""
+    tried = attempt(world, CAROL, DAVE)
+    assert office.letters == [("alice@home.test", [CAROL, DAVE], b"Subject: hello\r\n\r\n.dot\r\n")]
+    assert backup.connections == 0
+    for outcome in tried.outcomes:
+        assert outcome == Delivered(
+            Status(2, 0, 0), "mx.elsewhere.test said: 250 2.0.0 Ok: queued as 4XyZ1", "mx.elsewhere.test"
+        )
+    assert tried.facts == {
+        "host": "mx.elsewhere.test",
+        "address": "127.0.0.1",
+        "port": 25,
+        "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "verified": False},
+        "remote_id": "4XyZ1",
+    }
+    assert tried.route["via"] == "mx.elsewhere.test"
+    assert tried.route["why"] == "MX 10 of elsewhere.test"
+    assert [each["host"] for each in tried.route["candidates"]] == ["mx.elsewhere.test", "backup.elsewhere.test"]
+
+
+def test_the_dialogue_is_kept_in_order(world: World, office: FakeOffice) -> None:
+    tried = attempt(world)
+    lines = ["-- connected to mx.elsewhere.test [127.0.0.1]:25", "C: STARTTLS", f"C: RCPT TO:<{CAROL}>", "S: 354"]
+    places = [next(at for at, line in enumerate(tried.dialogue) if line.startswith(wanted)) for wanted in lines]
+    assert places == sorted(places)
+    assert not said(tried, "Subject: hello")
+
+
+@pytest.mark.parametrize("withheld", [frozenset(), frozenset({"PIPELINING"}), frozenset({"STARTTLS", "SIZE"})])
+def test_extensions_are_used_as_offered(world: World, office: FakeOffice, withheld: frozenset[str]) -> None:
+    """RLY-11."""
+    office.capabilities = type(office.capabilities)("mx.elsewhere.test", starttls=True, withheld=withheld)
+    tried = attempt(world, CAROL, DAVE)
+    assert [type(outcome) for outcome in tried.outcomes] == [Delivered, Delivered]
+    assert len(office.letters) == 1
+    assert ("tls" in tried.facts) is ("STARTTLS" not in withheld)
+
+
+def test_a_host_without_a_queue_id_gives_none(world: World, office: FakeOffice) -> None:
+    office.answers["final"] = reply(250, "2.0.0", "thanks")
+    assert "remote_id" not in attempt(world).facts
+
+
+# --- no way
+
+
+def test_a_domain_that_is_not_there_is_not_tried(world: World) -> None:
+    """RLY-04."""
+    tried = attempt(world, "carol@gone.test", "dave@gone.test")
+    assert [outcome.status for outcome in tried.outcomes] == [Status(5, 1, 2)] * 2
+    assert tried.dialogue == ()
+    assert world.calls == []
+
+
+def test_nothing_leaves_the_machine(world: World) -> None:
+    FakeOffice(world, "192.0.2.1")
+    tried = attempt(world, "carol@[192.0.2.1]")
+    assert isinstance(tried.outcomes[0], Deferred)
+    assert "only loopback" in tried.outcomes[0].text
+    assert world.calls == []
+
+
+# --- hosts that fail
+
+
+def test_the_next_host_is_tried(world: World, backup: FakeOffice) -> None:
+    """RLY-03."""
+    tried = attempt(world)
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert tried.facts["host"] == "backup.elsewhere.test"
+    assert tried.route["via"] == "backup.elsewhere.test"
+    assert said(tried, "-- mx.elsewhere.test [127.0.0.1]:25: connection refused")
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer"),
+    [
+        ("greeting", reply(421, None, "busy", closes=True)),
+        ("greeting", reply(554, None, "no service")),
+        ("greeting", HANG_UP),
+        ("greeting", SILENCE),
+        ("ehlo", reply(550, "5.7.1", "not you")),
+        ("ehlo", HANG_UP),
+    ],
+)
+def test_a_host_that_does_not_begin_makes_room_for_the_next(
+    world: World, office: FakeOffice, backup: FakeOffice, stage: str, answer: Reply
+) -> None:
+    office.answers[stage] = answer
+    assert isinstance(attempt(world).outcomes[0], Delivered)
+    assert len(backup.letters) == 1
+
+
+def test_a_host_that_turns_us_away_is_told_goodbye(world: World, office: FakeOffice, backup: FakeOffice) -> None:
+    office.answers["greeting"] = reply(554, None, "no service")
+    attempt(world)
+    world.pass_time(10)
+    assert office.goodbyes == 1
+    assert all(peer.other.closed for peer in office.peers)
+
+
+def test_all_hosts_down_is_temporary(world: World) -> None:
+    """RLY-08."""
+    tried = attempt(world)
+    assert tried.outcomes == (Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused", "mx.elsewhere.test"),)
+
+
+def test_all_hosts_refusing_for_good_is_permanent(world: World, office: FakeOffice, backup: FakeOffice) -> None:
+    office.answers["greeting"] = backup.answers["greeting"] = reply(554, None, "no service")
+    (outcome,) = attempt(world).outcomes
+    assert isinstance(outcome, Failed)
+    assert outcome.status == Status(5, 3, 2)
+    assert outcome.text == "mx.elsewhere.test said: 554 no service"
+
+
+def test_one_host_that_is_only_down_keeps_the_letter(world: World, office: FakeOffice) -> None:
+    office.answers["greeting"] = reply(554, None, "no service")
+    assert isinstance(attempt(world).outcomes[0], Deferred)
+
+
+def test_an_attempt_does_not_call_hosts_for_ever(world: World) -> None:
+    world.black_holes |= {HostPort("127.0.0.1", 25), HostPort("127.0.0.2", 25)}
+    attempt(world, attempt_limits=AttemptLimits(seconds=10))
+    assert len(world.calls) == 1
+
+
+# --- host-down memory
+
+
+def test_a_host_that_cost_time_is_not_called_again_for_a_while(world: World) -> None:
+    """RLY-13."""
+    world.black_holes |= {HostPort("127.0.0.1", 25), HostPort("127.0.0.2", 25)}
+    relay = agent(world)
+    attempt(world, using=relay)
+    before, calls = world.now(), len(world.calls)
+    tried = attempt(world, using=relay)
+    assert world.now() == before
+    assert len(world.calls) == calls
+    assert "no answer (a moment ago)" in tried.outcomes[0].text
+    world.pass_time(61)
+    attempt(world, using=relay)
+    assert len(world.calls) > calls
+
+
+def test_a_host_that_refuses_at_once_is_called_again_at_once(world: World) -> None:
+    """Somebody mends a host and says "retry": that must not have to wait."""
+    relay = agent(world)
+    attempt(world, using=relay)
+    office = FakeOffice(world)
+    attempt(world, using=relay)
+    assert len(office.letters) == 1
+
+
+# --- TLS
+
+
+def test_a_failed_handshake_is_followed_by_a_new_connection_in_the_clear(world: World, office: FakeOffice) -> None:
+    """RLY-19, TLS-05."""
+    office.certificate_for = ""
+    relay = agent(world)
+    tried = attempt(world, using=relay)
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert "tls" not in tried.facts
+    assert office.connections == 2
+    assert office.peers[0].other.closed
+    world.pass_time(10)
+    attempt(world, using=relay)
+    assert office.connections == 3, "what was learned is remembered"
+    world.pass_time(700)
+    office.certificate_for = "mx.elsewhere.test"
+    assert "tls" in attempt(world, using=relay).facts
+
+
+def test_refused_starttls_is_followed_by_a_connection_in_the_clear(world: World, office: FakeOffice) -> None:
+    office.answers["starttls"] = reply(454, "4.7.0", "no TLS now")
+    assert isinstance(attempt(world).outcomes[0], Delivered)
+
+
+def test_a_handshake_that_never_ends_is_given_up(world: World, office: FakeOffice) -> None:
+    office.never_shakes_hands = True
+    assert isinstance(attempt(world).outcomes[0], Delivered)
+    assert 60 <= world.now() < 70
+
+
+@pytest.mark.parametrize("demand", [Demand.REQUIRED, Demand.VERIFIED])
+def test_required_tls_is_never_left_out(world: World, office: FakeOffice, demand: Demand) -> None:
+    """RLY-19."""
+    office.certificate_for = ""
+    tried = attempt(world, security=Security(demand))
+    assert isinstance(tried.outcomes[0], Deferred)
+    assert tried.outcomes[0].status == Status(4, 7, 5)
+    office.certificate_for = "mx.elsewhere.test"
+    office.capabilities = type(office.capabilities)("mx.elsewhere.test")
+    tried = attempt(world, security=Security(demand))
+    assert isinstance(tried.outcomes[0], Deferred)
+    assert "does not offer it" in tried.outcomes[0].text
+    assert office.letters == []
+
+
+def test_no_tls_where_none_is_wanted(world: World, office: FakeOffice) -> None:
+    tried = attempt(world, security=Security(Demand.NEVER))
+    assert "tls" not in tried.facts
+    assert not said(tried, "STARTTLS") or not said(tried, "C: STARTTLS")
+
+
+# --- the smart host
+
+
+def test_a_smart_host_gets_everything_with_credentials_over_verified_tls(world: World) -> None:
+    """RLY-23."""
+    office = FakeOffice(world, port=587, mechanisms=("PLAIN",))
+    tried = attempt(world, smart_host=SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"), destination="any.test")
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert office.logins == [b"\0alice\0s3cret"]
+    assert tried.facts["tls"]["verified"] is True
+    assert tried.route["why"] == "smart host"
+    assert not said(tried, "s3cret")
+
+
+def test_a_smart_host_over_implicit_tls(world: World) -> None:
+    """RLY-23."""
+    office = FakeOffice(world, port=465, mechanisms=("PLAIN",), starttls=False)
+    attempt(world, smart_host=SmartHost.parse("smtps://alice:s3cret@mx.elsewhere.test"))
+    assert len(office.letters) == 1
+    assert office.logins == [b"\0alice\0s3cret"]
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://alice:s3cret@mx.elsewhere.test:25", "smtps://alice:s3cret@mx.elsewhere.test:25"]
+)
+def test_a_wrong_certificate_never_sees_the_password(world: World, office: FakeOffice, url: str) -> None:
+    """RLY-23."""
+    office.certificate_for = "evil.test"
+    tried = attempt(world, smart_host=SmartHost.parse(url))
+    assert isinstance(tried.outcomes[0], Deferred)
+    assert office.logins == []
+
+
+def test_a_wrong_password_keeps_letters_waiting(world: World) -> None:
+    office = FakeOffice(world, port=587, mechanisms=("PLAIN",))
+    office.answers["auth"] = reply(535, "5.7.8", "wrong")
+    tried = attempt(world, smart_host=SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"))
+    assert tried.outcomes[0].status == Status(4, 7, 8)
+
+
+def test_a_route_goes_where_it_says(world: World) -> None:
+    """RLY-06."""
+    office = FakeOffice(world, port=2525)
+    tried = attempt(world, destination="x.sink.test", routes=Routes.parse({"*.sink.test": "127.0.0.1:2525"}))
+    assert len(office.letters) == 1
+    assert tried.route["why"] == "route *.sink.test"
+
+
+# --- letters and recipients
+
+
+def test_each_recipient_has_its_own_outcome(world: World, office: FakeOffice) -> None:
+    """RLY-09."""
+    verdicts = {
+        "good@elsewhere.test": reply(250, "2.1.5", "OK"),
+        "later@elsewhere.test": reply(450, "4.2.1", "later"),
+        "never@elsewhere.test": reply(550, "5.1.1", "no such user"),
+    }
+    office.answers["rcpt"] = lambda rcpt: verdicts[str(rcpt.address)]
+    tried = attempt(world, "never@elsewhere.test", "good@elsewhere.test", "later@elsewhere.test")
+    assert [type(outcome) for outcome in tried.outcomes] == [Failed, Delivered, Deferred]
+    assert [str(outcome.status) for outcome in tried.outcomes] == ["5.1.1", "2.0.0", "4.2.1"]
+    assert office.letters[0][1] == ["good@elsewhere.test"]
+
+
+@pytest.mark.parametrize("stage", ["mail", "data", "final"])
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(reply(554, "5.7.1", "no"), Failed), (reply(451, "4.3.0", "later"), Deferred)]
+)
+def test_a_refused_letter_is_refused_for_all(
+    world: World, office: FakeOffice, backup: FakeOffice, stage: str, answer: Reply, outcome: type
+) -> None:
+    """RLY-08, RLY-09."""
+    office.answers[stage] = answer
+    tried = attempt(world, CAROL, DAVE)
+    assert [type(each) for each in tried.outcomes] == [outcome, outcome]
+    assert tried.outcomes[0].status == answer.status
+    assert backup.connections == 0, "an answer about the letter is an answer for all hosts of the domain"
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "final"])
+@pytest.mark.parametrize("answer", [HANG_UP, SILENCE, reply(421, "4.3.2", "bye", closes=True)])
+def test_a_lost_connection_defers(world: World, office: FakeOffice, stage: str, answer: Reply) -> None:
+    """RLY-08, RLY-10."""
+    office.answers[stage] = answer
+    tried = attempt(world, CAROL, DAVE)
+    assert [type(each) for each in tried.outcomes] == [Deferred, Deferred]
+    assert office.peers[0].other.closed
+    assert ("may have been taken" in tried.outcomes[0].text) is (
+        stage == "final" and answer is not None and answer.code != 421
+    )
+
+
+class Limited:
+    """Takes a few recipients in one transaction."""
+
+    def __init__(self, most: int, answer: Reply) -> None:
+        self._most = most
+        self._answer = answer
+        self._taken = 0
+
+    def mail(self, _: object) -> Reply:
+        self._taken = 0
+        return reply(250, "2.1.0", "OK")
+
+    def rcpt(self, _: Rcpt) -> Reply:
+        self._taken += 1
+        return reply(250, "2.1.5", "OK") if self._taken <= self._most else self._answer
+
+
+@pytest.mark.parametrize("answer", [reply(452, "4.5.3", "too many"), reply(552, "5.5.3", "too many")])
+def test_recipients_beyond_the_limit_go_in_further_transactions(
+    world: World, office: FakeOffice, answer: Reply
+) -> None:
+    """RLY-28."""
+    limited = Limited(3, answer)
+    office.answers |= {"mail": limited.mail, "rcpt": limited.rcpt}
+    names = [f"user{number}@elsewhere.test" for number in range(10)]
+    tried = attempt(world, *names)
+    assert all(isinstance(outcome, Delivered) for outcome in tried.outcomes)
+    assert [len(recipients) for _, recipients, _ in office.letters] == [3, 3, 3, 1]
+    assert sorted(functools.reduce(operator.iadd, (recipients for _, recipients, _ in office.letters), [])) == sorted(
+        names
+    )
+    assert office.connections == 1
+
+
+def test_more_transactions_than_are_reasonable_are_left_to_the_next_attempt(world: World, office: FakeOffice) -> None:
+    limited = Limited(1, reply(452, "4.5.3", "too many"))
+    office.answers |= {"mail": limited.mail, "rcpt": limited.rcpt}
+    names = [f"user{number}@elsewhere.test" for number in range(10)]
+    tried = attempt(world, *names, attempt_limits=AttemptLimits(transactions=4))
+    assert [type(each) for each in tried.outcomes] == [Delivered] * 4 + [Deferred] * 6
+    assert tried.outcomes[9].status == Status(4, 5, 3)
+
+
+def test_a_host_that_has_no_room_at_all_defers(world: World, office: FakeOffice) -> None:
+    office.answers["rcpt"] = reply(452, "4.3.1", "disk full")
+    tried = attempt(world, CAROL, DAVE)
+    assert [outcome.status for outcome in tried.outcomes] == [Status(4, 3, 1)] * 2
+    assert len([line for line in tried.dialogue if line.startswith("C: MAIL")]) == 1
+
+
+def test_what_was_taken_stays_taken_when_the_rest_fails(world: World, office: FakeOffice) -> None:
+    """RLY-10: an outcome that is known is never lost."""
+    limited = Limited(1, reply(452, "4.5.3", "too many"))
+    office.answers |= {"rcpt": limited.rcpt}
+    office.answers["mail"] = lambda event: limited.mail(event) if not office.letters else HANG_UP
+
+    tried = attempt(world, CAROL, DAVE)
+    assert [type(each) for each in tried.outcomes] == [Delivered, Deferred]
+
+
+def test_many_recipients_are_sent_in_groups(world: World, office: FakeOffice) -> None:
+    """RLY-28."""
+    names = [f"user{number}@elsewhere.test" for number in range(250)]
+    tried = attempt(world, *names)
+    assert all(isinstance(outcome, Delivered) for outcome in tried.outcomes)
+    assert [len(recipients) for _, recipients, _ in office.letters] == [100, 100, 50]
+    assert len(tried.dialogue) <= 401
+
+
+# --- reuse
+
+
+def test_a_connection_is_used_again(world: World, office: FakeOffice) -> None:
+    """RLY-13."""
+    relay = agent(world)
+    for _ in range(3):
+        tried = attempt(world, using=relay)
+        assert isinstance(tried.outcomes[0], Delivered)
+        assert "tls" in tried.facts
+    assert office.connections == 1
+    assert len(office.letters) == 3
+    assert said(tried, "-- on the connection that was open to mx.elsewhere.test [127.0.0.1]:25")
+    assert not said(tried, "EHLO"), "a dialogue is of one letter only"
+
+
+def test_an_idle_connection_is_closed_with_a_goodbye(world: World, office: FakeOffice) -> None:
+    """RLY-13."""
+    relay = agent(world)
+    attempt(world, using=relay)
+    world.pass_time(3)
+    assert office.goodbyes == 1
+    attempt(world, using=relay)
+    assert office.connections == 2
+
+
+def test_a_connection_carries_a_limited_number_of_letters(world: World, office: FakeOffice) -> None:
+    """RLY-13."""
+    relay = agent(world, connection_limits=ConnectionLimits(letters=3))
+    for _ in range(7):
+        attempt(world, using=relay)
+    assert office.connections == 3
+    assert office.goodbyes == 2
+
+
+def test_idle_connections_are_limited_in_number(world: World, office: FakeOffice) -> None:
+    relay = agent(world, connection_limits=ConnectionLimits(kept=0))
+    attempt(world, using=relay)
+    attempt(world, using=relay)
+    assert office.connections == 2
+
+
+def test_a_refused_letter_leaves_the_connection_good(world: World, office: FakeOffice) -> None:
+    relay = agent(world)
+    office.answers["rcpt"] = reply(550, "5.1.1", "no such user")
+    assert isinstance(attempt(world, using=relay).outcomes[0], Failed)
+    del office.answers["rcpt"]
+    assert isinstance(attempt(world, using=relay).outcomes[0], Delivered)
+    assert office.connections == 1
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("answer", [HANG_UP, reply(421, None, "idle too long", closes=True)])
+def test_a_kept_connection_that_died_is_replaced_at_once(
+    world: World, office: FakeOffice, stage: str, answer: Reply
+) -> None:
+    relay = agent(world)
+    attempt(world, using=relay)
+
+    def once(_: object) -> Reply:
+        del office.answers[stage]
+        return answer
+
+    office.answers[stage] = once
+    assert isinstance(attempt(world, using=relay).outcomes[0], Delivered)
+    assert office.connections == 2
+    assert len(office.letters) == 2
+
+
+def test_a_kept_connection_that_dies_at_the_final_dot_is_not_tried_again_at_once(
+    world: World, office: FakeOffice
+) -> None:
+    """RLY-10: that could be a second copy; the schedule decides."""
+    relay = agent(world)
+    attempt(world, using=relay)
+    office.answers["final"] = HANG_UP
+    assert isinstance(attempt(world, using=relay).outcomes[0], Deferred)
+    assert office.connections == 1
+
+
+def test_a_connection_is_never_shared_between_ways(world: World, office: FakeOffice) -> None:
+    """A password or a demand of one way is not lent to another."""
+    relay = agent(world, routes=Routes.parse({"sink.test": "127.0.0.1:25"}))
+    attempt(world, using=relay)
+    attempt(world, using=relay, destination="sink.test")
+    assert office.connections == 2
+
+
+def test_domains_of_one_host_share_its_connection(world: World, office: FakeOffice) -> None:
+    names = FakeNames({**MX, "other.test": [(10, "mx.elsewhere.test")]}, ADDRESSES)
+    relay = RelayAgent(names, world, world, hostname="mx.home.test")
+    attempt(world, using=relay)
+    attempt(world, "erin@other.test", using=relay)
+    assert office.connections == 1
+
+
+def test_closing_says_goodbye(world: World, office: FakeOffice) -> None:
+    relay = agent(world)
+    attempt(world, using=relay)
+    world.run(relay.close())
+    assert office.goodbyes == 1
+
+
+class Unreadable(Octets):
+    async def chunks(self) -> Any:
+        yield b"half\r\n"
+        raise OSError("the disk is gone")
+
+
+def test_a_content_that_cannot_be_read_is_never_sent_as_whole(world: World, office: FakeOffice) -> None:
+    from attrs import evolve
+
+    letter = evolve(letter_to(CAROL), content=Unreadable(b"x" * 100))
+    with pytest.raises(OSError, match="disk"):
+        world.run(agent(world).deliver(letter, deliveries_of(letter)))
+    world.pass_time(10)
+    assert office.letters == []
+    assert office.peers[0].other.closed

@@ -1,0 +1,248 @@
+"""RFC 5321 §5 as a table: what the DNS says, and whom we call for it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter import Deferred, Failed, Status
+from mailstack.relay.hosts import HostLimits, Hosts, NoWay, Way, is_dns_name
+from mailstack.relay.names import MailExchange
+from mailstack.relay.routes import Credentials, Routes, SmartHost
+from mailstack.relay.security import Demand
+from mailstack.wire import HostPort
+from tests.aid import run
+from tests.relay.world import FakeNames
+
+ADDRESSES = {"a.test": ["127.0.0.1"], "b.test": ["127.0.0.2"], "c.test": ["127.0.0.3"], "mx.home.test": ["127.0.0.9"]}
+
+
+def hosts(mx: dict[str, Any], addresses: dict[str, Any] | None = None, **settings: Any) -> Hosts:
+    names = FakeNames(mx, ADDRESSES if addresses is None else addresses)
+    return Hosts(names, Random(5321), **{"hostname": "mx.home.test", **settings})
+
+
+def called(way: Way) -> list[str]:
+    return [candidate.host for candidate in way.candidates]
+
+
+def no_way(hosts: Hosts, destination: str = "elsewhere.test") -> Deferred | Failed:
+    with pytest.raises(NoWay) as caught:
+        run(hosts.find(destination))
+    return caught.value.outcome
+
+
+def test_hosts_come_in_the_order_of_preference() -> None:
+    """RLY-01."""
+    way = run(hosts({"elsewhere.test": [(30, "c.test"), (10, "a.test"), (20, "b.test")]}).find("Elsewhere.TEST"))
+    assert called(way) == ["a.test", "b.test", "c.test"]
+    assert way.candidates[0].address == HostPort("127.0.0.1", 25)
+    assert way.candidates[0].why == "MX 10 of elsewhere.test"
+    assert way.security.demand is Demand.OPPORTUNISTIC
+
+
+def test_equal_preference_is_shuffled() -> None:
+    """RLY-01."""
+    finder = hosts({"elsewhere.test": [(10, "a.test"), (10, "b.test"), (20, "c.test")]})
+    ways = [called(run(finder.find("elsewhere.test"))) for _ in range(200)]
+    first = sum(way[0] == "a.test" for way in ways)
+    assert 60 < first < 140
+    assert all(way[2] == "c.test" for way in ways)
+
+
+def test_without_mx_the_domain_itself_is_called() -> None:
+    """RLY-01: the implicit MX."""
+    way = run(hosts({}, {"elsewhere.test": ["127.0.0.1"]}).find("elsewhere.test"))
+    assert called(way) == ["elsewhere.test"]
+    assert way.candidates[0].why == "no MX: elsewhere.test itself"
+
+
+def test_both_families_are_called_in_turn() -> None:
+    """RLY-03."""
+    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "::1"]
+    way = run(hosts({"elsewhere.test": [(10, "a.test")]}, {"a.test": addresses}).find("elsewhere.test"))
+    assert [candidate.address.host for candidate in way.candidates] == ["::1", "127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+
+@pytest.mark.parametrize(
+    ("mx", "addresses", "outcome", "status"),
+    [
+        pytest.param({"elsewhere.test": [(0, "")]}, {}, Failed, "5.1.10", id="RLY-05 null MX"),
+        pytest.param({"elsewhere.test": [(10, "")]}, {}, Failed, "5.1.10", id="null MX of another preference"),
+        pytest.param({}, {}, Failed, "5.1.2", id="RLY-04 NXDOMAIN"),
+        pytest.param({"elsewhere.test": []}, {}, Failed, "5.1.2", id="RLY-04 no records at all"),
+        pytest.param({"elsewhere.test": "SERVFAIL"}, {}, Deferred, "4.4.3", id="RLY-04 SERVFAIL for MX"),
+        pytest.param({}, {"elsewhere.test": "SERVFAIL"}, Deferred, "4.4.3", id="SERVFAIL for the implicit MX"),
+        pytest.param(
+            {"elsewhere.test": [(1, "a.test")]}, {"a.test": "SERVFAIL"}, Deferred, "4.4.3", id="SERVFAIL for A"
+        ),
+        pytest.param(
+            {"elsewhere.test": [(1, "gone.test")]},
+            {"elsewhere.test": ["127.0.0.1"]},
+            Failed,
+            "5.4.4",
+            id="RLY-01 no fallback to A",
+        ),
+        pytest.param({"elsewhere.test": [(1, "a.test")]}, {"a.test": []}, Failed, "5.4.4", id="MX without address"),
+        pytest.param({"elsewhere.test": [(1, "a b.test")]}, {}, Failed, "5.4.4", id="MX is no name"),
+        pytest.param({"elsewhere.test": [(1, "a.test")]}, {"a.test": ["0.0.0.0", "::"]}, Failed, "5.4.4", id="MX at 0"),
+        pytest.param({"elsewhere.test": [(1, "mx.home.test")]}, ADDRESSES, Failed, "5.4.6", id="RLY-02 only ourselves"),
+        pytest.param(
+            {"elsewhere.test": [(5, "MX.Home.Test"), (5, "a.test"), (9, "b.test")]},
+            ADDRESSES,
+            Failed,
+            "5.4.6",
+            id="RLY-02 we are among the best",
+        ),
+    ],
+)
+def test_no_way_is_an_outcome(mx: Any, addresses: Any, outcome: type, status: str) -> None:
+    found = no_way(hosts(mx, addresses))
+    assert isinstance(found, outcome)
+    assert found.status == Status.parse(status)
+    assert "elsewhere.test" in found.text
+
+
+def test_a_null_mx_is_never_asked_for_addresses() -> None:
+    """RLY-05."""
+    names = FakeNames({"elsewhere.test": [(0, "")]}, ADDRESSES)
+    no_way(Hosts(names, Random(1), hostname="mx.home.test"))
+    assert names.asked == ["elsewhere.test"]
+
+
+def test_ourselves_and_all_behind_us_are_dropped() -> None:
+    """RLY-02."""
+    records = [(10, "a.test"), (20, "mx.home.test"), (20, "b.test"), (30, "c.test")]
+    assert called(run(hosts({"elsewhere.test": records}).find("elsewhere.test"))) == ["a.test"]
+
+
+def test_our_own_name_as_implicit_mx_is_a_loop() -> None:
+    assert no_way(hosts({}), "mx.home.test").status == Status(5, 4, 6)
+
+
+def test_a_host_that_fails_leaves_the_others() -> None:
+    records = [(10, "gone.test"), (20, "down.test"), (30, "a.test")]
+    way = run(hosts({"elsewhere.test": records}, {"down.test": "SERVFAIL", **ADDRESSES}).find("elsewhere.test"))
+    assert called(way) == ["a.test"]
+
+
+def test_a_root_among_other_records_is_left_out() -> None:
+    way = run(hosts({"elsewhere.test": [(0, ""), (10, "a.test")]}).find("elsewhere.test"))
+    assert called(way) == ["a.test"]
+
+
+def test_an_address_as_mx_is_taken_as_meant() -> None:
+    way = run(hosts({"elsewhere.test": [(10, "192.0.2.7")]}).find("elsewhere.test"))
+    assert way.candidates[0].address == HostPort("192.0.2.7", 25)
+
+
+def test_a_host_named_twice_is_called_once() -> None:
+    records = [(10, "a.test"), (20, "A.TEST."), (15, "b.test")]
+    assert called(run(hosts({"elsewhere.test": records}).find("elsewhere.test"))) == ["a.test", "b.test"]
+
+
+@pytest.mark.parametrize(
+    ("literal", "address"), [("[127.0.0.1]", "127.0.0.1"), ("[IPv6:::1]", "::1"), ("[IPv6:2001:db8::1]", "2001:db8::1")]
+)
+def test_an_address_literal_is_its_own_host(literal: str, address: str) -> None:
+    """RLY-06."""
+    names = FakeNames()
+    way = run(Hosts(names, Random(1), hostname="mx.home.test", port=2525).find(literal))
+    assert way.candidates[0].address == HostPort(address, 2525)
+    assert names.asked == []
+
+
+@pytest.mark.parametrize("literal", ["[0.0.0.0]", "[224.0.0.1]", "[x]", "[]", "[IPv6:::]"])
+def test_a_literal_that_cannot_be_called_is_refused(literal: str) -> None:
+    assert no_way(hosts({}), literal).status == Status(5, 1, 2)
+
+
+def test_a_route_needs_no_mx() -> None:
+    """RLY-06."""
+    finder = hosts({"x.sink.test": [(10, "b.test")]}, routes=Routes.parse({"*.sink.test": "a.test:2525"}))
+    way = run(finder.find("x.sink.test"))
+    assert [str(candidate) for candidate in way.candidates] == ["a.test [127.0.0.1]:2525"]
+    assert way.candidates[0].why == "route *.sink.test"
+
+
+def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
+    finder = hosts(
+        {},
+        routes=Routes.parse({"sink.test": "127.0.0.1:2525"}),
+        smart_host=SmartHost.parse("smtp://alice:secret@a.test"),
+    )
+    assert run(finder.find("sink.test")).credentials is None
+    way = run(finder.find("elsewhere.test"))
+    assert way.candidates[0].why == "smart host"
+    assert way.candidates[0].address == HostPort("127.0.0.1", 587)
+    assert way.credentials == Credentials("alice", "secret")
+    assert way.security.demand is Demand.VERIFIED
+
+
+@pytest.mark.parametrize("addresses", [{}, {"relay.test": "SERVFAIL"}, {"relay.test": []}])
+def test_a_smart_host_that_is_not_found_keeps_letters_waiting(addresses: Any) -> None:
+    outcome = no_way(hosts({}, addresses, smart_host=SmartHost.parse("smtp://relay.test")))
+    assert isinstance(outcome, Deferred)
+    assert outcome.status == Status(4, 3, 5)
+
+
+def test_what_a_hostile_zone_makes_us_try_is_bounded() -> None:
+    records = [(n, f"h{n}.test") for n in range(1000)]
+    addresses = {f"h{n}.test": [f"127.0.{n % 250}.{m}" for m in range(50)] for n in range(1000)}
+    names = FakeNames({"elsewhere.test": records}, addresses)
+    limits = HostLimits(hosts=5, addresses_of_a_host=2, addresses=7)
+    way = run(Hosts(names, Random(1), hostname="mx.home.test", limits=limits).find("elsewhere.test"))
+    assert len(way.candidates) == 7
+    assert len(names.asked) == 5
+    empty = FakeNames({"elsewhere.test": records}, {f"h{n}.test": [] for n in range(1000)})
+    no_way(Hosts(empty, Random(1), hostname="mx.home.test", limits=limits))
+    assert len(empty.asked) == 6
+
+
+def test_the_journey_is_told_the_way_and_why() -> None:
+    way = run(hosts({"elsewhere.test": [(10, "a.test"), (20, "b.test")]}).find("elsewhere.test"))
+    facts = way.facts(way.candidates[1])
+    assert facts["via"] == "b.test"
+    assert facts["why"] == "MX 20 of elsewhere.test"
+    assert facts["candidates"][0] == {
+        "host": "a.test",
+        "address": "127.0.0.1",
+        "port": 25,
+        "why": "MX 10 of elsewhere.test",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 64 + ".test", ".".join(["a" * 60] * 5), "a..b", "-a.test", "a b", "a\n", "", "ä.test"]
+)
+def test_what_cannot_be_asked_for_is_not_asked_for(name: str) -> None:
+    assert not is_dns_name(name)
+    outcome = no_way(hosts({}), name)
+    assert outcome.status == Status(5, 1, 2)
+
+
+hostile = st.text(max_size=40)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 65535), hostile | st.sampled_from(list(ADDRESSES))), max_size=12),
+    st.dictionaries(st.sampled_from(list(ADDRESSES)), st.lists(hostile | st.ip_addresses().map(str), max_size=6)),
+)
+def test_no_records_make_it_fail_otherwise_than_by_an_outcome(records: Any, addresses: Any) -> None:
+    finder = hosts({"elsewhere.test": records}, addresses)
+    try:
+        way = run(finder.find("elsewhere.test"))
+    except NoWay:
+        return
+    assert way.candidates
+    preferences = [int(candidate.why.split()[1]) for candidate in way.candidates if candidate.why.startswith("MX")]
+    assert preferences == sorted(preferences)
+    assert all(candidate.host != "mx.home.test" for candidate in way.candidates)
+
+
+def test_a_record_is_what_it_says() -> None:
+    assert MailExchange(10, "a.test").preference == 10

@@ -1,0 +1,64 @@
+"""The guard of the local environment: nothing ever leaves the machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.relay.loopback import LoopbackOnly, is_loopback
+from mailstack.smtp.client import ClientEngine
+from mailstack.wire import HostPort, Unreachable
+from tests.relay.world import FakeOffice, World
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1"])
+def test_loopback_addresses_are_called(host: str) -> None:
+    world = World()
+    FakeOffice(world, host)
+    peer = world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
+    assert peer.remote == HostPort(host, 25)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.0.2.1",
+        "128.0.0.1",
+        "126.255.255.255",
+        "10.0.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "169.254.0.1",
+        "224.0.0.1",
+        "::",
+        "::2",
+        "2001:db8::1",
+        "fe80::1",
+        "fe80::1%lo",
+        "::1%eth0",
+        "::ffff:127.0.0.1",
+        "::ffff:192.0.2.1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "localhost",
+        "127.0.0.1.elsewhere.test",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.0.0.1 ",
+        "",
+    ],
+)
+def test_everything_else_is_refused_before_anything_is_sent(host: str) -> None:
+    world = World()
+    with pytest.raises(Unreachable, match="only loopback"):
+        world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
+    assert world.calls == []
+
+
+@given(st.ip_addresses())
+def test_only_two_networks_are_loopback(address: object) -> None:
+    text = str(address)
+    assert is_loopback(text) is (text == "::1" or text.startswith("127."))

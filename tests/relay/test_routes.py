@@ -1,0 +1,180 @@
+"""Static routes and the smart host, as they are written in the configuration."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.relay.routes import Credentials, RouteError, Routes, SmartHost, Target
+from mailstack.relay.security import Demand, Security, for_smart_host
+
+ROUTES = Routes.parse(
+    {
+        "*": "any.test:1",
+        "*.sink.test": "sink.test:2",
+        "*.deep.sink.test": "deep.test:3",
+        "Exact.sink.test": "exact.test:4",
+        "[192.0.2.1]": "127.0.0.1:5",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("domain", "pattern"),
+    [
+        ("exact.sink.test", "exact.sink.test"),
+        ("EXACT.SINK.TEST", "exact.sink.test"),
+        ("other.sink.test", "*.sink.test"),
+        ("a.b.sink.test", "*.sink.test"),
+        ("sink.test", "*"),
+        ("deep.sink.test", "*.sink.test"),
+        ("x.deep.sink.test", "*.deep.sink.test"),
+        ("x.exact.sink.test", "*.sink.test"),
+        ("elsewhere.test", "*"),
+        ("notsink.test", "*"),
+        ("[192.0.2.1]", "[192.0.2.1]"),
+        ("[192.0.2.2]", "*"),
+    ],
+)
+def test_the_most_exact_pattern_wins(domain: str, pattern: str) -> None:
+    """RLY-06."""
+    found = ROUTES.find(domain)
+    assert found is not None
+    assert found[0] == pattern
+
+
+def test_a_domain_without_a_route_has_none() -> None:
+    assert Routes.parse({"*.sink.test": "sink.test:25"}).find("elsewhere.test") is None
+    assert Routes().find("elsewhere.test") is None
+
+
+label = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
+    lambda text: text.strip("-") == text
+)
+domain = st.lists(label, min_size=1, max_size=5).map(".".join)
+
+
+@given(domain, st.lists(domain, max_size=5))
+def test_a_route_is_found_exactly_for_what_its_pattern_says(name: str, patterns: list[str]) -> None:
+    table = {f"*.{pattern}": f"host{number}.test:25" for number, pattern in enumerate(dict.fromkeys(patterns))}
+    found = Routes.parse(table).find(name)
+    fitting = [pattern for pattern in table if name.endswith(pattern[1:])]
+    assert (found[0] if found else None) == max(fitting, key=len, default=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("127.0.0.1:2525", Target("127.0.0.1", 2525)),
+        ("mx.home.test:25", Target("mx.home.test", 25)),
+        ("mx.home.test.:25", Target("mx.home.test", 25)),
+        ("[::1]:2525", Target("::1", 2525)),
+    ],
+)
+def test_a_target_is_host_and_port(text: str, target: Target) -> None:
+    assert Target.parse(text) == target
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "host",
+        "host:",
+        ":25",
+        "host:0",
+        "host:65536",
+        "host:99999999",
+        "::1:25",
+        "a b:25",
+        "host:25\n",
+        "user@host:25",
+    ],
+)
+def test_what_is_no_target_is_said(text: str) -> None:
+    with pytest.raises(RouteError):
+        Routes.parse({"sink.test": text})
+
+
+@pytest.mark.parametrize("pattern", ["", "*.", "**", "*.*", "a*.test", "a b", ".test", "*sink.test"])
+def test_what_is_no_pattern_is_said(pattern: str) -> None:
+    with pytest.raises(RouteError):
+        Routes.parse({pattern: "host:25"})
+
+
+@pytest.mark.parametrize(
+    ("url", "smart_host"),
+    [
+        ("smtp://relay.test", SmartHost(Target("relay.test", 25), implicit_tls=False)),
+        ("smtp://relay.test:2525/", SmartHost(Target("relay.test", 2525), implicit_tls=False)),
+        ("smtps://relay.test", SmartHost(Target("relay.test", 465), implicit_tls=True)),
+        (
+            "smtp://alice%40home.test:p%40ss%3A@relay.test",
+            SmartHost(
+                Target("relay.test", 587), implicit_tls=False, credentials=Credentials("alice@home.test", "p@ss:")
+            ),
+        ),
+        (
+            "smtps://alice:secret@[::1]:4650",
+            SmartHost(Target("::1", 4650), implicit_tls=True, credentials=Credentials("alice", "secret")),
+        ),
+    ],
+)
+def test_a_smart_host_is_a_url(url: str, smart_host: SmartHost) -> None:
+    """RLY-23."""
+    assert SmartHost.parse(url) == smart_host
+
+
+def test_a_password_may_come_from_elsewhere() -> None:
+    found = SmartHost.parse("smtp://alice@relay.test", "secret")
+    assert found.credentials == Credentials("alice", "secret")
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in repr(SmartHost.parse("smtp://alice:secret@relay.test"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "relay.test",
+        "http://relay.test",
+        "smtp://",
+        "smtp://:25",
+        "smtp://relay.test/path",
+        "smtp://relay.test?x=1",
+        "smtp://relay.test:x",
+        "smtp://relay.test:0",
+        "smtp://relay.test:70000",
+        "smtp://alice@relay.test",
+        "smtp://[::1",
+        "smtp://a b",
+    ],
+)
+def test_what_is_no_smart_host_is_said(url: str) -> None:
+    with pytest.raises(RouteError):
+        SmartHost.parse(url)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_smart_host_or_an_error(text: str) -> None:
+    for url in (text, f"smtp://{text}"):
+        with contextlib.suppress(RouteError):
+            SmartHost.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "security"),
+    [
+        ("smtp://relay.test", Security()),
+        ("smtp://alice:x@relay.test", Security(Demand.VERIFIED)),
+        ("smtps://relay.test", Security(Demand.VERIFIED, implicit=True)),
+    ],
+)
+def test_a_password_goes_only_over_verified_tls(url: str, security: Security) -> None:
+    """RLY-23."""
+    assert for_smart_host(SmartHost.parse(url)) == security
