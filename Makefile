@@ -26,7 +26,7 @@ format: $(VENV)/.developing  ## put the code in its form
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.developing  ## the measurements; run them on a quiet machine
-	@$(BIN)/python -m tests.benchmarks $(ARGS)
+	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) $(ARGS) || exit; done
 
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .

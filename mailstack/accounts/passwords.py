@@ -6,6 +6,8 @@ import hmac
 import secrets
 import unicodedata
 from collections.abc import Callable, Hashable
+from functools import partial
+from threading import Thread
 from typing import Any, cast
 
 import bcrypt
@@ -56,6 +58,8 @@ class Passwords:
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
         self._closed = False
         self._pool = ThreadPool(0, threads, "passwords")
+        # A hash that is cut off harms nothing, so that a forgotten `close` need not keep the process from ending.
+        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
 
     async def hash(self, password: str) -> bytes:

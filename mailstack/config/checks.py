@@ -101,6 +101,6 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
     if config.accounts.longest_delay < config.accounts.failure_delay:
         yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
-    for name in ("command_timeout", "data_timeout", "pop3_idle"):
+    for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle"):
         if getattr(config.limits, name) <= 0:
             yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")

@@ -45,15 +45,15 @@ def port_of(endpoint: str) -> tuple[str, int] | None:
 
 
 def _parts(text: str) -> list[str]:
-    """The text cut at its colons, a backslash before a colon keeping it whole; escapes stay."""
+    """The text cut at its colons, a backslash before a colon keeping it whole; escapes stay. Raises ValueError."""
     parts = []
     position = 0
     while found := _PART.match(text, position):
         parts.append(found.group(1))
         position = found.end()
         if not found.group(0).endswith(":"):
-            break
-    return parts
+            return parts
+    raise ValueError(f"{EXPECTED} (it ends in a backslash)")
 
 
 def _named(arguments: list[str]) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     smart_host_password_file: Path | None = None
     port: Port = 25
     source_address: IpText = IpText("")
-    tls: Literal["opportunistic", "required", "never"] = "opportunistic"
+    tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
     concurrency: Count = 50
     per_destination: Count = 10
     routes: dict[str, HostAndPort] = {}
@@ -130,7 +130,6 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written about all that."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
-    format: Literal["text", "json"] = "text"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -109,7 +109,10 @@ def read_nameserver(text: object) -> HostPort:
 
 
 def read_smart_host(text: object) -> SmartHost:
-    """`smtp://[user[:password]@]host[:587]` or `smtps://…[:465]`. Raises ValueError that never tells the password."""
+    """`smtp://[user[:password]@]host[:port]` or `smtps://…`. Raises ValueError that never tells the password.
+
+    Without a port it is 465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), 25 without.
+    """
     expected = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"'
     try:
         url = urlsplit(text if isinstance(text, str) else "")
@@ -120,7 +123,7 @@ def read_smart_host(text: object) -> SmartHost:
         raise ValueError(expected)
     implicit = url.scheme == "smtps"
     user, password = unquote(url.username or ""), unquote(url.password or "")
-    return SmartHost(host, port or (465 if implicit else 587), implicit, user, password)
+    return SmartHost(host, port or (465 if implicit else 587 if user else 25), implicit, user, password)
 
 
 def read_address(text: object) -> Address:

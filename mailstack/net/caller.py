@@ -51,7 +51,7 @@ class TwistedCaller:
         endpoint = endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
         if tls:
             context = client_context(server_name, verify=verify, ca_file=self._ca_file)
-            factory = TLSMemoryBIOFactory(context, True, factory, clock=self._reactor)
+            factory = TLSMemoryBIOFactory(context, True, factory, clock=reactor)
         try:
             await endpoint.connect(factory)
         except Exception as error:

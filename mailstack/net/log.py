@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -43,6 +43,8 @@ def stamp(at: float) -> str:
 
 def _value(value: Any) -> str:
     """A fact as `key=value` shows it; what a peer said can't begin a new line or a new key."""
+    if isinstance(value, Mapping):
+        value = value.get("version", "")
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     if text.isprintable() and text and not any(mark in text for mark in ' "='):
         return text[:500]

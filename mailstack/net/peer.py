@@ -40,6 +40,9 @@ _log = Logger()
 HIGH_WATER = 65536
 """Octets that may wait in an engine while its conversation is busy, before we stop reading from the network."""
 
+UNKNOWN_TLS = TlsFacts("TLS", "")
+"""What is known before the handshake is over."""
+
 LINGER = 30.0
 """Seconds that a closed connection may take to send what was written."""
 
@@ -69,6 +72,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_drain",
         "_encrypted",
         "_ending",
+        "_facts",
         "_full",
         "_handshake",
         "_late",
@@ -107,6 +111,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._ca_file = ca_file
         self._encrypted = encrypted
         self._verified = False
+        self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
         self._done = done
         self._ending: Ending | None = None
@@ -159,6 +164,7 @@ class NetPeer(Protocol, Generic[EventT]):
             done(self)
 
     def handshakeCompleted(self) -> None:  # noqa: N802
+        self._facts = tls_facts(self.transport, verified=self._verified)
         self._settle_handshake(done=True)
 
     def pauseProducing(self) -> None:  # noqa: N802
@@ -185,7 +191,7 @@ class NetPeer(Protocol, Generic[EventT]):
 
     @property
     def tls(self) -> TlsFacts | None:
-        return tls_facts(self.transport, verified=self._verified) if self._encrypted else None
+        return self._facts if self._encrypted else None
 
     @property
     def can_start_tls(self) -> bool:

@@ -34,13 +34,16 @@ class Task:
         self._coroutine = coroutine
         self._ended = ended
 
-    def resume(self, _: object = None) -> None:
+    def resume(self, result: object = None) -> None:
         """Go on until the coroutine waits again, or ends. Also the callback of each Deferred that it waits for.
 
-        Returns None, which takes over the Deferred's result: the coroutine has read it by then, a failure included.
+        Returns None, which takes over the Deferred's result: the coroutine has it by then, a failure included.
         """
         try:
-            waited = self._coroutine.send(None)
+            if isinstance(result, Failure):
+                waited = result.throwExceptionIntoGenerator(self._coroutine)  # type: ignore[arg-type]
+            else:
+                waited = self._coroutine.send(None)
         except StopIteration:
             self._ended(None)
         except BaseException:  # noqa: BLE001 - whatever it is, it must not reach the reactor's loop

@@ -131,7 +131,7 @@ class ServerEngine:
                 lines.append(" ".join(("SASL", *self._mechanisms)))
         if stls and not self.tls and self.state in _BEFORE:
             lines.append("STLS")
-        lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"]
+        lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
         if self.state is State.TRANSACTION:
             # RFC 2449 §6.9 allows it before login too, where it would only help those who look for old versions.
             lines.append(f"IMPLEMENTATION {self._implementation}")

@@ -69,7 +69,13 @@ class Connection:
         return lines
 
 
-_Key = tuple[Candidate, Security, Credentials | None]
+_Key = tuple[str, HostPort, Security, Credentials | None]
+"""What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
+identity that it shows, are not lent to another."""
+
+
+def _key(candidate: Candidate, security: Security, credentials: Credentials | None) -> _Key:
+    return candidate.host, candidate.address, security, credentials
 
 
 @define(eq=False)
@@ -103,7 +109,7 @@ class Connections:
 
     def take(self, candidate: Candidate, way: Way) -> Connection | None:
         """A connection kept from an earlier letter that went exactly this way; it may have died meanwhile."""
-        waiting = self._kept.get(key := (candidate, way.security, way.credentials))
+        waiting = self._kept.get(key := _key(candidate, way.security, way.credentials))
         if not waiting:
             return None
         kept = waiting.pop()
@@ -116,7 +122,7 @@ class Connections:
         if connection.letters >= self._limits.letters or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return
-        key = (connection.candidate, connection.security, connection.credentials)
+        key = _key(connection.candidate, connection.security, connection.credentials)
         kept = _Kept(connection)
         kept.stop_timer = self._clock.call_later(self._limits.idle, lambda: self._expire(key, kept))
         self._kept.setdefault(key, []).append(kept)

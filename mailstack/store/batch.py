@@ -140,9 +140,8 @@ class Batch:
         for part in pieces(self.moves, width):
             count = len(part) // width
             if transaction.execute(sql.move_deliveries(count), part).rowcount != count:
-                raise Conflict(
-                    f"letter {part[0]}: a delivery was changed by somebody else" if count == 1 else "conflict"
-                )
+                # In a group nobody knows whose it was: each is tried again alone, and then it is the caller's.
+                raise Conflict(f"letter {part[0]}: a delivery was changed by somebody else")
 
     def _place(self, transaction: Transaction) -> None:
         entering = Counter(placement[0] for placement in self.placements)

@@ -176,3 +176,9 @@ def test_two_digests_are_equal_only_for_equal_parts(one: list[bytes], other: lis
     passwords = Passwords(Pump(), HandClock(), rounds=4)
     assert (passwords._digest(*one) == passwords._digest(*other)) == (one == other)
     passwords.close()
+
+
+def test_a_forgotten_close_does_not_keep_the_process_from_ending(ground: Ground) -> None:
+    assert ground.verify("secret")
+    assert ground.passwords._pool.threads
+    assert all(thread.daemon for thread in ground.passwords._pool.threads)

@@ -51,6 +51,7 @@ def test_other_types_are_passed_on(text: str) -> None:
         "tcp:25:backlog=many",
         "tcp:25:26",
         "tcp:25:port=26",
+        "tcp:25:\\",
         "tcp:25:shared=1",
         "TCP:25",
         "127.0.0.1:25",

@@ -43,7 +43,8 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_nameserver, "127.0.0.1", HostPort("127.0.0.1", 53)),
     (read_nameserver, "::1", HostPort("::1", 53)),
     (read_nameserver, "[::1]:5353", HostPort("::1", 5353)),
-    (read_smart_host, "smtp://relay.test", SmartHost("relay.test", 587, False)),
+    (read_smart_host, "smtp://relay.test", SmartHost("relay.test", 25, False)),
+    (read_smart_host, "smtp://user@relay.test", SmartHost("relay.test", 587, False, "user")),
     (read_smart_host, "smtps://relay.test/", SmartHost("relay.test", 465, True)),
     (read_smart_host, "smtp://u%40home.test:p%3Aw@[::1]:26", SmartHost("::1", 26, False, "u@home.test", "p:w")),
 ]

@@ -239,7 +239,7 @@ def test_nothing_is_read_before_the_greeting() -> None:
 def test_capabilities_say_what_is_true_now() -> None:
     """POP-20, POP-21, POP-27"""
     clear, secret = greeted(tls=False), greeted()
-    always = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"]
+    always = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
     assert sorted(clear.capabilities(stls=True)) == sorted([*always, "STLS"])
     assert sorted(clear.capabilities(stls=False)) == sorted(always)
     assert sorted(secret.capabilities(stls=True)) == sorted([*always, "USER", "SASL PLAIN LOGIN"])

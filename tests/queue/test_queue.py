@@ -42,7 +42,9 @@ def test_final_delivery_writes_the_trace_fields():
     rig = Rig(MemoryDirectory("bob@home.test", aliases={"info@home.test": ("Bob@home.test",)}))
     rig.accept(a_letter("info@home.test", body=b"hi\r\n"))
     content = run(read_all(run(rig.store.read("bob@home.test", 1))))
-    assert content == b"Return-Path: <alice@home.test>\r\nDelivered-To: Bob@home.test\r\n" + HEADER + b"hi\r\n"
+    assert content.startswith(b"Return-Path: <alice@home.test>\r\nDelivered-To: Bob@home.test\r\nReceived: from ")
+    assert content.endswith(b"\r\n" + HEADER + b"hi\r\n")
+    assert content.count(b"Received:") == 1
 
 
 def test_a_letter_for_another_host_is_attempted_at_once_and_once(rig):

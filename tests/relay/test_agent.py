@@ -338,7 +338,7 @@ def test_each_recipient_has_its_own_outcome(world: World, office: FakeOffice) ->
 @pytest.mark.parametrize(
     ("answer", "outcome"), [(reply(554, "5.7.1", "no"), Failed), (reply(451, "4.3.0", "later"), Deferred)]
 )
-def test_a_refused_letter_is_refused_for_all(
+def test_a_refused_letter_is_refused_for_all(  # noqa: PLR0917 (fixtures)
     world: World, office: FakeOffice, backup: FakeOffice, stage: str, answer: Reply, outcome: type
 ) -> None:
     """RLY-08, RLY-09."""
@@ -512,7 +512,7 @@ def test_a_kept_connection_that_dies_at_the_final_dot_is_not_tried_again_at_once
 
 
 def test_a_connection_is_never_shared_between_ways(world: World, office: FakeOffice) -> None:
-    """A password or a demand of one way is not lent to another."""
+    """What one way demands is not lent to another."""
     relay = agent(world, routes=Routes.parse({"sink.test": "127.0.0.1:25"}))
     attempt(world, using=relay)
     attempt(world, using=relay, destination="sink.test")

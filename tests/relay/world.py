@@ -184,8 +184,7 @@ class MemoryPeer:
         if server_name is None:
             return True  # the server's side: the handshake is the client's business here
         if self.office.never_shakes_hands:
-            while self._ending is None and not self.closed:
-                await self._world.sleep(1)
+            await self.lost()
             return False
         if not self.office.shakes_hands(server_name, verify=verify):
             self.close()
@@ -197,6 +196,10 @@ class MemoryPeer:
         if not self.closed:
             self.closed = True
             self._world.call_later(0, self.other.lose)
+
+    async def lost(self) -> None:
+        while self._ending is None and not self.closed:
+            await self._world.sleep(1)
 
     def take(self, octets: bytes) -> None:
         if not self.closed and self._ending is None:
@@ -269,8 +272,7 @@ class _Serving:
         if answer is HANG_UP:
             raise _Over
         if answer is SILENCE:
-            while not isinstance(await self._peer.next_event(100_000), Disconnected):
-                pass
+            await self._peer.lost()
             raise _Over
         return answer
 
@@ -288,7 +290,7 @@ class _Serving:
             await self._peer.start_tls()
             self._engine.capabilities = evolve(self._engine.capabilities, starttls=False)
 
-    async def _reply(self, event: Any) -> Reply:
+    async def _reply(self, event: Any) -> Reply:  # noqa: C901, PLR0911 (one case a command)
         match event:
             case Rejected():
                 return event.reply

@@ -65,12 +65,7 @@ def change(directory: Path, statement: str, *parameters: Any) -> None:
 
 def wait_for(pump: Pump, *started: list[Any]) -> list[Any]:
     """Results, or the errors, of coroutines that run at the same time."""
-
-    async def nothing_more() -> None:
-        return None
-
     while not all(started):
-        pump.run(nothing_more(), timeout=20)
         pump._calls.get(timeout=20)()
     return [result[0].value if isinstance(result[0], Failure) else result[0] for result in started]
 

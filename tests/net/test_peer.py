@@ -1,0 +1,315 @@
+"""The one Protocol: waiting, back-pressure, timeouts, TLS and endings, between two simulated hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.listening import Door
+from mailstack.net.peer import HIGH_WATER, LINGER, NetPeer
+from mailstack.net.tls import private_ca, server_context
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.simulation import SimulatedReactor
+from mailstack.smtp.replies import Reply
+from mailstack.wire import NEED_DATA, Disconnected, HostPort, Signal, Stopping, TimedOut, Unreachable
+
+OFFICE = "192.0.2.1"
+
+
+class Lines:
+    """The least of an engine: events are whole lines."""
+
+    def __init__(self) -> None:
+        self.octets = b""
+        self.tls = 0
+
+    def receive(self, octets: bytes) -> None:
+        self.octets += octets
+
+    def next_event(self) -> bytes | Signal:
+        line, newline, rest = self.octets.partition(b"\n")
+        if not newline:
+            return NEED_DATA
+        self.octets = rest
+        return line
+
+    def tls_started(self) -> None:
+        self.octets = b""
+        self.tls += 1
+
+    @property
+    def buffered(self) -> int:
+        return len(self.octets)
+
+
+Conversation = Callable[[NetPeer[bytes], Lines], Coroutine[Any, Any, None]]
+
+
+async def turned_away(peer: NetPeer[bytes], engine: Lines, reply: Reply) -> None:
+    peer.send(f"{reply.code}\n".encode())
+
+
+class Rig:
+    def __init__(self, directory: Path) -> None:
+        self.reactor = SimulatedReactor(seed=3)
+        self.host = self.reactor.host(OFFICE)
+        self.caller = TwistedCaller(self.reactor.host("203.0.113.7"))
+        files = private_ca(directory, "mx.home.test", 1_780_000_000.0)
+        self.context = server_context(files.certificate, files.key)
+        self.ca_file = files.ca
+
+    def listen(self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any) -> Door[bytes]:
+        door: Door[bytes] = Door(
+            self.host,
+            engine=Lines,
+            converse=conversation,
+            turn_away=turned_away,
+            limits=limits or ConnectionLimits(),
+            context=self.context,
+            **options,
+        )
+        self.reactor.result_of(door.listen(["tcp:25"]))
+        return door
+
+    def call(self, **options: Any) -> NetPeer[bytes]:
+        return self.reactor.result_of(self.caller.call(HostPort(OFFICE, 25), Lines(), timeout=10, **options))
+
+    def hear(self, peer: NetPeer[bytes], timeout: float = 1000) -> Any:
+        return self.reactor.result_of(peer.next_event(timeout))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+async def echo(peer: NetPeer[bytes], engine: Lines) -> None:
+    while isinstance(event := await peer.next_event(60), bytes):
+        peer.send(event + b"\n")
+
+
+def test_a_conversation_hears_and_answers(rig: Rig) -> None:
+    rig.listen(echo)
+    peer = rig.call()
+    peer.send(b"one\ntwo\n")
+    assert [rig.hear(peer), rig.hear(peer)] == [b"one", b"two"]
+    assert (peer.remote.host, peer.local.host) == (OFFICE, "203.0.113.7")
+
+
+def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:
+    """SMTP-28, TLS or not: a slow loris is cut after the time for one whole event."""
+    heard: list[object] = []
+
+    async def wait(peer: NetPeer[bytes], engine: Lines) -> None:
+        heard.append((await peer.next_event(60), rig.reactor.seconds()))
+
+    rig.listen(wait)
+    peer = rig.call()
+    begun = rig.reactor.seconds()
+    for _ in range(13):
+        peer.send(b"x")
+        rig.reactor.advance(5)
+    ((event, at),) = heard
+    assert event == TimedOut(60)
+    assert at - begun == pytest.approx(60, abs=0.1)
+
+
+def test_a_connection_has_a_lifetime(rig: Rig) -> None:
+    ended: list[object] = []
+
+    async def talk(peer: NetPeer[bytes], engine: Lines) -> None:
+        while isinstance(event := await peer.next_event(60), bytes):
+            peer.send(event + b"\n")
+        ended.append((event, rig.reactor.seconds()))
+
+    rig.listen(talk, lifetime=300.0)
+    peer = rig.call()
+    begun = rig.reactor.seconds()
+    for _ in range(20):
+        peer.send(b"again\n")
+        rig.reactor.advance(20)
+    ((event, at),) = ended
+    assert isinstance(event, TimedOut)
+    assert at - begun == pytest.approx(300, abs=0.1)
+
+
+def test_reading_stops_while_the_conversation_is_busy(rig: Rig) -> None:
+    """Memory stays flat, however much a client sends ahead."""
+    engines: list[Lines] = []
+
+    async def busy(peer: NetPeer[bytes], engine: Lines) -> None:
+        engines.append(engine)
+        await peer.next_event(60)
+        await rig.reactor_pause(1000)
+
+    async def pause(seconds: float) -> None:
+        from mailstack.net.clock import ReactorClock
+
+        await ReactorClock(rig.host).pause(seconds)
+
+    rig.reactor_pause = pause  # type: ignore[attr-defined]
+    rig.listen(busy)
+    peer = rig.call()
+    peer.send(b"go\n" + b"x" * 10_000_000)
+    rig.reactor.advance(100)
+    assert HIGH_WATER < engines[0].buffered < 4 * HIGH_WATER
+
+
+def test_drain_waits_for_a_slow_reader_and_gives_up_in_time(rig: Rig) -> None:
+    drained: list[object] = []
+
+    async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        for _ in range(1000):
+            peer.send(b"y" * 65536)
+            if not await peer.drain(30):
+                drained.append(rig.reactor.seconds())
+                peer.abort()
+                return
+
+    rig.listen(pour)
+    peer = rig.call()
+    peer.transport.pauseProducing()
+    begun = rig.reactor.seconds()
+    peer.send(b"go\n")
+    rig.reactor.advance(100)
+    assert drained == [pytest.approx(begun + 30, abs=1)]
+
+
+def test_starttls_shakes_hands_and_both_sides_know_the_cipher(rig: Rig) -> None:
+    async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        peer.send(b"go ahead\n")
+        await peer.start_tls()
+        await peer.next_event(60)
+        assert peer.tls is not None
+        peer.send(peer.tls.version.encode() + b"\n")
+
+    rig.listen(upgrade)
+    peer = rig.call()
+    peer.send(b"starttls\n")
+    assert rig.hear(peer) == b"go ahead"
+    assert peer.tls is None
+    assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer.send(b"hello\n")
+    assert rig.hear(peer) == b"TLSv1.3"
+    assert peer.tls is not None
+    assert peer.tls.cipher.startswith("TLS_")
+
+
+def test_what_was_sent_with_starttls_in_clear_is_thrown_away(rig: Rig) -> None:
+    """TLS-04"""
+    heard: list[object] = []
+
+    async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        await peer.start_tls()
+        heard.append(await peer.next_event(60))
+
+    rig.listen(upgrade)
+    peer = rig.call()
+    peer.send(b"starttls\ninjected\n")
+    rig.reactor.advance(0.01)
+    rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer.send(b"protected\n")
+    rig.reactor.advance(1)
+    assert heard == [b"protected"]
+
+
+def test_a_failed_handshake_ends_the_connection(rig: Rig) -> None:
+    """TLS-05"""
+    heard: list[object] = []
+
+    async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        await peer.start_tls()
+        heard.append(await peer.next_event(60))
+
+    rig.listen(upgrade)
+    peer = rig.call()
+    peer.send(b"starttls\n")
+    rig.reactor.advance(1)
+    peer.send(b"MAIL FROM:<a@b.test>\n")
+    rig.reactor.advance(1)
+    assert isinstance(heard[0], Disconnected)
+
+
+def test_implicit_tls_and_a_certificate_that_is_not_believed(rig: Rig) -> None:
+    rig.listen(echo, implicit_tls=True)
+    peer = rig.call(tls=True, server_name="mx.home.test")
+    peer.send(b"hello\n")
+    assert rig.hear(peer) == b"hello"
+    with pytest.raises(Unreachable):
+        rig.call(tls=True, server_name="mx.home.test", verify=True)
+
+
+def test_nobody_listens(rig: Rig) -> None:
+    with pytest.raises(Unreachable, match="refused"):
+        rig.call()
+
+
+def test_too_many_connections_are_turned_away(rig: Rig) -> None:
+    """SMTP-26"""
+    rig.listen(echo, limits=ConnectionLimits(10, 2))
+    first, second, third = rig.call(), rig.call(), rig.call()
+    assert rig.hear(third) == b"421"
+    assert isinstance(rig.hear(third), Disconnected)
+    first.close()
+    rig.reactor.advance(1)
+    fourth = rig.call()
+    for peer in (second, fourth):
+        peer.send(b"still here\n")
+        assert rig.hear(peer) == b"still here"
+
+
+def test_stopping_lets_conversations_say_goodbye(rig: Rig) -> None:
+    async def polite(peer: NetPeer[bytes], engine: Lines) -> None:
+        while isinstance(event := await peer.next_event(60), bytes):
+            peer.send(event + b"\n")
+        if isinstance(event, Stopping):
+            peer.send(b"goodbye\n")
+
+    door = rig.listen(polite)
+    peer = rig.call()
+    peer.send(b"hello\n")
+    assert rig.hear(peer) == b"hello"
+    rig.reactor.result_of(door.stop_listening())
+    assert rig.hear(peer) == b"goodbye"
+    rig.reactor.result_of(door.wait_until_empty(10))
+    with pytest.raises(Unreachable):
+        rig.call()
+
+
+def test_a_client_that_never_takes_the_rest_does_not_hold_the_connection(rig: Rig) -> None:
+    async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        peer.send(b"z" * 10_000_000)
+
+    door = rig.listen(pour)
+    peer = rig.call()
+    peer.transport.pauseProducing()
+    peer.send(b"go\n")
+    rig.reactor.advance(LINGER + 5)
+    begun = rig.reactor.seconds()
+    rig.reactor.result_of(door.wait_until_empty(60))
+    assert rig.reactor.seconds() == begun
+
+
+def test_a_bug_in_a_conversation_is_logged_and_closes_only_that_connection(rig: Rig) -> None:
+    async def faulty(peer: NetPeer[bytes], engine: Lines) -> None:
+        if await peer.next_event(60) == b"crash":
+            raise ZeroDivisionError
+        peer.send(b"fine\n")
+
+    rig.listen(faulty)
+    peer, other = rig.call(), rig.call()
+    peer.send(b"crash\n")
+    with pytest.raises(ZeroDivisionError):
+        rig.reactor.advance(1)
+    assert isinstance(rig.hear(peer), Disconnected)
+    other.send(b"hello\n")
+    assert rig.hear(other) == b"fine"

@@ -1,0 +1,136 @@
+"""The project's outer face: documents that lead somewhere and name what exists."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import mailstack
+from mailstack.cli import main
+
+ROOT = Path(__file__).parent.parent
+SOURCES = Path(mailstack.__file__).parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+NAMES = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+COMMAND = re.compile(r"(?:\$ |# |`|^)mailstack ((?:[a-z]+)(?: [a-z]+)?)", re.MULTILINE)
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+COMMANDS = sorted(commands(main))
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in LINK.findall(CODE.sub("", document.read_text())):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), f"{document.name} links to {target}"
+        if fragment:
+            assert fragment in {anchor(heading) for heading in HEADING.findall(file.read_text())}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_command_in_a_document_exists(document: Path) -> None:
+    known = {path[:1] for path in COMMANDS} | set(COMMANDS)
+    groups = {path[0] for path in COMMANDS if len(path) > 1}
+    for found in COMMAND.findall("\n".join(CODE.findall(document.read_text()))):
+        words = tuple(found.split())
+        wanted = words[:2] if words[0] in groups and len(words) > 1 else words[:1]
+        assert wanted in known, f"{document.name} speaks of `mailstack {found}`"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_reference(path: tuple[str, ...]) -> None:
+    assert f"`mailstack {' '.join(path)}`" in (ROOT / "docs/reference/commands.md").read_text()
+
+
+def test_every_document_is_found_from_the_start() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        document = waiting.pop()
+        if document in reached:
+            continue
+        reached.add(document)
+        for target in LINK.findall(document.read_text()):
+            file = (document.parent / target.partition("#")[0]).resolve()
+            waiting += [file] if file.suffix == ".md" and file.is_file() else []
+            waiting += file.glob("*.md") if file.is_dir() else []
+    assert set(DOCUMENTS) <= reached
+
+
+def test_every_refusal_of_a_session_is_explained() -> None:
+    explained = (ROOT / "docs/reference/replies.md").read_text()
+    given = re.compile(r'reply\(\s*([45][0-9]{2}),\s*"([45]\.[0-9.]+)"')
+    for package in ("submission", "exchange", "queue", "policy", "smtp"):
+        for file in (SOURCES / package).rglob("*.py"):
+            if file.name == "sending.py":  # the client's own, in a host's place
+                continue
+            for code, status in given.findall(file.read_text()):
+                assert f"`{code} {status}`" in explained, f"{file.name} answers {code} {status}"
+
+
+def test_every_step_of_a_journey_is_explained() -> None:
+    named = re.findall(r'^    "([a-z]+)",$', (SOURCES / "journey.py").read_text(), re.MULTILINE)
+    assert len(named) >= 12
+    for step in named:
+        assert f"`{step}`" in (ROOT / "docs/reference/journey.md").read_text()
+
+
+def test_every_table_of_the_configuration_is_in_the_overview() -> None:
+    overview = (ROOT / "docs/reference/configuration.md").read_text()
+    for name, value in tomllib.loads((ROOT / "etc/mailstack.toml").read_text()).items():
+        assert not isinstance(value, dict) or f"[{name}]" in overview
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## {mailstack.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readmes_commands_are_the_makefiles() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"run", "test", "check", "format", "bench", "dist"} <= targets
+    for document in DOCUMENTS:
+        assert set(re.findall(r"\bmake ([a-z]+)  ", document.read_text())) <= targets
+
+
+def test_ci_can_be_run() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "set -euo pipefail" in script.read_text()
+
+
+def test_the_plugin_has_no_package_around_it() -> None:
+    """An __init__.py under twisted/ would hide Twisted's own packages."""
+    for folder in (ROOT / "twisted", ROOT / "twisted" / "plugins"):
+        assert not (folder / "__init__.py").exists()
+
+
+def test_the_projects_metadata_is_whole() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"mailstack": "mailstack.cli:main"}
+    assert (ROOT / project["readme"]).exists()
+    assert (SOURCES / "py.typed").exists()
