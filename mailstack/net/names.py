@@ -135,13 +135,13 @@ def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = ()) -> D
     """Names from these name servers (address, port), or as this system is set up: /etc/hosts, then /etc/resolv.conf."""
     if nameservers:
         return DnsNames(_asking(reactor, servers=list(nameservers)), reactor)
-    local: Any = hosts.Resolver()  # type: ignore[no-untyped-call]
-    chain: Any = resolve.ResolverChain([local, _asking(reactor, resolv=RESOLV_CONF)])  # type: ignore[no-untyped-call]
+    local: Any = hosts.Resolver()
+    chain: Any = resolve.ResolverChain([local, _asking(reactor, resolv=RESOLV_CONF)])
     return DnsNames(chain, reactor)
 
 
 def _asking(reactor: Any, **where: Any) -> Any:
-    return client.Resolver(reactor=reactor, **where)  # type: ignore[no-untyped-call]
+    return client.Resolver(reactor=reactor, **where)
 
 
 def _text(name: dns.Name) -> str:

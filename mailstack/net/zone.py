@@ -65,7 +65,7 @@ class Zone(common.ResolverBase):
         """The records of a name; None when it does not exist."""
         known = self._records.get(key)
         if known is None and self._everything_else is not None:
-            return [dns.Record_MX(10, self._everything_else)]  # type: ignore[no-untyped-call]
+            return [dns.Record_MX(10, self._everything_else)]
         return known
 
 

@@ -43,6 +43,8 @@ class AttemptLimits:
     """In one attempt, when the host takes fewer recipients at a time than we have."""
     seconds: float = 900.0
     """After which no further host is called."""
+    handover: float = 3600.0
+    """Seconds that one host may take over the letter, so that no host holds it, drop by drop, beyond the queue's lease."""
     dialogue: int = 400
     """Lines kept as history: the first half and the last half of them."""
 
@@ -143,6 +145,7 @@ class RelayAgent:
         host = connection.candidate.host
         progress = _Progress(host, len(recipients), self._limits.recipients)
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
+        stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
         try:
             for _ in range(self._limits.transactions):
                 batch = progress.batch()
@@ -161,6 +164,7 @@ class RelayAgent:
         else:
             self._connections.keep(connection)
         finally:
+            stop_timer()
             transcript += connection.new_lines()
         outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(recipients)))
         return _Handover(outcomes, _facts(connection, progress))

@@ -51,12 +51,9 @@ class Connection:
     session: SendingSession
     security: Security
     credentials: Credentials | None
+    tls: TlsFacts | None = None
     letters: int = 0
     """Letters carried before this one."""
-
-    @property
-    def tls(self) -> TlsFacts | None:
-        return self.peer.tls
 
     def drop(self) -> None:
         """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
@@ -204,6 +201,7 @@ class Connections:
             raise
         finally:
             transcript += connection.new_lines()
+        connection.tls = peer.tls
         return connection
 
     async def _start_tls(self, connection: Connection) -> None:

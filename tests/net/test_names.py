@@ -99,7 +99,7 @@ def test_all_other_errors_may_pass(error: type[Exception], text: str) -> None:
 class OneFamily(Zone):
     """A name server that fails for AAAA, as some do."""
 
-    def lookupIPV6Address(self, name: bytes, timeout: Any = None) -> Deferred[Any]:
+    def lookupIPV6Address(self, name: bytes, timeout: Any = None) -> Deferred[Any]:  # noqa: N802
         raise DNSServerError(name)
 
 
@@ -272,7 +272,7 @@ def test_given_name_servers_are_asked_over_udp() -> None:
         def write(self, octets: bytes, address: tuple[str, int]) -> None:
             sent.append((octets, address))
 
-        def stopListening(self) -> None:
+        def stopListening(self) -> None:  # noqa: N802
             pass
 
     def listen_udp(_port: int, protocol: Any, **_: Any) -> Port:

@@ -28,13 +28,13 @@ class Side(Protocol):
         self.octets = b""
         self.lost: Failure | None = None
 
-    def handshakeCompleted(self) -> None:
+    def handshakeCompleted(self) -> None:  # noqa: N802
         self.shook = True
 
-    def dataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self.octets += data
 
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
         self.lost = reason
 
 
@@ -96,7 +96,7 @@ class Odd:
             self._context.set_alpn_protos(list(alpn))
         self.session: Any = None
 
-    def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:
+    def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802
         connection = SSL.Connection(self._context, None)
         if self.session is not None:
             connection.set_session(self.session)

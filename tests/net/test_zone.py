@@ -95,7 +95,7 @@ def test_it_serves_over_the_wire(zone: Zone) -> None:
     sent: list[dns.Message] = []
 
     class Datagrams:
-        def writeMessage(self, message: dns.Message, _address: object) -> None:
+        def writeMessage(self, message: dns.Message, _address: object) -> None:  # noqa: N802
             back = dns.Message()
             back.fromStr(message.toStr())
             sent.append(back)

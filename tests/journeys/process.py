@@ -1,0 +1,123 @@
+"""A real `mailstack serve` or `mailstack dev` as a process of its own, on ports that the system chose."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 30.0
+MAILSTACK = [sys.executable, "-m", "mailstack"]
+
+CONFIG = """
+hostname = "mx.home.test"
+domains = ["home.test"]
+[listen]
+submission = ["tcp:0:interface=127.0.0.1"]
+mx = ["tcp:0:interface=127.0.0.1"]
+pop3 = ["tcp:0:interface=127.0.0.1"]
+[accounts]
+bcrypt_rounds = 4
+require_tls = false
+[relay.routes]
+"elsewhere.test" = "127.0.0.1:1"
+"""
+
+
+class Process:
+    """Ends with the `with` block; only this process is ever signalled."""
+
+    def __init__(self, *arguments: str, environ: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [*MAILSTACK, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})},
+        )
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        """Take what it says as it comes, so that it never waits for us."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def line(self) -> str:
+        """The next line of standard output."""
+        line = self._lines.get(timeout=PATIENCE)
+        assert line, "the process ended"
+        return line
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, nothing flushed."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """SIGTERM, as an operator would; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+def serve(config: Path) -> tuple[Process, dict[str, int]]:
+    """A running office, and the port of each of its services."""
+    process = Process("serve", "-c", str(config))
+    ports: dict[str, int] = {}
+    begun = time.monotonic()
+    while len(ports) < 3:
+        assert time.monotonic() - begun < PATIENCE
+        if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
+            ports[found[1]] = int(found[2])
+    return process, ports
+
+
+def office(directory: Path) -> Path:
+    """A configuration with accounts alice and bob; their passwords are their names."""
+    config = directory / "mailstack.toml"
+    config.write_text(CONFIG)
+    users = directory / "users"
+    users.write_text("alice@home.test alice\nbob@home.test bob\n")
+    command("user", "import", "-c", str(config), str(users))
+    return config
+
+
+def command(*arguments: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
+    """What a command prints."""
+    done = subprocess.run(
+        [*MAILSTACK, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, **(environ or {})},
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def lines_of_json(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
