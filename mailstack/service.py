@@ -132,6 +132,7 @@ class OfficeService(Service):
             await office.stop()
         if self._store is not None:
             store, self._store = self._store, None
+            self._passwords.close()
             await store.close()
 
     def _cannot_listen(self, failure: Failure) -> None:

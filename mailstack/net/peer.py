@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls import client_context, tls_facts
+from mailstack.net.writing import write
 from mailstack.wire import (
     NEED_DATA,
     Disconnected,
@@ -225,7 +226,7 @@ class NetPeer(Protocol, Generic[EventT]):
 
     def send(self, octets: bytes) -> None:
         if not isinstance(self._ending, Disconnected):
-            self._transport().write(octets)
+            write(self.transport, octets)
 
     async def drain(self, timeout: float) -> bool:
         if self._full and not isinstance(self._ending, Disconnected):

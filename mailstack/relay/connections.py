@@ -146,9 +146,8 @@ class Connections:
         try:
             return await self._open_as_demanded(candidate, way, transcript)
         except (Unreachable, Trouble) as trouble:
-            if (not isinstance(trouble, Trouble) or trouble.reply is None) and (
-                self._clock.now() - begun >= self._limits.slow
-            ):
+            silent = isinstance(trouble, Unreachable) or trouble.reply is None
+            if silent and self._clock.now() - begun >= self._limits.slow:
                 self._down.put(address, str(trouble), self._limits.down)
             raise
 
@@ -163,6 +162,7 @@ class Connections:
             if trouble.stage != "starttls":
                 raise
             self._clear.put(candidate.address, str(trouble), self._limits.clear)
+            transcript.append("-- once more, in the clear")
         return await self._connect(candidate, way, transcript, start_tls=False)
 
     async def _connect(self, candidate: Candidate, way: Way, transcript: list[str], *, start_tls: bool) -> Connection:
@@ -215,6 +215,10 @@ class Connections:
         stop_timer = self._clock.call_later(self._limits.handshake, connection.drop)
         try:
             await session.start_tls(connection.candidate.host, verify=security.verify)
+        except Trouble as trouble:
+            if trouble.stage == "starttls" and trouble.reply is None:
+                session.dialogue.append(f"-- {trouble.reason}")
+            raise
         finally:
             stop_timer()
 

@@ -72,8 +72,13 @@ def host_trouble(host: str, trouble: Unreachable | Trouble) -> Deferred | Failed
 
 
 def all_hosts_trouble(each: Sequence[Deferred | Failed]) -> Deferred | Failed:
-    """Every candidate was tried: as long as one of them may come round, the letter waits; the nearest host is quoted."""
-    return next((outcome for outcome in each if isinstance(outcome, Deferred)), each[0])
+    """Every candidate was tried: as long as one of them may come round, the letter waits.
+
+    The best host that had something to say is quoted; "connection refused" only if that is all there was.
+    """
+    waiting = [outcome for outcome in each if isinstance(outcome, Deferred)]
+    told = [outcome for outcome in waiting if outcome.status != NO_ANSWER]
+    return (*told, *waiting, *each)[0]
 
 
 # --- letter

@@ -1,6 +1,6 @@
 """How many letters of 4 KB one server engine takes in a second of processor time: parsing, content, replies; no I/O.
 
-Run it by itself: `python tests/benchmarks/bench_smtp_engine.py`.
+Run it by itself: `python -m tests.benchmarks.bench_smtp_engine`.
 """
 
 from __future__ import annotations

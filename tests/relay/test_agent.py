@@ -229,6 +229,7 @@ def test_a_failed_handshake_is_followed_by_a_new_connection_in_the_clear(world: 
     assert "tls" not in tried.facts
     assert office.connections == 2
     assert office.peers[0].other.closed
+    assert said(tried, "-- the TLS handshake failed")
     world.pass_time(10)
     attempt(world, using=relay)
     assert office.connections == 3, "what was learned is remembered"

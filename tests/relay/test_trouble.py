@@ -64,6 +64,8 @@ def test_no_connection_is_temporary() -> None:
 def test_one_host_that_may_come_round_keeps_the_letter() -> None:
     never, later = Failed(Status(5, 3, 2), "never"), Deferred(Status(4, 4, 1), "later")
     assert all_hosts_trouble([never, later, never]) is later
+    busy = Deferred(Status(4, 3, 2), "busy")
+    assert all_hosts_trouble([later, busy]) is busy, "a host that said something tells people more"
     assert all_hosts_trouble([never, Failed(Status(5, 7, 1), "no")]) is never
 
 
