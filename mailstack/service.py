@@ -91,7 +91,7 @@ class OfficeService(Service):
             Surroundings(
                 reactor=reactor,
                 store=store,
-                journal=LineJournal(self._stream),
+                journal=LineJournal(self._stream, clock),
                 submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter),
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader),
                 context=context,

@@ -36,7 +36,14 @@ _SECURITY = {
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(
-    *, host: str, port_base: int, data: Path | None, max_letters: int | None, any_password: bool, as_json: bool, quiet: bool
+    *,
+    host: str,
+    port_base: int,
+    data: Path | None,
+    max_letters: int | None,
+    any_password: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     r"""Run a whole mail environment here, with nothing to configure.
 
@@ -62,11 +69,14 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
     from twisted.internet.defer import Deferred
 
     from mailstack.dev import DevEnvironment
+    from mailstack.net.clock import ReactorClock
     from mailstack.net.log import LineJournal, SilentJournal, log_to
 
     reactor: Any = installed
     log_to(sys.stderr, "warn")
-    environment = DevEnvironment(reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr))
+    environment = DevEnvironment(
+        reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr, ReactorClock(reactor))
+    )
     failures: list[str] = []
 
     async def begin() -> None:
@@ -107,7 +117,10 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     submission = services["submission"]
     lines = ["mailstack dev is ready. Nothing leaves this machine.", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
-    lines += ["", "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts)]
+    lines += [
+        "",
+        "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),
+    ]
     lines += [
         "               every other address has a mailbox from its first letter on (password: the address)",
         f"  CA file      {environment.ca_file}",

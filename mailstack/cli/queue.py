@@ -177,7 +177,7 @@ def remove(place: Place, ids: tuple[str, ...], bounce: bool) -> None:
             taken_by = _record(office, letter).letter.arrival.office
             operator = Operator(office.store, time.time)
             acts += office.run(operator.remove([letter], bouncer=Bouncer(router, taken_by)))
-    _tell(acts, "removed, and its sender told")
+    _tell(acts, "removed")
 
 
 def _act(
@@ -212,7 +212,9 @@ def _tell(acts: Sequence[Act], done: str) -> None:
     """Say what was done; raise Refused when a letter stayed wholly as it was."""
     for act in acts:
         if act.done:
-            click.echo(clean(f"{act.letter} to {act.recipient}: {done}"))
+            report = act.step.facts.get("report") if act.step else None
+            told = f", and the sender told with {report}" if report else ""
+            click.echo(clean(f"{act.letter} to {act.recipient}: {done}{told}"))
     untouched = {act.letter: act for act in acts if not act.done}
     for act in acts:
         if act.done:

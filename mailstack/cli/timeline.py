@@ -21,8 +21,8 @@ PHRASES = {
     "host": "at {}",
     "mailbox": "into the mailbox of {}",
     "targets": "to {}",
-    "reply": "{}",
     "status": "{}",
+    "reply": "{}",
     "why": "because {}",
     "protocol": "{}",
     "tls": "{}",
@@ -53,12 +53,28 @@ def headline(told: Journey) -> str:
 
 def journey_lines(steps: Sequence[Step], *, dialogue: bool = False) -> Iterator[str]:
     """A line for each step, and below attempts what was said: in trouble always, else if `dialogue` asks for it."""
-    # An attempt and what came of it are settled, and stamped, together.
-    troubled = {(step.letter, step.at) for step in steps if step.step in TROUBLE}
-    for step in steps:
+    troubled = _attempts_in_trouble(steps)
+    for number, step in enumerate(steps):
         yield f"{clock_text(step.at)}  {clean(step.office):<16}  {step.step:<9}  {clean(facts_text(step))}".rstrip()
-        if dialogue or (step.letter, step.at) in troubled:
+        if dialogue or number in troubled:
             yield from (f"{'':14}{clean(line)}" for line in _said(step))
+
+
+def _attempts_in_trouble(steps: Sequence[Step]) -> set[int]:
+    """The places of those attempts of which a deferral or a bounce came."""
+    last_attempt: dict[tuple[str, str], int] = {}
+    troubled: set[int] = set()
+    for number, step in enumerate(steps):
+        if step.step == "attempted":
+            recipients = step.facts.get("recipients")
+            for recipient in recipients if isinstance(recipients, list | tuple) else ():
+                last_attempt[step.letter, str(recipient)] = number
+        elif (
+            step.step in TROUBLE
+            and (found := last_attempt.get((step.letter, str(step.facts.get("recipient"))))) is not None
+        ):
+            troubled.add(found)
+    return troubled
 
 
 def facts_text(step: Step) -> str:

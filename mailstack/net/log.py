@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from twisted.logger import (
@@ -19,6 +21,7 @@ from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
 from mailstack.journey import Step
+from mailstack.wire import Clock
 
 LOGGED_FACTS = (
     "by",
@@ -38,7 +41,13 @@ LOGGED_FACTS = (
 
 def stamp(at: float) -> str:
     """UTC as in the journey: 2026-11-23T21:00:00.123456Z."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1_000_000):06}Z"
+
+
+@lru_cache(maxsize=16)  # many steps are taken in one second
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _value(value: Any) -> str:
@@ -46,7 +55,7 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("version", "")
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    if text.isprintable() and text and not any(mark in text for mark in ' "='):
+    if text.isprintable() and text and " " not in text and '"' not in text and "=" not in text:
         return text[:500]
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\x{ord(c):02x}" for c in text[:500]) + '"'
 
@@ -62,22 +71,30 @@ class Stream(Protocol):
 class LineJournal:
     """A Journal that writes `TIME office id=… step=… by=…` lines to a stream."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
+        self._clock = clock
+        self._steps: list[Step] = []
 
     def tell(self, steps: Sequence[Step]) -> None:
-        """One line a step, in one write. A stream that is full or gone loses lines, never letters."""
-        lines = []
-        for step in steps:
-            facts = "".join(
-                [f" {k}={_value(step.facts[k])}" for k in LOGGED_FACTS if step.facts.get(k) not in (None, "")]
-            )
-            lines.append(f"{stamp(step.at)} {step.office} id={step.letter} step={step.step}{facts}\n")
-        try:
-            self._stream.write("".join(lines))
+        """One line a step, in one write for all that is told in a turn of the reactor."""
+        if not self._steps:
+            self._clock.call_later(0, self._write)
+        self._steps += steps
+
+    def _write(self) -> None:
+        """A stream that is full or gone loses lines, never letters."""
+        steps, self._steps = self._steps, []
+        with suppress(OSError, ValueError):
+            self._stream.write("".join([line(step) for step in steps]))
             self._stream.flush()
-        except (OSError, ValueError):
-            pass
+
+
+def line(step: Step) -> str:
+    """A step as the log shows it."""
+    facts = step.facts
+    told = [f" {name}={_value(facts[name])}" for name in LOGGED_FACTS if facts.get(name)]
+    return f"{stamp(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
 
 
 class SilentJournal:
@@ -97,11 +114,9 @@ class StreamObserver:
     def __call__(self, event: Any) -> None:
         level = event.get("log_level", LogLevel.info).name
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        try:
+        with suppress(OSError, ValueError):
             self._stream.write(f"{stamp(event['log_time'])} {level}: {text}\n")
             self._stream.flush()
-        except (OSError, ValueError):
-            pass
 
 
 class _ToTwisted(logging.Handler):

@@ -88,8 +88,9 @@ def test_people_read_when_where_what_and_why(mailstack: Mailstack, shelf: Shelf)
 
 
 def test_the_dialogue_is_told_where_there_was_trouble_or_when_asked(mailstack: Mailstack, shelf: Shelf) -> None:
-    attempted = ("attempted", {"host": "mx.elsewhere.test", "dialogue": DIALOGUE})
-    deferred = shelf.accept(steps=(attempted, ("deferred", {})), **DEFERRED)
+    told = {"host": "mx.elsewhere.test", "recipients": ["carol@elsewhere.test"], "dialogue": DIALOGUE}
+    attempted = ("attempted", told)
+    deferred = shelf.accept(steps=(attempted, ("deferred", {"recipient": "carol@elsewhere.test"})), **DEFERRED)
     well = shelf.accept(steps=(attempted, ("relayed", {})), **RELAYED)
     assert DIALOGUE[1] in mailstack("journey", deferred).stdout
     assert DIALOGUE[1] not in mailstack("journey", well).stdout

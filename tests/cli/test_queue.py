@@ -81,6 +81,13 @@ def test_with_bounce_the_sender_gets_a_report(mailstack: Mailstack, shelf: Shelf
     (report,) = lines_of(mailstack("queue", "list", "--json"))
     assert report["sender"] == ""
     assert report["recipients"] == ["alice@home.test"]
+    assert report["id"] in result.stdout
+
+
+def test_nobody_is_told_of_a_letter_with_the_null_reverse_path(mailstack: Mailstack, shelf: Shelf) -> None:
+    letter = shelf.accept("", ("carol@elsewhere.test",), **DEFERRED)
+    assert mailstack("queue", "remove", letter, "--bounce").stdout.endswith("removed\n")
+    assert lines_of(mailstack("queue", "list", "--json")) == []
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "retry", "remove"])

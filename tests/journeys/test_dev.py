@@ -1,0 +1,188 @@
+"""`mailstack dev` as a process, with Python's own mail clients: what a developer does on the first day."""
+
+from __future__ import annotations
+
+import email
+import json
+import poplib
+import smtplib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.process import Process, command, lines_of_json
+
+LETTER = "From: alice@home.test\r\nTo: bob@home.test\r\nSubject: lunch\r\n\r\nAt noon?\r\n"
+
+
+class Dev:
+    def __init__(self, process: Process, environ: dict[str, str]) -> None:
+        self.process = process
+        self.environ = environ
+        self.facts: dict[str, Any] = json.loads(process.line())
+        self.trust = ssl.create_default_context(cafile=self.facts["ca_file"])
+
+    def port(self, service: str) -> int:
+        return int(self.facts["services"][service]["port"])
+
+    def submission(self, user: str = "alice", password: str = "alice") -> smtplib.SMTP:
+        client = smtplib.SMTP("localhost", self.port("submission"), timeout=10)
+        client.starttls(context=self.trust)
+        client.login(user, password)
+        return client
+
+    def read(self, user: str, password: str, wanted: int = 1) -> list[bytes]:
+        """The letters of a mailbox, once there are as many as wanted."""
+        for _ in range(200):
+            reader = poplib.POP3("localhost", self.port("pop3"), timeout=10)
+            reader.stls(context=self.trust)
+            reader.user(user)
+            reader.pass_(password)
+            if (count := reader.stat()[0]) >= wanted:
+                letters = [b"\r\n".join(reader.retr(number)[1]) for number in range(1, count + 1)]
+                reader.quit()
+                return letters
+            reader.quit()
+        raise AssertionError(f"{user} has not got {wanted} letters")
+
+    def mailstack(self, *arguments: str, status: int = 0) -> str:
+        return command(*arguments, environ=self.environ, status=status)
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        yield Dev(process, environ)
+
+
+def received(letter: bytes) -> list[str]:
+    return [" ".join(str(field).split()) for field in email.message_from_bytes(letter).get_all("Received", [])]
+
+
+def test_one_letter_to_bob_and_carol(dev: Dev) -> None:
+    with dev.submission() as client:
+        client.sendmail("alice@home.test", ["bob@home.test", "carol@elsewhere.test"], LETTER)
+    (to_bob,) = dev.read("bob", "bob")
+    (to_carol,) = dev.read("carol@elsewhere.test", "carol@elsewhere.test")
+    assert b"At noon?" in to_bob
+    assert b"At noon?" in to_carol
+    assert len(received(to_bob)) == 2
+    assert len(received(to_carol)) == 3
+    assert "with ESMTPSA" in received(to_carol)[2]
+    assert "with ESMTPS id" in received(to_carol)[1]
+    newest = lines_of_json(dev.mailstack("letters", "--json", "--to", "bob@home.test"))[0]
+    journey = json.loads(dev.mailstack("journey", newest["id"], "--json"))
+    steps = [(step["office"], step["step"]) for step in journey["steps"]]
+    assert steps[0] == ("mx.home.test", "submitted")
+    for wanted in (
+        ("mx.home.test", "routed"),
+        ("mx.home.test", "attempted"),
+        ("mx.home.test", "relayed"),
+        ("mx.world.test", "exchanged"),
+        ("mx.world.test", "delivered"),
+        ("mx.home.test", "collected"),
+    ):
+        assert wanted in steps
+
+
+def test_implicit_tls_works_for_both(dev: Dev) -> None:
+    with smtplib.SMTP_SSL("localhost", dev.port("submissions"), timeout=10, context=dev.trust) as client:
+        client.login("bob@home.test", "bob")
+        client.sendmail("bob@home.test", ["alice@home.test"], LETTER)
+    reader = poplib.POP3_SSL("localhost", dev.port("pop3s"), timeout=10, context=dev.trust)
+    reader.user("alice@home.test")
+    reader.pass_("alice")
+    assert reader.stat()[0] in (0, 1)
+    reader.quit()
+
+
+def test_the_capture_port_takes_any_letter_without_or_with_any_login(dev: Dev) -> None:
+    for login in (False, True):
+        with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:
+            if login:
+                client.login("whoever", "whatever")
+            client.sendmail("app@shop.test", [f"customer-{login}@mail.test"], LETTER)
+        (letter,) = dev.read(f"customer-{login}@mail.test", f"customer-{login}@mail.test")
+        assert b"At noon?" in letter
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code", "status"),
+    [("password", 535, b"5.7.8"), ("no login", 530, b"5.7.0"), ("unknown", 550, b"5.1.1"), ("size", 552, b"5.3.4")],
+)
+def test_refusals_say_what_is_wrong(dev: Dev, mistake: str, code: int, status: bytes) -> None:
+    """CODE-02, CODE-03, CODE-04, CODE-06"""
+    with smtplib.SMTP("localhost", dev.port("submission"), timeout=10) as client:
+        client.starttls(context=dev.trust)
+        client.ehlo()
+        answer = client.noop()
+        if mistake == "password":
+            with pytest.raises(smtplib.SMTPAuthenticationError) as error:
+                client.login("alice", "wrong")
+            answer = (error.value.smtp_code, error.value.smtp_error)
+        elif mistake == "no login":
+            answer = client.mail("alice@home.test")
+        else:
+            client.login("alice", "alice")
+            if mistake == "unknown":
+                client.mail("alice@home.test")
+                answer = client.rcpt("nobody@home.test")
+            else:
+                answer = client.mail("alice@home.test", ["SIZE=99999999999"])
+        assert (answer[0], bytes(answer[1]).split()[0]) == (code, status)
+
+
+def test_nothing_ever_leaves_the_machine(dev: Dev) -> None:
+    """An address literal names a host directly; it isn't called, and the journey says why."""
+    with dev.submission() as client:
+        client.sendmail("alice@home.test", ["someone@[192.0.2.1]"], LETTER)
+    for _ in range(100):
+        (waiting, *_) = lines_of_json(dev.mailstack("queue", "list", "--json")) or [None]
+        if waiting is not None and "loopback" in json.dumps(waiting):
+            break
+    else:
+        raise AssertionError("the refusal to call out does not show in the queue")
+    dev.mailstack("queue", "remove", waiting["id"])
+    assert waiting["id"] not in dev.mailstack("queue", "list", "--json")
+
+
+def test_the_command_line_sends_as_alice(dev: Dev) -> None:
+    dev.mailstack("send", "--to", "dave@far.test", "--subject", "hello", "--body", "Hi Dave")
+    (letter,) = dev.read("dave@far.test", "dave@far.test")
+    assert b"Subject: hello" in letter
+    assert b"Hi Dave" in letter
+
+
+def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        facts = json.loads(process.line())
+        data = Path(facts["data"])
+        assert data.is_dir()
+        assert process.stop() == 0
+    assert not data.exists()
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_letters_stay_in_a_directory_that_was_given(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    arguments = ("dev", "--port-base", "0", "--json", "--quiet", "--data", str(tmp_path / "data"))
+    for expected in (1, 2):
+        with Process(*arguments, environ=environ) as process:
+            dev = Dev(process, environ)
+            with dev.submission() as client:
+                client.sendmail("alice@home.test", ["bob@home.test"], LETTER)
+            assert len(dev.read("bob", "bob", expected)) == expected
+            assert process.stop() == 0
+
+
+def test_a_port_that_is_taken_is_named_with_the_cure(dev: Dev) -> None:
+    base = str(dev.port("capture") - 25)
+    trouble = command("dev", "--port-base", base, environ=dev.environ, status=1)
+    assert f"port {dev.port('capture')}" in trouble
+    assert "--port-base" in trouble

@@ -1,0 +1,61 @@
+"""The log: a line a step, whatever the peers say."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.journey import Step
+from mailstack.letter import LetterId
+from mailstack.net.log import LineJournal, line, stamp
+from tests.queue.clock import HandClock
+
+LETTER = LetterId("1m85dd5m8zjr0w0")
+
+
+def step(**facts: object) -> Step:
+    return Step(LETTER, 1_780_000_000.25, "mx.home.test", "relayed", facts)
+
+
+def test_a_step_is_one_line() -> None:
+    told = line(step(recipient="carol@elsewhere.test", reply="250 2.0.0 OK", tls={"version": "TLSv1.3"}, host=""))
+    assert told == (
+        "2026-05-28T20:26:40.250000Z mx.home.test id=1m85dd5m8zjr0w0 step=relayed "
+        'recipient=carol@elsewhere.test tls=TLSv1.3 reply="250 2.0.0 OK"\n'
+    )
+
+
+@given(st.text(min_size=1))
+def test_what_a_peer_says_never_begins_a_line_or_a_key(text: str) -> None:
+    told = line(step(reply=text))
+    assert told.count("\n") == 1
+    assert told.isprintable() or told[:-1].isprintable()
+    value = told[told.index(" reply=") + 7 : -1]
+    assert value.startswith('"') == value.endswith('"')
+    assert '"' not in value.strip('"')
+    assert value.startswith('"') or (" " not in value and "=" not in value)
+
+
+def test_all_steps_of_a_turn_are_one_write() -> None:
+    stream, clock = io.StringIO(), HandClock()
+    journal = LineJournal(stream, clock)
+    journal.tell([step()])
+    journal.tell([step(), step()])
+    assert stream.getvalue() == ""
+    clock.advance(0)
+    assert stream.getvalue().count("\n") == 3
+
+
+def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:
+    stream, clock = io.StringIO(), HandClock()
+    journal = LineJournal(stream, clock)
+    stream.close()
+    journal.tell([step()])
+    clock.advance(0)
+    assert clock.bugs == []
+
+
+def test_times_are_utc_with_microseconds() -> None:
+    assert stamp(0.5) == "1970-01-01T00:00:00.500000Z"
