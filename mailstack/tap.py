@@ -51,7 +51,8 @@ class _ToTwistedLog(io.TextIOBase):
 
     def write(self, lines: str) -> int:
         for line in lines.splitlines():
-            _log.info("{line}", line=line)
+            # twistd's log has times of its own.
+            _log.info("{line}", line=line.partition(" ")[2])
         return len(lines)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -64,12 +65,15 @@ class OpenStore:
     """The store of a place, for a `with` block; a server may have it open at the same time."""
 
     def __init__(self, place: Place) -> None:
-        become_owner(place.data)
+        self._data = place.data
         self._carrier = Carrier()
         self.store: Store = SqliteStore(self._carrier, place.data)
 
     def __enter__(self) -> Self:
+        before = set(self._data.iterdir()) if self._data.is_dir() else None
         self.run(self.store.open())
+        if before is not None and os.geteuid() == 0:
+            give_to_owner(self._data, set(self._data.iterdir()) - before)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,11 +89,10 @@ class OpenStore:
             raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
 
 
-def become_owner(data: Path) -> None:
-    """Act as the owner of the data when root asks: files that root made there could not be written by the server."""
-    if os.geteuid() != 0 or not data.exists():
-        return
+def give_to_owner(data: Path, made: Iterable[Path]) -> None:
+    """What root made in a directory of another user is that user's: a server could not write files of root."""
     owner = data.stat()
-    if owner.st_uid:
-        os.setegid(owner.st_gid)
-        os.seteuid(owner.st_uid)
+    for path in made:
+        # A file may be gone again by now, as the write-ahead log is when nobody else has the database open.
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

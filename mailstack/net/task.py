@@ -41,7 +41,7 @@ class Task:
         """
         try:
             if isinstance(result, Failure):
-                waited = result.throwExceptionIntoGenerator(self._coroutine)  # type: ignore[arg-type]
+                waited = result.throwExceptionIntoGenerator(self._coroutine)
             else:
                 waited = self._coroutine.send(None)
         except StopIteration:

@@ -150,7 +150,7 @@ def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) ->
         parameter = known.get(keyword)
         if parameter is None:
             raise Refusal(_PARAMETER_UNKNOWN)
-        if keyword in values:
+        if keyword in values and not parameter.repeats:
             raise Refusal(_PARAMETER_REPEATED)
         values[keyword] = parameter.read(found.group(2), facts)
     return values

@@ -134,6 +134,11 @@ def test_a_store_without_accounts_is_a_warning(tmp_path: Path, shelf: Shelf) -> 
     assert verdicts(list(check_storage(configured(tmp_path, "")))) == ["good", "warning"]
 
 
+def test_a_data_directory_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    assert verdicts(list(check_storage(configured(tmp_path, "")))) == ["warning", "good", "warning"]
+
+
 def test_an_account_whose_domain_is_gone_is_a_warning(tmp_path: Path, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
     *_, finding = check_storage(configured(tmp_path, ""))

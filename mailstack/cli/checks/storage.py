@@ -33,6 +33,8 @@ def check_storage(config: Config) -> Iterator[Finding]:
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         yield broken("data", f"you may not write in {data}; run this as the user that serves, or chown the directory")
         return
+    if data.stat().st_mode & 0o077:
+        yield warning("data", f"other users of this machine may look into {data}, where the letters are; chmod 700 it")
     free = shutil.disk_usage(data).free
     if free < ROOM:
         yield warning(

@@ -10,7 +10,7 @@ from mailstack.smtp.extensions.pipelining import PIPELINING
 from mailstack.smtp.extensions.size import SIZE
 from mailstack.smtp.extensions.starttls import STARTTLS
 
-OFFERED: tuple[Extension, ...] = (PIPELINING, SIZE, EIGHTBITMIME, ENHANCEDSTATUSCODES, STARTTLS, AUTH)
-"""In the order in which EHLO is told of them."""
+OFFERED: tuple[Extension, ...] = (PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, EIGHTBITMIME)
+"""In the order in which EHLO is told of them. STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS"."""
 
 __all__ = ["OFFERED"]

@@ -65,6 +65,8 @@ class Parameter:
     """Checks the value (None: there is no "="), gives it in normal form; raises Refusal."""
     travels: bool = False
     """Whether it goes on with the letter to the next host."""
+    repeats: bool = False
+    """Whether it may stand there twice; then the last value holds. RFC 5321 doesn't say; we refuse it by default."""
 
 
 @frozen(eq=False)

@@ -31,4 +31,5 @@ def _read(value: str | None, facts: Facts) -> str:
     return value
 
 
-SIZE = Extension("SIZE", _announced, mail={"SIZE": Parameter(_read)})
+# Python's smtplib adds the size by itself, also when its caller has given one; each of the two is checked.
+SIZE = Extension("SIZE", _announced, mail={"SIZE": Parameter(_read, repeats=True)})

@@ -1,0 +1,48 @@
+"""The store beneath a command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailstack.cli import run
+from mailstack.cli.place import Place
+from mailstack.cli.refusal import Refused
+from mailstack.cli.run import Carrier, OpenStore
+
+
+def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, _gid, **_: given.append((Path(path).name, uid)))
+    (tmp_path / "theirs").touch()
+    with OpenStore(Place(tmp_path)):
+        pass
+    assert {("mailstack.sqlite3", tmp_path.stat().st_uid), ("contents", tmp_path.stat().st_uid)} <= set(given)
+    assert "theirs" not in {name for name, _ in given}
+
+
+def test_anybody_else_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(run, "give_to_owner", None)
+    with OpenStore(Place(tmp_path)):
+        pass
+
+
+def test_trouble_of_the_store_is_one_line_for_people(tmp_path: Path) -> None:
+    (tmp_path / "mailstack.sqlite3").mkdir()
+    with pytest.raises(Refused), OpenStore(Place(tmp_path)):
+        pass
+
+
+def test_a_carrier_gives_up_on_threads_that_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.internet.defer import Deferred
+
+    async def for_ever() -> None:
+        await Deferred()
+
+    monkeypatch.setattr(run, "PATIENCE", 0.0)
+    with pytest.raises(TimeoutError):
+        Carrier().run(for_ever())
