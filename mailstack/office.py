@@ -101,7 +101,10 @@ class PostOffice:
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
         )
-        agents: dict[str, Agent] = {"local": DeliveryAgent(around.directory, config.hostname, self.clock), "relay": self._relay}
+        agents: dict[str, Agent] = {
+            "local": DeliveryAgent(around.directory, config.hostname, self.clock),
+            "relay": self._relay,
+        }
         bouncer = Bouncer(router, config.hostname)
         name, store, journal = config.hostname, around.store, around.journal
         # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
@@ -114,7 +117,9 @@ class PostOffice:
             name,
             name,
             bouncer,
-            RunnerLimits(concurrency=config.relay.concurrency, per_destination=config.relay.per_destination, poll=around.poll),
+            RunnerLimits(
+                concurrency=config.relay.concurrency, per_destination=config.relay.per_destination, poll=around.poll
+            ),
         )
         queue = Queue(store, router, self._runner, journal, name, name, schedule, self.clock)
         self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops)

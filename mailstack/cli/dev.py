@@ -88,7 +88,8 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
 
     def failed(failure: Any) -> None:
         failures.append(_why(failure.value, settings))
-        reactor.stop()
+        if reactor.running:
+            reactor.stop()
 
     def end() -> Deferred[None]:
         registry.unregister()
@@ -128,7 +129,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
         "",
         "Try:",
         f"  curl --ssl-reqd --cacert {environment.ca_file} smtp://localhost:{submission.port} --user alice:alice \\",
-        "    --mail-from alice@home.test --mail-rcpt bob@home.test --mail-rcpt carol@elsewhere.test -T README.md",
+        "    --mail-from alice@home.test --mail-rcpt bob@home.test --mail-rcpt carol@elsewhere.test --crlf -T README.md",
         "  mailstack letters",
         "",
         "Ctrl-C ends it.",

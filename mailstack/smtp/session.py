@@ -47,8 +47,6 @@ NO_TLS = reply(454, "4.7.0", "TLS is not available here")
 CANNOT_VERIFY = reply(252, "2.5.0", "cannot verify the user, but will take the letter and try to deliver it")
 NO_EXPANSION = reply(502, "5.5.1", "lists are not expanded here")
 TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
-NO_AUTH = reply(503, "5.5.1", "AUTH is not offered here")
-UNKNOWN_MECHANISM = reply(504, "5.5.4", "this authentication mechanism is not supported")
 AUTHENTICATED = reply(235, "2.7.0", "authentication successful")
 BAD_CREDENTIALS = reply(535, "5.7.8", "authentication credentials invalid")
 AUTH_UNAVAILABLE = reply(454, "4.7.0", "temporary authentication failure, try again later")
@@ -251,14 +249,8 @@ class Session:
     # --- AUTH (RFC 4954)
 
     async def _auth(self, auth: Auth) -> Reply:
-        if self._authenticator is None:
-            return NO_AUTH
-        if self._require_tls and self.tls is None:
-            return TLS_FIRST
-        mechanism = MECHANISMS.get(auth.mechanism) if auth.mechanism in self._mechanisms else None
-        if mechanism is None:
-            return UNKNOWN_MECHANISM
-        exchange = mechanism()
+        assert self._authenticator is not None, "the engine takes only the mechanisms that it offers"
+        exchange = MECHANISMS[auth.mechanism]()
         try:
             step = exchange.begin(auth.initial)
             while isinstance(step, Challenge):

@@ -86,11 +86,17 @@ class SqliteStore:
         self._accounts: Recent[Account | None] = Recent(address_seconds, 10_000)
         self._aliases: Recent[tuple[str, ...] | None] = Recent(address_seconds, 10_000)
         self._readers = Workers(
-            reactor, "mailstack-reader", reader_threads, start=self._connect_reader, stop=sqlite3.Connection.close
+            reactor,
+            "mailstack-reader",
+            reader_threads,
+            start=lambda: self._connect(_only_read),
+            stop=sqlite3.Connection.close,
         )
         self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
         self._files = ContentFiles(directory / "contents", self._in_file_thread)
-        self._writer = Writer(reactor, connect=self._connect_writer, unlink=self._files.unlink, group=group)
+        self._writer = Writer(
+            reactor, connect=lambda: self._connect(self._set_up_writer), unlink=self._files.unlink, group=group
+        )
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
         self._lock: int | None = None
@@ -134,35 +140,32 @@ class SqliteStore:
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
+        # Letters and password hashes are nobody else's business, also where the directory is open to others.
+        os.close(os.open(self._directory / DATABASE, os.O_RDWR | os.O_CREAT, 0o600))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, set_up: Callable[[sqlite3.Connection], object]) -> sqlite3.Connection:
+        """A connection that `set_up` makes fit for its thread; closed again if that fails."""
         connection = sqlite3.connect(
             self._directory / DATABASE, timeout=self._busy_timeout, isolation_level=None, cached_statements=256
         )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        return connection
-
-    def _connect_writer(self) -> sqlite3.Connection:
-        connection = self._connect()
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA cache_size = -8192")
-            connection.execute("PRAGMA secure_delete = FAST")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            migrate(connection, migrations())
-            if self._max_pages is not None:
-                connection.execute(f"PRAGMA max_page_count = {int(self._max_pages)}")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            set_up(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _connect_reader(self) -> sqlite3.Connection:
-        connection = self._connect()
-        connection.execute("PRAGMA query_only = TRUE")
-        return connection
+    def _set_up_writer(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        migrate(connection, migrations())
+        if self._max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {int(self._max_pages)}")
 
     def _in_file_thread(self, do: Callable[[], T]) -> Deferred[T]:
         return self._file_threads.do(lambda _: do())
@@ -357,6 +360,10 @@ class SqliteStore:
             total += count
             if not count:
                 return total
+
+
+def _only_read(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = TRUE")
 
 
 class StoredContent:

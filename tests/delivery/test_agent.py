@@ -9,9 +9,9 @@ from attrs import evolve
 
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter.trace import date_time
 from mailstack.queue.delivery import Delivery
 from mailstack.store import StoreError
-from mailstack.letter.trace import date_time
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 from tests.queue.letters import OFFICE, a_letter

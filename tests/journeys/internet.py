@@ -145,9 +145,7 @@ class Internet:
         await site.office.listen()
         await site.office.start()
 
-    def submit(
-        self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER
-    ) -> tuple[Reply, ...]:
+    def submit(self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER) -> tuple[Reply, ...]:
         """Hand a letter in as a user does: STARTTLS, AUTH, one transaction."""
         return self.reactor.result_of(self._submit(site, sender, recipients, content))
 

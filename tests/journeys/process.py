@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 PATIENCE = 30.0
 MAILSTACK = [sys.executable, "-m", "mailstack"]
@@ -55,7 +55,7 @@ class Process:
             self._lines.put(line)
         self._lines.put("")
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

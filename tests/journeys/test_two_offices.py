@@ -35,7 +35,9 @@ def home(internet: Internet) -> Site:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> Site:
-    return internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"])
+    return internet.office(
+        "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
+    )
 
 
 def received(letter: bytes) -> list[str]:
@@ -53,7 +55,9 @@ def test_a_letter_travels_from_author_to_both_readers(internet: Internet, home: 
     assert len(received(to_bob)) == 2
     delivered, exchanged, submitted = received(to_carol)
     assert "by mx.elsewhere.test" in delivered
-    assert re.search(r"from mx\.home\.test .* by mx\.elsewhere\.test with ESMTPS id \w+ for <carol@elsewhere\.test>", exchanged)
+    assert re.search(
+        r"from mx\.home\.test .* by mx\.elsewhere\.test with ESMTPS id \w+ for <carol@elsewhere\.test>", exchanged
+    )
     assert re.search(r"by mx\.home\.test with ESMTPSA id \w+", submitted)
     assert "TLSv1.3" in submitted
     assert to_carol.startswith(b"Return-Path: <alice@home.test>\r\nDelivered-To: carol@elsewhere.test\r\n")

@@ -62,7 +62,9 @@ class Rig:
         self.context = server_context(files.certificate, files.key)
         self.ca_file = files.ca
 
-    def listen(self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any) -> Door[bytes]:
+    def listen(
+        self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any
+    ) -> Door[bytes]:
         door: Door[bytes] = Door(
             self.host,
             engine=Lines,

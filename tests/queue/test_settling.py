@@ -27,7 +27,14 @@ def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> Settlin
         )
         for number, recipient in enumerate(letter.envelope.recipients)
     )
-    return settle(letter, deliveries, Attempt(outcomes, **attempt), Times(START + age - 1, START + age), schedule=Schedule(), jitter=0.5)
+    return settle(
+        letter,
+        deliveries,
+        Attempt(outcomes, **attempt),
+        Times(START + age - 1, START + age),
+        schedule=Schedule(),
+        jitter=0.5,
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
 _NOT_BASE64 = reply(501, "5.5.2", "the response is not base64")
-_UNKNOWN = reply(504, "5.5.4", "unrecognized authentication mechanism")
+_UNKNOWN = reply(504, "5.5.4", "this authentication mechanism is not supported")
 _TWICE = reply(503, "5.5.1", "you have authenticated already")
 _NOT_IN_CLEAR = reply(530, "5.7.0", "no AUTH without TLS: issue a STARTTLS command first")
 _NOT_HERE = reply(502, "5.5.1", "AUTH is not offered here")
