@@ -36,7 +36,6 @@ from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.names import Names
-from mailstack.relay.routes import Routes
 from mailstack.relay.security import Demand, Security
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
@@ -97,14 +96,13 @@ class PostOffice:
             around.caller,
             self.clock,
             hostname=config.hostname,
-            routes=Routes.parse({pattern: str(target) for pattern, target in config.relay.routes.items()}),
+            routes=config.relay.routes,
+            smart_host=config.relay.smart_host,
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
         )
-        agents: dict[str, Agent] = {
-            "local": DeliveryAgent(around.directory, config.hostname, self.clock),
-            "relay": self._relay,
-        }
+        local = DeliveryAgent(around.directory, config.hostname, self.clock)
+        agents: dict[str, Agent] = {"local": local, "relay": self._relay}
         bouncer = Bouncer(router, config.hostname)
         name, store, journal = config.hostname, around.store, around.journal
         # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
@@ -121,7 +119,7 @@ class PostOffice:
                 concurrency=config.relay.concurrency, per_destination=config.relay.per_destination, poll=around.poll
             ),
         )
-        queue = Queue(store, router, self._runner, journal, name, name, schedule, self.clock)
+        queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock)
         self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops)
         ownership = Ownership(around.directory) if config.submission.check_sender else None
         self.submission = Submission(self.counter, ownership)
@@ -187,18 +185,20 @@ class PostOffice:
     def smtp_door(
         self,
         station: Station,
-        max_size: int,
-        max_recipients: int,
+        max_size: int | None,
+        max_recipients: int | None,
         *,
         authenticator: Authenticator | None = None,
         require_tls: bool = True,
         implicit_tls: bool = False,
     ) -> Door[ServerEvent]:
-        """SMTP by the rules of a station."""
-        limits = self.config.limits
-        capabilities = Capabilities(self.config.hostname, max_size=max_size, max_line=limits.content_line)
+        """SMTP by the rules of a station; a limit that is None is the one for our own users."""
+        limits, ours = self.config.limits, self.config.submission
+        capabilities = Capabilities(
+            self.config.hostname, max_size=max_size or ours.max_size, max_line=limits.content_line
+        )
         session_limits = SessionLimits(
-            max_recipients=max_recipients,
+            max_recipients=max_recipients or ours.max_recipients,
             errors=limits.errors,
             auth_failures=limits.auth_failures,
             command_timeout=limits.command_timeout,

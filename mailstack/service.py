@@ -23,7 +23,7 @@ from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
-from mailstack.net.tls import ServerContext, TlsError, private_ca, server_context
+from mailstack.net.tls import ServerContext, TlsError, client_context, private_ca, server_context
 from mailstack.office import PostOffice, Surroundings
 from mailstack.store import StoreError
 from mailstack.store.sqlite import SqliteStore
@@ -68,6 +68,9 @@ class OfficeService(Service):
             store = SqliteStore(reactor, config.data)
             store.lock_office()
             context = certificate(config, clock.now())
+            if config.relay.ca_file is not None:
+                # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
+                client_context(config.hostname, verify=True, ca_file=config.relay.ca_file)
         except OSError as error:
             self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
             return
@@ -96,7 +99,7 @@ class OfficeService(Service):
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader),
                 context=context,
                 names=system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers]),
-                caller=TwistedCaller(reactor, source=config.relay.source_address or None),
+                caller=TwistedCaller(reactor, source=config.relay.source_address or None, ca_file=config.relay.ca_file),
                 directory=StoreDirectory(
                     store,
                     config.domains,

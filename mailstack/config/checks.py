@@ -10,8 +10,8 @@ from msgspec import structs
 from mailstack.config.endpoints import port_of
 from mailstack.config.errors import Problem
 from mailstack.config.model import Config
+from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
-from mailstack.config.values import read_domain
 
 SERVED = ("submission", "submissions", "mx", "pop3", "pop3s")
 """The listeners of this version. Another one must stop the start: a silent port is found much later."""
@@ -24,7 +24,6 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_listeners(config, source),
         *_certificate(config, source),
         *_smart_host(config, source),
-        *_routes(config, source),
         *_schedule(config, source),
     ]
 
@@ -64,29 +63,24 @@ def _certificate(config: Config, source: Source) -> Iterator[Problem]:
         if path is not None and getattr(tls, other) is None:
             yield source.problem(("tls", name), f"needs tls.{other} as well", "set both, or none")
         if path is not None and not path.is_file():
-            yield source.problem(("tls", name), f"there is no file {path}", "paths are relative to this file")
+            yield _no_file(source, ("tls", name), path)
 
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
-    host, file = config.relay.smart_host, config.relay.smart_host_password_file
+    host, file, ca_file = config.relay.smart_host, config.relay.smart_host_password_file, config.relay.ca_file
     key = ("relay", "smart_host_password_file")
-    if host is not None and host.user and not host.password and file is None:
+    credentials = host.credentials if host is not None else None
+    if credentials is not None and not credentials.password and file is None:
         cure = "name a file with it in smart_host_password_file"
-        yield source.problem(("relay", "smart_host"), f"the password of {host.user} is missing", cure)
-    if file is not None and (host is None or not host.user):
+        yield source.problem(("relay", "smart_host"), f"the password of {credentials.username} is missing", cure)
+    if file is not None and credentials is None:
         yield source.problem(key, "needs a smart_host with a user", 'as smart_host = "smtp://user@host:587"')
+    if ca_file is not None and not ca_file.is_file():
+        yield _no_file(source, ("relay", "ca_file"), ca_file)
 
 
-def _routes(config: Config, source: Source) -> Iterator[Problem]:
-    for pattern in config.relay.routes:
-        domain = pattern.removeprefix("*.")
-        if pattern == "*":
-            continue
-        try:
-            read_domain(domain)
-        except ValueError:
-            cure = 'write "elsewhere.test", "*.elsewhere.test" or "*"'
-            yield source.problem(("relay", "routes", pattern), "is no domain and no pattern", cure)
+def _no_file(source: Source, key: KeyPath, path: Path) -> Problem:
+    return source.problem(key, f"there is no file {path}", "paths are relative to this file")
 
 
 def _schedule(config: Config, source: Source) -> Iterator[Problem]:

@@ -49,7 +49,7 @@ def _names() -> tuple[frozenset[str], frozenset[str]]:
 def _rooted(config: Config, root: Path) -> Config:
     """The configuration with absolute paths."""
     tls, relay = config.tls, config.relay
-    password_file = relay.smart_host_password_file
+    password_file, ca_file = relay.smart_host_password_file, relay.ca_file
     return structs.replace(
         config,
         data=root / config.data,
@@ -58,7 +58,11 @@ def _rooted(config: Config, root: Path) -> Config:
             certificate=tls.certificate and root / tls.certificate,
             key=tls.key and root / tls.key,
         ),
-        relay=structs.replace(relay, smart_host_password_file=password_file and root / password_file),
+        relay=structs.replace(
+            relay,
+            smart_host_password_file=password_file and root / password_file,
+            ca_file=ca_file and root / ca_file,
+        ),
     )
 
 
@@ -73,10 +77,10 @@ def _own_name() -> HostName:
 def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem]]:
     """The smart host with the password of its file."""
     host, file = config.relay.smart_host, config.relay.smart_host_password_file
-    if host is None or not host.user or file is None:
+    if host is None or host.credentials is None or file is None:
         return config, []
     key = ("relay", "smart_host_password_file")
-    if host.password:
+    if host.credentials.password:
         return config, [source.problem(key, "smart_host has a password already", "keep one of the two")]
     try:
         password = file.read_text().strip()
@@ -84,5 +88,5 @@ def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem
         return config, [source.problem(key, f"cannot be read: {error}")]
     if not password:
         return config, [source.problem(key, f"{file} is empty", "put the password of the smart host into it")]
-    host = evolve(host, password=password)
+    host = evolve(host, credentials=evolve(host.credentials, password=password))
     return structs.replace(config, relay=structs.replace(config.relay, smart_host=host)), []

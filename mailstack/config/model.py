@@ -10,8 +10,9 @@ from msgspec import Meta, Struct, field
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
-from mailstack.config.values import Domain, HostAndPort, HostName, IpText, Network, SmartHost
+from mailstack.config.values import Domain, HostName, IpText, Network
 from mailstack.letter import Address
+from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
 from mailstack.wire import HostPort
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -19,9 +20,6 @@ CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole numbe
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
-
-MAX_SIZE = Size(52428800)
-"""Octets of a content, where nothing else is set."""
 
 
 class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,16 +58,16 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What our own users may hand in."""
 
-    max_size: Size = MAX_SIZE
+    max_size: Size = Size(52428800)
     max_recipients: Count = 1000
     check_sender: bool = True
 
 
 class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What other hosts may hand in."""
+    """What other hosts may hand in; None is as in Submission."""
 
-    max_size: Size = MAX_SIZE
-    max_recipients: Count = 1000
+    max_size: Size | None = None
+    max_recipients: Count | None = None
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -87,13 +85,15 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relay_from: tuple[Network, ...] = field(default=(), name="from")
     nameservers: tuple[HostPort, ...] = ()
     smart_host: SmartHost | None = None
+    """Complete once loaded, also when its password has a file of its own."""
     smart_host_password_file: Path | None = None
     port: Port = 25
     source_address: IpText = IpText("")
     tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
+    ca_file: Path | None = None
     concurrency: Count = 50
     per_destination: Count = 10
-    routes: dict[str, HostAndPort] = {}
+    routes: Routes = NO_ROUTES
     schedule: Schedule = field(default_factory=Schedule)
 
 

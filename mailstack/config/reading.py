@@ -6,14 +6,15 @@ import difflib
 import json
 import tomllib
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from mailstack.config.errors import Problem
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
-from mailstack.config.values import READERS, SmartHost
+from mailstack.config.values import READERS
+from mailstack.relay.routes import RouteError, Routes, SmartHost, Target
 
 SECRET: frozenset[Any] = frozenset({SmartHost})
 """Types whose value is never shown."""
@@ -73,12 +74,21 @@ class _Reading:
                 return self._wrong(path, "a list in brackets", value)
             inner = get_args(kind)[0]
             return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
-        if origin is dict:
-            if not isinstance(value, dict):
-                return self._wrong(path, "a table", value)
-            inner = get_args(kind)[1]
-            return {name: self._one(inner, item, (*path, name)) for name, item in value.items()}
+        if kind is Routes:
+            return self._routes(value, path)
         return self._one(kind, value, path)
+
+    def _routes(self, value: object, path: KeyPath) -> object:
+        """Each route is read by itself, so that all that are wrong are told, each at its line."""
+        if not isinstance(value, dict):
+            return self._wrong(path, "a table", value)
+        targets: dict[str, Target] = {}
+        for pattern, target in value.items():
+            try:
+                targets.update(Routes.parse({pattern: target}).targets)
+            except RouteError as error:
+                self._wrong((*path, pattern), str(error), error.given)
+        return Routes(targets)
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
         """A single value of `kind`."""
@@ -105,7 +115,7 @@ class _Reading:
 
 def _without_none(kind: Any) -> Any:
     """The type of a setting that may be empty: `Path | None` is read as Path."""
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in {UnionType, Union}:
         return next(member for member in get_args(kind) if member is not type(None))
     return kind
 

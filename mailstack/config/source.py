@@ -36,6 +36,11 @@ class Source:
         for length in range(len(path), 0, -1):
             if path[:length] in self.variables:
                 return Problem(self.variables[path[:length]], None, key, trouble, cure)
+        if path not in self.lines:
+            # A table that no file has was made by the variables of what is in it.
+            for inner, name in self.variables.items():
+                if inner[: len(path)] == path:
+                    return Problem(name, None, key, trouble, cure)
         return Problem(self.file, line_of(self.lines, path), key, trouble, cure)
 
 

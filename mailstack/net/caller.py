@@ -42,9 +42,20 @@ class TwistedCaller:
         server_name: str | None = None,
         verify: bool = False,
     ) -> NetPeer[EventT]:
-        """Connect within `timeout` seconds; with `tls`, shake hands before anything is said. Raises Unreachable."""
+        """Connect within `timeout` seconds; with `tls`, shake hands in that time too, before anything is said.
+
+        Raises Unreachable.
+        """
         reactor: IReactorTime = self._reactor  # type: ignore[assignment]
-        peer = NetPeer(reactor, engine, encrypted=tls, ca_file=self._ca_file, lifetime=self._lifetime)
+        late = reactor.seconds() + timeout
+        peer = NetPeer(
+            reactor,
+            engine,
+            encrypted=tls,
+            verify=verify and tls,
+            ca_file=self._ca_file,
+            lifetime=self._lifetime,
+        )
         factory: Factory[Any] = Factory.forProtocol(lambda: peer)
         factory.noisy = False
         endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
@@ -56,6 +67,17 @@ class TwistedCaller:
             await endpoint.connect(factory)
         except Exception as error:
             raise Unreachable(Failure(error).getErrorMessage()) from error
-        if tls and not await peer.handshake():
-            raise Unreachable("the TLS handshake failed")
+        if tls:
+            await _handshake(reactor, peer, late)
         return peer
+
+
+async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) -> None:
+    """Wait for TLS until `late`, then hang up. Raises Unreachable."""
+    timer = reactor.callLater(max(0.0, late - reactor.seconds()), peer.abort)
+    done = await peer.handshake()
+    if not timer.active():
+        raise Unreachable("the TLS handshake took too long")
+    timer.cancel()
+    if not done:
+        raise Unreachable("the TLS handshake failed")

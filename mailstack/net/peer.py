@@ -96,13 +96,14 @@ class NetPeer(Protocol, Generic[EventT]):
         conversation: Conversation[EventT] | None = None,
         context: IOpenSSLServerConnectionCreator | None = None,
         encrypted: bool = False,
+        verify: bool = False,
         ca_file: Path | None = None,
         lifetime: float = 86400.0,
         done: Callable[[NetPeer[EventT]], None] | None = None,
     ) -> None:
         """`context` is the server's certificate, `ca_file` whom a client trusts (None: whom the system trusts).
 
-        `encrypted` says that TLS is there from the first octet.
+        `encrypted` says that TLS is there from the first octet, `verify` that it demands the other side's certificate.
         `lifetime` is how long the connection may last in all, in seconds. `done` is called once, when it is lost.
         """
         self.engine = engine
@@ -111,7 +112,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._context = context
         self._ca_file = ca_file
         self._encrypted = encrypted
-        self._verified = False
+        self._verified = verify
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
         self._done = done

@@ -1,7 +1,8 @@
 """STATION 2, in our care: letters we have answered for and owe.
 
 The instant of responsibility is the commit inside `Queue.accept` (RFC 5321 §6.1): before it we owe nothing, after it
-each Delivery is in exactly one of these states until its letter's history is pruned.
+each Delivery is in exactly one of these states until its letter's history is pruned. A letter for a mailbox here is
+delivered by that very commit: it is in the mailbox when its sender hears 250, and waits only if that could not be.
 
     state      due  claimed  owed  what it means                              leaves by
     ---------  ---  -------  ----  -----------------------------------------  ---------------------------------------

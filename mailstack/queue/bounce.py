@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from attrs import frozen
-
-from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId, Recipient
+from mailstack.letter import Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.header import split
-from mailstack.letter.report import Report, ReportKind, Trouble
-from mailstack.queue.entering import FirstClaim, enter
+from mailstack.letter.report import Report
+from mailstack.queue.entering import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import Router
+from mailstack.queue.settling import ReportDue
 from mailstack.store import Acceptance, StoreError
 
 _log = logging.getLogger(__name__)
-
-
-@frozen
-class ReportDue:
-    """That a report is owed, and its id, which the steps of the original name before the report is written."""
-
-    kind: ReportKind
-    id: LetterId
-    troubles: tuple[Trouble, ...]
-    retry_until: float
-    """When the original is given up, seconds since 1970."""
 
 
 class Bouncer:
@@ -61,7 +49,8 @@ class Bouncer:
         letter = Letter(due.id, envelope, Octets(octets), Arrival(now, self._office, "LOCAL"))
         routes = await self._router.route(envelope.recipients)
         facts = {"by": "mailstack", "report": due.kind, "original": original.id}
-        return enter(letter, routes, "submitted", facts, now=now, claim=claim)
+        deliveries = first_deliveries(letter, routes, now=now, claim=claim)
+        return enter(letter, routes, deliveries, (), "submitted", facts, now)
 
     async def _header_of(self, letter: Letter) -> bytes | None:
         """The header section, cut behind its last whole line where it is too long; None when it can't be read."""

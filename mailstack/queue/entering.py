@@ -1,4 +1,4 @@
-"""How a letter enters the queue: its deliveries, claimed already where we attempt them at once, and its first steps."""
+"""How a letter enters the queue: its deliveries, made or claimed already where that can be, and its first steps."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 from attrs import frozen
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Address, Letter
+from mailstack.letter import Address, Delivered, Letter
+from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.schedule import Schedule
-from mailstack.store import Acceptance
+from mailstack.queue.settling import Settling, into_mailbox
+from mailstack.store import Acceptance, Placement
 
 
 @frozen
@@ -31,17 +33,15 @@ class FirstClaim:
         return cls(owner, now + lease, schedule.next_due(now, 1, now, jitter))
 
 
-def enter(
+def first_deliveries(
     letter: Letter,
     routes: Sequence[Route],
-    step: StepName,
-    facts: Mapping[str, Any],
     *,
     now: float,
     claim: FirstClaim | None,
     has_room: Callable[[str], bool] = lambda _: True,
-) -> Acceptance:
-    """What the store shall accept. Deliveries are claimed if `claim` is given and their destination has room."""
+) -> list[Delivery]:
+    """A delivery for each route, claimed if `claim` is given and its destination has room."""
     deliveries = []
     for number, route in enumerate(routes):
         if claim is not None and has_room(route.destination):
@@ -53,10 +53,46 @@ def enter(
                 letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
             )
         )
+    return deliveries
+
+
+async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float) -> list[Settling]:
+    """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
+
+    One that does not succeed at once is left as it was, for the runner.
+    """
+    here = tuple([delivery for delivery in deliveries if delivery.destination == LOCAL])
+    if not here:
+        return []
+    attempt = await local.deliver(letter, here)
+    return [
+        into_mailbox(letter, delivery, outcome, outcome.mailbox, now)
+        for delivery, outcome in zip(here, attempt.outcomes, strict=True)
+        if isinstance(outcome, Delivered) and outcome.mailbox is not None
+    ]
+
+
+def enter(  # noqa: PLR0917  # each of a type of its own
+    letter: Letter,
+    routes: Sequence[Route],
+    deliveries: Sequence[Delivery],
+    here: Sequence[Settling],
+    step: StepName,
+    facts: Mapping[str, Any],
+    now: float,
+) -> Acceptance:
+    """What the store shall accept: the deliveries, those of `here` as they are settled, and the steps so far."""
     office = letter.arrival.office
     steps = [Step(letter.id, now, office, step, {**_arrival_facts(letter), **facts})]
     steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
-    return Acceptance(letter, tuple(deliveries), tuple(steps))
+    entering = list(deliveries)
+    placements: list[Placement] = []
+    for settled in here:
+        for change in settled.changes:
+            entering[change.after.number] = change.after
+        placements += settled.placements
+        steps += settled.steps
+    return Acceptance(letter, tuple(entering), tuple(steps), tuple(placements))
 
 
 def _arrival_facts(letter: Letter) -> dict[str, Any]:

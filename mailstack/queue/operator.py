@@ -14,8 +14,9 @@ from attrs import evolve, frozen
 from mailstack.journey import Step, StepName
 from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
 from mailstack.letter.report import Trouble
-from mailstack.queue.bounce import Bouncer, ReportDue
+from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.queue.settling import ReportDue
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")

@@ -8,7 +8,8 @@ from typing import Any
 
 from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
-from mailstack.queue.entering import FirstClaim, enter
+from mailstack.queue.attempt import Agent
+from mailstack.queue.entering import FirstClaim, deliver_here, enter, first_deliveries
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
@@ -27,14 +28,17 @@ class Queue:
         router: Router,
         runner: Runner,
         journal: Journal,
-        office: str,
+        local: Agent,
         owner: str,
         schedule: Schedule,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`owner` names this process as the runner does; `jitter` gives numbers in [0, 1)."""
-        self.office = office
+        """`local` is the agent of mailboxes here. `owner` names this process as the runner does.
+
+        `jitter` gives numbers in [0, 1).
+        """
+        self._local = local
         self._store = store
         self._router = router
         self._runner = runner
@@ -53,8 +57,11 @@ class Queue:
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
         claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
-        acceptance = enter(letter, routes, step, facts, now=now, claim=claim, has_room=self._runner.has_room)
+        deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=self._runner.has_room)
+        here = await deliver_here(self._local, letter, deliveries, now)
+        acceptance = enter(letter, routes, deliveries, here, step, facts, now)
         await self._store.accept(acceptance)
         # From here on the letter is ours, and nothing may fail its sender any more.
         self._journal.tell(acceptance.steps)
-        self._runner.take(Claim(letter, acceptance.deliveries))
+        if len(here) < len(deliveries):
+            self._runner.take(Claim(letter, acceptance.deliveries))

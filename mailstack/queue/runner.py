@@ -13,12 +13,12 @@ from mailstack.journey import Journal
 from mailstack.letter import Deferred, Letter, Status
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.bounce import Bouncer, ReportDue
+from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, Times, settle
+from mailstack.queue.settling import ReportDue, Settling, Times, settle
 from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
 from mailstack.wire import Clock
 

@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 from attrs import frozen
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Recipient, Status, new_letter_id
+from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
 from mailstack.letter.report import ReportKind, Trouble
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.bounce import ReportDue
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Change, Placement
@@ -41,6 +40,17 @@ class Times(NamedTuple):
 
     began: float
     ended: float
+
+
+@frozen
+class ReportDue:
+    """That a report is owed, and its id, which the steps of the original name before the report is written."""
+
+    kind: ReportKind
+    id: LetterId
+    troubles: tuple[Trouble, ...]
+    retry_until: float
+    """When the original is given up, seconds since 1970."""
 
 
 @frozen
@@ -66,12 +76,12 @@ def settle(
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
-            return _into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
+            return into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
     return _Ledger(letter, attempt, times, schedule, jitter).close(deliveries)
 
 
-def _into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
-    """The short way of the commonest case: one recipient, one mailbox here."""
+def into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
+    """One recipient, one mailbox here: the commonest case, and its shortest way."""
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
     return Settling(
         (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
+from mailstack.letter.address import AddressError, parse_domain
+
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
-_PATTERN = re.compile(r"\*\Z|(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\Z|\[[0-9A-Fa-f:.IPvp]+\]\Z")
+
+_A_TARGET = 'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525"'
+_A_PATTERN = 'a domain such as "elsewhere.test", "*.elsewhere.test" for all beneath it, or "*"'
+_A_SMART_HOST = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"'
 
 
 class RouteError(ValueError):
-    """A route as it was written can't be used; str() says what is wrong with it."""
+    """A route can't be used as it was written; str() says what is expected in its place."""
+
+    def __init__(self, expected: str, given: object = None) -> None:
+        """`given` is the part that is wrong; None for one that nobody may see, as a URL with a password."""
+        super().__init__(expected)
+        self.given = given
 
 
 @frozen
@@ -21,16 +32,21 @@ class Target:
     """A host and port that somebody has written down: no MX look-up is made for it."""
 
     host: str
-    """A name or an IP address, without brackets."""
+    """A name in lower case, or an IP address without brackets."""
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Target:
+    def parse(cls, text: object) -> Target:
         """Read `host:port`, `192.0.2.1:25` or `[2001:db8::1]:25`; raises RouteError."""
-        found = _HOST_PORT.match(text)
-        if found is None:
-            raise RouteError(f"{text!r} is not host:port (an IPv6 address stands in brackets)")
-        return cls(found["literal"] or found["name"].rstrip("."), _port(int(found["port"])))
+        found = _HOST_PORT.match(text) if isinstance(text, str) else None
+        if found is None or not 0 < int(found["port"]) < 65536:
+            raise RouteError(_A_TARGET, text)
+        literal = found["literal"]
+        try:
+            host = str(ipaddress.ip_address(literal)) if literal else parse_domain(found["name"]).lower()
+        except ValueError:
+            raise RouteError(_A_TARGET, text) from None
+        return cls(host, int(found["port"]))
 
 
 @frozen
@@ -41,14 +57,9 @@ class Routes:
     """By pattern in lower case: "domain", "*.domain" (every name beneath it) or "*" (everything)."""
 
     @classmethod
-    def parse(cls, table: Mapping[str, str]) -> Routes:
+    def parse(cls, table: Mapping[str, object]) -> Routes:
         """Read `[relay.routes]`; raises RouteError."""
-        targets: dict[str, Target] = {}
-        for pattern, text in table.items():
-            if not _PATTERN.match(pattern):
-                raise RouteError(f'{pattern!r} is neither a domain, nor "*.domain", nor "*"')
-            targets[pattern.lower()] = Target.parse(text)
-        return cls(targets)
+        return cls({_pattern(pattern): Target.parse(text) for pattern, text in table.items()})
 
     def find(self, domain: str) -> tuple[str, Target] | None:
         """The pattern that decides for a domain, and where it leads; None when there is no route."""
@@ -89,31 +100,47 @@ class SmartHost:
     credentials: Credentials | None = None
 
     @classmethod
-    def parse(cls, url: str, password: str | None = None) -> SmartHost:
+    def parse(cls, url: object, password: str | None = None) -> SmartHost:
         """Read `smtp://[user[:password]@]host[:port]` or `smtps://…`, percent-encoded where need be; raises RouteError.
 
-        `password` is for those who don't want it in the URL. The port is 465 for smtps, else 587 with a user and 25 without.
+        `password` is for those who don't want it in the URL; "" means that the caller will put it in, None that there is no
+        other. Without a port it is 465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), 25 without.
         """
+        # What is wrong is never shown: wherever it is, it may be a piece of a password that was not percent-encoded.
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise RouteError(f"the smart host is not a URL: {error}") from None
-        if parts.scheme not in {"smtp", "smtps"} or not host or parts.path.strip("/") or parts.query or parts.fragment:
-            raise RouteError("the smart host is not smtp://[user[:password]@]host[:port], or smtps://…")
+            parts = urlsplit(url if isinstance(url, str) else "")
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise RouteError(_A_SMART_HOST) from None
+        if parts.scheme not in {"smtp", "smtps"} or parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise RouteError(_A_SMART_HOST)
+        if parts.password and not parts.username:
+            raise RouteError(_A_SMART_HOST)
         implicit = parts.scheme == "smtps"
         credentials = None
         if parts.username:
-            password = unquote(parts.password) if parts.password is not None else password
-            if not password:
-                raise RouteError("the smart host has a user and no password")
+            password = unquote(parts.password) if parts.password else password
+            if password is None:
+                raise RouteError('a password for the user, as "smtp://user:password@host:587"')
             credentials = Credentials(unquote(parts.username), password)
         if port is None:
             port = 465 if implicit else 587 if credentials else 25
-        return cls(Target.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), implicit, credentials)
+        try:
+            target = Target.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        except RouteError:
+            raise RouteError(_A_SMART_HOST) from None
+        return cls(target, implicit, credentials)
 
 
-def _port(number: int) -> int:
-    if not 0 < number < 65536:
-        raise RouteError(f"{number} is not a port (1 to 65535)")
-    return number
+def _pattern(text: str) -> str:
+    """A pattern as `Routes.targets` has it. Raises RouteError."""
+    if text == "*":
+        return text
+    beneath = text.startswith("*.")
+    try:
+        domain = parse_domain(text.removeprefix("*.")).lower()
+    except AddressError:
+        raise RouteError(_A_PATTERN, text) from None
+    if beneath and domain.startswith("["):
+        raise RouteError(_A_PATTERN, text)
+    return f"*.{domain}" if beneath else domain

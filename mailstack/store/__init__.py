@@ -56,6 +56,8 @@ class Acceptance:
     letter: Letter
     deliveries: tuple[Delivery, ...]
     steps: tuple[Step, ...]
+    placements: tuple[Placement, ...] = ()
+    """The mailboxes here that it enters at once; their deliveries are made as delivered."""
 
 
 @frozen

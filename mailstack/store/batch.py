@@ -16,7 +16,7 @@ from typing import Any
 
 from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.store import Acceptance, Conflict, Settlement, rows, sql
+from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 
 _sequence = itertools.count(time.time_ns() // 1000)
 """Parts steps of the same instant, across restarts too: it never grows by a million a second."""
@@ -73,6 +73,7 @@ class Batch:
         office = letter.arrival.office
         for delivery in acceptance.deliveries:
             self.deliveries += rows.delivery_row(delivery, office)
+        self.add_placements(acceptance.placements)
         self.add_steps(acceptance.steps)
 
     def add_settlement(self, settlement: Settlement) -> None:
@@ -102,10 +103,13 @@ class Batch:
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
             if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):
                 self.finished.append(before.letter)
-        for placement in settlement.placements:
+        self.add_placements(settlement.placements)
+        self.add_steps(settlement.steps)
+
+    def add_placements(self, placements: Sequence[Placement]) -> None:
+        for placement in placements:
             letter, number = placement.delivery
             self.placements.append((placement.mailbox, letter, number, placement.size, placement.at, placement.headers))
-        self.add_steps(settlement.steps)
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:

@@ -109,6 +109,8 @@ class MemoryStore:
         self._deliveries[letter.id] = {}
         for delivery in sorted(acceptance.deliveries, key=lambda delivery: delivery.number):
             self._put(delivery)
+        for placement in acceptance.placements:
+            self._place(placement)
         self._tell(acceptance.steps)
 
     def _put(self, delivery: Delivery) -> None:

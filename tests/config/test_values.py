@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from mailstack.config.values import (
     READERS,
-    HostAndPort,
-    SmartHost,
     read_address,
     read_domain,
-    read_host_and_port,
     read_host_name,
     read_ip,
     read_nameserver,
@@ -23,6 +20,7 @@ from mailstack.config.values import (
     read_path,
     read_smart_host,
 )
+from mailstack.relay.routes import SmartHost
 from mailstack.wire import HostPort
 
 GOOD: list[tuple[Callable[[object], object], str, object]] = [
@@ -36,17 +34,13 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_network, "2001:DB8::/32", "2001:db8::/32"),
     (read_ip, "2001:DB8::1", "2001:db8::1"),
     (read_ip, "", ""),
-    (read_host_and_port, "127.0.0.1:2525", HostAndPort("127.0.0.1", 2525)),
-    (read_host_and_port, "[::1]:2525", HostAndPort("::1", 2525)),
-    (read_host_and_port, "Relay.test:25", HostAndPort("relay.test", 25)),
     (read_nameserver, "127.0.0.1:5353", HostPort("127.0.0.1", 5353)),
     (read_nameserver, "127.0.0.1", HostPort("127.0.0.1", 53)),
     (read_nameserver, "::1", HostPort("::1", 53)),
     (read_nameserver, "[::1]:5353", HostPort("::1", 5353)),
-    (read_smart_host, "smtp://relay.test", SmartHost("relay.test", 25, False)),
-    (read_smart_host, "smtp://user@relay.test", SmartHost("relay.test", 587, False, "user")),
-    (read_smart_host, "smtps://relay.test/", SmartHost("relay.test", 465, True)),
-    (read_smart_host, "smtp://u%40home.test:p%3Aw@[::1]:26", SmartHost("::1", 26, False, "u@home.test", "p:w")),
+    (read_smart_host, "smtp://relay.test", SmartHost.parse("smtp://relay.test")),
+    (read_smart_host, "smtp://user@relay.test", SmartHost.parse("smtp://user@relay.test", "")),
+    (read_smart_host, "smtps://user:pw@relay.test/", SmartHost.parse("smtps://user@relay.test", "pw")),
 ]
 
 BAD: list[tuple[Callable[[object], object], list[object]]] = [
@@ -54,13 +48,8 @@ BAD: list[tuple[Callable[[object], object], list[object]]] = [
     (read_host_name, ["[192.0.2.1]", "a b", 5]),
     (read_network, ["10.0.0.1/8", "10.0.0.0/33", "home.test", "", 5]),
     (read_ip, ["localhost", "1.2.3", 5]),
-    (
-        read_host_and_port,
-        ["relay.test", "relay.test:", ":25", "relay.test:0", "relay.test:65536", "a b:25", "::1:\u0662", 5],
-    ),
     (read_nameserver, ["ns.test", "ns.test:53", "127.0.0.1:0", "", 5]),
-    (read_smart_host, ["relay.test", "http://relay.test", "smtp://", "smtp://a:b", "smtp://a:0", "smtp://a/b", 5]),
-    (read_smart_host, ["smtp://a?b", "smtp://a#b", "smtp://[::1", "smtp://a b"]),
+    (read_smart_host, ["relay.test", "http://relay.test", "smtp://", "smtp://:pw@a", 5]),
     (read_address, ["", "alice", "alice@", "@home.test", 5]),
     (read_path, ["", "a\0b", 5]),
 ]
@@ -92,8 +81,3 @@ def test_a_smart_host_never_shows_its_password() -> None:
     with pytest.raises(ValueError, match="a URL such as") as caught:
         read_smart_host("smtp://user:hunter2@relay.test:x")
     assert "hunter2" not in str(caught.value)
-
-
-def test_a_host_and_port_is_written_as_it_is_read() -> None:
-    for text in ("127.0.0.1:2525", "[::1]:2525", "relay.test:25"):
-        assert str(read_host_and_port(text)) == text

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
 from twisted.names import dns
@@ -102,8 +103,12 @@ class Internet:
         aliases: Mapping[str, Sequence[str]] | None = None,
         schedule: Schedule | None = None,
         store: Store | None = None,
+        **settings: Struct,
     ) -> Site:
-        """An office that works, with its MX in the DNS. Passwords are the addresses."""
+        """An office that works, with its MX in the DNS. Passwords are the addresses.
+
+        `settings` are whole tables of the configuration, as `relay=Relay(…)`.
+        """
         host = self.reactor.host(address)
         store = store or MemoryStore()
         clock = ReactorClock(host)
@@ -112,7 +117,7 @@ class Internet:
             domains=tuple(domains),
             listen=Listen(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",)),
         )
-        config = replace(config, relay=Relay(schedule=schedule or Schedule()))
+        config = replace(config, **{"relay": Relay(schedule=schedule or Schedule()), **settings})
         portal, throttle, journal = Portal(Realm(), [OpenChecker()]), Throttle(clock), Notebook()
         office = PostOffice(
             config,
@@ -124,7 +129,7 @@ class Internet:
                 readers=CredAuthenticator(portal, clock, throttle, domains, IReader),
                 context=self.context,
                 names=DnsNames(self.zone, host),
-                caller=TwistedCaller(host),
+                caller=TwistedCaller(host, ca_file=config.relay.ca_file),
                 directory=StoreDirectory(store, domains, clock),
                 poll=3600.0,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.letter import Address
+from mailstack.store import StoreError
 
 
 class MemoryDirectory:
@@ -27,3 +28,16 @@ class MemoryDirectory:
     async def alias(self, address: Address) -> tuple[Address, ...] | None:
         targets = self.aliases.get(address.key)
         return None if targets is None else tuple(Address.parse(target) for target in targets)
+
+
+class FailingDirectory(MemoryDirectory):
+    """Answers `good` times, then fails until that is None again."""
+
+    good: int | None = None
+
+    async def mailbox(self, address: Address) -> str | None:
+        if self.good is not None:
+            if not self.good:
+                raise StoreError("the disk is away")
+            self.good -= 1
+        return await super().mailbox(address)

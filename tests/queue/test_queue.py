@@ -10,11 +10,11 @@ from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.runner import RunnerLimits
 from mailstack.queue.schedule import Schedule
-from mailstack.store import Acceptance, StoreError, StoreFull
+from mailstack.store import Acceptance, StoreFull
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import ALICE, HEADER, a_letter
-from tests.queue.people import MemoryDirectory
+from tests.queue.people import FailingDirectory, MemoryDirectory
 from tests.queue.rig import TAKEN, Rig
 
 HOUR, DAY = 3600.0, 86400.0
@@ -178,24 +178,25 @@ def test_a_delay_is_told_once():
     assert len(rig.reports()) == 1
 
 
-class BrokenDirectory(MemoryDirectory):
-    broken = False
-
-    async def mailbox(self, address: Address) -> str | None:
-        if self.broken:
-            raise StoreError("the disk is away")
-        return await super().mailbox(address)
-
-
 def test_a_directory_that_can_not_be_read_defers():
-    directory = BrokenDirectory("bob@home.test")
+    directory = FailingDirectory("bob@home.test")
     rig = Rig(directory)
-    rig.runner.stop(lambda: None)
+    directory.good = 1
     letter = rig.accept(a_letter("bob@home.test"))
-    directory.broken = True
-    rig.restart()
     assert rig.states(letter) == ["queued"]
     assert rig.record(letter).deliveries[0].status == Status(4, 3, 0)
-    directory.broken = False
-    rig.clock.advance(301)
+    directory.good = None
+    rig.clock.advance(331)
     assert rig.states(letter) == ["delivered"]
+
+
+def test_a_letter_is_in_its_mailbox_with_the_acceptance():
+    """Nothing is left to do after it: 250 means that bob has it."""
+    rig = Rig()
+    rig.runner.stop(lambda: None)
+    letter = rig.accept(a_letter("bob@home.test"))
+    assert rig.mailbox("bob@home.test") == [letter.id]
+    assert rig.steps(letter) == ["submitted", "routed", "delivered"]
+    rig.restart()
+    rig.clock.advance(1000)
+    assert rig.mailbox("bob@home.test") == [letter.id]

@@ -71,7 +71,11 @@ def test_a_route_is_found_exactly_for_what_its_pattern_says(name: str, patterns:
         ("127.0.0.1:2525", Target("127.0.0.1", 2525)),
         ("mx.home.test:25", Target("mx.home.test", 25)),
         ("mx.home.test.:25", Target("mx.home.test", 25)),
+        ("Relay.test:25", Target("relay.test", 25)),
         ("[::1]:2525", Target("::1", 2525)),
+        ("[2001:DB8::1]:25", Target("2001:db8::1", 25)),
+        ("[192.0.2.1]:25", Target("192.0.2.1", 25)),
+        ("mail_relay:25", Target("mail_relay", 25)),
     ],
 )
 def test_a_target_is_host_and_port(text: str, target: Target) -> None:
@@ -81,6 +85,8 @@ def test_a_target_is_host_and_port(text: str, target: Target) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        None,
+        25,
         "",
         "host",
         "host:",
@@ -88,21 +94,56 @@ def test_a_target_is_host_and_port(text: str, target: Target) -> None:
         "host:0",
         "host:65536",
         "host:99999999",
+        "host:\u0662",
         "::1:25",
+        "::1:\u0662",
+        "[host]:25",
+        "[1.2.3]:25",
+        "[::1%eth0]:25",
         "a b:25",
+        "a..b:25",
+        "-a.test:25",
+        f"{'a' * 64}.test:25",
         "host:25\n",
         "user@host:25",
     ],
 )
-def test_what_is_no_target_is_said(text: str) -> None:
-    with pytest.raises(RouteError):
+def test_what_is_no_target_is_said(text: object) -> None:
+    with pytest.raises(RouteError, match=r'^a host and a port such as "mx\.home\.test:25"') as caught:
         Routes.parse({"sink.test": text})
+    assert caught.value.given == text
 
 
-@pytest.mark.parametrize("pattern", ["", "*.", "**", "*.*", "a*.test", "a b", ".test", "*sink.test"])
+@given(st.one_of(st.text(max_size=60), st.from_regex(r"\A\S{1,20}:[0-9]{1,6}\Z")))
+def test_any_text_is_a_target_or_an_error(text: str) -> None:
+    with contextlib.suppress(RouteError):
+        target = Target.parse(text)
+        again = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+        assert Target.parse(again) == target
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "*.", "**", "*.*", "a*.test", "a.*", "a b", ".test", "*sink.test", "[1.2.3]", "*.[192.0.2.1]", "-a.test"],
+)
 def test_what_is_no_pattern_is_said(pattern: str) -> None:
-    with pytest.raises(RouteError):
+    with pytest.raises(RouteError, match=r'^a domain such as "elsewhere\.test"') as caught:
         Routes.parse({pattern: "host:25"})
+    assert caught.value.given == pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        ("*", "*"),
+        ("Sink.Test.", "sink.test"),
+        ("*.Sink.Test", "*.sink.test"),
+        ("_tcp.sink.test", "_tcp.sink.test"),
+        ("[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]"),
+    ],
+)
+def test_a_pattern_is_kept_as_domains_are_compared(pattern: str, kept: str) -> None:
+    assert Routes.parse({pattern: "host:25"}) == Routes({kept: Target("host", 25)})
 
 
 @pytest.mark.parametrize(
@@ -118,6 +159,10 @@ def test_what_is_no_pattern_is_said(pattern: str) -> None:
             ),
         ),
         (
+            "smtp://u%40home.test:p%3Aw@[::1]:26",
+            SmartHost(Target("::1", 26), implicit_tls=False, credentials=Credentials("u@home.test", "p:w")),
+        ),
+        (
             "smtps://alice:secret@[::1]:4650",
             SmartHost(Target("::1", 4650), implicit_tls=True, credentials=Credentials("alice", "secret")),
         ),
@@ -131,10 +176,47 @@ def test_a_smart_host_is_a_url(url: str, smart_host: SmartHost) -> None:
 def test_a_password_may_come_from_elsewhere() -> None:
     found = SmartHost.parse("smtp://alice@relay.test", "secret")
     assert found.credentials == Credentials("alice", "secret")
+    assert found.target.port == 587
+
+
+def test_a_password_may_be_left_for_later_only_in_so_many_words() -> None:
+    assert SmartHost.parse("smtp://alice@relay.test", "").credentials == Credentials("alice", "")
+    for url in ("smtp://alice@relay.test", "smtp://alice:@relay.test"):
+        with pytest.raises(RouteError, match=r"^a password for the user"):
+            SmartHost.parse(url)
 
 
 def test_a_password_is_never_shown() -> None:
     assert "secret" not in repr(SmartHost.parse("smtp://alice:secret@relay.test"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://alice:secret@relay.test:x",
+        "smtp://alice:secret@relay.test:70000",
+        "smtp://alice:secret@relay.test/x",
+        "smtp://alice:secret/x@relay.test",
+        "smtp://alice:x/secret@relay.test",
+        "smtp://alice:x?secret@relay.test",
+        "smtp://alice:x#secret@relay.test",
+        "smtp://alice:x[secret@relay.test",
+        "smtp://alice:secret@relay test",
+        "smtp://:secret@relay.test",
+        "http://alice:secret@relay.test",
+    ],
+)
+def test_what_is_wrong_with_a_smart_host_never_tells_a_password(url: str) -> None:
+    with pytest.raises(RouteError, match=r"^a URL such as") as caught:
+        SmartHost.parse(url)
+    assert "secret" not in str(caught.value)
+    assert caught.value.given is None
+    assert caught.value.__cause__ is None
+
+
+def test_a_smart_host_that_is_no_text_is_refused() -> None:
+    with pytest.raises(RouteError):
+        SmartHost.parse(5)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +228,8 @@ def test_a_password_is_never_shown() -> None:
         "smtp://",
         "smtp://:25",
         "smtp://relay.test/path",
+        "smtp://relay.test//",
+        "smtp://a#b",
         "smtp://relay.test?x=1",
         "smtp://relay.test:x",
         "smtp://relay.test:0",

@@ -1,0 +1,67 @@
+"""What an office says of itself is what its configuration says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailstack.config import Exchange, Submission
+from mailstack.config.sizes import Size
+from tests.journeys.internet import Internet, Site
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+def announced(internet: Internet, site: Site, port: int) -> int:
+    """The octets of SIZE (RFC 1870)."""
+    return int(internet.reactor.result_of(internet.session(site, port)).extensions["SIZE"])
+
+
+async def recipients_taken(internet: Internet, site: Site) -> int:
+    """How many recipients other hosts may name in one letter."""
+    session = await internet.session(site, 25)
+    taken = -1
+    for line in ("MAIL FROM:<x@y.test>", *["RCPT TO:<alice@home.test>"] * 10):
+        session._peer.send(session._engine.command(line))
+        taken += (await session._peer.next_event(10)).reply.code == 250
+    return taken
+
+
+def test_size_is_that_of_submission_for_other_hosts_too(internet: Internet) -> None:
+    office = internet.office(
+        "mx.home.test", "192.0.2.1", domains=["home.test"], submission=Submission(max_size=Size(1000))
+    )
+    assert [announced(internet, office, port) for port in (587, 25)] == [1000, 1000]
+    internet.stop()
+
+
+def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
+    office = internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        submission=Submission(max_size=Size(1000)),
+        exchange=Exchange(max_size=Size(500)),
+    )
+    assert [announced(internet, office, port) for port in (587, 25)] == [1000, 500]
+    internet.stop()
+
+
+@pytest.mark.parametrize(("exchange", "taken"), [(Exchange(), 3), (Exchange(max_recipients=5), 5)])
+def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
+    internet: Internet, exchange: Exchange, taken: int
+) -> None:
+    office = internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test"],
+        submission=Submission(max_recipients=3),
+        exchange=exchange,
+    )
+    assert internet.reactor.result_of(recipients_taken(internet, office)) == taken
+    internet.stop()

@@ -1,0 +1,133 @@
+"""An office whose letters leave through a provider: AUTH under verified TLS, or the letter waits."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailstack.config import Listen, Relay, Submission
+from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.net.tls import server_context
+from mailstack.relay.routes import Routes, SmartHost
+from tests.journeys.internet import ONE_LETTER, Internet, Site
+
+PROVIDER, ACCOUNT = "smtp.provider.test", "home@provider.test"
+STARTTLS = f"smtp://home%40provider.test@{PROVIDER}"
+IMPLICIT = f"smtps://home%40provider.test@{PROVIDER}"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    """The provider's; dates of certificates are compared with the real time, whatever the simulated one is."""
+    return private_ca(tmp_path_factory.mktemp("provider"), PROVIDER, time.time())
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+@pytest.fixture
+def provider(internet: Internet, files: CertificateFiles) -> Site:
+    """Takes letters of its customers' domains, by 587 and 465."""
+    ours, internet.context = internet.context, server_context(files.certificate, files.key)
+    site = internet.office(
+        PROVIDER,
+        "192.0.2.3",
+        domains=["provider.test"],
+        accounts=[ACCOUNT],
+        listen=Listen(submission=("tcp:587",), submissions=("tcp:465",), mx=("tcp:25",)),
+        submission=Submission(check_sender=False),
+    )
+    internet.context = ours
+    return site
+
+
+@pytest.fixture
+def elsewhere(internet: Internet) -> Site:
+    return internet.office(
+        "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
+    )
+
+
+def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> Site:
+    """An office that relays through `url`."""
+    return internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test"],
+        relay=Relay(smart_host=SmartHost.parse(url, password), **relay),
+    )
+
+
+def facts(site: Site, step: str) -> Any:
+    """What the last such step of an office tells."""
+    return [each for each in site.journal.steps if each.step == step][-1].facts
+
+
+@pytest.mark.parametrize(("url", "port"), [(STARTTLS, 587), (IMPLICIT, 465)])
+def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
+    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles, *, url: str, port: int
+) -> None:
+    """RLY-23."""
+    office = home(internet, url, ca_file=files.ca)
+    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    internet.reactor.advance(10)
+    (letter,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    assert letter.endswith(ONE_LETTER)
+    assert b"Return-Path: <alice@home.test>" in letter
+    assert internet.states(office) == {"carol@elsewhere.test": "relayed"}
+
+    routed = facts(office, "routed")
+    assert (routed["via"], routed["why"]) == (PROVIDER, "smart host")
+    assert [each["port"] for each in routed["candidates"]] == [port]
+    attempted = facts(office, "attempted")
+    dialogue = attempted["dialogue"]
+    assert attempted["tls"]["verified"] is True
+    assert ("-- TLS" in dialogue) is (url is STARTTLS)
+    assert any(line.startswith("C: AUTH PLAIN") for line in dialogue)
+    assert facts(office, "relayed")["remote_id"] == provider.journal.steps[0].letter
+    assert provider.journal.names(PROVIDER) == ["submitted", "routed", "attempted", "relayed"]
+    internet.stop()
+
+
+@pytest.mark.parametrize("url", [STARTTLS, IMPLICIT])
+def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_letter_waits(
+    internet: Internet, provider: Site, elsewhere: Site, tmp_path: Path, url: str
+) -> None:
+    """RLY-23: another CA may have given a certificate for the same name."""
+    others = private_ca(tmp_path / "other", PROVIDER, time.time())
+    office = home(internet, url, ca_file=others.ca)
+    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    internet.reactor.advance(10)
+    assert internet.states(office) == {"carol@elsewhere.test": "queued"}
+    assert not any("AUTH" in line for line in facts(office, "attempted")["dialogue"] if line.startswith("C:"))
+    assert provider.journal.steps == []
+    assert elsewhere.journal.steps == []
+
+
+def test_a_wrong_password_makes_the_letter_wait(
+    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles
+) -> None:
+    office = home(internet, STARTTLS, password="wrong", ca_file=files.ca)
+    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    internet.reactor.advance(30)
+    assert internet.states(office) == {"carol@elsewhere.test": "queued"}
+    assert any(line.startswith("S: 535") for line in facts(office, "attempted")["dialogue"])
+    assert provider.journal.steps == []
+
+
+def test_a_route_goes_before_the_smart_host(
+    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles
+) -> None:
+    office = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
+    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    internet.reactor.advance(10)
+    assert len(elsewhere.people_fetch(internet, "carol@elsewhere.test")) == 1
+    assert facts(office, "routed")["why"] == "route elsewhere.test"
+    assert provider.journal.steps == []
+    internet.stop()
