@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -37,17 +38,12 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read `local@domain`; raises AddressError."""
-        local, at, domain = _split(text)
-        if not at:
-            raise AddressError("an address needs a local part, an @ and a domain")
-        if len(local) > MAX_LOCAL_PART + 2:
-            raise AddressError(f"the local part is longer than {MAX_LOCAL_PART} octets")
-        return cls(parse_local_part(local), parse_domain(domain))
+        return _parse(text)
 
     @property
     def key(self) -> str:
         """What local addresses are compared by: case folded, quotes gone (RFC 5321 §2.4 leaves that to the host)."""
-        return f"{self.local.lower()}@{self.domain.lower()}"
+        return _key(self.local, self.domain)
 
     @property
     def is_literal(self) -> bool:
@@ -55,10 +51,29 @@ class Address:
         return self.domain.startswith("[")
 
     def __str__(self) -> str:
-        local = self.local
-        if not _DOT_STRING.match(local):
-            local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
-        return f"{local}@{self.domain}" if self.domain else local
+        return _written(self.local, self.domain)
+
+
+@lru_cache(maxsize=8192)  # the same people write and are written to all day
+def _parse(text: str) -> Address:
+    local, at, domain = _split(text)
+    if not at:
+        raise AddressError("an address needs a local part, an @ and a domain")
+    if len(local) > MAX_LOCAL_PART + 2:
+        raise AddressError(f"the local part is longer than {MAX_LOCAL_PART} octets")
+    return Address(parse_local_part(local), parse_domain(domain))
+
+
+@lru_cache(maxsize=8192)
+def _key(local: str, domain: str) -> str:
+    return f"{local.lower()}@{domain.lower()}"
+
+
+@lru_cache(maxsize=8192)
+def _written(local: str, domain: str) -> str:
+    if not _DOT_STRING.match(local):
+        local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    return f"{local}@{domain}" if domain else local
 
 
 ReversePath = Address | None

@@ -15,13 +15,14 @@ LetterId = NewType("LetterId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 9, 6
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
 def new_letter_id(now: float) -> LetterId:
     """A fresh id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random ones."""
     number = int(now * 1000) << (5 * _RANDOM_DIGITS) | secrets.randbits(5 * _RANDOM_DIGITS)
     digits = _TIME_DIGITS + _RANDOM_DIGITS
-    return LetterId("".join([_ALPHABET[number >> shift & 31] for shift in range(5 * (digits - 1), -1, -5)]))
+    return LetterId("".join([_PAIRS[number >> shift & 1023] for shift in range(5 * digits - 5, -1, -10)])[1:])
 
 
 @frozen

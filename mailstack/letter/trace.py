@@ -104,6 +104,7 @@ def _literal(host: str) -> str:
     return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
 
 
+@lru_cache(maxsize=1024)
 def _domain(helo: str) -> str:
     """What the client called itself, made to fit the grammar of a domain; "" when nothing of it does."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from attrs import field, frozen
 
 from mailstack.letter.status import Status
@@ -12,7 +14,7 @@ MAX_LINE = 512
 _ROOM = MAX_LINE - len("250-5.123.123 \r\n")
 
 
-@frozen
+@frozen(cache_hash=True)
 class Reply:
     """A reply as a value; the engine writes it in octets."""
 
@@ -53,6 +55,7 @@ def reply(code: int, status: str | None, text: str, *, closes: bool = False) -> 
     return Reply(code, text, Status.parse(status) if status else None, closes)
 
 
+@lru_cache(maxsize=256)  # most replies are constants
 def render(answer: Reply, *, enhanced: bool) -> bytes:
     """A reply in octets (RFC 5321 §4.2): each line at most MAX_LINE, printable ASCII only.
 

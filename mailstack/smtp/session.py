@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from attrs import evolve, frozen
 
-from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient, ReversePath, new_letter_id
+from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient, ReversePath, Status, new_letter_id
 from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
 from mailstack.smtp.arriving import Arriving
 from mailstack.smtp.commands import (
@@ -37,7 +37,8 @@ from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, Tl
 
 _log = logging.getLogger(__name__)
 
-OK = reply(250, "2.0.0", "OK")
+TAKEN = Status(2, 0, 0)
+OK = Reply(250, "OK", TAKEN)
 SENDER_OK = reply(250, "2.1.0", "sender OK")
 RECIPIENT_OK = reply(250, "2.1.5", "recipient OK")
 START_DATA = reply(354, None, "end data with <CR><LF>.<CR><LF>")
@@ -299,7 +300,7 @@ class Session:
             content = await arriving.finish()
             # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
             await self.station.accept(Letter(letter, envelope, content, arrival))
-            return reply(250, "2.0.0", f"OK, queued as {letter}")
+            return Reply(250, f"OK, queued as {letter}", TAKEN)
         except BaseException:
             arriving.discard()
             raise
