@@ -25,6 +25,10 @@ from mailstack.smtp.replies import Reply
 from mailstack.wire import Engine, EventT, HostPort
 
 
+BACKLOG = 1024
+"""Connections that the system may hold until we take them; it takes less if it must."""
+
+
 class Door(Factory, Generic[EventT]):
     """One service of an office: the same engine and conversation for every connection to its ports."""
 
@@ -70,7 +74,7 @@ class Door(Factory, Generic[EventT]):
         if self._implicit_tls:
             factory = TLSMemoryBIOFactory(self._context, False, self, clock=self._reactor)
         for description in descriptions:
-            self._ports.append(await serverFromString(self._reactor, description).listen(factory))
+            self._ports.append(await serverFromString(self._reactor, _with_backlog(description)).listen(factory))
 
     def buildProtocol(self, addr: IAddress | None) -> NetPeer[EventT]:  # noqa: N802
         remote = HostPort(getattr(addr, "host", ""), getattr(addr, "port", 0))
@@ -128,3 +132,10 @@ class Door(Factory, Generic[EventT]):
         if not self._peers and self._empty is not None:
             empty, self._empty = self._empty, None
             empty.callback(None)
+
+
+def _with_backlog(description: str) -> str:
+    """Room for a burst of connections: with Twisted's 50 the others wait a second for their next try."""
+    if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
+        return f"{description}:backlog={BACKLOG}"
+    return description

@@ -88,10 +88,14 @@ def serve(config: Path) -> tuple[Process, dict[str, int]]:
     process = Process("serve", "-c", str(config))
     ports: dict[str, int] = {}
     begun = time.monotonic()
-    while len(ports) < 3:
-        assert time.monotonic() - begun < PATIENCE
-        if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
-            ports[found[1]] = int(found[2])
+    try:
+        while len(ports) < 3:
+            assert time.monotonic() - begun < PATIENCE
+            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
+                ports[found[1]] = int(found[2])
+    except BaseException:
+        process.__exit__()
+        raise
     return process, ports
 
 
