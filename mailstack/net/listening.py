@@ -24,7 +24,6 @@ from mailstack.policy.limits import ConnectionLimits
 from mailstack.smtp.replies import Reply
 from mailstack.wire import Engine, EventT, HostPort
 
-
 BACKLOG = 1024
 """Connections that the system may hold until we take them; it takes less if it must."""
 
