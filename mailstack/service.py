@@ -22,6 +22,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
+from mailstack.net.heartbeat import Heartbeat
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
 from mailstack.net.tls import ServerContext, TlsError, client_context, private_ca, server_context
@@ -69,6 +70,7 @@ class OfficeService(Service):
         self._failed = failed
         self._store: SqliteStore | None = None
         self._office: PostOffice | None = None
+        self._heartbeat = Heartbeat(reactor)
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -137,11 +139,13 @@ class OfficeService(Service):
         assert self._office is not None
         await self._store.open()
         await self._office.start()
+        self._heartbeat.start()
         for name, door in self._office.doors.items():
             for address in door.addresses:
                 _log.info("%s: %s listens on %s port %d", self._config.hostname, name, address.host, address.port)
 
     async def _stop(self) -> None:
+        self._heartbeat.stop()
         office, self._office = self._office, None
         if office is not None:
             await office.stop()

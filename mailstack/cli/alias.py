@@ -60,7 +60,9 @@ def list_(place: Place, as_json: bool) -> None:
         for address, targets in aliases:
             print_json({"address": address, "targets": list(targets)})
         return
-    print_table(("alias", "leads to"), [(address, ", ".join(targets)) for address, targets in aliases])
+    print_table(
+        ("alias", "leads to"), [(address, ", ".join(targets)) for address, targets in aliases], empty="no aliases"
+    )
 
 
 @alias.command()

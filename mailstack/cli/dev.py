@@ -45,7 +45,7 @@ def dev(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Run a whole mail environment here, with nothing to configure.
+    """Run a whole mail environment here, with nothing to configure.
 
     Your own office (home.test, accounts alice and bob) and one for the rest of the world, which opens a mailbox for
     every address that gets a letter. Letters really travel from one to the other, and none ever leaves this machine.
@@ -127,10 +127,12 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",
         "",
-        "Try:",
+        "Try, elsewhere:",
+        "  mailstack send --to carol@elsewhere.test --subject Hello --body 'Hello Carol'",
         f"  curl --ssl-reqd --cacert {environment.ca_file} smtp://localhost:{submission.port} --user alice:alice \\",
         "    --mail-from alice@home.test --mail-rcpt bob@home.test --mail-rcpt carol@elsewhere.test --crlf -T README.md",
         "  mailstack letters",
+        "  mailstack journey ID",
         "",
         "Ctrl-C ends it.",
     ]

@@ -17,7 +17,7 @@ class LazyGroup(click.Group):
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self._lazy, *super().list_commands(ctx)]
+        return [*super().list_commands(ctx), *self._lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lazy:
@@ -26,8 +26,8 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        lines = [(name, text) for name, (_, text) in self._lazy.items()]
-        lines += [(name, command.get_short_help_str(limit=100)) for name, command in self.commands.items()]
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = [(name, self.commands[name].get_short_help_str(limit=100)) for name in super().list_commands(ctx)]
+        lines += [(name, text) for name, (_, text) in self._lazy.items()]
         with formatter.section("Commands"):
             formatter.write_dl(lines)

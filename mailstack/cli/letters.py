@@ -54,7 +54,7 @@ def letters(
         )
         for record in records
     ]
-    print_table(("id", "arrived", "office", "from", "to", "size", "state"), rows)
+    print_table(("id", "arrived", "office", "from", "to", "size", "state"), rows, empty="no such letters")
 
 
 def _sender_key(text: str | None, place: Place) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -26,8 +26,14 @@ def print_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as the terminal, or as wide as it needs to be when nobody is there to read it."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
+    """A table as wide as the terminal, or as wide as it needs to be when nobody is there to read it.
+
+    `empty` is what is said in place of a table without rows.
+    """
+    if not rows and empty:
+        click.echo(empty)
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -44,9 +50,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def size_text(octets: int) -> str:
-    """Octets for people: "812", "1.2 kB", "5.0 MB"."""
+    """Octets for people: "812 B", "1.2 kB", "5.0 MB"."""
     if octets < 1000:
-        return str(octets)
+        return f"{octets} B"
     if octets < 1_000_000:
         return f"{octets / 1000:.1f} kB"
     return f"{octets / 1_000_000:.1f} MB"

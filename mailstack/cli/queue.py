@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any
 
 import click
@@ -72,7 +72,7 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
         for delivery in record.deliveries
         if delivery.state in OWED
     ]
-    print_table(("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows)
+    print_table(("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty="nothing waits")
 
 
 @queue.command()
@@ -80,9 +80,9 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @at_place
 def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
-    """Show one letter: each recipient, what became of it, and what the other host said.
+    """Show one letter, recipient by recipient.
 
-    `mailstack journey ID` tells the same letter's history.
+    What became of each, and what the other host said. `mailstack journey ID` tells the same letter's history.
 
     \b
     Example:
@@ -215,12 +215,20 @@ def _tell(acts: Sequence[Act], done: str) -> None:
             report = act.step.facts.get("report") if act.step else None
             told = f", and the sender told with {report}" if report else ""
             click.echo(clean(f"{act.letter} to {act.recipient}: {done}{told}"))
-    untouched = {act.letter: act for act in acts if not act.done}
+    touched = {act.letter for act in acts if act.done}
+    reasons: dict[LetterId, dict[str, None]] = {}
     for act in acts:
-        if act.done:
-            untouched.pop(act.letter, None)
-    if untouched:
-        told = "; ".join(f"{act.letter}: {act.why_not}" for act in untouched.values())
+        if act.letter not in touched:
+            reasons.setdefault(act.letter, {})[act.why_not] = None
+    if reasons:
+        told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
         raise Refused(f"nothing was done for {told} (`mailstack queue list` shows what waits)")
     if not acts:
         click.echo("nothing waits")
+
+
+def _why_not(reasons: Collection[str]) -> str:
+    """Why a letter stayed as it was; when its recipients differ, "it is" is not said of all of them."""
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "its recipients differ: " + ", ".join(reason.removeprefix("it is ") for reason in reasons)

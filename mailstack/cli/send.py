@@ -99,7 +99,7 @@ def _sending(server: Server, options: dict[str, Any]) -> Sending:
         raise click.UsageError("Give at least one recipient with --to ADDRESS.")
     sender = sender or (server.user if server.user and "@" in server.user else None)
     if sender is None:
-        raise click.UsageError("Give the sender with --from ADDRESS.")
+        raise click.UsageError("Say who logs in with --user ADDRESS, or give the sender with --from ADDRESS.")
     if options["file"] is None:
         body = options["body"] or ""
         text = _input().decode("utf-8", "replace") if body == "-" else body
@@ -156,10 +156,20 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     except TlsError as error:
         raise Refused(str(error)) from error
     except Unreachable as error:
-        raise Refused(f"{server.host}:{server.port} cannot be reached: {error}; is it running?") from error
+        raise Refused(
+            f"{server.host}:{server.port} cannot be reached: {str(error).rstrip('.')}; is it running?"
+        ) from error
     except Trouble as trouble:
-        raise Refused(f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}") from trouble
+        cure = _cure(server) if trouble.stage == "auth" else ""
+        raise Refused(f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}{cure}") from trouble
     return replies, session.dialogue
+
+
+def _cure(server: Server) -> str:
+    """What to do about a login that failed."""
+    if server.tls == "none":
+        return "; most servers take a login under TLS only: leave --tls none out, or name nobody who logs in"
+    return "; check --user and the password"
 
 
 def _said(reply: Reply | None) -> str:

@@ -22,7 +22,7 @@ from mailstack.cli.refusal import Refused
     help="The configuration file (or MAILSTACK_CONFIG).",
 )
 def serve(config: Path) -> None:
-    r"""Run the post office of FILE until Ctrl-C or SIGTERM.
+    """Run the post office of FILE until Ctrl-C or SIGTERM.
 
     The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a letter.
 

@@ -13,8 +13,8 @@ from mailstack.cli.when import clock_text, local_text
 from mailstack.journey import Step
 
 PHRASES = {
-    "recipient": "{}",
-    "recipients": "to {}",
+    "recipient": "for {}",
+    "recipients": "for {}",
     "by": "by {}",
     "client": "from {}",
     "via": "via {}",
@@ -26,11 +26,17 @@ PHRASES = {
     "why": "because {}",
     "protocol": "{}",
     "tls": "{}",
-    "report": "report {}",
-    "original": "on letter {}",
+    "report": "the sender is told in {}",
+    "original": "reports that letter {}",
     "next_attempt": "again at {}",
 }
 """The facts that are told in words, in this order; others follow as `name=value`."""
+
+REPORTED = {"failed": "has failed", "delayed": "is delayed"}
+"""What a report that the office wrote says of the letter it is about."""
+
+MOST_NAMED = 3
+"""Recipients that one line names; of more it gives the first and the number."""
 
 UNTOLD = frozenset(
     {"dialogue", "sender", "size", "helo", "mechanism", "candidates", "address", "port", "remote_id", "warned"}
@@ -46,7 +52,7 @@ def headline(told: Journey) -> str:
     letter = told.source.letter
     sender = sender_text(letter.envelope) or "<>"
     return clean(
-        f"Letter {letter.id} from {sender} to {', '.join(recipient_texts(told.source))},"
+        f"Letter {letter.id} from {sender} to {names_text(recipient_texts(told.source))},"
         f" {size_text(letter.content.size)}, {local_text(letter.arrival.at)}"
     )
 
@@ -80,6 +86,9 @@ def _attempts_in_trouble(steps: Sequence[Step]) -> set[int]:
 def facts_text(step: Step) -> str:
     """What explains the step, in words."""
     facts = {name: fact for name, fact in step.facts.items() if _tells(step, name)}
+    if "original" in facts:
+        kind = str(facts.pop("report", ""))
+        facts["original"] = f"{facts['original']} {REPORTED.get(kind, kind)}".rstrip()
     told = [PHRASES[name].format(_fact_text(name, facts[name])) for name in PHRASES if name in facts]
     told += [f"{name}={_fact_text(name, fact)}" for name, fact in facts.items() if name not in PHRASES]
     return ", ".join(told)
@@ -87,11 +96,18 @@ def facts_text(step: Step) -> str:
 
 def _tells(step: Step, name: str) -> bool:
     """Whether a fact says something that the rest of the line, or the headline, does not."""
-    if step.facts[name] in (None, "", [], {}, False) or name in UNTOLD:
+    facts = step.facts
+    if facts[name] in (None, "", [], {}, False) or name in UNTOLD:
         return False
-    if name in ("host", "status"):
-        return str(step.facts[name]) not in str(step.facts.get("reply", ""))
-    return not (name == "recipients" and step.step == "submitted")
+    said_elsewhere = {
+        "host": str(facts[name]) in str(facts.get("reply", "")),
+        "status": str(facts[name]) in str(facts.get("reply", "")),
+        "recipients": step.step == "submitted",
+        "recipient": bool(facts[name] == facts.get("mailbox")),
+        "via": "mailbox" in facts,
+        "protocol": bool(facts[name] == "LOCAL"),
+    }
+    return not said_elsewhere.get(name, False)
 
 
 def _fact_text(name: str, fact: Any) -> str:
@@ -100,8 +116,17 @@ def _fact_text(name: str, fact: Any) -> str:
     if isinstance(fact, dict):
         return str(fact.get("version", " ".join(f"{key}={value}" for key, value in fact.items())))
     if isinstance(fact, list | tuple):
-        return " ".join(str(part) for part in fact)
-    return str(fact)
+        return names_text([str(part) for part in fact])
+    # Words of others often end a sentence, and ours goes on.
+    return str(fact).rstrip(".") if name == "reply" else str(fact)
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Some names, as a sentence has them: "a, b and c", "a, b and 98 more"."""
+    shown = (
+        list(names) if len(names) <= MOST_NAMED else [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} more"]
+    )
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def _moment(fact: Any) -> str:

@@ -55,6 +55,8 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
     from mailstack.store import Account
 
     with OpenStore(place) as office:
+        if office.run(office.store.account(wanted.key)) is not None:
+            raise Refused(f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password")
         office.run(office.store.add_accounts([Account(wanted.key, hashed, time.time())]))
     click.echo(f"{wanted.key} can send and receive now")
 
@@ -83,7 +85,7 @@ def list_(place: Place, as_json: bool) -> None:
             )
         return
     rows = [(a.address, local_text(a.created), ", ".join(names[a.address])) for a in accounts]
-    print_table(("account", "since", "aliases"), rows)
+    print_table(("account", "since", "aliases"), rows, empty="no accounts; `mailstack user add ADDRESS` adds one")
 
 
 @user.command()

@@ -58,8 +58,9 @@ def import_users(place: Place, file: Path) -> None:
         ]
         if accounts:
             office.run(office.store.add_accounts(accounts))
-    unchanged = f", {len(entries) - len(new)} were there already" if len(new) < len(entries) else ""
-    click.echo(f"{len(new)} accounts added{unchanged}")
+    known_already = len(entries) - len(new)
+    unchanged = f"; {known_already} {'was' if known_already == 1 else 'were'} there already" if known_already else ""
+    click.echo(f"{len(new)} {'account' if len(new) == 1 else 'accounts'} added{unchanged}")
 
 
 def read(file: Path, domains: Sequence[str]) -> list[Entry]:

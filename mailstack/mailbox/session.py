@@ -75,7 +75,7 @@ async def converse(
 def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]:
     """For the `collected` steps."""
     remote, tls = dialogue.remote, dialogue.tls
-    facts: dict[str, Any] = {"by": account, "client": f"{remote.host}:{remote.port}", "protocol": protocol}
+    facts: dict[str, Any] = {"by": account, "client": remote.host, "protocol": protocol}
     if tls is not None:
         facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
     return facts

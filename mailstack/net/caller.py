@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionRefusedError, TimeoutError  # noqa: A004 - Twisted has its own
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import client_context
@@ -66,10 +67,20 @@ class TwistedCaller:
         try:
             await endpoint.connect(factory)
         except Exception as error:
-            raise Unreachable(Failure(error).getErrorMessage()) from error
+            raise Unreachable(_why(error, timeout)) from error
         if tls:
             await _handshake(reactor, peer, late)
         return peer
+
+
+def _why(error: Exception, timeout: float) -> str:
+    """A failed connection for people; Twisted's own words say the same thing twice."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout:.4g} s"
+    reason = getattr(error, "osError", None)
+    return os.strerror(reason) if isinstance(reason, int) else str(error)
 
 
 async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) -> None:

@@ -58,7 +58,8 @@ def _host_port(address: IAddress) -> HostPort:
 class NetPeer(Protocol, Generic[EventT]):
     """A wire.Peer over a Twisted transport, for servers and clients of every language.
 
-    Reading stops while the conversation is busy and HIGH_WATER octets wait; writing is held back by `drain`.
+    Reading stops while the conversation is busy and HIGH_WATER octets wait; writing is held back by `drain`, which a
+    server's conversation waits for with each event.
     """
 
     # Thousands of these are idle at a time: slots keep each small.
@@ -200,6 +201,10 @@ class NetPeer(Protocol, Generic[EventT]):
         return self._context is not None and not self._encrypted
 
     async def next_event(self, timeout: float) -> EventT | Ending:
+        # Who does not take our answers asks no more: else they would pile up here. A client we are listens all the
+        # same, for a server may refuse what it will not read.
+        if self._full and self._task is not None and not await self.drain(timeout):
+            return self._ending or TimedOut(timeout)
         deadline = 0.0
         while True:
             event = self.engine.next_event()
@@ -306,15 +311,16 @@ class NetPeer(Protocol, Generic[EventT]):
 
     def _tick(self) -> None:
         self._timer = None
-        if self._closing:
+        if not self._closing and not self._waiting:
+            return
+        now = self._reactor.seconds()
+        if now < self._deadline:
+            self._arm(now, self._deadline)
+        elif self._closing:
             self.abort()
-        elif self._waiting:
-            now = self._reactor.seconds()
-            if now < self._deadline:
-                self._arm(now, self._deadline)
-            else:
-                self._late = True
-                self._wake()
+        else:
+            self._late = True
+            self._wake()
 
     def _settle_handshake(self, *, done: bool) -> None:
         if self._handshake is not None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mailstack.cli.timeline import facts_text
+from mailstack.journey import Step, StepName
 from mailstack.letter import LetterId
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of
 
@@ -84,7 +86,30 @@ def test_people_read_when_where_what_and_why(mailstack: Mailstack, shelf: Shelf)
     told = mailstack("journey", letter).stdout.splitlines()
     assert told[0].startswith(f"Letter {letter} from alice@home.test to carol@elsewhere.test")
     assert "submitted  by alice@home.test, from 127.0.0.1" in told[1]
-    assert "deferred   carol@elsewhere.test, mx said: 450 4.2.1 busy, again at " in told[2]
+    assert "deferred   for carol@elsewhere.test, mx said: 450 4.2.1 busy, again at " in told[2]
+
+
+@pytest.mark.parametrize(
+    ("step", "facts", "line"),
+    [
+        ("routed", {"recipient": "bob@home.test", "via": "mailbox", "mailbox": "bob@home.test"},
+         "into the mailbox of bob@home.test"),
+        ("delivered", {"recipient": "bob+x@home.test", "mailbox": "bob@home.test"},
+         "for bob+x@home.test, into the mailbox of bob@home.test"),
+        ("attempted", {"recipients": ["a@x.test", "b@x.test"], "host": "mx.x.test", "tls": {"version": "TLSv1.3"}},
+         "for a@x.test and b@x.test, at mx.x.test, TLSv1.3"),
+        ("routed", {"recipients": [f"{n}@x.test" for n in range(100)], "via": "mx.x.test"},
+         "for 0@x.test, 1@x.test and 98 more, via mx.x.test"),
+        ("submitted", {"by": "mailstack", "protocol": "LOCAL", "report": "failed", "original": "1kq2v7m4e80c3xz"},
+         "by mailstack, reports that letter 1kq2v7m4e80c3xz has failed"),
+        ("bounced", {"recipient": "a@x.test", "by": "operator", "report": "1kq2v7m4e80c3xz"},
+         "for a@x.test, by operator, the sender is told in 1kq2v7m4e80c3xz"),
+        ("deferred", {"recipient": "a@x.test", "reply": "mx.x.test: nobody answers.", "next_attempt": "soon"},
+         "for a@x.test, mx.x.test: nobody answers, again at soon"),
+    ],
+)  # fmt: skip
+def test_what_explains_a_step_is_told_once_and_in_words(step: StepName, facts: dict[str, Any], line: str) -> None:
+    assert facts_text(Step(LetterId("1kq2v7m4e80c3xz"), NOON, "mx.home.test", step, facts)) == line
 
 
 def test_the_dialogue_is_told_where_there_was_trouble_or_when_asked(mailstack: Mailstack, shelf: Shelf) -> None:

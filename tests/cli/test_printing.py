@@ -40,7 +40,7 @@ def test_a_table_in_a_pipe_is_neither_cut_nor_wrapped(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("octets", "text"), [(0, "0"), (999, "999"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"), (52_428_800, "52.4 MB")]
+    ("octets", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_250_000, "1.2 MB"), (52_428_800, "52.4 MB")]
 )
 def test_sizes(octets: int, text: str) -> None:
     assert size_text(octets) == text

@@ -100,6 +100,15 @@ def test_what_can_not_be_done_is_said_with_the_reason(mailstack: Mailstack, shel
     assert result.stderr.count("\n") == 1
 
 
+def test_the_reason_is_not_that_of_one_recipient_for_all(mailstack: Mailstack, shelf: Shelf) -> None:
+    letter = shelf.accept(recipients=("carol@elsewhere.test", "bob@home.test"))
+    shelf.change(letter, 1, state=DeliveryState.DELIVERED)
+    assert mailstack("queue", "hold", letter).exit_code == 0
+    again = mailstack("queue", "hold", letter).stderr
+    assert "held already" in again
+    assert "delivered already" in again
+
+
 @pytest.mark.parametrize("command", ["show", "hold", "release", "retry", "remove"])
 @pytest.mark.parametrize("letter", [UNKNOWN, "not-an-id", "../../etc", ""])
 def test_an_unknown_id_is_refused(mailstack: Mailstack, command: str, letter: str) -> None:

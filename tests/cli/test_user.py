@@ -55,7 +55,7 @@ def test_an_account_that_exists_is_not_added_again(mailstack: Mailstack, shelf: 
     shelf.add_account("alice@home.test")
     result = mailstack("user", "add", "alice", "--password-file", "-", input="secret\n")
     assert result.exit_code == 1
-    assert "alice@home.test" in result.stderr
+    assert "mailstack user password alice@home.test" in result.stderr
 
 
 def test_a_password_is_changed(mailstack: Mailstack, shelf: Shelf) -> None:

@@ -39,7 +39,7 @@ def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -
     file.write_text("alice@home.test one\nbob@home.test two\ndave@home.test three\n")
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 0
-    assert result.stdout == "1 accounts added, 2 were there already\n"
+    assert result.stdout == "1 account added; 2 were there already\n"
 
 
 @pytest.mark.parametrize(

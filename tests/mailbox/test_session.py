@@ -370,7 +370,7 @@ def test_quit_removes_what_was_marked_and_tells_what_was_collected() -> None:
     assert office.told.steps == office.shelf.steps
     assert office.told.steps[0].facts == {
         "by": "bob@home.test",
-        "client": "192.0.2.9:40000",
+        "client": "192.0.2.9",
         "protocol": "pop3s",
         "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
     }

@@ -315,3 +315,38 @@ def test_a_bug_in_a_conversation_is_logged_and_closes_only_that_connection(rig: 
     assert isinstance(rig.hear(peer), Disconnected)
     other.send(b"hello\n")
     assert rig.hear(other) == b"fine"
+
+
+def test_a_closed_connection_has_its_whole_time_to_send_the_rest(rig: Rig) -> None:
+    """A deadline of the conversation that falls into it cuts nothing."""
+
+    async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        peer.send(b"z" * 1_000_000 + b"\n")
+
+    rig.listen(pour)
+    peer = rig.call()
+    rig.reactor.advance(59)
+    peer.transport.pauseProducing()
+    peer.send(b"go\n")
+    rig.reactor.advance(LINGER / 2)
+    peer.transport.resumeProducing()
+    assert len(rig.hear(peer)) == 1_000_000
+
+
+def test_a_conversation_waits_until_its_answers_are_taken(rig: Rig) -> None:
+    ended: list[object] = []
+
+    async def talk(peer: NetPeer[bytes], engine: Lines) -> None:
+        answered = 0
+        while isinstance(event := await peer.next_event(60), bytes):
+            peer.send(b"y" * 10_000 + b"\n")
+            answered += 1
+        ended.append((event, answered < 100))
+
+    rig.listen(talk)
+    peer = rig.call()
+    peer.transport.pauseProducing()
+    peer.send(b"again\n" * 1000)
+    rig.reactor.advance(70)
+    assert ended == [(TimedOut(60), True)]
