@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import LoopingCall
 
@@ -158,8 +158,8 @@ class PostOffice:
             self._pruning.stop()
         for door in self.doors.values():
             await door.stop_listening()
-        for door in self.doors.values():
-            await door.wait_until_empty(patience)
+        leaving = [Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.doors.values()]
+        await gatherResults(leaving)
         stopped: Deferred[None] = Deferred()
         self._runner.stop(lambda: stopped.callback(None), patience)
         await stopped

@@ -20,7 +20,7 @@ class Arriving:
         self._envelope = envelope
         self._arrival = arrival
         self._header_size = header_size
-        self._header: bytes | None = b""
+        self._header: bytearray | None = bytearray()
         self._content = station.counter.new_content()
 
     async def write(self, octets: bytes) -> None:
@@ -28,8 +28,10 @@ class Arriving:
         if self._header is None:
             await self._content.write(octets)
             return
+        # The end mark can begin three octets before what is new; what stands earlier was searched already.
+        searched = max(0, len(self._header) - 3)
         self._header += octets
-        end = _end_of_header(self._header)
+        end = _end_of_header(self._header, searched)
         if end < 0 and len(self._header) <= self._header_size:
             return
         if end < 0 or end > self._header_size:
@@ -46,15 +48,15 @@ class Arriving:
         self._content.discard()
 
     async def _write_header(self, end: int) -> None:
-        header, self._header = self._header or b"", None
+        header, self._header = bytes(self._header or b""), None
         section = self._station.edit_header(header[:end], self._letter, self._arrival.at)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
         await self._content.write(trace + section + header[end:])
 
 
-def _end_of_header(octets: bytes) -> int:
-    """Where the header section ends: before its blank line; -1 while that has not come."""
+def _end_of_header(octets: bytearray, searched: int) -> int:
+    """Where the header section ends: before its blank line, looked for from `searched`; -1 while that has not come."""
     if octets.startswith(b"\r\n"):
         return 0
-    end = octets.find(b"\r\n\r\n")
+    end = octets.find(b"\r\n\r\n", searched)
     return end + 2 if end >= 0 else -1

@@ -150,7 +150,8 @@ class Session:
             self._end(event)  # type: ignore[arg-type]
             return False
         answer = await self._ask(door, event)
-        if not answer.positive:
+        # Who has too many recipients is told to send the others later, and must live to do so (RFC 5321 §4.5.3.1.10).
+        if not answer.positive and answer is not TOO_MANY_RECIPIENTS:
             self._errors += 1
             if self._errors > self._limits.errors:
                 answer = TOO_MANY_ERRORS
@@ -204,7 +205,8 @@ class Session:
 
     async def _take_sender(self, mail: Mail) -> Reply:
         await self.station.check_sender(self, mail)
-        self.sender, self._mail = mail.sender, mail
+        # A DATA that the engine refuses for its grammar ends a transaction unseen here: nothing of it may be left.
+        self.sender, self._mail, self.recipients = mail.sender, mail, []
         return SENDER_OK
 
     async def _take_recipient(self, rcpt: Rcpt) -> Reply:
@@ -296,6 +298,7 @@ class Session:
         try:
             end = await self._receive(arriving)
             if end.fault is not None:
+                arriving.discard()
                 return end.fault
             content = await arriving.finish()
             # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.

@@ -1,0 +1,199 @@
+"""What a hostile client does to an office: raw octets from the simulated network, and what must not come of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+
+from mailstack.config.model import Accounts, Exchange, Limits
+from mailstack.config.sizes import Size
+from mailstack.store import ContentWriter
+from mailstack.store.contents import WritingInMemory
+from mailstack.store.memory import MemoryStore
+from tests.journeys.internet import Internet, Site
+
+SUBMISSION, POP3 = 2587, 2110
+LOGIN = b"USER bob@home.test\r\nPASS bob@home.test\r\n"
+BEGIN = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\nRCPT TO:<bob@home.test>\r\n"
+
+
+class Attacker(Protocol):
+    """Says what it is told to, and hears everything."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.is_gone = False
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self.heard += data
+
+    def connectionLost(self, reason: object = None) -> None:  # noqa: N802
+        self.is_gone = True
+
+    def codes(self) -> list[bytes]:
+        return [line[:3] for line in self.heard.split(b"\r\n") if line[3:4] == b" "]
+
+
+class WatchedWriter(WritingInMemory):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_discarded = False
+
+    def discard(self) -> None:
+        self.is_discarded = True
+        super().discard()
+
+
+class WatchedStore(MemoryStore):
+    """Remembers the contents that it was asked to take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writers: list[WatchedWriter] = []
+
+    def new_content(self) -> ContentWriter:
+        self.writers.append(WatchedWriter())
+        return self.writers[-1]
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+@pytest.fixture
+def store() -> WatchedStore:
+    return WatchedStore()
+
+
+@pytest.fixture
+def home(internet: Internet, store: WatchedStore) -> Site:
+    site = internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test", "bob@home.test"],
+        store=store,
+        exchange=Exchange(max_size=Size(1_000_000)),
+        limits=Limits(command_timeout=300.0),
+    )
+    # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
+    site.office.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    for port, door in ((SUBMISSION, site.office.submission_door()), (POP3, site.office.pop3_door())):
+        site.office.doors[str(port)] = door
+        internet.reactor.result_of(door.listen([f"tcp:{port}"]))
+    return site
+
+
+def attack(internet: Internet, site: Site, octets: bytes = b"", port: int = 25) -> Attacker:
+    host = internet.reactor.host("203.0.113.66")
+    endpoint = TCP4ClientEndpoint(host, site.address, port)
+    attacker: Attacker = internet.reactor.result_of(endpoint.connect(Factory.forProtocol(Attacker)))
+    if octets:
+        attacker.transport.write(octets)
+        internet.reactor.advance(1)
+    return attacker
+
+
+def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: Internet, home: Site) -> None:
+    attacker = attack(internet, home, BEGIN + b"DATA now\r\n")
+    assert attacker.codes()[-1] == b"501"
+    attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n\r\nsecret\r\n.\r\n")
+    internet.reactor.advance(1)
+    assert attacker.codes()[-1] == b"250"
+    assert home.people_fetch(internet, "bob@home.test") == []
+    assert len(home.people_fetch(internet, "alice@home.test")) == 1
+
+
+@pytest.mark.parametrize("fault", [b"a bare\nnewline", b"x" * 2_000_000])
+def test_a_content_with_a_fault_is_discarded(internet: Internet, home: Site, store: WatchedStore, fault: bytes) -> None:
+    """Else whatever a stranger sends stays on the disk until the next start."""
+    attacker = attack(internet, home, BEGIN + b"DATA\r\n\r\n" + fault + b"\r\n.\r\n")
+    assert attacker.codes()[-1][:1] == b"5"
+    assert [writer.is_discarded for writer in store.writers] == [True]
+
+
+def test_a_client_that_vanishes_in_a_content_leaves_nothing(
+    internet: Internet, home: Site, store: WatchedStore
+) -> None:
+    attacker = attack(internet, home, BEGIN + b"DATA\r\nSubject: half\r\n\r\nof a let")
+    attacker.transport.abortConnection()
+    internet.reactor.advance(1)
+    assert [writer.is_discarded for writer in store.writers] == [True]
+    assert home.people_fetch(internet, "bob@home.test") == []
+
+
+def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: Site) -> None:
+    """RFC 5321 §4.5.3.1.10: those are told 452, and the letter goes to the others."""
+    many = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * 1100
+    attacker = attack(internet, home, many + b"DATA\r\n\r\nto many\r\n.\r\nQUIT\r\n")
+    codes = attacker.codes()
+    assert codes.count(b"452") == 100
+    assert codes[-3:] == [b"354", b"250", b"221"]
+
+
+@pytest.mark.parametrize(("port", "command"), [(25, b"HELP\r\n"), (POP3, b"CAPA\r\n")])
+def test_answers_do_not_pile_up_for_a_client_that_never_reads(
+    internet: Internet, home: Site, port: int, command: bytes
+) -> None:
+    """SMTP-28: it is heard no more while its answers wait, and is cut in the end."""
+    attacker = attack(internet, home, port=port)
+    internet.reactor.advance(1)
+    attacker.transport.pauseProducing()
+    attacker.transport.write(command * 2_000_000)
+    internet.reactor.advance(100)
+    door = home.office.doors["mx" if port == 25 else str(port)]
+    (peer,) = door._peers
+    waiting = len(peer.transport.dataBuffer) + peer.transport._tempDataLen
+    assert waiting < 300_000
+    internet.reactor.advance(1000)
+    assert not door._peers
+
+
+def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: Site) -> None:
+    attacker = attack(internet, home)
+    internet.reactor.advance(1)
+    attacker.transport.pauseProducing()
+    attacker.transport.write(b"HELP\r\n" * 50_000 + b"QUIT\r\n")
+    internet.reactor.advance(100)
+    attacker.transport.resumeProducing()
+    internet.reactor.advance(100)
+    assert attacker.codes() == [b"220"] + [b"214"] * 50_000 + [b"221"]
+    assert attacker.is_gone
+
+
+def test_an_exchange_that_is_disturbed_is_over_and_the_session_in_step(internet: Internet, home: Site) -> None:
+    """Cancelled, too long, not base64, a command in its place: pipelined, each answered once and in order."""
+    exchanges = [b"AUTH LOGIN", b"*", b"AUTH LOGIN", b"A" * 20_000, b"AUTH PLAIN", b"!", b"AUTH PLAIN ="]
+    lines = [b"EHLO x", *exchanges, b"NOOP"]
+    attacker = attack(internet, home, b"\r\n".join(lines) + b"\r\n", port=SUBMISSION)
+    assert attacker.codes() == [b"220", b"250", b"334", b"501", b"334", b"500", b"334", b"501", b"501", b"250"]
+
+
+def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: Site) -> None:
+    """Even with answers that nobody took."""
+    internet.submit(home, "alice@home.test", "bob@home.test", content=b"\r\n" + b"x" * 70_000 + b"\r\n")
+    attacker = attack(internet, home, LOGIN, port=POP3)
+    assert b"1 messages" in attacker.heard
+    attacker.transport.pauseProducing()
+    attacker.transport.write(b"RETR 1\r\n" * 100)
+    internet.reactor.advance(1)
+    assert b"[IN-USE]" in attack(internet, home, LOGIN, port=POP3).heard
+    attacker.transport.abortConnection()
+    internet.reactor.advance(1)
+    assert len(home.people_fetch(internet, "bob@home.test")) == 1
+
+
+def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: Site) -> None:
+    attacker = attack(internet, home, BEGIN + b"DATA\r\n")
+    letter = b"Subject: cut\r\n\r\nbody\r\n\r\nmore\r\n"
+    for octet in letter + b".\r\n":
+        attacker.transport.write(bytes([octet]))
+        internet.reactor.advance(0.1)
+    assert attacker.codes()[-1] == b"250"
+    (collected,) = home.people_fetch(internet, "bob@home.test")
+    assert collected.endswith(b"\r\n" + letter)
