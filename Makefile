@@ -1,6 +1,6 @@
 # The developer's door: `make run` is the whole of getting started, `make check` the whole of what CI asks.
 
-# The newest Python that is here and can make a virtual environment: with 3.13 the office is a quarter faster than with
+# The newest Python that is here and can make a virtual environment: with 3.13 the office is an eighth faster or more than with
 # 3.11. It must really run: a name on the path may be a shim with nothing behind it, or lack Debian's python3-venv.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
 WORKS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))

@@ -30,10 +30,6 @@ class Reply:
     def positive(self) -> bool:
         return self.code < 400
 
-    @property
-    def temporary(self) -> bool:
-        return 400 <= self.code < 500
-
     def __str__(self) -> str:
         status = f"{self.status} " if self.status else ""
         return f"{self.code} {status}{self.text}".replace("\n", " / ")
