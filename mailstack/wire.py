@@ -61,6 +61,20 @@ class HostPort:
 
 
 @frozen
+class ClientCertificate:
+    """Who a client says it is: a certificate whose chain led to `tls.client_ca`, and whose key it has."""
+
+    subject: str
+    """The subject's distinguished name (RFC 4514)."""
+    mailboxes: tuple[str, ...] = ()
+    """The rfc822Names of its subjectAltName (RFC 5280 §4.2.1.6), as they are written there."""
+    hosts: tuple[str, ...] = ()
+    """Its dNSNames, in lower case."""
+    sha256: str = ""
+    """The fingerprint: SHA-256 of its DER, in lower-case hexadecimal."""
+
+
+@frozen
 class TlsFacts:
     """What was negotiated, for `Received:` and the journey."""
 
@@ -70,6 +84,8 @@ class TlsFacts:
     """As OpenSSL says it: "TLS_AES_256_GCM_SHA384"."""
     verified: bool = False
     """True when the other side's certificate was checked for its name and chain."""
+    client: ClientCertificate | None = None
+    """The client's certificate, when it was asked for one and showed one that we trust."""
 
 
 EventT = TypeVar("EventT")
@@ -111,6 +127,13 @@ class Peer(Protocol[EventT_co]):
     @property
     def can_start_tls(self) -> bool:
         """Whether `start_tls` can work: in the clear, and a certificate (server) or context (client) is there."""
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        """What binds an authentication to this very TLS connection (RFC 5056), for SCRAM's -PLUS mechanisms.
+
+        `kind` is "tls-exporter" (RFC 9266: TLS 1.3 only) or "tls-server-end-point" (RFC 5929 §4). None in the clear,
+        before the handshake is over, and when this connection has none of that kind.
+        """
 
     async def next_event(self, timeout: float) -> EventT_co | Ending:
         """The next whole event of the engine, or why there will be none, within `timeout` seconds.

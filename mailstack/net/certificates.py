@@ -76,6 +76,21 @@ def read_identity(certificate: Path, key: Path) -> tuple[list[x509.Certificate],
     return chain, private
 
 
+def covered_names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names that a certificate is for, in lower case; "*.home.test" covers one label (RFC 9525 §6.3).
+
+    Its common name counts only where it has no alternative names at all.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return [str(each.value).lower() for each in common]
+    except ValueError:
+        return []
+    return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+
+
 def expiry_warning(certificate: Path, now: float) -> str | None:
     """What is to be said about the dates of a certificate at `now` (seconds since 1970); raises TlsError."""
     leaf, at = _read_chain(certificate)[0], datetime.fromtimestamp(now, UTC)

@@ -20,8 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.net.negotiated import channel_binding, tls_facts
 from mailstack.net.task import PAUSE, Task
-from mailstack.net.tls import client_context, tls_facts
+from mailstack.net.tls import client_context
 from mailstack.net.writing import write
 from mailstack.wire import (
     NEED_DATA,
@@ -199,6 +200,11 @@ class NetPeer(Protocol, Generic[EventT]):
     @property
     def can_start_tls(self) -> bool:
         return self._context is not None and not self._encrypted
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        if self._facts is UNKNOWN_TLS or isinstance(self._ending, Disconnected):
+            return None
+        return channel_binding(self.transport, kind)
 
     async def next_event(self, timeout: float) -> EventT | Ending:
         # Who does not take our answers asks no more: else they would pile up here. A client we are listens all the

@@ -190,17 +190,21 @@ def test_starttls_shakes_hands_and_both_sides_know_the_cipher(rig: Rig) -> None:
         await peer.next_event(60)
         assert peer.tls is not None
         peer.send(peer.tls.version.encode() + b"\n")
+        bound.append(peer.channel_binding("tls-exporter"))
 
+    bound: list[bytes | None] = []
     rig.listen(upgrade)
     peer = rig.call()
     peer.send(b"starttls\n")
     assert rig.hear(peer) == b"go ahead"
     assert peer.tls is None
+    assert peer.channel_binding("tls-exporter") is None
     assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
     peer.send(b"hello\n")
     assert rig.hear(peer) == b"TLSv1.3"
     assert peer.tls is not None
     assert peer.tls.cipher.startswith("TLS_")
+    assert peer.channel_binding("tls-exporter") == bound[0] is not None
 
 
 def test_what_was_sent_with_starttls_in_clear_is_thrown_away(rig: Rig) -> None:

@@ -3,104 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLClientConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from mailstack.net.certificates import covered_names
+from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import CertificateFiles, TlsError, client_context, private_ca, server_context, tls_facts
-
-
-@implementer(IHandshakeListener)
-class Side(Protocol):
-    def __init__(self) -> None:
-        self.shook = False
-        self.octets = b""
-        self.lost: Failure | None = None
-
-    def handshakeCompleted(self) -> None:  # noqa: N802
-        self.shook = True
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self.octets += data
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
-        self.lost = reason
-
-
-class Connection:
-    """A client and a server, joined."""
-
-    def __init__(self, client: Any, server: Any) -> None:
-        self.client, self.server = Side(), Side()
-        self.sent_by_server = 0
-        self._clock = Clock()
-        self._ends = [
-            TLSMemoryBIOFactory(
-                context, is_client, Factory.forProtocol(lambda side=side: side), self._clock
-            ).buildProtocol(None)
-            for context, is_client, side in ((client, True, self.client), (server, False, self.server))
-        ]
-        self._wires = [StringTransport(), StringTransport()]
-        for end, wire in zip(self._ends, self._wires, strict=True):
-            end.makeConnection(wire)
-        self.carry()
-
-    def carry(self) -> None:
-        for _ in range(50):
-            self._clock.advance(0)
-            for this, other in ((0, 1), (1, 0)):
-                octets = self._wires[this].value()
-                self._wires[this].clear()
-                self.sent_by_server += len(octets) if this == 1 else 0
-                if octets:
-                    self._ends[other].dataReceived(octets)
-            if not any(wire.value() for wire in self._wires):
-                break
-        for end, wire, side in zip(self._ends, self._wires, (self.client, self.server), strict=True):
-            if wire.disconnecting and side.lost is None:
-                end.connectionLost(Failure(ConnectionDone()))
-
-    @property
-    def good(self) -> bool:
-        return self.client.shook and self.server.shook and self.client.lost is None and self.server.lost is None
+from tests.net.handshake import Connection, Odd, Side
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return private_ca(tmp_path_factory.mktemp("tls"), "mx.home.test", time.time())
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class Odd:
-    """A client with settings of the test's."""
-
-    def __init__(self, *, newest: int | None = None, ciphers: bytes = b"", alpn: Sequence[bytes] = ()) -> None:
-        self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        self._context.set_min_proto_version(SSL.TLS1_VERSION)
-        if newest is not None:
-            self._context.set_max_proto_version(newest)
-        if ciphers:
-            self._context.set_cipher_list(ciphers)
-        if alpn:
-            self._context.set_alpn_protos(list(alpn))
-        self.session: Any = None
-
-    def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802
-        connection = SSL.Connection(self._context, None)
-        if self.session is not None:
-            connection.set_session(self.session)
-        return connection
 
 
 def test_octets_go_both_ways_over_tls(files: CertificateFiles) -> None:
@@ -272,3 +192,48 @@ def test_a_ca_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "odd.pem").write_bytes(b"odd")
     with pytest.raises(TlsError, match=r"odd\.pem"):
         client_context("mx.home.test", verify=True, ca_file=tmp_path / "odd.pem")
+
+
+def certificates(directory: Path, *names: str) -> list[CertificateFiles]:
+    return [private_ca(directory / str(place), name, time.time()) for place, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        (b"mx.home.test", "mx.home.test"),
+        (b"MX.OTHER.TEST", "mx.other.test"),
+        (b"any.wild.test", "*.wild.test"),
+        (b"two.labels.wild.test", "mx.home.test"),
+        (b"wild.test", "mx.home.test"),
+        (b"unknown.test", "mx.home.test"),
+        (b"\xff\xfe", "mx.home.test"),
+        (None, "mx.home.test"),
+    ],
+)
+@pytest.mark.parametrize("newest", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_the_name_that_is_asked_for_picks_the_certificate(
+    tmp_path: Path, asked: bytes | None, shown: str, newest: int
+) -> None:
+    """TLS-09."""
+    server = ServerContext(certificates(tmp_path, "mx.home.test", "mx.other.test", "*.wild.test"))
+    connection = Connection(Odd(newest=newest, server_name=asked), server)
+    assert connection.good
+    certificate = connection.client.transport.getHandle().get_peer_certificate(as_cryptography=True)
+    assert covered_names(certificate)[0] == shown
+
+
+def test_sessions_are_resumed_for_each_of_several_names(tmp_path: Path) -> None:
+    """TLS-10."""
+    server = ServerContext(certificates(tmp_path, "mx.home.test", "mx.other.test"))
+    client = Odd(server_name=b"mx.other.test")
+    first = Connection(client, server)
+    client.session = first.client.transport.getHandle().get_session()
+    second = Connection(client, server)
+    assert second.good
+    assert first.sent_by_server > second.sent_by_server + 500
+
+
+def test_a_list_of_no_ciphers_is_said(files: CertificateFiles) -> None:
+    with pytest.raises(TlsError, match="ENIGMA"):
+        ServerContext([files], ciphers="ENIGMA")

@@ -109,6 +109,7 @@ class MemoryPeer(Generic[EventT]):
         self.slow = False
         """Whether the other side takes what was sent only when told to, by `take`."""
         self.closed = False
+        self.bindings: dict[str, bytes] = {}
 
     # --- what the network does
 
@@ -139,6 +140,9 @@ class MemoryPeer(Generic[EventT]):
     @property
     def can_start_tls(self) -> bool:
         return self._certificate and self.tls is None
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        return self.bindings.get(kind) if self.tls else None
 
     async def next_event(self, timeout: float) -> EventT | Ending:
         late: list[bool] = []

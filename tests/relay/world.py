@@ -157,6 +157,9 @@ class MemoryPeer:
         self._ending: Ending | None = None
         self._waiter: Deferred[None] | None = None
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        return None
+
     async def next_event(self, timeout: float) -> Any:
         late = self._world.now() + timeout
         while True:

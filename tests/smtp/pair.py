@@ -58,6 +58,10 @@ class MemoryPeer:
     said: bytearray = field(factory=bytearray)
     ending: Ending | None = None
     waiter: Deferred[None] | None = None
+    bindings: dict[str, bytes] = field(factory=dict)
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        return self.bindings.get(kind) if self.tls else None
 
     async def next_event(self, timeout: float) -> Any:
         while True:
