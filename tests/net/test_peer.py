@@ -191,6 +191,7 @@ def test_starttls_shakes_hands_and_both_sides_know_the_cipher(rig: Rig) -> None:
         assert peer.tls is not None
         peer.send(peer.tls.version.encode() + b"\n")
         bound.append(peer.channel_binding("tls-exporter"))
+        await peer.next_event(60)
 
     bound: list[bytes | None] = []
     rig.listen(upgrade)
