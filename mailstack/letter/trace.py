@@ -11,6 +11,7 @@ from functools import lru_cache
 from mailstack.letter.address import Address, AddressError, ReversePath, parse_domain
 from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
+from mailstack.wire import TlsFacts
 
 _COLUMNS = 78
 """RFC 5322 §2.1.1: what a line should not pass."""
@@ -34,20 +35,27 @@ def received(
     The recipient is named when there is only one, so that no blind copy shows (§7.2). `hide_client` leaves the `from`
     clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6).
     """
+    host = None if arrival.remote is None or hide_client else arrival.remote.host
+    account = arrival.account if show_account else None
+    way = _way(host, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
+    whom = f" for <{_printable(recipients[0].address)}>" if len(recipients) == 1 else ""
+    return f"{way}\r\n\tid {letter}{whom};\r\n\t{date_time(arrival.at)}\r\n".encode()
+
+
+@lru_cache(maxsize=1024)  # the same for all letters of a connection
+def _way(  # noqa: PLR0917  # a cache wants them by position
+    host: str | None, helo: str, tls: TlsFacts | None, account: str | None, office: str, protocol: str
+) -> str:
+    """The clauses that say over what a letter came, folded; the first lines of the field."""
     clauses = []
-    if arrival.remote is not None and not hide_client:
-        literal = _literal(arrival.remote.host)
-        clauses += [f"from {_domain(arrival.helo) or literal}", f"({literal})"]
-    if arrival.tls is not None:
-        clauses.append(f"(using {_comment(arrival.tls.version)} with cipher {_comment(arrival.tls.cipher)})")
-    if show_account and arrival.account is not None:
-        clauses.append(f"(authenticated as {_comment(arrival.account)})")
-    clauses += [f"by {arrival.office}", f"with {arrival.protocol}", f"id {letter}"]
-    if len(recipients) == 1:
-        clauses.append(f"for <{_printable(recipients[0].address)}>")
-    clauses[-1] += ";"
-    clauses.append(date_time(arrival.at))
-    return _folded("Received:", clauses)
+    if host is not None:
+        literal = _literal(host)
+        clauses += [f"from {_domain(helo) or literal}", f"({literal})"]
+    if tls is not None:
+        clauses.append(f"(using {_comment(tls.version)} with cipher {_comment(tls.cipher)})")
+    if account is not None:
+        clauses.append(f"(authenticated as {_comment(account)})")
+    return _folded("Received:", [*clauses, f"by {office}", f"with {protocol}"])
 
 
 def return_path(sender: ReversePath) -> bytes:
@@ -92,7 +100,6 @@ def _date_time(second: int) -> str:
     return f"{_DAYS[at.tm_wday]}, {at.tm_mday} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} {clock} +0000"
 
 
-@lru_cache(maxsize=1024)
 def _literal(host: str) -> str:
     """The address literal of a client (RFC 5321 §4.1.3)."""
     try:
@@ -104,7 +111,6 @@ def _literal(host: str) -> str:
     return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
 
 
-@lru_cache(maxsize=1024)
 def _domain(helo: str) -> str:
     """What the client called itself, made to fit the grammar of a domain; "" when nothing of it does."""
     try:
@@ -124,8 +130,8 @@ def _printable(address: Address) -> str:
     return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 
-def _folded(name: str, clauses: Iterable[str]) -> bytes:
-    """The field, broken between clauses so that lines keep to 78 columns where a clause does."""
+def _folded(name: str, clauses: Iterable[str]) -> str:
+    """A field without its last CRLF, broken between clauses so that lines keep to 78 columns where a clause does."""
     lines, line = [], name
     for clause in clauses:
         if len(line) + 1 + len(clause) > _COLUMNS and line is not name:
@@ -134,4 +140,4 @@ def _folded(name: str, clauses: Iterable[str]) -> bytes:
         else:
             line = f"{line} {clause}"
     lines.append(line)
-    return ("\r\n".join(lines) + "\r\n").encode()
+    return "\r\n".join(lines)

@@ -38,6 +38,9 @@ LOGGED_FACTS = (
 )
 """What of a step's facts goes into its line; the rest is in the journey."""
 
+LONGEST_VALUE = 500
+"""Characters of a fact that its line shows."""
+
 
 def stamp(at: float) -> str:
     """UTC as in the journey: 2026-11-23T21:00:00.123456Z."""
@@ -51,13 +54,22 @@ def _second(at: int) -> str:
 
 
 def _value(value: Any) -> str:
-    """A fact as `key=value` shows it; what a peer said can't begin a new line or a new key."""
+    """A fact as `key=value` shows it."""
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, Mapping):
         value = value.get("version", "")
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    elif isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return _safe(str(value)[:LONGEST_VALUE])
+
+
+@lru_cache(maxsize=4096)  # the same people and hosts all day
+def _safe(text: str) -> str:
+    """What a peer said can't begin a new line or a new key."""
     if text.isprintable() and text and " " not in text and '"' not in text and "=" not in text:
-        return text[:500]
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\x{ord(c):02x}" for c in text[:500]) + '"'
+        return text
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\x{ord(c):02x}" for c in text) + '"'
 
 
 class Stream(Protocol):

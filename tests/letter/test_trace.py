@@ -28,7 +28,8 @@ def test_received_names_every_clause_in_the_order_of_the_grammar():
     assert trace.received(evolve(ARRIVAL, tls=TLS), ID, [BOB]) == (
         b"Received: from laptop ([192.0.2.1])\r\n"
         b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384) by mx.home.test\r\n"
-        b"\twith ESMTPSA id 01hzzzzzzzabcde for <bob@home.test>;\r\n"
+        b"\twith ESMTPSA\r\n"
+        b"\tid 01hzzzzzzzabcde for <bob@home.test>;\r\n"
         b"\tMon, 23 Nov 2026 21:00:00 +0000\r\n"
     )
 
