@@ -46,11 +46,11 @@ class Update:
             return True
         steps = list(self._collected.values())
         try:
-            await self._store.update_maildrop(
+            told = await self._store.update_maildrop(
                 self._drop.mailbox, collected=list(self._collected), deleted=deleted, steps=steps
             )
         except StoreError as error:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
             return False
-        self._journal.tell(steps)
+        self._journal.tell(told)
         return True

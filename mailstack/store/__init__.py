@@ -25,6 +25,10 @@ class StoreFull(StoreError):
     """No room on the disk (RFC 5321: 452 4.3.1)."""
 
 
+class Damaged(StoreError):
+    """What is stored makes no sense; somebody has to see to it (RFC 3206: SYS/PERM)."""
+
+
 class Conflict(StoreError):
     """What should be changed has changed since it was read, or what should be new is there already."""
 
@@ -74,6 +78,8 @@ class Placement:
     """Octets of headers and content together."""
     at: float
     """When, as seconds since 1970; the validity of a mailbox that is made by this."""
+    utf8: bool = False
+    """Whether the header may hold UTF-8 (RFC 6532)."""
 
 
 @frozen
@@ -127,6 +133,8 @@ class Maildrop:
     """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats. 0 when there is none."""
     entries: list[Entry]
     """In the order of arrival."""
+    utf8: frozenset[int] = frozenset()
+    """The uids of letters whose header may hold UTF-8 (RFC 6532)."""
 
 
 @frozen
@@ -137,6 +145,8 @@ class Account:
     """`Address.key`; also the name of the mailbox."""
     password_hash: bytes
     created: float
+    quota: int | None = None
+    """Octets that the mailbox may hold; None: as the office says; 0: any number."""
 
 
 @frozen
@@ -227,10 +237,22 @@ class Store(Protocol):
     async def read(self, mailbox: str, uid: int) -> Content:
         """A letter with its trace fields on top. Raises KeyError when it is gone."""
 
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        """Several letters for the price of one, by uid; those that are gone are missing."""
+
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
-    ) -> None:
-        """Mark letters (uids) as fetched by their reader, and remove others for good, all or nothing (RFC 1939 §6)."""
+    ) -> list[Step]:
+        """Mark letters (uids) as fetched by their reader, and remove others for good, all or nothing (RFC 1939 §6).
+
+        The `steps` that were written: without "collected" of a letter that was fetched before, for it is told once.
+        """
+
+    async def octets_in(self, mailbox: str) -> int:
+        """Octets that a mailbox holds, headers and contents; cheap however many letters these are."""
+
+    async def mailboxes(self) -> dict[str, int]:
+        """The octets that each mailbox holds, by name."""
 
     # --- accounts
 
@@ -243,6 +265,9 @@ class Store(Protocol):
 
     async def set_password(self, address: str, password_hash: bytes) -> None:
         """Raises KeyError when there is no such account."""
+
+    async def set_quota(self, address: str, quota: int | None) -> None:
+        """See `Account.quota`. Raises KeyError when there is no such account."""
 
     async def remove_account(self, address: str) -> None:
         """The account goes, the letters of its mailbox go with it. Raises KeyError."""

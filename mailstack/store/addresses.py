@@ -22,7 +22,11 @@ def add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:
         seen.add(name)
     for start in range(0, len(names), _AT_ONCE):
         _refuse_taken(transaction, names[start : start + _AT_ONCE])
-    flat = [value for account in accounts for value in (account.address, account.password_hash, account.created)]
+    flat = [
+        value
+        for account in accounts
+        for value in (account.address, account.password_hash, account.created, account.quota)
+    ]
     transaction.insert("accounts", sql.ACCOUNT, flat)
 
 
@@ -35,6 +39,11 @@ def _refuse_taken(transaction: Transaction, names: Sequence[str]) -> None:
 
 def set_password(transaction: Transaction, address: str, password_hash: bytes) -> None:
     if not transaction.execute(sql.SET_PASSWORD, (password_hash, address)).rowcount:
+        raise KeyError(address)
+
+
+def set_quota(transaction: Transaction, address: str, quota: int | None) -> None:
+    if not transaction.execute(sql.SET_QUOTA, (quota, address)).rowcount:
         raise KeyError(address)
 
 

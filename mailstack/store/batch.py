@@ -109,7 +109,17 @@ class Batch:
     def add_placements(self, placements: Sequence[Placement]) -> None:
         for placement in placements:
             letter, number = placement.delivery
-            self.placements.append((placement.mailbox, letter, number, placement.size, placement.at, placement.headers))
+            self.placements.append(
+                (
+                    placement.mailbox,
+                    letter,
+                    number,
+                    placement.size,
+                    placement.at,
+                    placement.headers,
+                    int(placement.utf8),
+                )
+            )
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -150,11 +160,15 @@ class Batch:
     def _place(self, transaction: Transaction) -> None:
         entering = Counter(placement[0] for placement in self.placements)
         first = {placement[0]: max(1, int(placement[4])) for placement in reversed(self.placements)}
-        for part in pieces([value for name, count in entering.items() for value in (name, first[name], count + 1)], 3):
-            transaction.execute(sql.enlarge_mailboxes(len(part) // 3), part)
+        octets = Counter[str]()
+        for placement in self.placements:
+            octets[placement[0]] += placement[3]
+        growth = [value for name, count in entering.items() for value in (name, first[name], count + 1, octets[name])]
+        for part in pieces(growth, 4):
+            transaction.execute(sql.enlarge_mailboxes(len(part) // 4), part)
         flat: list[Any] = []
-        for mailbox, letter, number, size, at, headers in self.placements:
-            flat += (mailbox, entering[mailbox], letter, number, size, at, headers)
+        for mailbox, *entry in self.placements:
+            flat += (mailbox, entering[mailbox], *entry)
             entering[mailbox] -= 1
         width = len(sql.PLACEMENT)
         for part in pieces(flat, width):

@@ -11,14 +11,14 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from mailstack.letter import Content
+from mailstack.letter import Content, LetterId
 from mailstack.letter.content import CHUNK, Octets
 from mailstack.store import StoreError
 
@@ -202,6 +202,26 @@ class WritingInMemory:
 
     def discard(self) -> None:
         self._pieces = []
+
+
+class StoredContent:
+    """The content of a letter, found when it is read: lately written, in a row, or in a file."""
+
+    __slots__ = ("_open", "letter", "size")
+
+    def __init__(self, open_content: Callable[[LetterId], Awaitable[Content]], letter: LetterId, size: int) -> None:
+        self._open = open_content
+        self.letter = letter
+        self.size = size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises StoreError when the content is gone, or damaged."""
+        try:
+            content = await self._open(self.letter)
+        except KeyError:
+            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
+        async for chunk in content.chunks():
+            yield chunk
 
 
 @frozen

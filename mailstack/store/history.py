@@ -24,7 +24,9 @@ def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
         ids = [letter for (letter,) in transaction.execute(statement, part)]
         if ids:
             count += len(ids)
-            transaction.execute(sql.leave_mailboxes(len(ids)), ids)
+            if kept_too:
+                transaction.execute(sql.lighten_all(len(ids)), (*ids, *ids))
+                transaction.execute(sql.leave_mailboxes(len(ids)), ids)
             transaction.drop_contents(ids)
             for deletion in sql.forget(len(ids)):
                 transaction.execute(deletion, ids)

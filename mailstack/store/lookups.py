@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
 from mailstack.queue.delivery import OWED, Delivery
-from mailstack.store import Account, Entry, Filter, Maildrop, Record, StoreError, rows, sql
+from mailstack.store import Account, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 
 SLICE = 5000
@@ -35,7 +35,20 @@ def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
             entries += part
             if len(part) < SLICE:
                 break
-    return Maildrop(name, validity, entries)
+    utf8 = rows.checked(
+        "entries", name, lambda: [rows.number(uid) for (uid,) in connection.execute(sql.IN_UTF8, (mailbox,))]
+    )
+    return Maildrop(name, validity, entries, frozenset(utf8))
+
+
+def octets_in(connection: sqlite3.Connection, name: str) -> int:
+    found = connection.execute(sql.OCTETS_IN, (name,)).fetchall()
+    return rows.checked("mailboxes", name, lambda: rows.number(found[0][0])) if found else 0
+
+
+def mailboxes(connection: sqlite3.Connection) -> dict[str, int]:
+    found = connection.execute(sql.MAILBOXES).fetchall()
+    return rows.checked("mailboxes", "octets", lambda: {rows.text(name): rows.number(octets) for name, octets in found})
 
 
 def letter_in(connection: sqlite3.Connection, mailbox: str, uid: int, file: FileOf) -> tuple[bytes, Content]:
@@ -43,9 +56,24 @@ def letter_in(connection: sqlite3.Connection, mailbox: str, uid: int, file: File
     found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()
     if not found:
         raise KeyError(uid)
-    headers, size, letter, *where = found[0]
+    return _entry((mailbox, uid), found[0], file)
+
+
+def letters_in(
+    connection: sqlite3.Connection, mailbox: str, uids: Sequence[int], file: FileOf
+) -> dict[int, tuple[bytes, Content]]:
+    """The same for several entries, by uid; without those that are gone."""
+    found: dict[int, tuple[bytes, Content]] = {}
+    for part in pieces(list(uids), 1):
+        for uid, *row in connection.execute(sql.entries(len(part)), (mailbox, *part)).fetchall():
+            found[uid] = _entry((mailbox, uid), row, file)
+    return found
+
+
+def _entry(name: tuple[str, int], row: Sequence[Any], file: FileOf) -> tuple[bytes, Content]:
+    headers, size, letter, *where = row
     if not isinstance(headers, bytes) or not isinstance(size, int):
-        raise StoreError(f"table entries, {(mailbox, uid)!r}: headers and size have the wrong types")
+        raise Damaged(f"table entries, {name!r}: headers and size have the wrong types")
     return headers, _content(letter, size - len(headers), where, file)
 
 
@@ -56,7 +84,7 @@ def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -
         raise KeyError(letter)
     size, *where = found[0]
     if not isinstance(size, int):
-        raise StoreError(f"table letters, {letter!r}: the size is no number")
+        raise Damaged(f"table letters, {letter!r}: the size is no number")
     return _content(letter, size, where, file)
 
 
@@ -65,7 +93,7 @@ def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
     if isinstance(name, str):
         return file(name, size)
     if not isinstance(octets, bytes) or len(octets) != size:
-        raise StoreError(f"table contents, {letter!r}: not the {size} octets that were accepted")
+        raise Damaged(f"table contents, {letter!r}: not the {size} octets that were accepted")
     return Octets(octets)
 
 

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
 
 
-def update(transaction: Transaction, name: str, collected: Sequence[int], deleted: Sequence[int], steps: Batch) -> None:
-    """Mark as collected, remove what is deleted, and write the steps that tell of it. A uid that is gone is no trouble."""
+def update(
+    transaction: Transaction, name: str, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+) -> list[Step]:
+    """Mark as collected, remove what is deleted, and write the steps that tell of it; no letter is collected twice.
+
+    The steps that were written. A uid that is gone is no trouble.
+    """
+    batch = Batch()
+    batch.add_steps(steps)  # raises for what can't be stored before anything is changed
+    new: set[LetterId] = set()
     for mailbox, _ in transaction.execute(sql.MAILBOX, (name,)).fetchall():
         for part in _slices(collected):
-            transaction.execute(sql.collect(len(part)), (mailbox, *part))
+            new |= {letter for (letter,) in transaction.execute(sql.collect(len(part)), (mailbox, *part))}
         letters: list[LetterId] = []
         for part in _slices(deleted):
             letters += [letter for (letter,) in transaction.execute(sql.letters_at(len(part)), (mailbox, *part))]
+            transaction.execute(sql.lighten(len(part)), (mailbox, *part, mailbox))
             transaction.execute(sql.remove_entries(len(part)), (mailbox, *part))
         transaction.drop_contents(letters)
-    steps.write(transaction)
+    told = [step for step in steps if step.step != "collected" or step.letter in new]
+    if len(told) < len(steps):
+        batch = Batch()
+        batch.add_steps(told)
+    batch.write(transaction)
+    return told
 
 
 def empty(transaction: Transaction, name: str) -> None:

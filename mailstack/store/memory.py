@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
@@ -13,49 +13,29 @@ from mailstack.letter.content import Prefixed
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
-    Account,
     Change,
     Claim,
     Conflict,
     ContentWriter,
-    Entry,
     Filter,
     Maildrop,
     MaildropInUse,
-    Placement,
     Record,
     Settlement,
-    StoreError,
 )
 from mailstack.store.contents import Gone, WritingInMemory
-from mailstack.store.rows import FAR, as_json, key, target_key, waits_until
+from mailstack.store.memory_addresses import MemoryAddresses
+from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
+from mailstack.store.rows import FAR, as_json, key, waits_until
 
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
-Name = tuple[LetterId, int]
-"""Of a delivery."""
 
-
-@frozen
-class _Kept:
-    """One letter in a mailbox."""
-
-    delivery: Name
-    headers: bytes
-    size: int
-
-
-@define
-class _Mailbox:
-    validity: int
-    next_uid: int = 1
-    letters: dict[int, _Kept] = field(factory=dict)
-
-
-class MemoryStore:
+class MemoryStore(MemoryAddresses):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._letters: dict[LetterId, Letter] = {}
         self._needed: set[LetterId] = set()
         """Letters whose content somebody needs."""
@@ -66,12 +46,7 @@ class MemoryStore:
         self._waiting: dict[str, list[tuple[float, Name]]] = {}
         """For each office a heap of when deliveries may be claimed; a delivery that was changed is there again."""
         self._steps: dict[LetterId, list[Step]] = {}
-        self._mailboxes: dict[str, _Mailbox] = {}
-        self._places: dict[LetterId, set[tuple[str, int]]] = {}
-        """Where each letter rests: mailboxes and uids."""
-        self._fulfilled: set[Name] = set()
-        self._accounts: dict[str, Account] = {}
-        self._aliases: dict[str, tuple[str, ...]] = {}
+        self._mailboxes = Mailboxes()
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
 
@@ -110,7 +85,7 @@ class MemoryStore:
         for delivery in sorted(acceptance.deliveries, key=lambda delivery: delivery.number):
             self._put(delivery)
         for placement in acceptance.placements:
-            self._place(placement)
+            self._mailboxes.place(placement)
         self._tell(acceptance.steps)
 
     def _put(self, delivery: Delivery) -> None:
@@ -192,13 +167,13 @@ class MemoryStore:
             self._check_unchanged(change, changed)
         placed: set[Name] = set()
         for placement in settlement.placements:
-            if placement.delivery in self._fulfilled or placement.delivery in placed:
+            if self._mailboxes.is_fulfilled(placement.delivery) or placement.delivery in placed:
                 raise Conflict(f"delivery {placement.delivery} was fulfilled already")
             placed.add(placement.delivery)
         for change in settlement.changes:
             self._change(change)
         for placement in settlement.placements:
-            self._place(placement)
+            self._mailboxes.place(placement)
         self._tell(settlement.steps)
         for acceptance in settlement.acceptances:
             self._take(acceptance)
@@ -224,19 +199,9 @@ class MemoryStore:
         keeps = stopped and change.after.state is DeliveryState.QUEUED
         self._put(evolve(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
 
-    def _place(self, placement: Placement) -> None:
-        mailbox = self._mailboxes.get(placement.mailbox)
-        if mailbox is None:
-            mailbox = self._mailboxes[placement.mailbox] = _Mailbox(max(1, int(placement.at)))
-        uid = mailbox.next_uid
-        mailbox.next_uid += 1
-        mailbox.letters[uid] = _Kept(placement.delivery, placement.headers, placement.size)
-        self._places.setdefault(placement.delivery[0], set()).add((placement.mailbox, uid))
-        self._fulfilled.add(placement.delivery)
-
     def _drop_content(self, letter: LetterId) -> None:
         """Unless somebody needs it."""
-        if letter in self._needed and not self._is_owed(letter) and not self._places.get(letter):
+        if letter in self._needed and not self._is_owed(letter) and not self._mailboxes.holds(letter):
             self._needed.discard(letter)
             self._letters[letter] = evolve(self._letters[letter], content=Gone(self._letters[letter].content.size))
 
@@ -249,93 +214,51 @@ class MemoryStore:
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
         if self._held.setdefault(mailbox, owner) != owner:
             raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
-        there = self._mailboxes.get(mailbox)
-        if there is None:
-            return Maildrop(mailbox, 0, [])
-        entries = [Entry(uid, kept.size, kept.delivery[0]) for uid, kept in there.letters.items()]
-        return Maildrop(mailbox, there.validity, entries)
+        return self._mailboxes.maildrop(mailbox)
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) == owner:
             del self._held[mailbox]
 
     async def read(self, mailbox: str, uid: int) -> Content:
-        kept = self._mailboxes[mailbox].letters[uid]
+        return self._content_of(self._mailboxes.kept(mailbox, uid))
+
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        found = {uid: self._mailboxes.get(mailbox, uid) for uid in uids}
+        return {uid: self._content_of(kept) for uid, kept in found.items() if kept is not None}
+
+    def _content_of(self, kept: Kept) -> Content:
         return Prefixed(kept.headers, self._letters[kept.delivery[0]].content)
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
-    ) -> None:
+    ) -> list[Step]:
         _check_told(steps)
-        there = self._mailboxes.get(mailbox)
+        new: set[LetterId] = set()
         for uid in collected:
-            if there is not None and uid in there.letters:
-                delivery = self._find(there.letters[uid].delivery)
-                if delivery is not None and delivery.state is DeliveryState.DELIVERED:
-                    self._put(evolve(delivery, state=DeliveryState.COLLECTED))
+            kept = self._mailboxes.get(mailbox, uid)
+            delivery = None if kept is None else self._find(kept.delivery)
+            if delivery is not None and delivery.state is DeliveryState.DELIVERED:
+                self._put(evolve(delivery, state=DeliveryState.COLLECTED))
+                new.add(delivery.letter)
         for uid in deleted:
-            self._remove(mailbox, uid)
-        self._tell(steps)
+            letter = self._mailboxes.remove(mailbox, uid)
+            if letter is not None:
+                self._drop_content(letter)
+        told = [step for step in steps if step.step != "collected" or step.letter in new]
+        self._tell(told)
+        return told
 
-    def _remove(self, mailbox: str, uid: int) -> None:
-        there = self._mailboxes.get(mailbox)
-        kept = None if there is None else there.letters.pop(uid, None)
-        if kept is not None:
-            self._fulfilled.discard(kept.delivery)
-            self._places[kept.delivery[0]].discard((mailbox, uid))
-            self._drop_content(kept.delivery[0])
+    async def octets_in(self, mailbox: str) -> int:
+        return self._mailboxes.octets().get(mailbox, 0)
 
-    # --- accounts
-
-    async def account(self, address: str) -> Account | None:
-        return self._accounts.get(address)
-
-    async def accounts(self) -> list[Account]:
-        return [self._accounts[address] for address in sorted(self._accounts)]
-
-    async def add_accounts(self, accounts: Sequence[Account]) -> None:
-        new: dict[str, Account] = {}
-        for account in accounts:
-            if account.address in new:
-                raise Conflict(f"{account.address} is given twice")
-            if account.address in self._accounts or account.address in self._aliases:
-                raise Conflict(f"{account.address} is there already")
-            new[account.address] = account
-        self._accounts.update(new)
-
-    async def set_password(self, address: str, password_hash: bytes) -> None:
-        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash)
+    async def mailboxes(self) -> dict[str, int]:
+        return self._mailboxes.octets()
 
     async def remove_account(self, address: str) -> None:
-        del self._accounts[address]
-        mailbox = self._mailboxes.get(address)
-        if mailbox is not None:
-            for uid in list(mailbox.letters):
-                self._remove(address, uid)
-            mailbox.validity += 1
-
-    async def alias(self, address: str) -> tuple[str, ...] | None:
-        return self._aliases.get(address)
-
-    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
-        return sorted(self._aliases.items())
-
-    async def aliases_to(self, target: str) -> list[str]:
-        return sorted(
-            address
-            for address, targets in self._aliases.items()
-            if any(target_key(written) == target for written in targets)
-        )
-
-    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
-        if address in self._accounts:
-            raise Conflict(f"{address} is an account")
-        if not targets:
-            raise StoreError(f"the alias {address} leads nowhere")
-        self._aliases[address] = tuple(targets)
-
-    async def remove_alias(self, address: str) -> None:
-        del self._aliases[address]
+        await super().remove_account(address)
+        for letter in self._mailboxes.empty(address):
+            self._drop_content(letter)
 
     # --- for people who look
 
@@ -362,7 +285,7 @@ class MemoryStore:
         here = [letter for letter in self._newest_first() if letter.arrival.office == office]
         forgotten = 0
         for letter in here:
-            if letter.arrival.at < before and not self._is_owed(letter.id) and not self._places.get(letter.id):
+            if letter.arrival.at < before and not self._is_owed(letter.id) and not self._mailboxes.holds(letter.id):
                 self._forget(letter.id)
                 forgotten += 1
         left = [letter for letter in here if letter.id in self._letters]
@@ -373,9 +296,7 @@ class MemoryStore:
         return forgotten
 
     def _forget(self, letter: LetterId) -> None:
-        for mailbox, uid in list(self._places.pop(letter, ())):
-            kept = self._mailboxes[mailbox].letters.pop(uid)
-            self._fulfilled.discard(kept.delivery)
+        self._mailboxes.forget(letter)
         self._needed.discard(letter)
         self._steps.pop(letter, None)
         del self._deliveries[letter], self._letters[letter]

@@ -11,7 +11,7 @@ import msgspec
 from mailstack.journey import Step
 from mailstack.letter import Address, AddressError, Arrival, Content, Envelope, Letter, LetterId, Recipient, Status
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
-from mailstack.store import Account, Entry, StoreError
+from mailstack.store import Account, Damaged, Entry, StoreError
 
 T = TypeVar("T")
 
@@ -101,11 +101,11 @@ def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
 
 
 def checked(table: str, name: object, decode: Callable[[], T]) -> T:
-    """What `decode` gives; StoreError with table and id when the row makes no sense."""
+    """What `decode` gives; Damaged with table and id when the row makes no sense."""
     try:
         return decode()
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise StoreError(f"table {table}, {name!r}: {error}") from error
+        raise Damaged(f"table {table}, {name!r}: {error}") from error
 
 
 def key(address: Address | None) -> str:
@@ -204,12 +204,12 @@ def step_from(row: Sequence[Any]) -> Step:
 
 
 def account_from(row: Sequence[Any]) -> Account:
-    """From address, password_hash, created."""
+    """From address, password_hash, created, quota."""
 
     def decode() -> Account:
         if not isinstance(row[1], bytes):
             raise TypeError("the password hash is not octets")
-        return Account(text(row[0]), row[1], float(row[2]))
+        return Account(text(row[0]), row[1], float(row[2]), None if row[3] is None else number(row[3]))
 
     return checked("accounts", row[0], decode)
 

@@ -26,8 +26,8 @@ MOVE = (
     "waits_until",
 )
 """A delivery's new values behind what it must have been."""
-PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
-ACCOUNT = ("address", "password_hash", "created")
+PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers", "utf8")
+ACCOUNT = ("address", "password_hash", "created", "quota")
 ALIAS = ("address", "position", "target", "leads_to")
 
 
@@ -78,16 +78,17 @@ def move_deliveries(count: int) -> str:
 
 @lru_cache(maxsize=512)
 def enlarge_mailboxes(count: int) -> str:
-    """Each row: name, validity if it is new, 1 + the number of letters that enter."""
-    return f"""INSERT INTO mailboxes (name, validity, next_uid) {values(count, 3)}
-        ON CONFLICT (name) DO UPDATE SET next_uid = mailboxes.next_uid + excluded.next_uid - 1"""
+    """Each row: name, validity if it is new, 1 + the number of letters that enter, their octets."""
+    return f"""INSERT INTO mailboxes (name, validity, next_uid, octets) {values(count, 4)}
+        ON CONFLICT (name) DO UPDATE SET next_uid = mailboxes.next_uid + excluded.next_uid - 1,
+        octets = mailboxes.octets + excluded.octets"""
 
 
 @lru_cache(maxsize=512)
 def place(count: int) -> str:
     """Entries behind `enlarge_mailboxes`: `back` counts from the mailbox's next uid, so nothing needs to be read."""
-    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
-        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
+    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers, utf8)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers, v.utf8
         FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
 
 
@@ -143,6 +144,9 @@ def deliveries(count: int) -> str:
 # --- mailboxes
 
 MAILBOX = "SELECT id, validity FROM mailboxes WHERE name = ?"
+OCTETS_IN = "SELECT octets FROM mailboxes WHERE name = ?"
+MAILBOXES = "SELECT name, octets FROM mailboxes"
+IN_UTF8 = "SELECT uid FROM entries WHERE mailbox = ? AND utf8 = 1"
 ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ?"""
@@ -152,7 +156,20 @@ SIZED_CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN le
     WHERE c.letter = ?"""
 LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
 EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
-RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1 WHERE id = ?"
+RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
+
+
+def entries(count: int) -> str:
+    """As ENTRY, for several of one mailbox, with their uids in front."""
+    return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
+        JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
+        WHERE m.name = ? AND e.uid IN {marks(count)}"""
+
+
+def lighten(count: int) -> str:
+    """Parameters: mailbox, `count` uids that leave it, mailbox."""
+    return f"""UPDATE mailboxes SET octets = octets -
+        (SELECT COALESCE(SUM(size), 0) FROM entries WHERE mailbox = ? AND uid IN {marks(count)}) WHERE id = ?"""
 
 
 def letters_at(count: int) -> str:
@@ -161,7 +178,7 @@ def letters_at(count: int) -> str:
 
 def collect(count: int) -> str:
     return f"""UPDATE deliveries SET state = 'collected' WHERE state = 'delivered' AND (letter, number) IN
-        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)})"""
+        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)}) RETURNING letter"""
 
 
 def remove_entries(count: int) -> str:
@@ -170,8 +187,9 @@ def remove_entries(count: int) -> str:
 
 # --- accounts and aliases
 
-ACCOUNT_OF = "SELECT address, password_hash, created FROM accounts WHERE address = ?"
-ACCOUNTS = "SELECT address, password_hash, created FROM accounts ORDER BY address"
+ACCOUNT_OF = "SELECT address, password_hash, created, quota FROM accounts WHERE address = ?"
+ACCOUNTS = "SELECT address, password_hash, created, quota FROM accounts ORDER BY address"
+SET_QUOTA = "UPDATE accounts SET quota = ? WHERE address = ?"
 SET_PASSWORD = "UPDATE accounts SET password_hash = ? WHERE address = ?"  # noqa: S105
 REMOVE_ACCOUNT = "DELETE FROM accounts WHERE address = ?"
 ALIAS_OF = "SELECT target FROM aliases WHERE address = ? ORDER BY position"
@@ -234,6 +252,13 @@ def still(count: int, *, kept_too: bool) -> str:
     """Which of these letters may still be removed, now that nobody else writes."""
     kept = "" if kept_too else f" AND NOT {_KEPT}"
     return f"SELECT id FROM letters WHERE id IN {marks(count)} AND NOT {_OWED}{kept}"
+
+
+def lighten_all(count: int) -> str:
+    """For letters that leave every mailbox; the list is given twice."""
+    return f"""UPDATE mailboxes SET octets = octets -
+        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {marks(count)})
+        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {marks(count)})"""
 
 
 def leave_mailboxes(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ from mailstack.store import (
     sql,
 )
 from mailstack.store.batch import Batch
-from mailstack.store.contents import ContentFiles, FileContent, Writing
+from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.threads import CallsFromThreads, Workers, Writer
@@ -280,12 +280,23 @@ class SqliteStore:
         )
         return Prefixed(headers, content)
 
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        found = await self._readers.do(lambda connection: lookups.letters_in(connection, mailbox, uids, self._file))
+        return {uid: Prefixed(headers, content) for uid, (headers, content) in found.items()}
+
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
-    ) -> None:
-        batch = Batch()
-        batch.add_steps(steps)
-        await self._writer.do(lambda change: maildrops.update(change, mailbox, collected, deleted, batch))
+    ) -> list[Step]:
+        told: list[Step] = await self._writer.do(
+            lambda change: maildrops.update(change, mailbox, collected, deleted, steps)
+        )
+        return told
+
+    async def octets_in(self, mailbox: str) -> int:
+        return await self._readers.do(lambda connection: lookups.octets_in(connection, mailbox))
+
+    async def mailboxes(self) -> dict[str, int]:
+        return await self._readers.do(lookups.mailboxes)
 
     # --- accounts
 
@@ -316,6 +327,9 @@ class SqliteStore:
 
     async def set_password(self, address: str, password_hash: bytes) -> None:
         await self._change_addresses(partial(addresses.set_password, address=address, password_hash=password_hash))
+
+    async def set_quota(self, address: str, quota: int | None) -> None:
+        await self._change_addresses(partial(addresses.set_quota, address=address, quota=quota))
 
     async def remove_account(self, address: str) -> None:
         await self._change_addresses(partial(addresses.remove_account, address=address))
@@ -364,23 +378,3 @@ class SqliteStore:
 
 def _only_read(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = TRUE")
-
-
-class StoredContent:
-    """The content of a letter, found when it is read: lately written, in a row, or in a file."""
-
-    __slots__ = ("_open", "letter", "size")
-
-    def __init__(self, open_content: Callable[[LetterId], Awaitable[Content]], letter: LetterId, size: int) -> None:
-        self._open = open_content
-        self.letter = letter
-        self.size = size
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises StoreError when the content is gone, or damaged."""
-        try:
-            content = await self._open(self.letter)
-        except KeyError:
-            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
-        async for chunk in content.chunks():
-            yield chunk

@@ -753,3 +753,100 @@ def test_pruning_forgets_any_number_of_letters(subject: Subject) -> None:
         subject.run(subject.store.accept(acceptance(at=float(number), state=DeliveryState.REMOVED)))
     assert subject.run(subject.store.prune(OFFICE, before=1e9)) == 450
     assert ids(subject) == []
+
+
+# --- quotas
+
+
+def holding(subject: Subject, mailbox: str = BOB.key) -> int:
+    """What the mailbox says that it holds; its letters must agree."""
+    octets = subject.run(subject.store.octets_in(mailbox))
+    assert subject.run(subject.store.mailboxes()).get(mailbox, 0) == octets
+    drop = subject.run(subject.store.open_maildrop(mailbox, "look"))
+    subject.run(subject.store.release_maildrop(mailbox, "look"))
+    assert octets == sum(entry.size for entry in drop.entries)
+    return octets
+
+
+def test_what_a_mailbox_holds_is_counted_as_letters_come_and_go(subject: Subject) -> None:
+    """CODE-05."""
+    assert holding(subject) == 0
+    for size in (10, 20, 30):
+        place(subject, octets=b"x" * size)
+    place(subject, mailbox=ALICE.key, at=2000.0)
+    assert holding(subject) == 3 * len(HEADERS) + 60
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[], deleted=[2, 2, 99], steps=[]))
+    assert holding(subject) == 2 * len(HEADERS) + 40
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[]))
+    assert holding(subject) == 2 * len(HEADERS) + 40
+    subject = Subject(subject.reopen(), subject.run, subject.reopen)
+    assert holding(subject) == 2 * len(HEADERS) + 40
+    subject.run(subject.store.prune(OFFICE, before=0.0, keep=1))
+    assert (holding(subject), holding(subject, ALICE.key)) == (0, len(HEADERS) + len(TEXT))
+
+
+def test_a_letter_for_several_mailboxes_is_counted_in_each(subject: Subject) -> None:
+    first, second = claimed(subject, BOB, ALICE)
+    one, two = placing(first), placing(second, ALICE.key)
+    subject.run(subject.store.settle(Settlement(one.changes + two.changes, one.placements + two.placements)))
+    assert holding(subject) == holding(subject, ALICE.key) == len(HEADERS) + len(TEXT)
+
+
+def test_a_placement_that_fails_is_not_counted(subject: Subject) -> None:
+    (delivery,) = claimed(subject)
+    subject.run(subject.store.settle(placing(delivery)))
+    with pytest.raises(Conflict):
+        subject.run(subject.store.settle(placing(delivery)))
+    assert holding(subject) == len(HEADERS) + len(TEXT)
+
+
+def test_an_account_that_is_removed_holds_nothing(subject: Subject) -> None:
+    subject.run(subject.store.add_accounts([Account(BOB.key, b"hash", 1.0)]))
+    place(subject)
+    subject.run(subject.store.remove_account(BOB.key))
+    assert holding(subject) == 0
+
+
+def test_the_quota_of_an_account_is_set_and_taken_back(subject: Subject) -> None:
+    subject.run(subject.store.add_accounts([Account(BOB.key, b"hash", 1.0), Account(ALICE.key, b"hash", 1.0, 5)]))
+    quotas = {account.address: account.quota for account in subject.run(subject.store.accounts())}
+    assert quotas == {BOB.key: None, ALICE.key: 5}
+    for quota in (0, 2**40, None):
+        subject.run(subject.store.set_quota(BOB.key, quota))
+        assert subject.run(subject.store.account(BOB.key)) == Account(BOB.key, b"hash", 1.0, quota)
+    with pytest.raises(KeyError):
+        subject.run(subject.store.set_quota("nobody@home.test", 1))
+
+
+# --- reading
+
+
+def test_letters_are_read_together_without_those_that_are_gone(subject: Subject) -> None:
+    for size in (10, 100_000, 30):
+        place(subject, octets=b"x" * size)
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[], deleted=[3], steps=[]))
+    found = subject.run(subject.store.read_together(BOB.key, [2, 3, 1, 99]))
+    assert {uid: len(subject.run(read_all(content))) for uid, content in found.items()} == {
+        1: len(HEADERS) + 10,
+        2: len(HEADERS) + 100_000,
+    }
+    assert subject.run(subject.store.read_together("nobody@home.test", [1])) == {}
+    assert subject.run(subject.store.read_together(BOB.key, [])) == {}
+
+
+def test_a_letter_is_collected_once_however_often_it_is_fetched(subject: Subject) -> None:
+    letter = place(subject)
+    step = Step(letter, 3000.0, OFFICE, "collected", {"by": BOB.key})
+    assert subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[step])) == [step]
+    assert subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[step])) == []
+    assert [told.step for told in subject.run(subject.store.steps(letter))].count("collected") == 1
+
+
+def test_a_maildrop_says_which_letters_may_have_a_header_in_utf_8(subject: Subject) -> None:
+    """POP-25."""
+    place(subject)
+    (delivery,) = claimed(subject)
+    settlement = placing(delivery)
+    (placement,) = settlement.placements
+    subject.run(subject.store.settle(evolve(settlement, placements=(evolve(placement, utf8=True),))))
+    assert subject.run(subject.store.open_maildrop(BOB.key, "look")).utf8 == {2}

@@ -29,6 +29,9 @@ class Shelf:
         self.collected: set[int] = set()
         self.steps: list[Step] = []
         self.updates = 0
+        self.reads: list[list[int]] = []
+        """What was read together, call by call."""
+        self.utf8: set[int] = set()
         self.faults: set[str] = set()
 
     def _fail(self, what: str) -> None:
@@ -40,7 +43,7 @@ class Shelf:
         if self.holders.setdefault(mailbox, owner) != owner:
             raise MaildropInUse(mailbox)
         entries = [Entry(uid, content.size, LetterId(f"letter{uid}")) for uid, content in self.letters.items()]
-        return Maildrop(mailbox, 0xA1, entries)
+        return Maildrop(mailbox, 0xA1, entries, frozenset(self.utf8))
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self.holders.get(mailbox) == owner:
@@ -51,15 +54,21 @@ class Shelf:
         self._fail("read")
         return self.letters[uid]
 
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        self._fail("read")
+        self.reads.append(list(uids))
+        return {uid: self.letters[uid] for uid in uids if uid in self.letters}
+
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
-    ) -> None:
+    ) -> list[Step]:
         self._fail("update")
         self.updates += 1
         self.collected |= set(collected)
         self.steps += steps
         for uid in deleted:
             del self.letters[uid]
+        return list(steps)
 
 
 class Door:

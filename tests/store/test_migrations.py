@@ -29,7 +29,9 @@ def tables(connection: sqlite3.Connection) -> set[str]:
 
 def test_a_new_database_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
     known = migrations()
-    assert [migration.version for migration in known] == list(range(1, len(known) + 1))
+    versions = [migration.version for migration in known]
+    assert versions[0] == 1
+    assert versions == sorted(set(versions))
     assert migrate(connection, known) == known[-1].version
     assert {"letters", "contents", "deliveries", "steps", "mailboxes", "entries", "accounts", "aliases"} < tables(
         connection

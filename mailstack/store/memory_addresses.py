@@ -1,0 +1,67 @@
+"""Accounts and aliases in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from mailstack.store import Account, Conflict, StoreError
+from mailstack.store.rows import target_key
+
+
+class MemoryAddresses:
+    """The part of `mailstack.store.Store` that says who may come in, and which names lead to whom."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+        self._aliases: dict[str, tuple[str, ...]] = {}
+
+    async def account(self, address: str) -> Account | None:
+        return self._accounts.get(address)
+
+    async def accounts(self) -> list[Account]:
+        return [self._accounts[address] for address in sorted(self._accounts)]
+
+    async def add_accounts(self, accounts: Sequence[Account]) -> None:
+        new: dict[str, Account] = {}
+        for account in accounts:
+            if account.address in new:
+                raise Conflict(f"{account.address} is given twice")
+            if account.address in self._accounts or account.address in self._aliases:
+                raise Conflict(f"{account.address} is there already")
+            new[account.address] = account
+        self._accounts.update(new)
+
+    async def set_password(self, address: str, password_hash: bytes) -> None:
+        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash)
+
+    async def set_quota(self, address: str, quota: int | None) -> None:
+        self._accounts[address] = evolve(self._accounts[address], quota=quota)
+
+    async def remove_account(self, address: str) -> None:
+        """Without its mailbox, which is not known here."""
+        del self._accounts[address]
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        return self._aliases.get(address)
+
+    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
+        return sorted(self._aliases.items())
+
+    async def aliases_to(self, target: str) -> list[str]:
+        return sorted(
+            address
+            for address, targets in self._aliases.items()
+            if any(target_key(written) == target for written in targets)
+        )
+
+    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        if address in self._accounts:
+            raise Conflict(f"{address} is an account")
+        if not targets:
+            raise StoreError(f"the alias {address} leads nowhere")
+        self._aliases[address] = tuple(targets)
+
+    async def remove_alias(self, address: str) -> None:
+        del self._aliases[address]
