@@ -23,6 +23,7 @@ from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.policy.ownership import Ownership
+from mailstack.policy.quota import Quotas
 from mailstack.policy.relaying import Relaying
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
@@ -101,7 +102,9 @@ class PostOffice:
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
         )
-        local = DeliveryAgent(around.directory, config.hostname, self.clock)
+        full = config.delivery.when_full == "permanent"
+        quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
+        local = DeliveryAgent(around.directory, config.hostname, self.clock, quotas)
         agents: dict[str, Agent] = {"local": local, "relay": self._relay}
         bouncer = Bouncer(router, config.hostname)
         name, store, journal = config.hostname, around.store, around.journal
@@ -120,7 +123,7 @@ class PostOffice:
             ),
         )
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock)
-        self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops)
+        self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops, quotas=quotas)
         ownership = Ownership(around.directory) if config.submission.check_sender else None
         self.submission = Submission(self.counter, ownership)
         self.exchange = Exchange(self.counter, Relaying(config.relay.relay_from))

@@ -13,6 +13,7 @@ from mailstack.cli.names import address as parse_address
 from mailstack.cli.names import local_address
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.quota import quota_text, read_quota, size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.when import local_text, utc_text
 
@@ -62,7 +63,9 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
 
 
 @user.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases, octets, quota."
+)
 @at_place
 def list_(place: Place, as_json: bool) -> None:
     """List the accounts.
@@ -77,15 +80,63 @@ def list_(place: Place, as_json: bool) -> None:
     with OpenStore(place) as office:
         accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
         aliases = office.run(office.store.aliases())
+        held = office.run(office.store.mailboxes())
     names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
     if as_json:
         for account in accounts:
             print_json(
-                {"address": account.address, "created": utc_text(account.created), "aliases": names[account.address]}
+                {
+                    "address": account.address,
+                    "created": utc_text(account.created),
+                    "aliases": names[account.address],
+                    "octets": held.get(account.address, 0),
+                    "quota": account.quota,
+                }
             )
         return
-    rows = [(a.address, local_text(a.created), ", ".join(names[a.address])) for a in accounts]
-    print_table(("account", "since", "aliases"), rows, empty="no accounts; `mailstack user add ADDRESS` adds one")
+    rows = [
+        (
+            a.address,
+            local_text(a.created),
+            size_text(held.get(a.address, 0)),
+            quota_text(a.quota),
+            ", ".join(names[a.address]),
+        )
+        for a in accounts
+    ]
+    columns = ("account", "since", "holds", "quota", "aliases")
+    print_table(columns, rows, empty="no accounts; `mailstack user add ADDRESS` adds one")
+
+
+@user.command()
+@click.argument("address")
+@click.argument("size", required=False)
+@at_place
+def quota(place: Place, address: str, size: str | None) -> None:
+    """Say what an account's mailbox holds, or set how much it may hold.
+
+    SIZE is a number of octets, as 500MiB or 2GiB; `none` for no limit; `default` for what `[delivery] quota` says. A
+    mailbox that holds more already keeps its letters, and takes no other until there is room.
+
+    \b
+    Example:
+      mailstack user quota alice@home.test
+      mailstack user quota alice@home.test 2GiB
+    """
+    wanted = parse_address(address, place.domains)
+    limit = None if size is None else read_quota(size)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        account = office.run(office.store.account(wanted.key))
+        if account is None:
+            raise _unknown(wanted.key)
+        if size is not None:
+            office.run(office.store.set_quota(wanted.key, limit))
+        held = office.run(office.store.octets_in(wanted.key))
+    now = account.quota if size is None else limit
+    click.echo(f"{wanted.key} holds {size_text(held)}; quota: {quota_text(now)}")
 
 
 @user.command()

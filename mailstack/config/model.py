@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
-from mailstack.config.sizes import Size
+from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import Domain, HostName, IpText, Network
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
@@ -102,6 +102,8 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     postmaster: Address | None = None
     subaddress: bool = True
+    quota: SizeOrNone = SizeOrNone(0)
+    when_full: Literal["temporary", "permanent"] = "temporary"
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,6 +8,9 @@ from typing import NewType
 Size = NewType("Size", int)
 """Octets."""
 
+SizeOrNone = NewType("SizeOrNone", int)
+"""Octets; 0 is no limit."""
+
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 """Octets in each. No "MB": half its readers take it for a million octets, half for 1048576."""
 
@@ -30,3 +33,13 @@ def read_size(value: object) -> Size:
     if not 1 <= octets <= LARGEST:
         raise ValueError(EXPECTED)
     return Size(octets)
+
+
+def read_size_or_none(value: object) -> SizeOrNone:
+    """The same, or 0 for no limit, as a number or a text. Raises ValueError."""
+    if value in (0, "0") and value is not False:
+        return SizeOrNone(0)
+    try:
+        return SizeOrNone(read_size(value))
+    except ValueError:
+        raise ValueError('0, or a size such as "50MiB"') from None

@@ -97,6 +97,7 @@ def read_path(text: object) -> Path:
 READERS: dict[Any, Callable[[object], Any]] = {
     durations.Duration: durations.read_duration,
     sizes.Size: sizes.read_size,
+    sizes.SizeOrNone: sizes.read_size_or_none,
     endpoints.Endpoint: endpoints.read_endpoint,
     Domain: read_domain,
     HostName: read_host_name,

@@ -10,6 +10,8 @@ import logging
 
 from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Status
 from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.policy import PASS, Defer, Pass
+from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
@@ -21,33 +23,47 @@ _log = logging.getLogger(__name__)
 DELIVERED = Status(2, 1, 5)
 NO_MAILBOX = Failed(Status(5, 1, 1), "no mailbox here has this address")
 LEADS_NOWHERE = Failed(Status(5, 4, 6), "the alias of this address leads only to itself, or too far")
+MAILBOX_FULL = Status(4, 2, 2)
+MAILBOX_FULL_FOR_GOOD = Status(5, 2, 2)
 _STORE_TROUBLE = Status(4, 3, 0)
 
 
 class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
-    def __init__(self, directory: Directory, office: str, clock: Clock) -> None:
-        """`office` is the host name that final delivery is told under."""
+    def __init__(self, directory: Directory, office: str, clock: Clock, quotas: Quotas | None = None) -> None:
+        """`office` is the host name that final delivery is told under. Without `quotas` no mailbox is ever full."""
+        self._quotas = quotas
         self._directory = directory
         self._office = office
         self._clock = clock
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
         """An outcome for each; the content isn't read."""
-        headers = return_path(letter.envelope.sender)
+        headers, size = return_path(letter.envelope.sender), letter.content.size
         if len(deliveries) == 1:
-            return Attempt((await self._outcome(deliveries[0], headers),))
-        return Attempt(tuple([await self._outcome(delivery, headers) for delivery in deliveries]))
+            return Attempt((await self._outcome(deliveries[0], headers, size),))
+        return Attempt(tuple([await self._outcome(delivery, headers, size) for delivery in deliveries]))
 
-    async def _outcome(self, delivery: Delivery, headers: bytes) -> Outcome:
+    async def _outcome(self, delivery: Delivery, headers: bytes, size: int) -> Outcome:
         address = delivery.recipient.address
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
                 hop = handed_over(self._office, delivery.letter, address, self._clock.now())
-                return Delivered(DELIVERED, "in the mailbox", "", mailbox, headers + delivered_to(address) + hop)
+                headers += delivered_to(address) + hop
+                full = await self._full(mailbox, len(headers) + size)
+                return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
             _log.warning("letter %s waits: who lives here can't be read: %s", delivery.letter, trouble)
             return Deferred(_STORE_TROUBLE, f"{self._office} can't look up its mailboxes at present")
+
+    async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
+        """Why so many octets can't enter the mailbox; None when they can. Raises StoreError."""
+        verdict = await self._quotas.room(mailbox, size) if self._quotas is not None else PASS
+        if isinstance(verdict, Pass):
+            return None
+        _log.info("%s", verdict.reason)
+        text = f"the mailbox of {mailbox} is full"
+        return Deferred(MAILBOX_FULL, text) if isinstance(verdict, Defer) else Failed(MAILBOX_FULL_FOR_GOOD, text)

@@ -25,7 +25,7 @@ class Exchange:
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Our own mailboxes for everybody, other domains only for those who may relay."""
         if self.counter.is_local(rcpt.address):
-            await self.counter.check_mailbox(rcpt.address)
+            await self.counter.check_mailbox(rcpt.address, client.declared_size)
         else:
             demand(self._relaying.may_relay(client.remote, client.account))
 

@@ -8,6 +8,7 @@ from mailstack.letter.header import count
 from mailstack.letter.trace import received
 from mailstack.policy import demand
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
+from mailstack.policy.quota import Quotas
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.smtp.replies import Refusal, reply
@@ -30,10 +31,12 @@ class Counter:
         *,
         hops: int = MOST_HOPS,
         hide_client: bool = False,
+        quotas: Quotas | None = None,
     ) -> None:
         """`hops` is the most `Received:` fields a letter may come with (RFC 5321 §6.3: at least 100).
 
-        `hide_client` leaves the client's name and address out of ours (RFC 5321 §7.6).
+        `hide_client` leaves the client's name and address out of ours (RFC 5321 §7.6). Without `quotas` no mailbox is
+        ever full.
         """
         self.hostname = hostname
         self._directory = directory
@@ -41,15 +44,26 @@ class Counter:
         self._store = store
         self._hops = hops
         self._hide_client = hide_client
+        self._quotas = quotas
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here; the bare `postmaster` is ours (RFC 5321 §4.5.1)."""
         return not address.domain or self._directory.is_local(address.domain)
 
-    async def check_mailbox(self, address: Address) -> None:
-        """Raise the Refusal for a local address that nobody has."""
-        if await self._directory.mailbox(address) is None and await self._directory.alias(address) is None:
-            raise Refusal(NO_SUCH_MAILBOX)
+    async def check_mailbox(self, address: Address, size: int = 0) -> None:
+        """Raise the Refusal for a local address that nobody has, or whose mailbox has no room for `size` octets.
+
+        An alias is not followed here: a letter waits for those of its mailboxes that are full.
+        """
+        mailbox = await self._directory.mailbox(address)
+        if mailbox is None:
+            if await self._directory.alias(address) is None:
+                raise Refusal(NO_SUCH_MAILBOX)
+        elif self._quotas is not None:
+            try:
+                demand(await self._quotas.room(mailbox, size))
+            except StoreError as error:
+                raise _refusal(error) from error
 
     def check_hops(self, section: bytes) -> None:
         """Raise the Refusal for a letter that has travelled too far."""

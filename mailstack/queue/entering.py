@@ -8,12 +8,14 @@ from typing import Any
 from attrs import frozen
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Address, Delivered, Letter
+from mailstack.letter import Address, Delivered, Failed, Letter, Outcome
+from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, into_mailbox
+from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
 
 
@@ -59,17 +61,26 @@ def first_deliveries(
 async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float) -> list[Settling]:
     """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
 
-    One that does not succeed at once is left as it was, for the runner.
+    One that does not succeed at once is left as it was, for the runner. Raises the Refusal of a letter for nothing but
+    mailboxes that are full: its sender hears that now, and not from a report.
     """
     here = tuple([delivery for delivery in deliveries if delivery.destination == LOCAL])
     if not here:
         return []
     attempt = await local.deliver(letter, here)
+    if len(here) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
+        for_good = any(isinstance(outcome, Failed) for outcome in attempt.outcomes)
+        raise Refusal(FULL if for_good else FULL_NOW, f"letter {letter.id} fits into none of its mailboxes")
     return [
         into_mailbox(letter, delivery, outcome, outcome.mailbox, now)
         for delivery, outcome in zip(here, attempt.outcomes, strict=True)
         if isinstance(outcome, Delivered) and outcome.mailbox is not None
     ]
+
+
+def _is_full(outcome: Outcome) -> bool:
+    """RFC 3463 §3.3: X.2.2."""
+    return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
 
 
 def enter(  # noqa: PLR0917  # each of a type of its own

@@ -52,7 +52,7 @@ class Queue:
         """Take responsibility for a letter (RFC 5321 §6.1); durable when this returns.
 
         `step` says how it came ("submitted" or "exchanged"), `facts` what to tell of that beyond the arrival. Raises
-        StoreFull, StoreError: then we owe nothing.
+        StoreFull, StoreError, and the Refusal of a letter that fits into none of its mailboxes: then we owe nothing.
         """
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()

@@ -214,7 +214,8 @@ def _after(
 
 def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Placement:
     size = len(outcome.headers) + letter.content.size
-    return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now)
+    utf8 = any(name == "SMTPUTF8" for name, _ in letter.envelope.parameters)
+    return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now, utf8)
 
 
 def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:

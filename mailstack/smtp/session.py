@@ -129,6 +129,10 @@ class Session:
         return self.identity.account if self.identity else None
 
     @property
+    def declared_size(self) -> int:
+        return (self._mail.size or 0) if self._mail else 0
+
+    @property
     def must_start_tls(self) -> bool:
         return self._require_tls and self._peer.can_start_tls
 

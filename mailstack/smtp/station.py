@@ -20,6 +20,10 @@ class Client(Protocol):
         """The account that authenticated itself (an `Address.key`)."""
 
     @property
+    def declared_size(self) -> int:
+        """Octets of the letter that comes, as SIZE= declared them (RFC 1870 §6.1); 0 when it did not."""
+
+    @property
     def must_start_tls(self) -> bool:
         """Whether AUTH waits for STARTTLS."""
 

@@ -31,10 +31,10 @@ class Submission:
         if self._ownership is not None:
             demand(await self._ownership.may_send_as(client.account, mail.sender))
 
-    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:  # noqa: ARG002
+    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
         if self.counter.is_local(rcpt.address):
-            await self.counter.check_mailbox(rcpt.address)
+            await self.counter.check_mailbox(rcpt.address, client.declared_size)
 
     def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
         """Complete what is missing (RFC 6409 §8)."""

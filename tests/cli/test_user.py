@@ -87,3 +87,18 @@ def test_a_removed_account_is_gone(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
     assert mailstack("user", "remove", "alice").exit_code == 0
     assert lines_of(mailstack("user", "list", "--json")) == []
+
+
+def test_a_quota_is_shown_set_and_taken_back(mailstack: Mailstack, shelf: Shelf) -> None:
+    """CODE-05"""
+    shelf.add_account("alice@home.test")
+    assert mailstack("user", "quota", "alice").stdout == "alice@home.test holds 0 octets; quota: default\n"
+    assert mailstack("user", "quota", "alice", "1536KiB").stdout == "alice@home.test holds 0 octets; quota: 1.5 MiB\n"
+    assert lines_of(mailstack("user", "list", "--json"))[0]["quota"] == 1536 * 1024
+    assert mailstack("user", "quota", "alice", "none").stdout.endswith("quota: none\n")
+    assert mailstack("user", "quota", "alice", "default").stdout.endswith("quota: default\n")
+    assert lines_of(mailstack("user", "list", "--json"))[0]["quota"] is None
+    for arguments in (["alice", "a lot"], ["alice", "9" * 30], ["nobody", "1GiB"]):
+        result = mailstack("user", "quota", *arguments)
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1

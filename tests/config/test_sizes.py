@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.sizes import LARGEST, UNITS, read_size
+from mailstack.config.sizes import LARGEST, UNITS, read_size, read_size_or_none
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_what_is_no_size_is_refused_with_an_example(value: object) -> None:
 @given(st.integers(1, 1024), st.sampled_from(list(UNITS)))
 def test_a_unit_is_a_factor(count: int, unit: str) -> None:
     assert read_size(f"{count}{unit}") == count * UNITS[unit]
+
+
+@pytest.mark.parametrize(("value", "octets"), [(0, 0), ("0", 0), (1, 1), ("2GiB", 2 << 30)])
+def test_a_limit_may_be_none(value: object, octets: int) -> None:
+    assert read_size_or_none(value) == octets
+
+
+@pytest.mark.parametrize("value", [False, -1, "", "none", None, 0.5])
+def test_what_is_no_limit_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="0, or a size"):
+        read_size_or_none(value)

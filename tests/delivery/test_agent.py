@@ -10,9 +10,11 @@ from attrs import evolve
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
 from mailstack.letter.trace import date_time
+from mailstack.policy.quota import Quotas
 from mailstack.queue.delivery import Delivery
 from mailstack.store import StoreError
 from tests.aid import run
+from tests.policy.test_quota import Holdings
 from tests.queue.clock import START, HandClock
 from tests.queue.letters import OFFICE, a_letter
 from tests.queue.people import MemoryDirectory
@@ -81,3 +83,15 @@ class Unreadable:
 def test_the_content_is_not_read():
     (outcome,) = outcomes(evolve(a_letter("bob@home.test"), content=Unreadable()))
     assert isinstance(outcome, Delivered)
+
+
+@pytest.mark.parametrize(("permanent", "kind", "status"), [(False, Deferred, "4.2.2"), (True, Failed, "5.2.2")])
+def test_a_full_mailbox_takes_nothing(permanent, kind, status):
+    """CODE-05."""
+    letter = a_letter("bob@home.test")
+    delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "local")
+    for room, expected in ((letter.content.size + 500, Delivered), (letter.content.size, kind)):
+        quotas = Quotas(Holdings(0), default=room, permanent=permanent)
+        (outcome,) = run(DeliveryAgent(PEOPLE, OFFICE, HandClock(), quotas).deliver(letter, (delivery,))).outcomes
+        assert isinstance(outcome, expected)
+    assert (str(outcome.status), outcome.text) == (status, "the mailbox of bob@home.test is full")

@@ -453,12 +453,12 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     change(directory, "UPDATE contents SET file = '../../etc/passwd'")
     with pytest.raises(StoreError, match="no file of ours"):
         pump.run(read_all(pump.run(store.content(letter))))
-    change(directory, "INSERT INTO mailboxes VALUES (1, 'bob@home.test', 'x', 2)")
+    change(directory, "INSERT INTO mailboxes VALUES (1, 'bob@home.test', 'x', 2, 0)")
     with pytest.raises(StoreError, match="table mailboxes"):
         pump.run(store.open_maildrop(BOB.key, "me"))
     change(directory, "UPDATE mailboxes SET validity = 1")
     assert pump.run(store.open_maildrop(BOB.key, "other")).entries == [], "a failed opening holds no lock"
-    change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0)")
+    change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, NULL)")
     with pytest.raises(StoreError, match="table accounts"):
         pump.run(store.accounts())
 
@@ -484,7 +484,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
             directory,
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO entries SELECT mailbox, (SELECT max(uid) FROM entries) + i, letter,"
-            " (SELECT max(number) FROM entries) + i, size, at, headers FROM entries JOIN n WHERE uid = 1",
+            " (SELECT max(number) FROM entries) + i, size, at, headers, utf8 FROM entries JOIN n WHERE uid = 1",
             more,
         )
         drop = pump.run(store.open_maildrop(BOB.key, "me"))

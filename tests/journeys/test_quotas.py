@@ -1,0 +1,104 @@
+"""Mailboxes that are full: at RCPT, behind the final dot, behind an alias, and until the letter is too old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailstack.config.model import Delivery, Schedule
+from mailstack.smtp.replies import Reply
+from tests.journeys.internet import Internet, Site
+
+ALICE, BOB = "alice@home.test", "bob@home.test"
+LETTER = b"Subject: big\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 998 + b"\r\n"
+QUOTA = 1000
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Iterator[Internet]:
+    internet = Internet(tmp_path)
+    yield internet
+    internet.stop()
+
+
+def office(internet: Internet, **delivery: object) -> Site:
+    site = internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=[ALICE, BOB],
+        aliases={"both@home.test": [ALICE, BOB]},
+        schedule=Schedule(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0),
+        delivery=Delivery(**delivery),  # type: ignore[arg-type]
+    )
+    internet.reactor.result_of(site.store.set_quota(BOB, QUOTA))
+    return site
+
+
+def texts(replies: tuple[Reply, ...]) -> list[str]:
+    return [f"{reply.code} {reply.status}" for reply in replies]
+
+
+@pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
+def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Internet, policy: str, reply: str) -> None:
+    """CODE-05"""
+    site = office(internet, when_full=policy)
+    assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == [reply, "250 2.0.0"]
+    assert internet.states(site) == {ALICE: "delivered"}
+
+
+def test_the_default_holds_for_whoever_has_no_quota_of_his_own(internet: Internet) -> None:
+    """CODE-05"""
+    site = office(internet, quota=QUOTA)
+    internet.reactor.result_of(site.store.set_quota(BOB, 0))
+    assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == ["250 2.0.0", "452 4.2.2"]
+
+
+def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_room(internet: Internet) -> None:
+    """SMTP-38, CODE-05"""
+    site = office(internet)
+    assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == ["250 2.0.0"]
+    assert internet.states(site) == {ALICE: "delivered", BOB: "queued"}
+    internet.reactor.advance(300)
+    assert internet.states(site)[BOB] == "queued"
+    internet.reactor.result_of(site.store.set_quota(BOB, None))
+    internet.reactor.advance(700)
+    assert internet.states(site) == {ALICE: "delivered", BOB: "delivered"}
+    [mine], [his] = site.people_fetch(internet, ALICE), site.people_fetch(internet, BOB)
+    assert mine.endswith(LETTER)
+    assert his.endswith(LETTER)
+
+
+def test_what_waited_for_room_too_long_is_returned(internet: Internet) -> None:
+    """SMTP-38, CODE-05"""
+    site = office(internet)
+    internet.submit(site, ALICE, "both@home.test", content=LETTER)
+    internet.reactor.advance(4000)
+    assert internet.states(site)[BOB] == "bounced"
+    letters = site.people_fetch(internet, ALICE)
+    assert len(letters) == 2
+    assert b"the mailbox of bob@home.test is full" in letters[1]
+    assert site.people_fetch(internet, BOB) == []
+
+
+@pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
+def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
+    internet: Internet, policy: str, reply: str
+) -> None:
+    """CODE-05: an alias is not followed at RCPT, and a client need not declare a size."""
+    site = office(internet, when_full=policy)
+    internet.reactor.result_of(site.store.set_quota(ALICE, QUOTA))
+    assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == [reply]
+    assert internet.states(site) == {}
+
+
+def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Internet) -> None:
+    """CODE-05"""
+    site = office(internet)
+    internet.reactor.result_of(site.store.set_quota(BOB, len(LETTER) + 1000))
+    assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
+    assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["452 4.2.2"]
+    assert len(site.people_fetch(internet, BOB)) == 1
+    assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
