@@ -21,11 +21,12 @@ from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.net.caller import TwistedCaller
+from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.heartbeat import Heartbeat
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
-from mailstack.net.tls import ServerContext, TlsError, client_context, private_ca, server_context
+from mailstack.net.tls import ServerContext, TlsError, private_ca, server_context
 from mailstack.office import PostOffice, Surroundings
 from mailstack.store import StoreError
 from mailstack.store.sqlite import SqliteStore
@@ -83,7 +84,7 @@ class OfficeService(Service):
             context = certificate(config, clock.now())
             if config.relay.ca_file is not None:
                 # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
-                client_context(config.hostname, verify=True, ca_file=config.relay.ca_file)
+                ClientTls(config.relay.ca_file).check()
         except OSError as error:
             self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
             return

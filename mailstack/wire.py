@@ -88,6 +88,28 @@ class TlsFacts:
     """The client's certificate, when it was asked for one and showed one that we trust."""
 
 
+@frozen
+class Tlsa:
+    """One TLSA record (RFC 6698 §2.1)."""
+
+    usage: int
+    """2: an authority above the server's certificate (DANE-TA); 3: that certificate itself (DANE-EE)."""
+    selector: int
+    """0: the whole certificate; 1: its public key."""
+    matching: int
+    """0: as it is; 1: by SHA-256; 2: by SHA-512."""
+    data: bytes
+
+
+@frozen
+class Dane:
+    """What a server's certificate must match, in place of what we trust otherwise (RFC 7672)."""
+
+    records: tuple[Tlsa, ...]
+    names: tuple[str, ...]
+    """Below an authority the certificate must be for one of these (RFC 7672 §3.2.2)."""
+
+
 EventT = TypeVar("EventT")
 EventT_co = TypeVar("EventT_co", covariant=True)
 
@@ -147,13 +169,19 @@ class Peer(Protocol[EventT_co]):
     async def drain(self, timeout: float) -> bool:
         """Wait until the network has taken most of what was sent; False if it is lost, or `timeout` seconds passed."""
 
-    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
         """Shake hands on the open connection; `engine.tls_started()` was called when this returns.
 
         True when it succeeded. On failure the connection is closed: never go on in the clear (RFC 3207 §4.1).
         A server returns True at once: its handshake goes on below, and failure is a Disconnected event.
-        `server_name` and `verify` are for clients only.
+        `server_name`, `verify` and `dane` are for clients only: `dane` goes before `verify`.
         """
+
+    @property
+    def tls_failure(self) -> str:
+        """Why `start_tls` gave False, for people."""
 
     def close(self) -> None:
         """Send what is written, then close."""
@@ -184,6 +212,7 @@ class Caller(Protocol):
         tls: bool = False,
         server_name: str | None = None,
         verify: bool = False,
+        dane: Dane | None = None,
     ) -> Peer[EventT]:
         """Connect within `timeout` seconds. `tls` shakes hands at once (implicit TLS, RFC 8314 §3).
 

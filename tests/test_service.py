@@ -38,7 +38,7 @@ def certificates(tmp_path: Path) -> Path:
 def test_a_ca_file_that_cannot_be_read_stops_the_start(certificates: Path) -> None:
     begun = Begun(certificates, 'ca_file = "odd.pem"')
     (failure,) = begun.failures
-    assert "odd.pem: not a CA certificate that can be read" in str(failure)
+    assert "odd.pem: not a file of CA certificates" in str(failure)
 
 
 def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -> None:
@@ -46,5 +46,5 @@ def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -
     assert begun.failures == []
     assert begun.service._office is not None
     caller = begun.service._office._around.caller
-    assert caller._ca_file == certificates / "ca.pem"
+    assert caller._client_tls._ca_file == certificates / "ca.pem"
     begun.reactor.result_of(begun.service.stopService())

@@ -13,24 +13,30 @@ from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
-from mailstack.net.tls import client_context
-from mailstack.wire import Engine, EventT, HostPort, Unreachable
+from mailstack.wire import Dane, Engine, EventT, HostPort, Unreachable
 
 
 class TwistedCaller:
     """The wire.Caller of a reactor."""
 
     def __init__(
-        self, reactor: IReactorTCP, *, source: str | None = None, ca_file: Path | None = None, lifetime: float = 86400.0
+        self,
+        reactor: IReactorTCP,
+        *,
+        source: str | None = None,
+        ca_file: Path | None = None,
+        client_tls: ClientTls | None = None,
+        lifetime: float = 86400.0,
     ) -> None:
         """`source` is the address to call from; None leaves that to the system.
 
-        Certificates are verified by `ca_file`, or by what the system trusts.
+        `client_tls` is whom we trust; without it the CAs in `ca_file`, or those of the system.
         """
         self._reactor = reactor
         self._source = (source, 0) if source else None
-        self._ca_file = ca_file
+        self._client_tls = client_tls or ClientTls(ca_file)
         self._lifetime = lifetime
 
     async def call(
@@ -42,6 +48,7 @@ class TwistedCaller:
         tls: bool = False,
         server_name: str | None = None,
         verify: bool = False,
+        dane: Dane | None = None,
     ) -> NetPeer[EventT]:
         """Connect within `timeout` seconds; with `tls`, shake hands in that time too, before anything is said.
 
@@ -49,21 +56,21 @@ class TwistedCaller:
         """
         reactor: IReactorTime = self._reactor  # type: ignore[assignment]
         late = reactor.seconds() + timeout
+        shaking = self._client_tls.handshake(server_name, verify=verify, dane=dane) if tls else None
         peer = NetPeer(
             reactor,
             engine,
             encrypted=tls,
-            verify=verify and tls,
-            ca_file=self._ca_file,
+            client_tls=self._client_tls,
+            shaking=shaking,
             lifetime=self._lifetime,
         )
         factory: Factory[Any] = Factory.forProtocol(lambda: peer)
         factory.noisy = False
         endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
         endpoint = endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
-        if tls:
-            context = client_context(server_name, verify=verify, ca_file=self._ca_file)
-            factory = TLSMemoryBIOFactory(context, True, factory, clock=reactor)
+        if shaking is not None:
+            factory = TLSMemoryBIOFactory(shaking, True, factory, clock=reactor)
         try:
             await endpoint.connect(factory)
         except Exception as error:
@@ -91,4 +98,4 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
         raise Unreachable("the TLS handshake took too long")
     timer.cancel()
     if not done:
-        raise Unreachable("the TLS handshake failed")
+        raise Unreachable(f"the TLS handshake failed: {peer.tls_failure or LOST}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, Generic
 
 from twisted.internet.defer import Deferred
@@ -20,12 +19,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.negotiated import channel_binding, tls_facts
 from mailstack.net.task import PAUSE, Task
-from mailstack.net.tls import client_context
 from mailstack.net.writing import write
 from mailstack.wire import (
     NEED_DATA,
+    Dane,
     Disconnected,
     Ending,
     Engine,
@@ -66,7 +66,7 @@ class NetPeer(Protocol, Generic[EventT]):
     # Thousands of these are idle at a time: slots keep each small.
     __slots__ = (
         "_born",
-        "_ca_file",
+        "_client_tls",
         "_closing",
         "_context",
         "_conversation",
@@ -82,9 +82,10 @@ class NetPeer(Protocol, Generic[EventT]):
         "_lifetime",
         "_reactor",
         "_reading",
+        "_shaking",
         "_task",
         "_timer",
-        "_verified",
+        "_tls_failure",
         "_waiter",
         "_waiting",
         "engine",
@@ -98,23 +99,24 @@ class NetPeer(Protocol, Generic[EventT]):
         conversation: Conversation[EventT] | None = None,
         context: IOpenSSLServerConnectionCreator | None = None,
         encrypted: bool = False,
-        verify: bool = False,
-        ca_file: Path | None = None,
+        client_tls: ClientTls | None = None,
+        shaking: Handshake | None = None,
         lifetime: float = 86400.0,
         done: Callable[[NetPeer[EventT]], None] | None = None,
     ) -> None:
-        """`context` is the server's certificate, `ca_file` whom a client trusts (None: whom the system trusts).
+        """`context` is the server's certificate, `client_tls` what a client has in its place.
 
-        `encrypted` says that TLS is there from the first octet, `verify` that it demands the other side's certificate.
+        `encrypted` says that TLS is there from the first octet, `shaking` is a client's handshake for that.
         `lifetime` is how long the connection may last in all, in seconds. `done` is called once, when it is lost.
         """
         self.engine = engine
         self._reactor = reactor
         self._conversation = conversation
         self._context = context
-        self._ca_file = ca_file
+        self._client_tls = client_tls
+        self._shaking = shaking
+        self._tls_failure = ""
         self._encrypted = encrypted
-        self._verified = verify
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
         self._done = done
@@ -157,6 +159,8 @@ class NetPeer(Protocol, Generic[EventT]):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._ending = Disconnected(reason.getErrorMessage())
+        if self._shaking is not None and self._facts is UNKNOWN_TLS:
+            self._tls_failure = self._shaking.why(reason)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -168,7 +172,14 @@ class NetPeer(Protocol, Generic[EventT]):
             done(self)
 
     def handshakeCompleted(self) -> None:  # noqa: N802
-        self._facts = tls_facts(self.transport, verified=self._verified)
+        shaking = self._shaking
+        transport: Any = self.transport
+        if shaking is not None and not shaking.satisfied(transport.getHandle()):
+            self._closing = True  # nothing that comes now is listened to
+            transport.abortConnection()
+            return
+        verified = shaking is not None and shaking.verifies
+        self._facts = tls_facts(self.transport, verified=verified)
         self._settle_handshake(done=True)
 
     def pauseProducing(self) -> None:  # noqa: N802
@@ -196,6 +207,10 @@ class NetPeer(Protocol, Generic[EventT]):
     @property
     def tls(self) -> TlsFacts | None:
         return self._facts if self._encrypted else None
+
+    @property
+    def tls_failure(self) -> str:
+        return self._tls_failure
 
     @property
     def can_start_tls(self) -> bool:
@@ -251,15 +266,18 @@ class NetPeer(Protocol, Generic[EventT]):
                 return False
         return not isinstance(self._ending, Disconnected)
 
-    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
         transport = self._transport()
         self.engine.tls_started()
         self._encrypted = True
         if self._context is not None:
             transport.startTLS(self._context)
             return True
-        self._verified = verify
-        transport.startTLS(client_context(server_name, verify=verify, ca_file=self._ca_file))
+        client_tls = self._client_tls or ClientTls()
+        self._shaking = client_tls.handshake(server_name, verify=verify, dane=dane)
+        transport.startTLS(self._shaking)
         return await self.handshake()
 
     async def handshake(self) -> bool:

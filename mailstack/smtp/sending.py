@@ -12,7 +12,7 @@ from mailstack.letter import Content, Envelope, Recipient
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.replies import Reply, reply
 from mailstack.transparency import Stuffer
-from mailstack.wire import Disconnected, Peer, TimedOut
+from mailstack.wire import Dane, Disconnected, Peer, TimedOut
 
 __all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
 
@@ -88,7 +88,7 @@ class SendingSession:
             raise Trouble("greeting", greeting, "the host does not want to talk to us")
         await self._hello()
 
-    async def start_tls(self, server_name: str | None, *, verify: bool) -> None:
+    async def start_tls(self, server_name: str | None, *, verify: bool, dane: Dane | None = None) -> None:
         """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises Trouble."""
         if "STARTTLS" not in self.extensions:
             raise Trouble("starttls", None, "the host does not offer STARTTLS")
@@ -96,8 +96,8 @@ class SendingSession:
         ready = await self._reply("starttls", self._timeouts.hello)
         if ready.code != 220:
             raise Trouble("starttls", ready, "the host refuses STARTTLS")
-        if not await self._peer.start_tls(server_name, verify=verify):
-            raise Trouble("starttls", None, "the TLS handshake failed")
+        if not await self._peer.start_tls(server_name, verify=verify, dane=dane):
+            raise Trouble("starttls", None, f"the TLS handshake failed: {self._peer.tls_failure}")
         self._note("-- TLS")
         await self._hello()
 

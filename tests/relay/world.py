@@ -93,6 +93,7 @@ class World:
         tls: bool = False,
         server_name: str | None = None,
         verify: bool = False,
+        dane: Any = None,
     ) -> MemoryPeer:
         self.calls.append(address)
         if address in self.black_holes:
@@ -108,7 +109,7 @@ class World:
         server.office = client.office = office
         if tls:
             if not office.shakes_hands(server_name, verify=verify):
-                raise Unreachable("the TLS handshake failed")
+                raise Unreachable("the TLS handshake failed: certificate verify failed")
             client.tls = server.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
             server.engine.tls = True
         office.connections += 1
@@ -152,6 +153,7 @@ class MemoryPeer:
         self.local = local
         self.tls: TlsFacts | None = None
         self.can_start_tls = True
+        self.tls_failure = "certificate verify failed"
         self.closed = False
         self._world = world
         self._ending: Ending | None = None
@@ -182,7 +184,7 @@ class MemoryPeer:
     async def drain(self, timeout: float) -> bool:
         return not isinstance(self._ending, Disconnected)
 
-    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False, dane: Any = None) -> bool:
         self.engine.tls_started()
         if server_name is None:
             return True  # the server's side: the handshake is the client's business here

@@ -54,6 +54,7 @@ class MemoryPeer:
     closed: bool = False
     full: bool = False
     tls_works: bool = True
+    tls_failure: str = "certificate verify failed: it has expired"
     other: MemoryPeer = field(init=False)
     said: bytearray = field(factory=bytearray)
     ending: Ending | None = None
@@ -86,7 +87,7 @@ class MemoryPeer:
     async def drain(self, timeout: float) -> bool:
         return not self.full and not isinstance(self.ending, Disconnected)
 
-    async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
+    async def start_tls(self, server_name: str | None = None, *, verify: bool = False, dane: Any = None) -> bool:
         self.engine.tls_started()
         self.tls = TLS if self.tls_works else None
         return self.tls_works

@@ -1,0 +1,193 @@
+"""TLS as a client: whom we trust, who we are, and why a handshake failed."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailstack.net.certificates import TlsError, read_identity
+from mailstack.net.identity import name_fault
+from mailstack.net.server_tls import CIPHERS, modern
+from mailstack.wire import Dane
+
+# The other side decides what it can do; forward secrecy first, and nothing without authentication or encryption.
+_CIPHERS = CIPHERS.encode() + b":HIGH:!aNULL:!eNULL:!PSK:!SRP:!3DES:!RC4:!MD5:!DSS"
+
+_FAULTS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "its chain ends in a CA that is not trusted",
+    20: "the CA that issued it is not known",
+    21: "the CA that issued it is not known",
+    23: "it has been revoked",
+    24: "a certificate above it is no CA",
+    26: "it is not for servers",
+    66: "its key is too weak",
+}
+"""What OpenSSL finds wrong, by its X509_V_ERR_ numbers, for people."""
+_OF_ANY = frozenset({9, 10, 23})
+"""What is said of the server's certificate, unless one above it is meant."""
+_UNREADABLE = "it can't be read"
+
+LOST = "the connection was lost in it"
+"""When nothing more is known."""
+
+
+class ClientTls:
+    """What all our connections outward have in common."""
+
+    def __init__(
+        self, ca_file: Path | None = None, *, certificate: Path | None = None, key: Path | None = None
+    ) -> None:
+        """`ca_file` has the CAs (PEM, one or many) that are trusted; None: those of the system.
+
+        `certificate` and `key` (PEM) are shown to servers that ask for them.
+        """
+        self._ca_file = ca_file
+        self._certificate = certificate
+        self._key = key
+        self._any: SSL.Context | None = None
+        self._trusting: SSL.Context | None = None
+
+    def check(self) -> None:
+        """Read the files now; raises TlsError that names the one that can't be used."""
+        self._trusted()
+        self._whoever()
+
+    def handshake(self, server_name: str | None, *, verify: bool = False, dane: Dane | None = None) -> Handshake:
+        """For one connection to `server_name`, a DNS name or an IP address.
+
+        Without more, any certificate will do (opportunistic, RFC 7435). With `verify` the chain must lead to a CA that we
+        trust, and be for `server_name` (RFC 9525); with `dane` one of the TLSA records must match instead (RFC 7672).
+        Raises TlsError for files that can't be read.
+        """
+        if verify and not server_name:
+            raise TlsError("a certificate can only be verified for a name")
+        webpki = verify and dane is None
+        return Handshake(self._trusted() if webpki else self._whoever(), server_name, verify=webpki, dane=dane)
+
+    def _whoever(self) -> SSL.Context:
+        if self._any is None:
+            self._any = self._context()
+            self._any.set_verify(SSL.VERIFY_NONE)
+        return self._any
+
+    def _trusted(self) -> SSL.Context:
+        # The CAs take long to read, and are rarely needed: once, and not before.
+        if self._trusting is None:
+            context = self._context()
+            if self._ca_file is None:
+                context.set_default_verify_paths()
+            else:
+                _trust(context, self._ca_file)
+            self._trusting = context
+        return self._trusting
+
+    def _context(self) -> SSL.Context:
+        context = modern(SSL.TLS_CLIENT_METHOD, _CIPHERS)
+        if self._certificate is not None and self._key is not None:
+            chain, private = read_identity(self._certificate, self._key)
+            context.use_certificate(chain[0])
+            for above in chain[1:]:
+                context.add_extra_chain_cert(above)
+            context.use_privatekey(private)  # type: ignore[arg-type]
+        return context
+
+
+def client_context(server_name: str | None, *, verify: bool = False, ca_file: Path | None = None) -> Handshake:
+    """As `ClientTls.handshake`, where no other connection has anything in common with it."""
+    return ClientTls(ca_file).handshake(server_name, verify=verify)
+
+
+def _trust(context: SSL.Context, ca_file: Path) -> None:
+    try:
+        ca_file.read_bytes()
+        context.load_verify_locations(str(ca_file))
+    except (OSError, SSL.Error, crypto.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
+        raise TlsError(f"{ca_file}: not a file of CA certificates that can be read ({why})") from error
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class Handshake:
+    """One handshake: what it demands, and why it failed."""
+
+    def __init__(self, context: SSL.Context, server_name: str | None, *, verify: bool, dane: Dane | None) -> None:
+        self.verifies = verify or dane is not None
+        self._context = context
+        self._server_name = server_name or ""
+        self._verify = verify
+        self._dane = dane
+        self._fault = ""
+
+    def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
+        self._fault = ""
+        connection = SSL.Connection(self._context, None)
+        if sni := _sni(self._server_name):
+            connection.set_tlsext_host_name(sni)
+        if self._verify:
+            connection.set_verify(SSL.VERIFY_PEER, self._is_good)
+        return connection
+
+    def satisfied(self, connection: SSL.Connection) -> bool:
+        """Whether the server's certificates are those that DANE demands; to be asked before anything else is said.
+
+        What a CA vouches for needs no such question: there the handshake itself fails.
+        """
+        if self._dane is None:
+            return True
+        from mailstack.net.dane import dane_fault  # noqa: PLC0415 - few hosts have it
+
+        try:
+            self._fault = dane_fault(connection.get_peer_cert_chain(as_cryptography=True) or [], self._dane) or ""
+        except Exception as error:  # noqa: BLE001 - a stranger's certificates: what can't be read matches nothing
+            self._fault = f"{_UNREADABLE} ({type(error).__name__})"
+        return not self._fault
+
+    def why(self, failure: Failure) -> str:
+        """Why a connection that ended with this failure has no TLS, for people."""
+        error = failure.value
+        if self._fault:
+            return f"certificate verify failed: {self._fault}"
+        if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+            reasons = [entry[2] for entry in error.args[0] if len(entry) == 3 and entry[2]]
+            return "; ".join(dict.fromkeys(reasons)) or LOST
+        return LOST
+
+    def _is_good(
+        self, _connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
+    ) -> bool:
+        """OpenSSL's question about each certificate of the chain, the server's own last; then its name is looked at."""
+        if not good:
+            above = " (a certificate above it)" if depth and error in _OF_ANY else ""
+            self._fault = self._fault or _FAULTS.get(error, f"OpenSSL's error {error}") + above
+            return False
+        if depth == 0:
+            try:
+                self._fault = name_fault(certificate.to_cryptography(), (self._server_name.rstrip("."),)) or ""
+            except Exception as trouble:  # noqa: BLE001 - as above
+                self._fault = f"{_UNREADABLE} ({type(trouble).__name__})"
+        return not self._fault
+
+
+def _sni(server_name: str | None) -> bytes | None:
+    """RFC 6066 §3: a DNS name without its final dot, never an address."""
+    if not server_name:
+        return None
+    try:
+        ipaddress.ip_address(server_name)
+    except ValueError:
+        pass
+    else:
+        return None
+    try:
+        name = server_name.rstrip(".").encode("ascii")
+    except UnicodeEncodeError:
+        return None
+    return name if 0 < len(name) < 256 else None
