@@ -198,7 +198,10 @@ class PostOffice:
         """SMTP by the rules of a station; a limit that is None is the one for our own users."""
         limits, ours = self.config.limits, self.config.submission
         capabilities = Capabilities(
-            self.config.hostname, max_size=max_size or ours.max_size, max_line=limits.content_line
+            self.config.hostname,
+            max_size=max_size or ours.max_size,
+            max_line=limits.content_line,
+            withheld=frozenset({"BINARYMIME"}),
         )
         session_limits = SessionLimits(
             max_recipients=max_recipients or ours.max_recipients,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.letter import Arrival, Content, Envelope, LetterId
+from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import Station
 
@@ -38,11 +38,11 @@ class Arriving:
             raise Refusal(HEADER_TOO_LARGE)
         await self._write_header(end)
 
-    async def finish(self) -> Content:
-        """The whole content, our `Received:` on top."""
+    async def finish(self) -> Letter:
+        """The letter with its whole content, our `Received:` on top."""
         if self._header is not None:
             await self._write_header(len(self._header))
-        return await self._content.finish()
+        return Letter(self._letter, self._envelope, await self._content.finish(), self._arrival)
 
     def discard(self) -> None:
         self._content.discard()

@@ -30,7 +30,7 @@ class Mail:
     size: int | None
     """What SIZE= declared, in octets (RFC 1870 §5); None without."""
     body: str = "7BIT"
-    """What BODY= declared (RFC 6152 §2), in upper case."""
+    """What BODY= declared (RFC 6152 §2, RFC 3030 §3), in upper case."""
 
 
 @frozen
@@ -48,6 +48,15 @@ class Data:
 
 
 @frozen
+class Bdat:
+    """BDAT (RFC 3030 §2): so many octets of the content follow. The answer is owed at their end, to EndOfData."""
+
+    size: int
+    last: bool
+    """Whether the content is whole with them."""
+
+
+@frozen
 class Chunk:
     """Some octets of the content, dots unstuffed. No answer is owed."""
 
@@ -56,10 +65,10 @@ class Chunk:
 
 @frozen
 class EndOfData:
-    """The final dot came."""
+    """The final dot came, or the last octet that BDAT announced."""
 
     size: int
-    """Octets of the whole content: CRLF counted, stuffing and final dot not (RFC 1870 §6.3)."""
+    """Octets of the whole content so far: CRLF counted, stuffing and final dot not (RFC 1870 §6.3)."""
     fault: Reply | None
     """Why the content must be refused; the chunks given are then not the whole of it."""
 
@@ -140,6 +149,7 @@ ServerEvent = (
     | Mail
     | Rcpt
     | Data
+    | Bdat
     | Chunk
     | EndOfData
     | Reset

@@ -24,7 +24,9 @@ class State(Enum):
     MAIL = "a transaction without recipients"
     REFUSED = "a transaction whose recipients were all refused so far"
     RCPT = "a transaction with a recipient"
-    CONTENT = "354 was said; octets up to the final dot are content"
+    CONTENT = "354 was said, or BDAT came; octets up to the final dot, or the end of the chunk, are content"
+    CHUNKS = "a chunk was taken, and the next is awaited (RFC 3030)"
+    SPOILED = "a chunk was refused, and with it the letter: RSET must come"
     AUTHENTICATING = "a challenge was sent; the next line answers it"
     TLS = "220 to STARTTLS was said; nothing is read before TLS begins"
     CLOSED = "we said goodbye; nothing is read any more"
@@ -44,17 +46,21 @@ class Turn:
 
 END_OF_DATA = "end of data"
 """Stands for the final dot among the verbs; the blanks keep it from being one."""
+LAST_CHUNK = "BDAT LAST"
+"""Stands for BDAT with LAST (RFC 3030 §2), whose answer leads elsewhere."""
 RESPONSE = "response to a challenge"
 """Stands for the line that answers a challenge (RFC 4954 §4)."""
 
 IN_TRANSACTION = (State.MAIL, State.REFUSED, State.RCPT)
 
-_NO_RECIPIENTS = reply(554, "5.5.1", "no valid recipients")
+NO_RECIPIENTS = reply(554, "5.5.1", "no valid recipients")
 
 _HELLO_FIRST = reply(503, "5.5.1", "bad sequence of commands: send EHLO first")
 _MAIL_FIRST = reply(503, "5.5.1", "bad sequence of commands: send MAIL first")
-_RCPT_FIRST = reply(503, "5.5.1", "bad sequence of commands: send RCPT first")
+RCPT_FIRST = reply(503, "5.5.1", "bad sequence of commands: send RCPT first")
 _MAIL_IS_OPEN = reply(503, "5.5.1", "bad sequence of commands: a transaction is open, send RSET first")
+_CHUNKS_ARE_OPEN = reply(503, "5.5.1", "bad sequence of commands: the letter comes in chunks, send BDAT or RSET")
+_RSET_FIRST = reply(503, "5.5.1", "bad sequence of commands: a chunk was refused, send RSET first")
 _ONLY_QUIT = reply(503, "5.5.1", "no service for you here, send QUIT")
 
 # What is said to a command that has no place in a state.
@@ -65,6 +71,8 @@ _OUT_OF_ORDER = {
     State.MAIL: _MAIL_IS_OPEN,
     State.REFUSED: _MAIL_IS_OPEN,
     State.RCPT: _MAIL_IS_OPEN,
+    State.CHUNKS: _CHUNKS_ARE_OPEN,
+    State.SPOILED: _RSET_FIRST,
 }
 
 
@@ -100,7 +108,7 @@ ORDER: Mapping[State, Mapping[str, Turn]] = {
         **_hello(State.MAIL),
         "RSET": Turn(State.READY, State.READY),
         "RCPT": Turn(State.RCPT, State.REFUSED),
-        "DATA": Turn(State.MAIL, State.MAIL, _RCPT_FIRST),
+        "DATA": Turn(State.MAIL, State.MAIL, RCPT_FIRST),
     },
     State.REFUSED: {
         **_anywhere(State.REFUSED),
@@ -108,7 +116,7 @@ ORDER: Mapping[State, Mapping[str, Turn]] = {
         "RSET": Turn(State.READY, State.READY),
         "RCPT": Turn(State.RCPT, State.REFUSED),
         # A client that pipelines sends DATA before it knows (RFC 2920 §3.1); that ends its transaction.
-        "DATA": Turn(State.READY, State.READY, _NO_RECIPIENTS),
+        "DATA": Turn(State.READY, State.READY, NO_RECIPIENTS),
     },
     State.RCPT: {
         **_anywhere(State.RCPT),
@@ -119,6 +127,16 @@ ORDER: Mapping[State, Mapping[str, Turn]] = {
     },
     State.CONTENT: {
         END_OF_DATA: Turn(State.READY, State.READY),
+    },
+    State.CHUNKS: {
+        **_anywhere(State.CHUNKS),
+        **_hello(State.CHUNKS),
+        "RSET": Turn(State.READY, State.READY),
+    },
+    State.SPOILED: {
+        **_anywhere(State.SPOILED),
+        **_hello(State.SPOILED),
+        "RSET": Turn(State.READY, State.READY),
     },
     State.AUTHENTICATING: {
         RESPONSE: Turn(State.READY, State.READY),

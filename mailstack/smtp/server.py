@@ -9,12 +9,23 @@ from functools import lru_cache
 from attrs import frozen
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
-from mailstack.smtp.commands import EndOfData, Hello, Rejected, ServerEvent
+from mailstack.smtp.chunks import ChunkedContent
+from mailstack.smtp.commands import Bdat, EndOfData, Hello, Mail, Rejected, ServerEvent
 from mailstack.smtp.content import DottedContent
 from mailstack.smtp.extensions import OFFERED
+from mailstack.smtp.extensions.chunking import not_taken
 from mailstack.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
 from mailstack.smtp.grammar import READERS
-from mailstack.smtp.order import END_OF_DATA, ORDER, RESPONSE, LocalProtocolError, State, Turn, out_of_order
+from mailstack.smtp.order import (
+    END_OF_DATA,
+    LAST_CHUNK,
+    ORDER,
+    RESPONSE,
+    LocalProtocolError,
+    State,
+    Turn,
+    out_of_order,
+)
 from mailstack.smtp.replies import Refusal, Reply, render, reply
 from mailstack.wire import NEED_DATA, PAUSED, Signal
 
@@ -35,7 +46,7 @@ _AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too lo
 _WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
 
 # Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
-_FOREIGN = frozenset({"ATRN", "BDAT", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XCLIENT", "XFORWARD"})
+_FOREIGN = frozenset({"ATRN", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XCLIENT", "XFORWARD"})
 # A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
 _HELLO = ("EHLO", "HELO")
@@ -55,7 +66,8 @@ class ServerEngine:
     """One connection, as the server sees it.
 
     `next_event` gives one command at a time and is PAUSED until it was answered with `answer` (or `challenge`), so a
-    client that pipelines gets its answers in order, and what it sends waits for us. A Chunk needs no answer.
+    client that pipelines gets its answers in order, and what it sends waits for us. A Chunk needs no answer, nor does Bdat:
+    the answer to it is the one to the EndOfData that follows.
     """
 
     def __init__(
@@ -76,7 +88,11 @@ class ServerEngine:
         self._limits = limits
         self._verbs, self._order = _language(offered)
         self._lines = LineBuffer()
-        self._content: DottedContent | None = None
+        self._content: DottedContent | ChunkedContent | None = None
+        self._chunks: ChunkedContent | None = None
+        self._skipping = 0
+        """Octets of a refused chunk that are still to be thrown away."""
+        self._body = ""
         self._state = State.GREETING
         # The command to be answered, and where its answer leads.
         self._name = ""
@@ -103,6 +119,7 @@ class ServerEngine:
         """Forget all that the client said, and what is buffered (RFC 3207 §4.2, §6)."""
         self._lines.clear()
         self._content = self._turn = self._event = None
+        self._skipping = 0
         self.hello = None
         self.terms = _NO_TERMS
         self.tls = True
@@ -120,6 +137,10 @@ class ServerEngine:
 
     def _next_of_lines(self) -> ServerEvent | Signal:
         self._name = ""
+        if self._skipping:
+            self._skipping -= len(self._lines.take(self._skipping))
+            if self._skipping:
+                return NEED_DATA
         try:
             line = self._lines.line(self._limits.auth_line)
         except LineTooLong as long:
@@ -132,15 +153,14 @@ class ServerEngine:
             return self._read_response(line)
         return self._read_command(line)
 
-    def _next_of_content(self, content: DottedContent) -> ServerEvent | Signal:
+    def _next_of_content(self, content: DottedContent | ChunkedContent) -> ServerEvent | Signal:
         event = content.next_event()
         if isinstance(event, EndOfData):
             self._content = None
-            self._name = END_OF_DATA
-            return self._owe(event, self._order[State.CONTENT][END_OF_DATA])
+            return self._owe(event, self._order[State.CONTENT][self._name])
         return event
 
-    def _read_command(self, line: bytes) -> ServerEvent:
+    def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - what forbids a command, in order of rank
         # §4.1.1: white space at the end of a line is to be tolerated.
         text = line.decode("ascii", "surrogateescape").rstrip(" \t")
         name, _, argument = text.partition(" ")
@@ -148,6 +168,8 @@ class ServerEngine:
         verb = self._verbs.get(name)
         if verb is None:
             return self._reject(_no_command(name), line)
+        if verb.octets:
+            return self._read_chunk(verb, argument.lstrip(" "), line)
         if len(line) + 2 > self._limits.command_line and not verb.long:
             return self._reject(_TOO_LONG, line)
         turn = self._order[self._state].get(name) or out_of_order(self._state)
@@ -160,6 +182,29 @@ class ServerEngine:
         except Refusal as refusal:
             return self._reject(refusal.reply, line, turn)
         return self._owe(event, turn)
+
+    def _read_chunk(self, verb: Verb, argument: str, line: bytes) -> ServerEvent:
+        """The octets behind the line are content, or thrown away (RFC 3030 §2); never commands."""
+        try:
+            chunk = verb.read(argument, self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, line)
+        assert isinstance(chunk, Bdat)
+        if chunk.last:
+            self._name = LAST_CHUNK
+        taken = self._chunks if self._state is State.CHUNKS else None
+        turn = self._order[self._state].get(self._name) or out_of_order(self._state)
+        why = turn.reply or not_taken(chunk, taken.size if taken else 0, self.capabilities)
+        if why is not None:
+            self._skipping = chunk.size
+            return self._reject(why, line, turn)
+        if taken is None:
+            max_line = 0 if self._body == "BINARYMIME" else self.capabilities.max_line
+            taken = ChunkedContent(self._lines, max_line=max_line, binary=self._body == "BINARYMIME")
+        taken.begin(chunk.size, last=chunk.last)
+        self._content = self._chunks = taken
+        self._state = turn.accepted
+        return chunk
 
     def _read_response(self, line: bytes) -> ServerEvent:
         self._name = RESPONSE
@@ -221,6 +266,8 @@ class ServerEngine:
             octets = render(answer, enhanced=self.terms.enhanced)
             if accepted and (self._name in ("AUTH", RESPONSE)):
                 self.authenticated = True
+            elif accepted and isinstance(event, Mail):
+                self._body = event.body
         self._enter(turn.accepted if accepted else turn.refused)
         self._close_after(answer)
         return octets
@@ -248,6 +295,7 @@ class ServerEngine:
         self._state = state
         if state is State.CONTENT:
             limits = self.capabilities
+            self._name = END_OF_DATA
             self._content = DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 from attrs import evolve, frozen
 
-from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient, ReversePath, Status, new_letter_id
+from mailstack.letter import Arrival, Envelope, Recipient, ReversePath, Status, new_letter_id
 from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
 from mailstack.smtp.arriving import Arriving
 from mailstack.smtp.commands import (
     Auth,
     AuthResponse,
+    Bdat,
     Chunk,
     Data,
     EndOfData,
@@ -54,6 +55,8 @@ AUTH_UNAVAILABLE = reply(454, "4.7.0", "temporary authentication failure, try ag
 AUTH_CANCELLED = reply(501, "5.7.0", "authentication cancelled")
 AUTH_MALFORMED = reply(501, "5.5.2", "the response does not follow the mechanism's grammar")
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "too many recipients; send the rest in another transaction")
+ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
+CHUNK_OK = reply(250, "2.0.0", "chunk OK")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
 TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
@@ -107,6 +110,7 @@ class Session:
         self.recipients: list[Recipient] = []
         self._require_tls = require_tls
         self._mail: Mail | None = None
+        self._arriving: Arriving | None = None
         self._peer = peer
         self._engine = engine
         self._clock = clock
@@ -145,6 +149,9 @@ class Session:
                 pass
         except _Gone:
             pass
+        finally:
+            # Chunks of a letter whose last never came.
+            self._forget()
 
     async def _one_command(self) -> bool:
         """Whether the conversation goes on after it."""
@@ -228,7 +235,7 @@ class Session:
         return OK
 
     async def _help(self, _: Help) -> Reply:
-        return reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY AUTH STARTTLS QUIT; see RFC 5321")
+        return reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY AUTH STARTTLS QUIT; see RFC 5321")
 
     async def _verify(self, _: Verify) -> Reply:
         return CANNOT_VERIFY
@@ -252,6 +259,9 @@ class Session:
         """The transaction is over (RFC 5321 §4.1.1.5)."""
         self.sender, self._mail = None, None
         self.recipients = []
+        if self._arriving is not None:
+            self._arriving.discard()
+            self._arriving = None
 
     # --- AUTH (RFC 4954)
 
@@ -292,31 +302,45 @@ class Session:
         self._offer()
         return AUTHENTICATED
 
-    # --- DATA
+    # --- DATA and BDAT
 
     async def _take_letter(self, _: Data) -> Reply:
         """354, the content, and the reply to its final dot."""
-        letter, envelope, arrival = self._begin_letter()
-        arriving = Arriving(self.station, letter, envelope, arrival, self._limits.header_size)
+        if self._mail is not None and self._mail.body == "BINARYMIME":
+            self._forget()
+            return ONLY_BDAT
+        self._arriving = arriving = self._begin_letter()
         self._peer.send(self._engine.answer(START_DATA))
+        return await self._take_content(arriving, last=True)
+
+    async def _take_chunk(self, chunk: Bdat) -> Reply:
+        """The octets of a chunk, and the reply to it; the last one makes the letter (RFC 3030 §2)."""
+        if self._arriving is None:
+            self._arriving = self._begin_letter()
+        return await self._take_content(self._arriving, last=chunk.last)
+
+    async def _take_content(self, arriving: Arriving, *, last: bool) -> Reply:
         try:
             end = await self._receive(arriving)
-            if end.fault is not None:
-                arriving.discard()
-                return end.fault
-            content = await arriving.finish()
-            # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
-            await self.station.accept(Letter(letter, envelope, content, arrival))
-            return Reply(250, f"OK, queued as {letter}", TAKEN)
+            if end.fault is None:
+                if not last:
+                    return CHUNK_OK
+                letter = await arriving.finish()
+                # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
+                await self.station.accept(letter)
+                self._arriving = None
+                answer = Reply(250, f"OK, queued as {letter.id}", TAKEN)
+            else:
+                answer = end.fault
         except BaseException:
-            arriving.discard()
-            raise
-        finally:
             self._forget()
+            raise
+        self._forget()
+        return answer
 
-    def _begin_letter(self) -> tuple[LetterId, Envelope, Arrival]:
+    def _begin_letter(self) -> Arriving:
         now = self._clock.now()
-        assert self._mail is not None, "the engine's order table lets DATA through only after MAIL"
+        assert self._mail is not None, "the engine's order table lets DATA and BDAT through only after MAIL"
         mail, hello = self._mail, self._engine.hello
         envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
         arrival = Arrival(
@@ -329,7 +353,7 @@ class Session:
             mechanism=self.identity.mechanism if self.identity else None,
             tls=self.tls,
         )
-        return new_letter_id(now), envelope, arrival
+        return Arriving(self.station, new_letter_id(now), envelope, arrival, self._limits.header_size)
 
     def _protocol(self) -> str:
         """The `with` clause (RFC 3848)."""
@@ -338,7 +362,7 @@ class Session:
         return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")
 
     async def _receive(self, arriving: Arriving) -> EndOfData:
-        """Everything up to the final dot; what fails on the way is told after it (RFC 1870 §6.3)."""
+        """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
         failure: BaseException | None = None
         while True:
             event = await self._peer.next_event(self._limits.data_timeout)
@@ -352,7 +376,7 @@ class Session:
             if failure is None:
                 try:
                     await arriving.write(event.octets)
-                except Exception as error:  # noqa: BLE001 - told after the final dot
+                except Exception as error:  # noqa: BLE001 - told at the end
                     failure = error
                     arriving.discard()
 
@@ -361,6 +385,7 @@ class Session:
         Mail: _take_sender,
         Rcpt: _take_recipient,
         Data: _take_letter,
+        Bdat: _take_chunk,
         Reset: _reset,
         Noop: _noop,
         Help: _help,

@@ -1,6 +1,6 @@
 """Drives one server engine by hand: octets in, what was said and what was answered out."""
 
-from mailstack.smtp.commands import Chunk, StartTls
+from mailstack.smtp.commands import Bdat, Chunk, StartTls
 from mailstack.smtp.server import Capabilities, ServerEngine
 from mailstack.wire import NEED_DATA
 from tests.smtp.hosts import GREETING, answer_to
@@ -24,7 +24,7 @@ class Dialogue:
         self.engine.receive(octets)
         while (event := self.engine.next_event()) is not NEED_DATA:
             heard.append(event)
-            if isinstance(event, Chunk):
+            if isinstance(event, Bdat | Chunk):
                 continue
             answer = self.answers(event)
             self.octets += self.engine.answer(answer)

@@ -11,6 +11,7 @@ from mailstack.lines import LineBuffer
 from mailstack.smtp.commands import (
     Auth,
     AuthResponse,
+    Bdat,
     Chunk,
     Data,
     EndOfData,
@@ -73,6 +74,7 @@ class Host:
             self.events.append(event)
             if isinstance(event, Chunk):
                 content.append(event.octets)
+            if isinstance(event, Bdat | Chunk):
                 continue
             answer = self.answers(event)
             if isinstance(event, EndOfData):

@@ -105,7 +105,7 @@ def test_good_recipients(line, address):
         (b"EXPN", 501, "5.5.4"),
         (b"STARTTLS", 502, "5.5.1"),
         (b"AUTH PLAIN", 502, "5.5.1"),
-        (b"BDAT 10 LAST", 502, "5.5.1"),
+        (b"BDAT 10 LAST", 503, "5.5.1"),
         (b"", 500, "5.5.2"),
         (b"   ", 500, "5.5.2"),
         (b" NOOP", 500, "5.5.2"),

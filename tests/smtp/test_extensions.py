@@ -26,7 +26,9 @@ def test_ehlo_names_the_host_and_what_it_offers():
         b"250-SIZE 1000\r\n"
         b"250-STARTTLS\r\n"
         b"250-ENHANCEDSTATUSCODES\r\n"
-        b"250 8BITMIME\r\n"
+        b"250-8BITMIME\r\n"
+        b"250-CHUNKING\r\n"
+        b"250 BINARYMIME\r\n"
     )
 
 
@@ -94,7 +96,8 @@ def test_size_zero_is_no_limit():
     [
         (b"BODY=7BIT", 250, "7BIT"),
         (b"body=8bitmime", 250, "8BITMIME"),
-        (b"BODY=BINARYMIME", 501, ""),
+        (b"BODY=BINARYMIME", 250, "BINARYMIME"),
+        (b"BODY=8BIT", 501, ""),
         (b"BODY", 501, ""),
     ],
 )
@@ -154,7 +157,7 @@ def test_starttls_forgets_the_client_and_what_it_sent_behind_it():
     assert session.codes(b"MAIL FROM:<>", b"STARTTLS", b"EHLO c.test", b"STARTTLS") == [
         ("503", "bad"),
         ("503", "bad"),
-        ("250", "8BITMIME"),
+        ("250", "BINARYMIME"),
         ("503", "5.5.1"),
     ]
 

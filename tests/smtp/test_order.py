@@ -16,23 +16,27 @@ WAYS = {
     State.MAIL: (b"EHLO c.test", b"MAIL FROM:<a@b.test>"),
     State.REFUSED: (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<no@b.test>"),
     State.RCPT: (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>"),
+    State.CHUNKS: (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"BDAT 2", b""),
+    State.SPOILED: (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<no@b.test>", b"BDAT 2", b""),
 }
 COMMANDS = {
-    b"EHLO c.test": "250 250 250 250 250",
-    b"HELO c.test": "250 250 250 250 250",
-    b"MAIL FROM:<>": "503 250 503 503 503",
-    b"RCPT TO:<e@f.test>": "503 503 250 250 250",
-    b"DATA": "503 503 503 554 354",
-    b"RSET": "250 250 250 250 250",
-    b"NOOP": "250 250 250 250 250",
-    b"VRFY x": "250 250 250 250 250",
-    b"EXPN x": "250 250 250 250 250",
-    b"HELP": "250 250 250 250 250",
-    b"QUIT": "221 221 221 221 221",
-    b"STARTTLS": "503 220 503 503 503",
-    b"AUTH PLAIN AGEAYg==": "503 235 503 503 503",
-    b"BDAT 4": "502 502 502 502 502",
-    b"XYZZY": "500 500 500 500 500",
+    b"EHLO c.test": "250 250 250 250 250 250 250",
+    b"HELO c.test": "250 250 250 250 250 250 250",
+    b"MAIL FROM:<>": "503 250 503 503 503 503 503",
+    b"RCPT TO:<e@f.test>": "503 503 250 250 250 503 503",
+    b"DATA": "503 503 503 554 354 503 503",
+    b"RSET": "250 250 250 250 250 250 250",
+    b"NOOP": "250 250 250 250 250 250 250",
+    b"VRFY x": "250 250 250 250 250 250 250",
+    b"EXPN x": "250 250 250 250 250 250 250",
+    b"HELP": "250 250 250 250 250 250 250",
+    b"QUIT": "221 221 221 221 221 221 221",
+    b"STARTTLS": "503 220 503 503 503 503 503",
+    b"AUTH PLAIN AGEAYg==": "503 235 503 503 503 503 503",
+    b"BDAT 2\r\n": "503 503 503 554 250 250 503",
+    b"BDAT 2 LAST\r\n": "503 503 503 554 250 250 503",
+    b"BDAT two": "501 501 501 501 501 501 501",
+    b"XYZZY": "500 500 500 500 500 500 500",
 }
 CELLS = [
     (state, command, code)
@@ -45,7 +49,10 @@ AFTER = {
     b"MAIL FROM:<>": {State.READY: State.MAIL},
     b"RCPT TO:<e@f.test>": {State.MAIL: State.RCPT, State.REFUSED: State.RCPT},
     b"DATA": {State.REFUSED: State.READY, State.RCPT: State.CONTENT},
-    b"RSET": {State.MAIL: State.READY, State.REFUSED: State.READY, State.RCPT: State.READY},
+    b"RSET": dict.fromkeys(set(WAYS) - {State.CONNECTED}, State.READY),
+    b"BDAT 2\r\n": {State.REFUSED: State.SPOILED, State.RCPT: State.CHUNKS},
+    b"BDAT 2 LAST\r\n": {State.REFUSED: State.READY, State.RCPT: State.READY, State.CHUNKS: State.READY},
+    b"BDAT two": dict.fromkeys(WAYS, State.CLOSED),
     b"QUIT": dict.fromkeys(WAYS, State.CLOSED),
     b"STARTTLS": {State.READY: State.TLS},
 }
@@ -53,7 +60,7 @@ AFTER = {
 
 @pytest.mark.parametrize(("state", "command", "code"), CELLS)
 def test_each_command_in_each_state(state, command, code):
-    """SMTP-08, SMTP-09, SMTP-10, CODE-14, CODE-19, CODE-22."""
+    """SMTP-08, SMTP-09, SMTP-10, CODE-14, CODE-19, CODE-22, BDAT-04, BDAT-05."""
     session = Dialogue(CAPABILITIES, start_tls=False)
     session.say(*WAYS[state])
     assert session.engine.state is state

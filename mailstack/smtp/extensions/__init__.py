@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mailstack.smtp.extensions.auth import AUTH
+from mailstack.smtp.extensions.binarymime import BINARYMIME
+from mailstack.smtp.extensions.chunking import CHUNKING
 from mailstack.smtp.extensions.eightbitmime import EIGHTBITMIME
 from mailstack.smtp.extensions.enhancedstatuscodes import ENHANCEDSTATUSCODES
 from mailstack.smtp.extensions.extension import Extension
@@ -10,7 +12,16 @@ from mailstack.smtp.extensions.pipelining import PIPELINING
 from mailstack.smtp.extensions.size import SIZE
 from mailstack.smtp.extensions.starttls import STARTTLS
 
-OFFERED: tuple[Extension, ...] = (PIPELINING, SIZE, STARTTLS, AUTH, ENHANCEDSTATUSCODES, EIGHTBITMIME)
+OFFERED: tuple[Extension, ...] = (
+    PIPELINING,
+    SIZE,
+    STARTTLS,
+    AUTH,
+    ENHANCEDSTATUSCODES,
+    EIGHTBITMIME,
+    CHUNKING,
+    BINARYMIME,
+)
 """In the order in which EHLO is told of them. STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS"."""
 
 __all__ = ["OFFERED"]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.smtp.replies import Refusal, reply
 
-_VALUES = frozenset({"7BIT", "8BITMIME"})
-_SYNTAX = reply(501, "5.5.4", "BODY takes 7BIT or 8BITMIME")
+
+def body_reader(*values: str) -> Callable[[str | None, Facts], str]:
+    """Reads BODY= in any case (RFC 5234 §2.3); raises Refusal for what is not among the values."""
+    syntax = reply(501, "5.5.4", f"BODY takes {', '.join(values[:-1])} or {values[-1]}")
+
+    def read(value: str | None, _facts: Facts) -> str:
+        body = (value or "").upper()
+        if body not in values:
+            raise Refusal(syntax)
+        return body
+
+    return read
 
 
-def _read(value: str | None, _facts: Facts) -> str:
-    # §2: body-value ::= "7BIT" / "8BITMIME", in any case (RFC 5234 §2.3).
-    body = (value or "").upper()
-    if body not in _VALUES:
-        raise Refusal(_SYNTAX)
-    return body
-
-
-EIGHTBITMIME = Extension("8BITMIME", mail={"BODY": Parameter(_read)})
+# §2: body-value ::= "7BIT" / "8BITMIME"
+EIGHTBITMIME = Extension("8BITMIME", mail={"BODY": Parameter(body_reader("7BIT", "8BITMIME"))})

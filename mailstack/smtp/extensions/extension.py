@@ -79,6 +79,8 @@ class Verb:
     """Rows for the table of `mailstack.smtp.order`."""
     long: bool = False
     """Whether its line may be as long as AUTH's."""
+    octets: bool = False
+    """Whether octets follow its line: it is read in every state, so that they are never taken for commands."""
 
 
 def _always(_facts: Facts) -> str:

@@ -1,0 +1,66 @@
+"""Why a content must be refused: lines that end in CR or LF alone, or are too long (RFC 5321 §2.3.8, §4.5.3.1.6)."""
+
+from __future__ import annotations
+
+import re
+
+from mailstack.smtp.replies import Reply, reply
+
+# Used once for a content, to say where its first bare CR or LF stands.
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+class LineFaults:
+    """Looks at a content piece by piece. Pieces never part a CR from its LF, so what is found is the same for any cut."""
+
+    __slots__ = ("_bare_line", "_line_is_long", "_line_so_far", "_lines_before", "_max_line")
+
+    def __init__(self, max_line: int) -> None:
+        """`max_line` in octets without CRLF; 0 is no limit."""
+        self._max_line = max_line
+        self._bare_line = 0
+        self._lines_before = 0
+        self._line_is_long = False
+        self._line_so_far = 0
+
+    @property
+    def any(self) -> bool:
+        return self._bare_line > 0 or self._line_is_long
+
+    def check(self, raw: bytes, octets: bytes) -> None:
+        """The next piece, as sent and with its dots unstuffed."""
+        # The kinds of fault are looked for apart from each other, and ranked at the end: so the verdict is the same
+        # for every cut. What a higher rank makes idle is left out.
+        if self._bare_line:
+            return
+        newlines = raw.count(b"\n")
+        if not newlines == raw.count(b"\r") == raw.count(b"\r\n"):
+            self._bare_line = self._number_of_bare_line(raw)
+        elif self._max_line and not self._line_is_long:
+            self._measure_lines(octets)
+        self._lines_before += newlines
+
+    def reply(self) -> Reply | None:
+        """The refusal, if there is a fault."""
+        if self._bare_line:
+            return reply(550, "5.5.2", f"line {self._bare_line} has a CR or LF alone: only CRLF ends a line")
+        if self._line_is_long:
+            return reply(554, "5.6.0", f"a line is longer than {self._max_line} octets")
+        return None
+
+    def _number_of_bare_line(self, raw: bytes) -> int:
+        bare = _BARE.search(raw)
+        assert bare is not None
+        return self._lines_before + raw.count(b"\n", 0, bare.start()) + 1
+
+    def _measure_lines(self, octets: bytes) -> None:
+        # Leap from line end to line end as far as the limit allows: every line in between is short enough.
+        limit = self._max_line
+        start, room = 0, limit - self._line_so_far
+        while True:
+            end = octets.rfind(b"\r\n", start, start + room + 2)
+            if end < 0:
+                break
+            start, room, self._line_so_far = end + 2, limit, 0
+        self._line_so_far += len(octets) - start
+        self._line_is_long = self._line_so_far > limit
