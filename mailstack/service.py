@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +22,16 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
+from mailstack.config.certificates import identities, issue, patience, server_context
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.heartbeat import Heartbeat
+from mailstack.net.inspection import Concern, concerns
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
-from mailstack.net.tls import ServerContext, TlsError, private_ca, server_context
+from mailstack.net.renewal import Renewal
+from mailstack.net.tls import TlsError
 from mailstack.office import PostOffice, Surroundings
 from mailstack.store import StoreError
 from mailstack.store.sqlite import SqliteStore
@@ -48,18 +53,6 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def certificate(config: Config, now: float) -> ServerContext:
-    """The office's certificate, from its files or from a private CA that is made once. Raises TlsError."""
-    if config.tls.certificate is not None and config.tls.key is not None:
-        context = server_context(config.tls.certificate, config.tls.key)
-    else:
-        files = private_ca(config.data / "tls", config.hostname, now)
-        context = server_context(files.certificate, files.key)
-    if (warning := context.warning(now)) is not None:
-        _log.warning("%s", warning)
-    return context
-
-
 class OfficeService(Service):
     """Binds its ports while it may still be root, opens the store and works after that."""
 
@@ -72,6 +65,8 @@ class OfficeService(Service):
         self._store: SqliteStore | None = None
         self._office: PostOffice | None = None
         self._heartbeat = Heartbeat(reactor)
+        self._renewal: Renewal | None = None
+        self._restore: Callable[[], object] = lambda: None
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -81,7 +76,8 @@ class OfficeService(Service):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             store = SqliteStore(reactor, config.data)
             store.lock_office()
-            context = certificate(config, clock.now())
+            issue(config, clock.now())
+            context = server_context(config)
             if config.relay.ca_file is not None:
                 # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
                 ClientTls(config.relay.ca_file).check()
@@ -92,6 +88,13 @@ class OfficeService(Service):
             self._fail(str(error))
             return
         self._store = store
+        self._renewal = Renewal(
+            reactor,
+            context,
+            concerns=self._concerns,
+            issue=lambda: issue(config, clock.now()),
+            watch=config.tls.watch,
+        )
         accounts = config.accounts
         self._passwords = Passwords(
             reactor,
@@ -141,12 +144,18 @@ class OfficeService(Service):
         await self._store.open()
         await self._office.start()
         self._heartbeat.start()
+        if self._renewal is not None:
+            self._renewal.start()
+            self._hear_hangup(self._renewal.reload)
         for name, door in self._office.doors.items():
             for address in door.addresses:
                 _log.info("%s: %s listens on %s port %d", self._config.hostname, name, address.host, address.port)
 
     async def _stop(self) -> None:
         self._heartbeat.stop()
+        if self._renewal is not None:
+            self._renewal.stop()
+        self._restore()
         office, self._office = self._office, None
         if office is not None:
             await office.stop()
@@ -154,6 +163,16 @@ class OfficeService(Service):
             store, self._store = self._store, None
             self._passwords.close()
             await store.close()
+
+    def _concerns(self) -> list[Concern]:
+        config = self._config
+        return concerns(identities(config), config.hostname, self._reactor.seconds(), patience(config))
+
+    def _hear_hangup(self, reload: Callable[[], None]) -> None:
+        """Have SIGHUP read the certificates again. Signals come to the main thread, and nothing but a process has them."""
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(reload))
+            self._restore = lambda: signal.signal(signal.SIGHUP, handler)
 
     def _cannot_listen(self, failure: Failure) -> None:
         error = failure.value

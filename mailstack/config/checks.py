@@ -64,6 +64,16 @@ def _certificate(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem(("tls", name), f"needs tls.{other} as well", "set both, or none")
         if path is not None and not path.is_file():
             yield _no_file(source, ("tls", name), path)
+    for place, each in enumerate(tls.certificates):
+        for name, path in (("certificate", each.certificate), ("key", each.key)):
+            if path is None:
+                yield source.problem(("tls", "certificates"), f"needs {name}", "set both", item=f"[{place}]")
+            elif not path.is_file():
+                yield _no_file(source, ("tls", "certificates"), path)
+    if tls.client_ca is not None and not tls.client_ca.is_file():
+        yield _no_file(source, ("tls", "client_ca"), tls.client_ca)
+    if tls.urgent_before > tls.warn_before:
+        yield source.problem(("tls", "urgent_before"), "must not be longer than warn_before")
 
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:

@@ -57,6 +57,13 @@ def _rooted(config: Config, root: Path) -> Config:
             tls,
             certificate=tls.certificate and root / tls.certificate,
             key=tls.key and root / tls.key,
+            certificates=tuple(
+                structs.replace(
+                    each, certificate=each.certificate and root / each.certificate, key=each.key and root / each.key
+                )
+                for each in tls.certificates
+            ),
+            client_ca=tls.client_ca and root / tls.client_ca,
         ),
         relay=structs.replace(
             relay,

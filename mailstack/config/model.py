@@ -36,11 +36,24 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     web: tuple[Endpoint, ...] = ()
 
 
-class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Our certificate; both None: a private CA and a certificate are made in the data directory."""
+class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One more certificate and its key; `load` sees to it that both are given."""
 
     certificate: Path | None = None
     key: Path | None = None
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Our certificates; none at all: a private CA and a certificate are made in the data directory."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    certificates: tuple[Identity, ...] = ()
+    client_ca: Path | None = None
+    ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
+    watch: Duration = read_duration("1m")
+    warn_before: Duration = read_duration("30d")
+    urgent_before: Duration = read_duration("7d")
 
 
 class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

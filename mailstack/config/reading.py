@@ -92,6 +92,10 @@ class _Reading:
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
         """A single value of `kind`."""
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return (
+                self.table(kind, value, path) if isinstance(value, dict) else self._wrong(path, "a table", value, item)
+            )
         try:
             if kind in READERS:
                 return READERS[kind](value)

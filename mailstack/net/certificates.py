@@ -91,18 +91,6 @@ def covered_names(certificate: x509.Certificate) -> list[str]:
     return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
 
 
-def expiry_warning(certificate: Path, now: float) -> str | None:
-    """What is to be said about the dates of a certificate at `now` (seconds since 1970); raises TlsError."""
-    leaf, at = _read_chain(certificate)[0], datetime.fromtimestamp(now, UTC)
-    if at >= leaf.not_valid_after_utc:
-        return f"{certificate}: expired on {leaf.not_valid_after_utc:%Y-%m-%d}; clients will refuse it: renew it"
-    if at < leaf.not_valid_before_utc:
-        return f"{certificate}: not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; is the clock right?"
-    if leaf.not_valid_after_utc - at < RENEW_BEFORE:
-        return f"{certificate}: expires on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it soon"
-    return None
-
-
 # --- the private CA
 
 

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, expiry_warning, read_identity
+from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.negotiated import ServerConnection
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
@@ -48,7 +48,7 @@ class ServerContext:
         self._identities = tuple(identities)
         self._client_ca = client_ca
         self._ciphers = ciphers
-        self._shown = self._read()
+        self._shown = self.read()
 
     @property
     def files(self) -> list[Path]:
@@ -58,16 +58,17 @@ class ServerContext:
 
     def reload(self) -> None:
         """Read the files again, for connections made from now on; raises TlsError and keeps what was there."""
-        self._shown = self._read()
+        self.show(self.read())
 
-    def warning(self, now: float) -> str | None:
-        """What is to be said about the first certificate's dates at `now`, in seconds since 1970; raises TlsError."""
-        return expiry_warning(self._identities[0].certificate, now)
+    def show(self, shown: Shown) -> None:
+        """Show what was read to connections made from now on."""
+        self._shown = shown
 
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
         return ServerConnection(self._shown.first, self._shown, asked=self._client_ca is not None)
 
-    def _read(self) -> _Shown:
+    def read(self) -> Shown:
+        """What the files hold now, to be given to `show`. Raises TlsError. A thread may do it."""
         contexts: list[SSL.Context] = []
         by_name: dict[str, SSL.Context] = {}
         for files in self._identities:
@@ -78,7 +79,7 @@ class ServerContext:
             contexts.append(context)
             for name in covered_names(chain[0]):
                 by_name.setdefault(name, context)
-        return _Shown(contexts[0], by_name)
+        return Shown(contexts[0], by_name)
 
 
 def server_context(certificate: Path, key: Path) -> ServerContext:
@@ -100,7 +101,7 @@ def modern(method: int, ciphers: bytes) -> SSL.Context:
     return context
 
 
-class _Shown:
+class Shown:
     """The contexts of one reading of the files."""
 
     __slots__ = ("_by_name", "first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.net.certificates import CertificateFiles, TlsError, expiry_warning, private_ca
+from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import client_context
 from mailstack.net.negotiated import tls_facts
 from mailstack.net.server_tls import ServerContext, server_context
@@ -12,7 +12,6 @@ __all__ = [
     "ServerContext",
     "TlsError",
     "client_context",
-    "expiry_warning",
     "private_ca",
     "server_context",
     "tls_facts",

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 PATIENCE = 30.0
 MAILSTACK = [sys.executable, "-m", "mailstack"]
+TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
 CONFIG = """
 hostname = "mx.home.test"
@@ -35,9 +36,9 @@ require_tls = false
 class Process:
     """Ends with the `with` block; only this process is ever signalled."""
 
-    def __init__(self, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str, environ: dict[str, str] | None = None, program: list[str] = MAILSTACK) -> None:
         self.process = subprocess.Popen(
-            [*MAILSTACK, *arguments],
+            [*program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -83,9 +84,11 @@ class Process:
         return self.process.wait(PATIENCE)
 
 
-def serve(config: Path) -> tuple[Process, dict[str, int]]:
-    """A running office, and the port of each of its services."""
-    process = Process("serve", "-c", str(config))
+def serve(config: Path, program: list[str] = MAILSTACK) -> tuple[Process, dict[str, int]]:
+    """A running office, and the port of each of its services; `program` is `mailstack serve` or twistd."""
+    pid_file = str(config.with_name("twistd.pid"))
+    begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={pid_file}", "mailstack"]
+    process = Process(*begin, "-c", str(config), program=program)
     ports: dict[str, int] = {}
     begun = time.monotonic()
     try:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from mailstack.net.certificates import TlsError, expiry_warning, private_ca, read_identity
+from mailstack.net.certificates import TlsError, private_ca, read_identity
 
 NOW = 1_795_000_000.0
 DAY = 86400.0
@@ -175,20 +175,6 @@ def test_a_key_with_a_passphrase_is_refused_with_the_cure(tmp_path: Path) -> Non
     files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     with pytest.raises(TlsError, match="passphrase"):
         read_identity(files.certificate, files.key)
-
-
-@pytest.mark.parametrize(
-    ("days", "text"), [(0, None), (700, None), (800, "expires on"), (900, "expired on"), (-1, "not valid before")]
-)
-def test_dates_are_a_warning(tmp_path: Path, days: int, text: str | None) -> None:
-    files = private_ca(tmp_path, "mx.home.test", NOW)
-    warning = expiry_warning(files.certificate, NOW + days * DAY)
-    if text is None:
-        assert warning is None
-    else:
-        assert warning is not None
-        assert text in warning
-        assert str(files.certificate) in warning
 
 
 def test_a_ca_key_of_another_kind_is_refused(tmp_path: Path) -> None:

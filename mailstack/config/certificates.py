@@ -1,0 +1,44 @@
+"""The certificates that a configuration names, or the one that is made where it names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailstack.config.model import Config
+from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.net.inspection import Patience
+from mailstack.net.server_tls import ServerContext
+
+
+def made_here(config: Config) -> bool:
+    """Whether the first certificate is one of a private CA of ours."""
+    return config.tls.certificate is None
+
+
+def own_directory(config: Config) -> Path:
+    """Where that private CA is kept."""
+    return config.data / "tls"
+
+
+def identities(config: Config) -> list[CertificateFiles]:
+    """What is shown to clients; the first is for those that name no host."""
+    tls, ours = config.tls, own_directory(config)
+    others = [(each.certificate, each.key) for each in tls.certificates]
+    pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
+    return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
+
+
+def issue(config: Config, now: float) -> None:
+    """Make what is missing, or at its end, of the private CA at `now`, in seconds since 1970. Raises TlsError."""
+    if made_here(config):
+        private_ca(own_directory(config), config.hostname, now)
+
+
+def server_context(config: Config) -> ServerContext:
+    """What clients are shown. Raises TlsError."""
+    return ServerContext(identities(config), client_ca=config.tls.client_ca, ciphers=config.tls.ciphers)
+
+
+def patience(config: Config) -> Patience:
+    """When something is to be said about a certificate's end."""
+    return Patience(config.tls.warn_before, config.tls.urgent_before)
