@@ -102,9 +102,8 @@ class DevEnvironment:
         home = self._office(self._home_config(world_mx.port), home_directory)
         await home.listen()
         capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
-        config = capture.config.exchange
         capture.doors["capture"] = capture.smtp_door(
-            capture.exchange, config.max_size, config.max_recipients, authenticator=Anybody(), require_tls=False
+            capture.exchange, capture.config.exchange, authenticator=Anybody(), require_tls=False
         )
         await capture.doors["capture"].listen([self._endpoint(self._port("capture"))])
         for office in self._offices:

@@ -13,6 +13,8 @@ from twisted.internet.task import LoopingCall
 
 from mailstack.accounts.directory import Directory
 from mailstack.config import Config
+from mailstack.config import Exchange as ExchangeSettings
+from mailstack.config import Submission as SubmissionSettings
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.exchange import Exchange
 from mailstack.journey import Journal
@@ -22,7 +24,9 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.networks import networks_of, within
 from mailstack.policy.ownership import Ownership
+from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.quota import Quotas
 from mailstack.policy.relaying import Relaying
 from mailstack.pop3.commands import Pop3Event
@@ -35,11 +39,12 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
-from mailstack.relay.agent import RelayAgent
+from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.names import Names
 from mailstack.relay.security import Demand, Security
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
+from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.server import Capabilities
 from mailstack.smtp.server import ServerEngine as SmtpEngine
@@ -101,6 +106,7 @@ class PostOffice:
             smart_host=config.relay.smart_host,
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
+            attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
         )
         full = config.delivery.when_full == "permanent"
         quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
@@ -125,8 +131,15 @@ class PostOffice:
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock)
         self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops, quotas=quotas)
         ownership = Ownership(around.directory) if config.submission.check_sender else None
-        self.submission = Submission(self.counter, ownership)
-        self.exchange = Exchange(self.counter, Relaying(config.relay.relay_from))
+        self.submission = Submission(self.counter, ownership, Priorities(most=config.submission.max_priority))
+        self.exchange = Exchange(
+            self.counter,
+            Relaying(config.relay.relay_from),
+            TrustedHops(
+                networks_of(config.exchange.priority_from),
+                Priorities(config.exchange.min_priority, config.exchange.max_priority),
+            ),
+        )
         self._connections = ConnectionLimits(config.limits.connections, config.limits.connections_per_address)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
@@ -174,8 +187,7 @@ class PostOffice:
         """For our own users: AUTH required (RFC 6409, RFC 8314)."""
         return self.smtp_door(
             self.submission,
-            self.config.submission.max_size,
-            self.config.submission.max_recipients,
+            self.config.submission,
             authenticator=self._around.submitters,
             require_tls=self.config.accounts.require_tls,
             implicit_tls=implicit_tls,
@@ -183,28 +195,23 @@ class PostOffice:
 
     def exchange_door(self) -> Door[ServerEvent]:
         """For other hosts: no AUTH (RFC 5321)."""
-        return self.smtp_door(self.exchange, self.config.exchange.max_size, self.config.exchange.max_recipients)
+        return self.smtp_door(self.exchange, self.config.exchange)
 
     def smtp_door(
         self,
         station: Station,
-        max_size: int | None,
-        max_recipients: int | None,
+        settings: SubmissionSettings | ExchangeSettings,
         *,
         authenticator: Authenticator | None = None,
         require_tls: bool = True,
         implicit_tls: bool = False,
     ) -> Door[ServerEvent]:
-        """SMTP by the rules of a station; a limit that is None is the one for our own users."""
-        limits, ours = self.config.limits, self.config.submission
-        capabilities = Capabilities(
-            self.config.hostname,
-            max_size=max_size or ours.max_size,
-            max_line=limits.content_line,
-            withheld=frozenset({"BINARYMIME"}),
-        )
+        """SMTP by the rules of a station, as its table of the configuration has them."""
+        limits = self.config.limits
+        capabilities = self._capabilities(settings)
+        speakers = networks_of(settings.xclient)
         session_limits = SessionLimits(
-            max_recipients=max_recipients or ours.max_recipients,
+            max_recipients=capabilities.max_recipients,
             errors=limits.errors,
             auth_failures=limits.auth_failures,
             command_timeout=limits.command_timeout,
@@ -222,12 +229,28 @@ class PostOffice:
                 limits=session_limits,
                 authenticator=authenticator,
                 require_tls=require_tls,
+                may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
             ).converse()
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))
 
         return self._door(lambda: SmtpEngine(capabilities), converse, turn_away, implicit_tls=implicit_tls)
+
+    def _capabilities(self, settings: SubmissionSettings | ExchangeSettings) -> Capabilities:
+        """What a listener offers; a limit that is None is the one for our own users."""
+        ours = self.config.submission
+        return Capabilities(
+            self.config.hostname,
+            max_size=settings.max_size or ours.max_size,
+            max_line=self.config.limits.content_line,
+            max_recipients=settings.max_recipients or ours.max_recipients,
+            max_letters=self.config.limits.session_letters,
+            max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
+            least_by=int(settings.least_deliver_by),
+            priorities=True,
+            withheld=frozenset({"BINARYMIME", *settings.withhold}),
+        )
 
     def pop3_door(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
         """The readers' door (RFC 1939)."""

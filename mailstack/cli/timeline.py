@@ -29,6 +29,8 @@ PHRASES = {
     "report": "the sender is told in {}",
     "original": "reports that letter {}",
     "next_attempt": "again at {}",
+    "not_before": "not before {}",
+    "terms": "with {}",
 }
 """The facts that are told in words, in this order; others follow as `name=value`."""
 
@@ -111,7 +113,7 @@ def _tells(step: Step, name: str) -> bool:
 
 
 def _fact_text(name: str, fact: Any) -> str:
-    if name == "next_attempt":
+    if name in {"next_attempt", "not_before"}:
         return _moment(fact)
     if isinstance(fact, dict):
         return str(fact.get("version", " ".join(f"{key}={value}" for key, value in fact.items())))

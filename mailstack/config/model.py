@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
-from mailstack.config.values import Domain, HostName, IpText, Network
+from mailstack.config.values import Domain, HostName, IpText, Keyword, Network
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
 from mailstack.wire import HostPort
@@ -18,6 +18,7 @@ from mailstack.wire import HostPort
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
+Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
@@ -74,6 +75,11 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_size: Size = Size(52428800)
     max_recipients: Count = 1000
     check_sender: bool = True
+    max_hold: Duration = read_duration("30d")
+    least_deliver_by: Duration = read_duration("10s")
+    max_priority: Priority = 3
+    withhold: tuple[Keyword, ...] = ()
+    xclient: tuple[Network, ...] = ()
 
 
 class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +87,12 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     max_size: Size | None = None
     max_recipients: Count | None = None
+    least_deliver_by: Duration = read_duration("10s")
+    max_priority: Priority = 0
+    min_priority: Priority = -9
+    priority_from: tuple[Network, ...] = ()
+    withhold: tuple[Keyword, ...] = ()
+    xclient: tuple[Network, ...] = ()
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,6 +118,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ca_file: Path | None = None
     concurrency: Count = 50
     per_destination: Count = 10
+    max_recipients: Count = 100
     routes: Routes = NO_ROUTES
     schedule: Schedule = field(default_factory=Schedule)
 
@@ -129,6 +142,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     command_timeout: Duration = read_duration("5m")
     data_timeout: Duration = read_duration("3m")
     session_time: Duration = read_duration("1h")
+    session_letters: CountOrNone = 0
     pop3_idle: Duration = read_duration("10m")
     header_size: Size = Size(262144)
     content_line: CountOrNone = 0

@@ -11,6 +11,7 @@ from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import parse_domain
 from mailstack.relay.routes import SmartHost, Target
+from mailstack.smtp.extensions import OFFERED
 from mailstack.wire import HostPort
 
 Domain = NewType("Domain", str)
@@ -21,6 +22,9 @@ Network = NewType("Network", str)
 """CIDR: "192.0.2.0/24", or one address."""
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
+
+Keyword = NewType("Keyword", str)
+"""A keyword of EHLO, in upper case."""
 
 DNS_PORT = 53
 
@@ -79,6 +83,14 @@ def read_smart_host(text: object) -> SmartHost:
     return SmartHost.parse(text, password="")
 
 
+def read_keyword(text: object) -> Keyword:
+    """One of the extensions of SMTP that there are. Raises ValueError."""
+    known = sorted(extension.keyword for extension in OFFERED)
+    if not isinstance(text, str) or text.upper() not in known:
+        raise ValueError(f"one of {', '.join(known)}")
+    return Keyword(text.upper())
+
+
 def read_address(text: object) -> Address:
     """Raises ValueError."""
     try:
@@ -105,6 +117,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     IpText: read_ip,
     HostPort: read_nameserver,
     SmartHost: read_smart_host,
+    Keyword: read_keyword,
     Address: read_address,
     Path: read_path,
 }

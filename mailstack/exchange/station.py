@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from mailstack.letter import Letter, LetterId
-from mailstack.letter.header import has, without
+from mailstack.letter.header import without
 from mailstack.policy import demand
+from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.queue.counter import Counter
 from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.station import Client
+
+HIDDEN = (b"return-path", b"mt-priority")
+"""Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""
 
 
 class Exchange:
     """A station (smtp.session.Station) for other hosts on port 25."""
 
-    def __init__(self, counter: Counter, relaying: Relaying) -> None:
+    def __init__(self, counter: Counter, relaying: Relaying, priorities: TrustedHops | None = None) -> None:
+        """`priorities` says who may have letters go first; None: nobody."""
         self.hostname = counter.hostname
         self.counter = counter
         self._relaying = relaying
+        self._priorities = priorities or TrustedHops()
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Anybody may send to us, the null reverse-path included (RFC 5321 §4.5.5)."""
@@ -29,10 +36,14 @@ class Exchange:
         else:
             demand(self._relaying.may_relay(client.remote, client.account))
 
+    def priorities(self, client: Client) -> Priorities:
+        """What strangers ask for is lowered; hops that are trusted may do as they like (RFC 6710 §5)."""
+        return self._priorities.of(client.remote)
+
     def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:  # noqa: ARG002
-        """Nothing is changed but a Return-Path that came in, which only final delivery may write (RFC 5321 §4.4)."""
+        """Nothing is changed but what is not for others to write: see HIDDEN."""
         self.counter.check_hops(section)
-        return without(section, (b"return-path",)) if has(section, b"return-path") else section
+        return without(section, HIDDEN)
 
     async def accept(self, letter: Letter) -> None:
         """Take responsibility; durable when it returns."""

@@ -52,3 +52,5 @@ class Delivery:
     """The host of the last outcome."""
     warned: bool = False
     """Whether the sender was told of a delay."""
+    priority: int = 0
+    """From -9 to 9; of what is due, the highest goes first (RFC 6710)."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome
+from mailstack.letter.terms import TERMS, priority, released_at
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, into_mailbox
+from mailstack.queue.settling import Settling, into_mailbox, stamp
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
 
@@ -43,27 +44,35 @@ def first_deliveries(
     claim: FirstClaim | None,
     has_room: Callable[[str], bool] = lambda _: True,
 ) -> list[Delivery]:
-    """A delivery for each route, claimed if `claim` is given and its destination has room."""
+    """A delivery for each route, claimed if `claim` is given, the letter is released and its destination has room."""
     deliveries = []
+    release = max(now, released_at(letter))
+    precedence = priority(letter.envelope)
+    if release > now:
+        claim = None
     for number, route in enumerate(routes):
         if claim is not None and has_room(route.destination):
             due, attempts, owner, lease = claim.due, 1, claim.owner, claim.lease
         else:
-            due, attempts, owner, lease = now, 0, None, 0.0
-        deliveries.append(
-            Delivery(
-                letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
-            )
+            due, attempts, owner, lease = release, 0, None, 0.0
+        delivery = Delivery(
+            letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
         )
+        if release > now:
+            delivery = evolve(delivery, text=f"its sender wants it to wait until {stamp(release)}")
+        deliveries.append(evolve(delivery, priority=precedence) if precedence else delivery)
     return deliveries
 
 
 async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float) -> list[Settling]:
     """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
 
-    One that does not succeed at once is left as it was, for the runner. Raises the Refusal of a letter for nothing but
-    mailboxes that are full: its sender hears that now, and not from a report.
+    One that does not succeed at once is left as it was, for the runner; so is a letter that waits for its release.
+    Raises the Refusal of a letter for nothing but mailboxes that are full: its sender hears that now, and not from a
+    report.
     """
+    if released_at(letter) > now:
+        return []
     here = tuple([delivery for delivery in deliveries if delivery.destination == LOCAL])
     if not here:
         return []
@@ -96,6 +105,9 @@ def enter(  # noqa: PLR0917  # each of a type of its own
     office = letter.arrival.office
     steps = [Step(letter.id, now, office, step, {**_arrival_facts(letter), **facts})]
     steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
+    if (release := released_at(letter)) > now:
+        recipients = [str(route.recipient.address) for route in routes]
+        steps.append(Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": stamp(release)}))
     entering = list(deliveries)
     placements: list[Placement] = []
     for settled in here:
@@ -118,6 +130,9 @@ def _arrival_facts(letter: Letter) -> dict[str, Any]:
     if arrival.remote is not None:
         facts["client"] = arrival.remote.host
         facts["helo"] = arrival.helo
+    terms = {keyword: value for keyword, value in envelope.parameters if keyword in TERMS}
+    if terms:
+        facts["terms"] = terms
     if arrival.account is not None:
         facts["by"] = arrival.account
         facts["mechanism"] = arrival.mechanism

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from mailstack.journey import Journal
 from mailstack.letter import Deferred, Letter, Status
+from mailstack.letter.terms import deadline
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
@@ -18,7 +19,7 @@ from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import ReportDue, Settling, Times, settle
+from mailstack.queue.settling import ReportDue, Settling, Times, settle, too_late
 from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
 from mailstack.wire import Clock
 
@@ -150,8 +151,10 @@ class Runner:
         """One job from the agent's first word to its place in the store."""
         began = self._clock.now()
         try:
-            agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
-            attempt = await agent.deliver(job.letter, job.deliveries)
+            attempt = _too_late(job, began)
+            if attempt is None:
+                agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
+                attempt = await agent.deliver(job.letter, job.deliveries)
             settling = self._settling(job, attempt, began)
         except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
             _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
@@ -286,6 +289,14 @@ class Runner:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()
+
+
+def _too_late(job: Job, now: float) -> Attempt | None:
+    """In place of an attempt whose letter was to come back by now (RFC 2852)."""
+    by = deadline(job.letter)
+    if by is None or not by.returns or now < by.at:
+        return None
+    return Attempt((too_late(by),) * len(job.deliveries))
 
 
 def _jobs(letter: Letter, deliveries: tuple[Delivery, ...], owner: str) -> list[Job]:

@@ -7,6 +7,7 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
     Delivered  a mailbox of ours            delivered  delivered -
     Delivered  another host                 relayed    relayed   -
     Deferred   young enough                 queued     deferred  "delayed", once, when it is late
+    Deferred   its time has passed, mode R  bounced    bounced   "failed"
     Deferred   too old                      bounced    bounced   "failed"
     Failed     -                            bounced    bounced   "failed"
 
@@ -20,17 +21,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
 from mailstack.letter.report import ReportKind, Trouble
+from mailstack.letter.terms import Deadline, deadline, released_at
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Change, Placement
 
 EXPIRED = Status(5, 4, 7)
+OVERDUE = Status(4, 4, 7)
 _MOST_TEXT = 1000
 _NOTIFY = {"failed": "FAILURE", "delayed": "DELAY"}
 
@@ -97,6 +100,8 @@ class _Ledger:
     def __init__(self, letter: Letter, attempt: Attempt, times: Times, schedule: Schedule, jitter: float) -> None:
         self._letter = letter
         self._attempt = attempt
+        self._born = released_at(letter)
+        self._deadline = deadline(letter)
         self._began, self._now = times
         self._schedule = schedule
         self._jitter = jitter
@@ -133,7 +138,9 @@ class _Ledger:
                 self._change(delivery, DeliveryState.DELIVERED, outcome)
                 self._placements.append(_placement(self._letter, delivery, outcome, mailbox, self._now))
                 self._step("delivered", {"recipient": str(delivery.recipient.address), "mailbox": mailbox})
-            case Deferred() if not self._schedule.is_expired(self._letter.arrival.at, self._now):
+            case Deferred() if self._deadline is not None and self._deadline.returns and self._now >= self._deadline.at:
+                self._failed.append((delivery, too_late(self._deadline, f"; at last: {outcome.text}", outcome.host)))
+            case Deferred() if not self._schedule.is_expired(self._born, self._now):
                 self._defer(delivery, outcome)
             case Deferred():
                 text = f"gave up after trying for {_span(self._schedule.give_up_after)}; at last: {outcome.text}"
@@ -142,15 +149,22 @@ class _Ledger:
                 self._failed.append((delivery, outcome))
 
     def _defer(self, delivery: Delivery, outcome: Deferred) -> None:
-        born = self._letter.arrival.at
-        due = self._schedule.next_due(born, delivery.attempts, self._now, self._jitter)
-        warns = not delivery.warned and self._schedule.is_late(born, self._now)
+        due = self._schedule.next_due(self._born, delivery.attempts, self._now, self._jitter)
+        overdue = False
+        if self._deadline is not None and self._deadline.at > self._now:
+            # Looked at again when the time has passed, so that the sender hears of it then.
+            due = min(due, self._deadline.at)
+        elif self._deadline is not None:
+            # A host before us has told of a time that had passed when the letter came (RFC 2852 §4).
+            overdue = self._deadline.at > self._letter.arrival.at
+        warns = not delivery.warned and (overdue or self._schedule.is_late(self._born, self._now))
         warns = warns and self._is_told("delayed", delivery.recipient)
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
-            self._delayed.append(Trouble(delivery.recipient, outcome))
-        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": _stamp(due), "warned": warns})
+            told = evolve(outcome, status=OVERDUE) if overdue else outcome
+            self._delayed.append(Trouble(delivery.recipient, told))
+        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": stamp(due), "warned": warns})
 
     def _bounce(self) -> list[ReportDue]:
         """Enter the failures: which report tells of each must be known first."""
@@ -174,7 +188,7 @@ class _Ledger:
     def _report(self, kind: ReportKind, troubles: list[Trouble]) -> ReportDue | None:
         if not troubles:
             return None
-        until = self._letter.arrival.at + self._schedule.give_up_after
+        until = self._born + self._schedule.give_up_after
         return ReportDue(kind, new_letter_id(self._now), tuple(troubles), until)
 
     def _is_told(self, kind: ReportKind, recipient: Recipient) -> bool:
@@ -189,6 +203,11 @@ class _Ledger:
     def _step(self, name: StepName, facts: Mapping[str, Any], at: float | None = None) -> None:
         at = self._now if at is None else at
         self._steps.append(Step(self._letter.id, at, self._letter.arrival.office, name, facts))
+
+
+def too_late(deadline: Deadline, why: str = "", host: str = "") -> Failed:
+    """What its sender wanted back by then comes back (RFC 2852 §4.1.3)."""
+    return Failed(EXPIRED, f"not delivered by {stamp(deadline.at)}, as its sender had asked{why}", host)
 
 
 def _after(
@@ -209,6 +228,7 @@ def _after(
         outcome.text[:_MOST_TEXT],
         outcome.host,
         delivery.warned if warned is None else warned,
+        delivery.priority,
     )
 
 
@@ -227,7 +247,8 @@ def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _stamp(at: float) -> str:
+def stamp(at: float) -> str:
+    """A time as steps tell it: ISO 8601, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from mailstack.letter import Deferred, Failed, Letter, Outcome, Recipient, Status
+from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
+from mailstack.letter.terms import BY, deadline
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
@@ -58,6 +59,8 @@ class _Handover:
 
     outcomes: tuple[Outcome, ...]
     facts: Mapping[str, Any]
+    goes_on: bool = False
+    """Whether the host takes the rest in another session."""
 
 
 class RelayAgent:
@@ -128,34 +131,70 @@ class RelayAgent:
         self, candidate: Candidate, way: Way, letter: Letter, recipients: Sequence[Recipient], transcript: list[str]
     ) -> _Handover:
         """Hand over on a kept connection, or a fresh one; raises Unreachable or Trouble when this host can't be used."""
+        progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
         connection = self._connections.take(candidate, way)
         if connection is not None:
             transcript.append(f"-- on the connection that was open to {candidate}")
             try:
-                return await self._hand_over(connection, letter, recipients, transcript)
+                handover = await self._hand_over(connection, letter, recipients, transcript, progress)
             except Trouble as trouble:
                 transcript.append(f"-- it had died: {clean(str(trouble))}")
+            else:
+                return await self._hand_over_rest(handover, candidate, way, letter, recipients, transcript, progress)
         connection = await self._connections.open(candidate, way, transcript)
-        return await self._hand_over(connection, letter, recipients, transcript)
+        handover = await self._hand_over(connection, letter, recipients, transcript, progress)
+        return await self._hand_over_rest(handover, candidate, way, letter, recipients, transcript, progress)
+
+    async def _hand_over_rest(  # noqa: PLR0917  # each of a type of its own
+        self,
+        handover: _Handover,
+        candidate: Candidate,
+        way: Way,
+        letter: Letter,
+        recipients: Sequence[Recipient],
+        transcript: list[str],
+        progress: _Progress,
+    ) -> _Handover:
+        """A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1).
+
+        When it can't be, the rest waits: it is not offered to another host, for some of it is taken here.
+        """
+        while handover.goes_on:
+            try:
+                connection = await self._connections.open(candidate, way, transcript)
+            except (Unreachable, Trouble):
+                break
+            handover = await self._hand_over(connection, letter, recipients, transcript, progress)
+        return handover
 
     async def _hand_over(
-        self, connection: Connection, letter: Letter, recipients: Sequence[Recipient], transcript: list[str]
+        self,
+        connection: Connection,
+        letter: Letter,
+        recipients: Sequence[Recipient],
+        transcript: list[str],
+        progress: _Progress,
     ) -> _Handover:
-        """All transactions that this letter needs; raises Trouble only for a kept connection that died before any."""
+        """The transactions that this letter needs, as many as the host takes in this session.
+
+        Raises Trouble only for a kept connection that died before any.
+        """
         host = connection.candidate.host
-        progress = _Progress(host, len(recipients), self._limits.recipients)
+        progress.limit(connection.session.limits.recipients)
+        goes_on = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
         try:
-            for _ in range(self._limits.transactions):
-                batch = progress.batch()
-                if not batch:
+            while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
+                if connection.is_used_up:
+                    goes_on = True
                     break
                 chosen = tuple(recipients[number] for number in batch)
-                progress.settle(batch, await connection.session.transact(letter.envelope, chosen, letter.content))
+                envelope = onward(letter, self._clock.now())
+                progress.settle(batch, await connection.session.transact(envelope, chosen, letter.content))
         except Trouble as trouble:
             connection.drop()
-            if connection.letters and not progress.outcomes and is_stale(trouble):
+            if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
             rest = transaction_trouble(host, trouble)
         except BaseException:
@@ -167,7 +206,7 @@ class RelayAgent:
             stop_timer()
             transcript += connection.new_lines()
         outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(recipients)))
-        return _Handover(outcomes, _facts(connection, progress))
+        return _Handover(outcomes, _facts(connection, progress), goes_on)
 
     def _cut(self, transcript: list[str]) -> tuple[str, ...]:
         half = self._limits.dialogue // 2
@@ -185,6 +224,12 @@ class _Progress:
         self._most = most
         self.outcomes: dict[int, Outcome] = {}
         self.remote_id: str | None = None
+        self.transactions = 0
+        """Transactions that ended."""
+
+    def limit(self, most: int) -> None:
+        """What the host says that it takes; 0 when it doesn't say."""
+        self._most = min(self._most, most) if most else self._most
 
     def batch(self) -> list[int]:
         """The numbers of the recipients for the next transaction; empty when all have an outcome."""
@@ -192,6 +237,7 @@ class _Progress:
 
     def settle(self, batch: Sequence[int], replies: Sequence[Reply]) -> None:
         """Take the replies that decided. Recipients beyond the host's limit stay pending if others were taken."""
+        self.transactions += 1
         taken = sum(200 <= reply.code < 300 for reply in replies)
         left: list[int] = []
         for number, reply in zip(batch, replies, strict=True):
@@ -204,6 +250,15 @@ class _Progress:
         if left:
             self._most = taken
         self._pending = left + self._pending[len(batch) :]
+
+
+def onward(letter: Letter, now: float) -> Envelope:
+    """The envelope as the next host is told of it: with the time that is left for delivery (RFC 2852 §4.1.4)."""
+    by = deadline(letter)
+    if by is None:
+        return letter.envelope
+    others = tuple(each for each in letter.envelope.parameters if each[0] != BY)
+    return evolve(letter.envelope, parameters=(*others, (BY, str(by.from_now(now)))))
 
 
 def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:

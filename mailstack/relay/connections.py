@@ -55,6 +55,12 @@ class Connection:
     letters: int = 0
     """Letters carried before this one."""
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the host takes no more letters in this session (RFC 9422 §4.1)."""
+        most = self.session.limits.letters
+        return 0 < most <= self.session.transactions
+
     def drop(self) -> None:
         """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
         self.peer.close()
@@ -116,7 +122,7 @@ class Connections:
     def keep(self, connection: Connection) -> None:
         """Give a connection back that is between two letters."""
         connection.letters += 1
-        if connection.letters >= self._limits.letters or self._count >= self._limits.kept:
+        if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return
         key = _key(connection.candidate, connection.security, connection.credentials)

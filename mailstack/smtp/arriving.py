@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.smtp.extensions.mtpriority import Priorities, from_field
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import Station
 
@@ -12,12 +13,20 @@ HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 class Arriving:
     """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
 
-    def __init__(
-        self, station: Station, letter: LetterId, envelope: Envelope, arrival: Arrival, header_size: int
+    def __init__(  # noqa: PLR0917  # each of a type of its own
+        self,
+        station: Station,
+        letter: LetterId,
+        envelope: Envelope,
+        arrival: Arrival,
+        header_size: int,
+        priorities: Priorities,
     ) -> None:
+        """`priorities` are those of the client, and say whether a field of the header section may set one."""
         self._station = station
         self._letter = letter
         self._envelope = envelope
+        self._priorities = priorities
         self._arrival = arrival
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
@@ -49,6 +58,8 @@ class Arriving:
 
     async def _write_header(self, end: int) -> None:
         header, self._header = bytes(self._header or b""), None
+        if self._priorities.trusted:
+            self._envelope = from_field(self._envelope, header[:end], self._priorities)
         section = self._station.edit_header(header[:end], self._letter, self._arrival.at)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
         await self._content.write(trace + section + header[end:])

@@ -133,6 +133,26 @@ class AuthResponse:
 
 
 @frozen
+class XClient:
+    """XCLIENT: for whom a trusted host speaks. None is what it did not say, or does not know. Answer with 220."""
+
+    name: str | None = None
+    """The client's host name."""
+    address: str | None = None
+    """Its IP address."""
+    port: int | None = None
+    protocol: str | None = None
+    """SMTP or ESMTP."""
+    hello: str | None = None
+    """What it said in EHLO; hostile text, printable ASCII."""
+    login: str | None = None
+    """The account that it proved to be."""
+    local_address: str | None = None
+    """Where it connected to."""
+    local_port: int | None = None
+
+
+@frozen
 class Rejected:
     """A line that grammar, order or length forbid. Send `reply` as the answer.
 
@@ -161,5 +181,6 @@ ServerEvent = (
     | StartTls
     | Auth
     | AuthResponse
+    | XClient
     | Rejected
 )

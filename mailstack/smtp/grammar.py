@@ -45,6 +45,7 @@ _NOT_ASCII = reply(553, "5.6.7", "only ASCII addresses are taken here")
 _HELLO_SYNTAX = reply(501, "5.5.4", "say who you are: a domain name or an address literal")
 _PARAMETER_SYNTAX = reply(501, "5.5.4", "a parameter is KEYWORD or KEYWORD=value")
 _PARAMETER_REPEATED = reply(501, "5.5.4", "a parameter stands there twice")
+_PARAMETERS_EXCLUDE = reply(501, "5.5.4", "two parameters can't stand together")
 _PARAMETER_UNKNOWN = reply(555, "5.5.4", "a parameter is not recognized or not offered")
 _NO_ARGUMENT = reply(501, "5.5.4", "this command takes no argument")
 _ARGUMENT_NEEDED = reply(501, "5.5.4", "this command needs an argument")
@@ -152,6 +153,8 @@ def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) ->
             raise Refusal(_PARAMETER_UNKNOWN)
         if keyword in values and not parameter.repeats:
             raise Refusal(_PARAMETER_REPEATED)
+        if parameter.excludes in values:
+            raise Refusal(_PARAMETERS_EXCLUDE)
         values[keyword] = parameter.read(found.group(2), facts)
     return values
 

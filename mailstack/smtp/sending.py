@@ -9,7 +9,11 @@ from typing import Literal
 from attrs import frozen
 
 from mailstack.letter import Content, Envelope, Recipient
+from mailstack.letter.content import Prefixed
+from mailstack.letter.terms import BY, PRIORITY, read_by
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
+from mailstack.smtp.extensions.limits import HostLimits
+from mailstack.smtp.extensions.mtpriority import field
 from mailstack.smtp.replies import Reply, reply
 from mailstack.transparency import Stuffer
 from mailstack.wire import Dane, Disconnected, Peer, TimedOut
@@ -23,6 +27,9 @@ LINES = 200
 """Lines of dialogue kept of the opening, and of each transaction."""
 WIDTH = 200
 """Characters kept of each."""
+
+_CARRIED = ((BY, "DELIVERBY"), (PRIORITY, "MT-PRIORITY"))
+"""Parameters of MAIL that go on to the next host, and the extensions that they belong to."""
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -67,6 +74,8 @@ class SendingSession:
         """`engine` is the one that `peer` runs; `hostname` is what we call ourselves."""
         self.dialogue: list[str] = []
         """What was said, a line each, without content and secrets. It only ever grows."""
+        self.transactions = 0
+        """Letters begun, which a host may limit (RFC 9422)."""
         self._peer = peer
         self._engine = engine
         self._hostname = hostname
@@ -78,6 +87,11 @@ class SendingSession:
     def extensions(self) -> dict[str, str]:
         """What the host offers now: keyword in upper case, and what stood behind it."""
         return self._engine.extensions
+
+    @property
+    def limits(self) -> HostLimits:
+        """What the host says that it takes in one session (RFC 9422)."""
+        return HostLimits.parse(self.extensions.get("LIMITS", ""))
 
     # --- before the letters
 
@@ -147,6 +161,9 @@ class SendingSession:
         letter may have been taken all the same.
         """
         self._room = LINES
+        self.transactions += 1
+        if "MT-PRIORITY" not in self.extensions and (above := field(envelope)):
+            content = Prefixed(above, content)
         refusal = await self._unfit(envelope, content)
         if refusal is not None:
             self._note(f"-- not tried: {refusal}")
@@ -167,9 +184,26 @@ class SendingSession:
         # RFC 1870 §6.1; 0 is no limit (§4).
         if limit.isdecimal() and 0 < int(limit[:20]) < content.size:
             return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
+        if (late := self._too_late(envelope)) is not None:
+            return late
         # RFC 6152 §3: what may not go as it is must be converted, or come back. Most that is declared 8BITMIME isn't.
         if envelope.body == "8BITMIME" and "8BITMIME" not in self.extensions and not await _is_ascii(content):
             return reply(554, "5.6.3", "the letter needs 8BITMIME, which the host does not offer")
+        return None
+
+    def _too_late(self, envelope: Envelope) -> Reply | None:
+        """RFC 2852 §4.1.4: what shall come back in time goes only to a host that promises that, and can."""
+        value = dict(envelope.parameters).get(BY)
+        by = read_by(value) if value is not None else None
+        if by is None or not by.returns:
+            return None
+        if by.seconds <= 0:
+            return reply(554, "5.4.7", "the time for delivery has passed")
+        if "DELIVERBY" not in self.extensions:
+            return reply(554, "5.4.7", "the letter needs DELIVERBY, which the host does not offer")
+        least = self.extensions["DELIVERBY"].partition(",")[0].strip()
+        if least.isdecimal() and int(least[:10]) > by.seconds:
+            return reply(554, "5.4.7", f"{by.seconds} seconds are left, the host wants {least[:10]} at least")
         return None
 
     def _mail(self, envelope: Envelope, content: Content) -> str:
@@ -178,6 +212,9 @@ class SendingSession:
             line += f" SIZE={content.size}"
         if envelope.body == "8BITMIME" and "8BITMIME" in self.extensions:
             line += " BODY=8BITMIME"
+        for keyword, extension in _CARRIED:
+            if extension in self.extensions and (value := dict(envelope.parameters).get(keyword)) is not None:
+                line += f" {keyword}={value}"
         return line
 
     async def _begin_in_one_group(

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.smtp.chunks import ChunkedContent
-from mailstack.smtp.commands import Bdat, EndOfData, Hello, Mail, Rejected, ServerEvent
+from mailstack.smtp.commands import Bdat, EndOfData, Hello, Mail, Rejected, ServerEvent, XClient
 from mailstack.smtp.content import DottedContent
 from mailstack.smtp.extensions import OFFERED
 from mailstack.smtp.extensions.chunking import not_taken
@@ -46,7 +46,7 @@ _AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too lo
 _WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
 
 # Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
-_FOREIGN = frozenset({"ATRN", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XCLIENT", "XFORWARD"})
+_FOREIGN = frozenset({"ATRN", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
 # A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
 _HELLO = ("EHLO", "HELO")
@@ -120,12 +120,16 @@ class ServerEngine:
         self._lines.clear()
         self._content = self._turn = self._event = None
         self._skipping = 0
-        self.hello = None
-        self.terms = _NO_TERMS
+        self._begin_anew()
         self.tls = True
-        self.authenticated = False
         if self._state is not State.GREETING:
             self._state = State.CONNECTED
+
+    def _begin_anew(self) -> None:
+        """Forget who the client was."""
+        self.hello = None
+        self.terms = _NO_TERMS
+        self.authenticated = False
 
     def next_event(self) -> ServerEvent | Signal:
         """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while an answer is owed."""
@@ -263,6 +267,8 @@ class ServerEngine:
                 answer = self._agree(event, answer)
             octets = render(answer, enhanced=False)
         else:
+            if accepted and isinstance(event, XClient):
+                self._begin_anew()
             octets = render(answer, enhanced=self.terms.enhanced)
             if accepted and (self._name in ("AUTH", RESPONSE)):
                 self.authenticated = True

@@ -30,6 +30,7 @@ from mailstack.smtp.commands import (
     ServerEvent,
     StartTls,
     Verify,
+    XClient,
 )
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
@@ -57,6 +58,7 @@ AUTH_MALFORMED = reply(501, "5.5.2", "the response does not follow the mechanism
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "too many recipients; send the rest in another transaction")
 ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
 CHUNK_OK = reply(250, "2.0.0", "chunk OK")
+TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send the rest in another one")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
 TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
@@ -102,8 +104,12 @@ class Session:
         authenticator: Authenticator | None = None,
         mechanisms: tuple[str, ...] = tuple(MECHANISMS),
         require_tls: bool = True,
+        may_speak_for_others: bool = False,
     ) -> None:
-        """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4)."""
+        """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
+
+        `may_speak_for_others` offers XCLIENT.
+        """
         self.station = station
         self.identity: Identity | None = None
         self.sender: ReversePath = None
@@ -117,12 +123,19 @@ class Session:
         self._limits = limits or SessionLimits()
         self._authenticator = authenticator
         self._mechanisms = mechanisms
+        self._may_speak_for_others = may_speak_for_others
+        self._spoken_for = XClient()
+        self._letters = 0
         self._errors = 0
         self._guesses = 0
 
     @property
     def remote(self) -> HostPort:
-        return self._peer.remote
+        """Who the client is: at the other end of the connection, or spoken for by the host that is there."""
+        there, said = self._peer.remote, self._spoken_for
+        if said.address is None:
+            return there
+        return HostPort(said.address, said.port or 0)
 
     @property
     def tls(self) -> TlsFacts | None:
@@ -140,10 +153,14 @@ class Session:
     def must_start_tls(self) -> bool:
         return self._require_tls and self._peer.can_start_tls
 
+    @property
+    def _greeting(self) -> Reply:
+        return reply(220, None, f"{self.station.hostname} ESMTP mailstack")
+
     async def converse(self) -> None:
         """From the greeting to the last reply."""
         self._offer()
-        self._peer.send(self._engine.greet(reply(220, None, f"{self.station.hostname} ESMTP mailstack")))
+        self._peer.send(self._engine.greet(self._greeting))
         try:
             while await self._one_command():
                 pass
@@ -204,6 +221,8 @@ class Session:
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
             mechanisms=self._mechanisms if usable else (),
+            xclient=self._may_speak_for_others,
+            since=self._clock.now(),
         )
         self._engine.tls = self.tls is not None
         self._engine.authenticated = self.identity is not None
@@ -215,10 +234,16 @@ class Session:
         return reply(250, None, self.station.hostname)
 
     async def _take_sender(self, mail: Mail) -> Reply:
+        if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
+            return TOO_MANY_LETTERS
         await self.station.check_sender(self, mail)
+        answer: Reply | None = None
+        if mail.parameters:
+            mail, answer = self.station.priorities(self).grant(mail)
+        self._letters += 1
         # A DATA that the engine refuses for its grammar ends a transaction unseen here: nothing of it may be left.
         self.sender, self._mail, self.recipients = mail.sender, mail, []
-        return SENDER_OK
+        return answer or SENDER_OK
 
     async def _take_recipient(self, rcpt: Rcpt) -> Reply:
         if len(self.recipients) >= self._limits.max_recipients:
@@ -262,6 +287,16 @@ class Session:
         if self._arriving is not None:
             self._arriving.discard()
             self._arriving = None
+
+    async def _speak_for(self, client: XClient) -> Reply:
+        """The session begins anew, as that of the client that is named."""
+        self._forget()
+        self._spoken_for = client
+        self.identity = Identity(client.login, "XCLIENT") if client.login else None
+        self._errors = self._guesses = self._letters = 0
+        self._offer()
+        _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
+        return self._greeting
 
     # --- AUTH (RFC 4954)
 
@@ -348,16 +383,17 @@ class Session:
             office=self.station.hostname,
             protocol=self._protocol(),
             remote=self.remote,
-            helo=hello.domain if hello else "",
+            helo=self._spoken_for.hello or (hello.domain if hello else ""),
             account=self.account,
             mechanism=self.identity.mechanism if self.identity else None,
             tls=self.tls,
         )
-        return Arriving(self.station, new_letter_id(now), envelope, arrival, self._limits.header_size)
+        priorities = self.station.priorities(self)
+        return Arriving(self.station, new_letter_id(now), envelope, arrival, self._limits.header_size, priorities)
 
     def _protocol(self) -> str:
         """The `with` clause (RFC 3848)."""
-        if self._engine.hello is None or not self._engine.hello.extended:
+        if self._engine.hello is None or not self._engine.hello.extended or self._spoken_for.protocol == "SMTP":
             return "SMTP"
         return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")
 
@@ -393,6 +429,7 @@ class Session:
         Expand: _expand,
         StartTls: _start_tls,
         Auth: _auth,
+        XClient: _speak_for,
         Quit: _quit,
         Rejected: _rejected,
     }

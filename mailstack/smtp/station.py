@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
 from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.wire import HostPort
 
 
@@ -61,6 +62,9 @@ class Station(Protocol):
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Whether this client may send to `rcpt.address`."""
+
+    def priorities(self, client: Client) -> Priorities:
+        """Which priorities this client may give to its letters (RFC 6710 §5)."""
 
     def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
         """The header section as this station passes it on, without our `Received:`."""

@@ -9,7 +9,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from mailstack.journey import Step
-from mailstack.letter import Address, AddressError, Arrival, Content, Envelope, Letter, LetterId, Recipient, Status
+from mailstack.letter import (
+    Address,
+    AddressError,
+    Arrival,
+    Content,
+    Envelope,
+    Letter,
+    LetterId,
+    Recipient,
+    Status,
+    terms,
+)
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.store import Account, Damaged, Entry, StoreError
 
@@ -65,6 +76,7 @@ def decode_envelope(text: str) -> Envelope:
     envelope = _decode_envelope(text)
     _check_address(envelope.sender)
     _check_parameters(envelope.parameters)
+    terms.check(envelope.parameters)
     for recipient in envelope.recipients:
         _check_recipient(recipient)
     return envelope

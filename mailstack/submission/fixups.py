@@ -6,8 +6,9 @@ from mailstack.letter import LetterId
 from mailstack.letter.header import has, without
 from mailstack.letter.trace import date_field, message_id
 
-HIDDEN = (b"bcc", b"return-path")
-"""Never travel on: RFC 5322 §3.6.3 (blind copies), RFC 5321 §4.4 (final delivery writes Return-Path)."""
+HIDDEN = (b"bcc", b"return-path", b"mt-priority")
+"""Never travel on: RFC 5322 §3.6.3 (blind copies), RFC 5321 §4.4 (final delivery writes Return-Path), RFC 6758 (the
+relay writes MT-Priority)."""
 
 
 def complete(section: bytes, letter: LetterId, hostname: str, at: float) -> bytes:

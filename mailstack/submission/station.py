@@ -7,6 +7,7 @@ from mailstack.policy import demand
 from mailstack.policy.ownership import Ownership
 from mailstack.queue.counter import Counter
 from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.session import TLS_FIRST
 from mailstack.smtp.station import Client
@@ -18,11 +19,15 @@ AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 class Submission:
     """A station (smtp.session.Station) for our own users on ports 587 and 465."""
 
-    def __init__(self, counter: Counter, ownership: Ownership | None) -> None:
-        """Without `ownership` an authenticated user may send under any name."""
+    def __init__(self, counter: Counter, ownership: Ownership | None, priorities: Priorities | None = None) -> None:
+        """Without `ownership` an authenticated user may send under any name.
+
+        `priorities` are those that our users may give to their letters; None: at most the normal one.
+        """
         self.hostname = counter.hostname
         self.counter = counter
         self._ownership = ownership
+        self._priorities = priorities or Priorities()
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Nobody sends here who did not say who he is (RFC 6409 §4.3), nor in another's name (§6.1)."""
@@ -35,6 +40,10 @@ class Submission:
         """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
         if self.counter.is_local(rcpt.address):
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
+
+    def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
+        """The same for every user; nobody gets here without a login."""
+        return self._priorities
 
     def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
         """Complete what is missing (RFC 6409 §8)."""

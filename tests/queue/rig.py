@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred as Later
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.journey import Step
 from mailstack.letter import Delivered, Letter, LetterId, Outcome, Status
+from mailstack.letter.content import read_all
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery
@@ -135,6 +136,9 @@ class Rig:
     def reports(self) -> list[Record]:
         """Letters with the null reverse-path, the oldest first."""
         return run(self.store.records(Filter(sender="")))[::-1]
+
+    def octets(self, record: Record) -> bytes:
+        return run(read_all(record.letter.content))
 
     def mailbox(self, name: str) -> list[LetterId]:
         drop = run(self.store.open_maildrop(name, "test"))

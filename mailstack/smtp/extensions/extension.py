@@ -25,6 +25,20 @@ class Capabilities:
     """SASL mechanisms that may be used now, in upper case; none while the connection is in the clear."""
     max_line: int = 0
     """Octets of the longest line of a content, without its CRLF; 0 takes lines of any length, and keeps them whole."""
+    max_recipients: int = 0
+    """Recipients of one transaction; 0 announces no limit."""
+    max_letters: int = 0
+    """Transactions of one session; 0 sets no limit."""
+    max_hold: int = 0
+    """Seconds for which a letter may be held back (RFC 4865); 0 holds none."""
+    least_by: int | None = None
+    """The least time in seconds that a sender may give for delivery (RFC 2852); None takes no such wish."""
+    priorities: bool = False
+    """Whether senders may say which of their letters go first (RFC 6710)."""
+    xclient: bool = False
+    """Whether the client may speak for others."""
+    since: float = 0.0
+    """When the session began, seconds since 1970."""
     withheld: frozenset[str] = frozenset()
     """Keywords of extensions that are not offered here, in upper case."""
 
@@ -65,6 +79,8 @@ class Parameter:
     """Checks the value (None: there is no "="), gives it in normal form; raises Refusal."""
     travels: bool = False
     """Whether it goes on with the letter to the next host."""
+    excludes: str = ""
+    """The keyword of a parameter that must not stand beside it."""
     repeats: bool = False
     """Whether it may stand there twice; then the last value holds. RFC 5321 doesn't say; we refuse it by default."""
 

@@ -1,0 +1,138 @@
+"""What a sender asked about the time of his letter: not before when, by when, and before which others."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from mailstack.letter.envelope import Envelope
+from mailstack.letter.letter import Letter
+
+HOLDFOR, HOLDUNTIL = "HOLDFOR", "HOLDUNTIL"
+"""Parameters of MAIL (RFC 4865 §4): seconds, and a date and time."""
+BY = "BY"
+"""Parameter of MAIL (RFC 2852 §4)."""
+PRIORITY = "MT-PRIORITY"
+"""Parameter of MAIL (RFC 6710 §4)."""
+
+TERMS = frozenset({HOLDFOR, HOLDUNTIL, BY, PRIORITY})
+
+LOWEST, NORMAL, HIGHEST = -9, 0, 9
+"""Priorities (RFC 6710 §3)."""
+
+# RFC 4865: 1 to 9 digits, none of them in vain.
+_SECONDS = re.compile(r"[1-9][0-9]{0,8}\Z")
+# RFC 3339 §5.6, in either case.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+# RFC 2852 §4: by-time ";" by-mode [by-trace].
+_BY = re.compile(r"([+-]?[0-9]{1,9});([NRnr])([Tt]?)\Z")
+# RFC 6710 §4: a digit but 0, perhaps with a minus before it, or 0.
+_PRIORITY = re.compile(r"0|-?[1-9]\Z")
+
+
+@frozen
+class DeliverBy:
+    """The value of BY= (RFC 2852 §4)."""
+
+    seconds: int
+    """From the time that it is said; not positive when the time has passed, which only `returns` being False allows."""
+    returns: bool
+    """What is not delivered in time comes back ("R"); else the sender is told of the delay, and it goes on ("N")."""
+    traced: bool = False
+    """Whether the sender wants to hear of each relaying ("T")."""
+
+    def __str__(self) -> str:
+        return f"{self.seconds};{'R' if self.returns else 'N'}{'T' if self.traced else ''}"
+
+
+@frozen
+class Deadline:
+    """DeliverBy as the queue keeps it: with the time of day."""
+
+    at: float
+    """Seconds since 1970."""
+    returns: bool
+    traced: bool
+
+    def from_now(self, now: float) -> DeliverBy:
+        """What the next host is told: the time that is left (RFC 2852 §4.1.4)."""
+        return DeliverBy(int(self.at - now), self.returns, self.traced)
+
+
+def read_seconds(text: str) -> int:
+    """A future-release-interval (RFC 4865). Raises ValueError."""
+    if not _SECONDS.match(text):
+        raise ValueError("1 to 9 digits, not beginning with 0")
+    return int(text)
+
+
+def read_date_time(text: str) -> float:
+    """A date-time of RFC 3339 §5.6, as seconds since 1970. Raises ValueError."""
+    if not _DATE_TIME.match(text):
+        raise ValueError('a date and time such as "2030-01-31T18:00:00Z"')
+    # A second that is leapt is taken for the one before it.
+    text = f"{text[:17]}59{text[19:]}" if text[17:19] == "60" else text
+    return datetime.fromisoformat(text.upper()).timestamp()
+
+
+def date_time_text(at: float) -> str:
+    """A date-time of RFC 3339, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_by(text: str) -> DeliverBy:
+    """Raises ValueError."""
+    found = _BY.match(text)
+    if found is None:
+        raise ValueError('seconds and a mode, such as "120;R" or "600;NT"')
+    return DeliverBy(int(found[1]), found[2] in "Rr", bool(found[3]))
+
+
+def read_priority(text: str) -> int:
+    """Raises ValueError."""
+    if not _PRIORITY.match(text):
+        raise ValueError("a whole number from -9 to 9")
+    return int(text)
+
+
+def check(parameters: tuple[tuple[str, str], ...]) -> None:
+    """Raises ValueError when parameters of MAIL, read from a store, are not what was written there."""
+    readers = {HOLDFOR: read_seconds, HOLDUNTIL: read_date_time, BY: read_by, PRIORITY: read_priority}
+    for keyword, value in parameters:
+        if keyword in readers:
+            readers[keyword](value)
+
+
+def released_at(letter: Letter) -> float:
+    """When the letter's time begins: as FUTURERELEASE asked, else when it arrived. Seconds since 1970."""
+    arrived = letter.arrival.at
+    if not letter.envelope.parameters:
+        return arrived
+    parameters = dict(letter.envelope.parameters)
+    if HOLDFOR in parameters:
+        return arrived + read_seconds(parameters[HOLDFOR])
+    if HOLDUNTIL in parameters:
+        return max(arrived, read_date_time(parameters[HOLDUNTIL]))
+    return arrived
+
+
+def deadline(letter: Letter) -> Deadline | None:
+    """When the letter shall be delivered by; None when its sender did not say. It counts from the release."""
+    if not letter.envelope.parameters:
+        return None
+    value = dict(letter.envelope.parameters).get(BY)
+    if value is None:
+        return None
+    by = read_by(value)
+    return Deadline(released_at(letter) + by.seconds, by.returns, by.traced)
+
+
+def priority(envelope: Envelope) -> int:
+    """LOWEST to HIGHEST; NORMAL where nobody asked for another."""
+    if not envelope.parameters:
+        return NORMAL
+    return int(dict(envelope.parameters).get(PRIORITY, NORMAL))

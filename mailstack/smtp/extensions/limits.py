@@ -1,0 +1,42 @@
+"""LIMITS (RFC 9422): how much one session takes, told in advance."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from mailstack.smtp.extensions.extension import Extension, Facts
+
+# §3: limit-name-value, parted by blanks.
+_LIMIT = re.compile(r"([A-Z0-9][A-Z0-9-]*)=([0-9]{1,6})\Z", re.IGNORECASE)
+
+
+@frozen
+class HostLimits:
+    """What another host announces; 0 where it names no limit."""
+
+    letters: int = 0
+    """MAILMAX: transactions in a session (§4.1)."""
+    recipients: int = 0
+    """RCPTMAX: of one transaction (§4.2)."""
+    domains: int = 0
+    """RCPTDOMAINMAX: different domains of the recipients of one transaction (§4.3)."""
+
+    @classmethod
+    def parse(cls, text: str) -> HostLimits:
+        """What stands behind the keyword; limits that nobody knows, or that make no sense, say nothing (§3)."""
+        values: dict[str, int] = {}
+        for word in text.split():
+            if found := _LIMIT.match(word):
+                values[found[1].upper()] = int(found[2])
+        return cls(values.get("MAILMAX", 0), values.get("RCPTMAX", 0), values.get("RCPTDOMAINMAX", 0))
+
+
+def _announced(facts: Facts) -> str | None:
+    limits = facts.capabilities
+    named = (("RCPTMAX", limits.max_recipients), ("MAILMAX", limits.max_letters))
+    return " ".join([f"{name}={value}" for name, value in named if value]) or None
+
+
+LIMITS = Extension("LIMITS", _announced)

@@ -1,0 +1,161 @@
+"""Letters with wishes about time in the queue: held back, wanted by a time, gone before others."""
+
+from attrs import evolve
+
+from mailstack.letter import Deferred, Letter, Status
+from mailstack.letter.terms import read_date_time
+from mailstack.queue.operator import Operator
+from mailstack.queue.schedule import Schedule
+from tests.aid import run
+from tests.queue.clock import START
+from tests.queue.letters import a_letter
+from tests.queue.rig import Rig
+
+LATER = Deferred(Status(4, 4, 1), "nobody answers")
+
+
+def wishing(*recipients: str, **parameters: str) -> Letter:
+    letter = a_letter(*recipients)
+    return evolve(letter, envelope=evolve(letter.envelope, parameters=tuple(parameters.items())))
+
+
+# --- FUTURERELEASE
+
+
+def test_a_letter_is_held_back_until_its_release_for_mailboxes_here_and_for_others() -> None:
+    """FUT-01: it is in the queue, and nowhere else, until then."""
+    rig = Rig()
+    letter = rig.accept(wishing("bob@home.test", "carol@else.test", HOLDFOR="3600"))
+    assert rig.states(letter) == ["queued", "queued"]
+    rig.clock.advance(3599)
+    assert rig.mailbox("bob@home.test") == rig.relay.calls == []
+    rig.clock.advance(2)
+    assert rig.mailbox("bob@home.test") == [letter.id]
+    assert rig.relay.calls == [(letter.id, ("carol@else.test",))]
+    assert rig.states(letter) == ["delivered", "relayed"]
+
+
+def test_the_journey_and_the_queue_say_what_it_waits_for() -> None:
+    """FUT-01."""
+    rig = Rig()
+    letter = rig.accept(wishing("bob@home.test", HOLDUNTIL="2025-11-23T22:00:00Z"))
+    steps = run(rig.store.steps(letter.id))
+    assert [step.step for step in steps] == ["submitted", "routed", "routed"]
+    assert steps[0].facts["terms"] == {"HOLDUNTIL": "2025-11-23T22:00:00Z"}
+    assert steps[2].facts["not_before"] == "2025-11-23T22:00:00.000000Z"
+    (delivery,) = rig.record(letter).deliveries
+    assert (delivery.due, delivery.attempts) == (read_date_time("2025-11-23T22:00:00Z"), 0)
+    assert "wait until 2025-11-23T22:00:00" in delivery.text
+
+
+def test_a_time_that_has_passed_holds_nothing_back() -> None:
+    rig = Rig()
+    letter = rig.accept(wishing("bob@home.test", HOLDUNTIL="2020-01-01T00:00:00Z"))
+    assert rig.states(letter) == ["delivered"]
+
+
+def test_a_crash_does_not_release_it() -> None:
+    """FUT-01: recovery makes first attempts due, but this was none."""
+    rig = Rig()
+    letter = rig.accept(wishing("bob@home.test", HOLDFOR="3600"))
+    rig.clock.advance(60)
+    rig.restart()
+    rig.clock.advance(3500)
+    assert rig.states(letter) == ["queued"]
+    rig.clock.advance(60)
+    assert rig.states(letter) == ["delivered"]
+
+
+def test_an_operator_releases_it_early_or_cancels_it() -> None:
+    """FUT-01."""
+    rig = Rig()
+    early, never = (rig.accept(wishing("bob@home.test", HOLDFOR="3600")) for _ in range(2))
+    operator = Operator(rig.store, rig.clock.now)
+    assert all(act.done for act in run(operator.retry([early.id])) + run(operator.remove([never.id])))
+    rig.clock.advance(2)
+    assert rig.mailbox("bob@home.test") == [early.id]
+    rig.clock.advance(4000)
+    assert rig.states(never) == ["removed"]
+
+
+def test_the_life_of_a_letter_counts_from_its_release() -> None:
+    """FUT-01: neither late nor given up while it was not to be sent."""
+    rig = Rig(schedule=Schedule(first=600, longest=600, warn_after=3600, give_up_after=7200, spread=0))
+    rig.relay.outcome = lambda _: LATER
+    letter = rig.accept(wishing("carol@else.test", HOLDFOR="86400"))
+    rig.clock.advance(86400 + 3500)
+    assert rig.states(letter) == ["queued"]
+    assert rig.reports() == []
+    rig.clock.advance(700)
+    assert len(rig.reports()) == 1
+    rig.clock.advance(3600)
+    assert rig.states(letter) == ["bounced"]
+
+
+# --- DELIVERBY
+
+
+def test_what_is_not_delivered_in_time_comes_back() -> None:
+    """DLBY-01: mode R, 5.4.7, and no attempt once the time has passed."""
+    rig = Rig()
+    rig.relay.outcome = lambda _: LATER
+    letter = rig.accept(wishing("carol@else.test", BY="120;R"))
+    rig.clock.advance(119)
+    assert rig.states(letter) == ["queued"]
+    rig.clock.advance(2)
+    assert rig.states(letter) == ["bounced"]
+    assert len(rig.relay.calls) == 1
+    (delivery,) = rig.record(letter).deliveries
+    assert delivery.status == Status(5, 4, 7)
+    assert "not delivered by 2025-11-23T21:02:00" in delivery.text
+    assert len(rig.reports()) == 1
+
+
+def test_an_attempt_that_ends_too_late_is_the_last() -> None:
+    """DLBY-01."""
+    rig = Rig()
+    rig.relay.waits, rig.relay.outcome = True, lambda _: LATER
+    letter = rig.accept(wishing("carol@else.test", BY="120;R"))
+    rig.clock.advance(200)
+    rig.relay.answer()
+    assert rig.states(letter) == ["bounced"]
+    assert "nobody answers" in rig.record(letter).deliveries[0].text
+
+
+def test_what_is_late_in_mode_n_is_told_once_and_goes_on() -> None:
+    """DLBY-01: one delayed report, 4.4.7."""
+    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=0, spread=0))
+    rig.relay.outcome = lambda _: LATER
+    letter = rig.accept(wishing("carol@else.test", BY="120;N"))
+    rig.clock.advance(119)
+    assert rig.reports() == []
+    rig.clock.advance(500)
+    (report,) = rig.reports()
+    assert rig.states(letter) == ["queued"]
+    octets = rig.octets(report)
+    assert b"Action: delayed" in octets
+    assert b"Status: 4.4.7" in octets
+
+
+def test_a_delay_that_a_host_before_us_told_of_is_not_told_again() -> None:
+    """DLBY-01: the time had passed when the letter came."""
+    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=0, spread=0))
+    rig.relay.outcome = lambda _: LATER
+    rig.accept(wishing("carol@else.test", BY="-5;N"))
+    rig.clock.advance(5000)
+    assert rig.reports() == []
+
+
+def test_the_time_for_delivery_counts_from_the_release() -> None:
+    """DLBY-01, FUT-01."""
+    rig = Rig()
+    letter = rig.accept(wishing("carol@else.test", HOLDFOR="3600", BY="120;R"))
+    rig.clock.advance(3601)
+    assert rig.states(letter) == ["relayed"]
+
+
+def test_a_letter_without_wishes_starts_now() -> None:
+    letter = a_letter("bob@home.test")
+    assert letter.arrival.at == START
+    rig = Rig()
+    assert rig.states(rig.accept(letter)) == ["delivered"]

@@ -1,0 +1,158 @@
+"""What a sender asked about time, and what a host says of its limits, on the way to that host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mailstack.letter import Delivered, Failed, Letter, Status
+from mailstack.queue.attempt import Attempt
+from mailstack.smtp.commands import Mail
+from mailstack.smtp.replies import Reply, reply
+from tests.relay.test_agent import CAROL, agent
+from tests.relay.world import HANG_UP, FakeOffice, World, deliveries_of, letter_to
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def office(world: World) -> FakeOffice:
+    return FakeOffice(world)
+
+
+@pytest.fixture
+def backup(world: World) -> FakeOffice:
+    return FakeOffice(world, "127.0.0.2")
+
+
+class Listening:
+    """Keeps the parameters of MAIL."""
+
+    def __init__(self, office: FakeOffice) -> None:
+        self.parameters: list[dict[str, str]] = []
+        office.answers["mail"] = self.hear
+
+    def hear(self, event: Mail) -> Reply:
+        self.parameters.append(dict(event.parameters))
+        return reply(250, "2.1.0", "OK")
+
+
+def wishing(**parameters: str) -> Letter:
+    letter = letter_to(CAROL)
+    return evolve(letter, envelope=evolve(letter.envelope, parameters=tuple(parameters.items())))
+
+
+def carry(world: World, letter: Letter, **settings: Any) -> Attempt:
+    return world.run(agent(world, **settings).deliver(letter, deliveries_of(letter)))
+
+
+def offering(office: FakeOffice, **capabilities: Any) -> None:
+    office.capabilities = evolve(office.capabilities, **capabilities)
+
+
+# --- DELIVERBY
+
+
+def test_the_next_host_is_told_what_is_left_of_the_time(world: World, office: FakeOffice) -> None:
+    """DLBY-01: RFC 2852 §4.1.4."""
+    offering(office, least_by=10)
+    listening = Listening(office)
+    world.pass_time(40)
+    assert isinstance(carry(world, wishing(BY="120;RT")).outcomes[0], Delivered)
+    assert isinstance(carry(world, wishing(BY="30;N")).outcomes[0], Delivered)
+    assert listening.parameters == [{"BY": "80;RT"}, {"BY": "-10;N"}]
+
+
+@pytest.mark.parametrize("least_by", [None, 100])
+def test_what_shall_come_back_goes_to_no_host_that_does_not_promise_it(
+    world: World, office: FakeOffice, least_by: int | None
+) -> None:  # fmt: skip
+    """DLBY-01: mode R and a host without DELIVERBY, or with a longer least time."""
+    offering(office, least_by=least_by)
+    (outcome,) = carry(world, wishing(BY="60;R")).outcomes
+    assert isinstance(outcome, Failed)
+    assert outcome.status == Status(5, 4, 7)
+    assert office.letters == []
+
+
+def test_in_mode_n_any_host_will_do(world: World, office: FakeOffice) -> None:
+    """DLBY-01."""
+    listening = Listening(office)
+    assert isinstance(carry(world, wishing(BY="60;N", HOLDFOR="1")).outcomes[0], Delivered)
+    assert listening.parameters == [{}]
+
+
+# --- MT-PRIORITY
+
+
+def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, office: FakeOffice) -> None:
+    """PRIO-01: RFC 6710 §4, and RFC 6758 for a host that does not offer it."""
+    carry(world, wishing(**{"MT-PRIORITY": "-4"}))
+    offering(office, priorities=True)
+    listening = Listening(office)
+    carry(world, wishing(**{"MT-PRIORITY": "-4"}))
+    assert listening.parameters == [{"MT-PRIORITY": "-4"}]
+    first, second = (content for _, _, content in office.letters)
+    assert first == b"MT-Priority: -4\r\n" + second
+
+
+# --- LIMITS
+
+
+def many(count: int) -> Letter:
+    return letter_to(*(f"user{number}@elsewhere.test" for number in range(count)))
+
+
+def test_no_more_recipients_than_a_host_announces(world: World, office: FakeOffice) -> None:
+    """LIM-01, RLY-28: RCPTMAX."""
+    offering(office, max_recipients=2)
+    outcomes = carry(world, many(5)).outcomes
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+    assert [len(recipients) for _, recipients, _ in office.letters] == [2, 2, 1]
+    assert office.connections == 1
+
+
+def test_no_more_letters_in_a_session_than_a_host_announces(world: World, office: FakeOffice) -> None:
+    """LIM-01: MAILMAX ends the session, and another one has the rest."""
+    offering(office, max_recipients=2, max_letters=2)
+    outcomes = carry(world, many(9)).outcomes
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+    assert [len(recipients) for _, recipients, _ in office.letters] == [2, 2, 2, 2, 1]
+    assert office.connections == 3
+
+
+def test_a_session_that_is_used_up_is_not_kept(world: World, office: FakeOffice) -> None:
+    """LIM-01."""
+    offering(office, max_letters=1)
+    using = agent(world)
+    for _ in range(2):
+        letter = letter_to(CAROL)
+        world.run(using.deliver(letter, deliveries_of(letter)))
+    assert (office.connections, len(office.letters)) == (2, 2)
+
+
+def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(
+    world: World, office: FakeOffice, backup: FakeOffice
+) -> None:  # fmt: skip
+    """LIM-01: the host that has some of the letter can't be called again; the next one does not get it."""
+    offering(office, max_recipients=1, max_letters=1)
+
+    def only_once(_: object) -> Reply:
+        return reply(220, None, "mx.elsewhere.test ESMTP") if office.connections == 1 else HANG_UP
+
+    office.answers["greeting"] = only_once
+    outcomes = carry(world, many(2)).outcomes
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Delivered", "Deferred"]
+    assert backup.connections == 0
+    assert len(office.letters) == 1
+
+
+def test_recipients_of_a_domain_share_a_transaction_up_to_a_setting(world: World, office: FakeOffice) -> None:
+    """RLY-28: a hundred by default."""
+    carry(world, many(150))
+    assert [len(recipients) for _, recipients, _ in office.letters] == [100, 50]
