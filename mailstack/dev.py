@@ -168,6 +168,7 @@ class DevEnvironment:
                 names=DnsNames(zone, self._reactor),
                 caller=LoopbackOnly(TwistedCaller(self._reactor)),
                 directory=directory,
+                holder_of=_holder_of,
             ),
         )
         self._offices.append(office)
@@ -185,6 +186,11 @@ class DevEnvironment:
     async def _trim(self) -> None:
         for office in self._offices:
             await self._store.prune(office.config.hostname, before=0.0, keep=self._settings.max_letters)
+
+
+def _holder_of(mailbox: str) -> str:
+    """The office that tells of the letters in a mailbox: all are read at home's ports."""
+    return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD
 
 
 class Anybody:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from mailstack.config import Submission as SubmissionSettings
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.exchange import Exchange
 from mailstack.journey import Journal
+from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
@@ -79,6 +81,8 @@ class Surroundings:
     directory: Directory
     poll: float = 1.0
     """Seconds between looks for what other processes, the commands, changed in the store."""
+    holder_of: Callable[[str], str] | None = None
+    """Which office holds a mailbox, where several share the store; None: this one."""
 
 
 class PostOffice:
@@ -141,6 +145,7 @@ class PostOffice:
             ),
         )
         self._connections = ConnectionLimits(config.limits.connections, config.limits.connections_per_address)
+        self._login_delay = LoginDelay(math.ceil(config.limits.pop3_login_delay), self.clock.now)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
         self.doors: dict[str, Door[Any]] = {}
@@ -255,8 +260,8 @@ class PostOffice:
     def pop3_door(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
         """The readers' door (RFC 1939)."""
         require_tls = self.config.accounts.require_tls
-        limits = Pop3Limits(idle_timeout=self.config.limits.pop3_idle, errors=self.config.limits.errors)
-        around = self._around
+        ours, around = self.config.limits, self._around
+        limits = Pop3Limits(idle_timeout=ours.pop3_idle, write_timeout=ours.pop3_write, errors=ours.errors)
 
         async def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> None:
             await self._opening()
@@ -270,13 +275,15 @@ class PostOffice:
                 pause=self.clock.pause,
                 journal=around.journal,
                 limits=limits,
+                login_delay=self._login_delay,
+                holder_of=around.holder_of,
             )
 
         async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3Engine, reply: Reply) -> None:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))
 
         return self._door(
-            lambda: Pop3Engine(tls=implicit_tls, require_tls=require_tls),
+            lambda: Pop3Engine(tls=implicit_tls, require_tls=require_tls, login_delay=self._login_delay.seconds),
             converse,
             turn_away,
             implicit_tls=implicit_tls,

@@ -144,6 +144,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     session_time: Duration = read_duration("1h")
     session_letters: CountOrNone = 0
     pop3_idle: Duration = read_duration("10m")
+    pop3_write: Duration = read_duration("2m")
+    pop3_login_delay: Duration = read_duration("0")
     header_size: Size = Size(262144)
     content_line: CountOrNone = 0
     hops: Count = 100

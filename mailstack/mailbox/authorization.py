@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from mailstack.mailbox.dialogue import Dialogue, Over
-from mailstack.pop3.commands import Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User
+from mailstack.mailbox.login_delay import LoginDelay
+from mailstack.pop3.commands import Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
 from mailstack.pop3.responses import Code
 from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
 from mailstack.store import Maildrop, MaildropInUse, Store, StoreError
@@ -25,6 +27,7 @@ class Authorization:
         *,
         pause: Callable[[float], Awaitable[object]],
         holder: str,
+        delay: LoginDelay | None = None,
     ) -> None:
         """`holder` names this session, and no other, in the maildrop's lock; `pause` returns after so many seconds."""
         self._dialogue = dialogue
@@ -33,6 +36,7 @@ class Authorization:
         self._store = store
         self._pause = pause
         self._holder = holder
+        self._delay = delay
         self._failures = 0
 
     async def login(self) -> Maildrop:
@@ -51,6 +55,9 @@ class Authorization:
                     self._dialogue.send(self._engine.listing("mechanisms follow", self._engine.mechanisms))
                 case Stls():
                     await self._dialogue.start_tls()
+                case Utf8():
+                    self._engine.utf8 = True
+                    self._dialogue.ok("letters come in UTF-8")
                 case event:
                     self._dialogue.answer_anywhere(event)
             if held is not None:
@@ -90,6 +97,9 @@ class Authorization:
         """The maildrop; None when it is not to be had, and the client was told why (RFC 2449 §8, RFC 3206)."""
         try:
             account = await self._authenticator.login(credentials, self._dialogue.remote)
+            if self._delay is not None and (wait := self._delay.wait(account)):
+                self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
+                return None
             held = await self._store.open_maildrop(account, self._holder)
         except Denied:
             await self._deny(credentials)
@@ -101,6 +111,8 @@ class Authorization:
             self._dialogue.trouble("open a maildrop", error)
         else:
             self._engine.logged_in()
+            if self._delay is not None:
+                self._delay.logged_in(account)
             return held
         return None
 

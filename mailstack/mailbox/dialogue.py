@@ -6,10 +6,11 @@ import logging
 
 from attrs import frozen
 
-from mailstack.pop3.commands import Capa, Pop3Event, Quit, Rejected
+from mailstack.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
+from mailstack.pop3.languages import LANGUAGES, choose
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
-from mailstack.store import StoreError
+from mailstack.store import Damaged, StoreError
 from mailstack.wire import Disconnected, HostPort, Peer, Stopping, TimedOut, TlsFacts
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ class Limits:
     """What one connection may do; every value is a setting."""
 
     idle_timeout: float = 600.0
-    """Seconds without a whole command, or without the client taking what is sent (RFC 1939 §3: at least 600)."""
+    """Seconds without a whole command (RFC 1939 §3: at least 600)."""
+    write_timeout: float = 120.0
+    """Seconds in which a client must take what is sent, before the session ends: its maildrop is locked that long."""
     failure_delay: float = 2.0
     """Seconds before a wrong password is answered."""
     auth_failures: int = 3
@@ -64,7 +67,7 @@ class Dialogue:
 
     async def drain(self) -> None:
         """Wait until the client has taken the most of what was sent. Raises Over."""
-        if not await self._peer.drain(self.limits.idle_timeout):
+        if not await self._peer.drain(self.limits.write_timeout):
             raise Over
 
     def send(self, octets: bytes) -> None:
@@ -85,7 +88,10 @@ class Dialogue:
     def trouble(self, doing: str, error: StoreError) -> None:
         """The store could not do it: that is never the client's fault (RFC 3206 §4)."""
         _log.error("can't %s: %s", doing, error)
-        self.err("our trouble; nothing was lost, try again later", Code.SYS_TEMP)
+        if isinstance(error, Damaged):
+            self.err("our trouble: the postmaster has to see to it", Code.SYS_PERM)
+        else:
+            self.err("our trouble; nothing was lost, try again later", Code.SYS_TEMP)
 
     async def start_tls(self) -> None:
         """STLS (RFC 2595 §4)."""
@@ -102,6 +108,11 @@ class Dialogue:
             case Capa():
                 lines = self.engine.capabilities(stls=self._peer.can_start_tls)
                 self.send(self.engine.listing("capabilities follow", lines))
+            case Lang(None):
+                self.send(self.engine.listing("languages follow", [f"{tag} {name}" for tag, name in LANGUAGES.items()]))
+            case Lang(str(wanted)):
+                tag = choose(wanted)
+                self.err("there are no texts in this language") if tag is None else self.ok(f"{tag} is spoken now")
             case Rejected(text):
                 self.err(text)
             case Quit():

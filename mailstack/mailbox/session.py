@@ -10,6 +10,7 @@ from typing import Any
 from mailstack.journey import Journal
 from mailstack.mailbox.authorization import Authorization
 from mailstack.mailbox.dialogue import Dialogue, Limits, Over
+from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.maildrop import Maildrop
 from mailstack.mailbox.transaction import Transaction
 from mailstack.mailbox.update import Update
@@ -36,10 +37,13 @@ async def converse(
     pause: Callable[[float], Awaitable[object]],
     journal: Journal,
     limits: Limits | None = None,
+    login_delay: LoginDelay | None = None,
+    holder_of: Callable[[str], str] | None = None,
 ) -> None:
     """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
 
-    `office` is our host name. `pause` returns after so many seconds.
+    `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions.
+    `holder_of` says which office holds a mailbox, where several share the store; None: this one.
     """
     dialogue = Dialogue(peer, engine, limits or Limits())
     # Names this session, and no other, in the maildrop's lock.
@@ -47,14 +51,16 @@ async def converse(
     protocol = "pop3s" if engine.tls else "pop3"
     try:
         dialogue.ok(f"{office} POP3 server ready")
-        held = await Authorization(dialogue, authenticator, store, pause=pause, holder=holder).login()
+        authorization = Authorization(dialogue, authenticator, store, pause=pause, holder=holder, delay=login_delay)
+        held = await authorization.login()
         try:
             drop = Maildrop(held)
             facts = _facts(dialogue, held.mailbox, protocol)
-            update = Update(drop, store, clock, journal, office=office, facts=facts)
+            at = office if holder_of is None else holder_of(held.mailbox)
+            update = Update(drop, store, clock, journal, office=at, facts=facts)
             dialogue.ok(f"maildrop has {drop}")
             try:
-                await Transaction(dialogue, drop, store, update.collect).until_quit()
+                await Transaction(dialogue, drop, store, update.collect, pause).until_quit()
             except Over:
                 await update.without_quit()
                 raise

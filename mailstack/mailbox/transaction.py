@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK
 from mailstack.mailbox.dialogue import Dialogue, Over
-from mailstack.mailbox.excerpt import Excerpt
+from mailstack.mailbox.excerpt import Excerpt, has_ascii_header
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
+from mailstack.mailbox.reading import ReadAhead
 from mailstack.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
+from mailstack.pop3.responses import Code
 from mailstack.store import Entry, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -19,12 +21,20 @@ _log = logging.getLogger(__name__)
 class Transaction:
     """What a reader does with his maildrop. Nothing here changes the store."""
 
-    def __init__(self, dialogue: Dialogue, drop: Maildrop, store: Store, on_collected: Callable[[Entry], None]) -> None:
-        """`on_collected` is told of each letter that was sent whole."""
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        drop: Maildrop,
+        store: Store,
+        on_collected: Callable[[Entry], None],
+        pause: Callable[[float], Awaitable[object]],
+    ) -> None:
+        """`on_collected` is told of each letter that was sent whole; `pause` returns after so many seconds."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
-        self._store = store
+        self._letters = ReadAhead(store, drop)
+        self._pause = pause
         self._on_collected = on_collected
 
     async def until_quit(self) -> None:
@@ -44,9 +54,9 @@ class Transaction:
             case Uidl(number):
                 await self._uidl(number)
             case Retr(number):
-                await self._retrieve(self._drop.entry(number))
+                await self._retrieve(number)
             case Top(number, lines):
-                await self._show(self._drop.entry(number), "top of message follows", Excerpt(lines))
+                await self._show(number, "top of message follows", Excerpt(lines))
             case Dele(number):
                 self._drop.mark(number)
                 self._dialogue.ok(f"message {number} deleted")
@@ -71,22 +81,25 @@ class Transaction:
             self._dialogue.ok(f"{number} {self._drop.unique_id(self._drop.entry(number))}")
 
     async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
-        """A listing as long as the maildrop; others get their turn whenever the network is full."""
+        """A listing as long as the maildrop; others get their turn after each part of it."""
         self._dialogue.send(self._engine.begin(text))
-        for octets in slices:
+        for place, octets in enumerate(slices):
+            if place:
+                await self._pause(0)
             self._dialogue.send(self._engine.more(octets))
             await self._dialogue.drain()
         self._dialogue.send(self._engine.end())
 
-    async def _retrieve(self, entry: Entry) -> None:
-        if await self._show(entry, f"{entry.size} octets"):
+    async def _retrieve(self, number: int) -> None:
+        entry = self._drop.entry(number)
+        if await self._show(number, f"{entry.size} octets"):
             # Not collected before the network has taken the most of it.
             await self._dialogue.drain()
             self._on_collected(entry)
 
-    async def _show(self, entry: Entry, text: str, excerpt: Excerpt | None = None) -> bool:
+    async def _show(self, number: int, text: str, excerpt: Excerpt | None = None) -> bool:
         """A letter, or an excerpt of it, never faster than the network takes it; whether it was sent whole."""
-        content = await self._open(entry)
+        content = await self._open(number, self._drop.entry(number))
         if content is None:
             return False
         # A small letter is one piece, so that it is one TLS record, and its trouble can still be told.
@@ -114,10 +127,14 @@ class Transaction:
         self._dialogue.send(piece + self._engine.end())
         return True
 
-    async def _open(self, entry: Entry) -> Content | None:
+    async def _open(self, number: int, entry: Entry) -> Content | None:
         """The letter; None when it is not to be had, and the client was told why."""
         try:
-            return await self._store.read(self._drop.mailbox, entry.uid)
+            content = await self._letters.open(number, entry)
+            # RFC 6856 §5: a reader who did not ask for UTF-8 is shown none, and the sizes he was told stay true.
+            if self._engine.utf8 or not self._drop.may_need_utf8(entry) or await has_ascii_header(content):
+                return content
+            self._dialogue.err("the header is in UTF-8: say UTF8 before you log in", Code.UTF8)
         except KeyError:
             self._dialogue.err("the message has been removed meanwhile")
         except StoreError as error:

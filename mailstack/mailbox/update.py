@@ -31,6 +31,8 @@ class Update:
 
     def collect(self, entry: Entry) -> None:
         """The letter was sent whole. Twice in one session is once."""
+        if entry.uid in self._collected:
+            return
         self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._office, "collected", self._facts)
 
     async def at_quit(self) -> bool:

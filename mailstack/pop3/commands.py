@@ -57,6 +57,19 @@ class Stls:
 
 
 @frozen
+class Utf8:
+    """UTF8: from now on letters whose header is in UTF-8 may come as they are (RFC 6856 §2)."""
+
+
+@frozen
+class Lang:
+    """LANG: which languages are there, or the choice of one (RFC 6856 §3)."""
+
+    wanted: str | None = None
+    """A language range, in ASCII; None to have them listed."""
+
+
+@frozen
 class Stat:
     """STAT: how many letters, how many octets."""
 
@@ -119,7 +132,8 @@ class Rejected:
     text: str
 
 
-Command = User | Pass | Auth | AuthList | Capa | Stls | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
+Login = User | Pass | Auth | AuthList | Stls | Utf8
+Command = Login | Capa | Lang | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
 Pop3Event = Command | AuthResponse | Rejected
 
 
@@ -211,6 +225,19 @@ def _auth(argument: bytes) -> Command:
     return Auth(mechanism, b"" if words[1] == b"=" else _decode(words[1]))
 
 
+# RFC 4647 §2.1, and `*` alone.
+_LANGUAGE_RANGE = re.compile(rb"\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,15}\Z")
+
+
+def _lang(argument: bytes) -> Command:
+    argument = argument.strip()
+    if not argument:
+        return Lang()
+    if not _LANGUAGE_RANGE.fullmatch(argument):
+        raise GrammarError("a language tag is expected")
+    return Lang(argument.decode("ascii"))
+
+
 def _top(argument: bytes) -> Command:
     words = argument.split()
     if len(words) != 2:
@@ -224,6 +251,8 @@ _ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
     "AUTH": _auth,
     "CAPA": _alone(Capa()),
     "STLS": _alone(Stls()),
+    "UTF8": _alone(Utf8()),
+    "LANG": _lang,
     "STAT": _alone(Stat()),
     "LIST": _optional(List),
     "RETR": _numbered(Retr),

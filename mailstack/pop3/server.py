@@ -34,6 +34,8 @@ _ORDER: dict[str, frozenset[State]] = {
     "PASS": frozenset({State.NAMED}),
     "AUTH": _BEFORE,
     "STLS": _BEFORE,
+    "UTF8": _BEFORE,
+    "LANG": _BEFORE | _AFTER,
     "STAT": _AFTER,
     "LIST": _AFTER,
     "RETR": _AFTER,
@@ -61,6 +63,7 @@ class ServerEngine:
         require_tls: bool = True,
         mechanisms: Sequence[str] = tuple(MECHANISMS),
         implementation: str = "mailstack",
+        login_delay: int = 0,
         command_limit: int = 1024,
         response_limit: int = 12288,
     ) -> None:
@@ -72,9 +75,12 @@ class ServerEngine:
         """
         self.tls = tls
         self.state = State.AUTHORIZATION
+        self.utf8 = False
+        """Whether the client asked for letters in UTF-8 (RFC 6856 §2.1)."""
         self._require_tls = require_tls
         self._mechanisms = tuple(mechanisms)
         self._implementation = implementation
+        self._login_delay = login_delay
         self._command_limit = command_limit
         self._response_limit = response_limit
         self._lines = LineBuffer()
@@ -114,6 +120,7 @@ class ServerEngine:
         self._lines.clear()
         self.tls = True
         self.state = State.AUTHORIZATION
+        self.utf8 = False
 
     # --- what the conversation calls
 
@@ -131,7 +138,9 @@ class ServerEngine:
                 lines.append(" ".join(("SASL", *self._mechanisms)))
         if stls and not self.tls and self.state in _BEFORE:
             lines.append("STLS")
-        lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
+        # USER says that names and passwords may be in UTF-8; where none are taken there is nothing to say.
+        lines += ["UTF8 USER" if self.password_allowed else "UTF8", "LANG"]
+        lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", f"LOGIN-DELAY {self._login_delay}"]
         if self.state is State.TRANSACTION:
             # RFC 2449 §6.9 allows it before login too, where it would only help those who look for old versions.
             lines.append(f"IMPLEMENTATION {self._implementation}")
