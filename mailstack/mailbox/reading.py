@@ -23,20 +23,18 @@ class ReadAhead:
         self._drop = drop
         self._ahead: dict[int, Content] = {}
         """By uid."""
-        self._next = 0
-        """The number that a reader who goes on asks for."""
+        self._last: int | None = None
+        """The number that was asked for last."""
         self._most = 1
 
     async def open(self, number: int, entry: Entry) -> Content:
         """The letter of a number. Raises KeyError when it is gone, StoreError."""
-        goes_on, self._next = number == self._next, number + 1
-        if not goes_on:
-            self._ahead.clear()
-            self._most = 1
+        last, self._last = self._last, number
         content = self._ahead.pop(entry.uid, None)
         if content is not None:
             return content
         self._ahead.clear()
+        goes_on = last is not None and next(self._drop.behind(last), None) is entry
         self._most = min(2 * self._most, MOST_LETTERS) if goes_on else 1
         uids = self._following(number, entry)
         if len(uids) == 1:

@@ -57,7 +57,7 @@ async def converse(
             drop = Maildrop(held)
             facts = _facts(dialogue, held.mailbox, protocol)
             at = office if holder_of is None else holder_of(held.mailbox)
-            update = Update(drop, store, clock, journal, office=at, facts=facts)
+            update = Update(drop, store, clock, journal, office=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
                 await Transaction(dialogue, drop, store, update.collect, pause).until_quit()

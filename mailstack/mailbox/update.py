@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.journey import Journal, Step
-from mailstack.mailbox.maildrop import Maildrop
+from mailstack.mailbox.maildrop import SLICE, Maildrop
 from mailstack.store import Entry, Store, StoreError
 from mailstack.wire import Clock
 
@@ -18,9 +18,18 @@ class Update:
     """Remembers which letters their reader has collected, and writes that, and what he deleted, when he leaves."""
 
     def __init__(
-        self, drop: Maildrop, store: Store, clock: Clock, journal: Journal, *, office: str, facts: Mapping[str, Any]
+        self,
+        drop: Maildrop,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        *,
+        office: str,
+        facts: Mapping[str, Any],
+        pause: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`facts` explain the `collected` steps: who, from where, over what."""
+        """`facts` explain the `collected` steps: who, from where, over what. `pause` returns after so many seconds."""
+        self._pause = pause
         self._drop = drop
         self._store = store
         self._clock = clock
@@ -54,5 +63,8 @@ class Update:
         except StoreError as error:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
             return False
-        self._journal.tell(told)
+        for start in range(0, len(told), SLICE):
+            if start:  # others get their turn
+                await self._pause(0)
+            self._journal.tell(told[start : start + SLICE])
         return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
+from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits, converse
 from mailstack.pop3.client import ClientEngine
 from mailstack.pop3.fetching import FetchingSession
@@ -98,17 +99,20 @@ class Told:
 class Office:
     """A POP3 port: every session shares the shelf, the clock and the journal."""
 
-    def __init__(self, *letters: bytes, store: Any = None, limits: Limits | None = None) -> None:
+    holder_of: Callable[[str], str] | None = None
+
+    def __init__(self, *letters: bytes, store: Any = None, limits: Limits | None = None, delay: int = 0) -> None:
         self.shelf: Any = store if store is not None else Shelf(*letters)
         self.clock = TurnedClock()
         self.told = Told()
         self.limits = limits or Limits()
+        self.delay = LoginDelay(delay, self.clock.now)
         self.peers: list[MemoryPeer[Any]] = []
 
     def serve(
         self, outward: Any, *, tls: TlsFacts | None = None, require_tls: bool = True, certificate: bool = True
     ) -> MemoryPeer[Any]:
-        engine = ServerEngine(tls=tls is not None, require_tls=require_tls)
+        engine = ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
         peer = MemoryPeer(
             engine,
             self.clock,
@@ -129,6 +133,8 @@ class Office:
                 pause=self.clock.pause,
                 journal=self.told,
                 limits=self.limits,
+                login_delay=self.delay,
+                holder_of=self.holder_of,
             )
         )
         return peer

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mailstack.letter.content import Octets
+from mailstack.mailbox.maildrop import SLICE
 from mailstack.mailbox.session import Limits
-from mailstack.store import StoreError
+from mailstack.store import Damaged, StoreError
 from tests.mailbox.post import TLS, Office
 
 LETTER = b"Subject: one\r\n\r\nfirst\r\nsecond\r\nthird\r\n"
@@ -433,12 +434,15 @@ def test_a_silent_client_is_closed_after_ten_minutes_without_update_and_without_
     assert not office.shelf.holders
 
 
-def test_a_client_that_does_not_read_is_given_up() -> None:
+def test_a_client_that_does_not_read_is_given_up_long_before_an_idle_one() -> None:
+    """POP-13, POP-11: it holds the maildrop two minutes, and nothing is removed."""
     office = Office(LETTER)
     telnet = office.logged_in()
     telnet.peer.slow = True
     assert telnet.say("DELE 1", "NOOP", "QUIT") == b"+OK message 1 deleted\r\n"
-    office.clock.advance(601)
+    office.clock.advance(119)
+    assert office.shelf.holders
+    office.clock.advance(2)
     assert telnet.closed
     assert len(office.shelf.letters) == 1
     assert not office.shelf.holders
@@ -485,5 +489,162 @@ def test_fifty_thousand_letters_are_listed_in_step() -> None:
     office.shelf.letters = dict.fromkeys(range(1, 50_001), content)
     telnet = office.logged_in()
     assert telnet.say("STAT") == f"+OK 50000 {50_000 * len(LETTER)}\r\n".encode()
-    assert telnet.say("LIST").count(b"\r\n") == 50_002
-    assert telnet.say("UIDL").endswith(b"\r\n50000 a1-c350\r\n.\r\n")
+    assert telnet.say("LIST").count(b"\r\n") == SLICE + 1, "others get their turn"
+    office.clock.advance(0)
+    assert telnet.listen().count(b"\r\n") == 50_002 - SLICE - 1
+    telnet.say("UIDL")
+    office.clock.advance(0)
+    assert telnet.listen().endswith(b"\r\n50000 a1-c350\r\n.\r\n")
+
+
+# --- UTF-8 and languages (RFC 6856)
+
+UTF8_LETTER = "Subject: h\u00e9llo\r\n\r\nbody\r\n".encode()
+
+
+def in_utf8(office: Office, *uids: int) -> Office:
+    office.shelf.utf8 = set(uids)
+    return office
+
+
+def test_a_header_in_utf_8_is_shown_to_those_who_asked_for_it() -> None:
+    """POP-25, POP-05: the size is the same for everybody."""
+    office = in_utf8(Office(UTF8_LETTER, LETTER), 1, 2)
+    telnet = office.telnet(tls=TLS)
+    assert telnet.say("UTF8") == b"+OK letters come in UTF-8\r\n"
+    telnet.say("USER bob", "PASS secret word")
+    assert telnet.say("RETR 1") == b"+OK %d octets\r\n%s.\r\n" % (len(UTF8_LETTER), UTF8_LETTER)
+    assert telnet.say("TOP 1 0").endswith("h\u00e9llo\r\n\r\n.\r\n".encode())
+
+
+def test_who_did_not_ask_for_utf_8_is_told_so_and_loses_nothing() -> None:
+    """POP-25: what came as SMTPUTF8 and is ASCII all the same goes to everybody."""
+    office = in_utf8(Office(UTF8_LETTER, LETTER), 1, 2)
+    telnet = office.logged_in()
+    assert telnet.say("RETR 1", "TOP 1 0").count(b"-ERR [UTF8] ") == 2
+    assert telnet.say("RETR 2").startswith(b"+OK ")
+    telnet.say("QUIT")
+    assert office.shelf.collected == {2}
+    assert len(office.shelf.letters) == 2
+
+
+def test_utf_8_in_the_body_and_other_octets_in_a_header_are_nothing_new() -> None:
+    """POP-25, POP-28: only a letter that came by SMTPUTF8 has a header in UTF-8; the rest is sent as it always was."""
+    body, latin1 = "Subject: x\r\n\r\n\u00fc\r\n".encode(), b"Subject: \xfc\r\n\r\n\r\n"
+    telnet = in_utf8(Office(body, latin1), 1).logged_in()
+    assert telnet.say("RETR 1").endswith(body + b".\r\n")
+    assert telnet.say("RETR 2").endswith(latin1 + b".\r\n")
+
+
+def test_utf8_is_forgotten_with_stls() -> None:
+    """POP-25, POP-23"""
+    telnet = in_utf8(Office(UTF8_LETTER), 1).telnet()
+    telnet.say("UTF8", "STLS")
+    telnet.say("USER bob", "PASS secret word")
+    assert telnet.say("RETR 1").startswith(b"-ERR [UTF8] ")
+
+
+def test_a_password_in_utf_8() -> None:
+    """POP-25"""
+    telnet = Office().telnet(tls=TLS)
+    assert b"UTF8 USER\r\n" in telnet.say("CAPA")
+    assert telnet.say("UTF8", "USER bob", "PASS p\u00e4ssword").endswith(b"+OK maildrop has 0 messages (0 octets)\r\n")
+
+
+def test_languages_are_listed_and_chosen_in_both_states() -> None:
+    """POP-25"""
+    for telnet in (Office().telnet(tls=TLS), Office().logged_in()):
+        listed = telnet.say("LANG")
+        assert listed.startswith(b"+OK ")
+        assert b"\r\ni-default " in listed
+        assert b"\r\nen English\r\n" in listed
+        assert telnet.say("LANG en-GB").startswith(b"+OK en ")
+        assert telnet.say("LANG *").startswith(b"+OK i-default ")
+        assert telnet.say("LANG tlh").startswith(b"-ERR ")
+
+
+# --- LOGIN-DELAY, and trouble that lasts
+
+
+def test_who_logs_in_too_soon_is_told_when() -> None:
+    """POP-27, CODE-30"""
+    office = Office(delay=60)
+    assert b"LOGIN-DELAY 60\r\n" in office.telnet(tls=TLS).say("CAPA")
+    office.logged_in().say("QUIT")
+    office.clock.advance(10)
+    again = office.telnet(tls=TLS)
+    assert again.say("USER bob", "PASS secret word").endswith(b"-ERR [LOGIN-DELAY] log in again in 50 seconds\r\n")
+    assert not office.shelf.holders
+    assert office.telnet(tls=TLS).say("USER alice", "PASS a").endswith(b"octets)\r\n")
+    office.clock.advance(50)
+    assert again.say("USER bob", "PASS secret word").endswith(b"octets)\r\n")
+
+
+def test_a_login_that_found_the_maildrop_in_use_delays_nobody() -> None:
+    """POP-27"""
+    office = Office(delay=60)
+    first = office.logged_in()
+    office.clock.advance(61)
+    assert b"[IN-USE]" in office.telnet(tls=TLS).say("USER bob", "PASS secret word")
+    first.say("QUIT")
+    assert office.logged_in()
+
+
+def test_damage_is_called_permanent_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """POP-22, CODE-30"""
+    office = Office(LETTER)
+    telnet = office.logged_in()
+
+    async def read(mailbox: str, uid: int) -> None:
+        raise Damaged("table entries: nonsense")
+
+    monkeypatch.setattr(office.shelf, "read", read)
+    assert telnet.say("RETR 1").startswith(b"-ERR [SYS/PERM] ")
+
+
+# --- reading ahead
+
+
+def test_who_fetches_one_after_the_other_has_the_next_ones_read_along() -> None:
+    """POP-30"""
+    office = Office(*[LETTER] * 20)
+    telnet = office.logged_in()
+    telnet.say("DELE 5")
+    for number in range(1, 21):
+        assert telnet.say(f"RETR {number}").startswith(b"-ERR " if number == 5 else b"+OK ")
+    assert office.shelf.reads == [[2, 3], [4, 6, 7, 8], [9, 10, 11, 12, 13, 14, 15, 16], [17, 18, 19, 20]]
+
+
+def test_who_jumps_about_has_one_at_a_time() -> None:
+    office = Office(*[LETTER] * 9)
+    telnet = office.logged_in()
+    for number in (3, 1, 5, 7, 2, 9):
+        assert telnet.say(f"RETR {number}").startswith(b"+OK ")
+    assert office.shelf.reads == []
+
+
+def test_no_more_is_held_than_a_small_amount() -> None:
+    """POP-30"""
+    office = Office(*[b"x" * 30_000] * 9)
+    telnet = office.logged_in()
+    for number in range(1, 10):
+        telnet.say(f"RETR {number}")
+    assert max(map(len, office.shelf.reads)) == 3
+
+
+def test_a_letter_read_along_that_is_gone_is_an_error_when_it_is_asked_for() -> None:
+    office = Office(*[LETTER] * 4)
+    telnet = office.logged_in()
+    telnet.say("RETR 1")
+    del office.shelf.letters[3]
+    assert telnet.say("RETR 2").startswith(b"+OK ")
+    assert telnet.say("RETR 3") == b"-ERR the message has been removed meanwhile\r\n"
+    del office.shelf.letters[4]
+    assert telnet.say("RETR 4") == b"-ERR the message has been removed meanwhile\r\n"
+
+
+def test_letters_are_told_of_under_the_office_that_holds_the_mailbox() -> None:
+    office = Office(LETTER)
+    office.holder_of = {"bob@home.test": "mx.other.test"}.__getitem__
+    office.logged_in().say("RETR 1", "QUIT")
+    assert [step.office for step in office.told.steps] == ["mx.other.test"]

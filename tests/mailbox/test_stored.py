@@ -78,3 +78,13 @@ def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: Memor
     [step] = [step for step in run(store.steps(first.id)) if step.step == "collected"]
     assert step == office.told.steps[0]
     assert step.facts["by"] == "bob@home.test"
+
+
+def test_a_letter_that_its_reader_fetches_again_is_told_once(store: MemoryStore) -> None:
+    office = Office(store=store)
+    run(deliver(store, "first", b"x\r\n"))
+    for _ in range(2):
+        telnet = office.logged_in()
+        telnet.say("RETR 1", "RETR 1")
+        telnet.hang_up()
+    assert [step.step for step in office.told.steps] == ["collected"]

@@ -16,6 +16,7 @@ from mailstack.pop3.commands import (
     AuthResponse,
     Capa,
     Dele,
+    Lang,
     List,
     Noop,
     Pass,
@@ -28,6 +29,7 @@ from mailstack.pop3.commands import (
     Top,
     Uidl,
     User,
+    Utf8,
 )
 from mailstack.pop3.responses import MAX_LINE, Code
 from mailstack.pop3.server import ServerEngine
@@ -212,6 +214,39 @@ def test_a_response_may_be_as_long_as_rfc_4954_says() -> None:
     assert events(engine, response + b"\r\n") == [AuthResponse(bytes(9213))]
 
 
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b"utf8", Utf8()),
+        (b"LANG", Lang()),
+        (b"lang *", Lang("*")),
+        (b"LANG en-GB ", Lang("en-GB")),
+        (b"LANG i-default", Lang("i-default")),
+    ],
+)
+def test_utf_8_and_languages(line: bytes, event: Any) -> None:
+    """POP-25"""
+    assert events(greeted(), line + b"\r\n") == [event]
+
+
+def test_utf8_is_said_before_login_and_forgotten_with_stls() -> None:
+    """POP-25, POP-23"""
+    assert events(in_transaction(), b"UTF8\r\nLANG\r\n") == [Rejected("UTF8 is not allowed after login"), Lang()]
+    engine = greeted(tls=False)
+    engine.utf8 = True
+    engine.tls_started()
+    assert not engine.utf8
+
+
+@pytest.mark.parametrize(
+    "line", [b"UTF8 x", b"LANG e n", b"LANG -en", b"LANG \xc3\xbc", b"LANG **", b"LANG " + b"a" * 9]
+)
+def test_what_is_no_language_is_rejected(line: bytes) -> None:
+    """POP-25"""
+    [event] = events(greeted(), line + b"\r\n")
+    assert isinstance(event, Rejected)
+
+
 def test_an_over_long_line_is_rejected_once_and_kept_nowhere() -> None:
     """POP-17"""
     engine = in_transaction()
@@ -239,14 +274,17 @@ def test_nothing_is_read_before_the_greeting() -> None:
 def test_capabilities_say_what_is_true_now() -> None:
     """POP-20, POP-21, POP-27"""
     clear, secret = greeted(tls=False), greeted()
-    always = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
-    assert sorted(clear.capabilities(stls=True)) == sorted([*always, "STLS"])
-    assert sorted(clear.capabilities(stls=False)) == sorted(always)
-    assert sorted(secret.capabilities(stls=True)) == sorted([*always, "USER", "SASL PLAIN LOGIN"])
+    always = ["TOP", "UIDL", "LANG", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0"]
+    assert sorted(clear.capabilities(stls=True)) == sorted([*always, "UTF8", "STLS"])
+    assert sorted(clear.capabilities(stls=False)) == sorted([*always, "UTF8"])
+    offered = secret.capabilities(stls=True)
+    (sasl,) = [line for line in offered if line.startswith("SASL ")]
+    assert sorted(offered) == sorted([*always, "UTF8 USER", "USER", sasl])
+    assert "LOGIN-DELAY 60" in greeted(login_delay=60).capabilities(stls=False)
     secret.logged_in()
     assert "IMPLEMENTATION mailstack" in secret.capabilities(stls=False)
     bare = greeted(tls=False, require_tls=False, mechanisms=())
-    assert sorted(bare.capabilities(stls=False)) == sorted([*always, "USER"])
+    assert sorted(bare.capabilities(stls=False)) == sorted([*always, "UTF8 USER", "USER"])
 
 
 @given(st.text(max_size=700), st.sampled_from([None, *Code]))
