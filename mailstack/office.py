@@ -299,6 +299,8 @@ class PostOffice:
             context=self._around.context,
             implicit_tls=implicit_tls,
             lifetime=self.config.limits.session_time,
+            proxies=self.config.proxy.networks,
+            proxy_timeout=self.config.proxy.timeout,
         )
 
     async def _opening(self) -> None:

@@ -12,6 +12,7 @@ from mailstack.config.errors import Problem
 from mailstack.config.model import Config
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
+from mailstack.net.proxy_header import PROXIED
 
 SERVED = ("submission", "submissions", "mx", "pop3", "pop3s")
 """The listeners of this version. Another one must stop the start: a silent port is found much later."""
@@ -47,6 +48,9 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
             trouble = f"this version serves {', '.join(SERVED)}, and no {name}"
             yield source.problem(("listen", name), trouble, "leave the list empty")
         for place, endpoint in enumerate(endpoints):
+            if endpoint.startswith(PROXIED) and not config.proxy.networks:
+                trouble = f'"{endpoint}" would hear nobody, for proxy.networks is empty'
+                yield source.problem(("listen", name), trouble, "name your load balancers there", item=f"[{place}]")
             port = port_of(endpoint)
             if port is None or port[1] == 0:
                 continue
@@ -103,6 +107,8 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem((*key, "give_up_after"), "must be longer than 0", 'RFC 5321 §4.5.4.1 wants "4d" or more')
     if config.relay.per_destination > config.relay.concurrency:
         yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
+    if config.proxy.timeout <= 0:
+        yield source.problem(("proxy", "timeout"), "must be longer than 0", "every wait has an end")
     if config.accounts.longest_delay < config.accounts.failure_delay:
         yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
     for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle"):

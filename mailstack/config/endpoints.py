@@ -6,6 +6,8 @@ import ipaddress
 import re
 from typing import NewType
 
+from mailstack.net.proxy_header import PROXIED
+
 Endpoint = NewType("Endpoint", str)
 """A server endpoint description, as `twisted.internet.endpoints.serverFromString` takes it."""
 
@@ -21,7 +23,9 @@ _TCP_NAMES = ("port", "interface", "backlog")
 def read_endpoint(text: object) -> Endpoint:
     """The description as it is. "tcp" and "tcp6" are checked; other types are Twisted's business. Raises ValueError."""
     description = text if isinstance(text, str) else ""
-    kind, *arguments = _parts(description)
+    kind, *arguments = _parts(description.removeprefix(PROXIED))
+    if description.startswith(PROXIED) and kind not in ("tcp", "tcp6"):
+        raise ValueError(f'{EXPECTED}, as "haproxy:tcp:25" behind a load balancer')
     if kind.isdigit() and not arguments:
         raise ValueError(f'{EXPECTED} (write "tcp:{kind}")')
     if not _TYPE.fullmatch(kind) or not arguments:
@@ -36,8 +40,8 @@ def read_endpoint(text: object) -> Endpoint:
 
 
 def port_of(endpoint: str) -> tuple[str, int] | None:
-    """Interface and port of a "tcp" or "tcp6" description; None for other types. The interface is "" for all."""
-    kind, *arguments = _parts(endpoint)
+    """Interface and port of a "tcp" or "tcp6" description, be it behind a proxy; None for other types. The interface is "" for all."""
+    kind, *arguments = _parts(endpoint.removeprefix(PROXIED))
     if kind not in ("tcp", "tcp6"):
         return None
     named = _named(arguments)

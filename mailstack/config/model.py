@@ -37,6 +37,13 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     web: tuple[Endpoint, ...] = ()
 
 
+class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The load balancers whose PROXY header is heard on "haproxy:" endpoints."""
+
+    networks: tuple[Network, ...] = ()
+    timeout: Duration = read_duration("5s")
+
+
 class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One more certificate and its key; `load` sees to it that both are given."""
 
@@ -172,6 +179,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     domains: tuple[Domain, ...] = ()
     store: str = "sqlite"
     listen: Listen = field(default_factory=Listen)
+    proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)
     accounts: Accounts = field(default_factory=Accounts)
     submission: Submission = field(default_factory=Submission)

@@ -19,8 +19,11 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.peer import NetPeer
+from mailstack.net.proxied import PassedAddress, ProxiedFactory
+from mailstack.net.proxy_header import PROXIED
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.networks import networks_of, within
 from mailstack.smtp.replies import Reply
 from mailstack.wire import Engine, EventT, HostPort
 
@@ -44,10 +47,13 @@ class Door(Factory, Generic[EventT]):
         context: IOpenSSLServerConnectionCreator,
         implicit_tls: bool = False,
         lifetime: float = 86400.0,
+        proxies: Iterable[str] = (),
+        proxy_timeout: float = 5.0,
     ) -> None:
         """`converse` is given the peer and the engine that `engine` made for it.
 
         `turn_away` is the conversation with a client that `limits` does not admit, and is given the reply as well.
+        `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
         """
         self._reactor = reactor
         self._engine = engine
@@ -57,6 +63,9 @@ class Door(Factory, Generic[EventT]):
         self._context = context
         self._implicit_tls = implicit_tls
         self._lifetime = lifetime
+        self._proxies = networks_of(proxies)
+        self._proxy_timeout = proxy_timeout
+        self._proxied: list[ProxiedFactory] = []
         self._ports: list[IListeningPort] = []
         self._peers: set[NetPeer[EventT]] = set()
         self._empty: Deferred[None] | None = None
@@ -73,7 +82,20 @@ class Door(Factory, Generic[EventT]):
         if self._implicit_tls:
             factory = TLSMemoryBIOFactory(self._context, False, self, clock=self._reactor)
         for description in descriptions:
-            self._ports.append(await serverFromString(self._reactor, _with_backlog(description)).listen(factory))
+            inner = description.removeprefix(PROXIED)
+            endpoint = serverFromString(self._reactor, _with_backlog(inner))
+            self._ports.append(await endpoint.listen(factory if inner == description else self._behind_proxy(factory)))
+
+    def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
+        """A PROXY header comes first, before TLS as well (proxy-protocol.txt §2)."""
+        proxied = ProxiedFactory(
+            self._reactor,
+            factory,
+            trusted=lambda host: within(host, self._proxies),
+            timeout=self._proxy_timeout,
+        )
+        self._proxied.append(proxied)
+        return proxied
 
     def buildProtocol(self, addr: IAddress | None) -> NetPeer[EventT]:  # noqa: N802
         remote = HostPort(getattr(addr, "host", ""), getattr(addr, "port", 0))
@@ -97,6 +119,8 @@ class Door(Factory, Generic[EventT]):
             context=self._context,
             encrypted=self._implicit_tls,
             lifetime=self._lifetime,
+            remote=remote if isinstance(addr, PassedAddress) else None,
+            local=addr.local if isinstance(addr, PassedAddress) else None,
             done=done,
         )
         self._peers.add(peer)
@@ -109,6 +133,8 @@ class Door(Factory, Generic[EventT]):
             stopped = port.stopListening()
             if stopped is not None:
                 await stopped
+        for proxied in self._proxied:
+            proxied.stop()
         for peer in list(self._peers):
             peer.stop()
 

@@ -80,8 +80,10 @@ class NetPeer(Protocol, Generic[EventT]):
         "_handshake",
         "_late",
         "_lifetime",
+        "_local",
         "_reactor",
         "_reading",
+        "_remote",
         "_shaking",
         "_task",
         "_timer",
@@ -102,12 +104,15 @@ class NetPeer(Protocol, Generic[EventT]):
         client_tls: ClientTls | None = None,
         shaking: Handshake | None = None,
         lifetime: float = 86400.0,
+        remote: HostPort | None = None,
+        local: HostPort | None = None,
         done: Callable[[NetPeer[EventT]], None] | None = None,
     ) -> None:
         """`context` is the server's certificate, `client_tls` what a client has in its place.
 
         `encrypted` says that TLS is there from the first octet, `shaking` is a client's handshake for that.
-        `lifetime` is how long the connection may last in all, in seconds. `done` is called once, when it is lost.
+        `lifetime` is how long the connection may last in all, in seconds. `remote` and `local` are its ends, where a proxy
+        is between them; else the transport knows. `done` is called once, when it is lost.
         """
         self.engine = engine
         self._reactor = reactor
@@ -119,6 +124,8 @@ class NetPeer(Protocol, Generic[EventT]):
         self._encrypted = encrypted
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
+        self._remote = remote
+        self._local = local
         self._done = done
         self._ending: Ending | None = None
         self._waiting = False
@@ -198,11 +205,11 @@ class NetPeer(Protocol, Generic[EventT]):
 
     @property
     def remote(self) -> HostPort:
-        return _host_port(self._transport().getPeer())
+        return self._remote or _host_port(self._transport().getPeer())
 
     @property
     def local(self) -> HostPort:
-        return _host_port(self._transport().getHost())
+        return self._local or _host_port(self._transport().getHost())
 
     @property
     def tls(self) -> TlsFacts | None:

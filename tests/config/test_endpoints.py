@@ -29,7 +29,7 @@ def test_a_tcp_description_is_taken_by_us_and_by_twisted(text: str, port: tuple[
     serverFromString(MemoryReactor(), text)
 
 
-@pytest.mark.parametrize("text", ["systemd:domain=INET:index=0", "unix:/run/mail.sock", "haproxy:tcp:25"])
+@pytest.mark.parametrize("text", ["systemd:domain=INET:index=0", "unix:/run/mail.sock"])
 def test_other_types_are_passed_on(text: str) -> None:
     assert read_endpoint(text) == text
     assert port_of(text) is None
@@ -89,3 +89,11 @@ def test_what_we_take_as_tcp_twisted_takes_too(text: str) -> None:
     except ValueError:
         return
     serverFromString(MemoryReactor(), f"tcp:{text}")
+
+
+def test_an_endpoint_behind_a_proxy_is_a_tcp_port() -> None:
+    assert read_endpoint("haproxy:tcp:25:interface=127.0.0.1") == "haproxy:tcp:25:interface=127.0.0.1"
+    assert port_of("haproxy:tcp:25:interface=127.0.0.1") == ("127.0.0.1", 25)
+    for wrong in ("haproxy:unix:/run/mail.sock", "haproxy:haproxy:tcp:25", "haproxy:", "haproxy:25"):
+        with pytest.raises(ValueError, match="endpoint"):
+            read_endpoint(wrong)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from mailstack.cli.checks.finding import Finding, broken, good
+from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.endpoints import port_of
+from mailstack.net.proxy_header import PROXIED
 
 IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps"})
 PATIENCE = 2.0
@@ -27,7 +28,7 @@ def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Findi
         for description in descriptions:
             if (found := port_of(description)) is None or not found[1]:
                 continue
-            host = found[0] or ("::" if description.startswith("tcp6") else "0.0.0.0")  # noqa: S104 - no interface means all
+            host = found[0] or ("::" if description.removeprefix(PROXIED).startswith("tcp6") else "0.0.0.0")  # noqa: S104 - no interface means all
             part, error = f"listen.{service}", _bind(host, found[1])
             if error is None:
                 yield good(part, f"{description} is free")
@@ -35,6 +36,9 @@ def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Findi
                 yield broken(part, f"{description} {_refused(error, host)}")
             elif config.hostname in _greeting(host, found[1], tls=service in IMPLICIT_TLS, patience=patience):
                 yield good(part, f"{description} is in use by this office, which runs")
+            elif description.startswith(PROXIED):
+                # It listens to its proxies only, and we are none.
+                yield warning(part, f"{description} is in use, by this office if it runs: it answers its proxies only")
             else:
                 yield broken(part, f"{description} is in use by another program; stop it, or choose another port")
 
