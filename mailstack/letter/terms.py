@@ -135,4 +135,4 @@ def priority(envelope: Envelope) -> int:
     """LOWEST to HIGHEST; NORMAL where nobody asked for another."""
     if not envelope.parameters:
         return NORMAL
-    return int(dict(envelope.parameters).get(PRIORITY, NORMAL))
+    return max(LOWEST, min(int(dict(envelope.parameters).get(PRIORITY, NORMAL)), HIGHEST))

@@ -19,9 +19,14 @@ class Job:
     destination: str
     deliveries: tuple[Delivery, ...]
 
+    @property
+    def priority(self) -> int:
+        """That of the letter (RFC 6710)."""
+        return self.deliveries[0].priority if self.deliveries else 0
+
 
 class Backlog:
-    """Starts jobs in the order they came, destinations in turn, within the limits.
+    """Starts jobs within the limits: the highest priority first, destinations in turn, for each in the order they came.
 
     A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
     slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest.
@@ -32,7 +37,10 @@ class Backlog:
         self._concurrency = concurrency
         self._per_destination = per_destination
         self._most = most
-        self._waiting: dict[str, deque[Job]] = {}
+        self._waiting: dict[int, dict[str, deque[Job]]] = {}
+        """By priority and destination."""
+        self._waiting_for: dict[str, int] = {}
+        """How many, by destination."""
         self._active: dict[str, int] = {}
         self._active_jobs = 0
         self._waiting_jobs = 0
@@ -55,10 +63,11 @@ class Backlog:
 
     def has_room(self, destination: str) -> bool:
         """Whether a job for this destination may be added."""
-        return len(self._waiting.get(destination, ())) < self.room
+        return self._waiting_for.get(destination, 0) < self.room
 
     def add(self, job: Job) -> None:
-        self._waiting.setdefault(job.destination, deque()).append(job)
+        self._waiting.setdefault(job.priority, {}).setdefault(job.destination, deque()).append(job)
+        self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
         self.octets += _octets(job)
 
@@ -67,9 +76,10 @@ class Backlog:
         if self._active_jobs >= self._concurrency:
             return None
         # No more destinations than concurrency / per_destination can be full, so this looks at few.
-        for destination, jobs in self._waiting.items():
-            if self._active.get(destination, 0) < self._per_destination:
-                return self._start_from(destination, jobs)
+        for priority in sorted(self._waiting, reverse=True):
+            for destination in self._waiting[priority]:
+                if self._active.get(destination, 0) < self._per_destination:
+                    return self._start_from(priority, destination)
         return None
 
     def done(self, job: Job) -> None:
@@ -82,11 +92,19 @@ class Backlog:
         else:
             del self._active[job.destination]
 
-    def _start_from(self, destination: str, jobs: deque[Job]) -> Job:
-        del self._waiting[destination]  # and to the end of the row, for the next one's turn
+    def _start_from(self, priority: int, destination: str) -> Job:
+        row = self._waiting[priority]
+        jobs = row.pop(destination)
         job = jobs.popleft()
         if jobs:
-            self._waiting[destination] = jobs
+            row[destination] = jobs  # at the end of the row, for the next one's turn
+        elif not row:
+            del self._waiting[priority]
+        left = self._waiting_for[destination] - 1
+        if left:
+            self._waiting_for[destination] = left
+        else:
+            del self._waiting_for[destination]
         self._waiting_jobs -= 1
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
-from mailstack.letter.terms import BY, deadline
+from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, deadline
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
@@ -253,12 +253,17 @@ class _Progress:
 
 
 def onward(letter: Letter, now: float) -> Envelope:
-    """The envelope as the next host is told of it: with the time that is left for delivery (RFC 2852 §4.1.4)."""
-    by = deadline(letter)
-    if by is None:
+    """The envelope as the next host is told of it: with the time that is left for delivery (RFC 2852 §4.1.4).
+
+    A letter that was held back here is not held back again (RFC 4865 §4).
+    """
+    if not letter.envelope.parameters:
         return letter.envelope
-    others = tuple(each for each in letter.envelope.parameters if each[0] != BY)
-    return evolve(letter.envelope, parameters=(*others, (BY, str(by.from_now(now)))))
+    parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL)]
+    by = deadline(letter)
+    if by is not None:
+        parameters.append((BY, str(by.from_now(now))))
+    return evolve(letter.envelope, parameters=tuple(parameters))
 
 
 def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:

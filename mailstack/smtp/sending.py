@@ -10,7 +10,7 @@ from attrs import frozen
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
-from mailstack.letter.terms import BY, PRIORITY, read_by
+from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, read_by
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import HostLimits
 from mailstack.smtp.extensions.mtpriority import field
@@ -28,7 +28,12 @@ LINES = 200
 WIDTH = 200
 """Characters kept of each."""
 
-_CARRIED = ((BY, "DELIVERBY"), (PRIORITY, "MT-PRIORITY"))
+_CARRIED = (
+    (BY, "DELIVERBY"),
+    (PRIORITY, "MT-PRIORITY"),
+    (HOLDFOR, "FUTURERELEASE"),
+    (HOLDUNTIL, "FUTURERELEASE"),
+)
 """Parameters of MAIL that go on to the next host, and the extensions that they belong to."""
 
 LEFT_OUT = "(…)"
@@ -212,7 +217,7 @@ class SendingSession:
             line += f" SIZE={content.size}"
         if envelope.body == "8BITMIME" and "8BITMIME" in self.extensions:
             line += " BODY=8BITMIME"
-        for keyword, extension in _CARRIED:
+        for keyword, extension in _CARRIED if envelope.parameters else ():
             if extension in self.extensions and (value := dict(envelope.parameters).get(keyword)) is not None:
                 line += f" {keyword}={value}"
         return line

@@ -209,8 +209,9 @@ class Store(Protocol):
         lease: float,
         next_due: Callable[[Delivery, float], float],
     ) -> list[Claim]:
-        """Claim at most `limit` due deliveries, longest due first, and register their attempts before they are made.
+        """Claim at most `limit` due deliveries, and register their attempts before they are made.
 
+        The highest priority goes first, and of the same priority what is longest due.
         Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
         which is given the delivery with its attempts already counted and the letter's arrival time, and is called in
         any thread. What somebody else claimed is due again when its lease has ended and its own `due` has come.

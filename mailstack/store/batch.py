@@ -98,6 +98,7 @@ class Batch:
                 after.text,
                 after.host,
                 int(after.warned),
+                after.priority,
                 until,
             )
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.

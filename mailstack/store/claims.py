@@ -35,7 +35,7 @@ class Claimed:
 
 def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
     """Claim what is due. A damaged row is held, and told of, so that it doesn't stop what waits behind it."""
-    due = transaction.execute(sql.DUE, (wanted.office, wanted.now, wanted.limit)).fetchall()
+    due = _due(transaction, wanted)
     letters, damages = _letters(transaction, [row[0] for row in due], content)
     claimed: dict[LetterId, list[Delivery]] = {}
     damaged: list[str] = []
@@ -58,6 +58,16 @@ def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId,
         statement = sql.claim(len(part) // len(sql.CLAIM))
         transaction.execute(statement, (wanted.owner, wanted.now + wanted.lease, *part))
     return Claimed([Claim(letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()], damaged)
+
+
+def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
+    """Rows of what is due: the highest priority first, and of these the longest due."""
+    found: list[Any] = []
+    for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.office, rows.FAR)).fetchall():
+        if earliest is not None and earliest <= wanted.now and len(found) < wanted.limit:
+            left = wanted.limit - len(found)
+            found += transaction.execute(sql.DUE, (wanted.office, priority, wanted.now, left)).fetchall()
+    return found
 
 
 def _attempted(delivery: Delivery, arrived: float, wanted: Wanted) -> Delivery:

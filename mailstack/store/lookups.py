@@ -123,7 +123,8 @@ def aliases_to(connection: sqlite3.Connection, target: str) -> list[str]:
 
 def next_due(connection: sqlite3.Connection, office: str) -> float | None:
     found = connection.execute(sql.NEXT_DUE, (office, rows.FAR)).fetchall()
-    return rows.checked("deliveries", office, lambda: float(found[0][0])) if found else None
+    times = [due for _, due in found if due is not None]
+    return rows.checked("deliveries", office, lambda: min(map(float, times))) if times else None
 
 
 def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:

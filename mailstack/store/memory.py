@@ -10,6 +10,7 @@ from attrs import evolve
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.content import Prefixed
+from mailstack.letter.terms import HIGHEST, LOWEST
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
@@ -28,6 +29,7 @@ from mailstack.store.memory_addresses import MemoryAddresses
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
 from mailstack.store.rows import FAR, as_json, key, waits_until
 
+_PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
@@ -43,8 +45,8 @@ class MemoryStore(MemoryAddresses):
         """Of each letter, by number."""
         self._owed: dict[Name, Delivery] = {}
         """Those that are owed or being attempted."""
-        self._waiting: dict[str, list[tuple[float, Name]]] = {}
-        """For each office a heap of when deliveries may be claimed; a delivery that was changed is there again."""
+        self._waiting: dict[tuple[str, int], list[tuple[float, Name]]] = {}
+        """For each office and priority a heap of when deliveries may be claimed; one that was changed is there again."""
         self._steps: dict[LetterId, list[Step]] = {}
         self._mailboxes = Mailboxes()
         self._held: dict[str, str] = {}
@@ -97,7 +99,8 @@ class MemoryStore(MemoryAddresses):
             return
         self._owed[name] = delivery
         if until < FAR:
-            waiting = self._waiting.setdefault(self._letters[delivery.letter].arrival.office, [])
+            office = self._letters[delivery.letter].arrival.office
+            waiting = self._waiting.setdefault((office, delivery.priority), [])
             heapq.heappush(waiting, (until, name))
 
     def _find(self, name: Name) -> Delivery | None:
@@ -139,16 +142,17 @@ class MemoryStore(MemoryAddresses):
         return [Claim(self._letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()]
 
     def _due(self, office: str, now: float, limit: int) -> list[Delivery]:
-        """Taken out of what waits, the longest due first."""
+        """Taken out of what waits, the highest priority first, and of these the longest due."""
         due: dict[Name, Delivery] = {}
-        while len(due) < limit and (until := self._earliest(office)) is not None and until <= now:
-            _, name = heapq.heappop(self._waiting[office])
-            due[name] = self._owed[name]
+        for priority in _PRIORITIES:
+            while len(due) < limit and (until := self._earliest(office, priority)) is not None and until <= now:
+                _, name = heapq.heappop(self._waiting[office, priority])
+                due[name] = self._owed[name]
         return list(due.values())
 
-    def _earliest(self, office: str) -> float | None:
-        """When the first that waits may be claimed; what has changed since it was put there is thrown away."""
-        waiting = self._waiting.get(office, [])
+    def _earliest(self, office: str, priority: int) -> float | None:
+        """When the first of this priority may be claimed; what has changed since it was put there is thrown away."""
+        waiting = self._waiting.get((office, priority), [])
         while waiting:
             until, name = waiting[0]
             if name in self._owed and waits_until(self._owed[name]) == until:
@@ -157,7 +161,8 @@ class MemoryStore(MemoryAddresses):
         return None
 
     async def next_due(self, office: str) -> float | None:
-        return self._earliest(office)
+        times = [self._earliest(office, priority) for priority in _PRIORITIES]
+        return min((at for at in times if at is not None), default=None)
 
     async def settle(self, settlement: Settlement) -> None:
         self._check_new(settlement.acceptances)

@@ -53,6 +53,7 @@ DELIVERY = (
     "text",
     "host",
     "warned",
+    "priority",
 )
 DELIVERY_ROW = (*DELIVERY, "office", "address", "original", "waits_until")
 STEP = ("letter", "seq", "at", "office", "step", "facts")
@@ -164,6 +165,7 @@ def delivery_row(delivery: Delivery, office: str) -> list[Any]:
         delivery.text,
         delivery.host,
         int(delivery.warned),
+        delivery.priority,
         office,
         recipient.address.key,
         None if recipient.original is None else recipient.original.key,
@@ -199,6 +201,7 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
             text(row[10]),
             text(row[11]),
             bool(number(row[12])),
+            priority(row[13]),
         )
 
     return checked("deliveries", (row[0], row[1]), decode)
@@ -245,6 +248,12 @@ def target_key(target: str) -> str:
 def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"not a text: {value!r:.40}")
+    return value
+
+
+def priority(value: object) -> int:
+    if not isinstance(value, int) or not terms.LOWEST <= value <= terms.HIGHEST:
+        raise TypeError(f"not a priority: {value!r:.40}")
     return value
 
 

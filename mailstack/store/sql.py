@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from mailstack.letter.terms import HIGHEST, LOWEST
 from mailstack.store import rows
 
 MAX_PARAMETERS = 30_000
@@ -110,8 +111,13 @@ _DELIVERY = ", ".join(rows.DELIVERY)
 _LETTER = ", ".join(rows.LETTER)
 
 DUE = f"""SELECT {_DELIVERY} FROM deliveries
-    WHERE office = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
-NEXT_DUE = "SELECT waits_until FROM deliveries WHERE office = ? AND waits_until < ? ORDER BY waits_until LIMIT 1"
+    WHERE office = ? AND priority = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
+_PRIORITIES = ", ".join(f"({priority})" for priority in range(HIGHEST, LOWEST - 1, -1))
+# A look into the index for each priority costs the same whatever waits; an order over all of them would not.
+NEXT_DUE = f"""WITH priorities (priority) AS (VALUES {_PRIORITIES})
+    SELECT priority, (SELECT waits_until FROM deliveries AS d WHERE d.office = ? AND d.priority = priorities.priority
+        AND d.waits_until < ? ORDER BY d.waits_until LIMIT 1) AS due FROM priorities"""
+"""The earliest time for each priority, the highest first."""
 CLAIM = ("letter", "number", "due", "waits_until")
 
 

@@ -313,6 +313,28 @@ def test_the_longest_due_are_claimed_first_and_no_more_than_asked_for(subject: S
     assert [found.letter.id for found in claim(subject, 1000.0, limit=2)] == [accepted[0].letter.id]
 
 
+def test_the_highest_priority_is_claimed_first_whatever_is_due_longer(subject: Subject) -> None:
+    """PRIO-01."""
+    for priority, due in [(0, 10.0), (9, 30.0), (-9, 5.0), (0, 20.0), (9, 2000.0), (4, 40.0)]:
+        subject.run(subject.store.accept(acceptance(due=due, priority=priority)))
+    assert subject.run(subject.store.next_due(OFFICE)) == 5.0
+    order = []
+    for _ in range(3):
+        found = [delivery for each in claim(subject, 1000.0, limit=2) for delivery in each.deliveries]
+        order += [delivery.priority for delivery in found]
+    assert order == [9, 4, 0, 0, -9]
+    assert subject.run(subject.store.next_due(OFFICE)) == 1100.0
+
+
+def test_a_priority_is_kept_through_attempts(subject: Subject) -> None:
+    """PRIO-01."""
+    (delivery,) = claimed(subject, priority=-3)
+    subject.run(subject.store.settle(Settlement((to(DeliveryState.QUEUED, delivery, due=6000.0),))))
+    assert deliveries(subject, delivery.letter)[0].priority == -3
+    (again,) = claim(subject, 7000.0)
+    assert again.deliveries[0].priority == -3
+
+
 def test_the_deliveries_of_a_letter_are_claimed_together(subject: Subject) -> None:
     subject.run(subject.store.accept(acceptance(BOB, CAROL, ALICE)))
     (found,) = claim(subject, 1000.0, limit=2)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
@@ -150,15 +150,20 @@ class Internet:
         await site.office.listen()
         await site.office.start()
 
-    def submit(self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER) -> tuple[Reply, ...]:
-        """Hand a letter in as a user does: STARTTLS, AUTH, one transaction."""
-        return self.reactor.result_of(self._submit(site, sender, recipients, content))
+    def submit(
+        self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER, **parameters: str
+    ) -> tuple[Reply, ...]:
+        """Hand a letter in as a user does: STARTTLS, AUTH, one transaction; `parameters` are of MAIL."""
+        return self.reactor.result_of(self._submit(site, sender, recipients, content, parameters))
 
-    async def _submit(self, site: Site, sender: str, recipients: Sequence[str], content: bytes) -> tuple[Reply, ...]:
+    async def _submit(
+        self, site: Site, sender: str, recipients: Sequence[str], content: bytes, parameters: Mapping[str, str]
+    ) -> tuple[Reply, ...]:
         session = await self.session(site, 587)
         await session.start_tls(site.office.config.hostname, verify=False)
         await session.authenticate(sender, sender)
         envelope = Envelope(Address.parse(sender), tuple(Recipient(Address.parse(each)) for each in recipients))
+        envelope = evolve(envelope, parameters=tuple(parameters.items()))
         replies = await session.transact(envelope, envelope.recipients, Octets(content))
         await session.quit()
         return replies

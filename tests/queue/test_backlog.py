@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.delivery import Delivery
 
 LETTER = Letter(LetterId("x"), Envelope(Address("a", "b.test"), ()), Octets(b""), Arrival(0, "b.test", "SMTP"))
 
@@ -75,3 +76,18 @@ def test_every_job_is_started_once_within_the_limits(moves):
         active += new
     assert begun == added
     assert len(backlog) == 0
+
+
+def test_the_highest_priority_starts_first():
+    """PRIO-01: of one destination, and of different ones."""
+    backlog = Backlog(concurrency=100, per_destination=2, most=100)
+    for number, (destination, priority) in enumerate([("a", 0), ("b", -1), ("a", 5), ("a", 9), ("c", 5)]):
+        delivery = Delivery(LETTER.id, number, Recipient(Address("x", destination)), destination, priority=priority)
+        backlog.add(Job(LETTER, destination, (delivery,)))
+    order = []
+    while (one := backlog.start()) is not None:
+        order.append((one.destination, one.priority))
+    assert order == [("a", 9), ("a", 5), ("c", 5), ("b", -1)]
+    backlog.done(job("a"))
+    assert backlog.start() is not None
+    assert backlog.has_room("a")

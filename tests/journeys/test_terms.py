@@ -1,0 +1,251 @@
+"""Letters with wishes about time, and hosts with limits and others to speak for, across whole offices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from twisted.names import dns
+
+from mailstack.config import Exchange, Submission
+from mailstack.config.values import Keyword, Network
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.content import Octets
+from mailstack.net.caller import TwistedCaller
+from mailstack.smtp.client import ClientEngine, Received
+from mailstack.smtp.sending import SendingSession
+from mailstack.wire import HostPort
+from tests.journeys.internet import Internet, Site
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Iterator[Internet]:
+    internet = Internet(tmp_path)
+    yield internet
+    internet.stop()
+
+
+def home(internet: Internet, **settings: Struct) -> Site:
+    return internet.office(
+        "mx.home.test", "192.0.2.10", domains=["home.test"], accounts=["alice@home.test"], **settings
+    )
+
+
+def away(internet: Internet, **settings: Struct) -> Site:
+    return internet.office("mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings)
+
+
+def offered(internet: Internet, site: Site, port: int) -> dict[str, str]:
+    async def ask() -> dict[str, str]:
+        session = await internet.session(site, port)
+        await session.quit()
+        return session.extensions
+
+    return internet.reactor.result_of(ask())
+
+
+def codes(internet: Internet, site: Site, port: int, source: str, *lines: str) -> list[str]:
+    """What an office answers, reply by reply, to lines that no client of ours would say."""
+
+    async def talk() -> list[str]:
+        engine = ClientEngine()
+        caller = TwistedCaller(internet.reactor.host(source))
+        peer: Any = await caller.call(HostPort(site.address, port), engine, timeout=30)
+        replies = []
+        for line in (None, *lines):
+            if line is not None:
+                peer.send(engine.command(line))
+            event = await peer.next_event(30)
+            assert isinstance(event, Received), event
+            replies.append(f"{event.reply.code} {event.reply.status or ''}".strip())
+        peer.close()
+        return replies
+
+    return internet.reactor.result_of(talk())
+
+
+# --- FUTURERELEASE, DELIVERBY
+
+
+def test_a_letter_is_released_when_its_sender_said(internet: Internet) -> None:
+    """FUT-01: at home and away."""
+    here, there = home(internet), away(internet)
+    replies = internet.submit(here, "alice@home.test", "alice@home.test", "bob@else.test", HOLDFOR="86400")
+    assert [reply.code for reply in replies] == [250, 250]
+    internet.reactor.advance(86000)
+    assert internet.states(here) == {"alice@home.test": "queued", "bob@else.test": "queued"}
+    internet.reactor.advance(3000)
+    assert internet.states(here) == {"alice@home.test": "delivered", "bob@else.test": "relayed"}
+    assert len(there.people_fetch(internet, "bob@else.test")) == 1
+
+
+def test_a_deadline_is_passed_on_with_what_is_left_of_it(internet: Internet) -> None:
+    """DLBY-01."""
+    here, there = home(internet), away(internet)
+    internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
+    internet.reactor.advance(10)
+    assert internet.states(here) == {"bob@else.test": "relayed"}
+    (arrived,) = [step for step in there.journal.steps if step.step == "exchanged"]
+    assert arrived.facts["terms"]["BY"] in {"120;R", "119;R"}
+
+
+def test_a_letter_comes_back_whose_host_does_not_know_of_deadlines(internet: Internet) -> None:
+    """DLBY-01, EXT-02: mode R, to an office that withholds DELIVERBY."""
+    here = home(internet)
+    away(internet, exchange=Exchange(withhold=(Keyword("DELIVERBY"),)))
+    internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
+    internet.reactor.advance(10)
+    assert internet.states(here)["bob@else.test"] == "bounced"
+    (report,) = here.people_fetch(internet, "alice@home.test")
+    assert b"Status: 5.4.7" in report
+
+
+def test_a_letter_comes_back_when_its_time_has_passed(internet: Internet) -> None:
+    """DLBY-01: nobody answers there."""
+    here = home(internet)
+    internet.zone.add("gone.test", dns.Record_A("192.0.2.99"))
+    internet.submit(here, "alice@home.test", "bob@gone.test", BY="600;R")
+    internet.reactor.advance(590)
+    assert internet.states(here)["bob@gone.test"] == "queued"
+    internet.reactor.advance(60)
+    assert internet.states(here)["bob@gone.test"] == "bounced"
+
+
+# --- MT-PRIORITY
+
+
+def priority(site: Site) -> str | None:
+    (arrived,) = [step for step in site.journal.steps if step.step == "exchanged"]
+    value = arrived.facts.get("terms", {}).get("MT-PRIORITY")
+    return value if value is None else str(value)
+
+
+def trusting(**settings: Any) -> Exchange:
+    return Exchange(priority_from=(Network("192.0.2.10/32"),), **settings)
+
+
+def test_strangers_can_not_raise_a_priority(internet: Internet) -> None:
+    """PRIO-01: a user may have 3, and what another office has of that is lowered to 0."""
+    here, there = home(internet), away(internet)
+    internet.submit(here, "alice@home.test", "bob@else.test", **{"MT-PRIORITY": "7"})
+    internet.reactor.advance(10)
+    (submitted,) = [step for step in here.journal.steps if step.step == "submitted"]
+    assert submitted.facts["terms"] == {"MT-PRIORITY": "3"}
+    assert priority(there) == "0"
+
+
+@pytest.mark.parametrize("withhold", [(), (Keyword("MT-PRIORITY"),)])
+def test_a_trusted_office_s_priority_counts_as_parameter_or_field(
+    internet: Internet, withhold: tuple[Keyword, ...]
+) -> None:
+    """PRIO-01: RFC 6710, and RFC 6758 where the keyword is withheld."""
+    here, there = home(internet), away(internet, exchange=trusting(withhold=withhold))
+    internet.submit(here, "alice@home.test", "bob@else.test", **{"MT-PRIORITY": "2"})
+    internet.reactor.advance(10)
+    assert priority(there) == "2"
+    (letter,) = there.people_fetch(internet, "bob@else.test")
+    assert b"MT-Priority" not in letter
+
+
+def test_a_priority_that_is_too_low_is_refused(internet: Internet) -> None:
+    """CODE-26."""
+    there = away(internet, exchange=Exchange(min_priority=-2))
+    said = codes(
+        internet, there, 25, "203.0.113.7", "EHLO c.test", "MAIL FROM:<> MT-PRIORITY=-3", "MAIL FROM:<> MT-PRIORITY=4"
+    )
+    assert said == ["220", "250", "550 5.7.15", "250 2.3.6"]
+
+
+# --- LIMITS, EXT-02
+
+
+def test_each_listener_offers_what_is_true_there(internet: Internet) -> None:
+    """EXT-02, LIM-01: by default, and as configured."""
+    here = home(
+        internet,
+        submission=Submission(max_recipients=50, withhold=(Keyword("DELIVERBY"),)),
+        exchange=Exchange(max_recipients=20, withhold=(Keyword("SIZE"), Keyword("PIPELINING"))),
+    )
+    submission, mx = offered(internet, here, 587), offered(internet, here, 25)
+    assert submission["LIMITS"] == "RCPTMAX=50"
+    assert submission["FUTURERELEASE"].startswith("2592000 ")
+    assert "DELIVERBY" not in submission
+    assert "SIZE" in submission
+    assert mx["LIMITS"] == "RCPTMAX=20"
+    assert mx["DELIVERBY"] == "10"
+    assert not {"SIZE", "PIPELINING", "FUTURERELEASE", "XCLIENT"} & set(mx)
+
+
+def test_an_office_obeys_the_limits_of_another(internet: Internet) -> None:
+    """LIM-01, RLY-28: five recipients, two at a time."""
+    here = home(internet)
+    there = internet.office(
+        "mx.else.test",
+        "192.0.2.20",
+        domains=["else.test"],
+        accounts=[f"user{number}@else.test" for number in range(5)],
+        exchange=Exchange(max_recipients=2),
+    )
+    internet.submit(here, "alice@home.test", *(f"user{number}@else.test" for number in range(5)))
+    internet.reactor.advance(10)
+    assert set(internet.states(here).values()) == {"relayed"}
+    taken = [len(step.facts["recipients"]) for step in there.journal.steps if step.step == "exchanged"]
+    assert taken == [2, 2, 1]
+
+
+# --- XCLIENT
+
+FRONT = "203.0.113.5"
+
+
+def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
+    """XCLI-01: the letter's trace names the client, and not the front host."""
+    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)))
+
+    async def deliver() -> None:
+        engine = ClientEngine()
+        peer: Any = await TwistedCaller(internet.reactor.host(FRONT)).call(
+            HostPort(there.address, 25), engine, timeout=30
+        )
+        session = SendingSession(peer, engine, "client.test")
+        await session.open()
+        assert session.extensions["XCLIENT"] == "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+        peer.send(engine.command("XCLIENT ADDR=198.51.100.9 PORT=4321 HELO=real.test PROTO=ESMTP NAME=[UNAVAILABLE]"))
+        await session.open()
+        bob = (Recipient(Address.parse("bob@else.test")),)
+        (answer,) = await session.transact(Envelope(None, bob), bob, Octets(b"Subject: hi\r\n\r\nhi\r\n"))
+        assert answer.code == 250
+        await session.quit()
+
+    internet.reactor.result_of(deliver())
+    (arrived,) = [step for step in there.journal.steps if step.step == "exchanged"]
+    assert (arrived.facts["client"], arrived.facts["helo"]) == ("198.51.100.9", "real.test")
+    (letter,) = there.people_fetch(internet, "bob@else.test")
+    assert b"from real.test ([198.51.100.9])" in letter
+
+
+def test_a_front_host_s_login_counts(internet: Internet) -> None:
+    """XCLI-01: LOGIN, where one is needed."""
+    here = home(internet, submission=Submission(xclient=(Network(f"{FRONT}/32"),)))
+    said = codes(
+        internet,
+        here,
+        587,
+        FRONT,
+        "EHLO front.test",
+        "XCLIENT LOGIN=alice@home.test ADDR=198.51.100.9",
+        "EHLO client.test",
+        "MAIL FROM:<alice@home.test>",
+        "MAIL FROM:<alice@home.test>",
+    )
+    assert said == ["220", "250", "220", "250", "250 2.1.0", "503 5.5.1"]
+
+
+def test_nobody_else_may_speak_for_others(internet: Internet) -> None:
+    """XCLI-01."""
+    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)))
+    said = codes(internet, there, 25, "203.0.113.7", "EHLO c.test", "XCLIENT ADDR=198.51.100.9")
+    assert said == ["220", "250", "550 5.7.0"]
