@@ -22,7 +22,8 @@ from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.config import Config, Listen, Relay
+from mailstack.config import Config, Limits, Listen, Relay
+from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
 from mailstack.journey import Journal
@@ -150,6 +151,8 @@ class DevEnvironment:
         return replace(config, relay=Relay(port=world_port))
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
+        # A developer's mistakes need no punishment.
+        config = replace(config, limits=Limits(tarpit=Duration(0)))
         files = private_ca(self.data / "tls", HOME, self._clock.now())
         zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
         checkers = FirstOf(

@@ -24,13 +24,17 @@ from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door
+from mailstack.net.lookups import ReverseNames, TimedLookups
 from mailstack.net.peer import NetPeer
+from mailstack.opinions import about_accounts, about_strangers
+from mailstack.policy.client_names import ClientNames
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.policy.networks import networks_of, within
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.quota import Quotas
 from mailstack.policy.relaying import Relaying
+from mailstack.policy.tarpit import Tarpit
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine as Pop3Engine
@@ -42,7 +46,6 @@ from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.names import Names
 from mailstack.relay.security import Demand, Security
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
@@ -54,6 +57,7 @@ from mailstack.smtp.session import Session, SessionLimits
 from mailstack.smtp.station import Station
 from mailstack.store import Store, StoreError
 from mailstack.submission import Submission
+from mailstack.submission.author import Author
 from mailstack.wire import Caller
 
 _log = logging.getLogger(__name__)
@@ -76,7 +80,7 @@ class Surroundings:
     """Who may collect."""
     context: IOpenSSLServerConnectionCreator
     """The certificate shown to clients."""
-    names: Names
+    names: ReverseNames
     caller: Caller
     directory: Directory
     poll: float = 1.0
@@ -133,18 +137,40 @@ class PostOffice:
             ),
         )
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock)
-        self.counter = Counter(name, queue, store, around.directory, hops=config.limits.hops, quotas=quotas)
-        ownership = Ownership(around.directory) if config.submission.check_sender else None
-        self.submission = Submission(self.counter, ownership, Priorities(most=config.submission.max_priority))
+        ours, limits = config.submission, config.limits
+        self.counter = Counter(
+            name, queue, store, around.directory, hops=limits.hops, hide_client=ours.hide_client, quotas=quotas
+        )
+        ownership = Ownership(around.directory) if ours.check_sender else None
+        author = Author(ours.broken_header, ours.check_from, around.directory)
+        self.submission = Submission(
+            self.counter,
+            ownership,
+            priorities=Priorities(most=ours.max_priority),
+            author=author,
+            rates=about_accounts(config, self.clock),
+        )
+        lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
+        names = ClientNames(lookups, self.clock.now, self.clock.spawn)
+        guard = about_strangers(config, store, self.clock, lookups, names)
         self.exchange = Exchange(
             self.counter,
             Relaying(config.relay.relay_from),
-            TrustedHops(
+            priorities=TrustedHops(
                 networks_of(config.exchange.priority_from),
                 Priorities(config.exchange.min_priority, config.exchange.max_priority),
             ),
+            guard=guard,
+            names=names if config.exchange.reverse_dns else None,
         )
-        self._connections = ConnectionLimits(config.limits.connections, config.limits.connections_per_address)
+        self._connections = ConnectionLimits(
+            limits.connections,
+            limits.connections_per_address,
+            per_minute=limits.connections_per_minute,
+            busy=limits.busy / 100,
+            now=self.clock.now,
+        )
+        self._tarpit = Tarpit(self.clock, first=limits.tarpit, longest=limits.tarpit_longest, most=limits.tarpit_most)
         self._login_delay = LoginDelay(math.ceil(config.limits.pop3_login_delay), self.clock.now)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
@@ -222,6 +248,9 @@ class PostOffice:
             command_timeout=limits.command_timeout,
             data_timeout=limits.data_timeout,
             header_size=limits.header_size,
+            data_rate=limits.data_rate,
+            busy_timeout=limits.busy_timeout,
+            greet_delay=self.config.exchange.greet_delay if station is self.exchange else 0.0,
         )
 
         async def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> None:
@@ -235,6 +264,8 @@ class PostOffice:
                 authenticator=authenticator,
                 require_tls=require_tls,
                 may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
+                toll=self._tarpit,
+                is_busy=self._connections.is_busy,
             ).converse()
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
@@ -315,5 +346,7 @@ class PostOffice:
         before = self.clock.now() - self.config.journey.keep
         try:
             await self._around.store.prune(self.config.hostname, before=before)
+            if self.config.policy.greylist.enabled:
+                await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
         except StoreError:
             _log.exception("old histories could not be forgotten")

@@ -15,7 +15,7 @@ ROOT = Path(mailstack.__file__).parent
 LAYERS = """
     mailstack
     mailstack.wire
-    mailstack.lines mailstack.transparency mailstack.letter
+    mailstack.lines mailstack.transparency mailstack.cache mailstack.letter
     mailstack.sasl
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey
@@ -26,6 +26,7 @@ LAYERS = """
     mailstack.net
     mailstack.accounts mailstack.store.*
     mailstack.config
+    mailstack.opinions
     mailstack.office
     mailstack.service mailstack.simulation
     mailstack.tap mailstack.dev

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
-from mailstack.accounts.cache import TimedCache
+from mailstack.cache import TimedCache
 from mailstack.letter import Address, AddressError
 from mailstack.policy.ownership import Owners
 from mailstack.queue import route

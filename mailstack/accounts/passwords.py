@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from mailstack.accounts.cache import TimedCache
+from mailstack.cache import TimedCache
 from mailstack.sasl import Unavailable
 from mailstack.wire import Clock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from mailstack.accounts.cache import TimedCache
+from mailstack.cache import TimedCache
 from mailstack.policy.networks import client_of
 from mailstack.sasl import Unavailable
 from mailstack.wire import Clock

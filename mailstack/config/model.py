@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
-from mailstack.config.values import Domain, HostName, IpText, Keyword, Network
+from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
 from mailstack.wire import HostPort
@@ -19,6 +19,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
+Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
@@ -87,6 +88,11 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_priority: Priority = 3
     withhold: tuple[Keyword, ...] = ()
     xclient: tuple[Network, ...] = ()
+    check_from: Literal["allow", "sender", "refuse"] = "allow"
+    broken_header: Literal["repair", "refuse", "allow"] = "repair"
+    hide_client: bool = False
+    letters_per_hour: CountOrNone = 0
+    recipients_per_hour: CountOrNone = 0
 
 
 class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,6 +106,32 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     priority_from: tuple[Network, ...] = ()
     withhold: tuple[Keyword, ...] = ()
     xclient: tuple[Network, ...] = ()
+    greet_delay: Duration = read_duration("0")
+    reverse_dns: bool = True
+    letters_per_hour: CountOrNone = 0
+    recipients_per_hour: CountOrNone = 0
+
+
+class Greylist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether and how strangers are asked to come again."""
+
+    enabled: bool = False
+    delay: Duration = read_duration("5m")
+    retry: Duration = read_duration("1d")
+    keep: Duration = read_duration("35d")
+    most: Count = 1_000_000
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom the mail exchange takes nothing from."""
+
+    allow: tuple[Network, ...] = ()
+    block: tuple[Blocked, ...] = ()
+    refuse_at: Literal["connection", "recipient"] = "connection"
+    dnsbl: tuple[Domain, ...] = ()
+    sender_domain: bool = False
+    dns_timeout: Duration = read_duration("5s")
+    greylist: Greylist = field(default_factory=Greylist)
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,10 +176,17 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     connections: Count = 10000
     connections_per_address: Count = 2000
+    connections_per_minute: CountOrNone = 0
+    busy: Percent = 80
+    busy_timeout: Duration = read_duration("30s")
     errors: Count = 20
     auth_failures: Count = 5
+    tarpit: Duration = read_duration("1s")
+    tarpit_longest: Duration = read_duration("10s")
+    tarpit_most: CountOrNone = 100
     command_timeout: Duration = read_duration("5m")
     data_timeout: Duration = read_duration("3m")
+    data_rate: Count = 128
     session_time: Duration = read_duration("1h")
     session_letters: CountOrNone = 0
     pop3_idle: Duration = read_duration("10m")
@@ -184,6 +223,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     accounts: Accounts = field(default_factory=Accounts)
     submission: Submission = field(default_factory=Submission)
     exchange: Exchange = field(default_factory=Exchange)
+    policy: Policy = field(default_factory=Policy)
     relay: Relay = field(default_factory=Relay)
     delivery: Delivery = field(default_factory=Delivery)
     limits: Limits = field(default_factory=Limits)

@@ -10,6 +10,7 @@ from typing import Any, NewType
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import parse_domain
+from mailstack.policy.block import is_network
 from mailstack.relay.routes import SmartHost, Target
 from mailstack.smtp.extensions import OFFERED
 from mailstack.wire import HostPort
@@ -20,6 +21,8 @@ HostName = NewType("HostName", str)
 """A domain name in lower case; empty in a file for the machine's own name."""
 Network = NewType("Network", str)
 """CIDR: "192.0.2.0/24", or one address."""
+Blocked = NewType("Blocked", str)
+"""What a block list may name, in lower case: a network, a host name, an address, or "@" and a domain."""
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
 
@@ -52,6 +55,22 @@ def read_network(text: object) -> Network:
         return Network(str(ipaddress.ip_network(text if isinstance(text, str) else "")))
     except ValueError:
         raise ValueError('a network such as "192.0.2.0/24", "2001:db8::/32" or "127.0.0.1"') from None
+
+
+def read_blocked(text: object) -> Blocked:
+    """Raises ValueError."""
+    text = text if isinstance(text, str) else ""
+    try:
+        if is_network(text):
+            return Blocked(read_network(text))
+        if text.startswith("@"):
+            return Blocked("@" + read_domain(text[1:]))
+        return Blocked(read_address(text).key if "@" in text else read_domain(text))
+    except ValueError:
+        expected = (
+            'a network ("192.0.2.0/24"), a host name ("spam.test"), an address, or all of a domain ("@spam.test")'
+        )
+        raise ValueError(expected) from None
 
 
 def read_ip(text: object) -> IpText:
@@ -114,6 +133,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     Domain: read_domain,
     HostName: read_host_name,
     Network: read_network,
+    Blocked: read_blocked,
     IpText: read_ip,
     HostPort: read_nameserver,
     SmartHost: read_smart_host,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mailstack.letter import Letter, LetterId
+from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import demand
+from mailstack.policy.client_names import ClientNames
+from mailstack.policy.guard import Guard
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.queue.counter import Counter
@@ -19,15 +21,39 @@ HIDDEN = (b"return-path", b"mt-priority")
 class Exchange:
     """A station (smtp.session.Station) for other hosts on port 25."""
 
-    def __init__(self, counter: Counter, relaying: Relaying, priorities: TrustedHops | None = None) -> None:
-        """`priorities` says who may have letters go first; None: nobody."""
+    def __init__(
+        self,
+        counter: Counter,
+        relaying: Relaying,
+        *,
+        priorities: TrustedHops | None = None,
+        guard: Guard | None = None,
+        names: ClientNames | None = None,
+    ) -> None:
+        """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
+
+        Without `names` nobody's name is looked up.
+        """
         self.hostname = counter.hostname
         self.counter = counter
         self._relaying = relaying
         self._priorities = priorities or TrustedHops()
+        self._guard = guard or Guard()
+        self._names = names
+
+    async def check_client(self, client: Client) -> None:
+        """Begin to look for the client's name; most are welcome."""
+        if self._names is not None:
+            self._names.seek(client.remote.host)
+        await self._guard.check_client(client)
+
+    def name_of(self, client: Client) -> str:
+        """Of the client, if it was found by now."""
+        return "" if self._names is None else self._names.known(client.remote.host)
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
-        """Anybody may send to us, the null reverse-path included (RFC 5321 §4.5.5)."""
+        """Anybody may send to us, the null reverse-path included (RFC 5321 §4.5.5), unless a policy objects."""
+        await self._guard.check_sender(client, mail)
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Our own mailboxes for everybody, other domains only for those who may relay."""
@@ -35,12 +61,13 @@ class Exchange:
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         else:
             demand(self._relaying.may_relay(client.remote, client.account))
+        await self._guard.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
         """What strangers ask for is lowered; hops that are trusted may do as they like (RFC 6710 §5)."""
         return self._priorities.of(client.remote)
 
-    def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:  # noqa: ARG002
+    async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Nothing is changed but what is not for others to write: see HIDDEN."""
         self.counter.check_hops(section)
         return without(section, HIDDEN)

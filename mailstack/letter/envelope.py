@@ -49,3 +49,5 @@ class Arrival:
     mechanism: str | None = None
     """How: PLAIN, LOGIN …"""
     tls: TlsFacts | None = None
+    name: str = ""
+    """The client's name in the DNS, when it leads back to the address (RFC 8601 §2.7.3)."""

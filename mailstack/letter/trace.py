@@ -37,20 +37,21 @@ def received(
     """
     host = None if arrival.remote is None or hide_client else arrival.remote.host
     account = arrival.account if show_account else None
-    way = _way(host, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
+    way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
     whom = f" for <{_printable(recipients[0].address)}>" if len(recipients) == 1 else ""
     return f"{way}\r\n\tid {letter}{whom};\r\n\t{date_time(arrival.at)}\r\n".encode()
 
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
 def _way(  # noqa: PLR0917  # a cache wants them by position
-    host: str | None, helo: str, tls: TlsFacts | None, account: str | None, office: str, protocol: str
+    host: str | None, dns_name: str, helo: str, tls: TlsFacts | None, account: str | None, office: str, protocol: str
 ) -> str:
     """The clauses that say over what a letter came, folded; the first lines of the field."""
     clauses = []
     if host is not None:
         literal = _literal(host)
-        clauses += [f"from {_domain(helo) or literal}", f"({literal})"]
+        info = f"{_domain(dns_name)} {literal}" if dns_name else literal
+        clauses += [f"from {_domain(helo) or literal}", f"({info})"]
     if tls is not None:
         clauses.append(f"(using {_comment(tls.version)} with cipher {_comment(tls.cipher)})")
     if account is not None:

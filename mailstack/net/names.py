@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
@@ -88,6 +89,11 @@ class DnsNames:
             raise next((each for each in problems if isinstance(each, NamesUnavailable)), problems[0])
         return tuple(found)
 
+    async def pointers(self, address: str) -> tuple[str, ...]:
+        """The names that an IP address leads to (RFC 1035 §3.5); raises NoSuchDomain, NamesUnavailable."""
+        where = ip_address(address).reverse_pointer
+        return tuple(_text(record.payload.name) for record in await self._records(where, dns.PTR))
+
     async def _records(self, name: str, kind: int) -> _Records:
         """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
         key = (name.lower().rstrip("."), kind)
@@ -128,7 +134,12 @@ class DnsNames:
         return list(answers)
 
 
-_LOOKUPS = {dns.MX: "lookupMailExchange", dns.A: "lookupAddress", dns.AAAA: "lookupIPV6Address"}
+_LOOKUPS = {
+    dns.MX: "lookupMailExchange",
+    dns.A: "lookupAddress",
+    dns.AAAA: "lookupIPV6Address",
+    dns.PTR: "lookupPointer",
+}
 
 
 def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = ()) -> DnsNames:

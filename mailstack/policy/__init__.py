@@ -6,7 +6,7 @@ client hears.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import frozen
 
@@ -52,3 +52,14 @@ def demand(verdict: Verdict) -> None:
     """Raise the Refusal that a Defer or Refuse stands for; a Pass does nothing."""
     if not isinstance(verdict, Pass):
         raise Refusal(verdict.reply, verdict.reason)
+
+
+async def ask(policies: Iterable[Callable[..., Awaitable[Verdict]]], *about: object) -> Verdict:
+    """What the policies think together: the strictest verdict. After a Refuse nobody else is asked."""
+    worst: Verdict = PASS
+    for policy in policies:
+        verdict = await policy(*about)
+        if isinstance(verdict, Refuse):
+            return verdict
+        worst = strictest((worst, verdict))
+    return worst

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import client_of
+from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
 from mailstack.smtp.replies import reply
 from mailstack.wire import HostPort
 
@@ -13,9 +17,20 @@ TOO_MANY = reply(421, "4.3.2", "too many connections, try again later", closes=T
 class ConnectionLimits:
     """Counts connections from `admit` to `release`. One IPv6 site counts as one client."""
 
-    def __init__(self, total: int = 10000, per_address: int = 1000) -> None:
+    def __init__(
+        self,
+        total: int = 10000,
+        per_address: int = 1000,
+        *,
+        per_minute: int = 0,
+        busy: float = 0.8,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are."""
         self._total = total
         self._per_address = per_address
+        self._rate = Rate(now, per_minute, MINUTE) if per_minute else None
+        self._busy = busy * total
         self._open = 0
         self._by_client: dict[str, int] = {}
 
@@ -23,6 +38,10 @@ class ConnectionLimits:
     def open(self) -> int:
         """Connections admitted and not released."""
         return self._open
+
+    def is_busy(self) -> bool:
+        """Whether so many are open that nobody can be waited for as long as on a quiet day."""
+        return self._open >= self._busy
 
     def admit(self, remote: HostPort) -> Verdict:
         """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
@@ -32,6 +51,8 @@ class ConnectionLimits:
             return Defer(TOO_MANY, f"{self._open} connections are open in all")
         if count >= self._per_address:
             return Defer(TOO_MANY, f"{client} has {count} connections open")
+        if self._rate is not None and not self._rate.take(client):
+            return Defer(TOO_FAST, f"{client} opened too many connections within a minute")
         self._open += 1
         self._by_client[client] = count + 1
         return PASS

@@ -35,8 +35,8 @@ class Counter:
     ) -> None:
         """`hops` is the most `Received:` fields a letter may come with (RFC 5321 §6.3: at least 100).
 
-        `hide_client` leaves the client's name and address out of ours (RFC 5321 §7.6). Without `quotas` no mailbox is
-        ever full.
+        `hide_client` leaves the name and address of our own users' machines out of ours (RFC 5321 §7.6). Without
+        `quotas` no mailbox is ever full.
         """
         self.hostname = hostname
         self._directory = directory
@@ -71,7 +71,9 @@ class Counter:
 
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """Our `Received:` field."""
-        return received(arrival, letter, envelope.recipients, hide_client=self._hide_client)
+        return received(
+            arrival, letter, envelope.recipients, hide_client=self._hide_client and arrival.account is not None
+        )
 
     def new_content(self) -> ArrivingContent:
         """Where the store wants an arriving content."""

@@ -60,7 +60,7 @@ class Arriving:
         header, self._header = bytes(self._header or b""), None
         if self._priorities.trusted:
             self._envelope = from_field(self._envelope, header[:end], self._priorities)
-        section = self._station.edit_header(header[:end], self._letter, self._arrival.at)
+        section = await self._station.edit_header(header[:end], self._letter, self._envelope, self._arrival)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
         await self._content.write(trace + section + header[end:])
 

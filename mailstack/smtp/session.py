@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from attrs import evolve, frozen
 
@@ -61,6 +61,7 @@ CHUNK_OK = reply(250, "2.0.0", "chunk OK")
 TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send the rest in another one")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
 TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
+SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
 
 
@@ -80,6 +81,12 @@ class SessionLimits:
     """Seconds between pieces of a content (RFC 5321 §4.5.3.2.5)."""
     header_size: int = 262144
     """Octets of a header section."""
+    data_rate: int = 128
+    """Octets a second that a content must have on the average, once `data_timeout` is over."""
+    busy_timeout: float = 30.0
+    """What the other times shrink to, in seconds, while the office is busy."""
+    greet_delay: float = 0.0
+    """Seconds before the greeting; who speaks in them is no mail host (RFC 5321 §4.3.1)."""
 
 
 @frozen
@@ -88,6 +95,15 @@ class Identity:
 
     account: str
     mechanism: str
+
+
+class Toll(Protocol):
+    """What errors cost a client: time. `mailstack.policy.tarpit` is one."""
+
+    async def pause(self, seconds: float) -> None: ...
+
+    async def hold(self, errors: int) -> None:
+        """Return when the answer to the client's error of this number may be given."""
 
 
 class Session:
@@ -105,10 +121,13 @@ class Session:
         mechanisms: tuple[str, ...] = tuple(MECHANISMS),
         require_tls: bool = True,
         may_speak_for_others: bool = False,
+        toll: Toll | None = None,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
 
-        `may_speak_for_others` offers XCLIENT.
+        `may_speak_for_others` offers XCLIENT. `toll` is what errors cost. `is_busy` says whether so many are here that
+        nobody may be slow.
         """
         self.station = station
         self.identity: Identity | None = None
@@ -126,6 +145,8 @@ class Session:
         self._may_speak_for_others = may_speak_for_others
         self._spoken_for = XClient()
         self._letters = 0
+        self._toll = toll
+        self._is_busy = is_busy
         self._errors = 0
         self._guesses = 0
 
@@ -150,6 +171,10 @@ class Session:
         return (self._mail.size or 0) if self._mail else 0
 
     @property
+    def helo(self) -> str:
+        return self._engine.hello.domain if self._engine.hello else ""
+
+    @property
     def must_start_tls(self) -> bool:
         return self._require_tls and self._peer.can_start_tls
 
@@ -160,7 +185,10 @@ class Session:
     async def converse(self) -> None:
         """From the greeting to the last reply."""
         self._offer()
-        self._peer.send(self._engine.greet(self._greeting))
+        greeting = await self._welcome()
+        self._peer.send(self._engine.greet(greeting))
+        if greeting.closes:
+            return
         try:
             while await self._one_command():
                 pass
@@ -170,19 +198,44 @@ class Session:
             # Chunks of a letter whose last never came.
             self._forget()
 
+    async def _welcome(self) -> Reply:
+        """The greeting: 220, or 554 after which we wait for QUIT (RFC 5321 §3.1)."""
+        host = self.station.hostname
+        try:
+            await self.station.check_client(self)
+            await self._wait_for_early_talk()
+        except Refusal as refusal:
+            _log.info("turned %s away: %s", self.remote.host, refusal)
+            return evolve(refusal.reply, text=f"{host} {refusal.reply.text}")
+        return self._greeting
+
+    async def _wait_for_early_talk(self) -> None:
+        """Raise the Refusal of a client that does not wait for our greeting (RFC 5321 §4.3.1)."""
+        if self._limits.greet_delay and self._toll is not None:
+            await self._toll.pause(self._limits.greet_delay)
+            if self._engine.buffered:
+                raise Refusal(SPOKE_EARLY, "spoke before the greeting")
+
+    def _patience(self, usual: float) -> float:
+        """How long we wait, in seconds, where `usual` is what we wait while there is room for everybody."""
+        return min(usual, self._limits.busy_timeout) if self._is_busy() else usual
+
     async def _one_command(self) -> bool:
         """Whether the conversation goes on after it."""
-        event = await self._peer.next_event(self._limits.command_timeout)
+        event = await self._peer.next_event(self._patience(self._limits.command_timeout))
         door = self._DOORS.get(type(event))
         if door is None:
             self._end(event)  # type: ignore[arg-type]
             return False
         answer = await self._ask(door, event)
-        # Who has too many recipients is told to send the others later, and must live to do so (RFC 5321 §4.5.3.1.10).
-        if not answer.positive and answer is not TOO_MANY_RECIPIENTS:
+        # What is only put off is no error of the client's: who has too many recipients, or is greylisted, must live to
+        # send the others (RFC 5321 §4.5.3.1.10).
+        if answer.code >= 500:
             self._errors += 1
             if self._errors > self._limits.errors:
                 answer = TOO_MANY_ERRORS
+            elif self._toll is not None:
+                await self._toll.hold(self._errors)
         self._peer.send(self._engine.answer(answer))
         if answer.closes:
             return False
@@ -212,7 +265,8 @@ class Session:
         if isinstance(ending, Stopping):
             self._peer.send(self._engine.say(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
         elif isinstance(ending, TimedOut):
-            self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} waited too long, closing", closes=True)))
+            why = "is busy and can't wait longer" if self._is_busy() else "waited too long"
+            self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} {why}, closing", closes=True)))
 
     def _offer(self) -> None:
         """What the next EHLO is answered with, as TLS and AUTH stand."""
@@ -296,6 +350,10 @@ class Session:
         self._errors = self._guesses = self._letters = 0
         self._offer()
         _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
+        try:
+            await self.station.check_client(self)
+        except Refusal as refusal:
+            raise Refusal(evolve(refusal.reply, closes=True), refusal.reason) from None
         return self._greeting
 
     # --- AUTH (RFC 4954)
@@ -316,7 +374,7 @@ class Session:
 
     async def _challenge(self, challenge: Challenge) -> bytes | None:
         self._peer.send(self._engine.challenge(challenge.octets))
-        event = await self._peer.next_event(self._limits.command_timeout)
+        event = await self._peer.next_event(self._patience(self._limits.command_timeout))
         if isinstance(event, AuthResponse):
             return event.response
         if isinstance(event, Rejected):
@@ -384,6 +442,7 @@ class Session:
             protocol=self._protocol(),
             remote=self.remote,
             helo=self._spoken_for.hello or (hello.domain if hello else ""),
+            name=self.station.name_of(self),
             account=self.account,
             mechanism=self.identity.mechanism if self.identity else None,
             tls=self.tls,
@@ -400,8 +459,11 @@ class Session:
     async def _receive(self, arriving: Arriving) -> EndOfData:
         """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
         failure: BaseException | None = None
+        begun, size = self._clock.now(), 0
         while True:
-            event = await self._peer.next_event(self._limits.data_timeout)
+            # Who dribbles has less time for each piece, until there is none left.
+            left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._clock.now()
+            event = await self._peer.next_event(self._patience(min(self._limits.data_timeout, left)))
             if isinstance(event, EndOfData):
                 if failure is not None:
                     raise failure
@@ -409,6 +471,7 @@ class Session:
             if not isinstance(event, Chunk):
                 self._end(event)  # type: ignore[arg-type]
                 raise _Gone
+            size += len(event.octets)
             if failure is None:
                 try:
                     await arriving.write(event.octets)

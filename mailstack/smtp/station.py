@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
+from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId, ReversePath
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.wire import HostPort
@@ -23,6 +23,14 @@ class Client(Protocol):
     @property
     def declared_size(self) -> int:
         """Octets of the letter that comes, as SIZE= declared them (RFC 1870 §6.1); 0 when it did not."""
+
+    @property
+    def sender(self) -> ReversePath:
+        """Of the transaction that is open."""
+
+    @property
+    def helo(self) -> str:
+        """What the client called itself; "" before it did; hostile text."""
 
     @property
     def must_start_tls(self) -> bool:
@@ -57,6 +65,12 @@ class Station(Protocol):
     @property
     def counter(self) -> Counter: ...
 
+    async def check_client(self, client: Client) -> None:
+        """Whether this client is talked to at all; a Refusal is its greeting (RFC 5321 §3.1)."""
+
+    def name_of(self, client: Client) -> str:
+        """The client's confirmed name in the DNS, as far as that is known; "" for none (RFC 8601 §2.7.3)."""
+
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Whether this client may send as `mail.sender`."""
 
@@ -66,7 +80,7 @@ class Station(Protocol):
     def priorities(self, client: Client) -> Priorities:
         """Which priorities this client may give to its letters (RFC 6710 §5)."""
 
-    def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
+    async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """The header section as this station passes it on, without our `Received:`."""
 
     async def accept(self, letter: Letter) -> None:

@@ -150,6 +150,17 @@ class Account:
 
 
 @frozen
+class Contact:
+    """What greylisting remembers under a name: a network, or a network with a sender and a recipient."""
+
+    name: str
+    first: float
+    """When it was first seen, seconds since 1970."""
+    until: float
+    """When it is to be forgotten."""
+
+
+@frozen
 class Record:
     """A letter and where it is now, for people who look."""
 
@@ -286,6 +297,17 @@ class Store(Protocol):
 
     async def remove_alias(self, address: str) -> None:
         """Raises KeyError."""
+
+    # --- greylisting
+
+    async def contact(self, name: str) -> Contact | None:
+        """Given also when its time is over, until it is forgotten."""
+
+    async def set_contact(self, contact: Contact) -> None:
+        """In place of the one of before."""
+
+    async def forget_contacts(self, now: float, most: int) -> int:
+        """Forget those whose time is over, and of the others those with the least time beyond `most`; how many."""
 
     # --- for people who look
 

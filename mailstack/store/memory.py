@@ -26,6 +26,7 @@ from mailstack.store import (
 )
 from mailstack.store.contents import Gone, WritingInMemory
 from mailstack.store.memory_addresses import MemoryAddresses
+from mailstack.store.memory_contacts import MemoryContacts
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
 from mailstack.store.rows import FAR, as_json, key, waits_until
 
@@ -33,7 +34,7 @@ _PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
-class MemoryStore(MemoryAddresses):
+class MemoryStore(MemoryContacts, MemoryAddresses):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from mailstack.store import (
     Acceptance,
     Account,
     Claim,
+    Contact,
     ContentWriter,
     Filter,
     Maildrop,
@@ -30,6 +31,7 @@ from mailstack.store import (
     StoreError,
     addresses,
     claims,
+    contacts,
     history,
     lookups,
     maildrops,
@@ -345,6 +347,18 @@ class SqliteStore:
 
     async def remove_alias(self, address: str) -> None:
         await self._change_addresses(partial(addresses.remove_alias, address=address))
+
+    # --- greylisting
+
+    async def contact(self, name: str) -> Contact | None:
+        return await self._readers.do(lambda connection: contacts.contact(connection, name))
+
+    async def set_contact(self, contact: Contact) -> None:
+        await self._writer.do(partial(contacts.set_contact, new=contact))
+
+    async def forget_contacts(self, now: float, most: int) -> int:
+        forgotten: int = await self._writer.do(partial(contacts.forget_contacts, now=now, most=most))
+        return forgotten
 
     # --- for people who look
 

@@ -2,53 +2,88 @@
 
 from __future__ import annotations
 
-from mailstack.letter import Letter, LetterId
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
 from mailstack.policy import demand
 from mailstack.policy.ownership import Ownership
+from mailstack.policy.rates import Rates
 from mailstack.queue.counter import Counter
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.session import TLS_FIRST
 from mailstack.smtp.station import Client
+from mailstack.submission.author import Author
 from mailstack.submission.fixups import complete
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
+SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")
+RECIPIENT_NOT_QUALIFIED = reply(501, "5.1.3", "the recipient's domain is not fully qualified")
 
 
 class Submission:
     """A station (smtp.session.Station) for our own users on ports 587 and 465."""
 
-    def __init__(self, counter: Counter, ownership: Ownership | None, priorities: Priorities | None = None) -> None:
-        """Without `ownership` an authenticated user may send under any name.
+    def __init__(
+        self,
+        counter: Counter,
+        ownership: Ownership | None,
+        *,
+        priorities: Priorities | None = None,
+        author: Author | None = None,
+        rates: Rates | None = None,
+    ) -> None:
+        """Without `ownership` an authenticated user may send under any name, without `rates` as much as he likes.
 
-        `priorities` are those that our users may give to their letters; None: at most the normal one.
+        `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
+        what becomes of a letter with a strange From.
         """
         self.hostname = counter.hostname
         self.counter = counter
         self._ownership = ownership
         self._priorities = priorities or Priorities()
+        self._author = author or Author()
+        self._rates = rates
+
+    async def check_client(self, client: Client) -> None:
+        """Users come from anywhere; who it is, AUTH says."""
+
+    def name_of(self, client: Client) -> str:  # noqa: ARG002
+        """Nothing hangs on the name of a user's machine."""
+        return ""
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Nobody sends here who did not say who he is (RFC 6409 §4.3), nor in another's name (§6.1)."""
         if client.account is None:
             raise Refusal(TLS_FIRST if client.must_start_tls else AUTH_FIRST)
+        if mail.sender is not None and not self._is_qualified(mail.sender):
+            raise Refusal(SENDER_NOT_QUALIFIED)
         if self._ownership is not None:
             demand(await self._ownership.may_send_as(client.account, mail.sender))
+        if self._rates is not None:
+            demand(await self._rates.at_sender(client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
         if self.counter.is_local(rcpt.address):
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
+        elif not self._is_qualified(rcpt.address):
+            raise Refusal(RECIPIENT_NOT_QUALIFIED)
+        if self._rates is not None:
+            demand(await self._rates.at_recipient(client, rcpt))
 
     def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
         """The same for every user; nobody gets here without a login."""
         return self._priorities
 
-    def edit_header(self, section: bytes, letter: LetterId, at: float) -> bytes:
-        """Complete what is missing (RFC 6409 §8)."""
+    def _is_qualified(self, address: Address) -> bool:
+        """RFC 6409 §4.2. A domain of one label is good if it is ours."""
+        return "." in address.domain or address.is_literal or self.counter.is_local(address)
+
+    async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """Complete what is missing (RFC 6409 §8), mend or refuse what is wrong (§6.3)."""
         self.counter.check_hops(section)
-        return complete(section, letter, self.hostname, at)
+        section = await self._author.settle(section, envelope.sender, arrival.account)
+        return complete(section, letter, self.hostname, arrival.at)
 
     async def accept(self, letter: Letter) -> None:
         """Take responsibility; durable when it returns."""

@@ -27,6 +27,7 @@ from mailstack.store import (
     Change,
     Claim,
     Conflict,
+    Contact,
     Filter,
     MaildropInUse,
     Placement,
@@ -872,3 +873,24 @@ def test_a_maildrop_says_which_letters_may_have_a_header_in_utf_8(subject: Subje
     (placement,) = settlement.placements
     subject.run(subject.store.settle(evolve(settlement, placements=(evolve(placement, utf8=True),))))
     assert subject.run(subject.store.open_maildrop(BOB.key, "look")).utf8 == {2}
+
+
+def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> None:
+    store, run = subject.store, subject.run
+    assert run(store.contact("192.0.2.0/24")) is None
+    run(store.set_contact(Contact("192.0.2.0/24", 1.0, 50.0)))
+    run(store.set_contact(Contact("192.0.2.0/24", 2.0, 100.0)))
+    run(store.set_contact(Contact("a b c", 3.0, 60.0)))
+    store = subject.reopen()
+    assert run(store.contact("192.0.2.0/24")) == Contact("192.0.2.0/24", 2.0, 100.0)
+    assert run(store.forget_contacts(60.0, 10)) == 1
+    assert run(store.contact("a b c")) is None
+    assert run(store.contact("192.0.2.0/24")) is not None
+
+
+def test_of_too_many_contacts_those_with_the_least_time_are_forgotten(subject: Subject) -> None:
+    for number in range(10):
+        subject.run(subject.store.set_contact(Contact(f"contact {number}", 0.0, 100.0 + number)))
+    assert subject.run(subject.store.forget_contacts(50.0, 3)) == 7
+    kept = [number for number in range(10) if subject.run(subject.store.contact(f"contact {number}"))]
+    assert kept == [7, 8, 9]

@@ -1,0 +1,63 @@
+"""Builds the policies that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from mailstack.config import Config
+from mailstack.policy import Verdict
+from mailstack.policy.block import BlockList
+from mailstack.policy.client_names import ClientNames
+from mailstack.policy.dnsbl import DnsBlockLists
+from mailstack.policy.greylist import Greylist, Patience
+from mailstack.policy.guard import Guard
+from mailstack.policy.lookups import Lookups
+from mailstack.policy.networks import networks_of
+from mailstack.policy.rates import Rates
+from mailstack.policy.sender_domain import SenderDomain
+from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.station import Client
+from mailstack.store import Store
+from mailstack.wire import Clock
+
+_OfClient = Callable[[Client], Awaitable[Verdict]]
+_OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
+_OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
+
+
+def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames) -> Guard:
+    """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
+    policy, exchange = config.policy, config.exchange
+    at_connection: list[_OfClient] = []
+    at_sender: list[_OfSender] = []
+    at_recipient: list[_OfRecipient] = []
+    if policy.block:
+        block = BlockList(policy.block, lambda client: names.find(client.remote.host))
+        if policy.refuse_at == "connection" and block.networks:
+            at_connection.append(block.at_connection)
+        at_recipient.append(block.at_recipient)
+    if exchange.letters_per_hour or exchange.recipients_per_hour:
+        rates = Rates(clock.now, exchange.letters_per_hour, exchange.recipients_per_hour)
+        at_sender.append(rates.at_sender)
+        at_recipient.append(rates.at_recipient)
+    if policy.dnsbl:
+        lists = DnsBlockLists(policy.dnsbl, lookups, clock.now)
+        if policy.refuse_at == "connection":
+            at_connection.append(lists.at_connection)
+        else:
+            at_recipient.append(lists.at_recipient)
+    if policy.sender_domain:
+        at_sender.append(SenderDomain(lookups).at_sender)
+    if policy.greylist.enabled:
+        times = policy.greylist
+        at_recipient.append(Greylist(store, clock.now, Patience(times.delay, times.retry, times.keep)).at_recipient)
+    friends = networks_of((*config.relay.relay_from, *policy.allow))
+    return Guard(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
+
+
+def about_accounts(config: Config, clock: Clock) -> Rates | None:
+    """For submission (RFC 6409 §6.2)."""
+    ours = config.submission
+    if not (ours.letters_per_hour or ours.recipients_per_hour):
+        return None
+    return Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour)

@@ -1,0 +1,82 @@
+"""Greylisting: a stranger's first letter is asked to come again, which real hosts do (RFC 6647)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable
+
+from attrs import frozen
+
+from mailstack.policy import PASS, Defer, Verdict
+from mailstack.policy.networks import ip_address
+from mailstack.smtp.commands import Rcpt
+from mailstack.smtp.replies import reply
+from mailstack.smtp.station import Client
+from mailstack.store import Contact, Store, StoreError
+
+_log = logging.getLogger(__name__)
+
+COME_AGAIN = reply(451, "4.7.1", "greylisted, please try again later")
+
+IPV4_BITS, IPV6_BITS = 24, 64
+"""RFC 6647 §5: the network and not the address counts, since big senders try again from a neighbour."""
+
+
+@frozen
+class Patience:
+    """Times of greylisting, in seconds."""
+
+    delay: float = 300.0
+    """What a first letter waits at least."""
+    retry: float = 86400.0
+    """Who comes again later than this begins anew."""
+    keep: float = 3024000.0
+    """How long a network that came again is known, since its last letter: 35 days, so that monthly letters pass."""
+
+
+class Greylist:
+    """Remembers in the store who wrote to whom from where. A network that came again once is known from then on.
+
+    Fails open: trouble of the store delays nobody.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], float], patience: Patience | None = None) -> None:
+        self._store = store
+        self._now = now
+        self._patience = patience or Patience()
+
+    async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
+        try:
+            known = await self._is_known(client, rcpt)
+        except StoreError:
+            _log.exception("greylisting could not ask the store")
+            return PASS
+        return PASS if known else Defer(COME_AGAIN, f"{client.remote.host} is not known yet")
+
+    async def _is_known(self, client: Client, rcpt: Rcpt) -> bool:
+        now, patience = self._now(), self._patience
+        network = network_of(client.remote.host)
+        friend = await self._store.contact(network)
+        if friend is not None and friend.until > now:
+            if friend.until < now + patience.keep * 0.9:
+                await self._store.set_contact(Contact(network, friend.first, now + patience.keep))
+            return True
+        triple = f"{network} {client.sender.key if client.sender else '<>'} {rcpt.address.key}"
+        waiting = await self._store.contact(triple)
+        if waiting is None or waiting.until <= now:
+            await self._store.set_contact(Contact(triple, now, now + patience.retry))
+            return False
+        if now < waiting.first + patience.delay:
+            return False
+        await self._store.set_contact(Contact(network, now, now + patience.keep))
+        return True
+
+
+def network_of(host: str) -> str:
+    """The network that counts as one sender."""
+    address = ip_address(host)
+    if address is None:
+        return host
+    bits = IPV4_BITS if isinstance(address, ipaddress.IPv4Address) else IPV6_BITS
+    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))

@@ -1,0 +1,40 @@
+"""Asks the policies about strangers, each at its moment: at the connection, the sender, the recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+
+from mailstack.policy import Verdict, ask, demand
+from mailstack.policy.networks import IpNetwork, within
+from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.station import Client
+
+
+@frozen
+class Guard:
+    """Policies by their moment. What is empty costs nothing; `friends` are never judged, nor who logged in."""
+
+    friends: tuple[IpNetwork, ...] = ()
+    at_connection: tuple[Callable[[Client], Awaitable[Verdict]], ...] = ()
+    at_sender: tuple[Callable[[Client, Mail], Awaitable[Verdict]], ...] = ()
+    at_recipient: tuple[Callable[[Client, Rcpt], Awaitable[Verdict]], ...] = ()
+
+    async def check_client(self, client: Client) -> None:
+        """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""
+        if self.at_connection and not self._is_friend(client):
+            demand(await ask(self.at_connection, client))
+
+    async def check_sender(self, client: Client, mail: Mail) -> None:
+        """Raise the Refusal of MAIL."""
+        if self.at_sender and not self._is_friend(client):
+            demand(await ask(self.at_sender, client, mail))
+
+    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
+        """Raise the Refusal of RCPT."""
+        if self.at_recipient and not self._is_friend(client):
+            demand(await ask(self.at_recipient, client, rcpt))
+
+    def _is_friend(self, client: Client) -> bool:
+        return client.account is not None or within(client.remote.host, self.friends)

@@ -1,0 +1,77 @@
+"""How many letters, recipients or connections in a time one name may bring (RFC 6409 §6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailstack.policy import PASS, Defer, Verdict
+from mailstack.policy.networks import client_of
+from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.smtp.replies import reply
+from mailstack.smtp.station import Client
+
+TOO_MANY_LETTERS = reply(450, "4.7.1", "too many letters for now, try again later")
+TOO_MANY_RECIPIENTS = reply(450, "4.7.1", "too many recipients for now, try again later")
+TOO_FAST = reply(421, "4.7.0", "too many connections from you for now, try again later", closes=True)
+
+HOUR = 3600.0
+MINUTE = 60.0
+
+
+class Rate:
+    """So many at once, and as many again in each period, given back evenly (the "leaky bucket").
+
+    One number for each name: the time at which all that it took is given back. Who has been quiet for a period is
+    forgotten, so that memory holds only those who were there in the last one, and at most `capacity`.
+    """
+
+    def __init__(self, now: Callable[[], float], most: int, period: float = HOUR, capacity: int = 100_000) -> None:
+        """`period` in seconds."""
+        self._now = now
+        self._each = period / most
+        self._period = period
+        self._capacity = capacity
+        self._paid: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._paid)
+
+    def take(self, name: str) -> bool:
+        """Whether there was one left for `name`; it is used up then."""
+        now = self._now()
+        paid = max(now, self._paid.pop(name, now)) + self._each
+        allowed = paid - now <= self._period + self._each / 1000
+        self._paid[name] = paid if allowed else paid - self._each
+        if len(self._paid) > self._capacity:
+            self._make_room(now)
+        return allowed
+
+    def _make_room(self, now: float) -> None:
+        """Forget those who owe nothing; if that is nobody, the one who took longest ago."""
+        self._paid = {name: paid for name, paid in self._paid.items() if paid > now}
+        while len(self._paid) > self._capacity * 9 // 10:
+            del self._paid[next(iter(self._paid))]
+
+
+class Rates:
+    """Letters and recipients in an hour, of an account that logged in, or else of a client address; 0 is no limit."""
+
+    def __init__(self, now: Callable[[], float], letters: int, recipients: int) -> None:
+        self._letters = Rate(now, letters) if letters else None
+        self._recipients = Rate(now, recipients) if recipients else None
+
+    async def at_sender(self, client: Client, mail: Mail) -> Verdict:  # noqa: ARG002
+        name = _name(client)
+        if self._letters is None or self._letters.take(name):
+            return PASS
+        return Defer(TOO_MANY_LETTERS, f"{name} sent all the letters of an hour")
+
+    async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
+        name = _name(client)
+        if self._recipients is None or self._recipients.take(name):
+            return PASS
+        return Defer(TOO_MANY_RECIPIENTS, f"{name} named all the recipients of an hour")
+
+
+def _name(client: Client) -> str:
+    return client.account or client_of(client.remote.host)

@@ -1,0 +1,29 @@
+"""What greylisting remembers, in the database."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mailstack.store import Contact, rows
+from mailstack.store.batch import Transaction
+
+_CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"
+_SET = "INSERT INTO contacts (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
+_FORGET = "DELETE FROM contacts WHERE until <= ?"
+_SURPLUS = "DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER BY until DESC LIMIT -1 OFFSET ?)"
+
+
+def contact(connection: sqlite3.Connection, name: str) -> Contact | None:
+    found = connection.execute(_CONTACT, (name,)).fetchall()
+    return (
+        rows.checked("contacts", name, lambda: Contact(name, float(found[0][1]), float(found[0][2]))) if found else None
+    )
+
+
+def set_contact(transaction: Transaction, new: Contact) -> None:
+    transaction.execute(_SET, (new.name, new.first, new.until))
+
+
+def forget_contacts(transaction: Transaction, now: float, most: int) -> int:
+    """How many were forgotten."""
+    return transaction.execute(_FORGET, (now,)).rowcount + transaction.execute(_SURPLUS, (most,)).rowcount

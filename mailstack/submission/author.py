@@ -1,0 +1,80 @@
+"""What becomes of a letter whose From is missing, twice there, or of somebody else (RFC 6409 §6.3, §8.1)."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from mailstack.letter import Address, AddressError, ReversePath
+from mailstack.letter.header import count, fields, has, without
+from mailstack.letter.mailboxes import addresses_in
+from mailstack.smtp.replies import Refusal, reply
+
+NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
+NOT_THE_AUTHOR = reply(550, "5.7.1", "the From address is not owned by the account that logged in")
+
+Broken = Literal["repair", "refuse", "allow"]
+Foreign = Literal["allow", "sender", "refuse"]
+
+
+class Owners(Protocol):
+    """Who knows which addresses are whose."""
+
+    async def owns(self, account: str, sender: Address) -> bool: ...
+
+
+class Author:
+    """The operator's choice of what to do about it."""
+
+    def __init__(self, broken: Broken = "repair", foreign: Foreign = "allow", owners: Owners | None = None) -> None:
+        """`broken`: no From, or two. `foreign`: a From that is not the account's; "sender" adds who it really was."""
+        self._broken = broken
+        self._foreign = foreign
+        self._owners = owners
+
+    async def settle(self, section: bytes, sender: ReversePath, account: str | None) -> bytes:
+        """The header section as it may go. Raises Refusal."""
+        if self._broken != "allow" and (found := count(section, b"from")) != 1:
+            section = self._mended(section, found, sender, account)
+        if self._foreign != "allow" and account is not None and self._owners is not None:
+            section = await self._owned(section, account, self._owners)
+        return section
+
+    def _mended(self, section: bytes, found: int, sender: ReversePath, account: str | None) -> bytes:
+        """With the one From that is missing, or without all but the first."""
+        if self._broken == "refuse":
+            raise Refusal(NO_AUTHOR, f"{found} From fields")
+        if found:
+            return _with_first(section, b"from")
+        author = str(sender) if sender is not None else _written(account)
+        return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
+
+    async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
+        """RFC 6409 §8.1: who submitted is named as the Sender where From does not name him."""
+        for name, field in fields(section):
+            if name == b"from":
+                authors = addresses_in(field.partition(b":")[2])
+                if authors and all([await owners.owns(account, author) for author in authors]):
+                    return section
+        if self._foreign == "refuse":
+            raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
+        if has(section, b"sender"):
+            section = without(section, (b"sender",))
+        return b"Sender: <%b>\r\n%b" % (_written(account).encode(), section)
+
+
+def _written(account: str | None) -> str:
+    """The account as an address for a header; "" when it is none."""
+    try:
+        return str(Address.parse(account or ""))
+    except AddressError:
+        return ""
+
+
+def _with_first(section: bytes, wanted: bytes) -> bytes:
+    """The section without the fields of this name behind the first one."""
+    kept, seen = [], False
+    for name, field in fields(section):
+        if name != wanted or not seen:
+            kept.append(field)
+        seen = seen or name == wanted
+    return b"".join(kept)

@@ -1,0 +1,218 @@
+"""What an office does about strangers, from the first octet to the last: policies, limits and slowness on a real door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.names import dns
+
+from mailstack.config import Exchange, Greylist, Limits, Policy, Submission
+from mailstack.config.durations import Duration
+from tests.journeys.internet import Internet, Site
+from tests.journeys.test_attacks import Attacker
+
+BEGIN = b"EHLO client.test\r\nMAIL FROM:<eve@other.test>\r\n"
+RCPT = b"RCPT TO:<bob@home.test>\r\n"
+LETTER = b"DATA\r\nSubject: hello\r\n\r\nHello\r\n.\r\n"
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+def office(internet: Internet, **settings: Any) -> Site:
+    return internet.office(
+        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test", "bob@home.test"], **settings
+    )
+
+
+def call(
+    internet: Internet, site: Site, octets: bytes = b"", *, host: str = "203.0.113.66", wait: float = 1
+) -> Attacker:
+    endpoint = TCP4ClientEndpoint(internet.reactor.host(host), site.address, 25)
+    client: Attacker = internet.reactor.result_of(endpoint.connect(Factory.forProtocol(Attacker)))
+    if octets:
+        client.transport.write(octets)
+    internet.reactor.advance(wait)
+    return client
+
+
+def say(internet: Internet, client: Attacker, octets: bytes, wait: float = 1) -> list[bytes]:
+    before = len(client.codes())
+    client.transport.write(octets)
+    internet.reactor.advance(wait)
+    return client.codes()[before:]
+
+
+def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Internet) -> None:
+    """CODE-28, SMTP-40: the connection stays open until QUIT (RFC 5321 §3.1)."""
+    site = office(internet, policy=Policy(block=("203.0.113.0/24",)))
+    client = call(internet, site)
+    assert client.heard.startswith(b"554 mx.home.test no mail is taken from you here")
+    assert say(internet, client, BEGIN + b"NOOP\r\n") == [b"503"] * 3
+    assert not client.is_gone
+    assert say(internet, client, b"QUIT\r\n") == [b"221"]
+    assert client.is_gone
+    assert call(internet, site, host="198.51.100.1").codes() == [b"220"]
+
+
+def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -> None:
+    """CODE-10: 550 5.7.1; the postmaster can be reached."""
+    site = office(internet, policy=Policy(block=("203.0.113.0/24",), refuse_at="recipient"))
+    client = call(internet, site, BEGIN + RCPT + b"RCPT TO:<postmaster>\r\n")
+    assert client.codes() == [b"220", b"250", b"250", b"550", b"250"]
+    assert b"550 5.7.1 " in client.heard
+
+
+def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: Internet) -> None:
+    internet.zone.add("66.113.0.203.zen.test", dns.Record_A("127.0.0.2", 60))
+    site = office(internet, policy=Policy(dnsbl=("dead.test", "zen.test")))
+    internet.zone.fail("7.113.0.203.dead.test")
+    assert call(internet, site).codes() == [b"554"]
+    assert call(internet, site, host="203.0.113.7").codes() == [b"220"]
+
+
+def test_a_first_letter_comes_again(internet: Internet) -> None:
+    """CODE-12: 451 4.7.1 at the first contact, 250 after the wait."""
+    site = office(internet, policy=Policy(greylist=Greylist(enabled=True)))
+    assert b"451 4.7.1 greylisted" in call(internet, site, BEGIN + RCPT + b"QUIT\r\n").heard
+    internet.reactor.advance(301)
+    assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
+
+
+def test_a_sender_without_mail_is_refused(internet: Internet) -> None:
+    """CODE-23: 550 5.7.27 for a null MX, 550 5.1.8 for no domain."""
+    site = office(internet, policy=Policy(sender_domain=True))
+    internet.zone.add("null.test", dns.Record_MX(0, ""))
+    client = call(internet, site, b"EHLO x\r\nMAIL FROM:<a@null.test>\r\nMAIL FROM:<a@gone.test>\r\nMAIL FROM:<>\r\n")
+    assert [line[:10] for line in client.heard.split(b"\r\n")[-4:-1]] == [b"550 5.7.27", b"550 5.1.8 ", b"250 2.1.0 "]
+
+
+def test_a_letter_tells_the_confirmed_name_of_its_client(internet: Internet) -> None:
+    """PTR-01: from helo (name [ip]); without a name nobody is refused."""
+    internet.zone.add("66.113.0.203.in-addr.arpa", dns.Record_PTR("mail.other.test"))
+    internet.zone.add("mail.other.test", dns.Record_A("203.0.113.66"))
+    site = office(internet)
+    assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
+    assert call(internet, site, BEGIN + RCPT + LETTER, host="203.0.113.67").codes()[-1] == b"250"
+    named, nameless = site.people_fetch(internet, "bob@home.test")
+    assert b"from client.test (mail.other.test [203.0.113.66])" in named
+    assert b"from client.test ([203.0.113.67])" in nameless
+
+
+def test_who_speaks_before_the_greeting_is_turned_away(internet: Internet) -> None:
+    """PIPE-07: 554, and nothing of what was said is obeyed."""
+    site = office(internet, exchange=Exchange(greet_delay=Duration(3)))
+    early = call(internet, site, BEGIN + RCPT + LETTER, wait=5)
+    assert early.codes()[:2] == [b"554", b"503"]
+    assert site.people_fetch(internet, "bob@home.test") == []
+    patient = call(internet, site, wait=2)
+    assert patient.codes() == []
+    internet.reactor.advance(2)
+    assert patient.codes() == [b"220"]
+
+
+def test_a_body_before_354_is_one_letter_at_most(internet: Internet) -> None:
+    """PIPE-07: a client that does not wait for 354 can't smuggle a second letter."""
+    site = office(internet)
+    call(internet, site, BEGIN + RCPT + LETTER + b"QUIT\r\n")
+    assert len(site.people_fetch(internet, "bob@home.test")) == 1
+
+
+def test_errors_are_answered_later_and_later_and_others_are_not(internet: Internet) -> None:
+    site = office(internet, limits=Limits(tarpit=Duration(2), tarpit_longest=Duration(4)))
+    bad = call(internet, site, b"EHLO x\r\n" + b"WHAT\r\n" * 8)
+    assert bad.codes().count(b"500") == 5
+    assert call(internet, site, BEGIN).codes() == [b"220", b"250", b"250"]
+    internet.reactor.advance(2)
+    assert bad.codes().count(b"500") == 6
+    internet.reactor.advance(8)
+    assert bad.codes().count(b"500") == 8
+
+
+def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
+    """CODE-11: 450 4.7.1 at MAIL; RCPT likewise."""
+    site = office(internet, exchange=Exchange(letters_per_hour=1, recipients_per_hour=2))
+    client = call(internet, site, BEGIN + RCPT * 3 + b"RSET\r\nMAIL FROM:<eve@other.test>\r\n")
+    assert client.codes() == [b"220", b"250", b"250", b"250", b"250", b"450", b"250", b"450"]
+    internet.reactor.advance(299)
+    internet.reactor.advance(3300)
+    assert call(internet, site, BEGIN + RCPT).codes()[-1] == b"250"
+
+
+def test_an_account_may_send_so_many_letters_in_an_hour(internet: Internet) -> None:
+    """SUBM-09: 450 4.7.1."""
+    site = office(internet, submission=Submission(letters_per_hour=2))
+    codes = [internet.submit(site, "alice@home.test", "bob@home.test")[0].code for _ in range(3)]
+    assert codes == [250, 250, 450]
+
+
+def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Internet) -> None:
+    """CODE-11, CODE-16, SMTP-26: 421, and the connection is closed."""
+    site = office(internet, limits=Limits(connections_per_address=3, connections_per_minute=4))
+    clients = [call(internet, site, wait=0.1) for _ in range(4)]
+    assert [client.codes() for client in clients] == [[b"220"]] * 3 + [[b"421"]]
+    for client in clients:
+        client.transport.abortConnection()
+    internet.reactor.advance(1)
+    assert call(internet, site).codes() == [b"220"]
+    too_fast = call(internet, site)
+    assert b"421 too many connections from you" in too_fast.heard
+    assert too_fast.is_gone
+    internet.reactor.advance(60)
+    assert call(internet, site).codes() == [b"220"]
+
+
+def test_waits_are_shorter_while_the_office_is_busy(internet: Internet) -> None:
+    """SMTP-26, SMTP-28: five minutes on a quiet day, busy_timeout when nearly all connections are taken."""
+    site = office(internet, limits=Limits(connections=10, busy=50))
+    calm = call(internet, site, b"NOOP\r\n")
+    internet.reactor.advance(200)
+    assert not calm.is_gone
+    crowd = [call(internet, site, b"NOOP\r\n", wait=0.1) for _ in range(6)]
+    internet.reactor.advance(31)
+    assert all(client.is_gone for client in crowd[4:])
+    assert b"421 4.4.2 mx.home.test is busy" in crowd[-1].heard or b"421 mx.home.test is busy" in crowd[-1].heard
+
+
+def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
+    """SMTP-28: each octet comes in time, and the letter as a whole does not."""
+    site = office(internet, limits=Limits(data_timeout=Duration(180), data_rate=100))
+    client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
+    assert client.codes()[-1] == b"354"
+    for _ in range(30):
+        if client.is_gone:
+            break
+        client.transport.write(b"x")
+        internet.reactor.advance(10)
+    assert client.is_gone
+    assert client.codes()[-1] == b"421"
+    assert site.people_fetch(internet, "bob@home.test") == []
+
+
+def test_a_slow_letter_that_is_fast_enough_is_taken(internet: Internet) -> None:
+    """SMTP-28: 2 KB every ten seconds, for ten minutes."""
+    site = office(internet, limits=Limits(data_timeout=Duration(180), data_rate=128))
+    client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
+    for _ in range(60):
+        client.transport.write(b"x" * 2046 + b"\r\n")
+        internet.reactor.advance(10)
+    assert say(internet, client, b".\r\n") == [b"250"]
+
+
+def test_a_command_that_dribbles_is_cut_after_the_time_for_a_whole_command(internet: Internet) -> None:
+    """SMTP-28: octets that come one by one don't extend the time."""
+    site = office(internet)
+    client = call(internet, site)
+    for _ in range(40):
+        if client.is_gone:
+            break
+        client.transport.write(b"N")
+        internet.reactor.advance(10)
+    assert client.is_gone
+    assert b"waited too long" in client.heard

@@ -1,0 +1,46 @@
+"""Addresses out of From fields, however they are written (RFC 5322 §3.4, appendix A)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter.mailboxes import addresses_in
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b" alice@home.test\r\n", ["alice@home.test"]),
+        (b" Alice <alice@home.test>\r\n", ["alice@home.test"]),
+        (b' "Smith, Alice" <alice@home.test>, bob@home.test', ["alice@home.test", "bob@home.test"]),
+        (b' "<eve@evil.test>" <alice@home.test>', ["alice@home.test"]),
+        (b" =?utf-8?q?Al=C3=ADce?= <alice@home.test>", ["alice@home.test"]),
+        (b" alice@home.test (eve@evil.test (inner))", ["alice@home.test"]),
+        (b" (a \\) comment) Alice\r\n\t<alice@home.test>", ["alice@home.test"]),
+        (b" Friends: alice@home.test, Bob <bob@home.test>;", ["alice@home.test", "bob@home.test"]),
+        (b' <"odd >name"@home.test>', ['"odd >name"@home.test']),
+        (b" , alice@home.test,,", ["alice@home.test"]),
+        (b"", []),
+        (b" undisclosed:;", []),
+    ],
+)
+def test_addresses_are_found(body: bytes, found: list[str]) -> None:
+    addresses = addresses_in(body)
+    assert addresses is not None
+    assert [str(address) for address in addresses] == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b" Alice", b" alice@home.test bob@home.test", b" <alice@home.test> <eve@evil.test>", b" (open", b' "open', b" x)"],
+)
+def test_what_can_be_read_in_two_ways_is_not_read(body: bytes) -> None:
+    assert addresses_in(body) is None
+
+
+@given(st.binary(max_size=300) | st.text(alphabet='<>"\\(),;: @a.', max_size=60).map(str.encode))
+def test_any_octets_are_read_or_refused(body: bytes) -> None:
+    for address in addresses_in(body) or ():
+        assert address.local

@@ -1,0 +1,83 @@
+"""CODE-12: a stranger's first letter is asked to come again (RFC 6647)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.letter import Address
+from mailstack.policy.greylist import Greylist, Patience
+from mailstack.store import Contact, StoreError
+from mailstack.store.memory import MemoryStore
+from mailstack.wire import HostPort
+from tests.aid import run
+from tests.policy.visitor import Now, Visitor, rcpt, said
+
+LATER = "451 4.7.1"
+MINUTE, DAY = 60.0, 86400.0
+
+
+class Rig:
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.now = Now()
+        self.store = store or MemoryStore()
+        self.greylist = Greylist(self.store, self.now, Patience())
+
+    def write(self, host: str = "198.51.100.7", sender: str = "eve@other.test", to: str = "bob@home.test") -> str:
+        visitor = Visitor(HostPort(host, 1), sender=Address.parse(sender) if sender else None)
+        return said(run(self.greylist.at_recipient(visitor, rcpt(to))))
+
+
+def test_who_comes_again_in_time_is_let_in_and_known() -> None:
+    rig = Rig()
+    assert rig.write() == LATER
+    rig.now.at += MINUTE
+    assert rig.write() == LATER
+    rig.now.at += 5 * MINUTE
+    assert rig.write() == ""
+    assert rig.write(sender="other@other.test", to="alice@home.test") == ""
+
+
+def test_a_neighbour_of_the_host_may_try_again() -> None:
+    rig = Rig()
+    assert rig.write("198.51.100.7") == LATER
+    rig.now.at += 6 * MINUTE
+    assert rig.write("198.51.100.200") == ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"host": "203.0.113.7"}, {"sender": "someone@else.test"}, {"to": "alice@home.test"}, {"sender": ""}],
+)
+def test_another_letter_begins_its_own_wait(other: dict[str, str]) -> None:
+    rig = Rig()
+    assert rig.write() == LATER
+    rig.now.at += 6 * MINUTE
+    assert rig.write(**other) == LATER
+
+
+def test_who_comes_again_too_late_begins_anew() -> None:
+    rig = Rig()
+    assert rig.write() == LATER
+    rig.now.at += 2 * DAY
+    assert rig.write() == LATER
+    rig.now.at += 6 * MINUTE
+    assert rig.write() == ""
+
+
+def test_a_network_is_known_as_long_as_it_writes() -> None:
+    rig = Rig()
+    rig.write()
+    rig.now.at += 6 * MINUTE
+    for _ in range(10):
+        assert rig.write() == ""
+        rig.now.at += 30 * DAY
+    rig.now.at += 10 * DAY
+    assert rig.write() == LATER
+
+
+def test_trouble_of_the_store_delays_nobody() -> None:
+    class Broken(MemoryStore):
+        async def contact(self, name: str) -> Contact | None:
+            raise StoreError("broken")
+
+    assert Rig(Broken()).write() == ""

@@ -1,0 +1,81 @@
+"""SUBM-05, SUBM-11: the author that a letter names, and the operator's choice (RFC 6409 §6.3, §8.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.letter import Address
+from mailstack.smtp.replies import Refusal
+from mailstack.submission.author import Author
+from tests.aid import run
+
+ALICE = Address("alice", "home.test")
+ONE = b"Subject: one\r\nFrom: Alice <alice@home.test>\r\nTo: bob@home.test\r\n"
+NONE = b"Subject: none\r\n"
+TWO = b"From: alice@home.test\r\nSubject: two\r\nFROM : eve@evil.test\r\n\tfolded\r\n"
+FOREIGN = b"From: Boss <boss@home.test>\r\nSender: eve@evil.test\r\n"
+
+
+class Owners:
+    async def owns(self, account: str, sender: Address) -> bool:
+        return account == "alice@home.test" and sender.key in {"alice@home.test", "sales@home.test"}
+
+
+def settle(author: Author, section: bytes, sender: Address | None = ALICE) -> bytes:
+    return run(author.settle(section, sender, "alice@home.test"))
+
+
+def refused(author: Author, section: bytes) -> str:
+    with pytest.raises(Refusal) as refusal:
+        settle(author, section)
+    return str(refusal.value.reply)[:9]
+
+
+def test_a_letter_with_one_author_is_not_touched() -> None:
+    for author in (Author(), Author("refuse", "refuse", Owners()), Author("allow", "sender", Owners())):
+        assert settle(author, ONE) == ONE
+
+
+def test_a_missing_from_is_added() -> None:
+    assert settle(Author(), NONE) == b"From: <alice@home.test>\r\n" + NONE
+    assert settle(Author(), NONE, None) == b"From: <alice@home.test>\r\n" + NONE
+
+
+def test_of_two_the_first_is_kept() -> None:
+    assert settle(Author(), TWO) == b"From: alice@home.test\r\nSubject: two\r\n"
+
+
+def test_a_broken_letter_may_be_refused_or_allowed() -> None:
+    assert refused(Author("refuse"), NONE) == "554 5.6.0"
+    assert refused(Author("refuse"), TWO) == "554 5.6.0"
+    assert settle(Author("allow"), NONE) == NONE
+    assert settle(Author("allow"), TWO) == TWO
+
+
+def test_a_foreign_from_is_allowed_refused_or_told() -> None:
+    assert settle(Author(), FOREIGN) == FOREIGN
+    assert refused(Author(foreign="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
+    told = settle(Author(foreign="sender", owners=Owners()), FOREIGN)
+    assert told == b"Sender: <alice@home.test>\r\nFrom: Boss <boss@home.test>\r\n"
+
+
+@pytest.mark.parametrize(
+    "body", [b"sales@home.test", b"Alice <ALICE@HOME.TEST>", b"alice@home.test, Sales <sales@home.test>"]
+)
+def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
+    section = b"From: " + body + b"\r\n"
+    assert settle(Author(foreign="refuse", owners=Owners()), section) == section
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"alice@home.test, boss@home.test",
+        b'"alice@home.test" <boss@home.test>',
+        b"alice@home.test <boss@home.test>",
+        b"nobody",
+        b"",
+    ],
+)
+def test_one_author_who_is_not_the_accounts_is_enough(body: bytes) -> None:
+    assert refused(Author(foreign="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
