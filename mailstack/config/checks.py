@@ -26,6 +26,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_certificate(config, source),
         *_smart_host(config, source),
         *_schedule(config, source),
+        *_policy(config, source),
     ]
 
 
@@ -111,11 +112,14 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("proxy", "timeout"), "must be longer than 0", "every wait has an end")
     if config.accounts.longest_delay < config.accounts.failure_delay:
         yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
+    for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout"):
+        if getattr(config.limits, name) <= 0:
+            yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")
+
+
+def _policy(config: Config, source: Source) -> Iterator[Problem]:
     if config.policy.dns_timeout <= 0:
         yield source.problem(("policy", "dns_timeout"), "must be longer than 0", "every wait has an end")
     greylist = config.policy.greylist
     if not greylist.delay < greylist.retry < greylist.keep:
         yield source.problem(("policy", "greylist", "delay"), "must be shorter than retry, and retry than keep")
-    for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout"):
-        if getattr(config.limits, name) <= 0:
-            yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")
