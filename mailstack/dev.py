@@ -20,7 +20,9 @@ from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirector
 from mailstack.accounts.first_of import FirstOf
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.public import PublicChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config, Limits, Listen, Relay
 from mailstack.config.durations import Duration
@@ -34,7 +36,8 @@ from mailstack.net.tls import private_ca, server_context
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.relay.loopback import LoopbackOnly
-from mailstack.sasl import Credentials
+from mailstack.sasl import Credentials, Proof, ScramKeys
+from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
 from mailstack.store.sqlite import SqliteStore
 from mailstack.wire import HostPort
@@ -65,6 +68,8 @@ class DevSettings:
     """None: a temporary directory, removed at the end."""
     any_password: bool = False
     """Whether mailboxes in the rest of the world open to every password."""
+    weak_mechanisms: bool = False
+    """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
     max_letters: int | None = None
     """How many letters are kept; the oldest are forgotten first."""
 
@@ -79,7 +84,7 @@ class DevEnvironment:
         self._clock = ReactorClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
         self._store = SqliteStore(reactor, self.data)
-        self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS)
+        self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self._offices: list[PostOffice] = []
         self._trimming = LoopingCall(lambda: Deferred.fromCoroutine(self._trim()))
         self._trimming.clock = reactor
@@ -155,18 +160,25 @@ class DevEnvironment:
         config = replace(config, limits=Limits(tarpit=Duration(0)))
         files = private_ca(self.data / "tls", HOME, self._clock.now())
         zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
-        checkers = FirstOf(
-            [StoreChecker(self._store, self._passwords), OpenChecker(any_password=self._settings.any_password)]
-        )
-        portal, throttle = Portal(Realm(), [checkers]), Throttle(self._clock)
+        any_password = self._settings.any_password
+        checkers: list[Any] = [
+            FirstOf([StoreChecker(self._store, self._passwords), OpenChecker(any_password=any_password)])
+        ]
+        # SCRAM's server must know the password, and "anything" is none.
+        scram = None if any_password else ScramChecker(self._store, office_secret(self.data), FEWEST, _address_itself)
+        if scram is not None:
+            checkers.append(scram)
+        if self._settings.weak_mechanisms:
+            checkers.append(PublicChecker(_public_password, self._store, self._passwords))
+        portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
         office = PostOffice(
             config,
             Surroundings(
                 reactor=self._reactor,
                 store=self._store,
                 journal=self._journal,
-                submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter),
-                readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader),
+                submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram),
+                readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram),
                 context=server_context(files.certificate, files.key),
                 names=DnsNames(zone, self._reactor),
                 caller=LoopbackOnly(TwistedCaller(self._reactor)),
@@ -179,11 +191,11 @@ class DevEnvironment:
 
     async def _open_accounts(self) -> None:
         now = self._clock.now()
-        missing = [
-            Account(f"{user}@{HOME_DOMAIN}", await self._passwords.hash(user), now)
-            for user in USERS
-            if await self._store.account(f"{user}@{HOME_DOMAIN}") is None
-        ]
+        missing = []
+        for user in USERS:
+            if await self._store.account(f"{user}@{HOME_DOMAIN}") is None:
+                kept = await self._passwords.keep(user)
+                missing.append(Account(f"{user}@{HOME_DOMAIN}", kept.password_hash, now, scram=kept.scram))
         await self._store.add_accounts(missing)
 
     async def _trim(self) -> None:
@@ -196,8 +208,25 @@ def _holder_of(mailbox: str) -> str:
     return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD
 
 
+def _address_itself(key: str) -> str:
+    """The password of a mailbox in the rest of the world."""
+    return key
+
+
+def _public_password(key: str) -> str:
+    """The password of every account here, unless its user has changed it."""
+    local, _, domain = key.rpartition("@")
+    return local if domain == HOME_DOMAIN and local in USERS else key
+
+
 class Anybody:
     """A sasl.Authenticator for the capture port: every name and password is right."""
 
-    async def login(self, credentials: Credentials, remote: HostPort) -> str:  # noqa: ARG002
-        return credentials.username[:320] or "anonymous"
+    kinds: frozenset[type[Proof]] = frozenset({Credentials})
+
+    async def login(self, proof: Proof, remote: HostPort) -> str:  # noqa: ARG002
+        return proof.username[:320] or "anonymous"
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """SCRAM's server must know the password, and here is none."""
+        raise NotImplementedError(username)

@@ -20,6 +20,7 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.config.certificates import identities, issue, patience, server_context
@@ -78,6 +79,7 @@ class OfficeService(Service):
             store.lock_office()
             issue(config, clock.now())
             context = server_context(config)
+            secret = office_secret(config.data)
             if config.relay.ca_file is not None:
                 # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
                 ClientTls(config.relay.ca_file).check()
@@ -100,11 +102,16 @@ class OfficeService(Service):
             reactor,
             clock,
             rounds=accounts.bcrypt_rounds,
+            scram_iterations=accounts.scram_iterations if accounts.scram else 0,
             threads=accounts.threads,
             queue_limit=accounts.queue,
             remember=accounts.remember,
         )
-        portal = Portal(Realm(), [StoreChecker(store, self._passwords)])
+        checkers: list[Any] = [StoreChecker(store, self._passwords)]
+        scram = ScramChecker(store, secret, accounts.scram_iterations) if accounts.scram else None
+        if scram is not None:
+            checkers.append(scram)
+        portal = Portal(Realm(), checkers)
         throttle = Throttle(clock, first=accounts.failure_delay, longest=accounts.longest_delay)
         self._office = PostOffice(
             config,
@@ -112,8 +119,8 @@ class OfficeService(Service):
                 reactor=reactor,
                 store=store,
                 journal=LineJournal(self._stream, clock),
-                submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter),
-                readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader),
+                submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
+                readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
                 context=context,
                 names=system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers]),
                 caller=TwistedCaller(reactor, source=config.relay.source_address or None, ca_file=config.relay.ca_file),

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from mailstack.accounts.proofs import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import Credentials, Denied, Unavailable
+from mailstack.sasl import Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import StoreError
 from mailstack.wire import Clock, HostPort
 
 LONGEST_NAME = 320
 """Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""
+
+
+class TokenRefused(UnauthorizedLogin):
+    """A token is not taken; the client is told why (RFC 7628 §3.2.2), for only its issuer can help."""
+
+    def __init__(self, reason: str, trouble: dict[str, str]) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+
+
+class KeyKeeper(Protocol):
+    """Who knows what SCRAM asks: `mailstack.accounts.scram`."""
+
+    async def keys(self, username: str) -> ScramKeys:
+        """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
 
 
 class CredAuthenticator:
@@ -31,45 +46,65 @@ class CredAuthenticator:
         throttle: Throttle,
         domains: Sequence[str] = (),
         interface: type[Interface] = ISubmitter,
+        *,
+        keeper: KeyKeeper | None = None,
     ) -> None:
-        """`domains`: a user name without @ is completed by the first. `interface` is what the login is for."""
+        """`domains`: a user name without @ is completed by the first. `interface` is what the login is for.
+
+        Without a `keeper` SCRAM is not offered.
+        """
         self._portal = portal
         self._clock = clock
         self._throttle = throttle
         self._domain = domains[0] if domains else ""
         self._interface = interface
+        self._keeper = keeper
+        decided = {KINDS[kind] for kind in portal.listCredentialsInterfaces() if kind in KINDS}
+        self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if keeper is None else set()))
+        """The kinds of proof that can be decided here."""
 
-    async def login(self, credentials: Credentials, remote: HostPort) -> str:
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """What SCRAM asks of this user, or of a stranger. Raises Unavailable."""
+        assert self._keeper is not None, "SCRAM is not offered without a keeper"
+        try:
+            return await self._keeper.keys(self._complete(username))
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+
+    async def login(self, proof: Proof, remote: HostPort) -> str:
         """The account's address (`Address.key`), after the delay that earlier failures cost.
 
         Raises Denied, also when an identity other than the account's own is asked for (RFC 4616 §2); Unavailable.
         """
-        username = credentials.username
-        if "@" not in username and self._domain:
-            username = f"{username}@{self._domain}"
-        name = username.lower()[:LONGEST_NAME]
+        username = self._complete(proof.username)
+        # A token or certificate may name the account by itself; its failures then count for where it came from alone.
+        name = username.lower()[:LONGEST_NAME] or f"@{remote.host}"
         await self._wait(self._throttle.delay(remote.host, name))
         try:
-            account = await self._account(username, credentials)
+            account = await self._account(username, proof)
         except Denied:
             self._throttle.failed(remote.host, name)
             raise
         self._throttle.succeeded(remote.host, name)
         return account
 
-    async def _account(self, username: str, credentials: Credentials) -> str:
+    def _complete(self, username: str) -> str:
+        return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username
+
+    async def _account(self, username: str, proof: Proof) -> str:
         """What the portal says. Raises Denied, Unavailable."""
         try:
-            proof = UsernamePassword(username.encode(), credentials.password.encode())
-            _, avatar, logout = await self._portal.login(proof, None, self._interface)
-        except (UnauthorizedLogin, UnicodeEncodeError):
-            raise Denied from None
+            _, avatar, logout = await self._portal.login(cred(proof, username), None, self._interface)
+        except TokenRefused as refused:
+            raise Denied(str(refused), trouble=refused.trouble) from None
+        except (UnauthorizedLogin, UnicodeEncodeError) as error:
+            raise Denied(*error.args[:1] if isinstance(error, UnauthorizedLogin) else ()) from None
         except StoreError as error:
             raise Unavailable(str(error)) from error
         # The connection remembers the account by its name, so that the avatar has nothing more to do.
         logout()
         account: str = cast("Any", avatar).address
-        if not credentials.acts_for(account):
+        if not proof.acts_for(account):
             raise Denied
         return account
 

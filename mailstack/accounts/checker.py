@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import logging
 from typing import Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -10,9 +12,13 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from mailstack.accounts.app_passwords import digest
 from mailstack.accounts.passwords import Passwords
 from mailstack.letter import Address, AddressError
-from mailstack.store import Account
+from mailstack.sasl import Unavailable
+from mailstack.store import Account, AppPassword, StoreError
+
+_log = logging.getLogger(__name__)
 
 
 class Accounts(Protocol):
@@ -20,10 +26,14 @@ class Accounts(Protocol):
 
     async def account(self, address: str) -> Account | None: ...
 
+    async def app_passwords(self, address: str) -> list[AppPassword]: ...
+
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None: ...
+
 
 @implementer(ICredentialsChecker)
 class StoreChecker:
-    """A user name is an account's whole address, in UTF-8; the avatar id is its `Address.key`, in UTF-8."""
+    """Passwords and app passwords. A user name is an account's whole address, in UTF-8; the avatar id is its `Address.key`, in UTF-8."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
@@ -41,14 +51,39 @@ class StoreChecker:
     async def _check(self, username: bytes, password: bytes) -> bytes | tuple[()]:
         key = account_key(username)
         account = None if key is None else await self._store.account(key)
-        stored = None if account is None else account.password_hash
         try:
-            right = await self._passwords.verify(key or "", password.decode(), stored)
+            words = password.decode()
         except UnicodeDecodeError:
-            right = False
-        if not right or key is None:
+            raise UnauthorizedLogin from None
+        if account is not None and (name := await self._app_password(account, words)) is not None:
+            _log.info("%s logs in with the app password %r", account.address, name)
+        elif account is None:
+            await self._passwords.verify(key or "", words, None)
             raise UnauthorizedLogin
-        return key.encode()
+        elif not await self._passwords.verify(account.address, words, account.password_hash):
+            raise UnauthorizedLogin
+        elif not account.scram:
+            await self._keep_scram(account, words)
+        return account.address.encode()
+
+    async def _app_password(self, account: Account, password: str) -> str | None:
+        """The name of the app password that this is."""
+        looked_for = digest(account.address, password)
+        if looked_for is None:
+            return None
+        for known in await self._store.app_passwords(account.address):
+            if hmac.compare_digest(known.digest, looked_for):
+                return known.name
+        return None
+
+    async def _keep_scram(self, account: Account, password: str) -> None:
+        """An account from before SCRAM: now its password is seen. No login fails for it."""
+        try:
+            keys = await self._passwords.scram_of(password)
+            if keys:
+                await self._store.keep_scram(account.address, account.password_hash, keys)
+        except (StoreError, Unavailable) as error:
+            _log.warning("the SCRAM keys of %s can't be kept: %s", account.address, error)
 
 
 def account_key(username: bytes) -> str | None:

@@ -11,13 +11,15 @@ from threading import Thread
 from typing import Any, cast
 
 import bcrypt
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from mailstack.cache import TimedCache
-from mailstack.sasl import Unavailable
+from mailstack.sasl import ScramKeys, Unavailable
+from mailstack.sasl.saslprep import saslprep
 from mailstack.wire import Clock
 
 MAX_OCTETS = 72
@@ -26,6 +28,16 @@ MAX_OCTETS = 72
 
 class PasswordError(ValueError):
     """The password cannot be set; str() says why, and what to do."""
+
+
+@frozen
+class Kept:
+    """What is stored for a password."""
+
+    password_hash: bytes = field(repr=False)
+    """bcrypt's."""
+    scram: str = field(repr=False)
+    """`str(ScramKeys)`; empty when SCRAM is off, or can't say this password."""
 
 
 class Passwords:
@@ -42,14 +54,16 @@ class Passwords:
         clock: Clock,
         *,
         rounds: int = 12,
+        scram_iterations: int = 0,
         threads: int = 2,
         queue_limit: int = 64,
         remember: float = 300.0,
         capacity: int = 10000,
     ) -> None:
-        """`remember` in seconds; `capacity` counts remembered passwords. Threads start when the first is needed."""
+        """`scram_iterations`: 0 keeps nothing for SCRAM. `remember` in seconds; `capacity` counts remembered passwords. Threads start when the first is needed."""
         self._reactor = reactor
         self._rounds = rounds
+        self._scram_iterations = scram_iterations
         self._queue_limit = queue_limit
         self._key = secrets.token_bytes(32)
         self._right: TimedCache[bytes, bool] = TimedCache(clock.now, remember, capacity)
@@ -62,7 +76,7 @@ class Passwords:
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
 
-    async def hash(self, password: str) -> bytes:
+    async def keep(self, password: str) -> Kept:
         """What is stored for a password. Raises PasswordError, or Unavailable when too many wait."""
         octets = _octets(password)
         if octets == b"":
@@ -72,7 +86,18 @@ class Passwords:
         if len(octets) > MAX_OCTETS:
             raise PasswordError(f"the password has {len(octets)} octets in UTF-8; choose one of at most {MAX_OCTETS}")
         rounds = self._rounds
-        return cast("bytes", await self._in_thread(object(), lambda: bcrypt.hashpw(octets, bcrypt.gensalt(rounds))))
+        return cast(
+            "Kept",
+            await self._in_thread(
+                object(), lambda: Kept(bcrypt.hashpw(octets, bcrypt.gensalt(rounds)), self._scram_of(password))
+            ),
+        )
+
+    async def scram_of(self, password: str) -> str:
+        """What SCRAM keeps of a password that is known to be right; empty when it keeps nothing. Raises Unavailable."""
+        if not self._scram_iterations:
+            return ""
+        return cast("str", await self._in_thread(object(), lambda: self._scram_of(password)))
 
     async def verify(self, user: str, password: str, stored: bytes | None) -> bool:
         """Whether `password` is the one of `stored`; None, for an unknown user, takes as long and is never right.
@@ -110,6 +135,16 @@ class Passwords:
                 pass
         bcrypt.checkpw(octets, self._nobody)
         return False
+
+    def _scram_of(self, password: str) -> str:
+        """In a thread. SASLprep refuses what some clients could not say; such a password works by PLAIN (RFC 4013 §2.3)."""
+        if not self._scram_iterations:
+            return ""
+        try:
+            prepared = saslprep(password, stored=True)
+        except ValueError:
+            return ""
+        return str(ScramKeys.derive(prepared, secrets.token_bytes(16), self._scram_iterations)) if prepared else ""
 
     def _digest(self, *parts: bytes) -> bytes:
         """Lengths go in too, so that no two lists of parts make the same text."""

@@ -33,6 +33,7 @@ _SECURITY = {
               help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip
 @click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
 @click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
+@click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(
@@ -42,6 +43,7 @@ def dev(
     data: Path | None,
     max_letters: int | None,
     any_password: bool,
+    weak_mechanisms: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -59,7 +61,12 @@ def dev(
     from mailstack.dev import DevSettings
 
     settings = DevSettings(
-        host=host, port_base=port_base, data=data, any_password=any_password, max_letters=max_letters
+        host=host,
+        port_base=port_base,
+        data=data,
+        any_password=any_password,
+        weak_mechanisms=weak_mechanisms,
+        max_letters=max_letters,
     )
     _run(settings, as_json=as_json, quiet=quiet)
 

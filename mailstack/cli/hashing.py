@@ -6,7 +6,7 @@ import os
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
-from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.passwords import Kept, Passwords
 from mailstack.cli.run import Carrier, Pending
 from mailstack.net.clock import ReactorClock
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Hashing:
     """The passwords of an office, for a `with` block, without its server."""
 
-    def __init__(self, rounds: int, most: int = 1) -> None:
+    def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
         """`most` passwords are in work or wait at once."""
         self._carrier = Carrier()
         clock = ReactorClock(self._carrier)  # type: ignore[arg-type] # only the time is asked
@@ -24,6 +24,7 @@ class Hashing:
             self._carrier,  # type: ignore[arg-type] # only calls from threads are made
             clock,
             rounds=rounds,
+            scram_iterations=scram_iterations,
             threads=os.cpu_count() or 1,
             queue_limit=most,
             remember=0,
@@ -35,13 +36,13 @@ class Hashing:
     def __exit__(self, *_: object) -> None:
         self._passwords.close()
 
-    def hash(self, password: str) -> bytes:
+    def keep(self, password: str) -> Kept:
         """What is stored for a password. Raises PasswordError."""
-        return self._carrier.run(self._passwords.hash(password))
+        return self._carrier.run(self._passwords.keep(password))
 
-    def hash_each(self, passwords: Sequence[str]) -> Iterator[bytes]:
-        """The hashes in order, while the others are made. Raises PasswordError where it is met."""
-        return self._each([self._passwords.hash(password) for password in passwords])
+    def keep_each(self, passwords: Sequence[str]) -> Iterator[Kept]:
+        """The same in order, while the others are made. Raises PasswordError where it is met."""
+        return self._each([self._passwords.keep(password) for password in passwords])
 
     def check_each(self, pairs: Sequence[tuple[str, bytes]]) -> Iterator[bool]:
         """For each password and what is stored, in order, whether it is the right one."""

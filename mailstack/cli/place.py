@@ -18,6 +18,9 @@ DEV_DOMAINS = ("home.test",)
 DEV_BCRYPT_ROUNDS = 4
 """The passwords of a dev environment are its account names: there is nothing to protect, and tests make many."""
 
+DEV_SCRAM_ITERATIONS = 4096
+"""The least that RFC 7677 §4 allows."""
+
 
 @frozen
 class Place:
@@ -26,6 +29,7 @@ class Place:
     data: Path
     domains: tuple[str, ...] = DEV_DOMAINS
     bcrypt_rounds: int = DEV_BCRYPT_ROUNDS
+    scram_iterations: int = DEV_SCRAM_ITERATIONS
     config: Path | None = None
     """The configuration file; None in a dev environment."""
     facts: Mapping[str, Any] = field(factory=dict)
@@ -84,7 +88,10 @@ def of_config(file: Path) -> Place:
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more: `mailstack check -c {file}`)" if len(error.problems) > 1 else ""
         raise Refused(f"{error.problems[0]}{more}") from error
-    return Place(read.data, tuple(read.domains), read.accounts.bcrypt_rounds, file)
+    accounts = read.accounts
+    return Place(
+        read.data, tuple(read.domains), accounts.bcrypt_rounds, accounts.scram_iterations if accounts.scram else 0, file
+    )
 
 
 def of_dev(data: Path | None) -> Place:

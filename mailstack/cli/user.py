@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.quota import quota_text, read_quota, size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.when import local_text, utc_text
+
+if TYPE_CHECKING:
+    from mailstack.accounts.passwords import Kept
 
 password_file = click.option(
     "--password-file",
@@ -50,7 +54,7 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
       pass show alice | mailstack user add alice@home.test --password-file -
     """
     wanted = local_address(address, place.domains)
-    hashed = _hash(read_password(password_file), place.bcrypt_rounds)
+    kept = _keep(read_password(password_file), place)
 
     from mailstack.cli.run import OpenStore
     from mailstack.store import Account
@@ -58,7 +62,7 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
     with OpenStore(place) as office:
         if office.run(office.store.account(wanted.key)) is not None:
             raise Refused(f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password")
-        office.run(office.store.add_accounts([Account(wanted.key, hashed, time.time())]))
+        office.run(office.store.add_accounts([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
     click.echo(f"{wanted.key} can send and receive now")
 
 
@@ -151,13 +155,13 @@ def password(place: Place, address: str, password_file: Path | None) -> None:
       mailstack user password alice@home.test
     """
     wanted = parse_address(address, place.domains)
-    hashed = _hash(read_password(password_file), place.bcrypt_rounds)
+    kept = _keep(read_password(password_file), place)
 
     from mailstack.cli.run import OpenStore
 
     with OpenStore(place) as office:
         try:
-            office.run(office.store.set_password(wanted.key, hashed))
+            office.run(office.store.set_password(wanted.key, kept.password_hash, kept.scram))
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} has a new password")
@@ -212,12 +216,12 @@ def read_password(file: Path | None, *, confirm: bool = True) -> str:
     return found
 
 
-def _hash(password: str, rounds: int) -> bytes:
+def _keep(password: str, place: Place) -> Kept:
     from mailstack.accounts.passwords import PasswordError
     from mailstack.cli.hashing import Hashing
 
-    with Hashing(rounds) as hashing:
+    with Hashing(place.bcrypt_rounds, place.scram_iterations) as hashing:
         try:
-            return hashing.hash(password)
+            return hashing.keep(password)
         except PasswordError as error:
             raise Refused(str(error)) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from attrs import frozen
 
-from mailstack.accounts.passwords import PasswordError
+from mailstack.accounts.passwords import Kept, PasswordError
 from mailstack.cli.hashing import Hashing
 from mailstack.cli.names import local_address
 from mailstack.cli.place import Place, at_place
@@ -48,13 +48,17 @@ def import_users(place: Place, file: Path) -> None:
       mailstack user import -c mailstack.toml users
     """
     entries = read(file, place.domains)
-    with OpenStore(place) as office, Hashing(place.bcrypt_rounds, most=len(entries) + 1) as hashing:
+    with (
+        OpenStore(place) as office,
+        Hashing(place.bcrypt_rounds, place.scram_iterations, most=len(entries) + 1) as hashing,
+    ):
         known = {account.address: account for account in office.run(office.store.accounts())}
         new = [entry for entry in entries if entry.address not in known]
         check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
         now = time.time()
         accounts = [
-            Account(entry.address, hashed, now) for entry, hashed in zip(new, hash_all(hashing, new), strict=True)
+            Account(entry.address, kept.password_hash, now, scram=kept.scram)
+            for entry, kept in zip(new, keep_all(hashing, new), strict=True)
         ]
         if accounts:
             office.run(office.store.add_accounts(accounts))
@@ -105,12 +109,12 @@ def check_known(hashing: Hashing, pairs: Sequence[tuple[Entry, Account]]) -> Non
             )
 
 
-def hash_all(hashing: Hashing, entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The hashes of the passwords in order; raises Refused for one that can't be set."""
-    hashes = hashing.hash_each([entry.password for entry in entries])
+def keep_all(hashing: Hashing, entries: Sequence[Entry]) -> Iterator[Kept]:
+    """What is stored for the passwords, in order; raises Refused for one that can't be set."""
+    kept = hashing.keep_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:
-            yield next(hashes)
+            yield next(kept)
         except PasswordError as error:
             raise Refused(f"{entry.where}: {error}. Nothing was imported") from None
 

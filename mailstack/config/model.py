@@ -21,6 +21,7 @@ Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to
 Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
 Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
+Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 
@@ -69,6 +70,8 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people log in."""
 
     bcrypt_rounds: Rounds = 12
+    scram: bool = True
+    scram_iterations: Iterations = 100_000
     require_tls: bool = True
     threads: Threads = 2
     queue: Count = 64

@@ -8,9 +8,23 @@ from collections.abc import Awaitable, Callable
 
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.login_delay import LoginDelay
-from mailstack.pop3.commands import Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
+from mailstack.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
 from mailstack.pop3.responses import Code
-from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
+from mailstack.sasl import (
+    MECHANISMS,
+    Authenticator,
+    Cancelled,
+    Channel,
+    Credentials,
+    Denied,
+    DigestProof,
+    Exchange,
+    Malformed,
+    Proof,
+    Unavailable,
+    offered,
+)
+from mailstack.sasl.cram import fresh_id
 from mailstack.store import Maildrop, MaildropInUse, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -26,6 +40,7 @@ class Authorization:
         store: Store,
         *,
         pause: Callable[[float], Awaitable[object]],
+        office: str,
         holder: str,
         delay: LoginDelay | None = None,
     ) -> None:
@@ -35,20 +50,33 @@ class Authorization:
         self._authenticator = authenticator
         self._store = store
         self._pause = pause
+        self._office = office
         self._holder = holder
         self._delay = delay
         self._failures = 0
+        # APOP needs the password itself, and is therefore for accounts whose password is no secret.
+        self._stamp = fresh_id(office) if DigestProof in authenticator.kinds else b""
+        self._engine.apop = bool(self._stamp)
+
+    def greet(self) -> None:
+        """With a time stamp where APOP may follow (RFC 1939 §7)."""
+        self._dialogue.ok(f"{self._office} POP3 server ready {self._stamp.decode()}".rstrip())
 
     async def login(self) -> Maildrop:
         """The maildrop of whoever logs in, locked; the answer to that last command is owed. Raises Over."""
         name = ""
         while True:
             held: Maildrop | None = None
-            match await self._dialogue.next():
+            event = await self._dialogue.next()
+            self._engine.mechanisms = offered(self._authenticator, self._channel())
+            match event:
                 case User(name):
                     self._dialogue.ok("send PASS")
                 case Pass(password):
-                    held = await self._enter(Credentials(name, password, "USER"))
+                    held = await self._enter(self._known(Credentials(name, password, "USER")), name)
+                case Apop(user, digest):
+                    proof = DigestProof(user, mechanism="APOP", challenge=self._stamp, digest=digest)
+                    held = await self._enter(self._known(proof), user)
                 case Auth(mechanism, initial):
                     held = await self._authenticate(mechanism, initial)
                 case AuthList():
@@ -58,51 +86,51 @@ class Authorization:
                 case Utf8():
                     self._engine.utf8 = True
                     self._dialogue.ok("letters come in UTF-8")
-                case event:
+                case _:
                     self._dialogue.answer_anywhere(event)
             if held is not None:
                 return held
+
+    def _channel(self) -> Channel:
+        return self._dialogue.channel(self._office)
+
+    def _known(self, proof: Proof) -> Awaitable[str]:
+        return self._authenticator.login(proof, self._dialogue.remote)
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> Maildrop | None:
         """AUTH (RFC 5034 §4)."""
         if mechanism not in self._engine.mechanisms:
             self._dialogue.err("unknown mechanism")
             return None
-        exchange = MECHANISMS[mechanism]()
-        try:
-            step = exchange.begin(initial)
-            while isinstance(step, Challenge):
-                response = await self._challenge(step)
-                if response is None:
-                    return None
-                step = exchange.respond(response)
-        except Malformed as malformed:
-            self._dialogue.err(str(malformed) or "the response is malformed")
-            return None
-        return await self._enter(step)
+        remote = self._dialogue.remote
+        exchange = Exchange(mechanism, initial, self._channel(), self._authenticator, remote, self._challenge)
+        return await self._enter(MECHANISMS[mechanism].prove(exchange), mechanism)
 
-    async def _challenge(self, challenge: Challenge) -> bytes | None:
-        """The response to a challenge; None when there is none, and the client was told so."""
-        self._dialogue.send(self._engine.challenge(challenge.octets))
+    async def _challenge(self, challenge: bytes) -> bytes:
+        """The response to a challenge. Raises Cancelled, Malformed."""
+        self._dialogue.send(self._engine.challenge(challenge))
         event = await self._dialogue.next()
         if isinstance(event, Rejected):
-            self._dialogue.err(event.text)
-            return None
+            raise Malformed(event.text)
         assert isinstance(event, AuthResponse), "nothing else follows a challenge"
         if event.response is None:
-            self._dialogue.err("authentication cancelled")
+            raise Cancelled
         return event.response
 
-    async def _enter(self, credentials: Credentials) -> Maildrop | None:
+    async def _enter(self, proving: Awaitable[str], who: str) -> Maildrop | None:
         """The maildrop; None when it is not to be had, and the client was told why (RFC 2449 §8, RFC 3206)."""
         try:
-            account = await self._authenticator.login(credentials, self._dialogue.remote)
+            account = await proving
             if self._delay is not None and (wait := self._delay.wait(account)):
                 self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
                 return None
             held = await self._store.open_maildrop(account, self._holder)
-        except Denied:
-            await self._deny(credentials)
+        except Denied as denied:
+            await self._deny(who, denied)
+        except Cancelled:
+            self._dialogue.err("authentication cancelled")
+        except Malformed as malformed:
+            self._dialogue.err(str(malformed) or "the response is malformed")
         except Unavailable:
             self._dialogue.err("logins can't be checked now, try again later", Code.SYS_TEMP)
         except MaildropInUse:
@@ -116,9 +144,10 @@ class Authorization:
             return held
         return None
 
-    async def _deny(self, credentials: Credentials) -> None:
+    async def _deny(self, who: str, denied: Denied) -> None:
         """The same words for every reason, after the same delay (RFC 3206 §5)."""
-        _log.info("login of %r from %s denied", credentials.username[:100], self._dialogue.remote.host)
+        why = f": {denied.args[0]}" if denied.args else ""
+        _log.info("login (%r) from %s denied%s", who[:100], self._dialogue.remote.host, why)
         await self._pause(self._dialogue.limits.failure_delay)
         self._dialogue.err(str(Denied()), Code.AUTH)
         self._failures += 1

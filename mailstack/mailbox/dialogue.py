@@ -10,6 +10,7 @@ from mailstack.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
 from mailstack.pop3.languages import LANGUAGES, choose
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
+from mailstack.sasl import Channel
 from mailstack.store import Damaged, StoreError
 from mailstack.wire import Disconnected, HostPort, Peer, Stopping, TimedOut, TlsFacts
 
@@ -52,6 +53,10 @@ class Dialogue:
     @property
     def tls(self) -> TlsFacts | None:
         return self._peer.tls
+
+    def channel(self, host: str) -> Channel:
+        """The connection as a SASL mechanism sees it; `host` is our name."""
+        return Channel.of(self._peer, host)
 
     async def next(self) -> Pop3Event:
         """The next command, once the client has taken the answers to those before. Raises Over."""

@@ -50,8 +50,10 @@ async def converse(
     holder = f"{office}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
     try:
-        dialogue.ok(f"{office} POP3 server ready")
-        authorization = Authorization(dialogue, authenticator, store, pause=pause, holder=holder, delay=login_delay)
+        authorization = Authorization(
+            dialogue, authenticator, store, pause=pause, office=office, holder=holder, delay=login_delay
+        )
+        authorization.greet()
         held = await authorization.login()
         try:
             drop = Maildrop(held)

@@ -24,6 +24,15 @@ class Pass:
 
 
 @frozen
+class Apop:
+    """APOP: a name, and a digest of the greeting's time stamp and the password (RFC 1939 §7)."""
+
+    name: str
+    digest: str = field(repr=False)
+    """In lower case hexadecimal."""
+
+
+@frozen
 class Auth:
     """AUTH with a mechanism (RFC 5034 §4)."""
 
@@ -132,7 +141,7 @@ class Rejected:
     text: str
 
 
-Login = User | Pass | Auth | AuthList | Stls | Utf8
+Login = User | Pass | Apop | Auth | AuthList | Stls | Utf8
 Command = Login | Capa | Lang | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
 Pop3Event = Command | AuthResponse | Rejected
 
@@ -213,6 +222,16 @@ def _pass(argument: bytes) -> Command:
     return Pass(_text(argument, "the password"))
 
 
+_DIGEST = re.compile(rb"[0-9a-f]{32}\Z")
+
+
+def _apop(argument: bytes) -> Command:
+    name, _, digest = argument.strip().rpartition(b" ")
+    if not _DIGEST.match(digest):
+        raise GrammarError("APOP takes a name and a digest")
+    return Apop(_text(name.strip(), "the user name"), digest.decode("ascii"))
+
+
 def _auth(argument: bytes) -> Command:
     words = argument.split()
     if not words:
@@ -248,6 +267,7 @@ def _top(argument: bytes) -> Command:
 _ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
     "USER": _user,
     "PASS": _pass,
+    "APOP": _apop,
     "AUTH": _auth,
     "CAPA": _alone(Capa()),
     "STLS": _alone(Stls()),
@@ -263,4 +283,4 @@ _ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
     "UIDL": _optional(Uidl),
     "QUIT": _alone(Quit()),
 }
-"""How each verb's argument is read. APOP is not here: it needs passwords in plain text (RFC 6151 §2.2)."""
+"""How each verb's argument is read."""

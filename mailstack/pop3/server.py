@@ -12,7 +12,6 @@ from enum import Enum
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.pop3 import responses
 from mailstack.pop3.commands import GrammarError, Pass, Pop3Event, Rejected, User, parse, parse_response
-from mailstack.sasl import MECHANISMS
 from mailstack.transparency import Stuffer
 from mailstack.wire import NEED_DATA, PAUSED, Signal
 
@@ -32,6 +31,7 @@ _ORDER: dict[str, frozenset[State]] = {
     "USER": _BEFORE,
     # RFC 1939 §7 wants PASS right behind USER; a CAPA between them does no harm.
     "PASS": frozenset({State.NAMED}),
+    "APOP": _BEFORE,
     "AUTH": _BEFORE,
     "STLS": _BEFORE,
     "UTF8": _BEFORE,
@@ -49,7 +49,7 @@ _ORDER: dict[str, frozenset[State]] = {
 }
 """In which states a command may be given."""
 
-_SECRET = frozenset({"USER", "PASS", "AUTH"})
+_SECRET = frozenset({"USER", "PASS", "APOP", "AUTH"})
 """Commands that carry a password, or lead to one."""
 
 
@@ -61,7 +61,7 @@ class ServerEngine:
         *,
         tls: bool = False,
         require_tls: bool = True,
-        mechanisms: Sequence[str] = tuple(MECHANISMS),
+        mechanisms: Sequence[str] = ("PLAIN", "LOGIN"),
         implementation: str = "mailstack",
         login_delay: int = 0,
         command_limit: int = 1024,
@@ -78,7 +78,10 @@ class ServerEngine:
         self.utf8 = False
         """Whether the client asked for letters in UTF-8 (RFC 6856 §2.1)."""
         self._require_tls = require_tls
-        self._mechanisms = tuple(mechanisms)
+        self.mechanisms = tuple(mechanisms)
+        """The SASL mechanisms that AUTH may name; the conversation changes them as the connection changes."""
+        self.apop = False
+        """Whether the greeting has a time stamp for APOP."""
         self._implementation = implementation
         self._login_delay = login_delay
         self._command_limit = command_limit
@@ -101,7 +104,7 @@ class ServerEngine:
         if self._owed:
             return PAUSED
         try:
-            line = self._lines.line(self._response_limit if self._challenged else self._command_limit)
+            line = self._lines.line(self._line_limit())
             if line is None:
                 return NEED_DATA
             event: Pop3Event = parse_response(line) if self._challenged else self._command(line)
@@ -134,8 +137,8 @@ class ServerEngine:
         lines = ["TOP", "UIDL"]
         if self.password_allowed:
             lines.append("USER")
-            if self._mechanisms:
-                lines.append(" ".join(("SASL", *self._mechanisms)))
+            if self.mechanisms:
+                lines.append(" ".join(("SASL", *self.mechanisms)))
         if stls and not self.tls and self.state in _BEFORE:
             lines.append("STLS")
         # USER says that names and passwords may be in UTF-8; where none are taken there is nothing to say.
@@ -145,11 +148,6 @@ class ServerEngine:
             # RFC 2449 §6.9 allows it before login too, where it would only help those who look for old versions.
             lines.append(f"IMPLEMENTATION {self._implementation}")
         return lines
-
-    @property
-    def mechanisms(self) -> tuple[str, ...]:
-        """The SASL mechanisms that AUTH may name."""
-        return self._mechanisms
 
     def logged_in(self) -> None:
         """The maildrop is ours: TRANSACTION begins."""
@@ -196,13 +194,21 @@ class ServerEngine:
 
     # --- inside
 
+    def _line_limit(self) -> int:
+        """An initial response may be as long as any other: tokens are (RFC 5034 §4 would send them in a second line)."""
+        return self._response_limit if self._challenged or self.state in _BEFORE else self._command_limit
+
     def _command(self, line: bytes) -> Pop3Event:
         """The command that a line says, if its time is now. Raises GrammarError."""
         verb, command = parse(line)
+        if len(line) + 2 > self._command_limit and verb != "AUTH":
+            raise GrammarError("the line is too long")
         if self.state not in _ORDER[verb]:
             if verb == "PASS" and self.state is State.AUTHORIZATION:
                 raise GrammarError("USER comes before PASS")
             raise GrammarError(f"{verb} is not allowed {self.state.value}")
+        if verb == "APOP" and not self.apop:
+            raise GrammarError("APOP is not offered here")
         if verb in _SECRET and not self.password_allowed:
             raise GrammarError("a password is taken only under TLS: say STLS first")
         if verb == "STLS" and self.tls:

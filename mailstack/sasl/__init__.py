@@ -5,28 +5,52 @@ A new mechanism is one new file and one name in MECHANISMS.
 
 from __future__ import annotations
 
-from mailstack.sasl.login import Login
+from mailstack.sasl.bearer import OAUTHBEARER, XOAUTH2
+from mailstack.sasl.cram import CRAM_MD5
+from mailstack.sasl.credentials import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
+from mailstack.sasl.external import EXTERNAL
+from mailstack.sasl.keys import ScramKeys
+from mailstack.sasl.login import LOGIN
 from mailstack.sasl.mechanism import (
     Authenticator,
-    Challenge,
-    Credentials,
+    Cancelled,
+    Channel,
     Denied,
+    Exchange,
     Malformed,
     Mechanism,
     Unavailable,
 )
-from mailstack.sasl.plain import Plain
+from mailstack.sasl.plain import PLAIN
+from mailstack.sasl.scram import SCRAM, SCRAM_PLUS
 
 __all__ = [
     "MECHANISMS",
     "Authenticator",
-    "Challenge",
+    "Cancelled",
+    "CertificateProof",
+    "Channel",
     "Credentials",
     "Denied",
+    "DigestProof",
+    "Exchange",
     "Malformed",
     "Mechanism",
+    "Proof",
+    "ScramKeys",
+    "ScramProof",
+    "Token",
     "Unavailable",
+    "offered",
 ]
 
-MECHANISMS: dict[str, type[Mechanism]] = {mechanism.name: mechanism for mechanism in (Plain, Login)}
+_ALL: tuple[Mechanism, ...] = (EXTERNAL, SCRAM_PLUS, SCRAM, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, CRAM_MD5)
+
+MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _ALL}
 """By name, the preferred one first: the order in which they are announced."""
+
+
+def offered(authenticator: Authenticator, channel: Channel) -> tuple[str, ...]:
+    """The mechanisms that can work on this connection, the preferred one first."""
+    kinds = authenticator.kinds
+    return tuple(name for name, known in MECHANISMS.items() if known.proof in kinds and known.usable(channel))

@@ -1,48 +1,31 @@
 """What a SASL mechanism, the protocol that carries it, and the keeper of accounts ask of each other (RFC 4422 §3).
 
-A mechanism is sans-IO: responses in, challenges or credentials out. The carrying protocol does the base64, the `*`
-and the timeouts (RFC 4954 §4, RFC 5034 §4); the authenticator decides.
+A mechanism is one coroutine without I/O of its own: it asks the client by `Exchange.ask`, and the keeper of accounts by
+`Exchange.login`. The carrying protocol does the base64, the `*` and the timeouts (RFC 4954 §4, RFC 5034 §4).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from mailstack.wire import HostPort
+from mailstack.sasl.credentials import Credentials, Proof
+from mailstack.sasl.keys import ScramKeys
+from mailstack.wire import ClientCertificate, HostPort, Peer
 
 MAX_OCTETS = 1024
 """Octets of one name or password (RFC 4616 §2 asks for at least 255)."""
 
 
-@frozen
-class Credentials:
-    """What the client claims to be, for the authenticator to check."""
-
-    username: str
-    """The authentication identity, as sent: hostile text."""
-    password: str = field(repr=False)
-    mechanism: str
-    """What it came by: a SASL mechanism's name, or USER for POP3's own commands."""
-    authzid: str = ""
-    """The identity to act as; empty when it is that of `username` (RFC 4422 §3.4.1)."""
-
-    def acts_for(self, account: str) -> bool:
-        """Whether no identity is asked for but `account`'s own: nobody here may act for another (RFC 4616 §2)."""
-        return self.authzid.casefold() in {"", self.username.casefold(), account.casefold()}
-
-
-@frozen
-class Challenge:
-    """What the client is to answer next."""
-
-    octets: bytes
-    """Before base64; may be empty."""
-
-
 class Denied(Exception):
     """Wrong user, password or identity. One and the same for all of them, so that no account can be guessed."""
+
+    def __init__(self, *args: object, trouble: Mapping[str, str] | None = None) -> None:
+        """`trouble` is what the issuer's clients are told of a token that is not taken (RFC 7628 §3.2.2)."""
+        super().__init__(*args)
+        self.trouble = dict(trouble or {})
 
     def __str__(self) -> str:
         return "wrong user name or password"
@@ -56,27 +39,112 @@ class Malformed(Exception):
     """A response that breaks the mechanism's grammar: 501 5.5.2 (RFC 4954 §4)."""
 
 
-class Mechanism(Protocol):
-    """The server's side of one authentication exchange; each is used once."""
+class Cancelled(Exception):
+    """The client gave up with `*`: 501 5.7.0 (RFC 4954 §4)."""
 
-    name: ClassVar[str]
-    """As registered, in upper case."""
 
-    def begin(self, initial: bytes | None) -> Challenge | Credentials:
-        """Start, with the initial response (b"" is an empty one) or None without. Raises Malformed."""
+def _no_binding(_kind: str) -> bytes | None:
+    return None
 
-    def respond(self, response: bytes) -> Challenge | Credentials:
-        """The answer to the last challenge. Raises Malformed."""
+
+@frozen
+class Channel:
+    """What a mechanism may know of the connection that carries it."""
+
+    host: str = ""
+    """Our name."""
+    binding: Callable[[str], bytes | None] = _no_binding
+    """The data of a channel binding by its registered name (RFC 5056); None where there is none."""
+    certificate: ClientCertificate | None = None
+    """The client's own, verified."""
+
+    @classmethod
+    def of(cls, peer: Peer[Any], host: str) -> Channel:
+        """The facts of a connection as they are now: TLS may begin later, and its handshake end later still."""
+        tls = peer.tls
+        return cls(host, peer.channel_binding, tls.client if tls else None)
+
+    @property
+    def bound(self) -> bool:
+        """Whether an authentication can be bound to the connection: TLS 1.3 (RFC 9266).
+
+        Under TLS 1.2 clients would bind by tls-unique, which does not hold without the extended master secret
+        (RFC 7627), and OpenSSL's binding doesn't tell whether that is in use.
+        """
+        return self.binding(BINDINGS[0]) is not None
+
+
+BINDINGS = ("tls-exporter", "tls-server-end-point")
+"""Channel bindings that are taken (RFC 9266, RFC 5929 §4)."""
 
 
 class Authenticator(Protocol):
     """Who may come in; `mailstack.accounts` has the one for real accounts."""
 
-    async def login(self, credentials: Credentials, remote: HostPort) -> str:
+    @property
+    def kinds(self) -> frozenset[type[Proof]]:
+        """The kinds of proof that can be decided here; mechanisms that bring others are not offered."""
+
+    async def login(self, proof: Proof, remote: HostPort) -> str:
         """The account's address (`Address.key`).
 
-        Raises Denied, also when the credentials don't act for that account itself; Unavailable.
+        Raises Denied, also when the proof doesn't act for that account itself; Unavailable.
         """
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """What SCRAM asks of this user; for a stranger something that looks the same (RFC 5802 §9). Raises Unavailable."""
+
+
+@frozen
+class Exchange:
+    """One authentication under way, as its mechanism sees it."""
+
+    mechanism: str
+    initial: bytes | None
+    """The initial response; b"" is an empty one, None is none."""
+    channel: Channel
+    authenticator: Authenticator
+    remote: HostPort
+    ask: Callable[[bytes], Awaitable[bytes]] = field(repr=False)
+    """Sends a challenge, gives the response. Raises Cancelled, and what the carrier needs to end the connection."""
+
+    async def first(self) -> bytes:
+        """The client's first message, which an empty challenge asks for when it did not come by itself."""
+        return await self.ask(b"") if self.initial is None else self.initial
+
+    async def login(self, proof: Proof) -> str:
+        """The account. Raises Denied, Unavailable."""
+        return await self.authenticator.login(proof, self.remote)
+
+
+class Mechanism(Protocol):
+    """The server's side of an authentication exchange."""
+
+    @property
+    def name(self) -> str:
+        """As registered, in upper case."""
+
+    @property
+    def proof(self) -> type[Proof]:
+        """What it brings to the authenticator."""
+
+    def usable(self, channel: Channel) -> bool:
+        """Whether it can work on this connection, TLS or not being somebody else's question."""
+
+    async def prove(self, exchange: Exchange, /) -> str:
+        """The account that the client proved to be. Raises Denied, Unavailable, Malformed, Cancelled."""
+
+
+@frozen
+class Anywhere:
+    """A mechanism that asks nothing of its connection."""
+
+    name: str
+    proof: type[Proof]
+    prove: Callable[[Exchange], Coroutine[Any, Any, str]]
+
+    def usable(self, channel: Channel) -> bool:  # noqa: ARG002
+        return True
 
 
 def text(octets: bytes) -> str:
@@ -89,3 +157,20 @@ def text(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         raise Malformed("a name or password is not UTF-8") from None
+
+
+__all__ = [
+    "BINDINGS",
+    "MAX_OCTETS",
+    "Anywhere",
+    "Authenticator",
+    "Cancelled",
+    "Channel",
+    "Credentials",
+    "Denied",
+    "Exchange",
+    "Malformed",
+    "Mechanism",
+    "Unavailable",
+    "text",
+]

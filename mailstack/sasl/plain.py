@@ -1,23 +1,19 @@
-"""The PLAIN mechanism (RFC 4616)."""
+"""The PLAIN mechanism (RFC 4616): one message, `[authzid] NUL authcid NUL passwd`."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from mailstack.sasl.credentials import Credentials
+from mailstack.sasl.mechanism import Anywhere, Exchange, Malformed, text
 
-from mailstack.sasl.mechanism import Challenge, Credentials, Malformed, text
+
+async def _prove(exchange: Exchange) -> str:
+    parts = (await exchange.first()).split(b"\0")
+    if len(parts) != 3:
+        raise Malformed("PLAIN takes exactly two NULs")
+    authzid, username, password = parts
+    return await exchange.login(
+        Credentials(text(username), text(password), PLAIN.name, text(authzid) if authzid else "")
+    )
 
 
-class Plain:
-    """One message: `[authzid] NUL authcid NUL passwd`."""
-
-    name: ClassVar[str] = "PLAIN"
-
-    def begin(self, initial: bytes | None) -> Challenge | Credentials:
-        return Challenge(b"") if initial is None else self.respond(initial)
-
-    def respond(self, response: bytes) -> Challenge | Credentials:
-        parts = response.split(b"\0")
-        if len(parts) != 3:
-            raise Malformed("PLAIN takes exactly two NULs")
-        authzid, username, password = parts
-        return Credentials(text(username), text(password), self.name, text(authzid) if authzid else "")
+PLAIN = Anywhere("PLAIN", Credentials, _prove)

@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Protocol
 from attrs import evolve, frozen
 
 from mailstack.letter import Arrival, Envelope, Recipient, ReversePath, Status, new_letter_id
-from mailstack.sasl import MECHANISMS, Authenticator, Challenge, Credentials, Denied, Malformed, Unavailable
+from mailstack.sasl import (
+    MECHANISMS,
+    Authenticator,
+    Cancelled,
+    Channel,
+    Denied,
+    Exchange,
+    Malformed,
+    Unavailable,
+    offered,
+)
 from mailstack.smtp.arriving import Arriving
 from mailstack.smtp.commands import (
     Auth,
@@ -118,7 +128,6 @@ class Session:
         *,
         limits: SessionLimits | None = None,
         authenticator: Authenticator | None = None,
-        mechanisms: tuple[str, ...] = tuple(MECHANISMS),
         require_tls: bool = True,
         may_speak_for_others: bool = False,
         toll: Toll | None = None,
@@ -141,7 +150,6 @@ class Session:
         self._clock = clock
         self._limits = limits or SessionLimits()
         self._authenticator = authenticator
-        self._mechanisms = mechanisms
         self._may_speak_for_others = may_speak_for_others
         self._spoken_for = XClient()
         self._letters = 0
@@ -270,21 +278,31 @@ class Session:
 
     def _offer(self) -> None:
         """What the next EHLO is answered with, as TLS and AUTH stand."""
-        usable = self._authenticator is not None and (self.tls is not None or not self._require_tls)
         self._engine.capabilities = evolve(
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
-            mechanisms=self._mechanisms if usable else (),
+            mechanisms=self._mechanisms(),
             xclient=self._may_speak_for_others,
             since=self._clock.now(),
         )
         self._engine.tls = self.tls is not None
         self._engine.authenticated = self.identity is not None
 
+    def _mechanisms(self) -> tuple[str, ...]:
+        if self._authenticator is None or (self.tls is None and self._require_tls):
+            return ()
+        return offered(self._authenticator, self._channel())
+
+    def _channel(self) -> Channel:
+        return Channel.of(self._peer, self.station.hostname)
+
     # --- one coroutine for each command
 
     async def _hello(self, _: Hello) -> Reply:
         self._forget()
+        if self.tls is not None:
+            # Only now is the handshake over, and known what may be bound to it.
+            self._offer()
         return reply(250, None, self.station.hostname)
 
     async def _take_sender(self, mail: Mail) -> Reply:
@@ -360,40 +378,42 @@ class Session:
 
     async def _auth(self, auth: Auth) -> Reply:
         assert self._authenticator is not None, "the engine takes only the mechanisms that it offers"
-        exchange = MECHANISMS[auth.mechanism]()
+        exchange = Exchange(
+            auth.mechanism, auth.initial, self._channel(), self._authenticator, self.remote, self._challenge
+        )
         try:
-            step = exchange.begin(auth.initial)
-            while isinstance(step, Challenge):
-                response = await self._challenge(step)
-                if response is None:
-                    return AUTH_CANCELLED
-                step = exchange.respond(response)
-        except Malformed:
-            return AUTH_MALFORMED
-        return await self._login(step, self._authenticator)
+            account = await MECHANISMS[auth.mechanism].prove(exchange)
+        except Cancelled:
+            return AUTH_CANCELLED
+        except Malformed as malformed:
+            raise Refusal(AUTH_MALFORMED, f"{auth.mechanism}: {malformed}") from None
+        except Denied as denied:
+            self._guesses += 1
+            _log.info(
+                "AUTH %s from %s denied%s",
+                auth.mechanism,
+                self.remote.host,
+                f": {denied.args[0]}" if denied.args else "",
+            )
+            return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
+        except Unavailable:
+            return AUTH_UNAVAILABLE
+        self.identity = Identity(account, auth.mechanism)
+        self._offer()
+        return AUTHENTICATED
 
-    async def _challenge(self, challenge: Challenge) -> bytes | None:
-        self._peer.send(self._engine.challenge(challenge.octets))
+    async def _challenge(self, challenge: bytes) -> bytes:
+        """The response to a challenge. Raises Cancelled, Refusal for one that is no base64."""
+        self._peer.send(self._engine.challenge(challenge))
         event = await self._peer.next_event(self._patience(self._limits.command_timeout))
         if isinstance(event, AuthResponse):
+            if event.response is None:
+                raise Cancelled
             return event.response
         if isinstance(event, Rejected):
             raise Refusal(event.reply)
         self._end(event)  # type: ignore[arg-type]
         raise _Gone
-
-    async def _login(self, credentials: Credentials, authenticator: Authenticator) -> Reply:
-        try:
-            account = await authenticator.login(credentials, self.remote)
-        except Denied:
-            self._guesses += 1
-            _log.info("login of %r from %s denied", credentials.username[:100], self.remote.host)
-            return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
-        except Unavailable:
-            return AUTH_UNAVAILABLE
-        self.identity = Identity(account, credentials.mechanism)
-        self._offer()
-        return AUTHENTICATED
 
     # --- DATA and BDAT
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
@@ -147,6 +147,19 @@ class Account:
     created: float
     quota: int | None = None
     """Octets that the mailbox may hold; None: as the office says; 0: any number."""
+    scram: str = field(default="", repr=False)
+    """What SCRAM keeps of the password, as `str(sasl.ScramKeys)`; empty when there is nothing."""
+
+
+@frozen
+class AppPassword:
+    """One more password of an account, by its digest (`mailstack.accounts.app_passwords`)."""
+
+    address: str
+    name: str
+    """What its user calls the device or program."""
+    digest: bytes = field(repr=False)
+    created: float
 
 
 @frozen
@@ -275,14 +288,26 @@ class Store(Protocol):
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         """All or none. Raises Conflict, naming the first that is there already (as account or as alias)."""
 
-    async def set_password(self, address: str, password_hash: bytes) -> None:
+    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
         """Raises KeyError when there is no such account."""
 
     async def set_quota(self, address: str, quota: int | None) -> None:
         """See `Account.quota`. Raises KeyError when there is no such account."""
 
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+        """What SCRAM keeps of the password that `password_hash` is of; nothing happens when that has changed meanwhile."""
+
     async def remove_account(self, address: str) -> None:
-        """The account goes, the letters of its mailbox go with it. Raises KeyError."""
+        """The account goes, its app passwords and the letters of its mailbox go with it. Raises KeyError."""
+
+    async def app_passwords(self, address: str) -> list[AppPassword]:
+        """Of an account, the oldest first."""
+
+    async def add_app_password(self, password: AppPassword) -> None:
+        """Raises KeyError when there is no such account, Conflict when it has one of this name."""
+
+    async def remove_app_password(self, address: str, name: str) -> None:
+        """Raises KeyError."""
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """The targets of an alias, as written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mailstack.store import Account, Conflict, StoreError, maildrops, rows, sql
+from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, rows, sql
 from mailstack.store.batch import Transaction
 
 Change = Callable[[Transaction], None]
@@ -25,7 +25,7 @@ def add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:
     flat = [
         value
         for account in accounts
-        for value in (account.address, account.password_hash, account.created, account.quota)
+        for value in (account.address, account.password_hash, account.created, account.quota, account.scram)
     ]
     transaction.insert("accounts", sql.ACCOUNT, flat)
 
@@ -37,8 +37,8 @@ def _refuse_taken(transaction: Transaction, names: Sequence[str]) -> None:
             raise Conflict(f"{name} is there already")
 
 
-def set_password(transaction: Transaction, address: str, password_hash: bytes) -> None:
-    if not transaction.execute(sql.SET_PASSWORD, (password_hash, address)).rowcount:
+def set_password(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
+    if not transaction.execute(sql.SET_PASSWORD, (password_hash, scram, address)).rowcount:
         raise KeyError(address)
 
 
@@ -47,10 +47,31 @@ def set_quota(transaction: Transaction, address: str, quota: int | None) -> None
         raise KeyError(address)
 
 
+def keep_scram(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
+    """Unless the password has changed meanwhile."""
+    transaction.execute(sql.KEEP_SCRAM, (scram, address, password_hash))
+
+
+def add_app_password(transaction: Transaction, password: AppPassword) -> None:
+    """For an account that is there."""
+    if not transaction.execute(sql.ACCOUNT_OF, (password.address,)).fetchall():
+        raise KeyError(password.address)
+    if transaction.execute(sql.APP_PASSWORD_OF, (password.address, password.name)).fetchall():
+        raise Conflict(f"{password.address} has an app password {password.name!r} already")
+    flat = [password.address, password.name, password.digest, password.created]
+    transaction.insert("app_passwords", sql.APP_PASSWORD, flat)
+
+
+def remove_app_password(transaction: Transaction, address: str, name: str) -> None:
+    if not transaction.execute(sql.REMOVE_APP_PASSWORD, (address, name)).rowcount:
+        raise KeyError(name)
+
+
 def remove_account(transaction: Transaction, address: str) -> None:
     """With its mailbox."""
     if not transaction.execute(sql.REMOVE_ACCOUNT, (address,)).rowcount:
         raise KeyError(address)
+    transaction.execute(sql.REMOVE_APP_PASSWORDS, (address,))
     maildrops.empty(transaction, address)
 
 

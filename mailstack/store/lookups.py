@@ -10,7 +10,7 @@ from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
 from mailstack.queue.delivery import OWED, Delivery
-from mailstack.store import Account, Damaged, Entry, Filter, Maildrop, Record, rows, sql
+from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 
 SLICE = 5000
@@ -100,6 +100,10 @@ def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
 def account(connection: sqlite3.Connection, address: str) -> Account | None:
     found = connection.execute(sql.ACCOUNT_OF, (address,)).fetchall()
     return rows.account_from(found[0]) if found else None
+
+
+def app_passwords(connection: sqlite3.Connection, address: str) -> list[AppPassword]:
+    return [rows.app_password_from(row) for row in connection.execute(sql.APP_PASSWORDS, (address,))]
 
 
 def accounts(connection: sqlite3.Connection) -> list[Account]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from mailstack.store import Account, Conflict, StoreError
+from mailstack.store import Account, AppPassword, Conflict, StoreError
 from mailstack.store.rows import target_key
 
 
@@ -15,6 +15,7 @@ class MemoryAddresses:
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
+        self._app_passwords: dict[str, dict[str, AppPassword]] = {}
         self._aliases: dict[str, tuple[str, ...]] = {}
 
     async def account(self, address: str) -> Account | None:
@@ -33,8 +34,27 @@ class MemoryAddresses:
             new[account.address] = account
         self._accounts.update(new)
 
-    async def set_password(self, address: str, password_hash: bytes) -> None:
-        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash)
+    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
+        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash, scram=scram)
+
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+        account = self._accounts.get(address)
+        if account is not None and account.password_hash == password_hash:
+            self._accounts[address] = evolve(account, scram=scram)
+
+    async def app_passwords(self, address: str) -> list[AppPassword]:
+        return sorted(self._app_passwords.get(address, {}).values(), key=lambda each: (each.created, each.name))
+
+    async def add_app_password(self, password: AppPassword) -> None:
+        if password.address not in self._accounts:
+            raise KeyError(password.address)
+        there = self._app_passwords.setdefault(password.address, {})
+        if password.name in there:
+            raise Conflict(f"{password.address} has an app password {password.name!r} already")
+        there[password.name] = password
+
+    async def remove_app_password(self, address: str, name: str) -> None:
+        del self._app_passwords.get(address, {})[name]
 
     async def set_quota(self, address: str, quota: int | None) -> None:
         self._accounts[address] = evolve(self._accounts[address], quota=quota)
@@ -42,6 +62,7 @@ class MemoryAddresses:
     async def remove_account(self, address: str) -> None:
         """Without its mailbox, which is not known here."""
         del self._accounts[address]
+        self._app_passwords.pop(address, None)
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         return self._aliases.get(address)

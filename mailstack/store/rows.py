@@ -22,7 +22,7 @@ from mailstack.letter import (
     terms,
 )
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
-from mailstack.store import Account, Damaged, Entry, StoreError
+from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
 
 T = TypeVar("T")
 
@@ -219,14 +219,26 @@ def step_from(row: Sequence[Any]) -> Step:
 
 
 def account_from(row: Sequence[Any]) -> Account:
-    """From address, password_hash, created, quota."""
+    """From address, password_hash, created, quota, scram."""
 
     def decode() -> Account:
         if not isinstance(row[1], bytes):
             raise TypeError("the password hash is not octets")
-        return Account(text(row[0]), row[1], float(row[2]), None if row[3] is None else number(row[3]))
+        quota = None if row[3] is None else number(row[3])
+        return Account(text(row[0]), row[1], float(row[2]), quota, text(row[4]))
 
     return checked("accounts", row[0], decode)
+
+
+def app_password_from(row: Sequence[Any]) -> AppPassword:
+    """From address, name, digest, created."""
+
+    def decode() -> AppPassword:
+        if not isinstance(row[2], bytes):
+            raise TypeError("the digest is not octets")
+        return AppPassword(text(row[0]), text(row[1]), row[2], float(row[3]))
+
+    return checked("app_passwords", row[0], decode)
 
 
 def entries_from(text: str, mailbox: str) -> list[Entry]:

@@ -28,7 +28,8 @@ MOVE = (
 )
 """A delivery's new values behind what it must have been."""
 PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers", "utf8")
-ACCOUNT = ("address", "password_hash", "created", "quota")
+ACCOUNT = ("address", "password_hash", "created", "quota", "scram")
+APP_PASSWORD = ("address", "name", "digest", "created")
 ALIAS = ("address", "position", "target", "leads_to")
 
 
@@ -193,10 +194,15 @@ def remove_entries(count: int) -> str:
 
 # --- accounts and aliases
 
-ACCOUNT_OF = "SELECT address, password_hash, created, quota FROM accounts WHERE address = ?"
-ACCOUNTS = "SELECT address, password_hash, created, quota FROM accounts ORDER BY address"
+ACCOUNT_OF = "SELECT address, password_hash, created, quota, scram FROM accounts WHERE address = ?"
+ACCOUNTS = "SELECT address, password_hash, created, quota, scram FROM accounts ORDER BY address"
 SET_QUOTA = "UPDATE accounts SET quota = ? WHERE address = ?"
-SET_PASSWORD = "UPDATE accounts SET password_hash = ? WHERE address = ?"  # noqa: S105
+SET_PASSWORD = "UPDATE accounts SET password_hash = ?, scram = ? WHERE address = ?"  # noqa: S105
+KEEP_SCRAM = "UPDATE accounts SET scram = ? WHERE address = ? AND password_hash = ?"
+APP_PASSWORDS = "SELECT address, name, digest, created FROM app_passwords WHERE address = ? ORDER BY created, name"
+APP_PASSWORD_OF = "SELECT 1 FROM app_passwords WHERE address = ? AND name = ?"  # noqa: S105
+REMOVE_APP_PASSWORD = "DELETE FROM app_passwords WHERE address = ? AND name = ?"  # noqa: S105
+REMOVE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE address = ?"
 REMOVE_ACCOUNT = "DELETE FROM accounts WHERE address = ?"
 ALIAS_OF = "SELECT target FROM aliases WHERE address = ? ORDER BY position"
 ALIASES = "SELECT address, target FROM aliases ORDER BY address, position"

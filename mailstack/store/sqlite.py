@@ -20,6 +20,7 @@ from mailstack.queue.delivery import Delivery
 from mailstack.store import (
     Acceptance,
     Account,
+    AppPassword,
     Claim,
     Contact,
     ContentWriter,
@@ -327,8 +328,24 @@ class SqliteStore:
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         await self._change_addresses(partial(addresses.add_accounts, accounts=tuple(accounts)))
 
-    async def set_password(self, address: str, password_hash: bytes) -> None:
-        await self._change_addresses(partial(addresses.set_password, address=address, password_hash=password_hash))
+    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
+        await self._change_addresses(
+            partial(addresses.set_password, address=address, password_hash=password_hash, scram=scram)
+        )
+
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+        await self._change_addresses(
+            partial(addresses.keep_scram, address=address, password_hash=password_hash, scram=scram)
+        )
+
+    async def app_passwords(self, address: str) -> list[AppPassword]:
+        return await self._readers.do(lambda connection: lookups.app_passwords(connection, address))
+
+    async def add_app_password(self, password: AppPassword) -> None:
+        await self._writer.do(partial(addresses.add_app_password, password=password))
+
+    async def remove_app_password(self, address: str, name: str) -> None:
+        await self._writer.do(partial(addresses.remove_app_password, address=address, name=name))
 
     async def set_quota(self, address: str, quota: int | None) -> None:
         await self._change_addresses(partial(addresses.set_quota, address=address, quota=quota))

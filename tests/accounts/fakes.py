@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 
-from mailstack.store import Account, StoreError
+from mailstack.store import Account, AppPassword, StoreError
 
 
 class HandClock:
@@ -45,12 +46,20 @@ class MemoryAccounts:
     def __init__(self, *addresses: str) -> None:
         self.rows = {key: Account(key, b"!", float(age)) for age, key in enumerate(addresses)}
         self.alias_rows: dict[str, tuple[str, ...]] = {}
+        self.app_rows: list[AppPassword] = []
         self.reads = 0
         self.broken = False
 
     async def account(self, address: str) -> Account | None:
         self._read()
         return self.rows.get(address)
+
+    async def app_passwords(self, address: str) -> list[AppPassword]:
+        return [each for each in self.app_rows if each.address == address]
+
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+        if self.rows[address].password_hash == password_hash:
+            self.rows[address] = evolve(self.rows[address], scram=scram)
 
     async def accounts(self) -> list[Account]:
         self._read()

@@ -24,6 +24,7 @@ from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
     Account,
+    AppPassword,
     Change,
     Claim,
     Conflict,
@@ -638,6 +639,43 @@ def test_an_account_is_what_it_was_last_made(subject: Subject) -> None:
     assert subject.run(subject.store.account(BOB.key)) == Account(BOB.key, b"new", 1.0)
     subject.run(subject.store.remove_account(BOB.key))
     assert subject.run(subject.store.account(BOB.key)) is None
+
+
+def test_scram_keys_go_with_their_password(subject: Subject) -> None:
+    """AUTH-07"""
+    store = subject.store
+    subject.run(store.add_accounts([Account(BOB.key, b"old", 1.0), Account(ALICE.key, b"x", 1.0, scram="keys of x")]))
+    assert subject.run(store.account(ALICE.key)).scram == "keys of x"
+    subject.run(store.keep_scram(BOB.key, b"another", "keys of another"))
+    subject.run(store.keep_scram("nobody@home.test", b"old", "keys"))
+    assert subject.run(store.account(BOB.key)).scram == ""
+    subject.run(store.keep_scram(BOB.key, b"old", "keys of old"))
+    assert subject.run(store.account(BOB.key)) == Account(BOB.key, b"old", 1.0, scram="keys of old")
+    subject.run(store.set_password(BOB.key, b"new", "keys of new"))
+    assert subject.run(store.account(BOB.key)).scram == "keys of new"
+    subject.run(store.set_password(BOB.key, b"newer"))
+    assert subject.run(store.account(BOB.key)).scram == ""
+
+
+def test_app_passwords_are_many_each_with_its_name_and_go_with_their_account(subject: Subject) -> None:
+    """AUTH-18"""
+    store = subject.store
+    phone, laptop = AppPassword(BOB.key, "phone", b"1", 2.0), AppPassword(BOB.key, "laptop", b"\x00", 1.0)
+    with pytest.raises(KeyError):
+        subject.run(store.add_app_password(phone))
+    subject.run(store.add_accounts([Account(BOB.key, b"x", 1.0), Account(ALICE.key, b"x", 1.0)]))
+    for password in (phone, laptop, evolve(phone, address=ALICE.key)):
+        subject.run(store.add_app_password(password))
+    with pytest.raises(Conflict, match="phone"):
+        subject.run(store.add_app_password(evolve(phone, digest=b"2")))
+    assert subject.run(store.app_passwords(BOB.key)) == [laptop, phone]
+    subject.run(store.remove_app_password(BOB.key, "phone"))
+    with pytest.raises(KeyError):
+        subject.run(store.remove_app_password(BOB.key, "phone"))
+    assert subject.run(store.app_passwords(BOB.key)) == [laptop]
+    subject.run(store.remove_account(BOB.key))
+    assert subject.run(store.app_passwords(BOB.key)) == []
+    assert len(subject.run(store.app_passwords(ALICE.key))) == 1
 
 
 def test_what_is_not_there_is_not_changed(subject: Subject) -> None:

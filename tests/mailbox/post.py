@@ -13,7 +13,7 @@ from mailstack.mailbox.session import Limits, converse
 from mailstack.pop3.client import ClientEngine
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.pop3.server import ServerEngine
-from mailstack.sasl import Credentials, Denied, Unavailable
+from mailstack.sasl import Credentials, Denied, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from mailstack.wire import HostPort, TlsFacts
 from tests.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
@@ -75,7 +75,13 @@ class Shelf:
 class Door:
     """An Authenticator that knows bob, and is out of order for a user named trouble."""
 
-    async def login(self, credentials: Credentials, remote: HostPort) -> str:
+    kinds: frozenset[type[Proof]] = frozenset({Credentials})
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        raise NotImplementedError
+
+    async def login(self, credentials: Proof, remote: HostPort) -> str:
+        assert isinstance(credentials, Credentials)
         if credentials.username == "trouble":
             raise Unavailable
         name = credentials.username.partition("@")[0].lower()

@@ -15,11 +15,16 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
 _NOT_BASE64 = reply(501, "5.5.2", "the response is not base64")
+_TOO_WEAK = reply(534, "5.7.9", "this authentication mechanism is too weak; use one that EHLO offers")
 _UNKNOWN = reply(504, "5.5.4", "this authentication mechanism is not supported")
 _TWICE = reply(503, "5.5.1", "you have authenticated already")
 _NOT_IN_CLEAR = reply(530, "5.7.0", "no AUTH without TLS: issue a STARTTLS command first")
 _NOT_HERE = reply(502, "5.5.1", "AUTH is not offered here")
 _PARAMETER = reply(501, "5.5.4", "AUTH= takes xtext or <>")
+
+
+_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "NTLM", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "ANONYMOUS"})
+"""Mechanisms that a client may know, and that we don't offer for good."""
 
 
 def _announced(facts: Facts) -> str | None:
@@ -38,7 +43,7 @@ def _read(argument: str, facts: Facts) -> Auth:
         raise Refusal(_SYNTAX)
     mechanism = words[0].upper()
     if mechanism not in mechanisms:
-        raise Refusal(_UNKNOWN)
+        raise Refusal(_TOO_WEAK if mechanism in _WEAK else _UNKNOWN)
     if len(words) == 1:
         return Auth(mechanism, None)
     # §4: an empty initial response is written "=", since nothing at all means that there is none.

@@ -1,0 +1,128 @@
+"""SCRAM through a real Portal: the keys of accounts, invented ones for strangers, and those made at a login."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+from attrs import evolve
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import Realm
+from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.throttle import Throttle
+from mailstack.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
+from mailstack.sasl.keys import client_proof, salted
+from mailstack.wire import HostPort
+from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.aid import Pump
+
+HERE = HostPort("192.0.2.1", 4000)
+BOB, ALICE = "bob@home.test", "alice@home.test"
+MESSAGE = b"the three messages"
+
+
+class Ground:
+    def __init__(self) -> None:
+        self.pump = Pump()
+        self.clock = HandClock()
+        self.store = MemoryAccounts(BOB, ALICE)
+        self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
+        kept = self.pump.run(self.passwords.keep("secret"))
+        old = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
+        self.store.rows[BOB] = evolve(self.store.rows[BOB], password_hash=kept.password_hash, scram=kept.scram)
+        self.store.rows[ALICE] = evolve(self.store.rows[ALICE], password_hash=old)
+        self.checker = ScramChecker(self.store, b"k" * 32, 4096)
+        portal = Portal(Realm(), [StoreChecker(self.store, self.passwords), self.checker])
+        self.door = CredAuthenticator(portal, self.clock, Throttle(self.clock), ["home.test"], keeper=self.checker)
+
+    def keys(self, user: str) -> ScramKeys:
+        return self.pump.run(self.door.scram_keys(user))
+
+    def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
+        keys = self.keys(user)
+        proof = client_proof(salted(password, keys.salt, keys.iterations), MESSAGE)
+        evidence = ScramProof(user, mechanism="SCRAM-SHA-256", authzid=authzid, message=MESSAGE, proof=proof)
+        return self.pump.run(self.door.login(evidence, HERE))
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    made = Ground()
+    yield made
+    made.passwords.close()
+
+
+def test_the_right_proof_gives_the_account(ground: Ground) -> None:
+    """AUTH-07"""
+    assert ground.login("bob") == BOB
+    assert ground.login("Bob@HOME.test", authzid=BOB) == BOB
+
+
+@pytest.mark.parametrize(
+    ("user", "password"), [("bob", "wrong"), ("nobody", "secret"), ("alice", "secret"), ("@", "x")]
+)
+def test_everything_else_is_denied_alike(ground: Ground, user: str, password: str) -> None:
+    """CODE-03"""
+    with pytest.raises(Denied):
+        ground.login(user, password)
+
+
+def test_nobody_acts_for_another(ground: Ground) -> None:
+    with pytest.raises(Denied):
+        ground.login("bob", authzid="alice")
+
+
+def test_a_stranger_is_asked_the_same_thing_every_time(ground: Ground) -> None:
+    """AUTH-07: RFC 5802 §9, so that nobody learns who is there."""
+    once, again, other = ground.keys("nobody"), ground.keys("NOBODY@home.test"), ground.keys("nobody2")
+    assert once == again
+    assert once.salt != other.salt
+    bob = ground.keys("bob")
+    assert (len(once.salt), once.iterations) == (len(bob.salt), bob.iterations)
+    stranger = ScramChecker(ground.store, b"K" * 32, 4096)
+    assert ground.pump.run(stranger.keys("nobody@home.test")).salt != once.salt
+
+
+def test_an_account_from_before_gets_its_keys_when_its_password_is_seen(ground: Ground) -> None:
+    """AUTH-07"""
+    with pytest.raises(Denied):
+        ground.login("alice")
+    ground.pump.run(ground.door.login(Credentials("alice", "secret", "PLAIN"), HERE))
+    assert ground.login("alice") == ALICE
+
+
+def test_a_public_password_is_known_without_an_account(ground: Ground) -> None:
+    open_checker = ScramChecker(ground.store, b"k" * 32, 4096, lambda key: key)
+    keys = ground.pump.run(open_checker.keys("carol@else.test"))
+    assert keys.proves(MESSAGE, client_proof(salted("carol@else.test", keys.salt, 4096), MESSAGE))
+
+
+def test_a_store_in_trouble_is_unavailable(ground: Ground) -> None:
+    ground.store.broken = True
+    with pytest.raises(Unavailable):
+        ground.keys("bob")
+
+
+def test_keys_that_can_not_be_read_are_our_trouble(ground: Ground) -> None:
+    ground.store.rows[BOB] = evolve(ground.store.rows[BOB], scram="damaged")
+    with pytest.raises(Unavailable):
+        ground.keys("bob")
+
+
+def test_a_password_that_saslprep_refuses_works_without_scram(ground: Ground) -> None:
+    kept = ground.pump.run(ground.passwords.keep("pass\u0221word"))
+    assert kept.scram == ""
+    assert kept.password_hash
+
+
+def test_the_office_has_one_secret(tmp_path: Path) -> None:
+    made = office_secret(tmp_path)
+    assert office_secret(tmp_path) == made
+    assert len(made) == 32
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
