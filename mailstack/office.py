@@ -120,7 +120,7 @@ class PostOffice:
         quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
         local = DeliveryAgent(around.directory, config.hostname, self.clock, quotas)
         agents: dict[str, Agent] = {"local": local, "relay": self._relay}
-        bouncer = Bouncer(router, config.hostname)
+        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
         name, store, journal = config.hostname, around.store, around.journal
         # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
         self._runner = Runner(
@@ -136,7 +136,7 @@ class PostOffice:
                 concurrency=config.relay.concurrency, per_destination=config.relay.per_destination, poll=around.poll
             ),
         )
-        queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock)
+        queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock, bouncer)
         ours, limits = config.submission, config.limits
         self.counter = Counter(
             name, queue, store, around.directory, hops=limits.hops, hide_client=ours.hide_client, quotas=quotas

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from mailstack.cache import TimedCache
 from mailstack.letter import Address, AddressError
+from mailstack.letter.address import ascii_domain
 from mailstack.policy.ownership import Owners
 from mailstack.queue import route
 from mailstack.store import Account
@@ -68,15 +69,15 @@ class StoreDirectory:
         `subaddress`: user+anything@ is user@. `ttl`: seconds that an answer holds, be it yes or no.
         """
         self._store = store
-        self._domains = tuple(domain.lower() for domain in domains)
+        self._domains = tuple(_folded(domain) for domain in domains)
         self._local = frozenset((*self._domains, ""))
         self._postmaster = postmaster
         self._subaddress = subaddress
         self._entries: TimedCache[str, _Entry] = TimedCache(clock.now, ttl, capacity)
 
     def is_local(self, domain: str) -> bool:
-        """Whether mail for `domain` ends here, in any case of letters; "" is the domain of the bare postmaster."""
-        return domain.lower() in self._local
+        """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""
+        return _folded(domain) in self._local
 
     async def mailbox(self, address: Address) -> str | None:
         """The key of the mailbox that this address names itself, or None."""
@@ -162,11 +163,11 @@ class OpenDirectory:
 
     def __init__(self, excluded: Collection[str] = (), hostname: str = "localhost") -> None:
         """`excluded` are domains that live elsewhere; `hostname` completes the bare postmaster."""
-        self._excluded = frozenset(domain.lower() for domain in excluded)
+        self._excluded = frozenset(_folded(domain) for domain in excluded)
         self._hostname = hostname
 
     def is_local(self, domain: str) -> bool:
-        return domain.lower() not in self._excluded
+        return _folded(domain) not in self._excluded
 
     async def mailbox(self, address: Address) -> str | None:
         if not self.is_local(address.domain):
@@ -179,6 +180,10 @@ class OpenDirectory:
 
     async def owns(self, account: str, sender: Address) -> bool:
         return sender.key == account
+
+
+def _folded(domain: str) -> str:
+    return (domain if domain.isascii() else ascii_domain(domain)).lower()
 
 
 def _addresses(texts: Sequence[str]) -> list[Address]:

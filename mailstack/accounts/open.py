@@ -33,6 +33,6 @@ class OpenChecker:
         key = account_key(username)
         if key is None or key.rpartition("@")[2] in self._excluded:
             raise UnauthorizedLogin
-        if not self._any_password and not hmac.compare_digest(password.lower(), key.encode()):
+        if not self._any_password and not hmac.compare_digest((account_key(password) or "").encode(), key.encode()):
             raise UnauthorizedLogin
         return key.encode()

@@ -25,7 +25,7 @@ def address(text: str, domains: Sequence[str]) -> Address:
 def local_address(text: str, domains: Sequence[str]) -> Address:
     """An address of ours: in one of `domains`. Raises Refused."""
     found = address(text, domains)
-    if found.domain.lower() not in {domain.lower() for domain in domains}:
+    if found.ascii_domain.lower() not in {domain.lower() for domain in domains}:
         raise Refused(f"{found} is not in a domain of this office ({', '.join(domains)}); add it to `domains` first")
     return found
 

@@ -19,6 +19,7 @@ from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
 from mailstack.letter.content import Octets
+from mailstack.letter.header import split
 from mailstack.relay.trouble import queued_as
 from mailstack.smtp.replies import Reply
 
@@ -107,8 +108,21 @@ def _sending(server: Server, options: dict[str, Any]) -> Sending:
         octets = compose(shown, recipients, options["subject"], text, options["attach"], options["headers"])
     body_type = "7BIT" if octets.isascii() else "8BITMIME"
     path = None if sender == "<>" else _address(sender)
-    envelope = Envelope(path, tuple(Recipient(_address(each)) for each in recipients), body_type)
+    named = tuple(Recipient(_address(each)) for each in recipients)
+    parameters = (("SMTPUTF8", ""),) if _is_utf8(octets[: split(octets)]) else ()
+    envelope = Envelope(path, named, body_type, parameters)
     return Sending(envelope, Octets(octets))
+
+
+def _is_utf8(section: bytes) -> bool:
+    """Whether a header section is UTF-8, and more than ASCII (RFC 6532)."""
+    if section.isascii():
+        return False
+    try:
+        section.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _input() -> bytes:

@@ -196,6 +196,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pop3_write: Duration = read_duration("2m")
     pop3_login_delay: Duration = read_duration("0")
     header_size: Size = Size(262144)
+    report_size: Size = Size(1048576)
     content_line: CountOrNone = 0
     hops: Count = 100
 

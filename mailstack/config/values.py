@@ -9,14 +9,14 @@ from typing import Any, NewType
 
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
-from mailstack.letter.address import parse_domain
+from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.policy.block import is_network
 from mailstack.relay.routes import SmartHost, Target
 from mailstack.smtp.extensions import OFFERED
 from mailstack.wire import HostPort
 
 Domain = NewType("Domain", str)
-"""A domain name in lower case without a final dot, or an address literal in brackets."""
+"""A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""
 HostName = NewType("HostName", str)
 """A domain name in lower case; empty in a file for the machine's own name."""
 Network = NewType("Network", str)
@@ -35,7 +35,7 @@ DNS_PORT = 53
 def read_domain(text: object) -> Domain:
     """Raises ValueError."""
     try:
-        return Domain(parse_domain(text if isinstance(text, str) else "").lower())
+        return Domain(ascii_domain(parse_domain(text if isinstance(text, str) else "")).lower())
     except AddressError as error:
         raise ValueError(f'a domain name such as "home.test" ({error})') from None
 

@@ -1,9 +1,10 @@
-"""A mailbox address: local part and domain, as the envelope carries it (RFC 5321 §4.1.2, §4.1.3)."""
+"""A mailbox address: local part and domain, as the envelope carries it (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3)."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from functools import lru_cache
 
 from attrs import frozen
@@ -15,12 +16,17 @@ MAX_DOMAIN = 255
 
 # RFC 5321 §4.1.2: Local-part = Dot-string / Quoted-string; Domain = sub-domain *("." sub-domain).
 # An underscore in a domain is against the grammar, but real hosts have it and no harm comes of it.
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+# RFC 6531 §3.3 adds what isn't ASCII to atext and qtextSMTP, and U-labels (RFC 5890 §2.3.2.1) to domains.
+_BEYOND = "\x80-\U0010ffff"
+_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_BEYOND}-]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
-_QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\[ -~])*)"\Z')
+_QUOTED_STRING = re.compile(rf'"((?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*)"\Z')
 # A label of more than 63 octets can't be looked up (RFC 1035 §2.3.4).
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
+
+
+_NO_NAME = "the domain is not a name of letters, digits, hyphens and dots"
 
 
 class AddressError(ValueError):
@@ -33,17 +39,36 @@ class Address:
 
     local: str
     domain: str
-    """A domain name without a final dot, or a literal in brackets, or "" for the bare `postmaster` (§4.5.1)."""
+    """As it was written: a domain name, with A-labels or U-labels, without a final dot; or a literal in brackets; or ""
+    for the bare `postmaster` (§4.5.1)."""
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `local@domain`; raises AddressError."""
+        """Read `local@domain`, in ASCII or not; raises AddressError."""
         return _parse(text)
 
     @property
     def key(self) -> str:
-        """What local addresses are compared by: case folded, quotes gone (RFC 5321 §2.4 leaves that to the host)."""
+        """What local addresses are compared by: case folded, quotes gone (RFC 5321 §2.4 leaves that to the host).
+
+        The local part is in form NFC (RFC 6532 §3.1), the domain in A-labels.
+        """
         return _key(self.local, self.domain)
+
+    @property
+    def ascii_domain(self) -> str:
+        """The domain with every U-label as its A-label: what the DNS knows it by (RFC 5890 §2.3.2.1)."""
+        return self.domain if self.domain.isascii() else ascii_domain(self.domain)
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether it can be written without SMTPUTF8; see `in_ascii`."""
+        return self.local.isascii()
+
+    @property
+    def in_ascii(self) -> Address:
+        """The same mailbox for hosts without SMTPUTF8, where it has such a name (`is_ascii`): with A-labels."""
+        return self if self.domain.isascii() else Address(self.local, self.ascii_domain)
 
     @property
     def is_literal(self) -> bool:
@@ -66,7 +91,10 @@ def _parse(text: str) -> Address:
 
 @lru_cache(maxsize=8192)
 def _key(local: str, domain: str) -> str:
-    return f"{local.lower()}@{domain.lower()}"
+    if not local.isascii():
+        # Folding can undo a composition, so the form is made once more.
+        local = unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).casefold())
+    return f"{local.lower()}@{ascii_domain(domain).lower()}"
 
 
 @lru_cache(maxsize=8192)
@@ -92,6 +120,8 @@ def _split(text: str) -> tuple[str, str, str]:
 
 def parse_local_part(text: str) -> str:
     """The local part without its quotes; raises AddressError."""
+    if not text.isascii() and not text.isprintable():
+        raise AddressError("the local part holds characters that nobody can see")
     if _DOT_STRING.match(text):
         local = text
     elif quoted := _QUOTED_STRING.match(text):
@@ -100,20 +130,54 @@ def parse_local_part(text: str) -> str:
         raise AddressError("the local part is neither a dot-string nor a quoted string")
     if not local:
         raise AddressError("the local part is empty")
-    if len(local) > MAX_LOCAL_PART:
+    if len(local.encode()) > MAX_LOCAL_PART:
         raise AddressError(f"the local part is longer than {MAX_LOCAL_PART} octets")
     return local
 
 
 def parse_domain(text: str) -> str:
-    """A domain name or an address literal, as given but without a final dot; raises AddressError."""
+    """A domain name or an address literal, as given but without a final dot; raises AddressError.
+
+    Labels may be U-labels.
+    """
     if text.startswith("["):
         return _parse_literal(text)
     if len(text) > MAX_DOMAIN:
         raise AddressError(f"the domain is longer than {MAX_DOMAIN} octets")
-    if not _DOMAIN.match(text):
-        raise AddressError("the domain is not a name of letters, digits, hyphens and dots")
+    if not text.isascii():
+        ascii_domain(text.removesuffix("."))
+    elif not _DOMAIN.match(text):
+        raise AddressError(_NO_NAME)
     return text.rstrip(".")
+
+
+@lru_cache(maxsize=8192)
+def ascii_domain(domain: str) -> str:
+    """A domain with its U-labels as A-labels, the rest of it as it is; raises AddressError for what is no name.
+
+    Letters are folded first, for people write them as they like (RFC 5895 §2).
+    """
+    if domain.isascii():
+        return domain
+    labels = [label if label.isascii() else _a_label(label) for label in domain[: MAX_DOMAIN + 1].split(".")]
+    name = ".".join(labels)
+    if not _DOMAIN.match(name) or len(domain) > MAX_DOMAIN or len(name) > MAX_DOMAIN:
+        raise AddressError(_NO_NAME)
+    return name
+
+
+def _a_label(label: str) -> str:
+    import idna  # noqa: PLC0415  # large, and most offices never need it
+
+    try:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).lower())
+        return idna.alabel(folded).decode()
+    except UnicodeError:  # idna.IDNAError is one
+        raise AddressError(f"the label {_shown(label)} of the domain is no name (RFC 5891)") from None
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _parse_literal(text: str) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import Literal
+
+from attrs import evolve, frozen
 
 from mailstack.letter.address import Address, ReversePath
 from mailstack.wire import HostPort, TlsFacts
+
+Event = Literal["SUCCESS", "FAILURE", "DELAY"]
+"""What NOTIFY may ask to be told of (RFC 3461 §4.1)."""
 
 
 @frozen
@@ -17,6 +22,25 @@ class Recipient:
     """What the sender wrote, when an alias led to `address`."""
     parameters: tuple[tuple[str, str], ...] = ()
     """RCPT parameters to be carried on, keyword in upper case and value as sent."""
+
+    def wants_report(self, event: Event) -> bool:
+        """Whether the sender is to be told of this (RFC 3461 §4.1); of failure and delay if it didn't say."""
+        for keyword, value in self.parameters:
+            if keyword == "NOTIFY":
+                return event in value.upper().split(",")
+        return event != "SUCCESS"
+
+    def without_success(self) -> Recipient:
+        """The same, for one of several members of an alias whose own success was reported (RFC 3461 §5.2.7.3)."""
+        if not self.wants_report("SUCCESS"):
+            return self
+        return evolve(self, parameters=tuple((keyword, _left(keyword, value)) for keyword, value in self.parameters))
+
+
+def _left(keyword: str, value: str) -> str:
+    if keyword != "NOTIFY":
+        return value
+    return ",".join([event for event in value.upper().split(",") if event != "SUCCESS"]) or "NEVER"
 
 
 @frozen
@@ -30,6 +54,11 @@ class Envelope:
     parameters: tuple[tuple[str, str], ...] = ()
     """MAIL parameters to be carried on, keyword in upper case and value as sent."""
 
+    @property
+    def smtputf8(self) -> bool:
+        """Whether the sender said that addresses or header may be UTF-8 (RFC 6531 §3.4)."""
+        return bool(self.parameters) and ("SMTPUTF8", "") in self.parameters
+
 
 @frozen
 class Arrival:
@@ -40,7 +69,7 @@ class Arrival:
     office: str
     """The host name of the office that took it."""
     protocol: str
-    """The `with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), or LOCAL for letters made here."""
+    """The `with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP … (RFC 6531 §4.3), or LOCAL for letters made here."""
     remote: HostPort | None = None
     helo: str = ""
     """What the client called itself; hostile text."""

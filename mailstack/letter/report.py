@@ -1,37 +1,38 @@
 """A Report: the letter that tells a sender what became of his own (DSN: RFC 3464, in the shape of RFC 6522).
 
-Everything in it that came over the wire (addresses, what other hosts said, the header) is hostile: it is cut, and no
+Everything in it that came over the wire (addresses, what other hosts said, the original) is hostile: it is cut, and no
 octet of it can begin a field, a line or a body part of its own.
+
+A letter with addresses in UTF-8 is reported in the form of RFC 6533, and every other one in plain US-ASCII.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
 import textwrap
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import frozen
 
-from mailstack.letter import header as header_section
 from mailstack.letter.address import Address
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.letter import LetterId
-from mailstack.letter.outcome import Deferred, Failed
+from mailstack.letter.outcome import Outcome
+from mailstack.letter.returned import Returned, encoded
 from mailstack.letter.trace import date_time
+from mailstack.letter.xtext import from_ascii, in_ascii
 
-ReportKind = Literal["failed", "delayed"]
+ReportKind = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 """The `Action` of RFC 3464 §2.3.3 that is reported."""
 
 _COLUMNS = 76
-_LONGEST_LINE = 998
 _LONGEST_TEXT = 1000
 """Characters of another host's words that are repeated."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _NOT_ASCII = re.compile(r"[^ -~]+")
 _SMTP_REPLY = re.compile(r"[245][0-9][0-9](?:[ -]|\Z)")
 _MESSAGE_ID = re.compile(rb"(?:\A|\r\n)message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,250}>)[ \t]*\r\n", re.IGNORECASE)
-_XTEXT_CHAR = re.compile(r"\+([0-9A-F]{2})")
 
 _ADVICE = {
     1: "Check the address for typing errors, and send your letter again to the right one.",
@@ -44,12 +45,28 @@ _ADVICE = {
 """What a sender can do, by the subject of the status (RFC 3463 §3)."""
 
 
+_SUBJECTS: dict[ReportKind, str] = {
+    "failed": "Your letter could not be delivered",
+    "delayed": "Your letter is delayed",
+    "delivered": "Your letter was delivered",
+    "relayed": "Your letter was passed on",
+    "expanded": "Your letter was passed on to all who share an address",
+}
+_WHAT: dict[ReportKind, str] = {
+    "failed": "could not be delivered to",
+    "delayed": "has not reached",
+    "delivered": "was delivered to",
+    "relayed": "was passed on to a host that tells no more about it, for",
+    "expanded": "was passed on to everybody behind",
+}
+
+
 @frozen
-class Trouble:
-    """One recipient who didn't get the letter, and why."""
+class Notice:
+    """One recipient, and what became of the letter for him."""
 
     recipient: Recipient
-    outcome: Deferred | Failed
+    outcome: Outcome
 
 
 @frozen
@@ -70,27 +87,42 @@ class Report:
     """Of the original."""
     arrival: Arrival
     """Of the original."""
-    troubles: tuple[Trouble, ...]
+    notices: tuple[Notice, ...]
     retry_until: float
     """When a delayed letter is given up, seconds since 1970."""
-    header: bytes | None = None
-    """The header section of the original, as much of it as shall be returned; None when it can't be read."""
+    returned: Returned | None = None
+    """What of the original is returned; None when it can't be read."""
+    eight_bit: bool = False
+    """Whether octets above 127 reach the sender as they are; else they are encoded."""
+
+    @property
+    def is_eight_bit(self) -> bool:
+        """Whether `octets` holds octets above 127 in its parts: the report then needs 8BITMIME."""
+        return self.eight_bit and (self.is_international or (self.returned is not None and self.returned.is_eight_bit))
+
+    @property
+    def is_international(self) -> bool:
+        """Whether an address in it can be written in UTF-8 alone (RFC 6533 §3)."""
+        addresses = [self.sender, *(notice.recipient.address for notice in self.notices)]
+        addresses += [notice.recipient.original for notice in self.notices if notice.recipient.original is not None]
+        return not all(address.is_ascii for address in addresses) or any(
+            _orcpt(notice.recipient)[0].lower() == "utf-8" for notice in self.notices
+        )
 
     def octets(self) -> bytes:
-        """The whole letter; every octet is US-ASCII, and every line ends in CRLF."""
+        """The whole letter, each line ended by CRLF; US-ASCII, but for what `eight_bit` lets through and the sender."""
         parts = [self._explanation(), self._delivery_status()]
-        if self.header is not None:
-            parts.append(_returned(self.header))
+        if self.returned is not None:
+            parts.append(self.returned.part(eight_bit=self.eight_bit, international=self.envelope.smtputf8))
         boundary = _boundary(self.id, b"".join(parts))
         body = b"".join([b"--%b\r\n%b\r\n" % (boundary, part) for part in parts])
         return self._header(boundary) + b"\r\n" + body + b"--%b--\r\n" % boundary
 
     def _header(self, boundary: bytes) -> bytes:
-        subject = "Your letter could not be delivered" if self.kind == "failed" else "Your letter is delayed"
         lines = [
             f"From: Mail Delivery System <MAILER-DAEMON@{self.office}>",
-            f"To: {_clean(str(self.sender))}",
-            f"Subject: {subject}",
+            f"To: {_readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))}",
+            f"Subject: {_SUBJECTS[self.kind]}",
             f"Date: {date_time(self.at)}",
             f"Message-ID: <{self.id}@{self.office}>",
             "MIME-Version: 1.0",
@@ -103,108 +135,125 @@ class Report:
 
     def _references(self) -> list[str]:
         """What lets a mail program show the report under the original (RFC 3834 §3.1.5)."""
-        found = _MESSAGE_ID.search(self.header or b"")
+        found = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
         name = found[1].decode() if found else ""
         return [f"In-Reply-To: {name}", f"References: {name}"] if name else []
 
     def _explanation(self) -> bytes:
         """The part for people (RFC 6522 §3, first part)."""
-        what = "could not be delivered to" if self.kind == "failed" else "has not reached"
-        whom = "this recipient" if len(self.troubles) == 1 else "these recipients"
+        clean = self._clean
+        whom = "this recipient" if len(self.notices) == 1 else "these recipients"
         lines = [
-            "Content-Type: text/plain; charset=us-ascii",
-            "",
             f"This is the mail system of {self.office}.",
             "",
-            *_wrapped(f"Your letter of {date_time(self.arrival.at)} {what} {whom}:"),
+            *_wrapped(f"Your letter of {date_time(self.arrival.at)} {_WHAT[self.kind]} {whom}:"),
             "",
         ]
-        for trouble in self.troubles:
-            lines += [*_told(trouble), ""]
-        if self.kind == "failed":
-            lines += ["It will not be tried again."]
-            subjects = sorted({trouble.outcome.status.subject for trouble in self.troubles})
-            for advice in [_ADVICE[subject] for subject in subjects if subject in _ADVICE]:
-                lines += _wrapped(advice)
-        else:
-            lines += ["You need not send it again."]
-            lines += _wrapped(f"It will be tried until {date_time(self.retry_until)}; if that fails, you will be told.")
-        lines += ["", *_wrapped(f"For help, send this whole report to postmaster@{self.office}.")]
-        return _lines(lines)
+        for notice in self.notices:
+            lines += [*_told(notice, clean), ""]
+        lines += [
+            *self._what_follows(),
+            "",
+            *_wrapped(f"For help, send this whole report to postmaster@{self.office}."),
+        ]
+        charset = "utf-8" if self.is_international else "us-ascii"
+        return encoded(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
+
+    def _what_follows(self) -> list[str]:
+        match self.kind:
+            case "failed":
+                subjects = sorted({notice.outcome.status.subject for notice in self.notices})
+                advice = [line for each in subjects if each in _ADVICE for line in _wrapped(_ADVICE[each])]
+                return ["It will not be tried again.", *advice]
+            case "delayed":
+                until = date_time(self.retry_until)
+                return [
+                    "You need not send it again.",
+                    *_wrapped(f"It will be tried until {until}; if that fails, you will be told."),
+                ]
+            case "relayed":
+                return ["That it reached its end is not known here. You will hear of it if it fails."]
+            case "expanded":
+                return ["You will hear of it if it fails for one of them."]
+            case _:
+                return ["You asked to be told."]
 
     def _delivery_status(self) -> bytes:
         """The part for programs (RFC 3464 §2)."""
-        lines = ["Content-Type: message/delivery-status", "", f"Reporting-MTA: dns; {self.office}"]
+        lines = [f"Reporting-MTA: dns; {self.office}"]
         if envelope_id := dict(self.envelope.parameters).get("ENVID"):
-            lines.insert(2, f"Original-Envelope-Id: {_xtext(envelope_id)}")
+            lines.insert(0, f"Original-Envelope-Id: {_xtext(envelope_id)}")
         lines.append(f"Arrival-Date: {date_time(self.arrival.at)}")
-        for trouble in self.troubles:
-            lines += ["", *self._recipient_fields(trouble)]
-        return _lines(lines)
+        for notice in self.notices:
+            lines += ["", *self._recipient_fields(notice)]
+        # RFC 6533 §4: the same fields, where an address is in UTF-8.
+        kind = "message/global-delivery-status" if self.is_international else "message/delivery-status"
+        return encoded(kind, _lines(lines), eight_bit=self.eight_bit)
 
-    def _recipient_fields(self, trouble: Trouble) -> list[str]:
+    def _recipient_fields(self, notice: Notice) -> list[str]:
         """RFC 3464 §2.3, in its order."""
-        recipient, outcome = trouble.recipient, trouble.outcome
+        recipient, outcome = notice.recipient, notice.outcome
         lines = [
-            *_original_recipient(recipient),
-            f"Final-Recipient: rfc822; {_clean(str(recipient.address))}",
+            *self._original_recipient(recipient),
+            f"Final-Recipient: {self._typed(recipient.address)}",
             f"Action: {self.kind}",
             f"Status: {outcome.status}",
         ]
         if outcome.host:
             lines.append(f"Remote-MTA: dns; {_clean(outcome.host)}")
-        if text := _said(outcome):
+        if text := self._diagnosis(outcome):
             kind = "smtp" if _SMTP_REPLY.match(text) else "x-mailstack"
             lines += _wrapped(f"Diagnostic-Code: {kind}; {text}", " ")
-        lines.append(f"Last-Attempt-Date: {date_time(self.at)}")
+        if self.kind != "expanded":
+            lines.append(f"Last-Attempt-Date: {date_time(self.at)}")
         if self.kind == "delayed":
             lines.append(f"Will-Retry-Until: {date_time(self.retry_until)}")
         return lines
 
+    def _diagnosis(self, outcome: Outcome) -> str:
+        """What another host said (RFC 3464 §2.3.6); of a success in our own hands there is nothing to diagnose."""
+        return "" if self.kind in {"delivered", "expanded"} else _said(outcome)
 
-def _told(trouble: Trouble) -> list[str]:
+    def _original_recipient(self, recipient: Recipient) -> list[str]:
+        """What the sender wrote: as ORCPT says (RFC 3461 §4.2), or before our aliases."""
+        kind, value = _orcpt(recipient)
+        if kind.lower() == "utf-8":
+            return [f"Original-Recipient: utf-8; {_readable(from_ascii(value))}"]
+        if kind:
+            return [f"Original-Recipient: {_clean(kind)}; {_xtext(value)}"]
+        return [f"Original-Recipient: {self._typed(recipient.original)}"] if recipient.original else []
+
+    def _typed(self, address: Address) -> str:
+        """The address with its type: rfc822 where it can be ASCII, else utf-8 (RFC 6533 §3)."""
+        if address.is_ascii:
+            return f"rfc822; {_clean(str(address.in_ascii))}"
+        return f"utf-8; {_readable(str(address))}"
+
+    def _clean(self, text: str) -> str:
+        return _readable(text) if self.is_international else _clean(in_ascii(text))
+
+
+def _told(notice: Notice, clean: Callable[[str], str]) -> list[str]:
     """One recipient, and why, for people."""
-    recipient, outcome = trouble.recipient, trouble.outcome
-    by_way = f" (by way of {_clean(str(recipient.original))})" if recipient.original else ""
+    recipient, outcome = notice.recipient, notice.outcome
+    by_way = f" (by way of {clean(str(recipient.original))})" if recipient.original else ""
     text = _said(outcome)
     says = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
     return [
-        f"  {_clean(str(recipient.address))}{by_way}",
+        f"  {clean(str(recipient.address))}{by_way}",
         *_wrapped(f"    {says}{text or outcome.status}", "    "),
     ]
 
 
-def _said(outcome: Deferred | Failed) -> str:
+def _said(outcome: Outcome) -> str:
     """The reply alone, or our own words; the agent may have put the host's name before it."""
     return _clean(outcome.text.removeprefix(f"{outcome.host} said: "))
 
 
-def _original_recipient(recipient: Recipient) -> list[str]:
-    """What the sender wrote: as ORCPT says (RFC 3461 §4.2), or before our aliases."""
+def _orcpt(recipient: Recipient) -> tuple[str, str]:
+    """Type and address of ORCPT, or two empty texts."""
     kind, mark, value = dict(recipient.parameters).get("ORCPT", "").partition(";")
-    if mark and kind.replace("-", "").isalnum():
-        return [f"Original-Recipient: {_clean(kind)}; {_xtext(value)}"]
-    return [f"Original-Recipient: rfc822; {_clean(str(recipient.original))}"] if recipient.original else []
-
-
-def _returned(section: bytes) -> bytes:
-    """The original's header section as the third part (RFC 6522 §4), 7-bit whatever it holds."""
-    fields = b"".join([field for _, field in header_section.fields(section) if field != b"\r\n"])
-    lines = fields.removesuffix(b"\r\n").split(b"\r\n")
-    if not fields.isascii() or b"\0" in fields or max(map(len, lines)) > _LONGEST_LINE or _has_bare_ends(lines):
-        encoding = b"Content-Transfer-Encoding: quoted-printable\r\n"
-        lines = [_quoted_printable(line) for line in lines]
-    else:
-        encoding = b""
-    return b"Content-Type: text/rfc822-headers\r\n%b\r\n%b\r\n" % (encoding, b"\r\n".join(lines))
-
-
-def _has_bare_ends(lines: list[bytes]) -> bool:
-    return any(b"\n" in line or b"\r" in line for line in lines)
-
-
-def _quoted_printable(line: bytes) -> bytes:
-    return binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n")
+    return (kind, value) if mark and kind.replace("-", "").isalnum() else ("", "")
 
 
 def _boundary(report: LetterId, parts: bytes) -> bytes:
@@ -220,9 +269,14 @@ def _clean(text: str) -> str:
     return _NOT_ASCII.sub("?", _CONTROLS.sub(" ", text[:_LONGEST_TEXT])).strip()
 
 
+def _readable(text: str) -> str:
+    """The same for where UTF-8 may stand."""
+    return "".join([each if each.isprintable() else " " for each in text[:_LONGEST_TEXT]]).strip()
+
+
 def _xtext(text: str) -> str:
     """Decoded (RFC 3461 §4), then cleaned."""
-    return _clean(_XTEXT_CHAR.sub(lambda found: chr(int(found.group(1), 16)), text[:_LONGEST_TEXT]))
+    return _clean(from_ascii(text[:_LONGEST_TEXT]))
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
@@ -230,4 +284,4 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def _lines(lines: list[str]) -> bytes:
-    return "".join([f"{line}\r\n" for line in lines]).encode("ascii", "replace")
+    return "".join([f"{line}\r\n" for line in lines]).encode("utf-8", "replace")

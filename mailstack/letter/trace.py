@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from mailstack.letter.address import Address, AddressError, ReversePath, parse_domain
+from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
 from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
 from mailstack.wire import TlsFacts
@@ -32,14 +32,19 @@ def received(
 ) -> bytes:
     """The `Received:` field, folded, with its CRLF (RFC 5321 §4.4).
 
-    The recipient is named when there is only one, so that no blind copy shows (§7.2). `hide_client` leaves the `from`
+    The recipient is named when there is only one, so that no blind copy shows (§7.2), and only in ASCII, so that the
+    field never keeps a letter from a host without SMTPUTF8. `hide_client` leaves the `from`
     clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6).
     """
     host = None if arrival.remote is None or hide_client else arrival.remote.host
     account = arrival.account if show_account else None
     way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
-    whom = f" for <{_printable(recipients[0].address)}>" if len(recipients) == 1 else ""
+    whom = f" for <{_printable(recipients[0].address.in_ascii)}>" if _is_shown(recipients) else ""
     return f"{way}\r\n\tid {letter}{whom};\r\n\t{date_time(arrival.at)}\r\n".encode()
+
+
+def _is_shown(recipients: Sequence[Recipient]) -> bool:
+    return len(recipients) == 1 and recipients[0].address.is_ascii
 
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
@@ -115,7 +120,7 @@ def _literal(host: str) -> str:
 def _domain(helo: str) -> str:
     """What the client called itself, made to fit the grammar of a domain; "" when nothing of it does."""
     try:
-        return parse_domain(helo)
+        return ascii_domain(parse_domain(helo))
     except AddressError:
         labels = _NOT_IN_NAME.sub("-", helo[:_LONGEST_NAME]).split(".")
         return ".".join([label for label in (label.strip("-") for label in labels) if label])

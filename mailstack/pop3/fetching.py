@@ -57,6 +57,10 @@ class FetchingSession:
     async def capabilities(self) -> tuple[str, ...]:
         return await self._lines("CAPA")
 
+    async def utf8(self) -> None:
+        """UTF8: headers in UTF-8 are understood; before the login (RFC 6856 §2.1)."""
+        await self._ask("UTF8")
+
     async def login(self, user: str, password: str, mechanism: str | None = None) -> None:
         """By USER and PASS, or by AUTH when `mechanism` is "PLAIN" or "LOGIN"."""
         if mechanism is None:

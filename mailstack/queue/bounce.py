@@ -1,15 +1,17 @@
-"""The Bouncer: makes the letter that tells a sender of trouble, ready to enter the queue like any other."""
+"""The Bouncer: makes the letter that tells a sender what became of his own, ready to enter the queue like any other."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.letter.report import Report
+from mailstack.letter.returned import Returned, is_returnable
 from mailstack.queue.entering import FirstClaim, enter, first_deliveries
-from mailstack.queue.route import Router
+from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settling import ReportDue
 from mailstack.store import Acceptance, StoreError
 
@@ -19,11 +21,16 @@ _log = logging.getLogger(__name__)
 class Bouncer:
     """Writes reports and routes them to the sender of the original."""
 
-    def __init__(self, router: Router, office: str, *, most_header: int = 65_536) -> None:
-        """`most_header` is how many octets of the original's header section a report returns."""
+    def __init__(
+        self, router: Router, office: str, *, most_header: int = 65_536, most_returned: int = 1_048_576
+    ) -> None:
+        """How many octets of the original a report returns at most: `most_header` of its header section, or
+        `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3).
+        """
         self._router = router
         self._office = office
         self._most_header = most_header
+        self._most_returned = most_returned
 
     async def report(self, due: ReportDue, original: Letter, now: float, claim: FirstClaim | None) -> Acceptance:
         """The report, ready for a Settlement; its reverse-path is null, so that nobody bounces it (RFC 3464 §2).
@@ -32,7 +39,10 @@ class Bouncer:
         """
         sender = original.envelope.sender
         assert sender is not None
-        octets = Report(
+        routes = await self._router.route((Recipient(sender),))
+        # What isn't ASCII reaches mailboxes here as it is; to a host elsewhere it goes encoded where that can be.
+        eight_bit = not sender.is_ascii or all(route.destination == LOCAL for route in routes)
+        report = Report(
             due.kind,
             due.id,
             self._office,
@@ -41,24 +51,42 @@ class Bouncer:
             original.id,
             original.envelope,
             original.arrival,
-            due.troubles,
+            due.notices,
             due.retry_until,
-            await self._header_of(original),
-        ).octets()
-        envelope = Envelope(None, (Recipient(sender),))
-        letter = Letter(due.id, envelope, Octets(octets), Arrival(now, self._office, "LOCAL"))
-        routes = await self._router.route(envelope.recipients)
+            await self._returned(due, original, eight_bit=eight_bit),
+            eight_bit,
+        )
+        # RFC 6531 §3.6: the header of a report needs SMTPUTF8 only for an address that can't be written otherwise.
+        parameters = () if sender.is_ascii else (("SMTPUTF8", ""),)
+        body = "8BITMIME" if report.is_eight_bit else "7BIT"
+        envelope = Envelope(None, (Recipient(sender),), body, parameters)
+        letter = Letter(due.id, envelope, Octets(report.octets()), Arrival(now, self._office, "LOCAL"))
         facts = {"by": "mailstack", "report": due.kind, "original": original.id}
         deliveries = first_deliveries(letter, routes, now=now, claim=claim)
         return enter(letter, routes, deliveries, (), "submitted", facts, now)
 
-    async def _header_of(self, letter: Letter) -> bytes | None:
-        """The header section, cut behind its last whole line where it is too long; None when it can't be read."""
+    async def reports(
+        self, dues: Sequence[ReportDue], original: Letter, now: float, claim: FirstClaim | None
+    ) -> list[Acceptance]:
+        """All of them."""
+        return [await self.report(due, original, now, claim) for due in dues]
+
+    async def _returned(self, due: ReportDue, original: Letter, *, eight_bit: bool) -> Returned | None:
+        """The whole letter after a failure, if that is asked for and it fits (RFC 3461 §4.3); else its header section."""
+        wants_all = due.kind == "failed" and ("RET", "FULL") in original.envelope.parameters
         try:
-            start = await _start_of(letter.content, self._most_header)
+            if wants_all and original.content.size <= self._most_returned:
+                whole = await read_all(original.content)
+                if is_returnable(whole, eight_bit=eight_bit):
+                    return Returned(whole[: split(whole)], whole)
+            return Returned(await self._header_of(original))
         except (StoreError, KeyError, OSError) as trouble:
-            _log.warning("the report on %s goes without its header: %s", letter.id, trouble)
+            _log.warning("the report on %s goes without its header: %s", original.id, trouble)
             return None
+
+    async def _header_of(self, letter: Letter) -> bytes:
+        """The header section, cut behind its last whole line where it is too long."""
+        start = await _start_of(letter.content, self._most_header)
         section = start[: split(start)]
         if len(section) < len(start) or letter.content.size <= len(start):
             return section

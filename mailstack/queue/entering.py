@@ -8,16 +8,19 @@ from typing import Any
 from attrs import evolve, frozen
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Address, Delivered, Failed, Letter, Outcome
+from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
+from mailstack.letter.report import Notice
 from mailstack.letter.terms import TERMS, priority, released_at
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, into_mailbox, stamp
+from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told, stamp
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
+
+EXPANDED = Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address")
 
 
 @frozen
@@ -90,6 +93,28 @@ async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delive
 def _is_full(outcome: Outcome) -> bool:
     """RFC 3463 §3.3: X.2.2."""
     return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
+
+
+def expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[ReportDue]:
+    """The report on the aliases that lead to several, whose success the sender wants to hear of (RFC 3461 §5.2.7.3).
+
+    The Router has taken that wish from the members, so that none of them is reported again.
+    """
+    if all(not recipient.parameters for recipient in letter.envelope.recipients):
+        return []
+    expanded = {
+        route.recipient.original for route in routes if route.recipient.original and not _reports_success(route)
+    }
+    told = [
+        Notice(recipient, EXPANDED)
+        for recipient in letter.envelope.recipients
+        if recipient.address in expanded and is_told(letter, recipient, "expanded")
+    ]
+    return [ReportDue("expanded", new_letter_id(now), tuple(told))] if told else []
+
+
+def _reports_success(route: Route) -> bool:
+    return route.recipient.wants_report("SUCCESS")
 
 
 def enter(  # noqa: PLR0917  # each of a type of its own

@@ -13,10 +13,10 @@ from attrs import evolve, frozen
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
-from mailstack.letter.report import Trouble
+from mailstack.letter.report import Notice
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
-from mailstack.queue.settling import ReportDue
+from mailstack.queue.settling import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")
@@ -125,10 +125,14 @@ class Operator:
 
 async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
     """The report that the sender shall have; a running office finds it in the queue."""
-    troubles = tuple(Trouble(change.before.recipient, REMOVED) for change in changes)
-    if letter.envelope.sender is None or not troubles:
+    notices = tuple(
+        Notice(change.before.recipient, REMOVED)
+        for change in changes
+        if is_told(letter, change.before.recipient, "failed")
+    )
+    if letter.envelope.sender is None or not notices:
         return None
-    return await bouncer.report(ReportDue("failed", new_letter_id(now), troubles, now), letter, now, None)
+    return await bouncer.report(ReportDue("failed", new_letter_id(now), notices, now), letter, now, None)
 
 
 def _held(delivery: Delivery, _now: float) -> Delivery | str:

@@ -9,11 +9,12 @@ from typing import Any
 from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
 from mailstack.queue.attempt import Agent
-from mailstack.queue.entering import FirstClaim, deliver_here, enter, first_deliveries
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.entering import FirstClaim, deliver_here, enter, expansions, first_deliveries
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
-from mailstack.store import Claim, Store
+from mailstack.store import Claim, Settlement, Store
 from mailstack.wire import Clock
 
 _NO_FACTS: Mapping[str, Any] = {}
@@ -32,6 +33,7 @@ class Queue:
         owner: str,
         schedule: Schedule,
         clock: Clock,
+        bouncer: Bouncer,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`local` is the agent of mailboxes here. `owner` names this process as the runner does.
@@ -46,6 +48,7 @@ class Queue:
         self._owner = owner
         self._schedule = schedule
         self._clock = clock
+        self._bouncer = bouncer
         self._jitter = jitter
 
     async def accept(self, letter: Letter, step: StepName, facts: Mapping[str, Any] = _NO_FACTS) -> None:
@@ -60,8 +63,14 @@ class Queue:
         deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=self._runner.has_room)
         here = await deliver_here(self._local, letter, deliveries, now)
         acceptance = enter(letter, routes, deliveries, here, step, facts, now)
-        await self._store.accept(acceptance)
+        dues = expansions(letter, routes, now) + [due for settled in here for due in settled.reports]
+        reports = await self._bouncer.reports(dues, letter, now, claim) if dues else ()
+        if reports:
+            await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
+        else:
+            await self._store.accept(acceptance)
         # From here on the letter is ours, and nothing may fail its sender any more.
         self._journal.tell(acceptance.steps)
+        self._runner.enter(reports)
         if len(here) < len(deliveries):
             self._runner.take(Claim(letter, acceptance.deliveries))

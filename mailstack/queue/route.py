@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailstack.letter import Address, Recipient
 
@@ -19,7 +19,7 @@ class Directory(Protocol):
     """Who lives here; `mailstack.accounts.directory` has the one that reads the store."""
 
     def is_local(self, domain: str) -> bool:
-        """Whether mail for this domain ends here; case doesn't matter."""
+        """Whether mail for this domain ends here; neither case nor A-label against U-label matters."""
 
     async def mailbox(self, address: Address) -> str | None:
         """The key of the mailbox that this address names itself, or None."""
@@ -34,7 +34,7 @@ class Route:
 
     recipient: Recipient
     destination: str
-    """LOCAL, or the domain in lower case."""
+    """LOCAL, or the domain in lower case and A-labels."""
     mailbox: str | None = None
     """The mailbox here; None when there is none, which the agent then says (5.1.1)."""
 
@@ -65,13 +65,16 @@ class Router:
         if direct is not None:
             return [direct]
         found = await self._expanded(recipient)
+        if len(found) > 1 and recipient.parameters:
+            # RFC 3461 §5.2.7.3: that it was expanded is all the success that is reported.
+            found = [evolve(route, recipient=route.recipient.without_success()) for route in found]
         return found or [Route(recipient, LOCAL)]
 
     async def _direct(self, recipient: Recipient) -> Route | None:
         """The way without any alias, or None for an address here that names no mailbox."""
         domain = recipient.address.domain
         if domain and not self._directory.is_local(domain):
-            return Route(recipient, _destination(domain))
+            return Route(recipient, _destination(recipient.address.ascii_domain))
         mailbox = await self._directory.mailbox(recipient.address)
         return None if mailbox is None else Route(recipient, LOCAL, mailbox)
 
@@ -122,7 +125,7 @@ def _once(routes: Sequence[Route]) -> list[Route]:
         name = (
             (LOCAL, route.mailbox or address.key)
             if route.destination == LOCAL
-            else (address.local, address.domain.lower())
+            else (address.local, address.ascii_domain.lower())
         )
         kept.setdefault(name, route)
     chosen = {id(route) for route in kept.values()}

@@ -19,7 +19,7 @@ from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import ReportDue, Settling, Times, settle, too_late
+from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
 from mailstack.wire import Clock
 
@@ -169,10 +169,10 @@ class Runner:
         """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""
         again = False
         try:
-            reports = [await self._report(due, job) for due in settling.reports] if settling.reports else ()
+            reports = await self._reports(job, settling) if settling.reports else ()
             await self._store.settle(Settlement(settling.changes, settling.placements, settling.steps, tuple(reports)))
             self._journal.tell(settling.steps)
-            self._enter(reports)
+            self.enter(reports)
             for change in settling.changes:
                 if change.after.state is DeliveryState.QUEUED:
                     self._look_by(change.after.due)
@@ -189,12 +189,13 @@ class Runner:
             else:
                 self._finish(job)
 
-    async def _report(self, due: ReportDue, job: Job) -> Acceptance:
+    async def _reports(self, job: Job, settling: Settling) -> list[Acceptance]:
         now = self._clock.now()
         claim = FirstClaim.of(self._owner, self._schedule, self.limits.lease, now, self._jitter())
-        return await self._bouncer.report(due, job.letter, now, claim)
+        return await self._bouncer.reports(settling.reports, job.letter, now, claim)
 
-    def _enter(self, reports: Sequence[Acceptance]) -> None:
+    def enter(self, reports: Sequence[Acceptance]) -> None:
+        """Tell of letters that the store has taken with an outcome, and attempt them."""
         for report in reports:
             self._journal.tell(report.steps)
             self.take(Claim(report.letter, report.deliveries))

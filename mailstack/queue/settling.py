@@ -4,28 +4,30 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
 
     outcome    and                          state      step      report
     ---------  ---------------------------  ---------  --------  -----------------------------------
-    Delivered  a mailbox of ours            delivered  delivered -
-    Delivered  another host                 relayed    relayed   -
+    Delivered  a mailbox of ours            delivered  delivered "delivered", if asked for
+    Delivered  another host, with DSN       relayed    relayed   - (the host there reports)
+    Delivered  another host, without        relayed    relayed   "relayed", if asked for
     Deferred   young enough                 queued     deferred  "delayed", once, when it is late
     Deferred   its time has passed, mode R  bounced    bounced   "failed"
     Deferred   too old                      bounced    bounced   "failed"
     Failed     -                            bounced    bounced   "failed"
 
 One report of a kind speaks of all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5),
-nor where NOTIFY says so (RFC 3461 §4.1).
+nor where NOTIFY says so (RFC 3461 §4.1); of success only where NOTIFY asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from attrs import evolve, frozen
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
-from mailstack.letter.report import ReportKind, Trouble
+from mailstack.letter.envelope import Event
+from mailstack.letter.report import Notice, ReportKind
 from mailstack.letter.terms import Deadline, deadline, released_at
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery, DeliveryState
@@ -35,7 +37,7 @@ from mailstack.store import Change, Placement
 EXPIRED = Status(5, 4, 7)
 OVERDUE = Status(4, 4, 7)
 _MOST_TEXT = 1000
-_NOTIFY = {"failed": "FAILURE", "delayed": "DELAY"}
+_EVENTS: Mapping[ReportKind, Event] = {"failed": "FAILURE", "delayed": "DELAY"}
 
 
 class Times(NamedTuple):
@@ -51,9 +53,9 @@ class ReportDue:
 
     kind: ReportKind
     id: LetterId
-    troubles: tuple[Trouble, ...]
-    retry_until: float
-    """When the original is given up, seconds since 1970."""
+    notices: tuple[Notice, ...]
+    retry_until: float = 0.0
+    """When the original is given up, seconds since 1970; for a report of delay."""
 
 
 @frozen
@@ -86,12 +88,21 @@ def settle(
 def into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
     """One recipient, one mailbox here: the commonest case, and its shortest way."""
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
+    reports: tuple[ReportDue, ...] = ()
+    if is_told(letter, delivery.recipient, "delivered"):
+        reports = (ReportDue("delivered", new_letter_id(now), (Notice(delivery.recipient, outcome),)),)
+        facts["report"] = reports[0].id
     return Settling(
         (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),
         (_placement(letter, delivery, outcome, mailbox, now),),
         (Step(letter.id, now, letter.arrival.office, "delivered", facts),),
-        (),
+        reports,
     )
+
+
+def is_told(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
+    """Whether a report of this kind is owed: never about a report, and as NOTIFY has it (RFC 3461 §4.1)."""
+    return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
 
 class _Ledger:
@@ -109,14 +120,18 @@ class _Ledger:
         self._placements: list[Placement] = []
         self._steps: list[Step] = []
         self._failed: list[tuple[Delivery, Failed]] = []
-        self._delayed: list[Trouble] = []
+        self._delayed: list[Notice] = []
 
     def close(self, deliveries: tuple[Delivery, ...]) -> Settling:
         """Everything, once each delivery has been entered."""
         self._tell_attempt(deliveries)
-        for delivery, outcome in zip(deliveries, self._attempt.outcomes, strict=True):
-            self._enter(delivery, outcome)
-        reports = [*self._bounce(), *self._warn()]
+        pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
+        succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
+        reports = [*self._succeed("delivered", succeeded), *self._succeed("relayed", succeeded)]
+        for delivery, outcome in pairs:
+            if not isinstance(outcome, Delivered):
+                self._enter(delivery, outcome)
+        reports += [*self._bounce(), *self._warn()]
         return Settling(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
 
     def _tell_attempt(self, deliveries: tuple[Delivery, ...]) -> None:
@@ -128,16 +143,8 @@ class _Ledger:
             facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
             self._step("attempted", facts, self._began)
 
-    def _enter(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _enter(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
         match outcome:
-            case Delivered(mailbox=None):
-                self._change(delivery, DeliveryState.RELAYED, outcome)
-                remote = {"remote_id": self._attempt.facts["remote_id"]} if "remote_id" in self._attempt.facts else {}
-                self._step("relayed", {**_outcome_facts(delivery, outcome), **remote})
-            case Delivered(mailbox=str(mailbox)):
-                self._change(delivery, DeliveryState.DELIVERED, outcome)
-                self._placements.append(_placement(self._letter, delivery, outcome, mailbox, self._now))
-                self._step("delivered", {"recipient": str(delivery.recipient.address), "mailbox": mailbox})
             case Deferred() if self._deadline is not None and self._deadline.returns and self._now >= self._deadline.at:
                 self._failed.append((delivery, too_late(self._deadline, f"; at last: {outcome.text}", outcome.host)))
             case Deferred() if not self._schedule.is_expired(self._born, self._now):
@@ -158,22 +165,53 @@ class _Ledger:
             # A host before us has told of a time that had passed when the letter came (RFC 2852 §4).
             overdue = self._deadline.at > self._letter.arrival.at
         warns = not delivery.warned and (overdue or self._schedule.is_late(self._born, self._now))
-        warns = warns and self._is_told("delayed", delivery.recipient)
+        warns = warns and is_told(self._letter, delivery.recipient, "delayed")
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
             told = evolve(outcome, status=OVERDUE) if overdue else outcome
-            self._delayed.append(Trouble(delivery.recipient, told))
+            self._delayed.append(Notice(delivery.recipient, told))
         self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": stamp(due), "warned": warns})
+
+    def _succeed(
+        self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
+    ) -> list[ReportDue]:
+        """Enter the successes of a kind."""
+        these = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
+        # RFC 3461 §5.2.1, §5.2.2: a host with DSN reports by itself, of one without we say that it took the letter.
+        told = [
+            Notice(one.recipient, how)
+            for one, how in these
+            if not how.dsn and is_told(self._letter, one.recipient, kind)
+        ]
+        report = self._report(kind, told)
+        named = {notice.recipient for notice in told}
+        for delivery, outcome in these:
+            facts = {"report": report.id} if report is not None and delivery.recipient in named else {}
+            self._enter_success(delivery, outcome, facts)
+        return [report] if report else []
+
+    def _enter_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
+        if outcome.mailbox is None:
+            self._change(delivery, DeliveryState.RELAYED, outcome)
+            remote = {"remote_id": self._attempt.facts["remote_id"]} if "remote_id" in self._attempt.facts else {}
+            self._step("relayed", {**_outcome_facts(delivery, outcome), **remote, **facts})
+        else:
+            self._change(delivery, DeliveryState.DELIVERED, outcome)
+            self._placements.append(_placement(self._letter, delivery, outcome, outcome.mailbox, self._now))
+            recipient = str(delivery.recipient.address)
+            self._step("delivered", {"recipient": recipient, "mailbox": outcome.mailbox, **facts})
 
     def _bounce(self) -> list[ReportDue]:
         """Enter the failures: which report tells of each must be known first."""
-        told = [Trouble(one.recipient, why) for one, why in self._failed if self._is_told("failed", one.recipient)]
+        told = [
+            Notice(one.recipient, why) for one, why in self._failed if is_told(self._letter, one.recipient, "failed")
+        ]
         report = self._report("failed", told)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = _outcome_facts(delivery, outcome)
-            if report is not None and self._is_told("failed", delivery.recipient):
+            if report is not None and is_told(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
                 self._step("bounced", {**facts, "told": "nobody: the reverse-path is null"})
@@ -185,17 +223,11 @@ class _Ledger:
         report = self._report("delayed", self._delayed)
         return [report] if report else []
 
-    def _report(self, kind: ReportKind, troubles: list[Trouble]) -> ReportDue | None:
-        if not troubles:
+    def _report(self, kind: ReportKind, notices: list[Notice]) -> ReportDue | None:
+        if not notices:
             return None
         until = self._born + self._schedule.give_up_after
-        return ReportDue(kind, new_letter_id(self._now), tuple(troubles), until)
-
-    def _is_told(self, kind: ReportKind, recipient: Recipient) -> bool:
-        if self._letter.envelope.sender is None:
-            return False
-        notify = dict(recipient.parameters).get("NOTIFY")
-        return notify is None or _NOTIFY[kind] in notify.upper().split(",")
+        return ReportDue(kind, new_letter_id(self._now), tuple(notices), until)
 
     def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))

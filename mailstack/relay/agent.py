@@ -181,6 +181,7 @@ class RelayAgent:
         """
         host = connection.candidate.host
         progress.limit(connection.session.limits.recipients)
+        dsn = "DSN" in connection.session.extensions
         goes_on = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
@@ -191,7 +192,8 @@ class RelayAgent:
                     break
                 chosen = tuple(recipients[number] for number in batch)
                 envelope = onward(letter, self._clock.now())
-                progress.settle(batch, await connection.session.transact(envelope, chosen, letter.content))
+                replies = await connection.session.transact(envelope, chosen, letter.content)
+                progress.settle(batch, replies, dsn=dsn)
         except Trouble as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
@@ -235,8 +237,8 @@ class _Progress:
         """The numbers of the recipients for the next transaction; empty when all have an outcome."""
         return self._pending[: self._most]
 
-    def settle(self, batch: Sequence[int], replies: Sequence[Reply]) -> None:
-        """Take the replies that decided. Recipients beyond the host's limit stay pending if others were taken."""
+    def settle(self, batch: Sequence[int], replies: Sequence[Reply], *, dsn: bool) -> None:
+        """Take the replies that decided; `dsn`: the host offers DSN. Recipients beyond the host's limit stay pending if others were taken."""
         self.transactions += 1
         taken = sum(200 <= reply.code < 300 for reply in replies)
         left: list[int] = []
@@ -244,7 +246,7 @@ class _Progress:
             if taken and too_many_recipients(reply):
                 left.append(number)
                 continue
-            self.outcomes[number] = recipient_outcome(self._host, reply)
+            self.outcomes[number] = recipient_outcome(self._host, reply, dsn=dsn)
             if self.remote_id is None and 200 <= reply.code < 300:
                 self.remote_id = queued_as(reply)
         if left:

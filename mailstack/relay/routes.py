@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from mailstack.letter.address import AddressError, parse_domain
+from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
@@ -138,7 +138,7 @@ def _pattern(text: str) -> str:
         return text
     beneath = text.startswith("*.")
     try:
-        domain = parse_domain(text.removeprefix("*.")).lower()
+        domain = ascii_domain(parse_domain(text.removeprefix("*."))).lower()
     except AddressError:
         raise RouteError(_A_PATTERN, text) from None
     if beneath and domain.startswith("["):

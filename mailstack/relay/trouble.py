@@ -94,11 +94,11 @@ def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
 # --- recipient
 
 
-def recipient_outcome(host: str, reply: Reply) -> Outcome:
-    """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1)."""
+def recipient_outcome(host: str, reply: Reply, *, dsn: bool = False) -> Outcome:
+    """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1); `dsn`: the host offers DSN."""
     if 200 <= reply.code < 300:
         status = reply.status if reply.status is not None and reply.status.kind == 2 else Status(2, 0, 0)
-        return Delivered(status, said(host, reply), host)
+        return Delivered(status, said(host, reply), host, dsn=dsn)
     return refused(host, reply, "rcpt")
 
 

@@ -70,13 +70,16 @@ class ClientEngine:
         return len(self._lines)
 
     def command(self, line: str) -> bytes:
-        """A command line in octets. Raises LocalProtocolError for what would be more, or less, than one line."""
-        if _UNSENDABLE.search(line) or not line.isascii():
+        """A command line in octets. Raises LocalProtocolError for what would be more, or less, than one line.
+
+        It may hold UTF-8 where the host takes that (RFC 6531 §3.1).
+        """
+        if _UNSENDABLE.search(line) or not (line.isascii() or ("SMTPUTF8" in self.extensions and line.isprintable())):
             raise LocalProtocolError(f"a command must be one line of ASCII: {line[:40]!r}")
         if line[:4].upper() in ("EHLO", "HELO"):
             self.extensions = {}
             self._hello = line[0] in "Ee"
-        return line.encode("ascii") + b"\r\n"
+        return line.encode() + b"\r\n"
 
     def receive(self, octets: bytes) -> None:
         """Take octets as the network cut them."""

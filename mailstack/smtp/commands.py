@@ -10,6 +10,9 @@ from mailstack.smtp.replies import Reply
 Parameters = tuple[tuple[str, str], ...]
 """Parameters that travel on with the letter: keyword in upper case, value as sent."""
 
+SMTPUTF8 = "SMTPUTF8"
+"""The keyword, and the parameter, of internationalized mail (RFC 6531 §3.1)."""
+
 
 @frozen
 class Hello:
@@ -31,6 +34,11 @@ class Mail:
     """What SIZE= declared, in octets (RFC 1870 §5); None without."""
     body: str = "7BIT"
     """What BODY= declared (RFC 6152 §2, RFC 3030 §3), in upper case."""
+
+    @property
+    def smtputf8(self) -> bool:
+        """Whether addresses and header may be UTF-8 (RFC 6531 §3.4)."""
+        return bool(self.parameters) and (SMTPUTF8, "") in self.parameters
 
 
 @frozen

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mailstack.letter.address import Address, AddressError
 from mailstack.smtp.commands import (
+    SMTPUTF8,
     Data,
     Expand,
     Hello,
@@ -33,15 +34,16 @@ _QUOTED_PATH = re.compile(r'<(?:[^">]++|"(?:[^"\\]|\\.)*+")*+>')
 _SOURCE_ROUTE = re.compile(r"@[A-Za-z0-9_.-]+(?:,@[A-Za-z0-9_.-]+)*+:")
 # §4.1.1.11: esmtp-keyword "=" esmtp-value; values are printable ASCII without "=" and SP.
 # "=" within a value is taken too: AUTH=<…> and later extensions have been seen with it, and the reader of the value
-# decides.
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-~]++))?\Z")
+# decides. What isn't ASCII is let through to the parameters that may have it (RFC 6531 §3.4).
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-~\x80-\U0010ffff]++))?\Z")
 
 _MAIL_SYNTAX = reply(501, "5.5.4", "syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX = reply(501, "5.5.4", "syntax: RCPT TO:<address> [parameters]")
 _NO_SENDER_PATH = reply(501, "5.1.7", "the sender must stand in angle brackets: MAIL FROM:<address>")
 _NO_RECIPIENT_PATH = reply(501, "5.1.3", "the recipient must stand in angle brackets: RCPT TO:<address>")
 _NULL_RECIPIENT = reply(501, "5.1.3", "the null path is no recipient")
-_NOT_ASCII = reply(553, "5.6.7", "only ASCII addresses are taken here")
+_NOT_ASCII = reply(553, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter of MAIL")
+_LOOK_UP_NOT_ASCII = reply(553, "5.6.7", "what is not ASCII needs the SMTPUTF8 parameter behind it")
 _HELLO_SYNTAX = reply(501, "5.5.4", "say who you are: a domain name or an address literal")
 _PARAMETER_SYNTAX = reply(501, "5.5.4", "a parameter is KEYWORD or KEYWORD=value")
 _PARAMETER_REPEATED = reply(501, "5.5.4", "a parameter stands there twice")
@@ -76,13 +78,15 @@ def _read_mail(argument: str, facts: Facts) -> Mail:
     if found is None:
         raise Refusal(_NO_SENDER_PATH)
     path, rest = found
+    values = _read_parameters(rest, known, facts) if rest else {}
+    if not path.isascii() and SMTPUTF8 not in values:
+        raise Refusal(_NOT_ASCII)
     try:
         sender = _read_path(path) if path else None
     except AddressError as wrong:
-        raise Refusal(reply(501, "5.1.7", f"bad sender address: {wrong}")) from None
+        raise Refusal(reply(501, "5.1.7", f"bad sender address: {_in_ascii(wrong)}")) from None
     if not rest:
         return Mail(sender, (), None)
-    values = _read_parameters(rest, known, facts)
     size = values.get("SIZE")
     return Mail(
         sender,
@@ -103,10 +107,12 @@ def _read_rcpt(argument: str, facts: Facts) -> Rcpt:
     path, rest = found
     if not path:
         raise Refusal(_NULL_RECIPIENT)
+    if not argument.isascii() and (facts.mail is None or not facts.mail.smtputf8):
+        raise Refusal(_NOT_ASCII)
     try:
         address = _POSTMASTER if path.lower() == "postmaster" else _read_path(path)
     except AddressError as wrong:
-        raise Refusal(reply(501, "5.1.3", f"bad recipient address: {wrong}")) from None
+        raise Refusal(reply(501, "5.1.3", f"bad recipient address: {_in_ascii(wrong)}")) from None
     if not rest:
         return Rcpt(address)
     return Rcpt(address, _travelling(_read_parameters(rest, known, facts), known))
@@ -118,8 +124,6 @@ def _split_path(text: str) -> tuple[str, str] | None:
     A blank behind the colon is against the grammar, but common, and can't be misread.
     """
     text = text.lstrip(" ")
-    if not text.isascii():
-        raise Refusal(_NOT_ASCII)
     if '"' in text:
         found = _QUOTED_PATH.match(text)
         end = found.end() - 1 if found else -1
@@ -155,8 +159,15 @@ def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) ->
             raise Refusal(_PARAMETER_REPEATED)
         if parameter.excludes in values:
             raise Refusal(_PARAMETERS_EXCLUDE)
-        values[keyword] = parameter.read(found.group(2), facts)
+        value = found.group(2)
+        if value and not value.isascii() and not (parameter.international and value.isprintable()):
+            raise Refusal(_PARAMETER_SYNTAX)
+        values[keyword] = parameter.read(value, facts)
     return values
+
+
+def _in_ascii(wrong: AddressError) -> str:
+    return str(wrong).encode("ascii", "replace").decode()
 
 
 def _travelling(values: Mapping[str, str], known: Mapping[str, Parameter]) -> Parameters:
@@ -172,8 +183,16 @@ def _without_argument(event: ServerEvent) -> Callable[[str, Facts], ServerEvent]
     return read
 
 
-def _with_argument(event: Callable[[str], ServerEvent]) -> Callable[[str, Facts], ServerEvent]:
-    def read(argument: str, _facts: Facts) -> ServerEvent:
+def _look_up(event: type[Verify | Expand]) -> Callable[[str, Facts], ServerEvent]:
+    def read(argument: str, facts: Facts) -> ServerEvent:
+        """RFC 6531 §3.7.4.2: VRFY and EXPN take SMTPUTF8 behind what is asked for."""
+        what, _, last = argument.rpartition(" ")
+        if last.upper() == SMTPUTF8 and what and SMTPUTF8 in facts.terms.mail:
+            argument = what.rstrip(" ")
+            if not argument.isprintable():
+                raise Refusal(_LOOK_UP_NOT_ASCII)
+        elif not argument.isascii():
+            raise Refusal(_LOOK_UP_NOT_ASCII)
         if not argument:
             raise Refusal(_ARGUMENT_NEEDED)
         return event(argument)
@@ -192,8 +211,8 @@ READERS: Mapping[str, Callable[[str, Facts], ServerEvent]] = {
     "RSET": _without_argument(Reset()),
     "NOOP": lambda _argument, _facts: _NOOP,
     "HELP": lambda argument, _facts: Help(argument),
-    "VRFY": _with_argument(Verify),
-    "EXPN": _with_argument(Expand),
+    "VRFY": _look_up(Verify),
+    "EXPN": _look_up(Expand),
     "QUIT": _without_argument(Quit()),
 }
 """The commands of RFC 5321, each with what reads its argument; a reader raises Refusal."""

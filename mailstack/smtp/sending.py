@@ -10,11 +10,11 @@ from attrs import frozen
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
-from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, read_by
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import HostLimits
 from mailstack.smtp.extensions.mtpriority import field
-from mailstack.smtp.replies import Reply, reply
+from mailstack.smtp.fitting import mail_command, rcpt_command, unfit_recipients
+from mailstack.smtp.replies import Reply
 from mailstack.transparency import Stuffer
 from mailstack.wire import Dane, Disconnected, Peer, TimedOut
 
@@ -27,14 +27,6 @@ LINES = 200
 """Lines of dialogue kept of the opening, and of each transaction."""
 WIDTH = 200
 """Characters kept of each."""
-
-_CARRIED = (
-    (BY, "DELIVERBY"),
-    (PRIORITY, "MT-PRIORITY"),
-    (HOLDFOR, "FUTURERELEASE"),
-    (HOLDUNTIL, "FUTURERELEASE"),
-)
-"""Parameters of MAIL that go on to the next host, and the extensions that they belong to."""
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -169,90 +161,65 @@ class SendingSession:
         self.transactions += 1
         if "MT-PRIORITY" not in self.extensions and (above := field(envelope)):
             content = Prefixed(above, content)
-        refusal = await self._unfit(envelope, content)
-        if refusal is not None:
+        unfit = await unfit_recipients(self.extensions, envelope, recipients, content)
+        fit = [recipient for recipient in recipients if recipient not in unfit] if unfit else recipients
+        for refusal in dict.fromkeys(unfit.values()):
             self._note(f"-- not tried: {refusal}")
-            return (refusal,) * len(recipients)
+        if not fit:
+            return tuple(unfit[recipient] for recipient in recipients)
+        replies = await self._transact(envelope, fit, content)
+        if not unfit:
+            return replies
+        told = iter(replies)
+        return tuple(unfit.get(recipient) or next(told) for recipient in recipients)
+
+    async def _transact(
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+    ) -> tuple[Reply, ...]:
+        """The same, for what the host can take."""
+        mail = mail_command(self.extensions, envelope, recipients, content)
+        rcpts = [rcpt_command(self.extensions, recipient) for recipient in recipients]
         if "PIPELINING" in self.extensions:
-            replies, started = await self._begin_in_one_group(envelope, recipients, content)
+            replies, started = await self._begin_in_one_group(mail, rcpts)
         else:
-            replies, started = await self._begin_step_by_step(envelope, recipients, content)
+            replies, started = await self._begin_step_by_step(mail, rcpts)
         if started is not None:
             final = await self._finish(content if None in replies else None)
             return tuple(one or final for one in replies)
         self._reset_first = True
         return tuple(one for one in replies if one is not None)
 
-    async def _unfit(self, envelope: Envelope, content: Content) -> Reply | None:
-        """Why the host would have to refuse this letter, said in its place."""
-        limit = self.extensions.get("SIZE", "")
-        # RFC 1870 §6.1; 0 is no limit (§4).
-        if limit.isdecimal() and 0 < int(limit[:20]) < content.size:
-            return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
-        if (late := self._too_late(envelope)) is not None:
-            return late
-        # RFC 6152 §3: what may not go as it is must be converted, or come back. Most that is declared 8BITMIME isn't.
-        if envelope.body == "8BITMIME" and "8BITMIME" not in self.extensions and not await _is_ascii(content):
-            return reply(554, "5.6.3", "the letter needs 8BITMIME, which the host does not offer")
-        return None
-
-    def _too_late(self, envelope: Envelope) -> Reply | None:
-        """RFC 2852 §4.1.4: what shall come back in time goes only to a host that promises that, and can."""
-        value = dict(envelope.parameters).get(BY)
-        by = read_by(value) if value is not None else None
-        if by is None or not by.returns:
-            return None
-        if by.seconds <= 0:
-            return reply(554, "5.4.7", "the time for delivery has passed")
-        if "DELIVERBY" not in self.extensions:
-            return reply(554, "5.4.7", "the letter needs DELIVERBY, which the host does not offer")
-        least = self.extensions["DELIVERBY"].partition(",")[0].strip()
-        if least.isdecimal() and int(least[:10]) > by.seconds:
-            return reply(554, "5.4.7", f"{by.seconds} seconds are left, the host wants {least[:10]} at least")
-        return None
-
-    def _mail(self, envelope: Envelope, content: Content) -> str:
-        line = f"MAIL FROM:<{envelope.sender or ''}>"
-        if "SIZE" in self.extensions:
-            line += f" SIZE={content.size}"
-        if envelope.body == "8BITMIME" and "8BITMIME" in self.extensions:
-            line += " BODY=8BITMIME"
-        for keyword, extension in _CARRIED if envelope.parameters else ():
-            if extension in self.extensions and (value := dict(envelope.parameters).get(keyword)) is not None:
-                line += f" {keyword}={value}"
-        return line
-
     async def _begin_in_one_group(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+        self, mail_line: str, rcpt_lines: Sequence[str]
     ) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
         group = [
             *(["RSET"] if self._reset_first else []),
-            self._mail(envelope, content),
-            *(f"RCPT TO:<{recipient.address}>" for recipient in recipients),
+            mail_line,
+            *rcpt_lines,
             "DATA",
         ]
         self._say(*group)
         await self._reset_if_needed(said=True)
         mail = await self._reply("mail", self._timeouts.mail)
         replies: list[Reply | None] = []
-        for _ in recipients:
+        for _ in rcpt_lines:
             answer = await self._reply("rcpt", self._timeouts.rcpt)
             replies.append(_refusal(mail) or _refusal(answer))
         return await self._started(replies)
 
     async def _begin_step_by_step(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+        self, mail_line: str, rcpt_lines: Sequence[str]
     ) -> tuple[list[Reply | None], Reply | None]:
         """The refusal of each recipient, or None, and the reply 354, or None when no content shall come."""
         await self._reset_if_needed(said=False)
-        self._say(self._mail(envelope, content))
+        self._say(mail_line)
         mail = await self._reply("mail", self._timeouts.mail)
         if _refusal(mail):
-            return [mail] * len(recipients), None
+            return [mail] * len(rcpt_lines), None
         replies: list[Reply | None] = []
-        for recipient in recipients:
-            self._say(f"RCPT TO:<{recipient.address}>")
+        for line in rcpt_lines:
+            self._say(line)
             replies.append(_refusal(await self._reply("rcpt", self._timeouts.rcpt)))
         if None not in replies:
             return replies, None
@@ -362,13 +329,6 @@ class SendingSession:
 def _refusal(answer: Reply) -> Reply | None:
     """The reply to MAIL or RCPT unless it is positive; a code that has no place there is none of those either."""
     return None if 200 <= answer.code < 300 else answer
-
-
-async def _is_ascii(content: Content) -> bool:
-    async for octets in content.chunks():
-        if not octets.isascii():
-            return False
-    return True
 
 
 def _base64(text: str) -> str:

@@ -50,6 +50,7 @@ _FOREIGN = frozenset({"ATRN", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "T
 # A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
 _HELLO = ("EHLO", "HELO")
+_WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
 
 
 @frozen
@@ -84,6 +85,8 @@ class ServerEngine:
         self.authenticated = False
         self.terms = _NO_TERMS
         """What the last EHLO agreed."""
+        self.mail: Mail | None = None
+        """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
         self._offered = offered
         self._limits = limits
         self._verbs, self._order = _language(offered)
@@ -92,7 +95,6 @@ class ServerEngine:
         self._chunks: ChunkedContent | None = None
         self._skipping = 0
         """Octets of a refused chunk that are still to be thrown away."""
-        self._body = ""
         self._state = State.GREETING
         # The command to be answered, and where its answer leads.
         self._name = ""
@@ -129,6 +131,7 @@ class ServerEngine:
         """Forget who the client was."""
         self.hello = None
         self.terms = _NO_TERMS
+        self.mail = None
         self.authenticated = False
 
     def next_event(self) -> ServerEvent | Signal:
@@ -166,7 +169,7 @@ class ServerEngine:
 
     def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - what forbids a command, in order of rank
         # §4.1.1: white space at the end of a line is to be tolerated.
-        text = line.decode("ascii", "surrogateescape").rstrip(" \t")
+        text = line.decode("utf-8", "surrogateescape").rstrip(" \t")
         name, _, argument = text.partition(" ")
         self._name = name = name.upper()
         verb = self._verbs.get(name)
@@ -179,7 +182,7 @@ class ServerEngine:
         turn = self._order[self._state].get(name) or out_of_order(self._state)
         if turn.reply is not None:
             return self._reject(turn.reply, line, turn)
-        if not text.isprintable() and not _may_be_read(name, line):
+        if not (text.isascii() and text.isprintable()) and not _may_be_read(name, line):
             return self._reject(_UNPRINTABLE, line, turn)
         try:
             event = verb.read(argument.lstrip(" "), self)
@@ -203,8 +206,9 @@ class ServerEngine:
             self._skipping = chunk.size
             return self._reject(why, line, turn)
         if taken is None:
-            max_line = 0 if self._body == "BINARYMIME" else self.capabilities.max_line
-            taken = ChunkedContent(self._lines, max_line=max_line, binary=self._body == "BINARYMIME")
+            binary = self.mail is not None and self.mail.body == "BINARYMIME"
+            max_line = 0 if binary else self.capabilities.max_line
+            taken = ChunkedContent(self._lines, max_line=max_line, binary=binary)
         taken.begin(chunk.size, last=chunk.last)
         self._content = self._chunks = taken
         self._state = turn.accepted
@@ -270,10 +274,10 @@ class ServerEngine:
             if accepted and isinstance(event, XClient):
                 self._begin_anew()
             octets = render(answer, enhanced=self.terms.enhanced)
-            if accepted and (self._name in ("AUTH", RESPONSE)):
+            if accepted and isinstance(event, Mail):
+                self.mail = event
+            elif accepted and (self._name in ("AUTH", RESPONSE)):
                 self.authenticated = True
-            elif accepted and isinstance(event, Mail):
-                self._body = event.body
         self._enter(turn.accepted if accepted else turn.refused)
         self._close_after(answer)
         return octets
@@ -321,8 +325,8 @@ def _no_command(name: str) -> Reply:
 
 
 def _may_be_read(name: str, line: bytes) -> bool:
-    """Whether a line that isn't printable ASCII shall reach its reader all the same: a path, which has its own reply."""
-    return name in ("MAIL", "RCPT") and not any(octet < 0x20 or octet == 0x7F for octet in line)
+    """Whether a line that isn't printable ASCII shall reach its reader all the same: one with an address (RFC 6531)."""
+    return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)
 
 
 _Order = Mapping[State, Mapping[str, Turn]]

@@ -471,10 +471,11 @@ class Session:
         return Arriving(self.station, new_letter_id(now), envelope, arrival, self._limits.header_size, priorities)
 
     def _protocol(self) -> str:
-        """The `with` clause (RFC 3848)."""
+        """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
         if self._engine.hello is None or not self._engine.hello.extended or self._spoken_for.protocol == "SMTP":
             return "SMTP"
-        return "ESMTP" + ("S" if self.tls else "") + ("A" if self.identity else "")
+        language = "UTF8SMTP" if self._mail is not None and self._mail.smtputf8 else "ESMTP"
+        return language + ("S" if self.tls else "") + ("A" if self.identity else "")
 
     async def _receive(self, arriving: Arriving) -> EndOfData:
         """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""

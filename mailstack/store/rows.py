@@ -21,6 +21,7 @@ from mailstack.letter import (
     Status,
     terms,
 )
+from mailstack.letter.address import ascii_domain
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
 
@@ -103,13 +104,18 @@ def _check_recipient(recipient: Recipient) -> None:
 
 def _check_address(address: Address | None) -> None:
     """Refuse what would become another command, or another parameter, when it is sent."""
-    if address is not None and (_CONTROL.search(address.local) or _UNFIT.search(address.domain)):
+    if address is None:
+        return
+    if _CONTROL.search(address.local) or _UNFIT.search(address.domain):
         raise ValueError("an address holds what no address can hold")
+    if not address.local.isascii() and not address.local.isprintable():
+        raise ValueError("an address holds what nobody can see")
+    ascii_domain(address.domain)
 
 
 def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
     for parameter in parameters:
-        if _UNFIT.search(parameter[0]) or _UNFIT.search(parameter[1]):
+        if _UNFIT.search(parameter[0]) or _UNFIT.search(parameter[1]) or not "".join(parameter).isprintable():
             raise ValueError("a parameter holds what no parameter can hold")
 
 

@@ -44,7 +44,7 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
 ]
 
 BAD: list[tuple[Callable[[object], object], list[object]]] = [
-    (read_domain, ["", "a b", "home..test", "österreich.test", "-a.test", "[1.2.3]", 5, "a" * 256]),
+    (read_domain, ["", "a b", "home..test", "öster reich.test", "-ö.test", "-a.test", "[1.2.3]", 5, "a" * 256]),
     (read_host_name, ["[192.0.2.1]", "a b", 5]),
     (read_network, ["10.0.0.1/8", "10.0.0.0/33", "home.test", "", 5]),
     (read_ip, ["localhost", "1.2.3", 5]),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
@@ -74,6 +74,7 @@ class Site:
         session = FetchingSession(peer, engine)
         await session.open()
         await session.start_tls()
+        await session.utf8()
         await session.login(user, user)
         count, _ = await session.stat()
         letters = []
@@ -144,26 +145,30 @@ class Internet:
 
     async def _begin(self, site: Site, accounts: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> None:
         await site.store.open()
-        await site.store.add_accounts([Account(each, b"-", 0.0) for each in accounts])
+        await site.store.add_accounts([Account(Address.parse(each).key, b"-", 0.0) for each in accounts])
         for alias, targets in aliases.items():
             await site.store.set_alias(alias, targets)
         await site.office.listen()
         await site.office.start()
 
     def submit(
-        self, site: Site, sender: str, *recipients: str, content: bytes = ONE_LETTER, **parameters: str
+        self,
+        site: Site,
+        sender: str,
+        *recipients: str | Recipient,
+        content: bytes = ONE_LETTER,
+        body: str = "7BIT",
+        **parameters: str,
     ) -> tuple[Reply, ...]:
         """Hand a letter in as a user does: STARTTLS, AUTH, one transaction; `parameters` are of MAIL."""
-        return self.reactor.result_of(self._submit(site, sender, recipients, content, parameters))
+        named = tuple(each if isinstance(each, Recipient) else Recipient(Address.parse(each)) for each in recipients)
+        envelope = Envelope(Address.parse(sender), named, body, tuple(parameters.items()))
+        return self.reactor.result_of(self._submit(site, sender, envelope, content))
 
-    async def _submit(
-        self, site: Site, sender: str, recipients: Sequence[str], content: bytes, parameters: Mapping[str, str]
-    ) -> tuple[Reply, ...]:
+    async def _submit(self, site: Site, sender: str, envelope: Envelope, content: bytes) -> tuple[Reply, ...]:
         session = await self.session(site, 587)
         await session.start_tls(site.office.config.hostname, verify=False)
         await session.authenticate(sender, sender)
-        envelope = Envelope(Address.parse(sender), tuple(Recipient(Address.parse(each)) for each in recipients))
-        envelope = evolve(envelope, parameters=tuple(parameters.items()))
         replies = await session.transact(envelope, envelope.recipients, Octets(content))
         await session.quit()
         return replies

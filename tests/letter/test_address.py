@@ -35,8 +35,9 @@ def test_any_text_is_an_address_or_an_address_error(text):
     except AddressError:
         return
     assert Address.parse(str(address)) == address
-    assert str(address).isascii()
     assert str(address).isprintable()
+    assert address.ascii_domain.isascii()
+    assert address.key == Address.parse(address.key).key
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,6 @@ def test_any_text_is_an_address_or_an_address_error(text):
         '"a"b@c.test',
         '"a\\"@c.test',
         '""@c.test',
-        '"\u00e5"@c.test',
-        "\u00e5@c.test",
-        "a@\u00e5.test",
         "a@c.test\n",
         "a@[192.0.2.256]",
         "a@[192.0.2.1",

@@ -74,7 +74,7 @@ def test_the_client_address_is_an_address_literal(host, literal):
         ("evil) by mx.bank.test (x", "evil-by-mx.bank.test-x"),
         ("a\r\nSubject: x", "a-Subject-x"),
         ("..-..", "[192.0.2.1]"),
-        ("ü.test", "test"),
+        ("ü.test", "xn--tda.test"),
     ],
 )
 def test_what_a_client_calls_itself_is_cleaned_to_a_domain(helo, written):

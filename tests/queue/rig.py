@@ -110,7 +110,16 @@ class Rig:
             lambda: 0.5,
         )
         self.queue = Queue(
-            self.store, router, self.runner, self.journal, agents["local"], "me", self.schedule, self.clock, lambda: 0.5
+            self.store,
+            router,
+            self.runner,
+            self.journal,
+            agents["local"],
+            "me",
+            self.schedule,
+            self.clock,
+            self.bouncer,
+            lambda: 0.5,
         )
         run(self.runner.start())
 

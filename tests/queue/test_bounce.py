@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mailstack.letter import Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
-from mailstack.letter.report import Trouble
+from mailstack.letter.report import Notice
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import Router
@@ -26,7 +26,7 @@ LETTER = a_letter("x@else.test")
 DUE = ReportDue(
     "failed",
     LetterId("report"),
-    (Trouble(LETTER.envelope.recipients[0], Failed(Status(5, 1, 1), "550 nobody", "mx.else.test")),),
+    (Notice(LETTER.envelope.recipients[0], Failed(Status(5, 1, 1), "550 nobody", "mx.else.test")),),
     START,
 )
 

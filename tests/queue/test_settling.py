@@ -99,7 +99,7 @@ def test_one_report_speaks_of_all_that_failed_and_of_nobody_else():
     found = settled(REFUSED, RELAYED, BUSY, REFUSED)
     assert [change.after.state.value for change in found.changes] == ["relayed", "queued", "bounced", "bounced"]
     (due,) = found.reports
-    assert [str(trouble.recipient.address) for trouble in due.troubles] == ["r0@else.test", "r3@else.test"]
+    assert [str(trouble.recipient.address) for trouble in due.notices] == ["r0@else.test", "r3@else.test"]
     assert {step.facts["report"] for step in found.steps if step.step == "bounced"} == {due.id}
 
 
@@ -113,7 +113,7 @@ def test_a_sender_is_warned_once():
 
 def test_giving_up_says_so_and_keeps_the_last_words():
     (due,) = settled(BUSY, age=5 * DAY).reports
-    outcome = due.troubles[0].outcome
+    outcome = due.notices[0].outcome
     assert outcome == Failed(
         Status(5, 4, 7), "gave up after trying for 5 days; at last: 450 4.2.1 busy", "mx.else.test"
     )

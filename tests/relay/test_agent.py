@@ -70,7 +70,7 @@ def test_a_letter_goes_over_tls_to_the_best_host(world: World, office: FakeOffic
     assert backup.connections == 0
     for outcome in tried.outcomes:
         assert outcome == Delivered(
-            Status(2, 0, 0), "mx.elsewhere.test said: 250 2.0.0 Ok: queued as 4XyZ1", "mx.elsewhere.test"
+            Status(2, 0, 0), "mx.elsewhere.test said: 250 2.0.0 Ok: queued as 4XyZ1", "mx.elsewhere.test", dsn=True
         )
     assert tried.facts == {
         "host": "mx.elsewhere.test",

@@ -27,6 +27,8 @@ def test_ehlo_names_the_host_and_what_it_offers():
         b"250-STARTTLS\r\n"
         b"250-ENHANCEDSTATUSCODES\r\n"
         b"250-8BITMIME\r\n"
+        b"250-SMTPUTF8\r\n"
+        b"250-DSN\r\n"
         b"250-CHUNKING\r\n"
         b"250 BINARYMIME\r\n"
     )

@@ -14,9 +14,10 @@ from mailstack.store import StoreError, rows
 from mailstack.wire import HostPort, TlsFacts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-locals_ = st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs", "Cc"]), min_size=1)
-words = st.text(st.characters(min_codepoint=0x21, exclude_categories=["Cs", "Cc"], exclude_characters="<>"), min_size=1)
-addresses = st.builds(Address, locals_, words)
+locals_ = st.text(st.characters(min_codepoint=0x20, exclude_categories=["C", "Z"]) | st.just(" "), min_size=1)
+words = st.text(st.characters(min_codepoint=0x21, exclude_categories=["C", "Z"], exclude_characters="<>"), min_size=1)
+domains = words.filter(str.isascii) | st.sampled_from(["bücher.test", "пример.test", "xn--bcher-kva.test"])
+addresses = st.builds(Address, locals_, domains)
 parameters = st.lists(st.tuples(words, words)).map(tuple)
 recipients = st.builds(Recipient, addresses, st.none() | addresses, parameters)
 envelopes = st.builds(
@@ -98,6 +99,8 @@ def test_a_damaged_delivery_is_named(data: st.DataObject, delivery: Delivery) ->
         Recipient(Address("a", "b.test"), Address("c", "d\n")),
         Recipient(Address("a", "b.test"), None, (("NOTIFY", "NEVER\r\nDATA"),)),
         Recipient(Address("a", "b.test"), None, (("NOTIFY X", ""),)),
+        Recipient(Address("a", "b.test"), None, (("ORCPT", "utf-8;\u2028"),)),
+        Recipient(Address("\u202eb", "b.test")),
     ],
 )
 def test_no_row_becomes_a_command_on_the_wire(recipient: Recipient) -> None:

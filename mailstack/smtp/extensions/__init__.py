@@ -6,6 +6,7 @@ from mailstack.smtp.extensions.auth import AUTH
 from mailstack.smtp.extensions.binarymime import BINARYMIME
 from mailstack.smtp.extensions.chunking import CHUNKING
 from mailstack.smtp.extensions.deliverby import DELIVERBY
+from mailstack.smtp.extensions.dsn import DSN
 from mailstack.smtp.extensions.eightbitmime import EIGHTBITMIME
 from mailstack.smtp.extensions.enhancedstatuscodes import ENHANCEDSTATUSCODES
 from mailstack.smtp.extensions.extension import Extension
@@ -14,6 +15,7 @@ from mailstack.smtp.extensions.limits import LIMITS
 from mailstack.smtp.extensions.mtpriority import MT_PRIORITY
 from mailstack.smtp.extensions.pipelining import PIPELINING
 from mailstack.smtp.extensions.size import SIZE
+from mailstack.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.smtp.extensions.starttls import STARTTLS
 from mailstack.smtp.extensions.xclient import XCLIENT
 
@@ -29,6 +31,8 @@ OFFERED: tuple[Extension, ...] = (
     MT_PRIORITY,
     ENHANCEDSTATUSCODES,
     EIGHTBITMIME,
+    SMTPUTF8,
+    DSN,
     CHUNKING,
     BINARYMIME,
 )

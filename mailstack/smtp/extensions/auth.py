@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import binascii
-import re
 
+from mailstack.letter.xtext import decode_xtext
 from mailstack.smtp.commands import Auth, AuthResponse
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter, Verb
 from mailstack.smtp.order import RESPONSE, State, Turn
 from mailstack.smtp.replies import Refusal, reply
-
-# RFC 3461 §4: xchar is any printable ASCII but "+" and "="; the others are written as "+" and two hexadecimal digits.
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
 _NOT_BASE64 = reply(501, "5.5.2", "the response is not base64")
@@ -64,7 +61,7 @@ def _decode(text: str) -> bytes:
 
 def _read_parameter(value: str | None, _facts: Facts) -> str:
     # §5: we trust nobody to vouch for another, so the value is checked and then forgotten.
-    if not value or (value != "<>" and not _XTEXT.match(value)):
+    if not value or (value != "<>" and decode_xtext(value) is None):
         raise Refusal(_PARAMETER)
     return value
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from mailstack.smtp.commands import ServerEvent
+from mailstack.smtp.commands import Mail, ServerEvent
 from mailstack.smtp.order import State, Turn
 
 
@@ -70,6 +70,10 @@ class Facts(Protocol):
     @property
     def terms(self) -> Terms: ...
 
+    @property
+    def mail(self) -> Mail | None:
+        """The MAIL that began the transaction, if one is open."""
+
 
 @frozen
 class Parameter:
@@ -78,11 +82,13 @@ class Parameter:
     read: Callable[[str | None, Facts], str]
     """Checks the value (None: there is no "="), gives it in normal form; raises Refusal."""
     travels: bool = False
-    """Whether it goes on with the letter to the next host."""
+    """Whether it goes on with the letter to the next host, if that offers the extension."""
     excludes: str = ""
     """The keyword of a parameter that must not stand beside it."""
     repeats: bool = False
     """Whether it may stand there twice; then the last value holds. RFC 5321 doesn't say; we refuse it by default."""
+    international: bool = False
+    """Whether its value need not be ASCII under SMTPUTF8 (RFC 6531 §3.4)."""
 
 
 @frozen(eq=False)

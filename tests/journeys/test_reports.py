@@ -1,0 +1,293 @@
+"""Reports between two offices: each kind, as its reader gets it."""
+
+from __future__ import annotations
+
+import email
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from mailstack.letter import Address, Recipient
+from tests.journeys.internet import ONE_LETTER, Internet, Site
+
+WANTS_ALL = (("NOTIFY", "SUCCESS,FAILURE,DELAY"),)
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+@pytest.fixture
+def home(internet: Internet) -> Site:
+    return internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test", "bob@home.test", "grüße@home.test"],
+        aliases={
+            "team@home.test": ["bob@home.test", "carol@elsewhere.test"],
+            "robert@home.test": ["bob@home.test"],
+        },
+    )
+
+
+@pytest.fixture
+def elsewhere(internet: Internet) -> Site:
+    return internet.office(
+        "mx.elsewhere.test",
+        "192.0.2.2",
+        domains=["elsewhere.test", "xn--bcher-kva.test"],
+        accounts=["carol@elsewhere.test", "用户@xn--bcher-kva.test"],
+    )
+
+
+def to(address: str, *parameters: tuple[str, str]) -> Recipient:
+    return Recipient(Address.parse(address), None, parameters)
+
+
+def reports_to(internet: Internet, site: Site, user: str = "alice@home.test") -> list[Message]:
+    """The letters of a mailbox, which are reports all."""
+    internet.reactor.advance(5)
+    letters = [email.message_from_bytes(octets) for octets in site.people_fetch(internet, user)]
+    for letter in letters:
+        assert letter["Return-Path"] == "<>"
+        assert letter["Auto-Submitted"] == "auto-replied"
+        assert letter.get_content_type() == "multipart/report"
+    return letters
+
+
+def told(report: Message) -> list[tuple[str, str, str]]:
+    """Final-Recipient, Action and Status of each recipient."""
+    blocks = report.get_payload()[1].get_payload()
+    return [(each["Final-Recipient"], each["Action"], each["Status"]) for each in blocks[1:]]
+
+
+def test_success_here_is_reported_once(internet: Internet, home: Site) -> None:
+    """DSN-02, DSN-03: delivered; the envelope's name and the recipient's come back."""
+    internet.submit(
+        home,
+        "alice@home.test",
+        to("bob@home.test", *WANTS_ALL, ("ORCPT", "rfc822;Bob+40home.test")),
+        ENVID="batch+2017",
+        RET="FULL",
+    )
+    (report,) = reports_to(internet, home)
+    assert told(report) == [("rfc822; bob@home.test", "delivered", "2.1.5")]
+    about, bob = report.get_payload()[1].get_payload()
+    assert about["Original-Envelope-Id"] == "batch 17"
+    assert bob["Original-Recipient"] == "rfc822; Bob@home.test"
+    assert report.get_payload()[2].get_content_type() == "text/rfc822-headers"
+    assert len(home.people_fetch(internet, "bob@home.test")) == 1
+    delivered = next(step for step in home.journal.steps if step.step == "delivered")
+    assert report["Message-ID"] == f"<{delivered.facts['report']}@mx.home.test>"
+    internet.stop()
+
+
+@pytest.mark.parametrize("notify", [(), (("NOTIFY", "NEVER"),), (("NOTIFY", "FAILURE,DELAY"),)])
+def test_success_that_nobody_asked_for_is_not_reported(internet: Internet, home: Site, notify: tuple[str, ...]) -> None:
+    """DSN-02"""
+    internet.submit(home, "alice@home.test", to("bob@home.test", *notify))
+    assert reports_to(internet, home) == []
+    internet.stop()
+
+
+def test_a_host_with_dsn_reports_by_itself(internet: Internet, home: Site, elsewhere: Site) -> None:
+    """DSN-02: NOTIFY, ORCPT, RET and ENVID go on; there is one report, from the end."""
+    recipient = to("carol@elsewhere.test", *WANTS_ALL, ("ORCPT", "rfc822;carol+40elsewhere.test"))
+    internet.submit(home, "alice@home.test", recipient, RET="HDRS", ENVID="17")
+    (report,) = reports_to(internet, home)
+    assert report["From"] == "Mail Delivery System <MAILER-DAEMON@mx.elsewhere.test>"
+    assert told(report) == [("rfc822; carol@elsewhere.test", "delivered", "2.1.5")]
+    about, carol = report.get_payload()[1].get_payload()
+    assert about["Original-Envelope-Id"] == "17"
+    assert carol["Original-Recipient"] == "rfc822; carol@elsewhere.test"
+    internet.stop()
+
+
+def test_a_host_without_dsn_has_us_say_relayed(
+    internet: Internet, home: Site, elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DSN-02: RFC 3461 §5.2.2."""
+    withhold(monkeypatch, elsewhere, "DSN")
+    internet.submit(home, "alice@home.test", to("carol@elsewhere.test", *WANTS_ALL), ENVID="17")
+    (report,) = reports_to(internet, home)
+    assert report["From"] == "Mail Delivery System <MAILER-DAEMON@mx.home.test>"
+    assert told(report) == [("rfc822; carol@elsewhere.test", "relayed", "2.0.0")]
+    assert report.get_payload()[1].get_payload()[1]["Remote-MTA"] == "dns; mx.elsewhere.test"
+    internet.stop()
+
+
+def test_never_means_never(internet: Internet, home: Site, elsewhere: Site) -> None:
+    """DSN-02: neither here nor there."""
+    internet.submit(home, "alice@home.test", to("nobody@elsewhere.test", ("NOTIFY", "NEVER")))
+    assert reports_to(internet, home) == []
+    assert internet.states(home)["nobody@elsewhere.test"] == "bounced"
+    internet.stop()
+
+
+def test_an_alias_for_several_is_reported_as_expanded(internet: Internet, home: Site, elsewhere: Site) -> None:
+    """DSN-02: RFC 3461 §5.2.7.3: once, and its members not again."""
+    internet.submit(home, "alice@home.test", to("team@home.test", *WANTS_ALL))
+    (report,) = reports_to(internet, home)
+    assert told(report) == [("rfc822; team@home.test", "expanded", "2.0.0")]
+    assert len(elsewhere.people_fetch(internet, "carol@elsewhere.test")) == 1
+    internet.stop()
+
+
+def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: Site) -> None:
+    """DSN-02: RFC 3461 §5.2.7.2."""
+    internet.submit(home, "alice@home.test", to("robert@home.test", *WANTS_ALL))
+    (report,) = reports_to(internet, home)
+    assert told(report) == [("rfc822; bob@home.test", "delivered", "2.1.5")]
+    assert report.get_payload()[1].get_payload()[1]["Original-Recipient"] == "rfc822; robert@home.test"
+    internet.stop()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "content", "kind"),
+    [
+        ((), ONE_LETTER, "text/rfc822-headers"),
+        ((("RET", "HDRS"),), ONE_LETTER, "text/rfc822-headers"),
+        ((("RET", "FULL"),), ONE_LETTER, "message/rfc822"),
+        ((("RET", "FULL"),), ONE_LETTER + b"x" * 70 + b"\r\n" * 1_000_000, "text/rfc822-headers"),
+        ((("RET", "FULL"),), ONE_LETTER + "Grüße\r\n".encode(), "message/rfc822"),
+    ],
+)
+def test_the_letter_comes_back_as_its_sender_asks(  # noqa: PLR0917
+    internet: Internet, home: Site, elsewhere: Site, parameters: tuple[tuple[str, str], ...], content: bytes, kind: str
+) -> None:
+    """DSN-03"""
+    body = "7BIT" if content.isascii() else "8BITMIME"
+    internet.submit(home, "alice@home.test", "nobody@elsewhere.test", content=content, **dict(parameters), body=body)
+    (report,) = reports_to(internet, home)
+    assert told(report) == [("rfc822; nobody@elsewhere.test", "failed", "5.1.1")]
+    returned = report.get_payload()[2]
+    assert returned.get_content_type() == kind
+    if kind == "message/rfc822":
+        original = returned.get_payload()[0]
+        assert original["Subject"] == "hello"
+        assert original.get_payload(decode=True).rstrip() == content.partition(b"\r\n\r\n")[2].rstrip()
+    internet.stop()
+
+
+def test_a_report_is_never_reported(internet: Internet, home: Site, elsewhere: Site) -> None:
+    """RLY-17"""
+
+    async def null_sender() -> None:
+        session = await internet.session(elsewhere, 25)
+        from mailstack.letter import Envelope
+        from mailstack.letter.content import Octets
+
+        carol = to("carol@elsewhere.test", *WANTS_ALL)
+        await session.transact(Envelope(None, (carol,)), (carol,), Octets(ONE_LETTER))
+        await session.quit()
+
+    internet.reactor.result_of(null_sender())
+    internet.reactor.advance(60)
+    assert [step.step for step in elsewhere.journal.steps] == ["exchanged", "routed", "delivered"]
+    internet.stop()
+
+
+def withhold(monkeypatch: pytest.MonkeyPatch, site: Site, *keywords: str) -> None:
+    """The office offers these extensions no longer."""
+    engine = site.office.doors["mx"]._engine
+
+    def poorer() -> object:
+        from attrs import evolve
+
+        made = engine()
+        made.capabilities = evolve(made.capabilities, withheld=frozenset(keywords))
+        return made
+
+    monkeypatch.setattr(site.office.doors["mx"], "_engine", poorer)
+
+
+# --- internationalized mail
+
+
+INTERNATIONAL = "From: grüße@home.test\r\nSubject: Grüße\r\n\r\nHi\r\n".encode()
+
+
+def test_an_internationalized_letter_travels_unchanged(internet: Internet, home: Site, elsewhere: Site) -> None:
+    """UTF8-01, UTF8-03, RCVD-01: two spellings of the domain, one mailbox."""
+    internet.submit(home, "grüße@home.test", "用户@BÜCHER.test", content=INTERNATIONAL, SMTPUTF8="")
+    internet.submit(home, "grüße@home.test", "用户@xn--bcher-kva.test", content=INTERNATIONAL, SMTPUTF8="")
+    internet.reactor.advance(5)
+    letters = elsewhere.people_fetch(internet, "用户@xn--bcher-kva.test")
+    assert len(letters) == 2
+    assert all(letter.endswith(INTERNATIONAL) for letter in letters)
+    assert "Return-Path: <grüße@home.test>\r\nDelivered-To: 用户@BÜCHER.test\r\n".encode() in letters[0]
+    assert b"with UTF8SMTPS\r\n" in letters[0]
+    assert b"with UTF8SMTPSA\r\n" in letters[0]
+    internet.stop()
+
+
+def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: Site) -> None:
+    """UTF8-03: compared in form NFC and without case."""
+    decomposed = "GRU\u0308\u00dfE@home.test"
+    (reply,) = internet.submit(home, decomposed, "bob@home.test", content=INTERNATIONAL, SMTPUTF8="")
+    assert reply.code == 250
+    internet.stop()
+
+
+def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
+    internet: Internet, home: Site, elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UTF8-01: our own Received field must not be what needs it."""
+    withhold(monkeypatch, elsewhere, "SMTPUTF8")
+    internet.submit(home, "alice@home.test", "carol@elsewhere.test", SMTPUTF8="")
+    internet.submit(home, "alice@home.test", "x@bücher.test", SMTPUTF8="")
+    internet.reactor.advance(5)
+    (letter,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    assert b"with UTF8SMTPSA\r\n" in letter
+    (report,) = reports_to(internet, home)
+    assert told(report) == [("rfc822; x@xn--bcher-kva.test", "failed", "5.1.1")]
+    internet.stop()
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "content", "status"),
+    [
+        ("alice@home.test", "用户@bücher.test", ONE_LETTER, "5.6.7"),
+        ("grüße@home.test", "carol@elsewhere.test", ONE_LETTER, "5.6.7"),
+        ("alice@home.test", "carol@elsewhere.test", INTERNATIONAL, "5.6.9"),
+    ],
+)
+def test_what_needs_it_comes_back(  # noqa: PLR0917
+    internet: Internet,
+    home: Site,
+    elsewhere: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    sender: str,
+    recipient: str,
+    content: bytes,
+    status: str,
+) -> None:
+    """UTF8-04"""
+    withhold(monkeypatch, elsewhere, "SMTPUTF8")
+    internet.submit(home, sender, recipient, content=content, SMTPUTF8="")
+    (report,) = reports_to(internet, home, sender)
+    assert f"Status: {status}" in report.as_string()
+    internet.stop()
+
+
+def test_a_report_about_such_an_address_is_in_the_form_of_rfc_6533(
+    internet: Internet, home: Site, elsewhere: Site
+) -> None:
+    """UTF8-05"""
+    recipient = to("niemand-ü@bücher.test", ("ORCPT", "utf-8;niemand-ü@bücher.test"))
+    internet.submit(home, "grüße@home.test", recipient, content=INTERNATIONAL, SMTPUTF8="", ENVID="17")
+    internet.reactor.advance(5)
+    (octets,) = home.people_fetch(internet, "grüße@home.test")
+    report = email.message_from_bytes(octets)
+    text, status, header = report.get_payload()
+    assert "To: grüße@home.test\r\n".encode() in octets
+    assert "niemand-ü@bücher.test" in text.get_payload(decode=True).decode()
+    assert status.get_content_type() == "message/global-delivery-status"
+    assert "Original-Recipient: utf-8; niemand-ü@bücher.test\r\n".encode() in octets
+    assert "Final-Recipient: utf-8; niemand-ü@bücher.test\r\n".encode() in octets
+    assert header.get_content_type() == "message/global-headers"
+    assert "Subject: Grüße\r\n".encode() in octets
+    internet.stop()
