@@ -1,0 +1,24 @@
+"""One dev environment for all clients that a worker tries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.environment import Environment
+from tests.journeys.process import Process
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        yield Environment(process, tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture
+def dev(running: Environment) -> Environment:
+    """With an empty mailbox for bob."""
+    running.empty()
+    return running
