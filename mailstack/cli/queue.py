@@ -17,6 +17,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import Carrier, OpenStore
 from mailstack.cli.when import local_text
 from mailstack.letter import LetterId
+from mailstack.letter.terms import released_at
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import OWED, DeliveryState
@@ -138,10 +139,14 @@ def release(place: Place, ids: tuple[str, ...]) -> None:
 
 @queue.command()
 @click.argument("ids", metavar="[ID...]", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="Every letter that waits and is not held.")
+@click.option(
+    "--all", "all_", is_flag=True, help="Every letter that waits, is not held, and need not wait for its time."
+)
 @at_place
 def retry(place: Place, ids: tuple[str, ...], all_: bool) -> None:
     """Make the next attempt now, and not when it is due.
+
+    A letter that its sender wants held back goes before its time when it is named here; --all leaves it.
 
     \b
     Example:
@@ -192,7 +197,10 @@ def _act(
     with OpenStore(place) as office:
         if every:
             waiting = Filter(states=frozenset({DeliveryState.QUEUED}), limit=MOST)
-            letters = [record.letter.id for record in office.run(office.store.records(waiting))]
+            now = time.time()
+            # What a sender wants held back is let go only by name.
+            records = office.run(office.store.records(waiting))
+            letters = [record.letter.id for record in records if released_at(record.letter) <= now]
         acts = office.run(wish(Operator(office.store, time.time), letters))
     _tell([act for act in acts if act.done] if every else acts, done)
 

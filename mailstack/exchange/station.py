@@ -65,7 +65,7 @@ class Exchange:
 
     def priorities(self, client: Client) -> Priorities:
         """What strangers ask for is lowered; hops that are trusted may do as they like (RFC 6710 §5)."""
-        return self._priorities.of(client.remote)
+        return self._priorities.of(client)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Nothing is changed but what is not for others to write: see HIDDEN."""

@@ -6,7 +6,7 @@ from attrs import evolve, field, frozen
 
 from mailstack.policy.networks import IpNetwork, within
 from mailstack.smtp.extensions.mtpriority import ANY, Priorities
-from mailstack.wire import HostPort
+from mailstack.smtp.station import Client
 
 
 @frozen
@@ -16,8 +16,8 @@ class TrustedHops:
     networks: tuple[IpNetwork, ...] = field(default=())
     others: Priorities = field(factory=Priorities)
 
-    def of(self, client: HostPort) -> Priorities:
+    def of(self, client: Client) -> Priorities:
         """The priorities of this client."""
-        if self.networks and within(client.host, self.networks):
+        if self.networks and within(client.remote.host, self.networks):
             return evolve(ANY, least=self.others.least)
         return self.others

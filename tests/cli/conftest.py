@@ -80,11 +80,13 @@ class Shelf:
         at: float = NOON,
         office: str = "mx.home.test",
         steps: tuple[tuple[str, dict[str, Any]], ...] = (("submitted", {"by": "alice@home.test"}),),
+        parameters: tuple[tuple[str, str], ...] = (),
         **delivery: Any,
     ) -> LetterId:
+        to = tuple(Recipient(Address.parse(each)) for each in recipients)
         letter = Letter(
             new_letter_id(at),
-            Envelope(Address.parse(sender) if sender else None, tuple(Recipient(Address.parse(r)) for r in recipients)),
+            Envelope(Address.parse(sender) if sender else None, to, parameters=parameters),
             Octets(b"Subject: x\r\n\r\nx\r\n"),
             Arrival(at, office, "ESMTPSA"),
         )

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from mailstack.letter import LetterId
+from mailstack.letter.terms import date_time_text
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import Filter
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, Mailstack, Shelf, lines_of
@@ -54,6 +55,16 @@ def test_retry_makes_a_letter_due_now(mailstack: Mailstack, shelf: Shelf) -> Non
     assert delivery_of(shelf, letters[1]).due == later
     assert mailstack("queue", "retry", "--all").exit_code == 0
     assert delivery_of(shelf, letters[1]).due < later
+
+
+def test_retry_all_leaves_what_its_sender_wants_held_back(mailstack: Mailstack, shelf: Shelf) -> None:
+    """FUT-01: it goes before its time only by name."""
+    later = time.time() + 3600
+    letter = shelf.accept(**{**DEFERRED, "due": later}, parameters=(("HOLDUNTIL", date_time_text(later)),))
+    assert mailstack("queue", "retry", "--all").exit_code == 0
+    assert delivery_of(shelf, letter).due == later
+    assert mailstack("queue", "retry", letter).exit_code == 0
+    assert delivery_of(shelf, letter).due < later
 
 
 def test_retry_all_with_nothing_to_retry_is_no_failure(mailstack: Mailstack) -> None:

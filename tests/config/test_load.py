@@ -110,6 +110,16 @@ def test_a_wrong_value_is_told_with_file_line_key_and_what_was_expected(tmp_path
     ]
 
 
+def test_an_extension_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    """EXT-02: the start is stopped."""
+    path = tmp_path / "mailstack.toml"
+    path.write_text('[exchange]\nwithhold = ["dsn-x", "size"]\n')
+    with pytest.raises(ConfigError, match=r"exchange\.withhold\[0\]: expected one of .*DELIVERBY, .*SIZE, .*, got"):
+        load(path, {})
+    path.write_text('domains = ["home.test"]\nhostname = "mx.home.test"\n[exchange]\nwithhold = ["size", "LIMITS"]\n')
+    assert load(path, {}).exchange.withhold == ("SIZE", "LIMITS")
+
+
 def test_an_unknown_key_is_told_with_the_nearest_known_one(tmp_path: Path) -> None:
     assert problems(tmp_path, '[relay]\nprot = 25\n[relay.schedule]\nfirts = "5m"\nzzz = 1\n') == [
         'mailstack.toml:2: relay.prot: unknown key; did you mean "port"?',

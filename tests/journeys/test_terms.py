@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 from twisted.names import dns
 
-from mailstack.config import Exchange, Submission
+from mailstack.config import Exchange, Limits, Submission
 from mailstack.config.values import Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
@@ -177,6 +177,14 @@ def test_each_listener_offers_what_is_true_there(internet: Internet) -> None:
     assert mx["LIMITS"] == "RCPTMAX=20"
     assert mx["DELIVERBY"] == "10"
     assert not {"SIZE", "PIPELINING", "FUTURERELEASE", "XCLIENT"} & set(mx)
+
+
+def test_a_session_takes_as_many_letters_as_it_says(internet: Internet) -> None:
+    """LIM-01: MAILMAX."""
+    there = away(internet, limits=Limits(session_letters=1))
+    assert offered(internet, there, 25)["LIMITS"] == "RCPTMAX=1000 MAILMAX=1"
+    said = codes(internet, there, 25, "203.0.113.7", "EHLO c.test", "MAIL FROM:<>", "RSET", "MAIL FROM:<>")
+    assert said == ["220", "250", "250 2.1.0", "250 2.0.0", "452 4.5.3"]
 
 
 def test_an_office_obeys_the_limits_of_another(internet: Internet) -> None:

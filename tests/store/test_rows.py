@@ -111,6 +111,13 @@ def test_no_row_becomes_a_command_on_the_wire(recipient: Recipient) -> None:
         rows.decode_envelope(rows.as_json(Envelope(None, (recipient,))))
 
 
+@pytest.mark.parametrize("damaged", [("HOLDFOR", "soon"), ("HOLDUNTIL", "9"), ("BY", "R"), ("MT-PRIORITY", "99")])
+def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]) -> None:
+    """FUT-01, DLBY-01, PRIO-01: the letter is held, and told of, instead of failing at each attempt."""
+    with pytest.raises(ValueError, match=r"\w"):
+        rows.decode_envelope(rows.as_json(Envelope(None, (), parameters=(damaged,))))
+
+
 def test_a_delivery_waits_until_it_is_due_and_its_claim_has_ended() -> None:
     delivery = Delivery(LetterId("x"), 0, Recipient(Address("a", "b")), "local", due=5.0, lease=9.0)
     assert rows.waits_until(delivery) == 5.0

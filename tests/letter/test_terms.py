@@ -1,0 +1,72 @@
+"""Wishes about time: read, written, and turned into times of day."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.letter.content import Octets
+from mailstack.letter.terms import (
+    DeliverBy,
+    check,
+    date_time_text,
+    deadline,
+    priority,
+    read_by,
+    read_date_time,
+    read_priority,
+    read_seconds,
+    released_at,
+)
+
+
+def letter(**parameters):
+    envelope = Envelope(None, (), parameters=tuple(parameters.items()))
+    return Letter(LetterId("x"), envelope, Octets(b""), Arrival(1000.0, "mx.home.test", "ESMTP"))
+
+
+@pytest.mark.parametrize("read", [read_seconds, read_date_time, read_by, read_priority])
+@given(
+    text=st.text(max_size=40) | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", fullmatch=True)
+)
+def test_any_text_is_a_value_or_a_value_error(read, text):
+    with contextlib.suppress(ValueError):
+        read(text)
+
+
+@given(st.integers(-999_999_999, 999_999_999), st.booleans(), st.booleans())
+def test_what_is_written_of_by_is_read_again(seconds, returns, traced):
+    """DLBY-01."""
+    by = DeliverBy(seconds, returns, traced)
+    assert read_by(str(by)) == by
+
+
+@given(st.integers(0, 4_102_444_800))
+def test_what_is_written_of_a_time_is_read_again(at):
+    """FUT-01."""
+    assert read_date_time(date_time_text(at)) == at
+
+
+def test_times_count_from_the_arrival_or_from_the_release():
+    """FUT-01, DLBY-01."""
+    assert released_at(letter()) == 1000.0
+    assert released_at(letter(HOLDFOR="60")) == 1060.0
+    assert released_at(letter(HOLDUNTIL="1970-01-01T00:20:00Z")) == 1200.0
+    assert released_at(letter(HOLDUNTIL="1970-01-01T00:00:01Z")) == 1000.0
+    assert deadline(letter()) is None
+    assert deadline(letter(BY="30;N")).at == 1030.0
+    assert deadline(letter(BY="30;R", HOLDFOR="60")).at == 1090.0
+
+
+def test_a_priority_is_normal_unless_asked_for():
+    """PRIO-01."""
+    assert priority(letter().envelope) == 0
+    assert priority(letter(**{"MT-PRIORITY": "-9"}).envelope) == -9
+
+
+def test_other_parameters_are_not_ours_to_check():
+    check((("ENVID", "x"), ("HOLDFOR", "1")))
+    with pytest.raises(ValueError, match="digits"):
+        check((("HOLDFOR", "0"),))
