@@ -180,7 +180,7 @@ class Session:
 
     @property
     def helo(self) -> str:
-        return self._engine.hello.domain if self._engine.hello else ""
+        return self._spoken_for.hello or (self._engine.hello.domain if self._engine.hello else "")
 
     @property
     def must_start_tls(self) -> bool:
@@ -454,14 +454,14 @@ class Session:
     def _begin_letter(self) -> Arriving:
         now = self._clock.now()
         assert self._mail is not None, "the engine's order table lets DATA and BDAT through only after MAIL"
-        mail, hello = self._mail, self._engine.hello
+        mail = self._mail
         envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
         arrival = Arrival(
             at=now,
             office=self.station.hostname,
             protocol=self._protocol(),
             remote=self.remote,
-            helo=self._spoken_for.hello or (hello.domain if hello else ""),
+            helo=self.helo,
             name=self.station.name_of(self),
             account=self.account,
             mechanism=self.identity.mechanism if self.identity else None,

@@ -10,8 +10,8 @@ import pytest
 from msgspec import Struct
 from twisted.names import dns
 
-from mailstack.config import Exchange, Limits, Submission
-from mailstack.config.values import Keyword, Network
+from mailstack.config import Exchange, Limits, Policy, Submission
+from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.net.caller import TwistedCaller
@@ -250,6 +250,15 @@ def test_a_front_host_s_login_counts(internet: Internet) -> None:
         "MAIL FROM:<alice@home.test>",
     )
     assert said == ["220", "250", "220", "250", "250 2.1.0", "503 5.5.1"]
+
+
+def test_a_client_that_is_spoken_for_is_judged_as_if_it_had_come_itself(internet: Internet) -> None:
+    """XCLI-01: the block list counts for it, and the session that was there is over."""
+    policy = Policy(block=(Blocked("198.51.100.0/24"),))
+    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)), policy=policy)
+    said = codes(internet, there, 25, FRONT, "EHLO front.test", "XCLIENT ADDR=198.51.100.9")
+    assert said[:2] == ["220", "250"]
+    assert said[2].startswith("554")
 
 
 def test_nobody_else_may_speak_for_others(internet: Internet) -> None:
