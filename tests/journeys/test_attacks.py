@@ -128,7 +128,7 @@ def test_a_client_that_vanishes_in_a_content_leaves_nothing(
 
 
 def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: Site) -> None:
-    """RFC 5321 §4.5.3.1.10: those are told 452, and the letter goes to the others."""
+    """CODE-07, SMTP-22: those are told 452, and the letter goes to the others."""
     many = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * 1100
     attacker = attack(internet, home, many + b"DATA\r\n\r\nto many\r\n.\r\nQUIT\r\n")
     codes = attacker.codes()
