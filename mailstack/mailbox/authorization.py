@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.login_delay import LoginDelay
@@ -39,17 +39,15 @@ class Authorization:
         authenticator: Authenticator,
         store: Store,
         *,
-        pause: Callable[[float], Awaitable[object]],
         office: str,
         holder: str,
         delay: LoginDelay | None = None,
     ) -> None:
-        """`holder` names this session, and no other, in the maildrop's lock; `pause` returns after so many seconds."""
+        """`holder` names this session, and no other, in the maildrop's lock. `delay` is the same for all sessions."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._authenticator = authenticator
         self._store = store
-        self._pause = pause
         self._office = office
         self._holder = holder
         self._delay = delay
@@ -148,7 +146,7 @@ class Authorization:
         """The same words for every reason, after the same delay (RFC 3206 §5)."""
         why = f": {denied.args[0]}" if denied.args else ""
         _log.info("login (%r) from %s denied%s", who[:100], self._dialogue.remote.host, why)
-        await self._pause(self._dialogue.limits.failure_delay)
+        await self._dialogue.pause(self._dialogue.limits.failure_delay)
         self._dialogue.err(str(Denied()), Code.AUTH)
         self._failures += 1
         if self._failures >= self._dialogue.limits.auth_failures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 
@@ -33,6 +34,10 @@ class Limits:
     """Refused commands in a row before the connection is closed."""
 
 
+TURN = 200
+"""Commands that one client, who may send thousands at once, has answered before others get their turn."""
+
+
 class Over(Exception):
     """The session ends here, without UPDATE: the client is gone or silent, we stop, or there were too many errors."""
 
@@ -40,11 +45,20 @@ class Over(Exception):
 class Dialogue:
     """The peer and its engine, as the two states of a session use them."""
 
-    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, limits: Limits) -> None:
+    def __init__(
+        self,
+        peer: Peer[Pop3Event],
+        engine: ServerEngine,
+        limits: Limits,
+        pause: Callable[[float], Awaitable[object]],
+    ) -> None:
+        """`pause` returns after so many seconds; with 0 it lets others have their turn."""
+        self.pause = pause
         self.engine = engine
         self.limits = limits
         self._peer = peer
         self._errors = 0
+        self._heard = 0
 
     @property
     def remote(self) -> HostPort:
@@ -61,6 +75,9 @@ class Dialogue:
     async def next(self) -> Pop3Event:
         """The next command, once the client has taken the answers to those before. Raises Over."""
         await self.drain()
+        self._heard += 1
+        if not self._heard % TURN:
+            await self.pause(0)
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Stopping):
             self.err("the server is shutting down", Code.SYS_TEMP)

@@ -8,7 +8,7 @@ from mailstack import store
 from mailstack.store import Entry
 
 SLICE = 1000
-"""Lines of a listing, or steps told, at a time: well under a millisecond, so that other sessions are not held up."""
+"""Lines of a listing made at a time: well under a millisecond, so that other sessions are not held up."""
 
 
 class NoSuchLetter(Exception):

@@ -45,14 +45,12 @@ async def converse(
     `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions.
     `holder_of` says which office holds a mailbox, where several share the store; None: this one.
     """
-    dialogue = Dialogue(peer, engine, limits or Limits())
+    dialogue = Dialogue(peer, engine, limits or Limits(), pause)
     # Names this session, and no other, in the maildrop's lock.
     holder = f"{office}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
     try:
-        authorization = Authorization(
-            dialogue, authenticator, store, pause=pause, office=office, holder=holder, delay=login_delay
-        )
+        authorization = Authorization(dialogue, authenticator, store, office=office, holder=holder, delay=login_delay)
         authorization.greet()
         held = await authorization.login()
         try:
@@ -62,7 +60,7 @@ async def converse(
             update = Update(drop, store, clock, journal, office=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
-                await Transaction(dialogue, drop, store, update.collect, pause).until_quit()
+                await Transaction(dialogue, drop, store, update.collect).until_quit()
             except Over:
                 await update.without_quit()
                 raise

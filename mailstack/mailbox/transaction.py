@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK
@@ -27,14 +27,12 @@ class Transaction:
         drop: Maildrop,
         store: Store,
         on_collected: Callable[[Entry], None],
-        pause: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`on_collected` is told of each letter that was sent whole; `pause` returns after so many seconds."""
+        """`on_collected` is told of each letter that was sent whole."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
         self._letters = ReadAhead(store, drop)
-        self._pause = pause
         self._on_collected = on_collected
 
     async def until_quit(self) -> None:
@@ -85,7 +83,7 @@ class Transaction:
         self._dialogue.send(self._engine.begin(text))
         for place, octets in enumerate(slices):
             if place:
-                await self._pause(0)
+                await self._dialogue.pause(0)
             self._dialogue.send(self._engine.more(octets))
             await self._dialogue.drain()
         self._dialogue.send(self._engine.end())

@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.journey import Journal, Step
-from mailstack.mailbox.maildrop import SLICE, Maildrop
+from mailstack.mailbox.maildrop import Maildrop
 from mailstack.store import Entry, Store, StoreError
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
+
+
+AT_ONCE = 100
+"""Steps told at a time, so that other sessions are not held up."""
 
 
 class Update:
@@ -63,8 +67,8 @@ class Update:
         except StoreError as error:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
             return False
-        for start in range(0, len(told), SLICE):
+        for start in range(0, len(told), AT_ONCE):
             if start:  # others get their turn
                 await self._pause(0)
-            self._journal.tell(told[start : start + SLICE])
+            self._journal.tell(told[start : start + AT_ONCE])
         return True
