@@ -48,6 +48,9 @@ UNKNOWN_TLS = TlsFacts("TLS", "")
 LINGER = 30.0
 """Seconds that a closed connection may take to send what was written."""
 
+TURN = 100
+"""Events that one connection may have answered at a stretch, a few milliseconds' work, before the others have their turn."""
+
 Conversation = Callable[["NetPeer[EventT]"], Coroutine[Any, Any, None]]
 
 
@@ -87,6 +90,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_shaking",
         "_task",
         "_timer",
+        "_turn",
         "_tls_failure",
         "_waiter",
         "_waiting",
@@ -140,6 +144,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._full = False
         self._late = False
         self._closing = False
+        self._turn = 0
 
     # --- what Twisted calls
 
@@ -233,6 +238,12 @@ class NetPeer(Protocol, Generic[EventT]):
         # same, for a server may refuse what it will not read.
         if self._full and self._task is not None and not await self.drain(timeout):
             return self._ending or TimedOut(timeout)
+        self._turn += 1
+        if self._turn > TURN and self._task is not None:
+            # One read may hold thousands of commands. Reading stops meanwhile once enough of them wait.
+            self._turn = 0
+            self._reactor.callLater(0, self._task.resume)
+            await PAUSE
         deadline = 0.0
         while True:
             event = self.engine.next_event()
@@ -251,6 +262,7 @@ class NetPeer(Protocol, Generic[EventT]):
                 now = self._reactor.seconds()
                 deadline = min(now + timeout, self._born + self._lifetime)
                 self._arm(now, deadline)
+            self._turn = 0
             self._waiting = True
             if self._task is not None:
                 await PAUSE

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.listening import Door
-from mailstack.net.peer import HIGH_WATER, LINGER, NetPeer
+from mailstack.net.peer import HIGH_WATER, LINGER, TURN, NetPeer
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
@@ -304,6 +304,41 @@ def test_a_client_that_never_takes_the_rest_does_not_hold_the_connection(rig: Ri
     begun = rig.reactor.seconds()
     rig.reactor.result_of(door.wait_until_empty(60))
     assert rig.reactor.seconds() == begun
+
+
+def test_thousands_of_commands_in_one_read_leave_the_others_their_turn(rig: Rig) -> None:
+    """SMTP-26"""
+    heard: list[bytes] = []
+
+    async def note(peer: NetPeer[bytes], engine: Lines) -> None:
+        while isinstance(line := await peer.next_event(60), bytes):
+            heard.append(line)
+
+    rig.listen(note)
+    greedy, modest = rig.call(), rig.call()
+    greedy.send(b"noop\n" * 3000)
+    modest.send(b"a word\n")
+    rig.reactor.advance(1)
+    assert len(heard) == 3001
+    # Both came in the same instant: whoever was first, the other waited for one turn at most.
+    assert heard.index(b"a word") <= 2 * TURN
+
+
+def test_a_connection_that_is_lost_amid_its_turns_ends(rig: Rig) -> None:
+    ended: list[object] = []
+
+    async def note(peer: NetPeer[bytes], engine: Lines) -> None:
+        while isinstance(line := await peer.next_event(60), bytes):
+            if line == b"hang up":
+                peer.abort()
+        ended.append(line)
+
+    rig.listen(note)
+    peer = rig.call()
+    peer.send(b"noop\n" * (TURN - 1) + b"hang up\n" + b"noop\n" * 300)
+    rig.reactor.advance(1)
+    assert len(ended) == 1
+    assert isinstance(ended[0], Disconnected)
 
 
 def test_a_bug_in_a_conversation_is_logged_and_closes_only_that_connection(rig: Rig) -> None:
