@@ -1,0 +1,79 @@
+"""SIGTERM while many are connected: nothing that was answered with 250 is lost, and nobody is left waiting."""
+
+from __future__ import annotations
+
+import signal
+import smtplib
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, office, serve
+from tests.journeys.test_crash import in_mailbox, send_until_it_breaks
+
+IDLE, SENDING, AMID_DATA = 25, 15, 10
+
+
+class Client:
+    """One connection by hand."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._lines = self.socket.makefile("rb")
+        assert self.line().startswith(b"220")
+
+    def ask(self, command: bytes) -> bytes:
+        """The last line of the reply."""
+        self.socket.sendall(command + b"\r\n")
+        while (line := self.line())[3:4] == b"-":
+            pass
+        return line
+
+    def line(self) -> bytes:
+        return self._lines.readline()
+
+
+@pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
+def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str]) -> None:
+    """SMTP-41, CODE-16"""
+    config = office(tmp_path)
+    taken: set[str] = set()
+    server, ports = serve(config, program)
+    with server, ExitStack() as stack:
+        clients = [Client(ports["mx"]) for _ in range(IDLE + AMID_DATA)]
+        for client in clients:
+            stack.callback(client.socket.close)
+            assert client.ask(b"EHLO client.elsewhere.test").startswith(b"250 ")
+        for client in clients[IDLE:]:
+            client.ask(b"MAIL FROM:<carol@elsewhere.test>")
+            client.ask(b"RCPT TO:<bob@home.test>")
+            assert client.ask(b"DATA").startswith(b"354")
+            client.socket.sendall(b"Subject: half a letter\r\n\r\n")
+        senders = [
+            threading.Thread(target=send_until_it_breaks, args=(ports["submission"], number, taken))
+            for number in range(SENDING)
+        ]
+        for sender in senders:
+            sender.start()
+        begun = time.monotonic()
+        while len(taken) < 2 * SENDING and time.monotonic() - begun < PATIENCE:
+            time.sleep(0.01)
+        assert server.stop() in (0, -signal.SIGTERM)
+        for client in clients:
+            assert client.line().startswith(b"421 4.3.2 mx.home.test ")
+            assert client.line() == b""
+        for sender in senders:
+            sender.join(PATIENCE)
+        with pytest.raises(ConnectionRefusedError):
+            smtplib.SMTP("127.0.0.1", ports["mx"], timeout=20)
+    assert taken
+    server, ports = serve(config)
+    with server:
+        found = in_mailbox(ports["pop3"])
+        assert len(found) == len(set(found))
+        assert taken <= set(found)
+        assert server.stop() == 0
