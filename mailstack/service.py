@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from attrs import frozen
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -44,6 +48,29 @@ class CannotStart(Exception):
     """The office can't begin its work; str() says why and what to do about it."""
 
 
+@frozen
+class Owner:
+    """Whom the process becomes after the start as root; -1: this part stays as it is."""
+
+    uid: int = -1
+    gid: int = -1
+
+
+@contextmanager
+def _given_to(owner: Owner | None, data: Path) -> Iterator[None]:
+    """What root makes in the data directory is the owner's: else he could not write there, nor read his own key."""
+    before = _parts(data)
+    yield
+    if owner is not None:
+        for path in _parts(data) - before:
+            os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+
+
+def _parts(data: Path) -> set[Path]:
+    """The directory, what is in it, and the keys: all that can be made before the store is opened."""
+    return {path for path in (data, *data.glob("*"), *data.glob("tls/*")) if path.exists()}
+
+
 def _spare_the_collector() -> None:
     """Have Python's cycle collector look at what a letter leaves behind, and not again and again at the program.
 
@@ -57,8 +84,19 @@ def _spare_the_collector() -> None:
 class OfficeService(Service):
     """Binds its ports while it may still be root, opens the store and works after that."""
 
-    def __init__(self, reactor: Any, config: Config, stream: Stream, failed: Callable[[CannotStart], None]) -> None:
-        """`stream` gets the journey's lines; `failed` is told, once, when the office can't start."""
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        stream: Stream,
+        failed: Callable[[CannotStart], None],
+        owner: Owner | None = None,
+    ) -> None:
+        """`stream` gets the journey's lines; `failed` is told, once, when the office can't start.
+
+        `owner` is whom the process becomes between privilegedStartService and startService, if it does.
+        """
+        self._owner = owner
         self._reactor = reactor
         self._config = config
         self._stream = stream
@@ -74,10 +112,11 @@ class OfficeService(Service):
         config, reactor = self._config, self._reactor
         clock = ReactorClock(reactor)
         try:
-            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            store = SqliteStore(reactor, config.data)
-            store.lock_office()
-            issue(config, clock.now())
+            with _given_to(self._owner, config.data):
+                config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+                store = SqliteStore(reactor, config.data)
+                store.lock_office()
+                issue(config, clock.now())
             context = server_context(config)
             secret = office_secret(config.data)
             if config.relay.ca_file is not None:
@@ -133,7 +172,12 @@ class OfficeService(Service):
                 ),
             ),
         )
-        Deferred.fromCoroutine(self._office.listen()).addErrback(self._cannot_listen)
+        listening = Deferred.fromCoroutine(self._office.listen())
+        # What failed at once is told from here, where the program can still end with it.
+        failures: list[Failure] = []
+        listening.addErrback(failures.append)
+        if failures:
+            self._cannot_listen(failures[0])
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]

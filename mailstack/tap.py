@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
+import pwd
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet import reactor
@@ -14,7 +18,7 @@ from twisted.python import usage
 
 from mailstack.config import ConfigError, load
 from mailstack.net.log import carry_stdlib_logging
-from mailstack.service import CannotStart, OfficeService
+from mailstack.service import CannotStart, OfficeService, Owner
 
 _log = Logger()
 
@@ -43,7 +47,16 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The office as a Twisted service."""
     config = options["office"]
     carry_stdlib_logging(config.log.level)
-    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start)
+    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options))
+
+
+def _owner(options: Options) -> Owner | None:
+    """Whom twistd becomes once the ports are bound: `--uid` and `--gid`."""
+    above: Mapping[str, Any] = options.parent or {}
+    uid, gid = above.get("uid"), above.get("gid")
+    if uid is None:
+        return None if gid is None else Owner(gid=gid)
+    return Owner(uid, pwd.getpwuid(uid).pw_gid if gid is None else gid)
 
 
 class _ToTwistedLog(io.TextIOBase):
@@ -59,4 +72,15 @@ class _ToTwistedLog(io.TextIOBase):
 def _cannot_start(why: CannotStart) -> None:
     """End twistd with the reason on its log and exit status 1."""
     _log.critical("{why}", why=str(why))
-    sys.exit(f"mailstack: {why}")
+    running: Any = reactor
+    if not running.running:
+        sys.exit(f"mailstack: {why}")
+    # Nothing that is raised leaves a running reactor, and twistd itself would end with 0.
+    atexit.register(_exit_with_1)
+    running.stop()
+
+
+def _exit_with_1() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,20 +13,21 @@ import pytest
 
 from mailstack.config import load
 from mailstack.net.tls import private_ca
-from mailstack.service import CannotStart, OfficeService
+from mailstack.service import CannotStart, OfficeService, Owner
 from mailstack.simulation import SimulatedReactor
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD
 
 
 class Begun:
     """A service that has bound its ports, and why it has not, if so."""
 
-    def __init__(self, folder: Path, relay: str) -> None:
+    def __init__(self, folder: Path, relay: str = "", owner: Owner | None = None) -> None:
         file = folder / "mailstack.toml"
         file.write_text(f'hostname = "mx.home.test"\ndomains = ["home.test"]\n[relay]\n{relay}\n')
         self.reactor = SimulatedReactor()
         self.failures: list[CannotStart] = []
         host = self.reactor.host("192.0.2.1")
-        self.service = OfficeService(host, load(file, {}), io.StringIO(), self.failures.append)
+        self.service = OfficeService(host, load(file, {}), io.StringIO(), self.failures.append, owner)
         self.service.privilegedStartService()
 
 
@@ -48,3 +52,53 @@ def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -
     caller = begun.service._office._around.caller
     assert caller._client_tls._ca_file == certificates / "ca.pem"
     begun.reactor.result_of(begun.service.stopService())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_is_owned_by_whom_the_process_becomes(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    begun = Begun(tmp_path, owner=Owner(65534, 65533))
+    assert begun.failures == []
+    data = tmp_path / "data"
+    made = {data, *data.rglob("*")}
+    assert {"lock", "tls", "key.pem", "ca-key.pem"} <= {path.name for path in made}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(65534, 65533)}
+    assert (tmp_path / "mine").stat().st_uid == 0
+    begun.reactor.result_of(begun.service.stopService())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_was_there_before_stays_whose_it_is(tmp_path: Path) -> None:
+    begun = Begun(tmp_path)
+    begun.reactor.result_of(begun.service.stopService())
+    begun = Begun(tmp_path, owner=Owner(65534, 65533))
+    assert {path.stat().st_uid for path in (tmp_path / "data").rglob("*")} == {0}
+    begun.reactor.result_of(begun.service.stopService())
+
+
+@pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
+def test_a_port_that_is_taken_ends_the_program(tmp_path: Path, program: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert f"port {port} of 127.0.0.1" in start_in_vain(tmp_path, program, port)
+
+
+@pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
+def test_a_store_that_cannot_be_opened_ends_the_program(tmp_path: Path, program: list[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mailstack.sqlite3").write_text("no database at all, and more than a header of one" * 50)
+    assert "mailstack.sqlite3" in start_in_vain(tmp_path, program, 0)
+
+
+def start_in_vain(folder: Path, program: list[str], port: int) -> str:
+    """What the program says as it ends with status 1."""
+    file = folder / "mailstack.toml"
+    file.write_text(
+        f'hostname = "mx.home.test"\ndomains = ["home.test"]\n[listen]\nmx = ["tcp:{port}:interface=127.0.0.1"]\n'
+    )
+    begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={folder / 'pid'}", "mailstack"]
+    done = subprocess.run(
+        [*program, *begin, "-c", str(file)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 1
+    return done.stdout + done.stderr
