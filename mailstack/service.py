@@ -117,8 +117,8 @@ class OfficeService(Service):
                 store = SqliteStore(reactor, config.data)
                 store.lock_office()
                 issue(config, clock.now())
+                secret = office_secret(config.data)
             context = server_context(config)
-            secret = office_secret(config.data)
             if config.relay.ca_file is not None:
                 # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
                 ClientTls(config.relay.ca_file).check()

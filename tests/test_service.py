@@ -62,7 +62,7 @@ def test_what_root_makes_is_owned_by_whom_the_process_becomes(tmp_path: Path) ->
     data = tmp_path / "data"
     made = {data, *data.rglob("*")}
     assert {"lock", "tls", "key.pem", "ca-key.pem"} <= {path.name for path in made}
-    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(65534, 65533)}
+    assert {path for path in made if path.stat().st_uid != 65534 or path.stat().st_gid != 65533} == set()
     assert (tmp_path / "mine").stat().st_uid == 0
     begun.reactor.result_of(begun.service.stopService())
 

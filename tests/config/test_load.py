@@ -346,6 +346,20 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + '[tls]\ncertificate = "mailstack.toml"\n', "4: tls.certificate: needs tls.key as well"),
         (BASE + '[tls]\nkey = "mailstack.toml"\n', "4: tls.key: needs tls.certificate as well"),
         (BASE + '[tls]\ncertificate = "mailstack.toml"\nkey = "absent"\n', "5: tls.key: there is no file"),
+        (BASE + '[[tls.certificates]]\nkey = "mailstack.toml"\n', "3: tls.certificates[0]: needs certificate"),
+        (
+            BASE + '[[tls.certificates]]\nkey = "x"\ncertificate = "mailstack.toml"\n',
+            "3: tls.certificates: there is no file",
+        ),
+        (BASE + '[[tls.certificates]]\nkeys = "x"\n', '4: tls.certificates.keys: unknown key; did you mean "key"?'),
+        (BASE + "[tls]\ncertificates = [7]\n", "4: tls.certificates[0]: expected a table, got 7"),
+        (BASE + '[tls]\nclient_ca = "absent.pem"\n', "4: tls.client_ca: there is no file"),
+        (BASE + '[tls]\nwarn_before = "1d"\n', "3: tls.urgent_before: must not be longer than warn_before"),
+        (BASE + '[proxy]\ntimeout = "0"\n', "4: proxy.timeout: must be longer than 0"),
+        (
+            BASE + '[listen]\nmx = ["haproxy:tcp:25"]\n',
+            '4: listen.mx[0]: "haproxy:tcp:25" would hear nobody, for proxy.networks is empty',
+        ),
         (BASE + '[relay]\nsmart_host = "smtp://user@h.test"\n', "4: relay.smart_host: the password of user is missing"),
         (BASE + '[relay]\nsmart_host_password_file = "x"\n', "4: relay.smart_host_password_file: needs a smart_host"),
         (BASE + '[relay]\nca_file = "absent.pem"\n', "4: relay.ca_file: there is no file"),
@@ -381,3 +395,12 @@ def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> 
     assert "hunter2" not in repr(config)
     [problem] = problems(tmp_path, text.replace("user@", "user:pw@"))
     assert "keep one of the two" in problem
+
+
+def test_more_certificates_are_tables_with_paths_relative_to_the_file(tmp_path: Path) -> None:
+    for name in ("a.pem", "b.pem"):
+        (tmp_path / name).touch()
+    file = tmp_path / "mailstack.toml"
+    file.write_text(BASE + '[[tls.certificates]]\ncertificate = "a.pem"\nkey = "b.pem"\n')
+    (identity,) = load(file, {}).tls.certificates
+    assert (identity.certificate, identity.key) == (tmp_path / "a.pem", tmp_path / "b.pem")
