@@ -43,6 +43,11 @@ _ADVICE = {
     7: "The host there doesn't want this letter. The words above, or its postmaster, can say why.",
 }
 """What a sender can do, by the subject of the status (RFC 3463 §3)."""
+_ADVICE_ON = {
+    "5.6.7": "The host there takes only addresses in plain ASCII. Use such a one, if the recipient and you have it.",
+    "5.6.9": "The host there takes only ASCII in the header. Write names and subject so that your program encodes them.",
+}
+"""More exactly, for some statuses."""
 
 
 _SUBJECTS: dict[ReportKind, str] = {
@@ -162,9 +167,9 @@ class Report:
     def _what_follows(self) -> list[str]:
         match self.kind:
             case "failed":
-                subjects = sorted({notice.outcome.status.subject for notice in self.notices})
-                advice = [line for each in subjects if each in _ADVICE for line in _wrapped(_ADVICE[each])]
-                return ["It will not be tried again.", *advice]
+                statuses = sorted({notice.outcome.status for notice in self.notices}, key=str)
+                advice = dict.fromkeys(_ADVICE_ON.get(str(each), _ADVICE.get(each.subject, "")) for each in statuses)
+                return ["It will not be tried again.", *(line for each in advice for line in _wrapped(each))]
             case "delayed":
                 until = date_time(self.retry_until)
                 return [
@@ -172,11 +177,16 @@ class Report:
                     *_wrapped(f"It will be tried until {until}; if that fails, you will be told."),
                 ]
             case "relayed":
-                return ["That it reached its end is not known here. You will hear of it if it fails."]
+                return ["That it reached its end is not known here.", *self._promise()]
             case "expanded":
-                return ["You will hear of it if it fails for one of them."]
+                return ["You asked to be told.", *self._promise()]
             case _:
                 return ["You asked to be told."]
+
+    def _promise(self) -> list[str]:
+        """Said to who asked for it (RFC 3461 §4.1)."""
+        all_told = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
+        return ["You will hear of it if it fails."] if all_told else []
 
     def _delivery_status(self) -> bytes:
         """The part for programs (RFC 3464 §2)."""

@@ -39,7 +39,7 @@ def received(
     host = None if arrival.remote is None or hide_client else arrival.remote.host
     account = arrival.account if show_account else None
     way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
-    whom = f" for <{_printable(recipients[0].address.in_ascii)}>" if _is_shown(recipients) else ""
+    whom = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
     return f"{way}\r\n\tid {letter}{whom};\r\n\t{date_time(arrival.at)}\r\n".encode()
 
 
@@ -131,8 +131,8 @@ def _comment(text: str) -> str:
 
 
 def _printable(address: Address) -> str:
-    """The address as text that no control character can break out of, wherever it was read from."""
-    text = str(address)
+    """The address as text that no control character can break out of, wherever it was read from; ASCII if it can be."""
+    text = str(address.in_ascii if address.is_ascii else address)
     return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 

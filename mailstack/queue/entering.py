@@ -83,8 +83,9 @@ async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delive
     if len(here) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
         for_good = any(isinstance(outcome, Failed) for outcome in attempt.outcomes)
         raise Refusal(FULL if for_good else FULL_NOW, f"letter {letter.id} fits into none of its mailboxes")
+    report = new_letter_id(now) if len(here) > 1 else None
     return [
-        into_mailbox(letter, delivery, outcome, outcome.mailbox, now)
+        into_mailbox(letter, delivery, outcome, outcome.mailbox, now, report)
         for delivery, outcome in zip(here, attempt.outcomes, strict=True)
         if isinstance(outcome, Delivered) and outcome.mailbox is not None
     ]
@@ -95,7 +96,16 @@ def _is_full(outcome: Outcome) -> bool:
     return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
 
 
-def expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[ReportDue]:
+def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[Settling], now: float) -> list[ReportDue]:
+    """What the sender wants to hear of at once: one report for the aliases, one for the mailboxes."""
+    delivered = [due for settled in here for due in settled.reports]
+    if len(delivered) > 1:
+        notices = tuple([notice for due in delivered for notice in due.notices])
+        delivered = [evolve(delivered[0], notices=notices)]
+    return _expansions(letter, routes, now) + delivered
+
+
+def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[ReportDue]:
     """The report on the aliases that lead to several, whose success the sender wants to hear of (RFC 3461 §5.2.7.3).
 
     The Router has taken that wish from the members, so that none of them is reported again.

@@ -10,7 +10,7 @@ from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
 from mailstack.queue.attempt import Agent
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.entering import FirstClaim, deliver_here, enter, expansions, first_deliveries
+from mailstack.queue.entering import FirstClaim, deliver_here, enter, first_deliveries, reports_due
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
@@ -63,7 +63,7 @@ class Queue:
         deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=self._runner.has_room)
         here = await deliver_here(self._local, letter, deliveries, now)
         acceptance = enter(letter, routes, deliveries, here, step, facts, now)
-        dues = expansions(letter, routes, now) + [due for settled in here for due in settled.reports]
+        dues = reports_due(letter, routes, here, now)
         reports = await self._bouncer.reports(dues, letter, now, claim) if dues else ()
         if reports:
             await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))

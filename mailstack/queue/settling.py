@@ -85,12 +85,17 @@ def settle(
     return _Ledger(letter, attempt, times, schedule, jitter).close(deliveries)
 
 
-def into_mailbox(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Settling:
-    """One recipient, one mailbox here: the commonest case, and its shortest way."""
+def into_mailbox(  # noqa: PLR0917  # each of a type of its own
+    letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float, report: LetterId | None = None
+) -> Settling:
+    """One recipient, one mailbox here: the commonest case, and its shortest way.
+
+    `report` is the id for the report of success, if one is owed: the same for all that one report shall speak of.
+    """
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
     reports: tuple[ReportDue, ...] = ()
     if is_told(letter, delivery.recipient, "delivered"):
-        reports = (ReportDue("delivered", new_letter_id(now), (Notice(delivery.recipient, outcome),)),)
+        reports = (ReportDue("delivered", report or new_letter_id(now), (Notice(delivery.recipient, outcome),)),)
         facts["report"] = reports[0].id
     return Settling(
         (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),

@@ -41,6 +41,16 @@ class Ground:
         return run(self.directory.owns(account, address(sender)))
 
 
+def test_addresses_beyond_ascii_are_found_however_they_are_written() -> None:
+    """UTF8-03."""
+    accounts = MemoryAccounts("grüsse@xn--bcher-kva.test")
+    directory = StoreDirectory(accounts, ["bücher.test"], HandClock())
+    for text in ("grüße@bücher.test", "GRÜSSE@xn--bcher-kva.test", "gru\u0308ße+tag@BÜCHER.test"):
+        assert run(directory.mailbox(address(text))) == "grüsse@xn--bcher-kva.test"
+        assert run(directory.owns("grüsse@xn--bcher-kva.test", address(text)))
+    assert not directory.is_local("bucher.test")
+
+
 @pytest.fixture
 def ground() -> Ground:
     made = Ground("alice@home.test", "bob@home.test")

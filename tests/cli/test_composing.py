@@ -28,6 +28,14 @@ def test_a_new_letter_has_its_header_its_text_and_its_files(tmp_path: Path) -> N
     assert octets.count(b"\n") == octets.count(b"\r\n")
 
 
+def test_addresses_beyond_ascii_stand_in_the_header_as_they_are() -> None:
+    """UTF8-01: RFC 6532 §3."""
+    octets = compose("grüße@bücher.test", ["用户@home.test"], "Grüße", "Hallo\n", [], [])
+    assert "From: grüße@bücher.test\r\nTo: 用户@home.test\r\n".encode() in octets
+    assert b"@xn--bcher-kva.test>\r\n" in octets
+    assert header_addresses(octets, "From", "To") == ["grüße@bücher.test", "用户@home.test"]
+
+
 @pytest.mark.parametrize("header", ["no colon", "X: one\nX: two", "Sub ject: x", ": x"])
 def test_a_header_that_is_none_is_refused(header: str) -> None:
     with pytest.raises(Refused):

@@ -157,3 +157,15 @@ def test_a_server_that_is_not_there_is_named(dev: Dev) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--to", "bob@home.test", "--file", "-", "--subject", "x")])
 def test_what_makes_no_letter_is_wrong_usage(dev: Dev, arguments: tuple[str, ...]) -> None:
     assert dev.run("send", *arguments, input="").returncode == 2
+
+
+def test_a_letter_between_addresses_beyond_ascii(dev: Dev) -> None:
+    """UTF8-01, UTF8-03."""
+    added = dev.run("user", "add", "grüße@home.test", "--password-file", "-", input="geheim")
+    assert added.returncode == 0, added.stderr
+    login = ("--user", "GRÜSSE@home.test", "--password-file", "-")
+    sent = dev.run("send", *login, "--to", "用户@bücher.test", "--subject", "Grüße", "--json", input="geheim")
+    assert sent.returncode == 0, sent.stderr
+    told = [json.loads(line) for line in dev.run("letters", "--to", "用户@BÜCHER.test", "--json").stdout.splitlines()]
+    assert {each["recipients"][0] for each in told} == {"用户@bücher.test"}
+    assert json.loads(sent.stdout)["id"] in {each["id"] for each in told}

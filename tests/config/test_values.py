@@ -27,6 +27,7 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_domain, "Home.Test", "home.test"),
     (read_domain, "home.test.", "home.test"),
     (read_domain, "[192.0.2.1]", "[192.0.2.1]"),
+    (read_domain, "Österreich.test", "xn--sterreich-z7a.test"),
     (read_host_name, "MX.home.test", "mx.home.test"),
     (read_host_name, "", ""),
     (read_network, "10.0.0.0/8", "10.0.0.0/8"),

@@ -447,6 +447,16 @@ def test_a_report_is_taken_with_the_outcome_that_made_it(subject: Subject) -> No
     assert len(ids(subject, sender="")) == 1
 
 
+def test_letters_can_be_taken_together_with_reports_about_them(subject: Subject) -> None:
+    """DSN-02: a report of success is there if, and only if, the letter is."""
+    letter, report = acceptance(ALICE, due=8000.0), acceptance(ALICE, sender=None, due=9000.0)
+    subject.run(subject.store.settle(Settlement((), acceptances=(letter, report))))
+    assert states(subject, letter.letter.id) == states(subject, report.letter.id) == ["queued"]
+    with pytest.raises(StoreError):
+        subject.run(subject.store.settle(Settlement((), acceptances=(acceptance(BOB), report))))
+    assert len(ids(subject)) == 2
+
+
 def test_a_deferral_keeps_the_letter_and_says_when_the_next_attempt_is(subject: Subject) -> None:
     (delivery,) = claimed(subject)
     after = evolve(

@@ -85,6 +85,32 @@ def test_success_here_is_reported_once(internet: Internet, home: Site) -> None:
     internet.stop()
 
 
+def test_several_successes_at_once_are_one_report(internet: Internet, home: Site) -> None:
+    """DSN-02: RFC 3461 §5.2.8."""
+    internet.submit(
+        home, "alice@home.test", to("bob@home.test", *WANTS_ALL), to("grüße@home.test", *WANTS_ALL), SMTPUTF8=""
+    )
+    (report,) = reports_to(internet, home)
+    assert b"Final-Recipient: rfc822; bob@home.test" in report.as_bytes()
+    assert "Final-Recipient: utf-8; grüße@home.test".encode() in report.as_bytes()
+    internet.stop()
+
+
+@pytest.mark.parametrize(
+    ("notify", "warned"), [((), 1), ((("NOTIFY", "DELAY"),), 1), ((("NOTIFY", "FAILURE"),), 0), (WANTS_ALL, 1)]
+)
+def test_a_delay_is_told_once_and_only_to_who_wants_it(
+    internet: Internet, home: Site, elsewhere: Site, notify: tuple[tuple[str, str], ...], warned: int
+) -> None:
+    """DSN-04, RLY-27"""
+    internet.reactor.result_of(elsewhere.office.stop())
+    internet.submit(home, "alice@home.test", to("carol@elsewhere.test", *notify))
+    internet.reactor.advance(12 * 3600)
+    reports = reports_to(internet, home)
+    assert [told(report)[0][1] for report in reports] == ["delayed"] * warned
+    internet.reactor.result_of(home.office.stop())
+
+
 @pytest.mark.parametrize("notify", [(), (("NOTIFY", "NEVER"),), (("NOTIFY", "FAILURE,DELAY"),)])
 def test_success_that_nobody_asked_for_is_not_reported(internet: Internet, home: Site, notify: tuple[str, ...]) -> None:
     """DSN-02"""

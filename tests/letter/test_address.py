@@ -123,3 +123,71 @@ def test_a_quoted_at_sign_does_not_part_the_address():
     """SMTP-17."""
     address = Address.parse('"x@elsewhere.test"@home.test')
     assert (address.local, address.domain) == ("x@elsewhere.test", "home.test")
+
+
+# --- beyond ASCII (RFC 6531 §3.3, RFC 6532 §3.1)
+
+beyond = st.text(st.characters(min_codepoint=0x80, exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+
+
+@given(beyond, domains)
+def test_an_international_local_part_is_kept_as_written(local, domain):
+    """UTF8-03."""
+    address = Address.parse(f"{local}@{domain}")
+    assert str(address) == f"{local}@{domain}"
+    assert not address.is_ascii
+    assert Address.parse(address.key).key == address.key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("grüße@home.test", "gru\u0308ße@home.test"),
+        ("GRÜSSE@home.test", "grüße@home.test"),
+        ("a@bücher.test", "a@xn--bcher-kva.test"),
+        ("a@BÜCHER.test", "a@XN--BCHER-KVA.TEST"),
+        ("a@bu\u0308cher.test", "a@bücher.test"),
+        ("ΑΣ@home.test", "ας@home.test"),
+    ],
+)
+def test_spellings_of_one_address(one, other):
+    """UTF8-03: form NFC without case; U-labels are A-labels."""
+    assert Address.parse(one).key == Address.parse(other).key
+
+
+def test_a_name_in_ascii_for_hosts_that_want_one():
+    """UTF8-03."""
+    address = Address.parse("A.b@Bücher.test")
+    assert address.is_ascii
+    assert str(address.in_ascii) == "A.b@xn--bcher-kva.test"
+    assert address.ascii_domain == "xn--bcher-kva.test"
+    plain = Address.parse("a@b.test")
+    assert plain.in_ascii is plain
+    assert str(Address.parse('"ü b"@c.test')) == '"ü b"@c.test'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u00a0b@c.test",
+        "\u202eb@c.test",
+        "a\u200db@c.test",
+        "\udcff@c.test",
+        "a@\udcff.test",
+        "ü" * 33 + "@c.test",
+        "a@ü..test",
+        "a@-ü.test",
+        "a@ü b.test",
+        "a@\u2028.test",
+        "a@☃.test",
+        "a@xn--ü.test",
+        "a@" + "ü" * 62 + ".test",
+        "a@" + ".".join(["ü"] * 128),
+        "a@ü。test",
+        '"ü@c.test',
+    ],
+)
+def test_what_nobody_can_see_or_look_up_is_refused(text):
+    """UTF8-02."""
+    with pytest.raises(AddressError):
+        Address.parse(text)
