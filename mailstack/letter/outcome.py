@@ -20,6 +20,8 @@ class Delivered:
     """The key of the mailbox of ours that it rests in; the queue puts it there when it settles the outcome."""
     headers: bytes = b""
     """The trace fields that final delivery puts above the letter there (RFC 5321 §4.4)."""
+    deliver_by: bool = False
+    """Whether that host minds the time by itself, because it offers DELIVERBY (RFC 2852 §4.1.4)."""
     dsn: bool = False
     """Whether that host reports to the sender by itself, because it offers DSN (RFC 3461 §5.2.1)."""
 

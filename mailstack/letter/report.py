@@ -20,6 +20,7 @@ from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.letter import LetterId
 from mailstack.letter.outcome import Outcome
 from mailstack.letter.returned import Returned, encoded
+from mailstack.letter.terms import deadline_of
 from mailstack.letter.trace import date_time
 from mailstack.letter.xtext import from_ascii, in_ascii
 
@@ -194,6 +195,8 @@ class Report:
         if envelope_id := dict(self.envelope.parameters).get("ENVID"):
             lines.insert(0, f"Original-Envelope-Id: {_xtext(envelope_id)}")
         lines.append(f"Arrival-Date: {date_time(self.arrival.at)}")
+        if (by := deadline_of(self.envelope, self.arrival.at)) is not None:
+            lines.append(f"Deliver-By-Date: {date_time(by.at)}")  # RFC 2852 §5
         for notice in self.notices:
             lines += ["", *self._recipient_fields(notice)]
         # RFC 6533 §4: the same fields, where an address is in UTF-8.

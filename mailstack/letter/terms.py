@@ -109,10 +109,13 @@ def check(parameters: tuple[tuple[str, str], ...]) -> None:
 
 def released_at(letter: Letter) -> float:
     """When the letter's time begins: as FUTURERELEASE asked, else when it arrived. Seconds since 1970."""
-    arrived = letter.arrival.at
-    if not letter.envelope.parameters:
+    return _released(letter.envelope, letter.arrival.at)
+
+
+def _released(envelope: Envelope, arrived: float) -> float:
+    if not envelope.parameters:
         return arrived
-    parameters = dict(letter.envelope.parameters)
+    parameters = dict(envelope.parameters)
     if HOLDFOR in parameters:
         return arrived + read_seconds(parameters[HOLDFOR])
     if HOLDUNTIL in parameters:
@@ -122,13 +125,18 @@ def released_at(letter: Letter) -> float:
 
 def deadline(letter: Letter) -> Deadline | None:
     """When the letter shall be delivered by; None when its sender did not say. It counts from the release."""
-    if not letter.envelope.parameters:
+    return deadline_of(letter.envelope, letter.arrival.at)
+
+
+def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
+    """The same, for who has no Letter; `arrived` is in seconds since 1970."""
+    if not envelope.parameters:
         return None
-    value = dict(letter.envelope.parameters).get(BY)
+    value = dict(envelope.parameters).get(BY)
     if value is None:
         return None
     by = read_by(value)
-    return Deadline(released_at(letter) + by.seconds, by.returns, by.traced)
+    return Deadline(_released(envelope, arrived) + by.seconds, by.returns, by.traced)
 
 
 def priority(envelope: Envelope) -> int:

@@ -7,6 +7,8 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
     Delivered  a mailbox of ours            delivered  delivered "delivered", if asked for
     Delivered  another host, with DSN       relayed    relayed   - (the host there reports)
     Delivered  another host, without        relayed    relayed   "relayed", if asked for
+    Delivered  another host, BY traced, or  relayed    relayed   "relayed"
+               it has no DELIVERBY
     Deferred   young enough                 queued     deferred  "delayed", once, when it is late
     Deferred   its time has passed, mode R  bounced    bounced   "failed"
     Deferred   too old                      bounced    bounced   "failed"
@@ -187,7 +189,7 @@ class _Ledger:
         told = [
             Notice(one.recipient, how)
             for one, how in these
-            if not how.dsn and is_told(self._letter, one.recipient, kind)
+            if (not how.dsn and is_told(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
         ]
         report = self._report(kind, told)
         named = {notice.recipient for notice in told}
@@ -195,6 +197,18 @@ class _Ledger:
             facts = {"report": report.id} if report is not None and delivery.recipient in named else {}
             self._enter_success(delivery, outcome, facts)
         return [report] if report else []
+
+    def _is_traced(self, recipient: Recipient, outcome: Delivered) -> bool:
+        """Whether the sender hears of a relaying because of the time that he gave (RFC 2852 §4.1.4).
+
+        So that he knows at which host his letter may be late: each one, if he wants to trace it, else the first that
+        does not mind the time.
+        """
+        by = self._deadline
+        if by is None or outcome.mailbox is not None or self._letter.envelope.sender is None:
+            return False
+        never = dict(recipient.parameters).get("NOTIFY", "").upper() == "NEVER"
+        return not never and (by.traced or not outcome.deliver_by)
 
     def _enter_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
         if outcome.mailbox is None:

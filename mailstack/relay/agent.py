@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
 
@@ -181,7 +181,6 @@ class RelayAgent:
         """
         host = connection.candidate.host
         progress.limit(connection.session.limits.recipients)
-        dsn = "DSN" in connection.session.extensions
         goes_on = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
@@ -193,7 +192,7 @@ class RelayAgent:
                 chosen = tuple(recipients[number] for number in batch)
                 envelope = onward(letter, self._clock.now())
                 replies = await connection.session.transact(envelope, chosen, letter.content)
-                progress.settle(batch, replies, dsn=dsn)
+                progress.settle(batch, replies, connection.session.extensions)
         except Trouble as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
@@ -237,8 +236,11 @@ class _Progress:
         """The numbers of the recipients for the next transaction; empty when all have an outcome."""
         return self._pending[: self._most]
 
-    def settle(self, batch: Sequence[int], replies: Sequence[Reply], *, dsn: bool) -> None:
-        """Take the replies that decided; `dsn`: the host offers DSN. Recipients beyond the host's limit stay pending if others were taken."""
+    def settle(self, batch: Sequence[int], replies: Sequence[Reply], extensions: Collection[str]) -> None:
+        """Take the replies that decided, of a host that offers `extensions`.
+
+        Recipients beyond the host's limit stay pending if others were taken.
+        """
         self.transactions += 1
         taken = sum(200 <= reply.code < 300 for reply in replies)
         left: list[int] = []
@@ -246,7 +248,7 @@ class _Progress:
             if taken and too_many_recipients(reply):
                 left.append(number)
                 continue
-            self.outcomes[number] = recipient_outcome(self._host, reply, dsn=dsn)
+            self.outcomes[number] = recipient_outcome(self._host, reply, extensions)
             if self.remote_id is None and 200 <= reply.code < 300:
                 self.remote_id = queued_as(reply)
         if left:

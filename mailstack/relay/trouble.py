@@ -11,7 +11,7 @@ Ordered by how far the trouble reaches:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mailstack.letter import Deferred, Delivered, Failed, Outcome, Status
 from mailstack.smtp.replies import Reply
@@ -94,11 +94,11 @@ def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
 # --- recipient
 
 
-def recipient_outcome(host: str, reply: Reply, *, dsn: bool = False) -> Outcome:
-    """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1); `dsn`: the host offers DSN."""
+def recipient_outcome(host: str, reply: Reply, extensions: Collection[str] = ()) -> Outcome:
+    """The reply that decided about one recipient, by its first digit (RFC 5321 §4.2.1), from a host with `extensions`."""
     if 200 <= reply.code < 300:
         status = reply.status if reply.status is not None and reply.status.kind == 2 else Status(2, 0, 0)
-        return Delivered(status, said(host, reply), host, dsn=dsn)
+        return Delivered(status, said(host, reply), host, deliver_by="DELIVERBY" in extensions, dsn="DSN" in extensions)
     return refused(host, reply, "rcpt")
 
 

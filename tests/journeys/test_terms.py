@@ -92,6 +92,17 @@ def test_a_deadline_is_passed_on_with_what_is_left_of_it(internet: Internet) -> 
     assert arrived.facts["terms"]["BY"] in {"120;R", "119;R"}
 
 
+def test_who_traces_his_letter_hears_of_each_host(internet: Internet) -> None:
+    """DLBY-01: mode N with trace."""
+    here = home(internet)
+    away(internet)
+    internet.submit(here, "alice@home.test", "bob@else.test", BY="600;NT")
+    internet.reactor.advance(10)
+    (report,) = here.people_fetch(internet, "alice@home.test")
+    assert b"Action: relayed" in report
+    assert b"Remote-MTA: dns; mx.else.test" in report
+
+
 def test_a_letter_comes_back_whose_host_does_not_know_of_deadlines(internet: Internet) -> None:
     """DLBY-01, EXT-02: mode R, to an office that withholds DELIVERBY."""
     here = home(internet)

@@ -1,8 +1,9 @@
 """Letters with wishes about time in the queue: held back, wanted by a time, gone before others."""
 
+import pytest
 from attrs import evolve
 
-from mailstack.letter import Deferred, Letter, Status
+from mailstack.letter import Address, Deferred, Delivered, Letter, Recipient, Status
 from mailstack.letter.terms import read_date_time
 from mailstack.queue.operator import Operator
 from mailstack.queue.schedule import Schedule
@@ -159,3 +160,39 @@ def test_a_letter_without_wishes_starts_now() -> None:
     assert letter.arrival.at == START
     rig = Rig()
     assert rig.states(rig.accept(letter)) == ["delivered"]
+
+
+def relayed(**offers: bool) -> Delivered:
+    return Delivered(Status(2, 0, 0), "250 OK", "mx.else.test", **offers)
+
+
+@pytest.mark.parametrize(
+    ("by", "offers", "told"),
+    [
+        ("120;N", {}, True),
+        ("120;N", {"deliver_by": True}, False),
+        ("120;NT", {"deliver_by": True, "dsn": True}, True),
+        ("120;RT", {"deliver_by": True}, True),
+        ("120;R", {"deliver_by": True}, False),
+    ],
+)
+def test_a_relaying_is_told_of_where_the_time_is_traced_or_minded_no_longer(
+    by: str, offers: dict[str, bool], told: bool
+) -> None:
+    """DLBY-01: RFC 2852 §4.1.4."""
+    rig = Rig()
+    rig.relay.outcome = lambda _: relayed(**offers)
+    rig.accept(wishing("carol@else.test", BY=by))
+    reports = [rig.octets(report) for report in rig.reports()]
+    assert len(reports) == told
+    assert all(b"Action: relayed" in octets for octets in reports)
+    assert all(b"Deliver-By-Date: Sun, 23 Nov 2025 21:02:00 +0000\r\n" in octets for octets in reports)
+
+
+def test_no_relaying_is_told_of_to_who_never_wants_to_hear() -> None:
+    """DLBY-01."""
+    rig = Rig()
+    recipient = Recipient(Address("carol", "else.test"), parameters=(("NOTIFY", "NEVER"),))
+    letter = a_letter(recipient)
+    rig.accept(evolve(letter, envelope=evolve(letter.envelope, parameters=(("BY", "120;NT"),))))
+    assert rig.reports() == []
