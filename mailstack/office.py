@@ -143,14 +143,16 @@ class PostOffice:
         )
         ownership = Ownership(around.directory) if ours.check_sender else None
         author = Author(ours.broken_header, ours.check_from, around.directory)
+        lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
+        at_sender, at_recipient = about_accounts(config, self.clock, lookups, self.counter.is_local)
         self.submission = Submission(
             self.counter,
             ownership,
             priorities=Priorities(most=ours.max_priority),
             author=author,
-            rates=about_accounts(config, self.clock),
+            at_sender=at_sender,
+            at_recipient=at_recipient,
         )
-        lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
         guard = about_strangers(config, store, self.clock, lookups, names)
         self.exchange = Exchange(

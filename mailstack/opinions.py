@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from mailstack.config import Config
-from mailstack.policy import Verdict
+from mailstack.letter import Address
 from mailstack.policy.block import BlockList
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.dnsbl import DnsBlockLists
 from mailstack.policy.greylist import Greylist, Patience
-from mailstack.policy.guard import Guard
+from mailstack.policy.guard import Guard, OfClient, OfRecipient, OfSender
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
 from mailstack.policy.rates import Rates
+from mailstack.policy.recipient_domain import RecipientDomain
 from mailstack.policy.sender_domain import SenderDomain
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.station import Client
 from mailstack.store import Store
 from mailstack.wire import Clock
-
-_OfClient = Callable[[Client], Awaitable[Verdict]]
-_OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
-_OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
 def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames) -> Guard:
     """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
     policy, exchange = config.policy, config.exchange
-    at_connection: list[_OfClient] = []
-    at_sender: list[_OfSender] = []
-    at_recipient: list[_OfRecipient] = []
+    at_connection: list[OfClient] = []
+    at_sender: list[OfSender] = []
+    at_recipient: list[OfRecipient] = []
     if policy.block:
         block = BlockList(policy.block, lambda client: names.find(client.remote.host))
         if policy.refuse_at == "connection" and block.networks:
@@ -55,9 +50,19 @@ def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups
     return Guard(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 
 
-def about_accounts(config: Config, clock: Clock) -> Rates | None:
-    """For submission (RFC 6409 §6.2)."""
-    ours = config.submission
-    if not (ours.letters_per_hour or ours.recipients_per_hour):
-        return None
-    return Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour)
+def about_accounts(
+    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool]
+) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
+    """For submission: of a sender, and of a recipient (RFC 6409 §3.2, §6.2)."""
+    ours, relay = config.submission, config.relay
+    at_sender: list[OfSender] = []
+    at_recipient: list[OfRecipient] = []
+    if ours.letters_per_hour or ours.recipients_per_hour:
+        rates = Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour)
+        at_sender.append(rates.at_sender)
+        at_recipient.append(rates.at_recipient)
+    # Where all goes to a smart host, its DNS and not ours says who takes mail.
+    if ours.recipient_domain and relay.smart_host is None:
+        domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)
+        at_recipient.append(domains.at_recipient)
+    return tuple(at_sender), tuple(at_recipient)

@@ -106,6 +106,12 @@ def test_every_table_of_the_configuration_is_in_the_overview() -> None:
         assert not isinstance(value, dict) or f"[{name}]" in overview
 
 
+def test_every_limit_is_in_the_reference_of_limits() -> None:
+    told = (ROOT / "docs/reference/limits.md").read_text()
+    for name in tomllib.loads((ROOT / "etc/mailstack.toml").read_text())["limits"]:
+        assert f"`{name}`" in told or f"`[limits] {name}`" in told, name
+
+
 def test_the_changelog_knows_the_version() -> None:
     assert f"## {mailstack.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 

@@ -94,6 +94,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     check_from: Literal["allow", "sender", "refuse"] = "allow"
     broken_header: Literal["repair", "refuse", "allow"] = "repair"
     hide_client: bool = False
+    recipient_domain: bool = False
     letters_per_hour: CountOrNone = 0
     recipients_per_hour: CountOrNone = 0
 

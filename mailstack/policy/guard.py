@@ -11,15 +11,19 @@ from mailstack.policy.networks import IpNetwork, within
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.station import Client
 
+OfClient = Callable[[Client], Awaitable[Verdict]]
+OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
+OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
+
 
 @frozen
 class Guard:
     """Policies by their moment. What is empty costs nothing; `friends` are never judged, nor who logged in."""
 
     friends: tuple[IpNetwork, ...] = ()
-    at_connection: tuple[Callable[[Client], Awaitable[Verdict]], ...] = ()
-    at_sender: tuple[Callable[[Client, Mail], Awaitable[Verdict]], ...] = ()
-    at_recipient: tuple[Callable[[Client, Rcpt], Awaitable[Verdict]], ...] = ()
+    at_connection: tuple[OfClient, ...] = ()
+    at_sender: tuple[OfSender, ...] = ()
+    at_recipient: tuple[OfRecipient, ...] = ()
 
     async def check_client(self, client: Client) -> None:
         """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""

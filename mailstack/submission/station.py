@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
-from mailstack.policy import demand
+from mailstack.policy import ask, demand
+from mailstack.policy.guard import OfRecipient, OfSender
 from mailstack.policy.ownership import Ownership
-from mailstack.policy.rates import Rates
 from mailstack.queue.counter import Counter
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
@@ -30,9 +30,10 @@ class Submission:
         *,
         priorities: Priorities | None = None,
         author: Author | None = None,
-        rates: Rates | None = None,
+        at_sender: tuple[OfSender, ...] = (),
+        at_recipient: tuple[OfRecipient, ...] = (),
     ) -> None:
-        """Without `ownership` an authenticated user may send under any name, without `rates` as much as he likes.
+        """Without `ownership` an authenticated user may send under any name.
 
         `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
         what becomes of a letter with a strange From.
@@ -42,7 +43,8 @@ class Submission:
         self._ownership = ownership
         self._priorities = priorities or Priorities()
         self._author = author or Author()
-        self._rates = rates
+        self._at_sender = at_sender
+        self._at_recipient = at_recipient
 
     async def check_client(self, client: Client) -> None:
         """Users come from anywhere; who it is, AUTH says."""
@@ -59,8 +61,8 @@ class Submission:
             raise Refusal(SENDER_NOT_QUALIFIED)
         if self._ownership is not None:
             demand(await self._ownership.may_send_as(client.account, mail.sender))
-        if self._rates is not None:
-            demand(await self._rates.at_sender(client, mail))
+        if self._at_sender:
+            demand(await ask(self._at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
@@ -68,8 +70,8 @@ class Submission:
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         elif not self._is_qualified(rcpt.address):
             raise Refusal(RECIPIENT_NOT_QUALIFIED)
-        if self._rates is not None:
-            demand(await self._rates.at_recipient(client, rcpt))
+        if self._at_recipient:
+            demand(await ask(self._at_recipient, client, rcpt))
 
     def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
         """The same for every user; nobody gets here without a login."""

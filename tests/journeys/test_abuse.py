@@ -69,6 +69,16 @@ def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -
     assert b"550 5.7.1 " in client.heard
 
 
+def test_who_is_blocked_is_so_behind_a_proxy(internet: Internet) -> None:
+    """CODE-28: XCLIENT begins the session anew, and the client that it names is judged."""
+    site = office(internet, policy=Policy(block=("198.51.100.0/24",)), exchange=Exchange(xclient=("203.0.113.66",)))
+    good = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=192.0.2.200\r\n")
+    assert good.codes() == [b"220", b"250", b"220"]
+    bad = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=198.51.100.9\r\nEHLO x\r\n")
+    assert bad.codes() == [b"220", b"250", b"554"]
+    assert bad.is_gone
+
+
 def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: Internet) -> None:
     internet.zone.add("66.113.0.203.zen.test", dns.Record_A("127.0.0.2", 60))
     site = office(internet, policy=Policy(dnsbl=("dead.test", "zen.test")))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from twisted.names import dns
 
 from mailstack.config import Submission
 from mailstack.config.model import Accounts
@@ -169,6 +170,16 @@ def test_a_sender_of_one_label_is_not_qualified(internet: Internet) -> None:
     """SUBM-02: also where everybody may send under any name."""
     site = office(internet, Submission(check_sender=False))
     assert words(attack(internet, site, LOGIN + b"MAIL FROM:<x@host>\r\n", port=SUBMISSION))[-1] == "501 5.1.7"
+
+
+def test_a_domain_that_takes_no_mail_is_refused_at_once(internet: Internet) -> None:
+    """CODE-23, SUBM-08: 556 5.1.10 in the session, when the operator wants it."""
+    internet.zone.add("null.test", dns.Record_MX(0, ""))
+    internet.zone.add("real.test", dns.Record_MX(10, "mx.real.test"))
+    site = office(internet, Submission(recipient_domain=True))
+    recipients = b"".join(b"RCPT TO:<x@%b>\r\n" % each for each in (b"null.test", b"gone.test", b"real.test"))
+    client = attack(internet, site, MINE + recipients + RCPT, port=SUBMISSION)
+    assert words(client)[-4:] == ["556 5.1.10", "550 5.1.2", "250 2.1.5", "250 2.1.5"]
 
 
 def test_a_users_machine_can_be_hidden_and_strangers_not(internet: Internet) -> None:
