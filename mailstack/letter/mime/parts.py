@@ -1,0 +1,214 @@
+"""Cuts a letter, as it comes in chunks, into the heads and bodies of its MIME parts and what parts them (RFC 2046 §5.1).
+
+All pieces, joined, are the letter again. No more is held than a header section or a delimiter line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from attrs import frozen
+
+from mailstack.letter.mime.fields import Described, describe
+
+MOST_PARTS = 10_000
+MOST_DEPTH = 100
+"""Multiparts within each other."""
+LONGEST_HEAD = 262_144
+"""Octets of a header section."""
+_LONGEST_BOUNDARY = 200
+"""Octets; RFC 2046 §5.1.1 allows 70."""
+_LONGEST_DELIMITER = 256
+"""Octets of its line, blanks behind the boundary among them."""
+
+_UNENCODED = ("", "7bit", "8bit", "binary")
+
+
+class Unconvertible(Exception):
+    """The letter can't be said in other octets without changing what it means; str() says why, for people."""
+
+
+class Kind(Enum):
+    """What a part is made of."""
+
+    LEAF = "octets"
+    MULTIPART = "parts"
+    MESSAGE = "another letter"
+
+
+@frozen
+class Head:
+    """The header section of a part, or of a letter in it, with the blank line."""
+
+    section: bytes
+    described: Described
+    kind: Kind
+    is_letter: bool
+    """The letter itself, or one within it: not only the head of a part."""
+    sealed: bool
+    """Within a multipart/signed: nothing in it may change (RFC 1847 §2.1)."""
+
+
+@frozen
+class Body:
+    """Some octets of the leaf whose head came last."""
+
+    octets: bytes
+
+
+@frozen
+class Filler:
+    """Some octets of what stands before a multipart's first part, or behind its last: nobody is shown it."""
+
+    octets: bytes
+
+
+@frozen
+class Delimiter:
+    """A boundary, with the CRLF before it, and the one behind it unless it closes its multipart."""
+
+    octets: bytes
+
+
+Piece = Head | Body | Filler | Delimiter
+
+
+@frozen
+class _Multipart:
+    boundary: bytes
+    is_digest: bool
+    sealed: bool
+
+
+class Parts:
+    """One letter, on its way from its first octet to its last. Everything here may raise Unconvertible."""
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._stack: list[_Multipart] = []
+        self._heads = 0
+        self._in_head = True
+        self._is_letter = True
+        self._piece: type[Body | Filler] = Body
+        # A delimiter may stand here without a CRLF before it: the one that ended the head belongs to it.
+        self._fresh = False
+
+    def feed(self, octets: bytes) -> Iterator[Piece]:
+        """The pieces that are whole with the next octets."""
+        self._octets += octets
+        return self._pieces(at_end=False)
+
+    def finish(self) -> Iterator[Piece]:
+        """The rest."""
+        return self._pieces(at_end=True)
+
+    def _pieces(self, *, at_end: bool) -> Iterator[Piece]:
+        while self._octets:
+            before = len(self._octets), self._in_head
+            if self._in_head:
+                yield from self._head(at_end=at_end)
+            else:
+                yield from self._body(at_end=at_end)
+            if (len(self._octets), self._in_head) == before:
+                return
+
+    def _head(self, *, at_end: bool) -> Iterator[Piece]:
+        octets = self._octets
+        if octets.startswith(b"\r\n"):
+            end = 2
+        else:
+            end = octets.find(b"\r\n\r\n") + 4
+            if end < 4:
+                if len(octets) > LONGEST_HEAD:
+                    raise Unconvertible("a header section in it is too long")
+                if not at_end:
+                    return
+                end = len(octets)
+        section = self._take(end)
+        self._heads += 1
+        if self._heads > MOST_PARTS:
+            raise Unconvertible(f"it has more than {MOST_PARTS} parts")
+        if any(self._closes(line) is not None for line in section.split(b"\r\n") if line.startswith(b"--")):
+            raise Unconvertible("a part of it has no end to its header")
+        yield self._understood(section)
+
+    def _understood(self, section: bytes) -> Head:
+        described = describe(section)
+        inside = self._stack[-1] if self._stack else None
+        default = "message/rfc822" if inside and inside.is_digest and not self._is_letter else "text/plain"
+        of_type = described.type or default
+        kind = Kind.LEAF
+        if described.encoding in _UNENCODED:
+            if of_type.startswith("multipart/") and 0 < len(described.boundary) <= _LONGEST_BOUNDARY:
+                kind = Kind.MULTIPART
+            elif of_type == "message/rfc822":
+                kind = Kind.MESSAGE
+        sealed = inside is not None and inside.sealed
+        head = Head(section, described, kind, self._is_letter, sealed)
+        self._in_head = self._is_letter = kind is Kind.MESSAGE
+        self._piece = Body if kind is Kind.LEAF else Filler
+        self._fresh = True
+        if kind is Kind.MULTIPART:
+            if len(self._stack) >= MOST_DEPTH:
+                raise Unconvertible(f"its parts are nested deeper than {MOST_DEPTH}")
+            is_digest, is_signed = of_type == "multipart/digest", of_type == "multipart/signed"
+            self._stack.append(_Multipart(described.boundary, is_digest, sealed or is_signed))
+        return head
+
+    def _body(self, *, at_end: bool) -> Iterator[Piece]:
+        octets = self._octets
+        if not self._stack:
+            yield self._piece(self._take(len(octets)))
+            return
+        if self._fresh and bytes(octets[:2]) in {b"-", b"--"}:
+            at, line = 0, 0
+        else:
+            at = octets.find(b"\r\n--")
+            if at < 0:
+                # The beginning of "CRLF--" may be the last thing that came.
+                yield from self._plain(len(octets) if at_end else max(0, len(octets) - 3))
+                return
+            line = at + 2
+        end = octets.find(b"\r\n", line)
+        if end < 0:
+            end = len(octets)
+            if not at_end and end - line <= _LONGEST_DELIMITER:
+                yield from self._plain(at)
+                return
+        yield from self._around(at, line, end)
+
+    def _around(self, at: int, line: int, end: int) -> Iterator[Piece]:
+        """What stands before a line with two hyphens, and that line if it is a delimiter."""
+        closes = self._closes(bytes(self._octets[line:end]))
+        if closes is None:
+            yield from self._plain(line + 2)
+            return
+        yield from self._plain(at)
+        yield Delimiter(self._take(end - at if closes else end - at + 2))
+        if closes:
+            self._stack.pop()
+            self._piece = Filler
+        else:
+            self._in_head = True
+        self._fresh = self._is_letter = False
+
+    def _plain(self, count: int) -> Iterator[Piece]:
+        if count:
+            self._fresh = False
+            yield self._piece(self._take(count))
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._octets[:count])
+        del self._octets[:count]
+        return taken
+
+    def _closes(self, line: bytes) -> bool | None:
+        """Whether the line ends a multipart or only a part of it; None when it is no delimiter. Drops what it ends within."""
+        line = line.rstrip(b" \t")
+        for level in range(len(self._stack) - 1, -1, -1):
+            boundary = b"--" + self._stack[level].boundary
+            if line.startswith(boundary) and line[len(boundary) :] in (b"", b"--"):
+                del self._stack[level + 1 :]
+                return len(line) > len(boundary)
+        return None
