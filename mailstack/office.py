@@ -287,7 +287,7 @@ class PostOffice:
             max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
             least_by=int(settings.least_deliver_by),
             priorities=True,
-            withheld=frozenset({"BINARYMIME", *settings.withhold}),
+            withheld=frozenset(settings.withhold),
         )
 
     def pop3_door(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:

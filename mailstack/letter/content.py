@@ -12,7 +12,10 @@ CHUNK = 65536
 
 
 class Content(Protocol):
-    """Octets with a known number, read from the start as often as one likes. Every line ends in CRLF."""
+    """Octets with a known number, read from the start as often as one likes.
+
+    Every line ends in CRLF, but in a letter whose BODY is BINARYMIME: that has no lines.
+    """
 
     @property
     def size(self) -> int:

@@ -50,7 +50,7 @@ class Envelope:
     sender: ReversePath
     recipients: tuple[Recipient, ...]
     body: str = "7BIT"
-    """What BODY= said: "7BIT" or "8BITMIME" (RFC 6152 §2)."""
+    """What BODY= said: "7BIT", "8BITMIME" (RFC 6152 §2) or "BINARYMIME" (RFC 3030 §3)."""
     parameters: tuple[tuple[str, str], ...] = ()
     """MAIL parameters to be carried on, keyword in upper case and value as sent."""
 

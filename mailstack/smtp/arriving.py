@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
+from mailstack.smtp.body import fit_body
 from mailstack.smtp.extensions.mtpriority import Priorities, from_field
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import Station
@@ -51,7 +52,24 @@ class Arriving:
         """The letter with its whole content, our `Received:` on top."""
         if self._header is not None:
             await self._write_header(len(self._header))
-        return Letter(self._letter, self._envelope, await self._content.finish(), self._arrival)
+        content = await self._content.finish()
+        if self._envelope.body == "BINARYMIME":
+            content = await self._readable(content)
+        return Letter(self._letter, self._envelope, content, self._arrival)
+
+    async def _readable(self, content: Content) -> Content:
+        """POP3 has lines only: what is for a mailbox here is converted before it is stored, so that sizes are right."""
+        counter = self._station.counter
+        if not any(counter.is_local(recipient.address) for recipient in self._envelope.recipients):
+            return content
+        self._envelope, converted = await fit_body(self._envelope, content, ("8BITMIME",))
+        binary, self._content = self._content, counter.new_content()
+        try:
+            async for octets in converted.chunks():
+                await self._content.write(octets)
+        finally:
+            binary.discard()
+        return await self._content.finish()
 
     def discard(self) -> None:
         self._content.discard()

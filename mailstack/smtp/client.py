@@ -76,9 +76,9 @@ class ClientEngine:
         """
         if _UNSENDABLE.search(line) or not (line.isascii() or ("SMTPUTF8" in self.extensions and line.isprintable())):
             raise LocalProtocolError(f"a command must be one line of ASCII: {line[:40]!r}")
-        if line[:4].upper() in ("EHLO", "HELO"):
+        if line[:4].upper() in ("EHLO", "HELO", "LHLO"):
             self.extensions = {}
-            self._hello = line[0] in "Ee"
+            self._hello = line[0] not in "Hh"
         return line.encode() + b"\r\n"
 
     def receive(self, octets: bytes) -> None:

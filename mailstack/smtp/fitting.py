@@ -17,7 +17,6 @@ from mailstack.smtp.replies import Reply, reply
 Extensions = Mapping[str, str]
 """What EHLO was told: keyword in upper case, and what stood behind it."""
 
-NO_8BITMIME = reply(554, "5.6.3", "the letter needs 8BITMIME, which the host does not offer")
 NO_UTF8_SENDER = reply(553, "5.6.7", "the sender's address needs SMTPUTF8, which the host does not offer")
 NO_UTF8_RECIPIENT = reply(553, "5.6.7", "the address needs SMTPUTF8, which the host does not offer")
 NO_UTF8_HEADER = reply(554, "5.6.9", "the header is not ASCII and needs SMTPUTF8, which the host does not offer")
@@ -55,9 +54,6 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
         return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
     if (late := _too_late(extensions, envelope)) is not None:
         return late
-    # RFC 6152 §3: what may not go as it is must be converted, or come back. Most that is declared 8BITMIME isn't.
-    if envelope.body == "8BITMIME" and "8BITMIME" not in extensions and not await _is_ascii(content):
-        return NO_8BITMIME
     # RFC 6531 §3.6. Some clients ask for SMTPUTF8 with every letter, so what counts is what the letter needs.
     if SMTPUTF8 not in extensions:
         if envelope.sender is not None and not envelope.sender.is_ascii:
@@ -84,13 +80,13 @@ def _too_late(extensions: Extensions, envelope: Envelope) -> Reply | None:
 
 
 def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> str:
-    """MAIL, with the parameters that the host knows."""
+    """MAIL, with the parameters that the host knows. BODY is among them when it is that of `smtp.body`."""
     sender = "" if envelope.sender is None else _path(extensions, envelope.sender)
     line = f"MAIL FROM:<{sender}>"
     if "SIZE" in extensions:
         line += f" SIZE={content.size}"
-    if envelope.body == "8BITMIME" and "8BITMIME" in extensions:
-        line += " BODY=8BITMIME"
+    if envelope.body != "7BIT":
+        line += f" BODY={envelope.body}"
     parameters = envelope.parameters
     if not envelope.smtputf8 and _is_international(extensions, envelope, recipients):
         parameters = (*parameters, (SMTPUTF8, ""))
@@ -124,13 +120,6 @@ def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
         if _EXTENSION_OF.get(keyword) in extensions:
             written = value if value.isascii() or SMTPUTF8 in extensions else in_ascii(value)
             yield f" {keyword}={written}" if written else f" {keyword}"
-
-
-async def _is_ascii(content: Content) -> bool:
-    async for octets in content.chunks():
-        if not octets.isascii():
-            return False
-    return True
 
 
 async def _has_ascii_header(content: Content) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,11 +11,12 @@ from attrs import frozen
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
+from mailstack.smtp.body import fit_body
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import HostLimits
 from mailstack.smtp.extensions.mtpriority import field
 from mailstack.smtp.fitting import mail_command, rcpt_command, unfit_recipients
-from mailstack.smtp.replies import Reply
+from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.transparency import Stuffer
 from mailstack.wire import Dane, Disconnected, Peer, TimedOut
 
@@ -27,6 +29,9 @@ LINES = 200
 """Lines of dialogue kept of the opening, and of each transaction."""
 WIDTH = 200
 """Characters kept of each."""
+
+BDAT_READY = reply(354, None, "BDAT needs no leave")
+"""Stands for the 354 that BDAT has not."""
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -66,9 +71,15 @@ class SendingSession:
     """One connection to another host, over which any number of letters go, one after the other."""
 
     def __init__(
-        self, peer: Peer[ClientEvent], engine: ClientEngine, hostname: str, timeouts: Timeouts = Timeouts()
+        self,
+        peer: Peer[ClientEvent],
+        engine: ClientEngine,
+        hostname: str,
+        timeouts: Timeouts = Timeouts(),
+        *,
+        lmtp: bool = False,
     ) -> None:
-        """`engine` is the one that `peer` runs; `hostname` is what we call ourselves."""
+        """`engine` is the one that `peer` runs; `hostname` is what we call ourselves. `lmtp` speaks RFC 2033."""
         self.dialogue: list[str] = []
         """What was said, a line each, without content and secrets. It only ever grows."""
         self.transactions = 0
@@ -77,6 +88,7 @@ class SendingSession:
         self._engine = engine
         self._hostname = hostname
         self._timeouts = timeouts
+        self._lmtp = lmtp
         self._room = LINES
         self._reset_first = False
 
@@ -138,9 +150,9 @@ class SendingSession:
             raise Trouble("auth", answer, "the host refuses our credentials")
 
     async def _hello(self) -> None:
-        self._say(f"EHLO {self._hostname}")
+        self._say(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hostname}")
         answer = await self._reply("ehlo", self._timeouts.hello)
-        if answer.code in (500, 502, 504):
+        if answer.code in (500, 502, 504) and not self._lmtp:
             self._say(f"HELO {self._hostname}")
             answer = await self._reply("ehlo", self._timeouts.hello)
         if answer.code != 250:
@@ -177,27 +189,36 @@ class SendingSession:
         self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
     ) -> tuple[Reply, ...]:
         """The same, for what the host can take."""
+        try:
+            envelope, content = await fit_body(envelope, content, self.extensions)
+        except Refusal as refusal:
+            self._note(f"-- not tried: {refusal}")
+            return (refusal.reply,) * len(recipients)
+        by_bdat = envelope.body == "BINARYMIME"
         mail = mail_command(self.extensions, envelope, recipients, content)
         rcpts = [rcpt_command(self.extensions, recipient) for recipient in recipients]
         if "PIPELINING" in self.extensions:
-            replies, started = await self._begin_in_one_group(mail, rcpts)
+            replies, started = await self._begin_in_one_group(mail, rcpts, by_bdat=by_bdat)
         else:
-            replies, started = await self._begin_step_by_step(mail, rcpts)
+            replies, started = await self._begin_step_by_step(mail, rcpts, by_bdat=by_bdat)
         if started is not None:
-            final = await self._finish(content if None in replies else None)
-            return tuple(one or final for one in replies)
+            await self._send_content(content if None in replies else None, by_bdat=by_bdat)
+            finals = await self._finals(replies.count(None))
+            # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
+            self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
+            return tuple(one or finals.popleft() for one in replies)
         self._reset_first = True
         return tuple(one for one in replies if one is not None)
 
     async def _begin_in_one_group(
-        self, mail_line: str, rcpt_lines: Sequence[str]
+        self, mail_line: str, rcpt_lines: Sequence[str], *, by_bdat: bool
     ) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
         group = [
             *(["RSET"] if self._reset_first else []),
             mail_line,
             *rcpt_lines,
-            "DATA",
+            *([] if by_bdat else ["DATA"]),
         ]
         self._say(*group)
         await self._reset_if_needed(said=True)
@@ -206,12 +227,15 @@ class SendingSession:
         for _ in rcpt_lines:
             answer = await self._reply("rcpt", self._timeouts.rcpt)
             replies.append(_refusal(mail) or _refusal(answer))
-        return await self._started(replies)
+        return await self._started(replies, by_bdat=by_bdat)
 
     async def _begin_step_by_step(
-        self, mail_line: str, rcpt_lines: Sequence[str]
+        self, mail_line: str, rcpt_lines: Sequence[str], *, by_bdat: bool
     ) -> tuple[list[Reply | None], Reply | None]:
-        """The refusal of each recipient, or None, and the reply 354, or None when no content shall come."""
+        """The refusal of each recipient, or None, and the reply 354, or None when no content shall come.
+
+        What goes by BDAT needs no 354; BDAT_READY stands for it.
+        """
         await self._reset_if_needed(said=False)
         self._say(mail_line)
         mail = await self._reply("mail", self._timeouts.mail)
@@ -223,11 +247,14 @@ class SendingSession:
             replies.append(_refusal(await self._reply("rcpt", self._timeouts.rcpt)))
         if None not in replies:
             return replies, None
-        self._say("DATA")
-        return await self._started(replies)
+        if not by_bdat:
+            self._say("DATA")
+        return await self._started(replies, by_bdat=by_bdat)
 
-    async def _started(self, replies: list[Reply | None]) -> tuple[list[Reply | None], Reply | None]:
+    async def _started(self, replies: list[Reply | None], *, by_bdat: bool) -> tuple[list[Reply | None], Reply | None]:
         """The reply to DATA decides for those whose RCPT was taken."""
+        if by_bdat:
+            return replies, BDAT_READY if None in replies else None
         answer = await self._reply("data", self._timeouts.data_start)
         if answer.code == 354:
             return replies, answer
@@ -235,19 +262,37 @@ class SendingSession:
             raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
         return [one or answer for one in replies], None
 
-    async def _finish(self, content: Content | None) -> Reply:
-        """The content and the final dot; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
-        stuffer = Stuffer()
+    async def _send_content(self, content: Content | None, *, by_bdat: bool) -> None:
+        """The content and what ends it; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
+        stuffer = None if by_bdat else Stuffer()
         waiting = b""
         if content is not None:
+            if by_bdat:
+                # One chunk for all: the host is asked nothing in between that it has not answered already.
+                self._say(f"BDAT {content.size} LAST")
             async for octets in content.chunks():
                 if waiting:
                     await self._send_block(waiting)
-                waiting = stuffer.feed(octets)
+                waiting = stuffer.feed(octets) if stuffer else octets
         # The final dot rides with the last block: a packet less.
-        self._peer.send(waiting + stuffer.finish())
+        self._peer.send(waiting + (stuffer.finish() if stuffer else b""))
         self._note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
-        return await self._reply("final", self._timeouts.final)
+
+    async def _finals(self, taken: int) -> deque[Reply]:
+        """The reply to the content, for each recipient whose RCPT was taken; LMTP gives each his own (RFC 2033 §4.2)."""
+        if not self._lmtp:
+            return deque([await self._reply("final", self._timeouts.final)] * taken)
+        finals: deque[Reply] = deque()
+        try:
+            while len(finals) < taken:
+                finals.append(await self._reply("final", self._timeouts.final))
+        except Trouble as trouble:
+            if not finals:
+                raise
+            # Those who were answered have it; the others must not make it theirs a second time.
+            unknown = reply(451, "4.4.2", f"no reply for this recipient: {trouble.reason[:200]}")
+            finals.extend([trouble.reply or unknown] * (taken - len(finals)))
+        return finals
 
     async def _send_block(self, octets: bytes) -> None:
         self._peer.send(octets)

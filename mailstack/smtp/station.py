@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId, ReversePath
+from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.wire import HostPort
@@ -49,6 +49,9 @@ class ArrivingContent(Protocol):
 
 class Counter(Protocol):
     """What takes letters over: `mailstack.queue.counter`, the same for every station of an office."""
+
+    def is_local(self, address: Address) -> bool:
+        """Whether letters to the address end here, where they are read by lines."""
 
     def new_content(self) -> ArrivingContent: ...
 

@@ -1,6 +1,7 @@
 """The sending host: against our own server engine in every cut, and against odd hosts by script."""
 
 import base64
+import email
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.commands import Auth, AuthResponse, Data, EndOfData, Hello, Mail, Rcpt, Reset
+from mailstack.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
 from mailstack.smtp.replies import reply
 from mailstack.smtp.sending import LINES, SendingSession, Timeouts, Trouble
 from mailstack.smtp.server import Capabilities, ServerEngine
@@ -160,13 +161,91 @@ def test_a_letter_that_is_too_large_is_not_even_tried():
     assert not any(isinstance(event, Mail) for event in host.events)
 
 
-def test_an_8bit_letter_needs_a_host_that_takes_it():
+GREEN = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n%b\r\ngr\xc3\xbcne Wiese\r\n"
+SAFE = GREEN.replace(b"\xc3\xbc", b"=C3=BC") % b"Content-Transfer-Encoding: quoted-printable\r\n"
+BINARY = (
+    GREEN.replace(b"gr", b"\n\0gr").replace(b"text/plain", b"application/x") % b"Content-Transfer-Encoding: binary\r\n"
+)
+
+
+def hosts_without(*keywords):
+    return Capabilities("mx.home.test", withheld=frozenset(keywords))
+
+
+def test_an_8bit_letter_is_converted_for_a_host_of_7_bits():
     """RLY-24, 8BIT-02."""
-    capabilities = Capabilities("x", withheld=frozenset({"8BITMIME"}))
-    (one,), _, host = talk(send(b"\xc3\xa5\r\n", body="8BITMIME"), capabilities=capabilities)
+    _, _, host = talk(send(GREEN % b"", body="8BITMIME"), capabilities=hosts_without("8BITMIME"))
+    assert host.letters == [SAFE]
+    assert Mail(ALICE, (), len(SAFE)) in host.events
+
+
+def test_an_8bit_letter_that_cannot_be_converted_comes_back():
+    """RLY-24, 8BIT-02."""
+    signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe5\r\n--b--\r\n"
+    (one,), _, host = talk(send(signed, body="8BITMIME"), capabilities=hosts_without("8BITMIME"))
     assert (one.code, str(one.status)) == (554, "5.6.3")
     assert not any(isinstance(event, Mail) for event in host.events)
-    assert talk(send(b"\xc3\xa5\r\n", body="7BIT"), capabilities=capabilities)[2].letters == [b"\xc3\xa5\r\n"]
+
+
+def test_an_8bit_letter_of_ascii_stays_as_it_is():
+    """8BIT-02."""
+    assert talk(send(body="8BITMIME"), capabilities=hosts_without("8BITMIME"))[2].letters == [TEXT]
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("withheld", [(), ("PIPELINING",), ("SIZE",)])
+def test_binary_goes_by_bdat_octet_for_octet(cut, withheld):
+    """BDAT-01, BDAT-09."""
+    to = recipients("carol", "nobody", "dave")
+    replies, session, host = talk(send(BINARY, to, body="BINARYMIME"), cut=cut, capabilities=hosts_without(*withheld))
+    assert replies == (QUEUED, UNKNOWN, QUEUED)
+    assert host.letters == [BINARY]
+    assert [event.body for event in host.events if isinstance(event, Mail)] == ["BINARYMIME"]
+    assert Bdat(len(BINARY), last=True) in host.events
+    assert f"C: BDAT {len(BINARY)} LAST" in session.dialogue
+
+
+@pytest.mark.parametrize("withheld", [("CHUNKING",), ("BINARYMIME",), ("CHUNKING", "8BITMIME")])
+def test_binary_is_converted_for_a_host_that_takes_only_lines(withheld):
+    """BDAT-09."""
+    _, _, host = talk(send(BINARY, body="BINARYMIME"), capabilities=hosts_without(*withheld))
+    (letter,) = host.letters
+    assert letter.isascii()
+    assert letter.count(b"\n") == letter.count(b"\r\n")
+    assert email.message_from_bytes(letter).get_payload(decode=True) == BINARY.partition(b"\r\n\r\n")[2]
+    assert not any(isinstance(event, Bdat) for event in host.events)
+    body = "7BIT" if "8BITMIME" in withheld else "8BITMIME"
+    assert [event.body for event in host.events if isinstance(event, Mail)] == [body]
+
+
+def test_no_chunk_comes_when_nobody_was_taken_and_rset_ends_the_transaction():
+    """BDAT-05."""
+
+    async def work(session):
+        first = await session.transact(envelope(body="BINARYMIME"), recipients("nobody"), Octets(BINARY))
+        return first, await session.transact(envelope(), CAROL, Octets(TEXT))
+
+    (first, second), _, host = talk(work)
+    assert (first, second) == ((UNKNOWN,), (QUEUED,))
+    assert not any(isinstance(event, Bdat) for event in host.events)
+    assert Reset() in host.events
+
+
+def test_rset_follows_a_refused_chunk():
+    """BDAT-05."""
+    refused = reply(452, "4.3.1", "no room")
+    left = [refused]
+
+    def answers(event):
+        return left.pop() if isinstance(event, EndOfData) and left else answer_to(event)
+
+    async def work(session):
+        first = await session.transact(envelope(body="BINARYMIME"), CAROL, Octets(BINARY))
+        return first, await session.transact(envelope(), CAROL, Octets(TEXT))
+
+    (first, second), _, host = talk(work, answers=answers)
+    assert (first, second) == ((refused,), (QUEUED,))
+    assert Reset() in host.events
 
 
 def test_a_large_content_goes_in_blocks():

@@ -60,7 +60,7 @@ def is_sendable(octets, domain):
 
 
 PLAIN = lines(
-    b"From: a@b.test", b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=utf-8", b"%b", b"gr\xc3\xbcn"
+    b"From: a@b.test", b"MIME-Version: 1.0", b"Content-Type: text/plain; charset=utf-8", b"%b", b"gr\xc3\xbcne Wiese"
 )
 
 
