@@ -136,6 +136,8 @@ class OfficeService(Service):
             issue=lambda: issue(config, clock.now()),
             watch=config.tls.watch,
         )
+        # From here on, for a hangup ends a process that does not hear it.
+        self._hear_hangup(self._renewal.reload)
         accounts = config.accounts
         self._passwords = Passwords(
             reactor,
@@ -197,7 +199,6 @@ class OfficeService(Service):
         self._heartbeat.start()
         if self._renewal is not None:
             self._renewal.start()
-            self._hear_hangup(self._renewal.reload)
         for name, door in self._office.doors.items():
             for address in door.addresses:
                 _log.info("%s: %s listens on %s port %d", self._config.hostname, name, address.host, address.port)
