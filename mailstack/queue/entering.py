@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
 from mailstack.letter.report import Notice
-from mailstack.letter.terms import TERMS, priority, released_at
+from mailstack.letter.terms import TERMS, date_time_text, priority, released_at
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
@@ -62,7 +62,7 @@ def first_deliveries(
             letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
         )
         if release > now:
-            delivery = evolve(delivery, text=f"its sender wants it to wait until {stamp(release)}")
+            delivery = evolve(delivery, text=f"its sender wants it to wait until {date_time_text(release)}")
         deliveries.append(evolve(delivery, priority=precedence) if precedence else delivery)
     return deliveries
 

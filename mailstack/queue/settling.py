@@ -30,7 +30,7 @@ from mailstack.journey import Step, StepName
 from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
 from mailstack.letter.envelope import Event
 from mailstack.letter.report import Notice, ReportKind
-from mailstack.letter.terms import Deadline, deadline, released_at
+from mailstack.letter.terms import Deadline, date_time_text, deadline, released_at
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
@@ -258,7 +258,7 @@ class _Ledger:
 
 def too_late(deadline: Deadline, why: str = "", host: str = "") -> Failed:
     """What its sender wanted back by then comes back (RFC 2852 §4.1.3)."""
-    return Failed(EXPIRED, f"not delivered by {stamp(deadline.at)}, as its sender had asked{why}", host)
+    return Failed(EXPIRED, f"not delivered by {date_time_text(deadline.at)}, as its sender had asked{why}", host)
 
 
 def _after(

@@ -221,7 +221,7 @@ def front(capabilities=TRUSTING):
         ("addr=IPV6:2001:db8::1 port=1234", XClient(address="2001:db8::1", port=1234)),
         ("ADDR=2001:db8::1", XClient(address="2001:db8::1")),
         ("PROTO=smtp HELO=c+2Btest", XClient(protocol="SMTP", hello="c+test")),
-        ("LOGIN=alice@home.test", XClient(login="alice@home.test")),
+        ("LOGIN=Alice@Home.test", XClient(login="alice@home.test")),
         ("DESTADDR=192.0.2.9 DESTPORT=25", XClient(local_address="192.0.2.9", local_port=25)),
         ("NAME=[UNAVAILABLE] ADDR=[TEMPUNAVAIL]", XClient()),
     ],
@@ -238,7 +238,7 @@ def test_xclient_says_for_whom_it_speaks(arguments, event):
     "arguments",
     [
         "", "NAME", "NAME=", "COLOUR=red", "ADDR=nowhere", "ADDR=1.2.3", "PORT=65536", "PORT=-1", "PROTO=LMTP",
-        "HELO=a+0Ab", "HELO=a+ZZ", "LOGIN=a=b", "NAME=" + "x" * 256, "HELO=a+FFb",
+        "HELO=a+0Ab", "LOGIN=alice", "HELO=a+ZZ", "LOGIN=a=b", "NAME=" + "x" * 256, "HELO=a+FFb",
     ],
 )  # fmt: skip
 def test_xclient_with_an_argument_that_makes_no_sense_changes_nothing(arguments):

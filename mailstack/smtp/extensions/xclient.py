@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
+from mailstack.letter import Address, AddressError
 from mailstack.smtp.commands import XClient
 from mailstack.smtp.extensions.extension import Extension, Facts, Verb
 from mailstack.smtp.order import State, Turn
@@ -49,7 +50,7 @@ def _read(argument: str, facts: Facts) -> XClient:
         port=_port(given, "PORT"),
         protocol=_protocol(given),
         hello=given.get("HELO"),
-        login=given.get("LOGIN"),
+        login=_login(given),
         local_address=_address(given, "DESTADDR"),
         local_port=_port(given, "DESTPORT"),
     )
@@ -84,6 +85,17 @@ def _port(given: Mapping[str, str | None], name: str) -> int | None:
     if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise Refusal(_BAD_VALUE)
     return int(text)
+
+
+def _login(given: Mapping[str, str | None]) -> str | None:
+    """The account as it is known here; a name that is no address is nobody's here, and proves nothing more."""
+    text = given.get("LOGIN")
+    if text is None:
+        return None
+    try:
+        return Address.parse(text).key
+    except AddressError:
+        raise Refusal(_BAD_VALUE) from None
 
 
 def _protocol(given: Mapping[str, str | None]) -> str | None:
