@@ -45,7 +45,8 @@ def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups
         at_sender.append(SenderDomain(lookups).at_sender)
     if policy.greylist.enabled:
         times = policy.greylist
-        at_recipient.append(Greylist(store, clock.now, Patience(times.delay, times.retry, times.keep)).at_recipient)
+        patience = Patience(times.delay, times.retry, times.keep)
+        at_recipient.append(Greylist(store, clock.now, patience, most=times.most).at_recipient)
     friends = networks_of((*config.relay.relay_from, *policy.allow))
     return Guard(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 

@@ -41,8 +41,20 @@ class Greylist:
     Fails open: trouble of the store delays nobody.
     """
 
-    def __init__(self, store: Store, now: Callable[[], float], patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float],
+        patience: Patience | None = None,
+        *,
+        most: int = 1_000_000,
+        sweep: int = 10_000,
+    ) -> None:
+        """`most` is remembered; it is looked at after every `sweep` new ones, so that no flood of them fills the disk."""
         self._store = store
+        self._most = most
+        self._sweep = sweep
+        self._new = 0
         self._now = now
         self._patience = patience or Patience()
 
@@ -66,6 +78,9 @@ class Greylist:
         waiting = await self._store.contact(triple)
         if waiting is None or waiting.until <= now:
             await self._store.set_contact(Contact(triple, now, now + patience.retry))
+            self._new += 1
+            if self._new % self._sweep == 0:
+                await self._store.forget_contacts(now, self._most)
             return False
         if now < waiting.first + patience.delay:
             return False

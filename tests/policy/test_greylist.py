@@ -75,6 +75,15 @@ def test_a_network_is_known_as_long_as_it_writes() -> None:
     assert rig.write() == LATER
 
 
+def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
+    rig = Rig()
+    rig.greylist = Greylist(rig.store, rig.now, Patience(), most=20, sweep=10)
+    for number in range(1000):
+        rig.now.at += 1
+        assert rig.write(sender=f"eve{number}@other.test") == LATER
+        assert len(rig.store._contacts) < 30
+
+
 def test_trouble_of_the_store_delays_nobody() -> None:
     class Broken(MemoryStore):
         async def contact(self, name: str) -> Contact | None:
