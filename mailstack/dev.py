@@ -18,12 +18,15 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
 from mailstack.accounts.first_of import FirstOf
+from mailstack.accounts.issuer import DEV_RULES, Issuer
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.public import PublicChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.tokens import TokenChecker
 from mailstack.config import Config, Limits, Listen, Relay
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
@@ -168,6 +171,8 @@ class DevEnvironment:
         scram = None if any_password else ScramChecker(self._store, office_secret(self.data), FEWEST, _address_itself)
         if scram is not None:
             checkers.append(scram)
+        issuer = Issuer(self.data / "issuer")
+        checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
         if self._settings.weak_mechanisms:
             checkers.append(PublicChecker(_public_password, self._store, self._passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)

@@ -28,6 +28,7 @@ from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.config.certificates import identities, issue, patience, server_context
+from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
@@ -119,6 +120,7 @@ class OfficeService(Service):
                 issue(config, clock.now())
                 secret = office_secret(config.data)
             context = server_context(config)
+            tokens = token_checkers(config, store, clock, reactor)
             if config.relay.ca_file is not None:
                 # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
                 ClientTls(config.relay.ca_file).check()
@@ -148,11 +150,9 @@ class OfficeService(Service):
             queue_limit=accounts.queue,
             remember=accounts.remember,
         )
-        checkers: list[Any] = [StoreChecker(store, self._passwords)]
         scram = ScramChecker(store, secret, accounts.scram_iterations) if accounts.scram else None
-        if scram is not None:
-            checkers.append(scram)
-        portal = Portal(Realm(), checkers)
+        checkers = [StoreChecker(store, self._passwords), *tokens, *certificate_checkers(config, store)]
+        portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
         throttle = Throttle(clock, first=accounts.failure_delay, longest=accounts.longest_delay)
         self._office = PostOffice(
             config,

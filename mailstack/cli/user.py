@@ -31,7 +31,11 @@ password_file = click.option(
 
 @click.group(
     cls=LazyGroup,
-    lazy={"import": ("mailstack.cli.user_import:import_users", "Add the accounts of a file, all or none.")},
+    lazy={
+        "import": ("mailstack.cli.user_import:import_users", "Add the accounts of a file, all or none."),
+        "app-password": ("mailstack.cli.app_password:app_password", "More passwords of an account, each revocable."),
+        "token": ("mailstack.cli.user_token:token", "A token to log in with, in a dev environment."),
+    },
 )
 def user() -> None:
     """Add, import, list and remove accounts; change passwords.

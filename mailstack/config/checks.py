@@ -25,6 +25,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_listeners(config, source),
         *_certificate(config, source),
         *_smart_host(config, source),
+        *_logins(config, source),
         *_schedule(config, source),
         *_policy(config, source),
     ]
@@ -92,6 +93,34 @@ def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(key, "needs a smart_host with a user", 'as smart_host = "smtp://user@host:587"')
     if ca_file is not None and not ca_file.is_file():
         yield _no_file(source, ("relay", "ca_file"), ca_file)
+
+
+def _logins(config: Config, source: Source) -> Iterator[Problem]:
+    accounts, oauth, table = config.accounts, config.accounts.oauth, ("accounts", "oauth")
+    if (accounts.certificates or accounts.certificate_names) and config.tls.client_ca is None:
+        key = "certificates" if accounts.certificates else "certificate_names"
+        yield source.problem(("accounts", key), "needs tls.client_ca", "name the CA that the certificates are of")
+    sources = [name for name in ("jwks", "jwks_url", "introspection") if getattr(oauth, name)]
+    if not oauth.issuer:
+        if oauth.audience or sources:
+            yield source.problem((*table, "issuer"), "is empty", 'set it to the "iss" of the tokens')
+        return
+    if not oauth.audience:
+        yield source.problem((*table, "audience"), "is empty", "tokens for others must not do here: name ours")
+    if len(sources) != 1:
+        yield source.problem((*table, "issuer"), "needs one of jwks, jwks_url and introspection")
+    for name in ("jwks_url", "introspection"):
+        url = getattr(oauth, name)
+        if url and not url.startswith(_SAFE_URLS):
+            yield source.problem((*table, name), f'"{url}" is not an https URL', "tokens are as good as passwords")
+    for name in ("jwks", "client_secret_file"):
+        path: Path | None = getattr(oauth, name)
+        if path is not None and not path.is_file():
+            yield _no_file(source, (*table, name), path)
+
+
+_SAFE_URLS = ("https://", "http://127.0.0.1:", "http://[::1]:")
+"""What travels inside the machine needs no protection."""
 
 
 def _no_file(source: Source, key: KeyPath, path: Path) -> Problem:

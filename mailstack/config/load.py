@@ -48,7 +48,7 @@ def _names() -> tuple[frozenset[str], frozenset[str]]:
 
 def _rooted(config: Config, root: Path) -> Config:
     """The configuration with absolute paths."""
-    tls, relay = config.tls, config.relay
+    tls, relay, oauth = config.tls, config.relay, config.accounts.oauth
     password_file, ca_file = relay.smart_host_password_file, relay.ca_file
     return structs.replace(
         config,
@@ -64,6 +64,14 @@ def _rooted(config: Config, root: Path) -> Config:
                 for each in tls.certificates
             ),
             client_ca=tls.client_ca and root / tls.client_ca,
+        ),
+        accounts=structs.replace(
+            config.accounts,
+            oauth=structs.replace(
+                oauth,
+                jwks=oauth.jwks and root / oauth.jwks,
+                client_secret_file=oauth.client_secret_file and root / oauth.client_secret_file,
+            ),
         ),
         relay=structs.replace(
             relay,

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
-from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network
+from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network, Owner
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
 from mailstack.wire import HostPort
@@ -22,6 +22,7 @@ Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 
 Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 
@@ -66,6 +67,25 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     urgent_before: Duration = read_duration("7d")
 
 
+class OAuth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Logins by token; off without an issuer."""
+
+    issuer: str = ""
+    audience: str = ""
+    scopes: tuple[str, ...] = ()
+    claim: str = "email"
+    jwks: Path | None = None
+    jwks_url: str = ""
+    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    introspection: str = ""
+    client_id: str = ""
+    client_secret_file: Path | None = None
+    timeout: Duration = read_duration("5s")
+    refresh: Duration = read_duration("1h")
+    remember: Duration = read_duration("1m")
+    leeway: Duration = read_duration("30s")
+
+
 class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people log in."""
 
@@ -78,6 +98,9 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     remember: Duration = read_duration("5m")
     failure_delay: Duration = read_duration("1s")
     longest_delay: Duration = read_duration("15s")
+    certificate_names: bool = False
+    certificates: tuple[Owner, ...] = ()
+    oauth: OAuth = field(default_factory=OAuth)
 
 
 class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NewType
+
+from attrs import frozen
 
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
@@ -28,6 +31,16 @@ IpText = NewType("IpText", str)
 
 Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
+
+
+@frozen
+class Owner:
+    """Whose a certificate is."""
+
+    sha256: str
+    """Its fingerprint, in lower case hexadecimal."""
+    account: Address
+
 
 DNS_PORT = 53
 
@@ -110,6 +123,15 @@ def read_keyword(text: object) -> Keyword:
     return Keyword(text.upper())
 
 
+def read_owner(text: object) -> Owner:
+    """Raises ValueError."""
+    fingerprint, _, account = (text if isinstance(text, str) else "").strip().partition(" ")
+    digits = fingerprint.replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError('a SHA-256 fingerprint and an account, as "3F:A2:… bob@home.test"')
+    return Owner(digits, read_address(account.strip()))
+
+
 def read_address(text: object) -> Address:
     """Raises ValueError."""
     try:
@@ -139,6 +161,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     SmartHost: read_smart_host,
     Keyword: read_keyword,
     Address: read_address,
+    Owner: read_owner,
     Path: read_path,
 }
 """By the type in the model. The ValueError of each says what was expected, as "expected …, got …" needs it."""

@@ -1,0 +1,105 @@
+"""Documents from an issuer over HTTPS: bounded in size and time, and verified by the system's CAs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from mailstack.sasl import Unavailable
+
+LARGEST = 262144
+"""Octets of an answer."""
+
+
+class Fetching:
+    """Asks one URL."""
+
+    def __init__(self, reactor: Any, url: str, *, timeout: float, user: str = "", password: str = "") -> None:
+        """`timeout` in seconds, for the whole. With a `user` it says who we are (RFC 7617)."""
+        self._reactor = reactor
+        self._url = url
+        self._timeout = timeout
+        self._headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "mailstack"}
+        if user:
+            credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+            self._headers["Authorization"] = f"Basic {credentials}"
+
+    async def get(self) -> bytes:
+        """The document. Raises sasl.Unavailable."""
+        return await self._ask(b"GET", {}, None)
+
+    async def post(self, form: bytes) -> bytes:
+        """The answer to a form. Raises sasl.Unavailable."""
+        return await self._ask(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
+
+    async def _ask(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
+        # Imported here, since most offices have no issuer, and the client for the web is large.
+        from twisted.web.client import Agent, FileBodyProducer, ResponseFailed  # noqa: PLC0415
+        from twisted.web.http_headers import Headers  # noqa: PLC0415
+
+        headers = Headers({name: [value] for name, value in {**self._headers, **more}.items()})
+        asked: Deferred[Any] = Deferred.fromCoroutine(
+            _answer(
+                Agent(self._reactor, connectTimeout=self._timeout),
+                (method, self._url.encode("ascii"), headers),
+                None if body is None else FileBodyProducer(_file(body)),
+            )
+        )
+        asked.addTimeout(self._timeout, self._reactor)
+        host = urlsplit(self._url).hostname
+        try:
+            answer: bytes = await asked
+        except (ConnectError, ConnectionClosed, DNSLookupError, ResponseFailed, OSError) as error:
+            raise Unavailable(f"{host}: {error}") from None
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - time-outs, and what OpenSSL says of certificates, come in many types
+            raise Unavailable(f"{host}: {type(error).__name__} {error}") from None
+        return answer
+
+
+def _file(body: bytes) -> Any:
+    from io import BytesIO  # noqa: PLC0415
+
+    return BytesIO(body)
+
+
+async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:
+    response = await agent.request(*request, body)
+    if response.code != 200:
+        raise Unavailable(f"answered {response.code}")
+    whole: Deferred[bytes] = Deferred()
+    response.deliverBody(_Body(whole))
+    return await whole
+
+
+class _Body(Protocol):
+    """Takes an answer up to its end, or up to LARGEST."""
+
+    def __init__(self, whole: Deferred[bytes]) -> None:
+        self._whole = whole
+        self._octets = b""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._octets += data
+        if len(self._octets) > LARGEST and not self._whole.called:
+            self._whole.errback(Unavailable(f"more than {LARGEST} octets"))
+            transport: Any = self.transport
+            transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        from twisted.web.client import ResponseDone  # noqa: PLC0415
+
+        if self._whole.called:
+            return
+        if reason.check(ResponseDone):
+            self._whole.callback(self._octets)
+        else:
+            self._whole.errback(Unavailable("the answer was cut off"))

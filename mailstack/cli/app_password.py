@@ -1,0 +1,107 @@
+"""`mailstack user app-password`: more passwords of an account, one for each device or program."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from mailstack.cli.names import address as parse_address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.refusal import Refused
+from mailstack.cli.when import local_text, utc_text
+
+LONGEST_NAME = 100
+"""Characters."""
+
+
+@click.group("app-password")
+def app_password() -> None:
+    """Give an account more passwords, one for each device or program, and take each away by itself.
+
+    They are made here and shown once. They log in by PLAIN and LOGIN: a client that prefers SCRAM is told to use PLAIN.
+    """
+
+
+@app_password.command()
+@click.argument("address")
+@click.argument("name")
+@at_place
+def add(place: Place, address: str, name: str) -> None:
+    """Make one, and show it.
+
+    \b
+    Example:
+      mailstack user app-password add alice@home.test phone
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Refused(f"a name is printable, and not longer than {LONGEST_NAME} characters")
+    wanted = parse_address(address, place.domains)
+
+    from mailstack.accounts.app_passwords import digest, new_app_password
+    from mailstack.cli.run import OpenStore
+    from mailstack.store import AppPassword, Conflict
+
+    made = new_app_password()
+    kept = digest(wanted.key, made)
+    assert kept is not None, "what we make, we know again"
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
+        except KeyError:
+            raise Refused(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
+        except Conflict:
+            raise Refused(
+                f"{wanted.key} has an app password {name!r} already; remove it, or take another name"
+            ) from None
+    click.echo(made)
+    click.echo(f"This is {wanted.key}'s password for {name}; it is not shown again.", err=True)
+
+
+@app_password.command("list")
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, created.")
+@at_place
+def list_(place: Place, address: str, as_json: bool) -> None:
+    """List them, without the passwords.
+
+    \b
+    Example:
+      mailstack user app-password list alice@home.test
+    """
+    wanted = parse_address(address, place.domains)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        known = office.run(office.store.app_passwords(wanted.key))
+    if as_json:
+        for each in known:
+            print_json({"name": each.name, "created": utc_text(each.created)})
+        return
+    rows = [(each.name, local_text(each.created)) for each in known]
+    print_table(("app password", "since"), rows, empty=f"{wanted.key} has no app passwords")
+
+
+@app_password.command()
+@click.argument("address")
+@click.argument("name")
+@at_place
+def remove(place: Place, address: str, name: str) -> None:
+    """Take one away; it is wrong at once, also on a running server.
+
+    \b
+    Example:
+      mailstack user app-password remove alice@home.test phone
+    """
+    wanted = parse_address(address, place.domains)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.remove_app_password(wanted.key, name))
+        except KeyError:
+            raise Refused(f"{wanted.key} has no app password {name!r}") from None
+    click.echo(f"{wanted.key} can't log in with the password for {name} any more")

@@ -1,0 +1,41 @@
+"""`mailstack user token`: a token of the dev environment's own issuer."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from mailstack.cli.names import address as parse_address
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.refusal import Refused
+
+
+@click.command()
+@click.argument("address")
+@click.option(
+    "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="How long it is good."
+)
+@click.option("--expired", is_flag=True, help="Make one that was good yesterday.")
+@click.option("--scope", metavar="SCOPE", help="What it grants, in place of the scope `mail` that is asked for.")
+@click.option("--audience", metavar="NAME", help="Whom it is for, in place of us.")
+@at_place
+def token(place: Place, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None) -> None:
+    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real office takes those of its issuer.
+
+    \b
+    Example:
+      curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
+    """
+    if place.config is not None:
+        raise Refused("only a dev environment issues tokens; this office takes those of [accounts.oauth] issuer")
+    wanted = parse_address(address, place.domains)
+
+    from mailstack.accounts.issuer import Issuer
+
+    changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
+    begins = time.time() - (86400.0 + lasting if expired else 0.0)
+    try:
+        click.echo(Issuer(place.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
+    except OSError as error:
+        raise Refused(f"{place.data}: {error.strerror}") from error

@@ -1,0 +1,56 @@
+"""What a configuration says of logins without a password: whose tokens and certificates are taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mailstack.accounts.certificates import CertificateChecker
+from mailstack.accounts.checker import Accounts
+from mailstack.accounts.fetching import Fetching
+from mailstack.accounts.introspection import IntrospectedTokens
+from mailstack.accounts.signed_tokens import SignedTokens
+from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
+from mailstack.config.model import Config, OAuth
+from mailstack.wire import Clock
+
+
+def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChecker]:
+    """One, or none."""
+    accounts = config.accounts
+    if not accounts.certificates and not accounts.certificate_names:
+        return []
+    owners = {each.sha256: each.account.key for each in accounts.certificates}
+    return [CertificateChecker(store, owners, config.domains if accounts.certificate_names else ())]
+
+
+def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any) -> list[TokenChecker]:
+    """One, or none. Raises OSError when the client's secret can't be read."""
+    oauth = config.accounts.oauth
+    if not oauth.issuer:
+        return []
+    rules = TokenRules(
+        oauth.issuer,
+        oauth.audience,
+        oauth.scopes,
+        oauth.claim,
+        oauth.leeway,
+        config.domains[0] if config.domains else "",
+    )
+    return [TokenChecker(store, _reader(oauth, clock, reactor), rules, clock)]
+
+
+def _reader(oauth: OAuth, clock: Clock, reactor: Any) -> TokenReader:
+    if oauth.introspection:
+        secret = oauth.client_secret_file.read_text().strip() if oauth.client_secret_file else ""
+        asking = Fetching(reactor, oauth.introspection, timeout=oauth.timeout, user=oauth.client_id, password=secret)
+        return IntrospectedTokens(asking.post, clock, issuer=oauth.issuer, remember=oauth.remember)
+    source = _of_file(oauth.jwks) if oauth.jwks else Fetching(reactor, oauth.jwks_url, timeout=oauth.timeout).get
+    return SignedTokens(source, clock, algorithms=oauth.algorithms, refresh=oauth.refresh)
+
+
+def _of_file(path: Path) -> Any:
+    async def read() -> bytes:
+        return path.read_bytes()  # noqa: ASYNC240 - a small file, once an hour
+
+    return read

@@ -1,0 +1,213 @@
+"""Tokens (AUTH-16, AUTH-17): who is let in, and every token that must not be."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+import pytest
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.introspection import IntrospectedTokens
+from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.realm import Realm
+from mailstack.accounts.signed_tokens import SignedTokens
+from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.tokens import TokenChecker, TokenReader
+from mailstack.sasl import Denied, Token, Unavailable
+from mailstack.wire import HostPort
+from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.aid import run
+
+HERE = HostPort("192.0.2.1", 4000)
+BOB = "bob@home.test"
+
+
+class Ground:
+    def __init__(self, directory: Path, reader: Callable[[Any], TokenReader] | None = None) -> None:
+        self.clock = HandClock()
+        self.store = MemoryAccounts(BOB, "alice@home.test")
+        self.issuer = Issuer(directory)
+        self.reads = 0
+        self.broken = False
+        reader = reader or (lambda clock: SignedTokens(self.keys, clock))
+        self.checker = TokenChecker(self.store, reader(self.clock), DEV_RULES, self.clock)
+        self.door = CredAuthenticator(Portal(Realm(), [self.checker]), self.clock, Throttle(self.clock, free=1000))
+
+    async def keys(self) -> bytes:
+        self.reads += 1
+        if self.broken:
+            raise OSError("no network")
+        return await self.issuer.keys()
+
+    def token(self, address: str = BOB, *, lasting: float = 3600.0, **claims: Any) -> str:
+        return self.issuer.token(address, self.clock.now(), lasting=lasting, **claims)
+
+    def login(self, token: str, user: str = "") -> str:
+        return run(self.door.login(Token(user, mechanism="OAUTHBEARER", token=token), HERE))
+
+    def status(self, token: str, user: str = "") -> str:
+        with pytest.raises(Denied) as caught:
+            self.login(token, user)
+        return caught.value.trouble["status"]
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path)
+
+
+@pytest.mark.parametrize("user", ["", BOB, "Bob@HOME.test"])
+def test_a_good_token_is_the_account_that_it_names(ground: Ground, user: str) -> None:
+    """AUTH-16"""
+    assert ground.login(ground.token(), user) == BOB
+    assert ground.login(ground.token("bob"), user) == BOB
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"lasting": -60.0}, "invalid_token"),
+        ({"scope": "calendar"}, "insufficient_scope"),
+        ({"scope": None}, "insufficient_scope"),
+        ({"scope": 5}, "insufficient_scope"),
+        ({"aud": "another"}, "invalid_token"),
+        ({"iss": "https://evil.test"}, "invalid_token"),
+        ({"nbf": 2e9}, "invalid_token"),
+        ({"exp": "soon"}, "invalid_token"),
+        ({"exp": None}, "invalid_token"),
+        ({"exp": True}, "invalid_token"),
+        ({"email": None}, "invalid_token"),
+        ({"email": ["bob@home.test"]}, "invalid_token"),
+        ({"email": "a b@home.test"}, "invalid_token"),
+        ({"email": "x" * 400}, "invalid_token"),
+        ({"email": "nobody@home.test"}, "invalid_token"),
+    ],
+)
+def test_a_token_that_says_something_else_is_denied(ground: Ground, claims: dict[str, Any], status: str) -> None:
+    """AUTH-16"""
+    assert ground.status(ground.token(**claims)) == status
+
+
+def test_a_token_is_not_for_whom_it_does_not_name(ground: Ground) -> None:
+    assert ground.status(ground.token(), "alice@home.test") == "invalid_token"
+
+
+def test_scopes_and_audiences_may_be_lists(ground: Ground) -> None:
+    assert ground.login(ground.token(scope=None, scp=["mail", "other"], aud=["other", "mailstack"])) == BOB
+
+
+def forged(ground: Ground, header: dict[str, Any]) -> str:
+    """Without a signature."""
+    _, body, _ = ground.token().split(".")
+    return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode() + f".{body}."
+
+
+def test_a_token_that_is_not_signed_by_the_issuer_is_denied(ground: Ground, tmp_path: Path) -> None:
+    """RFC 8725 §3.1: the algorithm is ours to choose."""
+    other = Issuer(tmp_path / "other").token(BOB, ground.clock.now())
+    body = jwt.decode(ground.token(), options={"verify_signature": False})
+    public = json.loads(run(ground.issuer.keys()))["keys"][0]["x"]
+    shared = jwt.encode(body, public.ljust(64), algorithm="HS256", headers={"kid": "dev"})
+    for token in (other, shared, forged(ground, {"alg": "none"}), forged(ground, {"alg": "none", "kid": "dev"})):
+        assert ground.status(token) == "invalid_token"
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "....", "e30.e30.", "x" * 9000])
+def test_what_is_no_token_is_denied(ground: Ground, token: str) -> None:
+    assert ground.status(token) == "invalid_token"
+
+
+def test_keys_are_read_when_needed_and_not_for_each_token(ground: Ground) -> None:
+    for _ in range(3):
+        ground.login(ground.token())
+    assert ground.reads == 1
+    ground.clock.turn(3600)
+    ground.login(ground.token())
+    assert ground.reads == 2
+
+
+def test_a_key_that_is_missing_is_looked_for_but_seldom(ground: Ground) -> None:
+    ground.login(ground.token())
+    strange = jwt.encode({"iss": "x"}, "k" * 32, algorithm="HS256", headers={"kid": "strange"})
+    for _ in range(5):
+        ground.status(strange)
+    assert ground.reads == 1
+    ground.clock.turn(61)
+    for _ in range(5):
+        ground.status(strange)
+    assert ground.reads == 2
+
+
+def test_an_issuer_that_is_down_locks_nobody_out_whose_key_is_known(ground: Ground) -> None:
+    ground.login(ground.token())
+    ground.broken = True
+    ground.clock.turn(4000)
+    assert ground.login(ground.token()) == BOB
+
+
+def test_without_any_key_a_login_is_tried_again_later(ground: Ground) -> None:
+    ground.broken = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            ground.login(ground.token())
+    assert ground.reads == 1
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"keys": [{"kty": "oct", "k": "AAAA"}, 5]}', b"\xff"])
+def test_a_document_without_keys_is_none(tmp_path: Path, document: bytes) -> None:
+    async def source() -> bytes:
+        return document
+
+    ground = Ground(tmp_path, lambda clock: SignedTokens(source, clock))
+    with pytest.raises(Unavailable):
+        ground.login(ground.token())
+
+
+class Asked:
+    """An issuer that is asked about tokens."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.forms: list[dict[str, list[str]]] = []
+
+    async def ask(self, form: bytes) -> bytes:
+        self.forms.append(parse_qs(form.decode()))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+
+    def reader(self, clock: Any) -> TokenReader:
+        ask: Callable[[bytes], Awaitable[bytes]] = self.ask
+        return IntrospectedTokens(ask, clock, issuer=DEV_RULES.issuer)
+
+
+ACTIVE = {"active": True, "email": BOB, "aud": "mailstack", "scope": "mail", "exp": 2e9}
+
+
+def test_an_issuer_can_be_asked_about_each_token(tmp_path: Path) -> None:
+    """RFC 7662"""
+    asked = Asked(ACTIVE)
+    ground = Ground(tmp_path, asked.reader)
+    assert [ground.login("opaque"), ground.login("opaque")] == [BOB, BOB]
+    assert [form["token"] for form in asked.forms] == [["opaque"]]
+    ground.clock.turn(61)
+    ground.login("opaque")
+    assert len(asked.forms) == 2
+
+
+@pytest.mark.parametrize("answer", [{"active": False}, {}, [], {**ACTIVE, "active": "yes"}, {**ACTIVE, "exp": 1}])
+def test_a_token_that_the_issuer_does_not_vouch_for_is_denied(tmp_path: Path, answer: object) -> None:
+    assert Ground(tmp_path, Asked(answer).reader).status("opaque") == "invalid_token"
+
+
+@pytest.mark.parametrize("answer", [OSError("down"), b"<html>", b"\xff"])
+def test_an_issuer_that_can_not_be_asked_is_our_trouble(tmp_path: Path, answer: object) -> None:
+    with pytest.raises(Unavailable):
+        Ground(tmp_path, Asked(answer).reader).login("opaque")
