@@ -21,7 +21,7 @@ NAMES = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
-COMMAND = re.compile(r"(?:\$ |# |`|^)mailstack ((?:[a-z]+)(?: [a-z]+)?)", re.MULTILINE)
+COMMAND = re.compile(r"(?:\$ |# |`|^)mailstack ((?:[a-z]+)(?: [a-z][a-z-]*)?)", re.MULTILINE)
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
@@ -55,7 +55,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_every_command_in_a_document_exists(document: Path) -> None:
-    known = {path[:1] for path in COMMANDS} | set(COMMANDS)
+    known = {path[:length] for path in COMMANDS for length in (1, 2)}
     groups = {path[0] for path in COMMANDS if len(path) > 1}
     for found in COMMAND.findall("\n".join(CODE.findall(document.read_text()))):
         words = tuple(found.split())
