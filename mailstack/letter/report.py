@@ -22,7 +22,7 @@ from mailstack.letter.outcome import Outcome
 from mailstack.letter.returned import Returned, encoded
 from mailstack.letter.terms import deadline_of
 from mailstack.letter.trace import date_time
-from mailstack.letter.xtext import from_ascii, in_ascii
+from mailstack.letter.xtext import from_ascii
 
 ReportKind = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 """The `Action` of RFC 3464 §2.3.3 that is reported."""
@@ -147,7 +147,6 @@ class Report:
 
     def _explanation(self) -> bytes:
         """The part for people (RFC 6522 §3, first part)."""
-        clean = self._clean
         whom = "this recipient" if len(self.notices) == 1 else "these recipients"
         lines = [
             f"This is the mail system of {self.office}.",
@@ -156,7 +155,7 @@ class Report:
             "",
         ]
         for notice in self.notices:
-            lines += [*_told(notice, clean), ""]
+            lines += [*_told(notice, self._shown), ""]
         lines += [
             *self._what_follows(),
             "",
@@ -242,18 +241,19 @@ class Report:
             return f"rfc822; {_clean(str(address.in_ascii))}"
         return f"utf-8; {_readable(str(address))}"
 
-    def _clean(self, text: str) -> str:
-        return _readable(text) if self.is_international else _clean(in_ascii(text))
+    def _shown(self, address: Address) -> str:
+        """The address for people."""
+        return _readable(str(address)) if self.is_international else _clean(str(address.in_ascii))
 
 
-def _told(notice: Notice, clean: Callable[[str], str]) -> list[str]:
+def _told(notice: Notice, shown: Callable[[Address], str]) -> list[str]:
     """One recipient, and why, for people."""
     recipient, outcome = notice.recipient, notice.outcome
-    by_way = f" (by way of {clean(str(recipient.original))})" if recipient.original else ""
+    by_way = f" (by way of {shown(recipient.original)})" if recipient.original else ""
     text = _said(outcome)
     says = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
     return [
-        f"  {clean(str(recipient.address))}{by_way}",
+        f"  {shown(recipient.address)}{by_way}",
         *_wrapped(f"    {says}{text or outcome.status}", "    "),
     ]
 

@@ -48,7 +48,7 @@ class BlockList:
         return PASS
 
     def _has_sender(self, sender: ReversePath) -> bool:
-        return sender is not None and not self._addresses.isdisjoint((sender.key, f"@{sender.domain.lower()}"))
+        return sender is not None and not self._addresses.isdisjoint((sender.key, f"@{sender.ascii_domain.lower()}"))
 
     async def _entry_of_name(self, client: Client) -> str:
         """The entry by which a name of the client is blocked: what it calls itself, or its confirmed name."""

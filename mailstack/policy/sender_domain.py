@@ -21,7 +21,7 @@ class SenderDomain:
     async def at_sender(self, client: Client, mail: Mail) -> Verdict:  # noqa: ARG002
         if mail.sender is None or mail.sender.is_literal:
             return PASS
-        domain = mail.sender.domain
+        domain = mail.sender.ascii_domain
         exchanges = await self._lookups.exchanges(domain)
         if exchanges == ("",):
             return Refuse(NO_MAIL_THERE, f"{domain} has a null MX")
