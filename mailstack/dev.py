@@ -39,6 +39,7 @@ from mailstack.net.tls import private_ca, server_context
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.relay.loopback import LoopbackOnly
+from mailstack.relay.routes import Routes, Target
 from mailstack.sasl import Credentials, Proof, ScramKeys
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
@@ -103,13 +104,20 @@ class DevEnvironment:
         self._store.lock_office()
         await self._store.open()
         await self._open_accounts()
-        world = self._office(Config(hostname=WORLD, data=self.data), OpenDirectory([HOME_DOMAIN], WORLD))
+        ways_home: dict[str, Target] = {}
+        world_config = Config(hostname=WORLD, data=self.data, relay=Relay(routes=Routes(ways_home)))
+        world = self._office(world_config, OpenDirectory([HOME_DOMAIN], WORLD))
         world.doors["mx"] = world.exchange_door()
         await world.doors["mx"].listen([self._endpoint(0)])
         (world_mx,) = world.doors["mx"].addresses
         home_directory = StoreDirectory(self._store, [HOME_DOMAIN], self._clock, ttl=0.2)
         home = self._office(self._home_config(world_mx.port), home_directory)
         await home.listen()
+        # The rest of the world has reports to send, and finds the way when home has a port for them.
+        home.doors["mx"] = home.exchange_door()
+        await home.doors["mx"].listen([self._endpoint(0)])
+        (home_mx,) = home.doors["mx"].addresses
+        ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
         capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
         capture.doors["capture"] = capture.smtp_door(
             capture.exchange, capture.config.exchange, authenticator=Anybody(), require_tls=False

@@ -34,7 +34,13 @@ PHRASES = {
 }
 """The facts that are told in words, in this order; others follow as `name=value`."""
 
-REPORTED = {"failed": "has failed", "delayed": "is delayed"}
+REPORTED = {
+    "failed": "has failed",
+    "delayed": "is delayed",
+    "delivered": "was delivered",
+    "relayed": "was passed on",
+    "expanded": "was passed on to several",
+}
 """What a report that the office wrote says of the letter it is about."""
 
 MOST_NAMED = 3

@@ -151,6 +151,17 @@ def test_nothing_ever_leaves_the_machine(dev: Dev) -> None:
     assert waiting["id"] not in dev.mailstack("queue", "list", "--json")
 
 
+def test_the_rest_of_the_world_reports_what_it_is_asked_to(dev: Dev) -> None:
+    """DSN-02: Python's smtplib hands the parameters in."""
+    with dev.submission("bob", "bob") as client:
+        client.sendmail("bob@home.test", "dora@world.test", LETTER, ["RET=HDRS", "ENVID=17"], ["NOTIFY=SUCCESS"])
+    (octets,) = [each for each in dev.read("bob", "bob", 2) if b"multipart/report" in each]
+    report = email.message_from_bytes(octets)
+    about, dora = report.get_payload()[1].get_payload()
+    assert about["Original-Envelope-Id"] == "17"
+    assert (dora["Final-Recipient"], dora["Action"]) == ("rfc822; dora@world.test", "delivered")
+
+
 def test_the_command_line_sends_as_alice(dev: Dev) -> None:
     dev.mailstack("send", "--to", "dave@far.test", "--subject", "hello", "--body", "Hi Dave")
     (letter,) = dev.read("dave@far.test", "dave@far.test")

@@ -184,3 +184,25 @@ def test_parameters_go_to_hosts_that_know_them_and_no_others():
         lines = [line for line in session.dialogue if line.startswith(("C: MAIL", "C: RCPT"))]
         told = [line.partition("> ")[2].replace("SIZE=21", "").replace("SMTPUTF8", "").strip() for line in lines]
         assert told == expected
+
+
+locals_ = st.text(st.characters(min_codepoint=0x21, exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+domains = st.sampled_from(["b.test", "bücher.test", "例子.test"])
+envids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="+="), min_size=1, max_size=9)
+notifies = st.sampled_from(["NEVER", "SUCCESS", "FAILURE,DELAY"])
+
+
+@given(
+    st.builds(Address, locals_, domains),
+    st.lists(st.tuples(st.builds(Address, locals_, domains), notifies), min_size=1, max_size=3),
+    envids,
+)
+def test_what_one_engine_says_the_other_hears(sender, recipients, envid):
+    """UTF8-01, DSN-01: addresses and parameters arrive as they were sent."""
+    named = tuple(Recipient(address, None, (("NOTIFY", notify),)) for address, notify in recipients)
+    envelope = Envelope(sender, named, "7BIT", (("ENVID", envid), *UTF8))
+    content = Octets(b"Subject: x\r\n\r\nhello\r\n")
+    _, _, host = talk(lambda session: session.transact(envelope, named, content), capabilities=NEW)
+    mail, *rcpts = [event for event in host.events if isinstance(event, Mail | Rcpt)]
+    assert (mail.sender, mail.parameters) == (sender, envelope.parameters)
+    assert [(rcpt.address, rcpt.parameters) for rcpt in rcpts] == [(each.address, each.parameters) for each in named]
