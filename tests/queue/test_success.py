@@ -7,7 +7,7 @@ import email
 import pytest
 from attrs import evolve
 
-from mailstack.letter import Address, Recipient
+from mailstack.letter import Address, Deferred, Recipient, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.operator import Operator
 from mailstack.store import StoreError
@@ -81,7 +81,7 @@ def test_a_report_asks_for_no_report():
 def test_what_an_operator_takes_out_is_told_to_who_wants_it(notify, reports):
     """DSN-02"""
     rig = Rig()
-    rig.relay.waits = True
+    rig.relay.outcome = lambda _: Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
     letter = rig.accept(a_letter(wanting("carol@else.test", notify)))
     run(Operator(rig.store, rig.clock.now).remove([letter.id], bouncer=rig.bouncer))
     assert len(rig.reports()) == reports
