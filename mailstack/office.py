@@ -17,7 +17,7 @@ from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.delivery.agent import DeliveryAgent
-from mailstack.exchange import Exchange
+from mailstack.exchange import Exchange, LocalHandover
 from mailstack.journey import Journal
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
@@ -50,6 +50,7 @@ from mailstack.relay.security import Demand, Security
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.extensions.mtpriority import Priorities
+from mailstack.smtp.lmtp import LmtpSession
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.server import Capabilities
 from mailstack.smtp.server import ServerEngine as SmtpEngine
@@ -155,16 +156,18 @@ class PostOffice:
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
         guard = about_strangers(config, store, self.clock, lookups, names)
+        hops = TrustedHops(
+            networks_of(config.exchange.priority_from),
+            Priorities(config.exchange.min_priority, config.exchange.max_priority),
+        )
         self.exchange = Exchange(
             self.counter,
             Relaying(config.relay.relay_from),
-            priorities=TrustedHops(
-                networks_of(config.exchange.priority_from),
-                Priorities(config.exchange.min_priority, config.exchange.max_priority),
-            ),
+            priorities=hops,
             guard=guard,
             names=names if config.exchange.reverse_dns else None,
         )
+        self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
         self._connections = ConnectionLimits(
             limits.connections,
             limits.connections_per_address,
@@ -185,6 +188,7 @@ class PostOffice:
             ("submission", listen.submission, self.submission_door),
             ("submissions", listen.submissions, lambda: self.submission_door(implicit_tls=True)),
             ("mx", listen.mx, self.exchange_door),
+            ("lmtp", listen.lmtp, self.lmtp_door),
             ("pop3", listen.pop3, self.pop3_door),
             ("pop3s", listen.pop3s, lambda: self.pop3_door(implicit_tls=True)),
         ):
@@ -230,6 +234,10 @@ class PostOffice:
         """For other hosts: no AUTH (RFC 5321)."""
         return self.smtp_door(self.exchange, self.config.exchange)
 
+    def lmtp_door(self) -> Door[ServerEvent]:
+        """For other programs of ours that hand letters to our mailboxes (RFC 2033); limits are those of strangers."""
+        return self.smtp_door(self.handover, self.config.exchange, lmtp=True)
+
     def smtp_door(
         self,
         station: Station,
@@ -238,11 +246,13 @@ class PostOffice:
         authenticator: Authenticator | None = None,
         require_tls: bool = True,
         implicit_tls: bool = False,
+        lmtp: bool = False,
     ) -> Door[ServerEvent]:
         """SMTP by the rules of a station, as its table of the configuration has them."""
         limits = self.config.limits
         capabilities = self._capabilities(settings)
-        speakers = networks_of(settings.xclient)
+        speakers = () if lmtp else networks_of(settings.xclient)
+        session_class: Any = LmtpSession if lmtp else Session
         session_limits = SessionLimits(
             max_recipients=capabilities.max_recipients,
             errors=limits.errors,
@@ -257,7 +267,7 @@ class PostOffice:
 
         async def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> None:
             await self._opening()
-            await Session(
+            await session_class(
                 peer,
                 engine,
                 station,
@@ -273,7 +283,7 @@ class PostOffice:
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))
 
-        return self._door(lambda: SmtpEngine(capabilities), converse, turn_away, implicit_tls=implicit_tls)
+        return self._door(lambda: SmtpEngine(capabilities, lmtp=lmtp), converse, turn_away, implicit_tls=implicit_tls)
 
     def _capabilities(self, settings: SubmissionSettings | ExchangeSettings) -> Capabilities:
         """What a listener offers; a limit that is None is the one for our own users."""

@@ -56,8 +56,9 @@ class HostPort:
     """One end of a connection."""
 
     host: str
-    """An IP address in text, never a name."""
+    """An IP address in text, never a name; or the path of a UNIX socket, or "" for who came in by one."""
     port: int
+    """0 for a UNIX socket."""
 
 
 @frozen
@@ -72,6 +73,11 @@ class ClientCertificate:
     """Its dNSNames, in lower case."""
     sha256: str = ""
     """The fingerprint: SHA-256 of its DER, in lower-case hexadecimal."""
+
+
+def is_path(host: str) -> bool:
+    """Whether the host of a HostPort is the path of a UNIX socket."""
+    return host.startswith("/")
 
 
 @frozen

@@ -14,8 +14,11 @@ from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.net.proxy_header import PROXIED
 
-SERVED = ("submission", "submissions", "mx", "pop3", "pop3s")
+SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s")
 """The listeners of this version. Another one must stop the start: a silent port is found much later."""
+
+
+SMTP_PORT = 25
 
 
 def check(config: Config, source: Source) -> list[Problem]:
@@ -37,7 +40,7 @@ def _names(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
     if config.store != "sqlite":
         yield source.problem(("store",), "this version has no other store", 'write "sqlite"')
-    listening = [name for name in ("submission", "submissions", "mx") if getattr(config.listen, name)]
+    listening = [name for name in ("submission", "submissions", "mx", "lmtp") if getattr(config.listen, name)]
     if listening and not config.domains:
         trouble = f"is empty, so that {', '.join(listening)} could take no letter for anybody"
         yield source.problem(("domains",), trouble, 'name your domains, as domains = ["home.test"]')
@@ -56,6 +59,11 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
             port = port_of(endpoint)
             if port is None or port[1] == 0:
                 continue
+            if name == "lmtp" and port[1] == SMTP_PORT:
+                trouble = "LMTP must never be on port 25, where hosts expect SMTP (RFC 2033 §5)"
+                yield source.problem(
+                    ("listen", name), trouble, 'write "tcp:24" or "unix:/run/mailstack/lmtp"', item=f"[{place}]"
+                )
             if port in taken:
                 trouble = f'"{endpoint}" is listened on by {taken[port]} too'
                 yield source.problem(("listen", name), trouble, item=f"[{place}]")

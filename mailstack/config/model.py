@@ -139,6 +139,12 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     recipients_per_hour: CountOrNone = 0
 
 
+class Lmtp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may hand letters to the mailboxes here by LMTP."""
+
+    lmtp_from: tuple[Network, ...] = field(default=(Network("127.0.0.0/8"), Network("::1/128")), name="from")
+
+
 class Greylist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how strangers are asked to come again."""
 
@@ -251,6 +257,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     accounts: Accounts = field(default_factory=Accounts)
     submission: Submission = field(default_factory=Submission)
     exchange: Exchange = field(default_factory=Exchange)
+    lmtp: Lmtp = field(default_factory=Lmtp)
     policy: Policy = field(default_factory=Policy)
     relay: Relay = field(default_factory=Relay)
     delivery: Delivery = field(default_factory=Delivery)

@@ -104,7 +104,7 @@ def read_nameserver(text: object) -> HostPort:
     except ValueError:
         pass
     try:
-        where = Target.parse(text)
+        where = Target.parse(text if isinstance(text, str) and "//" not in text else "")
         return HostPort(str(ipaddress.ip_address(where.host)), where.port)
     except ValueError:
         raise ValueError(expected) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailstack.exchange.lmtp import LocalHandover
 from mailstack.exchange.station import Exchange
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "LocalHandover"]

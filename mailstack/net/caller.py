@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectionRefusedError, TimeoutError  # noqa: A004 - Twisted has its own
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
-from mailstack.wire import Dane, Engine, EventT, HostPort, Unreachable
+from mailstack.wire import Dane, Engine, EventT, HostPort, Unreachable, is_path
 
 
 class TwistedCaller:
@@ -67,8 +67,7 @@ class TwistedCaller:
         )
         factory: Factory[Any] = Factory.forProtocol(lambda: peer)
         factory.noisy = False
-        endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
-        endpoint = endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
+        endpoint = self._endpoint(address, timeout)
         if shaking is not None:
             factory = TLSMemoryBIOFactory(shaking, True, factory, clock=reactor)
         try:
@@ -78,6 +77,12 @@ class TwistedCaller:
         if tls:
             await _handshake(reactor, peer, late)
         return peer
+
+    def _endpoint(self, address: HostPort, timeout: float) -> IStreamClientEndpoint:
+        if is_path(address.host):
+            return UNIXClientEndpoint(self._reactor, address.host, timeout)
+        endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
+        return endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
 
 
 def _why(error: Exception, timeout: float) -> str:

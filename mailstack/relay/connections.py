@@ -72,13 +72,13 @@ class Connection:
         return lines
 
 
-_Key = tuple[str, HostPort, Security, Credentials | None]
+_Key = tuple[str, HostPort, bool, Security, Credentials | None]
 """What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
 identity that it shows, are not lent to another."""
 
 
 def _key(candidate: Candidate, security: Security, credentials: Credentials | None) -> _Key:
-    return candidate.host, candidate.address, security, credentials
+    return candidate.host, candidate.address, candidate.lmtp, security, credentials
 
 
 @define(eq=False)
@@ -187,7 +187,7 @@ class Connections:
             transcript.append(f"-- {candidate}: {error}")
             raise
         transcript.append(f"-- connected to {candidate}")
-        session = SendingSession(peer, engine, self._hostname, self._timeouts)
+        session = SendingSession(peer, engine, self._hostname, self._timeouts, lmtp=candidate.lmtp)
         connection = Connection(candidate, peer, session, security, way.credentials)
         try:
             await session.open()

@@ -14,8 +14,8 @@ from attrs import frozen
 from mailstack.letter import Deferred, Failed, Status
 from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost, Target
-from mailstack.relay.security import OPPORTUNISTIC, Security, for_smart_host
-from mailstack.wire import HostPort
+from mailstack.relay.security import OPPORTUNISTIC, Demand, Security, for_smart_host
+from mailstack.wire import HostPort, is_path
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
@@ -45,8 +45,12 @@ class Candidate:
     address: HostPort
     why: str
     """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
+    lmtp: bool = False
+    """Whether it speaks LMTP."""
 
     def __str__(self) -> str:
+        if is_path(self.host):
+            return self.host
         return f"{self.host} [{self.address.host}]:{self.address.port}"
 
 
@@ -114,6 +118,10 @@ class Hosts:
         """The way to a domain or address literal; raises NoWay."""
         if route := self._routes.find(destination):
             pattern, target = route
+            if is_path(target.host):
+                # Who can read along on a UNIX socket can read the mailboxes too.
+                socket = Candidate(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
+                return Way((socket,), Security(Demand.NEVER))
             return Way(await self._written_down(target, f"route {pattern}"), self._security)
         if smart := self._smart_host:
             return Way(await self._written_down(smart.target, "smart host"), for_smart_host(smart), smart.credentials)
@@ -138,7 +146,8 @@ class Hosts:
         if not addresses:
             raise NoWay(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
         return tuple(
-            Candidate(target.host, HostPort(each, target.port), why) for each in addresses[: self._limits.addresses]
+            Candidate(target.host, HostPort(each, target.port), why, target.lmtp)
+            for each in addresses[: self._limits.addresses]
         )
 
     async def _named(self, domain: str) -> tuple[Candidate, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.wire import Caller, Dane, Engine, EventT, HostPort, Peer, Unreachable
+from mailstack.wire import Caller, Dane, Engine, EventT, HostPort, Peer, Unreachable, is_path
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -26,8 +26,8 @@ class LoopbackOnly:
         verify: bool = False,
         dane: Dane | None = None,
     ) -> Peer[EventT]:
-        """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8 and ::1, names included."""
-        if not is_loopback(address.host):
+        """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
+        if not is_path(address.host) and not is_loopback(address.host):
             raise Unreachable(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
         return await self._caller.call(
             address, engine, timeout=timeout, tls=tls, server_name=server_name, verify=verify, dane=dane

@@ -13,7 +13,14 @@ from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
-_A_TARGET = 'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525"'
+_LMTP, _LMTP_UNIX = "lmtp://", "lmtp:unix:"
+_LONGEST_PATH = 100
+"""Octets; the system takes 107 or less."""
+
+_A_TARGET = (
+    'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", '
+    'or "lmtp://host:24" or "lmtp:unix:/run/lmtp"'
+)
 _A_PATTERN = 'a domain such as "elsewhere.test", "*.elsewhere.test" for all beneath it, or "*"'
 _A_SMART_HOST = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"'
 
@@ -32,13 +39,21 @@ class Target:
     """A host and port that somebody has written down: no MX look-up is made for it."""
 
     host: str
-    """A name in lower case, or an IP address without brackets."""
+    """A name in lower case, an IP address without brackets, or the path of a UNIX socket."""
     port: int
+    """0 for a UNIX socket."""
+    lmtp: bool = False
+    """Whether it speaks LMTP (RFC 2033), and not SMTP."""
 
     @classmethod
     def parse(cls, text: object) -> Target:
-        """Read `host:port`, `192.0.2.1:25` or `[2001:db8::1]:25`; raises RouteError."""
-        found = _HOST_PORT.match(text) if isinstance(text, str) else None
+        """Read `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`, `lmtp://host:port` or `lmtp:unix:/path`; raises RouteError."""
+        if isinstance(text, str) and (path := text.removeprefix(_LMTP_UNIX)) != text:
+            if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _LONGEST_PATH:
+                raise RouteError(_A_TARGET, text)
+            return cls(path, 0, lmtp=True)
+        lmtp = isinstance(text, str) and text.startswith(_LMTP)
+        found = _HOST_PORT.match(text.removeprefix(_LMTP)) if isinstance(text, str) else None
         if found is None or not 0 < int(found["port"]) < 65536:
             raise RouteError(_A_TARGET, text)
         literal = found["literal"]
@@ -46,7 +61,7 @@ class Target:
             host = str(ipaddress.ip_address(literal)) if literal else parse_domain(found["name"]).lower()
         except ValueError:
             raise RouteError(_A_TARGET, text) from None
-        return cls(host, int(found["port"]))
+        return cls(host, int(found["port"]), lmtp)
 
 
 @frozen

@@ -55,7 +55,7 @@ IN_TRANSACTION = (State.MAIL, State.REFUSED, State.RCPT)
 
 NO_RECIPIENTS = reply(554, "5.5.1", "no valid recipients")
 
-_HELLO_FIRST = reply(503, "5.5.1", "bad sequence of commands: send EHLO first")
+_HELLO_FIRST = reply(503, "5.5.1", "bad sequence of commands: send EHLO first (in LMTP, LHLO)")
 _MAIL_FIRST = reply(503, "5.5.1", "bad sequence of commands: send MAIL first")
 RCPT_FIRST = reply(503, "5.5.1", "bad sequence of commands: send RCPT first")
 _MAIL_IS_OPEN = reply(503, "5.5.1", "bad sequence of commands: a transaction is open, send RSET first")

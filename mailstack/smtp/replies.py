@@ -35,6 +35,14 @@ class Reply:
         return f"{self.code} {status}{self.text}".replace("\n", " / ")
 
 
+@frozen(cache_hash=True)
+class EachReply(Reply):
+    """LMTP's answers to one content (RFC 2033 §4.2); code and text are those of the best of them."""
+
+    each: tuple[Reply, ...] = ()
+    """For each recipient that was taken, in their order."""
+
+
 @frozen
 class Refusal(Exception):
     """The exception that carries a reply outward; the private reason stays in the log."""

@@ -6,7 +6,7 @@ import binascii
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.smtp.chunks import ChunkedContent
@@ -20,13 +20,14 @@ from mailstack.smtp.order import (
     END_OF_DATA,
     LAST_CHUNK,
     ORDER,
+    RCPT_FIRST,
     RESPONSE,
     LocalProtocolError,
     State,
     Turn,
     out_of_order,
 )
-from mailstack.smtp.replies import Refusal, Reply, render, reply
+from mailstack.smtp.replies import EachReply, Refusal, Reply, render, reply
 from mailstack.wire import NEED_DATA, PAUSED, Signal
 
 __all__ = ["Capabilities", "Limits", "ServerEngine"]
@@ -46,10 +47,10 @@ _AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too lo
 _WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
 
 # Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
-_FOREIGN = frozenset({"ATRN", "BURL", "ETRN", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
+_FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
 # A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
-_HELLO = ("EHLO", "HELO")
+_HELLO = ("EHLO", "HELO", "LHLO")
 _WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
 
 
@@ -76,7 +77,10 @@ class ServerEngine:
         capabilities: Capabilities,
         offered: tuple[Extension, ...] = OFFERED,
         limits: Limits = Limits(),
+        *,
+        lmtp: bool = False,
     ) -> None:
+        """`lmtp` speaks RFC 2033: LHLO in place of EHLO and HELO, and an answer to the content for each recipient."""
         self.capabilities = capabilities
         """May be replaced at any time; EHLO tells what holds then."""
         self.hello: Hello | None = None
@@ -89,7 +93,10 @@ class ServerEngine:
         """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
         self._offered = offered
         self._limits = limits
-        self._verbs, self._order = _language(offered)
+        self._verbs, self._order = _language(offered, lmtp=lmtp)
+        self._lmtp = lmtp
+        self._taken = 0
+        """Recipients of the transaction, which LMTP counts."""
         self._lines = LineBuffer()
         self._content: DottedContent | ChunkedContent | None = None
         self._chunks: ChunkedContent | None = None
@@ -274,12 +281,27 @@ class ServerEngine:
             if accepted and isinstance(event, XClient):
                 self._begin_anew()
             octets = render(answer, enhanced=self.terms.enhanced)
+            if self._lmtp:
+                octets = self._for_each(answer, turn, octets, accepted=accepted)
             if accepted and isinstance(event, Mail):
                 self.mail = event
             elif accepted and (self._name in ("AUTH", RESPONSE)):
                 self.authenticated = True
         self._enter(turn.accepted if accepted else turn.refused)
         self._close_after(answer)
+        return octets
+
+    def _for_each(self, answer: Reply, turn: Turn, octets: bytes, *, accepted: bool) -> bytes:
+        """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
+        name = self._name
+        if name in ("MAIL", "RSET"):
+            self._taken = 0
+        elif name == "RCPT":
+            self._taken += accepted
+        elif name in (END_OF_DATA, LAST_CHUNK) and turn.refused is State.READY and not answer.closes and self._taken:
+            each = answer.each if isinstance(answer, EachReply) else (answer,) * self._taken
+            self._taken = 0
+            return b"".join([render(one, enhanced=self.terms.enhanced) for one in each])
         return octets
 
     def challenge(self, octets: bytes) -> bytes:
@@ -333,8 +355,8 @@ _Order = Mapping[State, Mapping[str, Turn]]
 
 
 @lru_cache(maxsize=8)
-def _language(offered: tuple[Extension, ...]) -> tuple[Mapping[str, Verb], _Order]:
-    """The verbs of RFC 5321 and of the extensions, and the order of them all."""
+def _language(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], _Order]:
+    """The verbs of RFC 5321 and of the extensions, and the order of them all; for LMTP as RFC 2033 §4 changes them."""
     verbs = {name: Verb(reader) for name, reader in READERS.items()}
     order = {state: dict(turns) for state, turns in ORDER.items()}
     for extension in offered:
@@ -342,4 +364,14 @@ def _language(offered: tuple[Extension, ...]) -> tuple[Mapping[str, Verb], _Orde
         for name, verb in extension.verbs.items():
             for state, turn in verb.turns.items():
                 order[state][name] = turn
+    if lmtp:
+        verbs["LHLO"] = verbs.pop("EHLO")
+        del verbs["HELO"]
+        for turns in order.values():
+            if (hello := turns.pop("EHLO", None)) is not None:
+                turns["LHLO"] = hello
+        # §4.2: without a recipient DATA must fail with 503.
+        order[State.REFUSED] |= {
+            name: evolve(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
+        }
     return verbs, order

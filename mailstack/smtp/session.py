@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import evolve, frozen
 
-from mailstack.letter import Arrival, Envelope, Recipient, ReversePath, Status, new_letter_id
+from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, Status, new_letter_id
 from mailstack.sasl import (
     MECHANISMS,
     Authenticator,
@@ -439,10 +439,9 @@ class Session:
                 if not last:
                     return CHUNK_OK
                 letter = await arriving.finish()
-                # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
-                await self.station.accept(letter)
-                self._arriving = None
-                answer = Reply(250, f"OK, queued as {letter.id}", TAKEN)
+                answer = await self._accept(letter)
+                if answer.positive:
+                    self._arriving = None
             else:
                 answer = end.fault
         except BaseException:
@@ -450,6 +449,11 @@ class Session:
             raise
         self._forget()
         return answer
+
+    async def _accept(self, letter: Letter) -> Reply:
+        await self.station.accept(letter)
+        # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
+        return queued_as(letter)
 
     def _begin_letter(self) -> Arriving:
         now = self._clock.now()
@@ -518,6 +522,11 @@ class Session:
         Rejected: _rejected,
     }
     """Which coroutine answers which command; whatever is not here is an Ending."""
+
+
+def queued_as(letter: Letter) -> Reply:
+    """What is said once a letter is ours."""
+    return Reply(250, f"OK, queued as {letter.id}", TAKEN)
 
 
 class _Gone(Exception):

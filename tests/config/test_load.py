@@ -184,7 +184,7 @@ def test_each_wrong_route_is_told_at_its_line(tmp_path: Path) -> None:
 "c.test" = 25
 """
     domain = 'expected a domain such as "elsewhere.test", "*.elsewhere.test" for all beneath it, or "*", got'
-    target = 'expected a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", got'
+    target = 'expected a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", or "lmtp://host:24" or "lmtp:unix:/run/lmtp", got'
     assert problems(tmp_path, text) == [
         f'mailstack.toml:3: relay.routes."a b": {domain} "a b"',
         f'mailstack.toml:4: relay.routes."a.*": {domain} "a.*"',
@@ -336,8 +336,9 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + 'store = "postgresql://u:pw@h/db"\n', '3: store: this version has no other store; write "sqlite"'),
         (
             BASE + '[listen]\nimap = ["tcp:143"]\n',
-            "4: listen.imap: this version serves submission, submissions, mx, pop3, pop3s, and no imap",
+            "4: listen.imap: this version serves submission, submissions, mx, lmtp, pop3, pop3s, and no imap",
         ),
+        (BASE + '[listen]\nlmtp = ["tcp:25"]\n', "4: listen.lmtp[0]: LMTP must never be on port 25"),
         (BASE + '[listen]\nweb = ["tcp:8025"]\n', "4: listen.web: "),
         (
             BASE + '[listen]\nmx = ["tcp:25"]\npop3 = ["tcp:25"]\n',

@@ -262,3 +262,13 @@ def test_any_text_is_a_smart_host_or_an_error(text: str) -> None:
 def test_a_password_goes_only_over_verified_tls(url: str, security: Security) -> None:
     """RLY-23."""
     assert for_smart_host(SmartHost.parse(url)) == security
+
+
+def test_a_route_may_speak_lmtp():
+    """RFC 2033: over TCP, or a socket of this machine."""
+    assert Target.parse("lmtp://mx.home.test:24") == Target("mx.home.test", 24, lmtp=True)
+    assert Target.parse("lmtp://[::1]:24") == Target("::1", 24, lmtp=True)
+    assert Target.parse("lmtp:unix:/run/lmtp") == Target("/run/lmtp", 0, lmtp=True)
+    for wrong in ("lmtp://host", "lmtp:host:24", "lmtp:unix:run/lmtp", "lmtp:unix:/" + "x" * 200, "lmtp://lmtp://a:1"):
+        with pytest.raises(RouteError):
+            Target.parse(wrong)

@@ -1,0 +1,95 @@
+"""LMTP between offices: one hands letters to the mailboxes of another, and hears of each recipient."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailstack.config import Delivery, Exchange, Listen, Lmtp, Relay
+from mailstack.config.sizes import Size
+from mailstack.config.values import read_network
+from mailstack.relay.routes import Routes
+from mailstack.smtp.sending import SendingSession, Trouble
+from tests.journeys.internet import ONE_LETTER, Internet, Site
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+@pytest.fixture
+def inner(internet: Internet) -> Site:
+    return internet.office(
+        "mx.inner.test",
+        "192.0.2.2",
+        domains=["inner.test"],
+        accounts=["bob@inner.test", "carol@inner.test"],
+        listen=Listen(lmtp=("tcp:24",), pop3=("tcp:110",)),
+        lmtp=Lmtp(lmtp_from=(read_network("192.0.2.0/28"),)),
+    )
+
+
+@pytest.fixture
+def outer(internet: Internet) -> Site:
+    routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
+    return internet.office(
+        "mx.outer.test", "192.0.2.1", domains=["outer.test"], accounts=["alice@outer.test"], relay=Relay(routes=routes)
+    )
+
+
+def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Site, inner: Site) -> None:
+    """CODE-05, RCVD-01: RFC 2033 §4.2."""
+    to = ("bob@inner.test", "nobody@inner.test", "carol@inner.test")
+    assert [reply.code for reply in internet.submit(outer, "alice@outer.test", *to)] == [250, 250, 250]
+    internet.reactor.advance(5)
+    states = internet.states(outer)
+    assert [states[each] for each in to] == ["relayed", "bounced", "relayed"]
+    for user in ("bob@inner.test", "carol@inner.test"):
+        (letter,) = inner.people_fetch(internet, user)
+        assert letter.endswith(ONE_LETTER)
+        assert re.search(rb"by mx\.inner\.test\s+with LMTPS\s+id", letter)
+    internet.stop()
+
+
+def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: Site) -> None:
+    """CODE-05: LMTP says it behind the content, for this recipient alone."""
+    inner = internet.office(
+        "mx.inner.test",
+        "192.0.2.2",
+        domains=["inner.test"],
+        accounts=["bob@inner.test", "carol@inner.test"],
+        listen=Listen(lmtp=("tcp:24",), pop3=("tcp:110",)),
+        lmtp=Lmtp(lmtp_from=(read_network("192.0.2.1/32"),)),
+        exchange=Exchange(withhold=("SIZE",)),
+        delivery=Delivery(quota=Size(2500)),
+    )
+    large = ONE_LETTER + b"x\r\n" * 300
+    internet.submit(outer, "alice@outer.test", "bob@inner.test", content=large)
+    internet.submit(outer, "alice@outer.test", "bob@inner.test", "carol@inner.test", content=large)
+    internet.reactor.advance(5)
+    (second,) = [
+        step for step in outer.journal.steps if step.step == "attempted" and len(step.facts["recipients"]) == 2
+    ]
+    assert [line for line in second.facts["dialogue"] if "452 4.2.2" in line]
+    assert len(inner.people_fetch(internet, "bob@inner.test")) == 1
+    assert len(inner.people_fetch(internet, "carol@inner.test")) == 1
+    internet.reactor.advance(3600)
+    assert len(inner.people_fetch(internet, "bob@inner.test")) == 1
+    assert inner.people_fetch(internet, "carol@inner.test") == []
+    internet.stop()
+
+
+def test_strangers_are_turned_away(internet: Internet, inner: Site) -> None:
+    """RFC 2033 §5: it is for programs of ours only."""
+    with pytest.raises(Trouble) as refused:
+        internet.reactor.result_of(_hello(internet, inner))
+    assert refused.value.reply is not None
+    assert refused.value.reply.code == 554
+    internet.stop()
+
+
+async def _hello(internet: Internet, site: Site) -> SendingSession:
+    return await internet.session(site, 24)
