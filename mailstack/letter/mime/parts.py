@@ -5,7 +5,8 @@ All pieces, joined, are the letter again. No more is held than a header section 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from attrs import frozen
 from mailstack.letter.mime.fields import Described, describe
 
 MOST_PARTS = 10_000
-MOST_DEPTH = 100
+MOST_DEPTH = 20
 """Multiparts within each other."""
 LONGEST_HEAD = 262_144
 """Octets of a header section."""
@@ -21,6 +22,7 @@ _LONGEST_BOUNDARY = 200
 """Octets; RFC 2046 §5.1.1 allows 70."""
 _LONGEST_DELIMITER = 256
 """Octets of its line, blanks behind the boundary among them."""
+_MARK = b"--"
 
 _UNENCODED = ("", "7bit", "8bit", "binary")
 
@@ -81,12 +83,27 @@ class _Multipart:
     sealed: bool
 
 
+@frozen
+class _Delimiters:
+    """Find a delimiter line of any of some multiparts, the innermost first (RFC 2046 §5.1.1)."""
+
+    at_start: re.Pattern[bytes]
+    anywhere: re.Pattern[bytes]
+
+    @classmethod
+    def of(cls, stack: Sequence[_Multipart]) -> _Delimiters:
+        boundaries = b"|".join([re.escape(multipart.boundary) for multipart in reversed(stack)])
+        line = rb"--(?P<boundary>" + boundaries + rb")(?P<closes>--)?[ \t]*+(?P<end>\r\n|\Z)"
+        return cls(re.compile(line), re.compile(rb"\r\n" + line))
+
+
 class Parts:
     """One letter, on its way from its first octet to its last. Everything here may raise Unconvertible."""
 
     def __init__(self) -> None:
         self._octets = bytearray()
         self._stack: list[_Multipart] = []
+        self._delimiters = _Delimiters.of(())
         self._heads = 0
         self._in_head = True
         self._is_letter = True
@@ -129,7 +146,8 @@ class Parts:
         self._heads += 1
         if self._heads > MOST_PARTS:
             raise Unconvertible(f"it has more than {MOST_PARTS} parts")
-        if any(self._closes(line) is not None for line in section.split(b"\r\n") if line.startswith(b"--")):
+        delimiters = self._delimiters
+        if self._stack and (delimiters.at_start.match(section) or delimiters.anywhere.search(section)):
             raise Unconvertible("a part of it has no end to its header")
         yield self._understood(section)
 
@@ -154,6 +172,7 @@ class Parts:
                 raise Unconvertible(f"its parts are nested deeper than {MOST_DEPTH}")
             is_digest, is_signed = of_type == "multipart/digest", of_type == "multipart/signed"
             self._stack.append(_Multipart(described.boundary, is_digest, sealed or is_signed))
+            self._delimiters = _Delimiters.of(self._stack)
         return head
 
     def _body(self, *, at_end: bool) -> Iterator[Piece]:
@@ -161,37 +180,31 @@ class Parts:
         if not self._stack:
             yield self._piece(self._take(len(octets)))
             return
-        if self._fresh and bytes(octets[:2]) in {b"-", b"--"}:
-            at, line = 0, 0
-        else:
-            at = octets.find(b"\r\n--")
-            if at < 0:
-                # The beginning of "CRLF--" may be the last thing that came.
-                yield from self._plain(len(octets) if at_end else max(0, len(octets) - 3))
-                return
-            line = at + 2
-        end = octets.find(b"\r\n", line)
-        if end < 0:
-            end = len(octets)
-            if not at_end and end - line <= _LONGEST_DELIMITER:
-                yield from self._plain(at)
-                return
-        yield from self._around(at, line, end)
-
-    def _around(self, at: int, line: int, end: int) -> Iterator[Piece]:
-        """What stands before a line with two hyphens, and that line if it is a delimiter."""
-        closes = self._closes(bytes(self._octets[line:end]))
-        if closes is None:
-            yield from self._plain(line + 2)
+        delimiters = self._delimiters
+        found = (self._fresh and delimiters.at_start.match(octets)) or delimiters.anywhere.search(octets)
+        if not found or (not found["end"] and not at_end):
+            # What begins like a delimiter may become one with what comes next.
+            yield from self._plain(len(octets) if at_end else self._settled())
             return
+        at, boundary, closes = found.start(), found["boundary"], found["closes"] is not None
+        size = found.end() - at - (len(found["end"]) if closes else 0)
         yield from self._plain(at)
-        yield Delimiter(self._take(end - at if closes else end - at + 2))
-        if closes:
-            self._stack.pop()
-            self._piece = Filler
-        else:
-            self._in_head = True
+        yield Delimiter(self._take(size))
+        level = max(n for n, multipart in enumerate(self._stack) if multipart.boundary == boundary)
+        del self._stack[level if closes else level + 1 :]
+        self._delimiters = _Delimiters.of(self._stack)
+        self._piece = Filler
+        self._in_head = not closes
         self._fresh = self._is_letter = False
+
+    def _settled(self) -> int:
+        """How many octets are content for sure, whatever follows."""
+        octets = self._octets
+        at = octets.rfind(b"\r\n")
+        line = bytes(octets[at + 2 if at >= 0 else 0 :][:2])
+        if (at >= 0 or self._fresh) and _MARK.startswith(line) and len(octets) - at <= _LONGEST_DELIMITER:
+            return max(0, at)
+        return len(octets) - octets.endswith(b"\r")
 
     def _plain(self, count: int) -> Iterator[Piece]:
         if count:
@@ -202,13 +215,3 @@ class Parts:
         taken = bytes(self._octets[:count])
         del self._octets[:count]
         return taken
-
-    def _closes(self, line: bytes) -> bool | None:
-        """Whether the line ends a multipart or only a part of it; None when it is no delimiter. Drops what it ends within."""
-        line = line.rstrip(b" \t")
-        for level in range(len(self._stack) - 1, -1, -1):
-            boundary = b"--" + self._stack[level].boundary
-            if line.startswith(boundary) and line[len(boundary) :] in (b"", b"--"):
-                del self._stack[level + 1 :]
-                return len(line) > len(boundary)
-        return None

@@ -206,7 +206,7 @@ UNFIT = {
     "multipart without boundary": b"Content-Type: multipart/mixed\r\n\r\n\xe5\r\n",
     "a report": b"Content-Type: message/delivery-status\r\n\r\n\xe5\r\n",
     "too many parts": b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n" * 10_001 + b"\xe5",
-    "too deep": b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" * 101,
+    "too deep": b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" * 21,
     "a head without end": b"x" * 300_000,
     "a part without body": b"Content-Type: multipart/x; boundary=x\r\n\r\n--x\r\nA: b\r\n--x--\r\n\r\n\xe5",
 }
