@@ -23,6 +23,7 @@ from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
+from mailstack.net.deriving import derive_in_thread
 from mailstack.net.listening import Door
 from mailstack.net.lookups import ReverseNames, TimedLookups
 from mailstack.net.peer import NetPeer
@@ -115,6 +116,7 @@ class PostOffice:
             smart_host=config.relay.smart_host,
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
+            derive=derive_in_thread(around.reactor, self.clock),
             attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
         )
         full = config.delivery.when_full == "permanent"

@@ -27,6 +27,7 @@ from mailstack.relay.trouble import (
     too_many_recipients,
     transaction_trouble,
 )
+from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
 from mailstack.wire import Caller, Clock, Unreachable
@@ -82,6 +83,7 @@ class RelayAgent:
         host_limits: HostLimits = HOST_LIMITS,
         connection_limits: ConnectionLimits = CONNECTION_LIMITS,
         timeouts: Timeouts | None = None,
+        derive: Derive = derive_here,
     ) -> None:
         """`hostname` is ours; `port` and `security` are for hosts that the DNS names; `random` shuffles equal ones."""
         self._hosts = Hosts(
@@ -94,7 +96,9 @@ class RelayAgent:
             security=security,
             limits=host_limits,
         )
-        self._connections = Connections(caller, clock, hostname, limits=connection_limits, timeouts=timeouts)
+        self._connections = Connections(
+            caller, clock, hostname, limits=connection_limits, timeouts=timeouts, derive=derive
+        )
         self._clock = clock
         self._limits = attempt_limits
 

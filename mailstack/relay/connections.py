@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from mailstack.relay.hosts import Candidate, Way
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
+from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.client import ClientEngine, ClientEvent
 from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
 from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
@@ -98,13 +99,15 @@ class Connections:
         *,
         limits: ConnectionLimits = CONNECTION_LIMITS,
         timeouts: Timeouts | None = None,
+        derive: Derive = derive_here,
     ) -> None:
-        """`hostname` is what we say in EHLO."""
+        """`hostname` is what we say in EHLO; `derive` does what SCRAM costs."""
         self._caller = caller
         self._clock = clock
         self._hostname = hostname
         self._limits = limits
         self._timeouts = timeouts or Timeouts()
+        self._derive = derive
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
         self._down = _Memory(clock, limits.remembered)
@@ -194,7 +197,7 @@ class Connections:
             if start_tls and not security.implicit:
                 await self._start_tls(connection)
             if way.credentials:
-                await session.authenticate(way.credentials.username, way.credentials.password)
+                await session.authenticate(way.credentials.username, way.credentials.password, derive=self._derive)
         except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
+from mailstack.sasl.answering import Derive, Suspicious, choose, derive_here
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import HostLimits
@@ -124,30 +125,35 @@ class SendingSession:
         self._note("-- TLS")
         await self._hello()
 
-    async def authenticate(self, username: str, password: str, *, allow_clear: bool = False) -> None:
-        """AUTH by PLAIN, or by LOGIN where that is all (RFC 4954). Raises Trouble.
+    async def authenticate(
+        self, username: str, password: str, *, allow_clear: bool = False, derive: Derive = derive_here
+    ) -> None:
+        """AUTH by SCRAM, or by PLAIN or LOGIN where the host offers no better (RFC 4954). Raises Trouble.
 
-        Without TLS the password stays here unless `allow_clear` says that it may be overheard.
+        Without TLS the password stays here unless `allow_clear` says that it may be overheard. `derive` does what SCRAM
+        costs.
         """
         if self._peer.tls is None and not allow_clear:
             raise Trouble("auth", None, "a password is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
-        if "PLAIN" in offered:
-            # RFC 4616 §2: [authzid] NUL authcid NUL passwd
-            self._say("AUTH PLAIN", secret=_base64(f"\0{username}\0{password}"))
+        exchange = choose(offered, username, password, self._peer.channel_binding, derive)
+        if exchange is None:
+            raise Trouble("auth", None, "the host offers no way of AUTH that we know")
+        self._say(f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial))
+        answer = await self._reply("auth", self._timeouts.hello)
+        while answer.code == 334:
+            try:
+                response = await exchange.respond(_challenge(answer))
+            except Suspicious as suspicious:
+                self._say("*")
+                await self._reply("auth", self._timeouts.hello)
+                raise Trouble("auth", None, str(suspicious)) from None
+            self._say(secret=_base64(response))
             answer = await self._reply("auth", self._timeouts.hello)
-        elif "LOGIN" in offered:
-            self._say("AUTH LOGIN")
-            answer = await self._reply("auth", self._timeouts.hello)
-            for secret in (username, password):
-                if answer.code != 334:
-                    break
-                self._say(secret=_base64(secret))
-                answer = await self._reply("auth", self._timeouts.hello)
-        else:
-            raise Trouble("auth", None, "the host offers neither AUTH PLAIN nor AUTH LOGIN")
         if answer.code != 235:
             raise Trouble("auth", answer, "the host refuses our credentials")
+        if not exchange.trusts:
+            raise Trouble("auth", None, "the host did not prove that it knows the password")
 
     async def _hello(self) -> None:
         self._say(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hostname}")
@@ -376,5 +382,13 @@ def _refusal(answer: Reply) -> Reply | None:
     return None if 200 <= answer.code < 300 else answer
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode("utf-8")).decode("ascii")
+def _base64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def _challenge(answer: Reply) -> bytes:
+    """What a 334 asks. Raises Suspicious."""
+    try:
+        return base64.b64decode(answer.text, validate=True)
+    except ValueError:
+        raise Suspicious("a challenge is not base64") from None

@@ -16,6 +16,7 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config, Listen, Relay, Schedule
 from mailstack.journey import Step
@@ -29,6 +30,8 @@ from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.pop3.client import ClientEngine as Pop3Client
 from mailstack.pop3.fetching import FetchingSession
+from mailstack.sasl import ScramKeys
+from mailstack.sasl.keys import FEWEST
 from mailstack.simulation import Host, SimulatedReactor
 from mailstack.smtp.client import ClientEngine as SmtpClient
 from mailstack.smtp.replies import Reply
@@ -119,15 +122,16 @@ class Internet:
             listen=Listen(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",)),
         )
         config = replace(config, **{"relay": Relay(schedule=schedule or Schedule()), **settings})
-        portal, throttle, journal = Portal(Realm(), [OpenChecker()]), Throttle(clock), Notebook()
+        scram = ScramChecker(store, b"k" * 32, FEWEST)
+        portal, throttle, journal = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock), Notebook()
         office = PostOffice(
             config,
             Surroundings(
                 reactor=host,
                 store=store,
                 journal=journal,
-                submitters=CredAuthenticator(portal, clock, throttle, domains, ISubmitter),
-                readers=CredAuthenticator(portal, clock, throttle, domains, IReader),
+                submitters=CredAuthenticator(portal, clock, throttle, domains, ISubmitter, keeper=scram),
+                readers=CredAuthenticator(portal, clock, throttle, domains, IReader, keeper=scram),
                 context=self.context,
                 names=DnsNames(self.zone, host),
                 caller=TwistedCaller(host, ca_file=config.relay.ca_file),
@@ -145,7 +149,17 @@ class Internet:
 
     async def _begin(self, site: Site, accounts: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> None:
         await site.store.open()
-        await site.store.add_accounts([Account(Address.parse(each).key, b"-", 0.0) for each in accounts])
+        await site.store.add_accounts(
+            [
+                Account(
+                    Address.parse(each).key,
+                    b"-",
+                    0.0,
+                    scram=str(ScramKeys.derive(Address.parse(each).key, b"s" * 16, FEWEST)),
+                )
+                for each in accounts
+            ]
+        )
         for alias, targets in aliases.items():
             await site.store.set_alias(alias, targets)
         await site.office.listen()
@@ -168,7 +182,7 @@ class Internet:
     async def _submit(self, site: Site, sender: str, envelope: Envelope, content: bytes) -> tuple[Reply, ...]:
         session = await self.session(site, 587)
         await session.start_tls(site.office.config.hostname, verify=False)
-        await session.authenticate(sender, sender)
+        await session.authenticate(sender, Address.parse(sender).key)
         replies = await session.transact(envelope, envelope.recipients, Octets(content))
         await session.quit()
         return replies

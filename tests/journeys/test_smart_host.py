@@ -89,7 +89,7 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
     dialogue = attempted["dialogue"]
     assert attempted["tls"]["verified"] is True
     assert ("-- TLS" in dialogue) is (url is STARTTLS)
-    assert any(line.startswith("C: AUTH PLAIN") for line in dialogue)
+    assert any(line.startswith("C: AUTH SCRAM-SHA-256-PLUS") for line in dialogue)
     assert facts(office, "relayed")["remote_id"] == provider.journal.steps[0].letter
     assert provider.journal.names(PROVIDER) == ["submitted", "routed", "attempted", "relayed"]
     internet.stop()

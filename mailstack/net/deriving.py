@@ -1,0 +1,28 @@
+"""SCRAM's costly hash of a password, in a thread, and remembered: the same host is asked again and again."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.threads import deferToThreadPool
+
+from mailstack.cache import TimedCache
+from mailstack.sasl.answering import Derive
+from mailstack.sasl.keys import salted
+from mailstack.wire import Clock
+
+
+def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
+    """`keys.salted` in the reactor's thread pool; results are remembered for so many seconds."""
+    known: TimedCache[tuple[str, bytes, int], bytes] = TimedCache(clock.now, remember, capacity)
+
+    async def derive(password: str, salt: bytes, iterations: int) -> bytes:
+        key = (password, salt, iterations)
+        found = known.get(key)
+        if found is None:
+            pool = reactor.getThreadPool()
+            found = cast("bytes", await deferToThreadPool(reactor, pool, salted, password, salt, iterations))
+            known.put(key, found)
+        return found
+
+    return derive

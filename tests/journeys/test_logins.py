@@ -1,0 +1,191 @@
+"""Logins end to end: real TLS, real engines on both sides, and what the letter's arrival says of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.certificates import CertificateChecker
+from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.realm import Realm
+from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.signed_tokens import SignedTokens
+from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.tokens import TokenChecker
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.clock import ReactorClock
+from mailstack.net.server_tls import ServerContext
+from mailstack.pop3.client import ClientEngine as Pop3Client
+from mailstack.pop3.client import Prompt
+from mailstack.pop3.fetching import FetchingSession
+from mailstack.sasl.answering import choose, derive_here
+from mailstack.smtp.client import ClientEngine
+from mailstack.smtp.replies import Reply
+from mailstack.smtp.sending import SendingSession, Trouble
+from mailstack.store import Filter
+from mailstack.wire import HostPort
+from tests.journeys.internet import Internet, Site
+from tests.net.test_negotiated import client_identity
+
+ALICE = "alice@home.test"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> CertificateFiles:
+    return private_ca(tmp_path / "office", "mx.home.test", time.time())
+
+
+@pytest.fixture
+def internet(tmp_path: Path, files: CertificateFiles) -> Internet:
+    made = Internet(tmp_path)
+    made.context = ServerContext([files], client_ca=files.certificate.parent / "ca.pem")
+    return made
+
+
+@pytest.fixture
+def home(internet: Internet, tmp_path: Path) -> Site:
+    """An office that takes every kind of proof."""
+    site = internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
+    clock = ReactorClock(site.host)
+    tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
+    scram = ScramChecker(site.store, b"k" * 32, 4096)
+    portal = Portal(Realm(), [OpenChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
+    door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
+    everything = site.office.smtp_door(site.office.submission, site.office.config.submission, authenticator=door)
+    site.office.doors["everything"] = everything
+    internet.reactor.result_of(everything.listen(["tcp:2587"]))
+    return site
+
+
+async def session(internet: Internet, trust: ClientTls | None = None) -> SendingSession:
+    engine = ClientEngine()
+    caller = TwistedCaller(internet.reactor.host("203.0.113.7"), client_tls=trust)
+    peer = await caller.call(HostPort("192.0.2.1", 2587), engine, timeout=30)
+    made = SendingSession(peer, engine, "client.test")
+    await made.open()
+    await made.start_tls("mx.home.test", verify=False)
+    return made
+
+
+async def auth(made: SendingSession, mechanism: str, initial: bytes, *more: bytes) -> Reply:
+    """The last reply to an exchange said by hand."""
+    made._say(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
+    answer = await made._reply("auth", 30.0)
+    for response in more:
+        assert answer.code == 334
+        made._say(secret=base64.b64encode(response).decode())
+        answer = await made._reply("auth", 30.0)
+    return answer
+
+
+def test_under_tls_1_3_the_best_mechanism_is_taken_and_told(internet: Internet, home: Site) -> None:
+    """AUTH-07, AUTH-15, RLY-23: our client and our server bind their login to the connection."""
+    internet.submit(home, ALICE, "alice@home.test")
+    (record,) = internet.reactor.result_of(home.store.records(Filter()))
+    assert record.letter.arrival.mechanism == "SCRAM-SHA-256-PLUS"
+
+
+def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Internet, home: Site) -> None:
+    """CODE-03"""
+
+    async def work() -> Any:
+        made = await session(internet)
+        with pytest.raises(Trouble) as caught:
+            await made.authenticate(ALICE, "wrong")
+        return caught.value.reply, await auth(made, "PLAIN", f"\0{ALICE}\0{ALICE}".encode())
+
+    refused, taken = internet.reactor.result_of(work())
+    assert str(refused.status) == "5.7.8"
+    assert taken.code == 235
+
+
+def test_what_is_offered_fits_the_connection(internet: Internet, home: Site, files: CertificateFiles) -> None:
+    """AUTH-01, AUTH-19"""
+
+    async def work() -> str:
+        return (await session(internet)).extensions["AUTH"]
+
+    assert internet.reactor.result_of(work()).split() == [
+        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-256",
+        "OAUTHBEARER",
+        "XOAUTH2",
+        "PLAIN",
+        "LOGIN",
+    ]
+
+
+def test_a_certificate_needs_no_password(
+    internet: Internet, home: Site, files: CertificateFiles, tmp_path: Path
+) -> None:
+    """TLS-09: EXTERNAL (RFC 4422 appendix A)."""
+    own = client_identity(tmp_path, files, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    async def work() -> tuple[str, Reply, Reply]:
+        made = await session(internet, ClientTls(certificate=own.certificate, key=own.key))
+        offered = made.extensions["AUTH"]
+        return offered, await auth(made, "EXTERNAL", b"bob@home.test"), await auth(made, "EXTERNAL", b"")
+
+    offered, denied, taken = internet.reactor.result_of(work())
+    assert offered.split()[0] == "EXTERNAL"
+    assert (denied.code, taken.code) == (535, 235)
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_a_token_needs_no_password(internet: Internet, home: Site, tmp_path: Path, mechanism: str) -> None:
+    """AUTH-16, AUTH-17"""
+    now = ReactorClock(home.host).now()
+    head = {"OAUTHBEARER": f"n,a={ALICE},", "XOAUTH2": f"user={ALICE}"}[mechanism]
+
+    def message(**claims: Any) -> bytes:
+        token = Issuer(tmp_path).token(ALICE, now, **claims)
+        return f"{head}\x01auth=Bearer {token}\x01\x01".encode()
+
+    async def work() -> tuple[Reply, Reply, Reply]:
+        made = await session(internet)
+        trouble = await auth(made, mechanism, message(scope="calendar"))
+        made._say(secret="AQ==")
+        return trouble, await made._reply("auth", 30.0), await auth(made, mechanism, message())
+
+    trouble, denied, taken = internet.reactor.result_of(work())
+    told = json.loads(base64.b64decode(trouble.text))
+    assert (told["status"], told["scope"]) == ("insufficient_scope", "mail")
+    assert (denied.code, taken.code) == (535, 235)
+
+
+def test_a_reader_logs_in_by_the_same_mechanisms(internet: Internet, home: Site) -> None:
+    """POP-31, POP-24: SCRAM in POP3, its signature in a challenge of its own."""
+    internet.submit(home, ALICE, ALICE)
+
+    async def work() -> list[str]:
+        engine = Pop3Client()
+        caller = TwistedCaller(internet.reactor.host("203.0.113.8"))
+        peer = await caller.call(HostPort("192.0.2.1", 110), engine, timeout=10)
+        made = FetchingSession(peer, engine)
+        await made.open()
+        await made.start_tls()
+        assert "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in await made.capabilities()
+        answering = choose(["SCRAM-SHA-256-PLUS"], ALICE, ALICE, peer.channel_binding, derive_here)
+        assert answering is not None
+        assert answering.initial is not None
+        initial = base64.b64encode(answering.initial)
+        peer.send(engine.command(f"AUTH {answering.name} ".encode() + initial))
+        event = await made._next()
+        while isinstance(event, Prompt):
+            peer.send(engine.respond(await answering.respond(event.challenge)))
+            event = await made._next()
+        assert answering.trusts
+        return [made._check(event).text, *map(str, await made.stat())]
+
+    assert internet.reactor.result_of(work())[1] == "1"
