@@ -82,9 +82,10 @@ class CredAuthenticator:
         await self._wait(self._throttle.delay(remote.host, name))
         try:
             account = await self._account(username, proof)
-        except Denied:
+        except Denied as denied:
             self._throttle.failed(remote.host, name)
-            raise
+            # Whoever looks for guessers in the log wants the name; the client hears nothing of it.
+            raise Denied(": ".join([repr(username[:100]), *map(str, denied.args)]), trouble=denied.trouble) from None
         self._throttle.succeeded(remote.host, name)
         return account
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -41,7 +41,7 @@ class Fetching:
 
     async def _ask(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
         # Imported here, since most offices have no issuer, and the client for the web is large.
-        from twisted.web.client import Agent, FileBodyProducer, ResponseFailed  # noqa: PLC0415
+        from twisted.web.client import Agent, ResponseFailed  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 
         headers = Headers({name: [value] for name, value in {**self._headers, **more}.items()})
@@ -49,7 +49,7 @@ class Fetching:
             _answer(
                 Agent(self._reactor, connectTimeout=self._timeout),
                 (method, self._url.encode("ascii"), headers),
-                None if body is None else FileBodyProducer(_file(body)),
+                None if body is None else _Form(body),
             )
         )
         asked.addTimeout(self._timeout, self._reactor)
@@ -65,10 +65,21 @@ class Fetching:
         return answer
 
 
-def _file(body: bytes) -> Any:
-    from io import BytesIO  # noqa: PLC0415
+class _Form:
+    """What is posted: an IBodyProducer, which is declared where twisted.web is imported."""
 
-    return BytesIO(body)
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: N802
+        consumer.write(self._body)
+        return succeed(None)
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """All is written already."""
+
+    pauseProducing = resumeProducing = stopProducing  # noqa: N815
 
 
 async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:

@@ -13,7 +13,7 @@ from mailstack.mailbox.session import Limits, converse
 from mailstack.pop3.client import ClientEngine
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.pop3.server import ServerEngine
-from mailstack.sasl import Credentials, Denied, Proof, ScramKeys, Unavailable
+from mailstack.sasl import Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from mailstack.wire import HostPort, TlsFacts
 from tests.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
@@ -81,6 +81,10 @@ class Door:
         raise NotImplementedError
 
     async def login(self, credentials: Proof, remote: HostPort) -> str:
+        if isinstance(credentials, DigestProof):
+            if credentials.username != "bob" or not credentials.fits("secret word"):
+                raise Denied
+            return "bob@home.test"
         assert isinstance(credentials, Credentials)
         if credentials.username == "trouble":
             raise Unavailable
@@ -113,6 +117,7 @@ class Office:
         self.told = Told()
         self.limits = limits or Limits()
         self.delay = LoginDelay(delay, self.clock.now)
+        self.door = Door()
         self.peers: list[MemoryPeer[Any]] = []
 
     def serve(
@@ -133,7 +138,7 @@ class Office:
                 peer,
                 engine,
                 office="mx.home.test",
-                authenticator=Door(),
+                authenticator=self.door,
                 store=self.shelf,
                 clock=self.clock,
                 pause=self.clock.pause,

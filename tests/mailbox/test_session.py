@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from mailstack.letter.content import Octets
 from mailstack.mailbox.dialogue import TURN
 from mailstack.mailbox.maildrop import SLICE
 from mailstack.mailbox.session import Limits
+from mailstack.sasl import Credentials, DigestProof
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.post import TLS, Office
 
@@ -30,6 +32,27 @@ def test_the_greeting_has_no_timestamp_so_that_nobody_tries_apop() -> None:
     telnet = Office().telnet(tls=TLS)
     assert telnet.greeting == b"+OK mx.home.test POP3 server ready\r\n"
     assert telnet.say("APOP bob c4c9334b").startswith(b"-ERR ")
+
+
+@pytest.mark.parametrize(("password", "opens"), [("secret word", True), ("wrong", False)])
+def test_apop_where_passwords_are_public(password: str, opens: bool) -> None:
+    """POP-19: only there has the greeting a time stamp, another one each time."""
+    office = Office(LETTER)
+    office.door.kinds = frozenset({Credentials, DigestProof})
+    telnet, other = office.telnet(tls=TLS), office.telnet(tls=TLS)
+    stamp = telnet.greeting.rstrip()[telnet.greeting.index(b"<") :]
+    assert stamp.endswith(b"@mx.home.test>")
+    assert stamp not in other.greeting
+    digest = hashlib.md5(stamp + password.encode()).hexdigest()
+    assert telnet.say("APOP bob 123").startswith(b"-ERR APOP takes")
+    answer = telnet.say(f"APOP bob {digest}")
+    assert answer.startswith(b"+OK maildrop") is opens
+
+
+@pytest.mark.parametrize("name", ["SCRAM-SHA-256", "EXTERNAL", "CRAM-MD5", "X"])
+def test_a_mechanism_that_can_not_work_here_is_unknown(name: str) -> None:
+    """POP-24, AUTH-10"""
+    assert Office().telnet(tls=TLS).say(f"AUTH {name}") == b"-ERR unknown mechanism\r\n"
 
 
 def test_user_and_pass_open_the_maildrop() -> None:

@@ -222,6 +222,7 @@ def test_auth(line, event):
         (b"AUTH NOSUCHMECH", 504, "5.5.4"),
         (b"AUTH PLAIN !!!", 501, "5.5.2"),
         (b"AUTH PLAIN AGEAYg", 501, "5.5.2"),
+        (b"AUTH cram-md5", 534, "5.7.9"),
         (b"AUTH PLAIN AA==AA==", 501, "5.5.2"),
         (b"AUTH PLAIN \xc3\xa5", 500, "5.5.2"),
     ],
