@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import LoopingCall
@@ -48,6 +48,7 @@ from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.security import Demand, Security
+from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite, Sts
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.extensions.mtpriority import Priorities
@@ -85,6 +86,10 @@ class Surroundings:
     names: ReverseNames
     caller: Caller
     directory: Directory
+    policies: PolicySite | None = None
+    """Where MTA-STS policies come from; None: nobody is asked."""
+    shelf: PolicyShelf = field(factory=MemoryShelf)
+    """Where they are kept."""
     poll: float = 1.0
     """Seconds between looks for what other processes, the commands, changed in the store."""
     holder_of: Callable[[str], str] | None = None
@@ -117,6 +122,10 @@ class PostOffice:
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
             derive=derive_in_thread(around.reactor, self.clock),
+            tls_policy=config.relay.tls_policy,
+            dane=config.relay.dane,
+            sts=self._sts(),
+            ehlo_name=config.relay.ehlo_name,
             attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
         )
         full = config.delivery.when_full == "permanent"
@@ -347,6 +356,12 @@ class PostOffice:
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
         )
+
+    def _sts(self) -> Sts | None:
+        around = self._around
+        if around.policies is None or not self.config.relay.mta_sts:
+            return None
+        return Sts(around.names, around.policies, around.shelf, self.clock)
 
     async def _opening(self) -> None:
         """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""

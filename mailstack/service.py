@@ -33,9 +33,11 @@ from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.heartbeat import Heartbeat
+from mailstack.net.https import HttpsPolicies
 from mailstack.net.inspection import Concern, concerns
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
+from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.renewal import Renewal
 from mailstack.net.tls import TlsError
 from mailstack.office import PostOffice, Surroundings
@@ -121,9 +123,9 @@ class OfficeService(Service):
                 secret = office_secret(config.data)
             context = server_context(config)
             tokens = token_checkers(config, store, clock, reactor)
-            if config.relay.ca_file is not None:
-                # Tried once here: what is wrong with it is told at the start, not with the first letter that needs it.
-                ClientTls(config.relay.ca_file).check()
+            client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
+            # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
+            client_tls.check()
         except OSError as error:
             self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
             return
@@ -154,6 +156,11 @@ class OfficeService(Service):
         checkers = [StoreChecker(store, self._passwords), *tokens, *certificate_checkers(config, store)]
         portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
         throttle = Throttle(clock, first=accounts.failure_delay, longest=accounts.longest_delay)
+        names = system_names(
+            reactor,
+            [(server.host, server.port) for server in config.relay.nameservers],
+            validated=config.relay.dane,
+        )
         self._office = PostOffice(
             config,
             Surroundings(
@@ -163,8 +170,15 @@ class OfficeService(Service):
                 submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
                 context=context,
-                names=system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers]),
-                caller=TwistedCaller(reactor, source=config.relay.source_address or None, ca_file=config.relay.ca_file),
+                names=names,
+                caller=TwistedCaller(
+                    reactor,
+                    source=config.relay.source_address or None,
+                    source6=config.relay.source_address6 or None,
+                    client_tls=client_tls,
+                ),
+                policies=HttpsPolicies(reactor, names, client_tls),
+                shelf=PolicyFiles(config.data / "mta-sts"),
                 directory=StoreDirectory(
                     store,
                     config.domains,

@@ -113,7 +113,7 @@ class Dane:
 
     records: tuple[Tlsa, ...]
     names: tuple[str, ...]
-    """Below an authority the certificate must be for one of these (RFC 7672 §3.2.2)."""
+    """Below an authority the certificate must be for one of these (RFC 7672 §3.2.2); the first is asked for."""
 
 
 EventT = TypeVar("EventT")

@@ -29,6 +29,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_certificate(config, source),
         *_smart_host(config, source),
         *_logins(config, source),
+        *_outward(config, source),
         *_schedule(config, source),
         *_policy(config, source),
     ]
@@ -88,6 +89,25 @@ def _certificate(config: Config, source: Source) -> Iterator[Problem]:
         yield _no_file(source, ("tls", "client_ca"), tls.client_ca)
     if tls.urgent_before > tls.warn_before:
         yield source.problem(("tls", "urgent_before"), "must not be longer than warn_before")
+
+
+def _outward(config: Config, source: Source) -> Iterator[Problem]:
+    relay = config.relay
+    for name, other in (("certificate", "key"), ("key", "certificate")):
+        path: Path | None = getattr(relay, name)
+        if path is not None and getattr(relay, other) is None:
+            yield source.problem(("relay", name), f"needs relay.{other} as well", "set both, or none")
+        if path is not None and not path.is_file():
+            yield _no_file(source, ("relay", name), path)
+    for name, version, other in (
+        ("source_address", ":", "source_address6"),
+        ("source_address6", ".", "source_address"),
+    ):
+        if version in getattr(relay, name):
+            yield source.problem(("relay", name), "is an address of the other family", f"write it into {other}")
+    if relay.dane and not relay.nameservers:
+        cure = 'name a validating resolver that you trust, as nameservers = ["127.0.0.1"]'
+        yield source.problem(("relay", "dane"), "needs to know whose DNSSEC validation is trusted", cure)
 
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:

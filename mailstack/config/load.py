@@ -77,6 +77,8 @@ def _rooted(config: Config, root: Path) -> Config:
             relay,
             smart_host_password_file=password_file and root / password_file,
             ca_file=ca_file and root / ca_file,
+            certificate=relay.certificate and root / relay.certificate,
+            key=relay.key and root / relay.key,
         ),
     )
 

@@ -13,6 +13,7 @@ from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network, Owner
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
+from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
 from mailstack.wire import HostPort
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -186,12 +187,19 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     smart_host_password_file: Path | None = None
     port: Port = 25
     source_address: IpText = IpText("")
+    source_address6: IpText = IpText("")
+    ehlo_name: HostName = HostName("")
     tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
     ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    mta_sts: bool = True
+    dane: bool = False
     concurrency: Count = 50
     per_destination: Count = 10
     max_recipients: Count = 100
     routes: Routes = NO_ROUTES
+    tls_policy: TlsPolicy = NO_TLS_POLICY
     schedule: Schedule = field(default_factory=Schedule)
 
 

@@ -15,6 +15,7 @@ from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.config.values import READERS
 from mailstack.relay.routes import RouteError, Routes, SmartHost, Target
+from mailstack.relay.security import Demand, TlsPolicy, TlsPolicyError
 
 SECRET: frozenset[Any] = frozenset({SmartHost})
 """Types whose value is never shown."""
@@ -76,6 +77,8 @@ class _Reading:
             return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
         if kind is Routes:
             return self._routes(value, path)
+        if kind is TlsPolicy:
+            return self._tls_policy(value, path)
         return self._one(kind, value, path)
 
     def _routes(self, value: object, path: KeyPath) -> object:
@@ -89,6 +92,18 @@ class _Reading:
             except RouteError as error:
                 self._wrong((*path, pattern), str(error), error.given)
         return Routes(targets)
+
+    def _tls_policy(self, value: object, path: KeyPath) -> object:
+        """As `_routes`."""
+        if not isinstance(value, dict):
+            return self._wrong(path, "a table", value)
+        levels: dict[str, Demand] = {}
+        for pattern, level in value.items():
+            try:
+                levels.update(TlsPolicy.parse({pattern: level}).levels)
+            except TlsPolicyError as error:
+                self._wrong((*path, pattern), str(error), error.given)
+        return TlsPolicy(levels)
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
         """A single value of `kind`."""

@@ -26,16 +26,17 @@ class TwistedCaller:
         reactor: IReactorTCP,
         *,
         source: str | None = None,
+        source6: str | None = None,
         ca_file: Path | None = None,
         client_tls: ClientTls | None = None,
         lifetime: float = 86400.0,
     ) -> None:
-        """`source` is the address to call from; None leaves that to the system.
+        """`source` is the IPv4 address to call from, `source6` the IPv6 one; None leaves that to the system.
 
         `client_tls` is whom we trust; without it the CAs in `ca_file`, or those of the system.
         """
         self._reactor = reactor
-        self._source = (source, 0) if source else None
+        self._sources = {4: (source, 0) if source else None, 6: (source6, 0) if source6 else None}
         self._client_tls = client_tls or ClientTls(ca_file)
         self._lifetime = lifetime
 
@@ -81,8 +82,9 @@ class TwistedCaller:
     def _endpoint(self, address: HostPort, timeout: float) -> IStreamClientEndpoint:
         if is_path(address.host):
             return UNIXClientEndpoint(self._reactor, address.host, timeout)
-        endpoint_class = TCP6ClientEndpoint if ipaddress.ip_address(address.host).version == 6 else TCP4ClientEndpoint
-        return endpoint_class(self._reactor, address.host, address.port, timeout, self._source)
+        family = ipaddress.ip_address(address.host).version
+        endpoint_class = TCP6ClientEndpoint if family == 6 else TCP4ClientEndpoint
+        return endpoint_class(self._reactor, address.host, address.port, timeout, self._sources[family])
 
 
 def _why(error: Exception, timeout: float) -> str:

@@ -57,8 +57,9 @@ class ClientTls:
 
     def check(self) -> None:
         """Read the files now; raises TlsError that names the one that can't be used."""
-        self._trusted()
         self._whoever()
+        if self._ca_file is not None:
+            self._trusted()
 
     def handshake(self, server_name: str | None, *, verify: bool = False, dane: Dane | None = None) -> Handshake:
         """For one connection to `server_name`, a DNS name or an IP address.
@@ -125,6 +126,11 @@ class Handshake:
         self._verify = verify
         self._dane = dane
         self._fault = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the certificate was not the one that is demanded."""
+        return bool(self._fault)
 
     def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
         self._fault = ""

@@ -47,4 +47,9 @@ def _told(certificate: x509.Certificate) -> str:
     except (x509.ExtensionNotFound, ValueError):
         told = []
     more = " …" if len(told) > _MOST_NAMES else ""
-    return ", ".join(name[:80] for name in told[:_MOST_NAMES]) + more or "no name at all"
+    return ", ".join(_printable(name[:80]) for name in told[:_MOST_NAMES]) + more or "no name at all"
+
+
+def _printable(text: str) -> str:
+    """It will stand in terminals and reports."""
+    return "".join(character if "!" <= character <= "~" else "?" for character in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from copy import copy
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
@@ -22,8 +23,14 @@ from twisted.names.error import (
 )
 
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.wire import Tlsa
 
 RESOLV_CONF = "/etc/resolv.conf"
+
+TLSA = 52
+"""The type of TLSA records (RFC 6698 §7.1), which twisted.names leaves undecoded."""
+_TLSA_HEAD = 3
+"""Octets before the data: usage, selector, matching type."""
 
 _Records = list[Any]
 """Of dns.RRHeader, whose payload Twisted's types leave open."""
@@ -66,9 +73,38 @@ class DnsNames:
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
         """The MX records of a domain; raises NoSuchDomain, NamesUnavailable."""
         return tuple(
-            MailExchange(record.payload.preference, _text(record.payload.name))
+            MailExchange(record.payload.preference, _text(record.payload.name), is_authenticated(record))
             for record in await self._records(domain, dns.MX)
         )
+
+    async def txt(self, name: str) -> tuple[str, ...]:
+        """The TXT records of a name; raises NoSuchDomain, NamesUnavailable."""
+        records = await self._records(name, dns.TXT)
+        return tuple(b"".join(record.payload.data).decode("utf-8", "replace") for record in records)
+
+    async def signed_name(self, host: str) -> str | None:
+        """Where DNSSEC vouches for the addresses of a host; raises NamesUnavailable."""
+        problem = None
+        for kind in (dns.A, dns.AAAA):
+            try:
+                if records := await self._records(host, kind):
+                    return _owner(records[0]) if all(is_authenticated(record) for record in records) else None
+            except NoSuchDomain:
+                continue
+            except NamesUnavailable as trouble:
+                problem = trouble
+        if problem is not None:
+            raise problem
+        return None
+
+    async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
+        """The TLSA records of a name that DNSSEC vouches for; raises NamesUnavailable."""
+        try:
+            records = await self._records(name, TLSA)
+        except NoSuchDomain:
+            return ()
+        signed = [record.payload.data for record in records if is_authenticated(record)]
+        return tuple(read_tlsa(octets) for octets in signed if len(octets) > _TLSA_HEAD)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The addresses of a host, both families; raises NoSuchDomain, NamesUnavailable.
@@ -106,6 +142,8 @@ class DnsNames:
         for _ in range(self._most_aliases):
             of_current = [record for record in answers if _owner(record) == current]
             if wanted := [record for record in of_current if record.type == kind][: self._most_records]:
+                if not all(is_authenticated(alias) for alias in aliases):
+                    wanted = [_doubted(record) for record in wanted]
                 self._kept.put(key, wanted, min(record.ttl for record in (*wanted, *aliases)))
                 return wanted
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
@@ -118,11 +156,17 @@ class DnsNames:
                 answers = await self._ask(asked, kind)
         raise NamesUnavailable(f"{name} leads through too many aliases (CNAME)")
 
+    def _query(self, name: bytes, kind: int) -> Deferred[Any]:
+        lookup = _LOOKUPS.get(kind)
+        if lookup is None:
+            return self._resolver.query(dns.Query(name, kind), self._timeouts)
+        answer: Deferred[Any] = getattr(self._resolver, lookup)(name, timeout=self._timeouts)
+        return answer
+
     async def _ask(self, name: str, kind: int) -> _Records:
         """One query, its errors as ours."""
-        lookup = _LOOKUPS[kind]
         try:
-            answer = getattr(self._resolver, lookup)(name.encode("ascii"), timeout=self._timeouts)
+            answer = self._query(name.encode("ascii"), kind)
             # The resolver's own times hold for UDP and each server; this one holds whatever it does.
             answer.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
             answers, _, _ = await answer
@@ -139,20 +183,74 @@ _LOOKUPS = {
     dns.A: "lookupAddress",
     dns.AAAA: "lookupIPV6Address",
     dns.PTR: "lookupPointer",
+    dns.TXT: "lookupText",
 }
 
 
-def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = ()) -> DnsNames:
-    """Names from these name servers (address, port), or as this system is set up: /etc/hosts, then /etc/resolv.conf."""
+def read_tlsa(octets: bytes) -> Tlsa:
+    """The data of a TLSA record (RFC 6698 §2.1), at least three octets of it."""
+    return Tlsa(octets[0], octets[1], octets[2], bytes(octets[_TLSA_HEAD:]))
+
+
+def authenticated(answers: Sequence[Any]) -> list[Any]:
+    """The same records, marked as those of an answer that had the AD bit (RFC 4035 §3.2.3)."""
+    for record in answers:
+        record.authenticated = True
+    return list(answers)
+
+
+def is_authenticated(record: Any) -> bool:
+    """Whether `authenticated` has marked it."""
+    return getattr(record, "authenticated", False)
+
+
+def _doubted(record: Any) -> Any:
+    """The same record, come to by an alias that nobody vouches for."""
+    record = copy(record)
+    record.authenticated = False
+    return record
+
+
+class ValidatedResolver(client.Resolver):
+    """Asks name servers that validate, and are trusted, to say so: the AD bit in the query (RFC 6840 §5.7)."""
+
+    def filterAnswers(self, message: Any) -> Any:  # noqa: N802 (Twisted's name)
+        if message.authenticData and not message.trunc:
+            authenticated(message.answers)
+        return super().filterAnswers(message)  # type: ignore[no-untyped-call]
+
+    def connectionMade(self, protocol: Any) -> None:  # noqa: N802
+        _ask_for_ad(protocol)
+        super().connectionMade(protocol)  # type: ignore[no-untyped-call]
+
+    def _connectedProtocol(self, interface: str = "") -> Any:  # noqa: N802
+        protocol = super()._connectedProtocol(interface)  # type: ignore[no-untyped-call]
+        _ask_for_ad(protocol)
+        return protocol
+
+
+def _ask_for_ad(protocol: Any) -> None:
+    """Have a protocol of twisted.names, which knows no such option, set the bit in every query."""
+    write = protocol.writeMessage
+
+    def write_with_ad(message: Any, *address: Any) -> None:
+        message.authenticData = 1
+        write(message, *address)
+
+    protocol.writeMessage = write_with_ad
+
+
+def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, validated: bool = False) -> DnsNames:
+    """Names from these name servers (address, port), or as this system is set up: /etc/hosts, then /etc/resolv.conf.
+
+    `validated` says that the name servers are trusted to validate DNSSEC.
+    """
     if nameservers:
-        return DnsNames(_asking(reactor, servers=list(nameservers)), reactor)
+        resolver: Any = ValidatedResolver if validated else client.Resolver
+        return DnsNames(resolver(reactor=reactor, servers=list(nameservers)), reactor)
     local: Any = hosts.Resolver()
-    chain: Any = resolve.ResolverChain([local, _asking(reactor, resolv=RESOLV_CONF)])
+    chain: Any = resolve.ResolverChain([local, client.Resolver(reactor=reactor, resolv=RESOLV_CONF)])
     return DnsNames(chain, reactor)
-
-
-def _asking(reactor: Any, **where: Any) -> Any:
-    return client.Resolver(reactor=reactor, **where)
 
 
 def _text(name: dns.Name) -> str:

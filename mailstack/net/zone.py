@@ -9,6 +9,19 @@ from twisted.internet import defer
 from twisted.names import common, dns
 from twisted.names.error import DNSNameError, DNSServerError
 
+from mailstack.net.names import TLSA, authenticated
+from mailstack.wire import Tlsa
+
+
+class TlsaRecord(dns.UnknownRecord):
+    """A TLSA record, which twisted.names has no class for (RFC 6698 §2.1)."""
+
+    TYPE: Any = TLSA
+
+    def __init__(self, record: Tlsa, ttl: int | None = None) -> None:
+        super().__init__(bytes((record.usage, record.selector, record.matching)) + record.data, ttl)  # type: ignore[no-untyped-call]
+
+
 Record = Any
 """A record of `twisted.names.dns`: Record_MX, Record_A, Record_AAAA, Record_CNAME, Record_TXT …"""
 
@@ -25,6 +38,7 @@ class Zone(common.ResolverBase):
         super().__init__()  # type: ignore[no-untyped-call]
         self._records = {_key(name): list(each) for name, each in records.items()}
         self._everything_else = everything_else
+        self._signed: set[str] = set()
         self._failures: dict[str, type[Exception]] = {}
         self.queries: list[tuple[str, int]] = []
         """What was asked last, name and type, at most 1000."""
@@ -36,6 +50,10 @@ class Zone(common.ResolverBase):
     def remove(self, name: str) -> None:
         """The name exists no longer."""
         self._records.pop(_key(name), None)
+
+    def sign(self, *names: str) -> None:
+        """From now on answers about these names come as from a resolver that has validated them (DNSSEC)."""
+        self._signed.update(_key(name) for name in names)
 
     def fail(self, name: str, error: type[Exception] = DNSServerError) -> None:
         """Answer every query for a name with an error of `twisted.names.error`, or a timeout, until `mend`."""
@@ -59,7 +77,8 @@ class Zone(common.ResolverBase):
         chosen = chosen or [each for each in records if each.TYPE == dns.CNAME]
         if not chosen:
             return defer.succeed(_NO_RECORDS)
-        return defer.succeed(([dns.RRHeader(name, each.TYPE, cls, each.ttl or 0, each) for each in chosen], [], []))
+        answers = [dns.RRHeader(name, each.TYPE, cls, each.ttl or 0, each) for each in chosen]
+        return defer.succeed((authenticated(answers) if key in self._signed else answers, [], []))
 
     def _of(self, key: str) -> list[Record] | None:
         """The records of a name; None when it does not exist."""

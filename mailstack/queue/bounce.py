@@ -57,7 +57,9 @@ class Bouncer:
             eight_bit,
         )
         # RFC 6531 §3.6: the header of a report needs SMTPUTF8 only for an address that can't be written otherwise.
-        parameters = () if sender.is_ascii else (("SMTPUTF8", ""),)
+        parameters = (
+            _inherited(original.envelope) if sender.is_ascii else (*_inherited(original.envelope), ("SMTPUTF8", ""))
+        )
         body = "8BITMIME" if report.is_eight_bit else "7BIT"
         envelope = Envelope(None, (Recipient(sender),), body, parameters)
         letter = Letter(due.id, envelope, Octets(report.octets()), Arrival(now, self._office, "LOCAL"))
@@ -73,7 +75,9 @@ class Bouncer:
 
     async def _returned(self, due: ReportDue, original: Letter, *, eight_bit: bool) -> Returned | None:
         """The whole letter after a failure, if that is asked for and it fits (RFC 3461 §4.3); else its header section."""
-        wants_all = due.kind == "failed" and ("RET", "FULL") in original.envelope.parameters
+        asked = original.envelope.parameters
+        # RFC 8689 §5: what had to stay under TLS does not come back whole, whatever RET says.
+        wants_all = due.kind == "failed" and ("RET", "FULL") in asked and not _inherited(original.envelope)
         try:
             if wants_all and original.content.size <= self._most_returned:
                 whole = await read_all(original.content)
@@ -91,6 +95,11 @@ class Bouncer:
         if len(section) < len(start) or letter.content.size <= len(start):
             return section
         return section[: section.rfind(b"\r\n") + 2] if b"\r\n" in section else b""
+
+
+def _inherited(envelope: Envelope) -> tuple[tuple[str, str], ...]:
+    """RFC 8689 §5: what had to stay under TLS is told about under TLS, as far as that can be had."""
+    return tuple(parameter for parameter in envelope.parameters if parameter[0] == "REQUIRETLS")
 
 
 async def _start_of(content: Content, most: int) -> bytes:

@@ -13,10 +13,12 @@ from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, deadline
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
+from mailstack.relay.demands import Demands, Refused, requiretls_missing
 from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
 from mailstack.relay.names import Names
-from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
-from mailstack.relay.security import OPPORTUNISTIC, Security
+from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost
+from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
+from mailstack.relay.sts import Sts
 from mailstack.relay.trouble import (
     all_hosts_trouble,
     clean,
@@ -27,10 +29,11 @@ from mailstack.relay.trouble import (
     too_many_recipients,
     transaction_trouble,
 )
+from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
-from mailstack.wire import Caller, Clock, Unreachable
+from mailstack.wire import Caller, Clock, Unreachable, is_path
 
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
@@ -78,6 +81,10 @@ class RelayAgent:
         smart_host: SmartHost | None = None,
         port: int = 25,
         security: Security = OPPORTUNISTIC,
+        tls_policy: TlsPolicy = NO_TLS_POLICY,
+        dane: bool = False,
+        sts: Sts | None = None,
+        ehlo_name: str = "",
         random: Random | None = None,
         attempt_limits: AttemptLimits = ATTEMPT_LIMITS,
         host_limits: HostLimits = HOST_LIMITS,
@@ -85,7 +92,11 @@ class RelayAgent:
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
     ) -> None:
-        """`hostname` is ours; `port` and `security` are for hosts that the DNS names; `random` shuffles equal ones."""
+        """`hostname` is ours, and what EHLO says unless `ehlo_name` is another one; `random` shuffles equal hosts.
+
+        `port` is for hosts that the DNS names. `security` holds where `tls_policy` says nothing, and what domains publish asks
+        for no more: by DANE, where `dane` says that `names` come from a resolver that can be trusted, and by `sts`.
+        """
         self._hosts = Hosts(
             names,
             random or SystemRandom(),
@@ -94,10 +105,12 @@ class RelayAgent:
             routes=routes,
             smart_host=smart_host,
             security=security,
+            tls_policy=tls_policy,
             limits=host_limits,
         )
+        self._demands = Demands(names, dane=dane, sts=sts)
         self._connections = Connections(
-            caller, clock, hostname, limits=connection_limits, timeouts=timeouts, derive=derive
+            caller, clock, ehlo_name or hostname, limits=connection_limits, timeouts=timeouts, derive=derive
         )
         self._clock = clock
         self._limits = attempt_limits
@@ -117,73 +130,73 @@ class RelayAgent:
     async def _try_hosts(self, way: Way, letter: Letter, recipients: Sequence[Recipient]) -> Attempt:
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
-        candidate = way.candidates[0]
+        candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
         late = self._clock.now() + self._limits.seconds
         for candidate in way.candidates:
             if failures and self._clock.now() >= late:
                 break
             try:
-                handover = await self._through(candidate, way, letter, recipients, transcript)
-            except (Unreachable, Trouble) as trouble:
-                failures.append(host_trouble(candidate.host, trouble))
+                security = await self._demands.of(way, candidate, wishes)
+                policy = str(security)
+                progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
+                demanded = candidate, security, way.credentials, wishes.requires_tls and not is_path(candidate.host)
+                handover = await self._through(_Go(*demanded, letter, recipients, transcript, progress))
+            except Refused as refused:
+                transcript.append(f"-- {candidate}: {clean(str(refused))}")
+                failures.append(refused.outcome)
                 continue
-            return Attempt(handover.outcomes, way.facts(candidate), self._cut(transcript), handover.facts)
+            except (Unreachable, Trouble) as trouble:
+                failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
+                continue
+            facts = {**handover.facts, "policy": policy}
+            return Attempt(handover.outcomes, way.facts(candidate), self._cut(transcript), facts)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
-        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), {"host": candidate.host})
+        facts = {"host": candidate.host, "policy": policy}
+        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts)
 
-    async def _through(
-        self, candidate: Candidate, way: Way, letter: Letter, recipients: Sequence[Recipient], transcript: list[str]
-    ) -> _Handover:
-        """Hand over on a kept connection, or a fresh one; raises Unreachable or Trouble when this host can't be used."""
-        progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
-        connection = self._connections.take(candidate, way)
-        if connection is not None:
-            transcript.append(f"-- on the connection that was open to {candidate}")
-            try:
-                handover = await self._hand_over(connection, letter, recipients, transcript, progress)
-            except Trouble as trouble:
-                transcript.append(f"-- it had died: {clean(str(trouble))}")
-            else:
-                return await self._hand_over_rest(handover, candidate, way, letter, recipients, transcript, progress)
-        connection = await self._connections.open(candidate, way, transcript)
-        handover = await self._hand_over(connection, letter, recipients, transcript, progress)
-        return await self._hand_over_rest(handover, candidate, way, letter, recipients, transcript, progress)
+    async def _through(self, go: _Go) -> _Handover:
+        """Hand over on a kept connection, or a fresh one.
 
-    async def _hand_over_rest(  # noqa: PLR0917  # each of a type of its own
-        self,
-        handover: _Handover,
-        candidate: Candidate,
-        way: Way,
-        letter: Letter,
-        recipients: Sequence[Recipient],
-        transcript: list[str],
-        progress: _Progress,
-    ) -> _Handover:
-        """A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1).
-
-        When it can't be, the rest waits: it is not offered to another host, for some of it is taken here.
+        Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
+        handover = None
+        connection = self._connections.take(go.candidate, go.security, go.credentials)
+        if connection is not None:
+            go.transcript.append(f"-- on the connection that was open to {go.candidate}")
+            self._check_offer(go, connection)
+            try:
+                handover = await self._hand_over(connection, go)
+            except Trouble as trouble:
+                go.transcript.append(f"-- it had died: {clean(str(trouble))}")
+        if handover is None:
+            handover = await self._hand_over(await self._open(go), go)
+        # A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1). When it can't be,
+        # the rest waits: it is not offered to another host, for some of it is taken here.
         while handover.goes_on:
             try:
-                connection = await self._connections.open(candidate, way, transcript)
-            except (Unreachable, Trouble):
+                connection = await self._open(go)
+            except (Unreachable, Trouble, Refused):
                 break
-            handover = await self._hand_over(connection, letter, recipients, transcript, progress)
+            handover = await self._hand_over(connection, go)
         return handover
 
-    async def _hand_over(
-        self,
-        connection: Connection,
-        letter: Letter,
-        recipients: Sequence[Recipient],
-        transcript: list[str],
-        progress: _Progress,
-    ) -> _Handover:
+    async def _open(self, go: _Go) -> Connection:
+        connection = await self._connections.open(go.candidate, go.security, go.credentials, go.transcript)
+        self._check_offer(go, connection)
+        return connection
+
+    def _check_offer(self, go: _Go, connection: Connection) -> None:
+        """Raises Refused where REQUIRETLS is needed and not offered; the connection is good for other letters."""
+        if go.requires_tls and REQUIRETLS not in connection.session.extensions:
+            self._connections.keep(connection)
+            raise Refused(requiretls_missing(go.candidate.host))
+
+    async def _hand_over(self, connection: Connection, go: _Go) -> _Handover:
         """The transactions that this letter needs, as many as the host takes in this session.
 
         Raises Trouble only for a kept connection that died before any.
         """
-        host = connection.candidate.host
+        host, letter, progress = connection.candidate.host, go.letter, go.progress
         progress.limit(connection.session.limits.recipients)
         goes_on = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
@@ -193,7 +206,7 @@ class RelayAgent:
                 if connection.is_used_up:
                     goes_on = True
                     break
-                chosen = tuple(recipients[number] for number in batch)
+                chosen = tuple(go.recipients[number] for number in batch)
                 envelope = onward(letter, self._clock.now())
                 replies = await connection.session.transact(envelope, chosen, letter.content)
                 progress.settle(batch, replies, connection.session.extensions)
@@ -209,8 +222,8 @@ class RelayAgent:
             self._connections.keep(connection)
         finally:
             stop_timer()
-            transcript += connection.new_lines()
-        outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(recipients)))
+            go.transcript.extend(connection.new_lines())
+        outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(go.recipients)))
         return _Handover(outcomes, _facts(connection, progress), goes_on)
 
     def _cut(self, transcript: list[str]) -> tuple[str, ...]:
@@ -272,6 +285,20 @@ def onward(letter: Letter, now: float) -> Envelope:
     if by is not None:
         parameters.append((BY, str(by.from_now(now))))
     return evolve(letter.envelope, parameters=tuple(parameters))
+
+
+@frozen
+class _Go:
+    """One letter's go at one host."""
+
+    candidate: Candidate
+    security: Security
+    credentials: Credentials | None
+    requires_tls: bool
+    letter: Letter
+    recipients: Sequence[Recipient]
+    transcript: list[str]
+    progress: _Progress
 
 
 def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:

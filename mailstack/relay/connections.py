@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from mailstack.relay.hosts import Candidate, Way
+from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
 from mailstack.sasl.answering import Derive, derive_here
@@ -88,6 +88,16 @@ class _Kept:
     stop_timer: Callable[[], None] = field(default=lambda: None)
 
 
+@frozen
+class _Call:
+    """One connection to be opened."""
+
+    candidate: Candidate
+    security: Security
+    credentials: Credentials | None
+    transcript: list[str]
+
+
 class Connections:
     """Opens connections to candidates and keeps the idle ones; bounded in number and in time."""
 
@@ -113,9 +123,11 @@ class Connections:
         self._down = _Memory(clock, limits.remembered)
         self._clear = _Memory(clock, limits.remembered)
 
-    def take(self, candidate: Candidate, way: Way) -> Connection | None:
-        """A connection kept from an earlier letter that went exactly this way; it may have died meanwhile."""
-        waiting = self._kept.get(key := _key(candidate, way.security, way.credentials))
+    def take(
+        self, candidate: Candidate, security: Security, credentials: Credentials | None = None
+    ) -> Connection | None:
+        """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile."""
+        waiting = self._kept.get(key := _key(candidate, security, credentials))
         if not waiting:
             return None
         kept = waiting.pop()
@@ -142,8 +154,10 @@ class Connections:
                 self._forget(key, kept)
                 await kept.connection.session.quit()
 
-    async def open(self, candidate: Candidate, way: Way, transcript: list[str]) -> Connection:
-        """A fresh connection, secured as `way` demands; what is said goes into `transcript`.
+    async def open(
+        self, candidate: Candidate, security: Security, credentials: Credentials | None, transcript: list[str]
+    ) -> Connection:
+        """A fresh connection, secured as demanded; what is said goes into `transcript`.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
         """
@@ -153,29 +167,29 @@ class Connections:
             raise Unreachable(f"{reason} (a moment ago)")
         begun = self._clock.now()
         try:
-            return await self._open_as_demanded(candidate, way, transcript)
+            return await self._open_as_demanded(_Call(candidate, security, credentials, transcript))
         except (Unreachable, Trouble) as trouble:
             silent = isinstance(trouble, Unreachable) or trouble.reply is None
             if silent and self._clock.now() - begun >= self._limits.slow:
                 self._down.put(address, str(trouble), self._limits.down)
             raise
 
-    async def _open_as_demanded(self, candidate: Candidate, way: Way, transcript: list[str]) -> Connection:
+    async def _open_as_demanded(self, call: _Call) -> Connection:
         """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
-        demand = way.security.demand
+        demand, address = call.security.demand, call.candidate.address
         if demand is not Demand.OPPORTUNISTIC:
-            return await self._connect(candidate, way, transcript, start_tls=demand is not Demand.NEVER)
+            return await self._connect(call, start_tls=demand is not Demand.NEVER)
         try:
-            return await self._connect(candidate, way, transcript, start_tls=self._clear.get(candidate.address) is None)
+            return await self._connect(call, start_tls=self._clear.get(address) is None)
         except Trouble as trouble:
             if trouble.stage != "starttls":
                 raise
-            self._clear.put(candidate.address, str(trouble), self._limits.clear)
-            transcript.append("-- once more, in the clear")
-        return await self._connect(candidate, way, transcript, start_tls=False)
+            self._clear.put(address, str(trouble), self._limits.clear)
+            call.transcript.append("-- once more, in the clear")
+        return await self._connect(call, start_tls=False)
 
-    async def _connect(self, candidate: Candidate, way: Way, transcript: list[str], *, start_tls: bool) -> Connection:
-        security = way.security
+    async def _connect(self, call: _Call, *, start_tls: bool) -> Connection:
+        candidate, security, transcript = call.candidate, call.security, call.transcript
         engine = ClientEngine()
         try:
             peer: Peer[ClientEvent] = await self._caller.call(
@@ -185,19 +199,20 @@ class Connections:
                 tls=security.implicit,
                 server_name=candidate.host,
                 verify=security.verify,
+                dane=security.dane,
             )
         except Unreachable as error:
             transcript.append(f"-- {candidate}: {error}")
             raise
         transcript.append(f"-- connected to {candidate}")
         session = SendingSession(peer, engine, self._hostname, self._timeouts, lmtp=candidate.lmtp)
-        connection = Connection(candidate, peer, session, security, way.credentials)
+        connection = Connection(candidate, peer, session, security, call.credentials)
         try:
             await session.open()
             if start_tls and not security.implicit:
                 await self._start_tls(connection)
-            if way.credentials:
-                await session.authenticate(way.credentials.username, way.credentials.password, derive=self._derive)
+            if call.credentials:
+                await session.authenticate(call.credentials.username, call.credentials.password, derive=self._derive)
         except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
@@ -221,13 +236,23 @@ class Connections:
                 return
             raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
         # A host that says 220 and never shakes hands is not waited for without end.
-        stop_timer = self._clock.call_later(self._limits.handshake, connection.drop)
+        late: list[str] = []
+
+        def give_up() -> None:
+            late.append(f"it took longer than {self._limits.handshake:g} seconds")
+            connection.drop()
+
+        stop_timer = self._clock.call_later(self._limits.handshake, give_up)
         try:
-            await session.start_tls(connection.candidate.host, verify=security.verify)
+            # RFC 7672 §8.1: the name under which the TLSA records were found.
+            name = security.dane.names[0] if security.dane else connection.candidate.host
+            await session.start_tls(name, verify=security.verify, dane=security.dane)
         except Trouble as trouble:
-            if trouble.stage == "starttls" and trouble.reply is None:
-                session.dialogue.append(f"-- {trouble.reason}")
-            raise
+            if trouble.stage != "starttls" or trouble.reply is not None:
+                raise
+            reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
+            session.dialogue.append(f"-- {reason}")
+            raise Trouble("starttls", None, reason) from trouble
         finally:
             stop_timer()
 

@@ -14,7 +14,7 @@ from attrs import frozen
 from mailstack.letter import Deferred, Failed, Status
 from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost, Target
-from mailstack.relay.security import OPPORTUNISTIC, Demand, Security, for_smart_host
+from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
 from mailstack.wire import HostPort, is_path
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -47,6 +47,8 @@ class Candidate:
     """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
     lmtp: bool = False
     """Whether it speaks LMTP."""
+    signed: bool = False
+    """Whether DNSSEC vouches for the MX record that named it; true of a domain that is its own host."""
 
     def __str__(self) -> str:
         if is_path(self.host):
@@ -61,7 +63,12 @@ class Way:
     candidates: tuple[Candidate, ...]
     """Never empty."""
     security: Security
+    """What the operator demands."""
     credentials: Credentials | None = None
+    domain: str | None = None
+    """Whose hosts these are by what the DNS says; None where the operator, or an address literal, named them."""
+    published: bool = False
+    """Whether what that domain publishes counts: unless the operator has said what is demanded of it."""
 
     def facts(self, chosen: Candidate) -> Mapping[str, Any]:
         """For the `routed` step."""
@@ -102,9 +109,13 @@ class Hosts:
         routes: Routes = NO_ROUTES,
         smart_host: SmartHost | None = None,
         security: Security = OPPORTUNISTIC,
+        tls_policy: TlsPolicy = NO_TLS_POLICY,
         limits: HostLimits = HOST_LIMITS,
     ) -> None:
-        """`random` parts hosts of equal preference; `port` and `security` are for hosts that the DNS names."""
+        """`random` parts hosts of equal preference; `port` is for hosts that the DNS names.
+
+        `security` is demanded where `tls_policy` says nothing.
+        """
         self._names = names
         self._random = random
         self._hostname = hostname.lower().rstrip(".")
@@ -112,22 +123,28 @@ class Hosts:
         self._routes = routes
         self._smart_host = smart_host
         self._security = security
+        self._tls_policy = tls_policy
         self._limits = limits
 
     async def find(self, destination: str) -> Way:
         """The way to a domain or address literal; raises NoWay."""
+        said = self._tls_policy.find(destination.rstrip("."))
+        security = said or self._security
         if route := self._routes.find(destination):
             pattern, target = route
             if is_path(target.host):
                 # Who can read along on a UNIX socket can read the mailboxes too.
                 socket = Candidate(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
-                return Way((socket,), Security(Demand.NEVER))
-            return Way(await self._written_down(target, f"route {pattern}"), self._security)
+                return Way((socket,), Security(Demand.NEVER, why="the UNIX socket"))
+            return Way(await self._written_down(target, f"route {pattern}"), security)
         if smart := self._smart_host:
-            return Way(await self._written_down(smart.target, "smart host"), for_smart_host(smart), smart.credentials)
+            demanded = for_smart_host(smart, self._security)
+            return Way(await self._written_down(smart.target, "smart host"), demanded, smart.credentials)
         if destination.startswith("["):
-            return Way((self._literal(destination),), self._security)
-        return Way(await self._named(destination.lower().rstrip(".")), self._security)
+            return Way((self._literal(destination),), security)
+        domain = destination.lower().rstrip(".")
+        published = said is None and security.demand is not Demand.NEVER
+        return Way(await self._named(domain), security, domain=domain, published=published)
 
     def _literal(self, destination: str) -> Candidate:
         """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""
@@ -155,7 +172,7 @@ class Hosts:
         records = await self._mx(domain)
         implicit = not records
         if implicit:
-            records = (MailExchange(0, domain),)
+            records = (MailExchange(0, domain, signed=True),)
         elif all(not record.host for record in records):
             raise NoWay(Failed(NULL_MX, f"{domain} takes no mail (null MX, RFC 7505)"))
         candidates: list[Candidate] = []
@@ -169,7 +186,10 @@ class Hosts:
             except NamesUnavailable as error:
                 unavailable = str(error)
                 continue
-            candidates += [Candidate(record.host, HostPort(address, self._port), why) for address in addresses]
+            candidates += [
+                Candidate(record.host, HostPort(address, self._port), why, signed=record.signed)
+                for address in addresses
+            ]
             if len(candidates) >= self._limits.addresses:
                 break
         if candidates:
@@ -192,9 +212,7 @@ class Hosts:
 
     def _in_order(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
         """By preference, equals shuffled, each host once, and nothing as far away as we are ourselves."""
-        shuffled = [
-            MailExchange(record.preference, record.host.lower().rstrip(".")) for record in records if record.host
-        ]
+        shuffled = [record._replace(host=record.host.lower().rstrip(".")) for record in records if record.host]
         self._random.shuffle(shuffled)
         ordered = sorted(shuffled, key=lambda record: record.preference)
         # A letter handed to a host of our own preference, or worse, would come back (RFC 5321 §5.1).

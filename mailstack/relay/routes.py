@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from mailstack.letter.address import AddressError, ascii_domain, parse_domain
+from mailstack.letter.address import parse_domain
+from mailstack.relay import patterns
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
@@ -21,7 +22,6 @@ _A_TARGET = (
     'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", '
     'or "lmtp://host:24" or "lmtp:unix:/run/lmtp"'
 )
-_A_PATTERN = 'a domain such as "elsewhere.test", "*.elsewhere.test" for all beneath it, or "*"'
 _A_SMART_HOST = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"'
 
 
@@ -69,7 +69,7 @@ class Routes:
     """Static routes: the most exact pattern that fits a domain wins, whatever order they were written in."""
 
     targets: Mapping[str, Target] = field(factory=dict)
-    """By pattern in lower case: "domain", "*.domain" (every name beneath it) or "*" (everything)."""
+    """By pattern (`mailstack.relay.patterns`)."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> Routes:
@@ -78,20 +78,7 @@ class Routes:
 
     def find(self, domain: str) -> tuple[str, Target] | None:
         """The pattern that decides for a domain, and where it leads; None when there is no route."""
-        targets = self.targets
-        if not targets:
-            return None
-        domain = domain.lower()
-        if (exact := targets.get(domain)) is not None:
-            return domain, exact
-        rest = "" if domain.startswith("[") else domain
-        while "." in rest:
-            rest = rest.partition(".")[2]
-            if (above := targets.get(pattern := f"*.{rest}")) is not None:
-                return pattern, above
-        if (any_other := targets.get("*")) is not None:
-            return "*", any_other
-        return None
+        return patterns.find(self.targets, domain)
 
 
 NO_ROUTES = Routes()
@@ -149,13 +136,7 @@ class SmartHost:
 
 def _pattern(text: str) -> str:
     """A pattern as `Routes.targets` has it. Raises RouteError."""
-    if text == "*":
-        return text
-    beneath = text.startswith("*.")
     try:
-        domain = ascii_domain(parse_domain(text.removeprefix("*."))).lower()
-    except AddressError:
-        raise RouteError(_A_PATTERN, text) from None
-    if beneath and domain.startswith("["):
-        raise RouteError(_A_PATTERN, text)
-    return f"*.{domain}" if beneath else domain
+        return patterns.read_pattern(text)
+    except ValueError as error:
+        raise RouteError(str(error), text) from None

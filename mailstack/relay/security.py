@@ -1,12 +1,34 @@
-"""Which TLS is demanded of a host before a letter goes to it."""
+"""Which TLS is demanded of a host before a letter goes to it, and by whom.
+
+The first line that applies decides:
+
+    by whom                                             demand          a host that fails it
+    --------------------------------------------------  --------------  -----------------------------------------
+    a smart host with a password, or smtps://           verified        is left out, the letter waits
+    `[relay.tls_policy]` for the destination            as it says      the same; opportunistic goes on in clear
+    `[relay] tls = "never"`                             never           -
+    `TLS-Required: No` in the letter (RFC 8689 §4.3)    `[relay] tls`   as that says: nothing published counts
+    TLSA records, usable (DANE, RFC 7672 §2.2)          dane            is left out, the letter waits
+    TLSA records, none of them usable                   required        the same
+    an MTA-STS policy in mode enforce (RFC 8461 §5)     verified        the same, as a host that it does not name
+    `[relay] tls`                                       as it says      as that says
+
+What is published never asks for less than `[relay] tls` does. Then comes REQUIRETLS (RFC 8689 §4.2.1): at least verified,
+at a host whose name can be trusted to be the domain's, and that offers REQUIRETLS too; else the letter goes back at once.
+
+`mailstack.relay.demands` asks all these; here are the words, and what the operator said.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
+from mailstack.relay import patterns
 from mailstack.relay.routes import SmartHost
+from mailstack.wire import Dane
 
 
 class Demand(Enum):
@@ -19,6 +41,14 @@ class Demand(Enum):
     """TLS with any certificate, or the letter waits."""
     VERIFIED = "verified"
     """TLS with a certificate for the host's name, or the letter waits."""
+    DANE = "dane"
+    """TLS with a certificate that a TLSA record names, or the letter waits."""
+
+
+_STRICTNESS = {demand: rank for rank, demand in enumerate(Demand)}
+
+LEVELS = ("never", "opportunistic", "required", "verified")
+"""What an operator can ask for."""
 
 
 @frozen
@@ -28,17 +58,67 @@ class Security:
     demand: Demand = Demand.OPPORTUNISTIC
     implicit: bool = False
     """RFC 8314 §3.3; only where the operator said so."""
+    dane: Dane | None = None
+    """What Demand.DANE demands."""
+    why: str = field(default="[relay] tls", eq=False)
+    """By whom: the line of the table, for the journey."""
 
     @property
     def verify(self) -> bool:
         return self.demand is Demand.VERIFIED
 
+    def __str__(self) -> str:
+        """For the journey."""
+        return f"{self.demand.value}, by {self.why}"
+
+    def at_least(self, other: Security) -> Security:
+        """The stricter of the two; `other` when they ask for the same."""
+        return self if _STRICTNESS[self.demand] > _STRICTNESS[other.demand] else other
+
 
 OPPORTUNISTIC = Security()
 
 
-def for_smart_host(smart_host: SmartHost) -> Security:
+class TlsPolicyError(ValueError):
+    """A line of `[relay.tls_policy]` can't be used; str() says what is expected, `given` what stood there."""
+
+    def __init__(self, expected: str, given: object) -> None:
+        super().__init__(expected)
+        self.given = given
+
+
+@frozen
+class TlsPolicy:
+    """`[relay.tls_policy]`: what the operator demands of some destinations."""
+
+    levels: Mapping[str, Demand] = field(factory=dict)
+    """By pattern (`mailstack.relay.patterns`)."""
+
+    @classmethod
+    def parse(cls, table: Mapping[str, object]) -> TlsPolicy:
+        """Raises TlsPolicyError."""
+        levels = {}
+        for pattern, level in table.items():
+            try:
+                key = patterns.read_pattern(pattern)
+            except ValueError as error:
+                raise TlsPolicyError(str(error), pattern) from None
+            if level not in LEVELS:
+                raise TlsPolicyError(" or ".join(f'"{each}"' for each in LEVELS), level)
+            levels[key] = Demand(level)
+        return cls(levels)
+
+    def find(self, destination: str) -> Security | None:
+        """What is said of a domain or address literal; None when nothing is."""
+        found = patterns.find(self.levels, destination)
+        return found and Security(found[1], why=f"[relay.tls_policy] {found[0]}")
+
+
+NO_TLS_POLICY = TlsPolicy()
+
+
+def for_smart_host(smart_host: SmartHost, otherwise: Security = OPPORTUNISTIC) -> Security:
     """A password goes only to a host whose certificate was checked; smtps:// asks for the same in so many words."""
     if smart_host.implicit_tls or smart_host.credentials:
-        return Security(Demand.VERIFIED, implicit=smart_host.implicit_tls)
-    return OPPORTUNISTIC
+        return Security(Demand.VERIFIED, implicit=smart_host.implicit_tls, why="the smart host")
+    return otherwise

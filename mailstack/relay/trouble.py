@@ -23,6 +23,7 @@ MOST_TEXT = 500
 
 NO_ANSWER = Status(4, 4, 1)
 CONNECTION_LOST = Status(4, 4, 2)
+ENCRYPTION_NEEDED = Status(5, 7, 10)
 
 _BEFORE_ANY_CONTENT = frozenset({"mail", "rcpt", "data"})
 
@@ -54,12 +55,14 @@ def is_stale(trouble: Trouble) -> bool:
 # --- host
 
 
-def host_trouble(host: str, trouble: Unreachable | Trouble) -> Deferred | Failed:
+def host_trouble(host: str, trouble: Unreachable | Trouble, *, must_be_tls: bool = False) -> Deferred | Failed:
     """What it would mean if this were the only host.
 
     5yz to the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by settings
-    that somebody will mend, so the letter waits.
+    that somebody will mend, so the letter waits; but `must_be_tls` lets it go back at once (RFC 8689 §4.2.1).
     """
+    if must_be_tls and isinstance(trouble, Trouble) and trouble.stage == "starttls" and _is_final(trouble.reply):
+        return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_silence(host, trouble)}", host)
     if isinstance(trouble, Unreachable):
         return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
     if trouble.reply is None:
@@ -146,6 +149,10 @@ def clean(text: str) -> str:
     """Cut, and printable ASCII only: it was written by a stranger, and will stand in logs, terminals and reports."""
     cut = text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 4] + " ..."
     return "".join(character if " " <= character <= "~" else "?" for character in cut.replace("\n", " / "))
+
+
+def _is_final(reply: Reply | None) -> bool:
+    return reply is None or 500 <= reply.code < 600
 
 
 def _silence(host: str, trouble: Trouble) -> str:

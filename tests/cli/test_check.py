@@ -167,6 +167,9 @@ class Records:
     async def addresses(self, host: str) -> tuple[str, ...]:
         return tuple(self._find(self._addresses, host))
 
+    async def pointers(self, address: str) -> tuple[str, ...]:
+        return tuple(self._find(self._addresses, address))
+
     def _find(self, records: dict[str, list[str]], name: str) -> list[str]:
         if not self._up:
             raise NamesUnavailable("no name server answered in time")
@@ -175,11 +178,16 @@ class Records:
         return records[name]
 
 
+BACK = {"192.0.2.1": ["other.example.org", "MX.Example.org"]}
+"""RLY-26: the PTR record of our address."""
+
+
 @pytest.mark.parametrize(
     ("mx", "addresses", "expected"),
     [
-        ({"example.org": ["MX.example.org"]}, {"mx.example.org": ["192.0.2.1"]}, ["good", "good"]),
-        ({"example.org": ["mx.other.org"]}, {"mx.example.org": ["192.0.2.1"]}, ["good", "warning"]),
+        ({"example.org": ["MX.example.org"]}, {"mx.example.org": ["192.0.2.1"], **BACK}, ["good", "good"]),
+        ({"example.org": ["mx.other.org"]}, {"mx.example.org": ["192.0.2.1"], **BACK}, ["good", "warning"]),
+        ({"example.org": ["mx.example.org"]}, {"mx.example.org": ["192.0.2.1"]}, ["warning", "good"]),
         ({"example.org": []}, {"mx.example.org": []}, ["warning", "warning"]),
         ({}, {}, ["warning", "warning"]),
     ],

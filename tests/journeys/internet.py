@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
 from twisted.names import dns
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import Resource
+from twisted.web.server import Site as WebSite
 
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.directory import StoreDirectory
@@ -23,7 +30,10 @@ from mailstack.journey import Step
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.net.caller import TwistedCaller
+from mailstack.net.certificates import CertificateFiles
+from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
+from mailstack.net.https import HttpsPolicies
 from mailstack.net.names import DnsNames
 from mailstack.net.tls import ServerContext, private_ca, server_context
 from mailstack.net.zone import Zone
@@ -124,6 +134,7 @@ class Internet:
         config = replace(config, **{"relay": Relay(schedule=schedule or Schedule()), **settings})
         scram = ScramChecker(store, b"k" * 32, FEWEST)
         portal, throttle, journal = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock), Notebook()
+        names, client_tls = DnsNames(self.zone, host), ClientTls(config.relay.ca_file)
         office = PostOffice(
             config,
             Surroundings(
@@ -133,8 +144,9 @@ class Internet:
                 submitters=CredAuthenticator(portal, clock, throttle, domains, ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, clock, throttle, domains, IReader, keeper=scram),
                 context=self.context,
-                names=DnsNames(self.zone, host),
-                caller=TwistedCaller(host, ca_file=config.relay.ca_file),
+                names=names,
+                caller=TwistedCaller(host, client_tls=client_tls),
+                policies=HttpsPolicies(host, names, client_tls),
                 directory=StoreDirectory(store, domains, clock),
                 poll=3600.0,
             ),
@@ -187,6 +199,17 @@ class Internet:
         await session.quit()
         return replies
 
+    def publish(self, domain: str, policy: str, *, id: str, address: str = "192.0.2.80", **page: Any) -> PolicyPage:  # noqa: A002
+        """Have a domain publish an MTA-STS policy (RFC 8461 §3), with its own web server."""
+        host = f"mta-sts.{domain}"
+        self.zone.remove(f"_mta-sts.{domain}")
+        self.zone.add(f"_mta-sts.{domain}", dns.Record_TXT(f"v=STSv1; id={id};".encode()))
+        self.zone.remove(host)
+        self.zone.add(host, dns.Record_A(address))
+        found = PolicyPage(policy.encode(), **page)
+        found.listen(self.reactor.host(address), host)
+        return found
+
     async def session(self, site: Site, port: int, source: str = "203.0.113.7") -> SendingSession:
         """An open session from somewhere else."""
         engine = SmtpClient()
@@ -206,14 +229,73 @@ class Internet:
             self.reactor.result_of(site.office.stop())
 
 
+class PolicyPage:
+    """A web server that has an MTA-STS policy, or whatever a test wants in its place."""
+
+    def __init__(self, octets: bytes, *, kind: str = "text/plain", code: int = 200, certificate_for: str = "") -> None:
+        self.octets = octets
+        self.kind = kind
+        self.code = code
+        self.certificate_for = certificate_for
+        self.requests: list[bytes] = []
+
+    def listen(self, host: Host, name: str) -> None:
+        site = WebSite(_Page(self), reactor=host)
+        context = page_context(self.certificate_for or name)
+        self.port = host.listenTCP(443, TLSMemoryBIOFactory(context, False, site, clock=host))
+
+    def close(self) -> None:
+        self.port.stopListening()
+
+
+class _Page(Resource):
+    isLeaf = True  # noqa: N815 (Twisted's name)
+
+    def __init__(self, page: PolicyPage) -> None:
+        super().__init__()
+        self._page = page
+
+    def render_GET(self, request: Any) -> bytes:  # noqa: N802
+        self._page.requests.append(request.uri)
+        request.setResponseCode(self._page.code)
+        request.setHeader(b"content-type", self._page.kind.encode())
+        request.setHeader(b"location", b"/elsewhere")
+        return self._page.octets
+
+
+_authority: list[Path] = []
+
+
+def public_ca() -> CertificateFiles:
+    """The CA that everybody trusts who is told so, with a certificate for `mx.elsewhere.test`."""
+    return _issued("mx.elsewhere.test")
+
+
+def _issued(name: str) -> CertificateFiles:
+    """A certificate for a name from that CA: one directory a name, all with the same CA."""
+    if not _authority:
+        _authority.append(Path(tempfile.mkdtemp(prefix="mailstack-test-ca-")))
+        atexit.register(shutil.rmtree, _authority[0], ignore_errors=True)
+        private_ca(_authority[0] / "ca", "ca.test", time.time())
+    directory = _authority[0] / name
+    if not directory.exists():
+        directory.mkdir(mode=0o700)
+        for file in ("ca.pem", "ca-key.pem"):
+            shutil.copy2(_authority[0] / "ca" / file, directory / file)
+    return private_ca(directory, name, time.time())
+
+
+def page_context(name: str) -> ServerContext:
+    files = _issued(name)
+    return server_context(files.certificate, files.key)
+
+
 _contexts: dict[str, ServerContext] = {}
 
 
 def _context(directory: Path) -> ServerContext:
     """One certificate for all tests: making keys costs more than a test."""
     if "one" not in _contexts:
-        import time
-
         files = private_ca(directory, "mx.home.test", time.time())
         _contexts["one"] = server_context(files.certificate, files.key)
     return _contexts["one"]

@@ -92,6 +92,26 @@ def test_a_certificate_for_another_name_is_refused_where_that_matters(rig: Rig) 
     assert not peer.tls.verified
 
 
+@pytest.mark.parametrize(("to", "source"), [("192.0.2.1", "203.0.113.99"), ("2001:db8::1", "2001:db8::99")])
+def test_each_family_is_called_from_its_own_address(files: CertificateFiles, to: str, source: str) -> None:
+    """RLY-26."""
+    reactor = SimulatedReactor(seed=6)
+    called: list[str] = []
+
+    class Asked(Protocol):
+        def connectionMade(self) -> None:  # noqa: N802
+            called.append(self.transport.getPeer().host)  # type: ignore[union-attr]
+
+    there = reactor.host("192.0.2.1", "2001:db8::1")
+    for interface in ("", "::"):
+        there.listenTCP(25, Factory.forProtocol(Asked), interface=interface)
+    here = reactor.host("203.0.113.7", "203.0.113.99", "2001:db8::7", "2001:db8::99")
+    caller = TwistedCaller(here, source="203.0.113.99", source6="2001:db8::99")
+    reactor.result_of(caller.call(HostPort(to, 25), Lines(), timeout=10))
+    reactor.advance(1)
+    assert called == [source]
+
+
 def test_a_call_in_clear_has_verified_nothing(rig: Rig) -> None:
     rig.listen()
     assert rig.call(verify=True, server_name="mx.home.test").tls is None

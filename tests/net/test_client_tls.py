@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
+from mailstack.net.identity import name_fault
 from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context
@@ -189,3 +194,29 @@ def test_an_authority_may_stand_in_the_record_alone(files: CertificateFiles, tmp
     short = tmp_path / "short.pem"
     short.write_bytes(leaf.public_bytes(Encoding.PEM))
     assert call(CertificateFiles(short, files.key), dane=Dane((tlsa(authority, 2, 0, 0),), (NAME,))).tls is not None
+
+
+# --- names of strangers
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=127), min_size=1, max_size=90), max_size=8))
+def test_names_of_certificates_are_told_in_plain_characters(names: list[str]) -> None:
+    builder = x509.CertificateBuilder(
+        x509.Name([]),
+        x509.Name([]),
+        KEY.public_key(),
+        1,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        datetime(2027, 1, 1, tzinfo=UTC),
+        [],
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
+    fault = name_fault(builder.sign(KEY, SHA256()), ("mx.elsewhere.test",))
+    assert fault is not None
+    assert fault.isascii() or "…" in fault
+    assert fault.isprintable()
+    assert len(fault) < 700
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())

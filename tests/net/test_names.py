@@ -24,9 +24,10 @@ from twisted.names.error import (
     ResolverError,
 )
 
-from mailstack.net.names import DnsNames, system_names
+from mailstack.net.names import TLSA, DnsNames, authenticated, system_names
 from mailstack.net.zone import Zone
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.wire import Tlsa
 from tests.aid import run
 
 
@@ -299,3 +300,86 @@ def test_the_system_is_asked_by_its_files(tmp_path: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr("mailstack.net.names.RESOLV_CONF", str(tmp_path / "resolv.conf"))
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
     assert isinstance(system_names(MemoryReactorClock()), DnsNames)
+
+
+# --- DNSSEC and other types
+
+
+def tlsa(octets: bytes, ttl: int = 0) -> dns.RRHeader:
+    return dns.RRHeader(b"_25._tcp.mx.test", TLSA, dns.IN, ttl, dns.UnknownRecord(octets))
+
+
+def test_the_strings_of_a_txt_record_are_joined() -> None:
+    """RLY-21."""
+    names = names_of({"x.test": [dns.Record_TXT(b"v=STSv1; ", b"id=1"), dns.Record_TXT(b"\xff")]})
+    assert run(names.txt("x.test")) == ("v=STSv1; id=1", "\ufffd")
+
+
+def test_only_what_is_authenticated_is_a_tlsa_record() -> None:
+    """RLY-20."""
+    record = tlsa(b"\x03\x01\x01" + b"d" * 32)
+    name = "_25._tcp.mx.test"
+    assert run(DnsNames(Recursive(record), Clock()).tlsa(name)) == ()
+    assert run(DnsNames(Recursive(*authenticated([record])), Clock()).tlsa(name)) == (Tlsa(3, 1, 1, b"d" * 32),)
+    assert run(names_of({}).tlsa(name)) == ()
+
+
+@given(st.lists(st.binary(max_size=80), max_size=4))
+def test_no_tlsa_record_makes_it_raise(records: list[bytes]) -> None:
+    """RLY-20."""
+    found = authenticated([tlsa(octets) for octets in records])
+    for record in run(DnsNames(Recursive(*found), Clock()).tlsa("_25._tcp.mx.test")):
+        assert record.data
+
+
+def test_a_zone_can_be_signed() -> None:
+    """RLY-20."""
+    zone = Zone({"x.test": [dns.Record_MX(10, "mx.test")], "mx.test": [dns.Record_A("127.0.0.1")]})
+    assert run(DnsNames(zone, Clock()).signed_name("mx.test")) is None
+    zone.sign("x.test", "mx.test")
+    names = DnsNames(zone, Clock())
+    assert run(names.mx("x.test")) == (MailExchange(10, "mx.test", signed=True),)
+    assert run(names.signed_name("mx.test")) == "mx.test"
+    assert run(names.signed_name("gone.test")) is None
+
+
+def test_an_alias_that_nobody_signed_vouches_for_nothing() -> None:
+    """RLY-20: whoever wrote the alias could have written another."""
+    zone = Zone({"x.test": [dns.Record_CNAME("y.test")], "y.test": [dns.Record_A("127.0.0.1")]})
+    zone.sign("y.test")
+    assert run(DnsNames(zone, Clock()).signed_name("x.test")) is None
+    assert run(DnsNames(zone, Clock()).signed_name("y.test")) == "y.test"
+    zone.sign("x.test")
+    assert run(DnsNames(zone, Clock()).signed_name("x.test")) == "y.test"
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_validation_is_asked_for_and_believed_only_where_it_is_trusted(*, validated: bool) -> None:
+    """RLY-20: the AD bit, over UDP."""
+    reactor = MemoryReactorClock()
+    sent: list[tuple[bytes, tuple[str, int]]] = []
+    protocols: list[Any] = []
+
+    class Port:
+        def write(self, octets: bytes, address: tuple[str, int]) -> None:
+            sent.append((octets, address))
+
+        def stopListening(self) -> None:  # noqa: N802
+            pass
+
+    def listen_udp(_port: int, protocol: Any, **_: Any) -> Port:
+        protocols.append(protocol)
+        protocol.makeConnection(port := Port())
+        return port
+
+    reactor.listenUDP = listen_udp  # type: ignore[method-assign]
+    results: list[Any] = []
+    names = system_names(reactor, [("127.0.0.1", 5353)], validated=validated)
+    Deferred.fromCoroutine(names.mx("home.test")).addBoth(results.append)
+    message = dns.Message()
+    message.fromStr(sent[0][0])
+    assert bool(message.authenticData) is validated
+    message.answer, message.authenticData = 1, 1
+    message.answers = [header("home.test", dns.Record_MX(10, "mx.home.test"))]
+    protocols[0].datagramReceived(message.toStr(), sent[0][1])
+    assert results == [(MailExchange(10, "mx.home.test", signed=validated),)]

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
@@ -60,6 +61,64 @@ def said(tried: Attempt, line: str) -> bool:
     return any(line in each for each in tried.dialogue)
 
 
+# --- REQUIRETLS
+
+
+def go_under_tls(world: World, using: RelayAgent) -> Attempt:
+    letter = letter_to(CAROL)
+    letter = evolve(letter, envelope=evolve(letter.envelope, parameters=(("REQUIRETLS", ""),)))
+    return world.run(using.deliver(letter, deliveries_of(letter)))
+
+
+def by_route(world: World) -> RelayAgent:
+    """A route is the operator's word that the host is the right one."""
+    return agent(world, routes=Routes.parse({"elsewhere.test": "mx.elsewhere.test:25"}))
+
+
+def test_requiretls_is_passed_on_to_who_offers_it(world: World, office: FakeOffice) -> None:
+    """REQT-01."""
+    tried = go_under_tls(world, by_route(world))
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert tried.facts["policy"] == "verified, by REQUIRETLS"
+    assert said(tried, "REQUIRETLS")
+
+
+def test_requiretls_comes_back_from_who_does_not_and_the_connection_is_kept(world: World, office: FakeOffice) -> None:
+    """REQT-01, CODE-26."""
+    office.capabilities = evolve(office.capabilities, withheld=frozenset({"REQUIRETLS"}))
+    using = by_route(world)
+    for _ in range(2):
+        (outcome,) = go_under_tls(world, using).outcomes
+        assert isinstance(outcome, Failed)
+        assert outcome.status == Status(5, 7, 30)
+        assert "REQUIRETLS support required" in outcome.text
+    assert (office.connections, office.letters) == (1, [])
+
+
+@pytest.mark.parametrize(("status", "permanent"), [("454 4.7.0", False), ("554 5.7.0", True)])
+def test_requiretls_waits_for_tls_that_may_come(world: World, office: FakeOffice, status: str, permanent: bool) -> None:
+    """REQT-01."""
+    code, enhanced = status.split()
+    office.answers["starttls"] = reply(int(code), enhanced, "no TLS")
+    (outcome,) = go_under_tls(world, by_route(world)).outcomes
+    assert isinstance(outcome, Failed) is permanent
+    office.answers.clear()
+    office.certificate_for = "mx.other.test"
+    (outcome,) = go_under_tls(world, by_route(world)).outcomes
+    assert isinstance(outcome, Failed)
+    assert outcome.status == Status(5, 7, 10)
+
+
+def test_a_report_with_requiretls_goes_to_anybody(world: World, office: FakeOffice) -> None:
+    """REQT-01: RFC 8689 §5."""
+    office.capabilities = evolve(office.capabilities, starttls=False)
+    letter = letter_to(CAROL)
+    letter = evolve(letter, envelope=evolve(letter.envelope, sender=None, parameters=(("REQUIRETLS", ""),)))
+    tried = world.run(agent(world).deliver(letter, deliveries_of(letter)))
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert not said(tried, "REQUIRETLS")
+
+
 # --- the usual way
 
 
@@ -78,6 +137,7 @@ def test_a_letter_goes_over_tls_to_the_best_host(world: World, office: FakeOffic
         "port": 25,
         "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "verified": False},
         "remote_id": "4XyZ1",
+        "policy": "opportunistic, by [relay] tls",
     }
     assert tried.route["via"] == "mx.elsewhere.test"
     assert tried.route["why"] == "MX 10 of elsewhere.test"

@@ -43,6 +43,20 @@ def test_what_can_not_be_used_is_not_offered():
     assert b"AUTH" not in ehlo(OFFICE)
 
 
+def test_requiretls_is_there_only_under_tls_and_takes_no_value():
+    """REQT-01: RFC 8689 §2, §3."""
+    assert b"REQUIRETLS" not in ehlo(OFFICE)
+    assert Dialogue(OFFICE).codes(b"EHLO c.test", b"MAIL FROM:<a@b.test> REQUIRETLS")[-1] == ("555", "5.5.4")
+    session = Dialogue(UNDER_TLS)
+    session.engine.tls = True
+    assert b"250-REQUIRETLS\r\n" in session.say(b"EHLO c.test")
+    assert session.codes(b"MAIL FROM:<a@b.test> REQUIRETLS=yes") == [("501", "5.5.4")]
+    assert session.codes(b"MAIL FROM:<a@b.test> requiretls REQUIRETLS") == [("501", "5.5.4")]
+    session.say(b"MAIL FROM:<a@b.test> RequireTLS")
+    assert isinstance(session.events[-1], Mail)
+    assert session.events[-1].parameters == (("REQUIRETLS", ""),)
+
+
 def test_an_operator_may_withhold_any_of_them():
     """EXT-02."""
     withheld = frozenset(extension.keyword for extension in OFFERED)

@@ -1,19 +1,20 @@
-"""Whether the DNS brings other hosts' letters here."""
+"""Whether the DNS brings other hosts' letters here, and lets them believe who we are."""
 
 from __future__ import annotations
 
 from mailstack.cli.checks.finding import Finding, good, warning
 from mailstack.config import Config
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.net.lookups import ReverseNames
+from mailstack.relay.names import NamesUnavailable, NoSuchDomain
 
 NOBODY_ASKS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
 """Domains that are not in the public DNS (RFC 2606, 6761, 6762, 8375)."""
 
 
-async def check_names(config: Config, names: Names) -> list[Finding]:
-    """The MX records of each domain, and the addresses of our own name; nothing here is worse than a warning.
+async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
+    """The MX records of each domain, the addresses of our own name, and whether they lead back to it.
 
-    Where no name server answers, a machine may be offline, and the office works all the same.
+    Nothing here is worse than a warning. Where no name server answers, a machine may be offline, and the office works all the same.
     """
     if not config.listen.mx:
         return []
@@ -23,8 +24,8 @@ async def check_names(config: Config, names: Names) -> list[Finding]:
         if is_private(domain)
     ]
     try:
-        if not is_private(config.hostname):
-            findings.append(await _own_name(config.hostname, names))
+        if not is_private(config.relay.ehlo_name or config.hostname):
+            findings.append(await _own_name(config.relay.ehlo_name or config.hostname, names))
         findings += [
             await _mail_exchange(domain, config.hostname, names) for domain in config.domains if not is_private(domain)
         ]
@@ -38,20 +39,38 @@ def is_private(domain: str) -> bool:
     return ("." + domain.lower()).endswith(NOBODY_ASKS) or domain.startswith("[") or "." not in domain
 
 
-async def _own_name(hostname: str, names: Names) -> Finding:
+async def _own_name(hostname: str, names: ReverseNames) -> Finding:
     part = f"dns {hostname}"
-    try:
-        addresses = await names.addresses(hostname)
-    except NoSuchDomain:
-        addresses = ()
+    addresses = await _addresses(hostname, names)
     if not addresses:
         return warning(
             part, f"{hostname} has no address, so that other hosts can't call it; publish A and AAAA records"
         )
+    strange = [address for address in addresses if hostname.lower() not in await _pointers(address, names)]
+    if strange:
+        text = (
+            f"{', '.join(strange)} does not lead back to it; have the PTR record say {hostname}, or others distrust us"
+        )
+        return warning(part, text)
     return good(part, f"is {', '.join(addresses)}")
 
 
-async def _mail_exchange(domain: str, hostname: str, names: Names) -> Finding:
+async def _addresses(hostname: str, names: ReverseNames) -> tuple[str, ...]:
+    try:
+        return await names.addresses(hostname)
+    except NoSuchDomain:
+        return ()
+
+
+async def _pointers(address: str, names: ReverseNames) -> list[str]:
+    """The names that an address leads to, in lower case."""
+    try:
+        return [name.lower() for name in await names.pointers(address)]
+    except NoSuchDomain:
+        return []
+
+
+async def _mail_exchange(domain: str, hostname: str, names: ReverseNames) -> Finding:
     part = f"dns {domain}"
     try:
         records = sorted(await names.mx(domain))

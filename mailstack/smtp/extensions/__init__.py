@@ -14,6 +14,7 @@ from mailstack.smtp.extensions.futurerelease import FUTURERELEASE
 from mailstack.smtp.extensions.limits import LIMITS
 from mailstack.smtp.extensions.mtpriority import MT_PRIORITY
 from mailstack.smtp.extensions.pipelining import PIPELINING
+from mailstack.smtp.extensions.requiretls import REQUIRETLS
 from mailstack.smtp.extensions.size import SIZE
 from mailstack.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.smtp.extensions.starttls import STARTTLS
@@ -29,6 +30,7 @@ OFFERED: tuple[Extension, ...] = (
     DELIVERBY,
     FUTURERELEASE,
     MT_PRIORITY,
+    REQUIRETLS,
     ENHANCEDSTATUSCODES,
     EIGHTBITMIME,
     SMTPUTF8,

@@ -1,0 +1,157 @@
+"""Fetches MTA-STS policies over HTTPS, as RFC 8461 §3.3 wants it: verified, without redirects, small, and in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailstack.net.client_tls import ClientTls, Handshake
+from mailstack.relay.loopback import is_loopback
+from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.sts import PolicyUnavailable
+
+PATH = "/.well-known/mta-sts.txt"
+_MOST_ADDRESSES = 3
+
+
+class HttpsPolicies:
+    """The relay.sts.PolicySite of the real world, over any Twisted reactor."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        names: Names,
+        client_tls: ClientTls,
+        *,
+        timeout: float = 60.0,
+        most: int = 65_536,
+        port: int = 443,
+    ) -> None:
+        """`timeout` is the seconds for each address of the site, all in all; `most` the octets of a policy."""
+        self._reactor = reactor
+        self._names = names
+        self._client_tls = client_tls
+        self._timeout = timeout
+        self._most = most
+        self._port = port
+
+    async def fetch(self, domain: str) -> bytes:
+        """The policy file of a domain. Raises PolicyUnavailable."""
+        host = f"mta-sts.{domain}"
+        try:
+            addresses = await self._names.addresses(host)
+        except (NoSuchDomain, NamesUnavailable) as trouble:
+            raise PolicyUnavailable(str(trouble)) from None
+        why = f"{host} has no address"
+        for address in addresses[:_MOST_ADDRESSES]:
+            if is_loopback(address):
+                # A name that anybody publishes must not lead to services of this machine.
+                why = f"{host} leads to this machine"
+                continue
+            handshake = self._client_tls.handshake(host, verify=True)
+            try:
+                getting = Deferred.fromCoroutine(self._get(host, address, handshake))
+                return await getting.addTimeout(self._timeout, self._reactor)
+            except PolicyUnavailable as trouble:
+                raise PolicyUnavailable(f"https://{host}{PATH}: {trouble}") from None
+            except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, the policy can't be had
+                why = f"https://{host}{PATH} at {address}: {_why(trouble, handshake)}"
+        raise PolicyUnavailable(why)
+
+    async def _get(self, host: str, address: str, handshake: Handshake) -> bytes:
+        # Imported here: most offices hardly ever meet a policy, and it is a large library.
+        from twisted.web.client import Agent  # noqa: PLC0415
+        from twisted.web.http_headers import Headers  # noqa: PLC0415
+
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, address, self._port, self._timeout)
+        agent = Agent.usingEndpointFactory(self._reactor, _Secured(endpoint, handshake, self._reactor))
+        headers = Headers({"Host": [host], "User-Agent": ["mailstack"], "Accept": ["text/plain"]})
+        response = await agent.request(b"GET", f"https://{host}{PATH}".encode("ascii"), headers)
+        body = _Body(self._most)
+        response.deliverBody(body)
+        octets = await body.done
+        if response.code != 200:
+            raise PolicyUnavailable(f"the site answers {response.code}")
+        kinds = response.headers.getRawHeaders("content-type", [""])
+        if kinds[0].partition(";")[0].strip().lower() != "text/plain":
+            raise PolicyUnavailable(f"what is there is {kinds[0][:60]!r} and not text/plain")
+        return octets
+
+
+@implementer(IStreamClientEndpoint)
+class _Secured:
+    """An endpoint with one handshake, for whatever an Agent is asked: Twisted's own wrapper has a clock of its own."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, handshake: Handshake, reactor: Any) -> None:
+        self._endpoint = endpoint
+        self._handshake = handshake
+        self._reactor = reactor
+
+    def endpointForURI(self, _uri: object) -> _Secured:  # noqa: N802 (Twisted's name)
+        return self
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        secured = TLSMemoryBIOFactory(self._handshake, True, factory, clock=self._reactor)
+        secured.protocol = _Bounded
+        connected: Deferred[Any] = self._endpoint.connect(secured)
+        return connected.addCallback(lambda protocol: protocol.wrappedProtocol)
+
+
+class _Bounded(TLSMemoryBIOProtocol):
+    """TLS that hangs up on who sends more than a handshake, a header and a policy can have: Twisted counts no header fields."""
+
+    _room = 524_288
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._room -= len(data)
+        if self._room < 0:
+            self.abortConnection()  # type: ignore[no-untyped-call]
+        else:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+
+class _Body(Protocol):
+    """Collects a body up to a limit."""
+
+    def __init__(self, most: int) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self._give_up())
+        self._most = most
+        self._octets = b""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self._octets += data
+        if len(self._octets) > self._most and not self.done.called:
+            self.done.errback(PolicyUnavailable(f"it has more than {self._most} octets"))
+            self._give_up()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        if self.done.called:
+            return
+        from twisted.web.client import ResponseDone  # noqa: PLC0415
+
+        if reason.check(ResponseDone):
+            self.done.callback(self._octets)
+        else:
+            self.done.errback(ConnectionLost())
+
+    def _give_up(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+
+def _why(trouble: Exception, handshake: Handshake) -> str:
+    """What went wrong, without Twisted's layers around it."""
+    inner = getattr(trouble, "reasons", None)
+    failure = inner[0] if inner else Failure(trouble)
+    why = handshake.why(failure)
+    return why if handshake.failed else f"{type(failure.value).__name__}: {failure.getErrorMessage()}"[:200]

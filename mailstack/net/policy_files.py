@@ -1,0 +1,66 @@
+"""MTA-STS policies in files, one a domain, in the data directory: they hold across restarts (RFC 8461 §3.3)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+from mailstack.relay.sts import KeptPolicy
+from mailstack.relay.sts_policy import Mode, StsPolicy
+
+_log = logging.getLogger(__name__)
+
+_MOST_OCTETS = 65_536
+
+
+class PolicyFiles:
+    """A relay.sts.PolicyShelf. A file that can't be read is as none: the policy is fetched again."""
+
+    def __init__(self, directory: Path, *, most: int = 5000) -> None:
+        """The directory is made when it is needed; beyond `most` files the oldest go."""
+        self._directory = directory
+        self._most = most
+
+    def get(self, domain: str) -> KeptPolicy | None:
+        try:
+            with self._path(domain).open("rb") as file:
+                facts = json.loads(file.read(_MOST_OCTETS))
+            policy = StsPolicy(Mode(facts["mode"]), int(facts["max_age"]), tuple(map(str, facts["mx"])))
+            return KeptPolicy(str(facts["id"]), float(facts["fetched"]), policy)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as trouble:
+            _log.warning("the MTA-STS policy that was kept of %s can't be read: %s", domain, trouble)
+            return None
+
+    def put(self, domain: str, kept: KeptPolicy) -> None:
+        policy = kept.policy
+        facts = {
+            "id": kept.id,
+            "fetched": kept.fetched,
+            "mode": policy.mode,
+            "max_age": policy.max_age,
+            "mx": policy.mx,
+        }
+        path = self._path(domain)
+        new = path.with_name(f"{path.name}.new")
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new.write_text(json.dumps(facts))
+            new.replace(path)
+            self._trim()
+        except OSError as trouble:
+            _log.warning("the MTA-STS policy of %s can't be kept: %s", domain, trouble)
+
+    def _path(self, domain: str) -> Path:
+        # Whoever asks has checked that it is a DNS name; no other text may become a path.
+        if "/" in domain or domain.startswith(".") or not domain:
+            raise ValueError(f"{domain!r} is no domain name")
+        return self._directory / f"{domain}.json"
+
+    def _trim(self) -> None:
+        files = sorted(os.scandir(self._directory), key=lambda each: each.stat().st_mtime)
+        for each in files[: max(0, len(files) - self._most)]:
+            Path(each.path).unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""What is demanded of one host for one letter: everybody in the table of `mailstack.relay.security` is asked."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from mailstack.letter import Deferred, Failed, Status
+from mailstack.relay.hosts import Candidate, Way
+from mailstack.relay.names import Names, NamesUnavailable
+from mailstack.relay.security import Demand, Security
+from mailstack.relay.sts import Sts
+from mailstack.relay.sts_policy import Mode
+from mailstack.relay.wishes import Wishes
+from mailstack.wire import Dane, Tlsa, is_path
+
+TLS_POLICY = Status(4, 7, 5)
+REQUIRETLS_NEEDED = Status(5, 7, 30)
+ENCRYPTION_NEEDED = Status(5, 7, 10)
+
+_USABLE = frozenset((usage, selector, matching) for usage in (2, 3) for selector in (0, 1) for matching in (0, 1, 2))
+_LENGTHS = {1: 32, 2: 64}
+"""Octets of a digest, by matching type."""
+
+
+class Refused(Exception):
+    """A host must not be called for this letter; the outcome says what that would mean if it were the only one."""
+
+    def __init__(self, outcome: Deferred | Failed) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
+def requiretls_missing(host: str) -> Failed:
+    """The host can't promise that the letter stays under TLS (RFC 8689 §4.2.1)."""
+    return Failed(REQUIRETLS_NEEDED, f"{host}: REQUIRETLS support required, and the host does not offer it", host)
+
+
+class Demands:
+    """Asks the DNS, the policies of domains, and the letter."""
+
+    def __init__(self, names: Names, *, dane: bool = False, sts: Sts | None = None) -> None:
+        """`dane` says that `names` come from a resolver that validates, over a path that nobody can touch."""
+        self._names = names
+        self._dane = dane
+        self._sts = sts
+
+    async def of(self, way: Way, candidate: Candidate, wishes: Wishes) -> Security:
+        """What the host must give. Raises Refused, and what the letter's content raises."""
+        security, vouched = way.security, way.domain is None or candidate.signed
+        if way.domain is not None and (way.published or wishes.requires_tls):
+            try:
+                published, named = await self._published(way.domain, candidate, security)
+            except Refused:
+                if not await wishes.reaches_rather_than_hides():
+                    raise
+                return evolve(security, why=f"{security.why}, TLS-Required: No")
+            vouched = vouched or named
+            if published is not None:
+                if await wishes.reaches_rather_than_hides():
+                    return evolve(security, why=f"{security.why}, TLS-Required: No")
+                security = security.at_least(published)
+        if not wishes.requires_tls or is_path(candidate.host):
+            return security
+        return _with_requiretls(security, way, candidate, vouched=vouched)
+
+    async def _published(self, domain: str, candidate: Candidate, otherwise: Security) -> tuple[Security | None, bool]:
+        """What the domain asks for, and whether an enforced MTA-STS policy names this host. Raises Refused."""
+        if self._dane and candidate.signed and (found := await self._by_dane(domain, candidate)) is not None:
+            # RFC 8461 §2: MTA-STS never speaks where DANE does.
+            return found, False
+        policy = None if self._sts is None else await self._sts.policy(domain)
+        if policy is None or policy.mode is Mode.NONE:
+            return None, False
+        # RFC 8461 §4.1, §5.
+        named = policy.names(candidate.host)
+        if policy.mode is Mode.TESTING:
+            note = f"MTA-STS of {domain} in testing" + ("" if named else f", which does not name {candidate.host}")
+            return evolve(otherwise, why=f"{otherwise.why}; {note}"), False
+        if not named:
+            text = f"{candidate.host} is not a host that the MTA-STS policy of {domain} names"
+            raise Refused(Deferred(TLS_POLICY, text, candidate.host))
+        return Security(Demand.VERIFIED, why=f"MTA-STS of {domain}"), True
+
+    async def _by_dane(self, domain: str, candidate: Candidate) -> Security | None:
+        """RFC 7672 §2.2: only what is signed counts, and what should be there and can't be had stops us."""
+        host, name, base, found = candidate.host, "", None, ""
+        records: tuple[Tlsa, ...] = ()
+        try:
+            base = await self._names.signed_name(host)
+            # Where an alias leads is asked first (§2.2.2). Hosts that are not signed are not asked: some name servers fail.
+            for found in dict.fromkeys((base, host)) if base is not None else ():
+                name = f"_{candidate.address.port}._tcp.{found}"
+                if records := await self._names.tlsa(name):
+                    break
+        except NamesUnavailable as trouble:
+            text = f"{host}: its TLSA records can't be had ({trouble})"
+            raise Refused(Deferred(TLS_POLICY, text, host)) from None
+        if not records or base is None:
+            return None
+        usable = tuple(record for record in records if _is_usable(record))
+        if not usable:
+            return Security(Demand.REQUIRED, why=f"DANE, no record of {name} can be used")
+        names = tuple(dict.fromkeys((found, host, base, domain)))
+        return Security(Demand.DANE, dane=Dane(usable, names), why=f"DANE {name}")
+
+
+def _is_usable(record: Tlsa) -> bool:
+    """RFC 7672 §3.1.3: the usages of public CAs are not for mail; a digest of another length matches nothing."""
+    length = _LENGTHS.get(record.matching)
+    known = (record.usage, record.selector, record.matching) in _USABLE
+    return known and bool(record.data) and length in (None, len(record.data))
+
+
+def _with_requiretls(security: Security, way: Way, candidate: Candidate, *, vouched: bool) -> Security:
+    """RFC 8689 §4.2.1. Raises Refused."""
+    if security.demand is Demand.NEVER:
+        text = f"Encryption needed: {security.why} forbids TLS with {candidate.host}"
+        raise Refused(Failed(ENCRYPTION_NEEDED, text, candidate.host))
+    if not vouched:
+        text = f"REQUIRETLS support required: nothing vouches for {candidate.host} as a host of {way.domain}"
+        raise Refused(Failed(REQUIRETLS_NEEDED, f"{text} (neither DNSSEC nor MTA-STS)", candidate.host))
+    least = Security(Demand.VERIFIED, why="REQUIRETLS")
+    verified = least.at_least(security)
+    return verified if verified is least else evolve(verified, why=f"{verified.why}, REQUIRETLS")

@@ -1,0 +1,130 @@
+"""The MTA-STS policy of a domain: found, kept for as long as it holds, renewed when it changes (RFC 8461 §3.3, §5.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import Protocol
+
+from attrs import frozen
+
+from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class PolicyUnavailable(Exception):
+    """A policy could not be fetched; str() says why, for people."""
+
+
+class PolicySite(Protocol):
+    """Where policies come from: HTTPS, or a simulated internet."""
+
+    async def fetch(self, domain: str) -> bytes:
+        """What `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` holds (§3.3). Raises PolicyUnavailable."""
+
+
+@frozen
+class KeptPolicy:
+    """A policy as it was fetched."""
+
+    id: str
+    """Of the TXT record then."""
+    fetched: float
+    """Seconds since 1970."""
+    policy: StsPolicy
+
+    def holds(self, now: float) -> bool:
+        return self.fetched <= now < self.fetched + self.policy.max_age
+
+
+class PolicyShelf(Protocol):
+    """Keeps policies across restarts; what it loses is fetched again."""
+
+    def get(self, domain: str) -> KeptPolicy | None:
+        """What was put there last, whether it still holds or not."""
+
+    def put(self, domain: str, kept: KeptPolicy) -> None:
+        """Keep it in place of what was there. Never raises: trouble is logged."""
+
+
+@frozen
+class StsLimits:
+    """Times are in seconds."""
+
+    ask_again: float = 300.0
+    """How long an answer is believed before the TXT record is looked at again, and a failed fetch is tried again."""
+    renew: float = 86400.0
+    """A policy older than this is fetched again, though its id is the same, so that it goes on to hold (§3.3)."""
+    remembered: int = 1000
+    """Domains."""
+
+
+STS_LIMITS = StsLimits()
+
+
+class Sts:
+    """Knows the policies of domains."""
+
+    def __init__(
+        self, names: Names, site: PolicySite, shelf: PolicyShelf, clock: Clock, *, limits: StsLimits = STS_LIMITS
+    ) -> None:
+        self._names = names
+        self._site = site
+        self._shelf = shelf
+        self._clock = clock
+        self._limits = limits
+        self._known: OrderedDict[str, tuple[float, KeptPolicy | None]] = OrderedDict()
+
+    async def policy(self, domain: str) -> StsPolicy | None:
+        """The policy that holds for a domain in lower case; None when it has none. Never raises: what can't be had is None,
+        unless an earlier policy holds still.
+        """
+        now = self._clock.now()
+        until, kept = self._known.get(domain, (0.0, None))
+        if until <= now:
+            kept = await self._look(domain, now)
+            self._remember(domain, now + self._limits.ask_again, kept)
+        return kept.policy if kept is not None and kept.holds(now) else None
+
+    async def _look(self, domain: str, now: float) -> KeptPolicy | None:
+        kept = self._shelf.get(domain)
+        try:
+            current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
+        except (NoSuchDomain, NamesUnavailable):
+            current = None
+        # No record is no reason to forget a policy: an attacker could make it go away (§3.1).
+        if current is None or (kept is not None and kept.id == current and now < kept.fetched + self._renewal(kept)):
+            return kept
+        try:
+            policy = read_policy(await self._site.fetch(domain))
+        except (PolicyUnavailable, NotAPolicy) as trouble:
+            _log.warning("the MTA-STS policy of %s can't be had: %s", domain, trouble)
+            return kept
+        kept = KeptPolicy(current, now, policy)
+        self._shelf.put(domain, kept)
+        return kept
+
+    def _renewal(self, kept: KeptPolicy) -> float:
+        return min(self._limits.renew, kept.policy.max_age / 2)
+
+    def _remember(self, domain: str, until: float, kept: KeptPolicy | None) -> None:
+        self._known.pop(domain, None)
+        self._known[domain] = until, kept
+        if len(self._known) > self._limits.remembered:
+            self._known.popitem(last=False)
+
+
+class MemoryShelf:
+    """A PolicyShelf that forgets at the end of the process."""
+
+    def __init__(self) -> None:
+        self._policies: dict[str, KeptPolicy] = {}
+
+    def get(self, domain: str) -> KeptPolicy | None:
+        return self._policies.get(domain)
+
+    def put(self, domain: str, kept: KeptPolicy) -> None:
+        self._policies[domain] = kept

@@ -1,0 +1,414 @@
+"""Letters that go only over the TLS that the operator, the other domain, or the letter itself asks for."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from twisted.names import dns
+
+from mailstack.config import Relay, Schedule
+from mailstack.config.durations import read_duration
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.content import Octets
+from mailstack.net.tls import server_context
+from mailstack.net.zone import TlsaRecord
+from mailstack.relay.security import Demand, TlsPolicy
+from mailstack.smtp.replies import Reply
+from mailstack.wire import HostPort, Tlsa
+from tests.journeys.internet import ONE_LETTER, Internet, Site, public_ca
+
+ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
+MX = "mx.elsewhere.test"
+POLICY = "version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n"
+QUICK = Schedule(first=read_duration("1m"), longest=read_duration("10m"))
+NO = b"TLS-Required: No\r\n" + ONE_LETTER
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+def elsewhere(internet: Internet, *, trusted: bool = True) -> Site:
+    """The office of elsewhere.test; `trusted`: with a certificate for its name from the public CA."""
+    ours = internet.context
+    if trusted:
+        files = public_ca()
+        internet.context = server_context(files.certificate, files.key)
+    site = internet.office(MX, "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    internet.context = ours
+    return site
+
+
+def home(internet: Internet, **relay: Any) -> Site:
+    settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
+    return internet.office(
+        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(**settings)
+    )
+
+
+def facts(site: Site, step: str) -> Any:
+    return [each for each in site.journal.steps if each.step == step][-1].facts
+
+
+def state(internet: Internet, site: Site) -> str:
+    return internet.states(site)[CAROL]
+
+
+def sent(internet: Internet, site: Site, content: bytes = ONE_LETTER, **parameters: str) -> tuple[Reply, ...]:
+    """One letter from alice to carol, with parameters of MAIL; half a minute later."""
+
+    async def submit() -> tuple[Reply, ...]:
+        session = await internet.session(site, 587)
+        await session.start_tls("mx.home.test", verify=False)
+        await session.authenticate(ALICE, ALICE)
+        carol = (Recipient(Address.parse(CAROL)),)
+        envelope = Envelope(Address.parse(ALICE), carol, parameters=tuple(parameters.items()))
+        replies = await session.transact(envelope, carol, Octets(content))
+        await session.quit()
+        return replies
+
+    replies = internet.reactor.result_of(submit())
+    internet.reactor.advance(30)
+    return replies
+
+
+# --- the operator
+
+
+@pytest.mark.parametrize("pattern", ["elsewhere.test", "*"])
+def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, pattern: str) -> None:
+    """RLY-19: and the reason why it failed is told to who reads the journey or the queue."""
+    elsewhere(internet, trusted=False)
+    office = home(internet, tls_policy=TlsPolicy({pattern: Demand.VERIFIED}))
+    sent(internet, office)
+    assert state(internet, office) == "queued"
+    why = "certificate verify failed: its chain ends in a CA that is not trusted"
+    deferred, attempted = facts(office, "deferred"), facts(office, "attempted")
+    assert (deferred["status"], why in deferred["reply"] or "not known" in deferred["reply"]) == ("4.7.5", True)
+    assert attempted["policy"] == f"verified, by [relay.tls_policy] {pattern}"
+    assert any("certificate verify failed" in line for line in attempted["dialogue"])
+    internet.stop()
+
+
+def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(internet: Internet) -> None:
+    """RLY-19."""
+    other = elsewhere(internet)
+    office = home(internet, tls_policy=TlsPolicy({"elsewhere.test": Demand.VERIFIED}))
+    sent(internet, office)
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert facts(office, "attempted")["tls"]["verified"] is True
+    internet.stop()
+
+
+# --- MTA-STS
+
+
+def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> None:
+    """RLY-21."""
+    other, office = elsewhere(internet), home(internet)
+    page = internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
+    for _ in range(2):
+        sent(internet, office)
+    assert len(other.people_fetch(internet, CAROL)) == 2
+    assert page.requests == [b"/.well-known/mta-sts.txt"]
+    attempted = facts(office, "attempted")
+    assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
+    assert attempted["tls"]["verified"] is True
+    internet.stop()
+
+
+def test_a_host_with_another_certificate_gets_nothing_that_a_policy_protects(internet: Internet) -> None:
+    """RLY-21: never over unverified TLS, never in the clear."""
+    other, office = elsewhere(internet, trusted=False), home(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="*.elsewhere.test"), id="1")
+    sent(internet, office)
+    assert state(internet, office) == "queued"
+    assert "certificate verify failed" in facts(office, "deferred")["reply"]
+    assert other.journal.steps == []
+
+
+def test_a_host_that_the_policy_does_not_name_is_not_called(internet: Internet) -> None:
+    """RLY-21: an MX record that an attacker has put there."""
+    other, office = elsewhere(internet), home(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="mx2.elsewhere.test"), id="1")
+    sent(internet, office)
+    assert state(internet, office) == "queued"
+    assert "is not a host that the MTA-STS policy of elsewhere.test names" in facts(office, "deferred")["reply"]
+    # The domain mends its policy, and the next attempt goes through.
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="2", address="192.0.2.81")
+    internet.reactor.advance(1200)
+    assert state(internet, office) == "relayed"
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    internet.stop()
+
+
+@pytest.mark.parametrize("mode", ["testing", "none"])
+def test_a_policy_that_is_not_enforced_only_tells(internet: Internet, mode: str) -> None:
+    """RLY-21."""
+    elsewhere(internet, trusted=False)
+    office = home(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode=mode, mx="mx9.elsewhere.test"), id="1")
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    told = "; MTA-STS of elsewhere.test in testing, which does not name mx.elsewhere.test" if mode == "testing" else ""
+    assert facts(office, "attempted")["policy"] == f"opportunistic, by [relay] tls{told}"
+    internet.stop()
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "moved": {"code": 301},
+    "absent": {"code": 404},
+    "of another kind": {"kind": "text/html"},
+    "with another's certificate": {"certificate_for": "mta-sts.evil.test"},
+    "too large": {"policy": POLICY.format(mode="enforce", mx=MX) + "x: y\r\n" * 20_000},
+    "no policy": {"policy": "hello"},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_policy_that_cannot_be_had_is_as_none_unless_an_earlier_one_holds(internet: Internet, broken: str) -> None:
+    """RLY-21: redirects are not followed, the certificate of the site counts."""
+    elsewhere(internet, trusted=False)
+    office = home(internet)
+    page = {"policy": POLICY.format(mode="enforce", mx=MX), **BROKEN[broken]}
+    found = internet.publish("elsewhere.test", **page, id="1")
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    assert len(found.requests) <= 1
+    # One that can be had, and then a broken one again.
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="2", address="192.0.2.81")
+    internet.reactor.advance(400)
+    sent(internet, office)
+    assert facts(office, "deferred")["status"] == "4.7.5"
+    internet.publish("elsewhere.test", **page, id="3", address="192.0.2.82")
+    internet.reactor.advance(400)
+    internet.zone.remove("_mta-sts.elsewhere.test")
+    internet.reactor.advance(400)
+    sent(internet, office)
+    assert facts(office, "attempted")["policy"] == "verified, by MTA-STS of elsewhere.test"
+
+
+def test_the_operator_can_turn_it_off_or_make_an_exception(internet: Internet) -> None:
+    """RLY-21."""
+    elsewhere(internet, trusted=False)
+    page = internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
+    off = home(internet, mta_sts=False)
+    sent(internet, off)
+    assert state(internet, off) == "relayed"
+    internet.stop()
+    assert page.requests == []
+
+
+# --- DANE
+
+
+def tlsa(*, right: bool = True, usage: int = 3) -> TlsaRecord:
+    (leaf, *_) = x509.load_pem_x509_certificates(public_ca().certificate.read_bytes())
+    key = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return TlsaRecord(Tlsa(usage, 1, 1, sha256(key if right else b"another").digest()))
+
+
+def signed(internet: Internet, *records: TlsaRecord) -> None:
+    name = f"_25._tcp.{MX}"
+    if records:
+        internet.zone.add(name, *records)
+    internet.zone.sign("elsewhere.test", MX, name)
+
+
+def trusting(internet: Internet, **relay: Any) -> Site:
+    """An office that trusts its resolver, and no CA that anybody here has."""
+    return home(internet, **{"dane": True, "nameservers": (HostPort("127.0.0.1", 53),), "ca_file": None, **relay})
+
+
+def test_a_certificate_that_a_signed_record_names_is_enough(internet: Internet) -> None:
+    """RLY-20: no CA is asked."""
+    other, office = elsewhere(internet), trusting(internet)
+    signed(internet, tlsa())
+    sent(internet, office)
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    attempted = facts(office, "attempted")
+    assert attempted["policy"] == f"dane, by DANE _25._tcp.{MX}"
+    assert attempted["tls"]["verified"] is True
+    internet.stop()
+
+
+def test_a_host_that_is_an_alias_is_asked_for_by_its_real_name(internet: Internet) -> None:
+    """RLY-20: RFC 7672 §2.2.2, §8.1."""
+    other, office = elsewhere(internet), trusting(internet)
+    internet.zone.remove("elsewhere.test")
+    internet.zone.add("elsewhere.test", dns.Record_MX(10, "mail.elsewhere.test"))
+    internet.zone.add("mail.elsewhere.test", dns.Record_CNAME(MX))
+    internet.zone.sign("mail.elsewhere.test")
+    signed(internet, tlsa())
+    sent(internet, office)
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}"
+    internet.stop()
+
+
+def test_another_certificate_makes_the_letter_wait(internet: Internet) -> None:
+    """RLY-20: usable TLSA = must match, else defer; also where MTA-STS would be content (RFC 8461 §2)."""
+    other, office = elsewhere(internet), trusting(internet, ca_file=public_ca().ca)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
+    signed(internet, tlsa(right=False))
+    sent(internet, office)
+    assert state(internet, office) == "queued"
+    assert "no TLSA record matches it" in facts(office, "deferred")["reply"]
+    assert other.journal.steps == []
+
+
+def test_records_that_nobody_signed_count_for_nothing(internet: Internet) -> None:
+    """RLY-20: no resolver AD bit → no DANE."""
+    elsewhere(internet)
+    office = trusting(internet)
+    internet.zone.add(f"_25._tcp.{MX}", tlsa(right=False))
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls"
+    internet.stop()
+
+
+def test_an_office_that_does_not_trust_its_resolver_has_no_dane(internet: Internet) -> None:
+    """RLY-20."""
+    elsewhere(internet)
+    office = home(internet)
+    signed(internet, tlsa(right=False))
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    assert not any(kind == 52 for _, kind in internet.zone.queries)
+    internet.stop()
+
+
+def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> None:
+    """RLY-20: RFC 7672 §2.1: an attacker could suppress them."""
+    elsewhere(internet)
+    office = trusting(internet)
+    signed(internet)
+    internet.zone.fail(f"_25._tcp.{MX}")
+    sent(internet, office)
+    assert state(internet, office) == "queued"
+    assert "its TLSA records can't be had" in facts(office, "deferred")["reply"]
+    internet.zone.mend(f"_25._tcp.{MX}")
+    internet.reactor.advance(600)
+    assert state(internet, office) == "relayed"
+    internet.stop()
+
+
+def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Internet) -> None:
+    """RLY-20: usages 2 and 3 only; RFC 7672 §2.2: mandatory TLS then."""
+    elsewhere(internet)
+    office = trusting(internet)
+    signed(internet, tlsa(right=False, usage=1))
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    assert facts(office, "attempted")["policy"].startswith("required, by DANE, no record")
+    internet.stop()
+
+
+# --- REQUIRETLS and TLS-Required: No
+
+
+def test_a_letter_may_say_that_it_rather_arrives_than_hides(internet: Internet) -> None:
+    """REQT-01: `TLS-Required: No` relaxes DANE and MTA-STS."""
+    elsewhere(internet, trusted=False)
+    office = trusting(internet, ca_file=public_ca().ca)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="mx9.elsewhere.test"), id="1")
+    sent(internet, office, NO)
+    assert state(internet, office) == "relayed"
+    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
+    signed(internet, tlsa(right=False))
+    internet.reactor.advance(4000)
+    sent(internet, office, NO)
+    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
+    internet.stop()
+
+
+def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Internet) -> None:
+    """REQT-01."""
+    other, office = elsewhere(internet), home(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
+    sent(internet, office, NO, REQUIRETLS="")
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    attempted = facts(office, "attempted")
+    assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test, REQUIRETLS"
+    assert any(line.startswith("C: MAIL") and line.endswith(" REQUIRETLS") for line in attempted["dialogue"])
+    internet.stop()
+
+
+def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Internet) -> None:
+    """REQT-01, CODE-26: 5.7.30, and the report stays under TLS as far as it can (RFC 8689 §5)."""
+    other, office = elsewhere(internet), home(internet)
+    sent(internet, office, REQUIRETLS="")
+    assert state(internet, office) == "bounced"
+    bounced = facts(office, "bounced")
+    assert bounced["status"] == "5.7.30"
+    assert "REQUIRETLS support required" in bounced["reply"]
+    assert other.journal.steps == []
+    (report,) = office.people_fetch(internet, ALICE)
+    assert b"Status: 5.7.30" in report
+    assert b"Hi there" not in report
+    internet.stop()
+
+
+def test_requiretls_comes_back_where_tls_is_not_to_be_had(internet: Internet) -> None:
+    """REQT-01: 5.7.10 (RFC 8689 §4.2.1)."""
+    elsewhere(internet, trusted=False)
+    office = home(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
+    sent(internet, office, REQUIRETLS="")
+    assert facts(office, "bounced")["status"] == "5.7.10"
+    internet.stop()
+
+
+def test_requiretls_is_content_with_dane(internet: Internet) -> None:
+    """REQT-01: a signed MX and a TLSA record vouch for the host."""
+    other, office = elsewhere(internet), trusting(internet)
+    signed(internet, tlsa())
+    sent(internet, office, REQUIRETLS="")
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}, REQUIRETLS"
+    internet.stop()
+
+
+def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> None:
+    """REQT-01: RFC 8689 §5: a report is not thrown away for it."""
+    other, office = elsewhere(internet, trusted=False), home(internet)
+
+    async def submit() -> None:
+        session = await internet.session(other, 587)
+        await session.start_tls(MX, verify=False)
+        await session.authenticate(CAROL, CAROL)
+        alice = (Recipient(Address.parse("nobody@home.test")),)
+        envelope = Envelope(Address.parse(CAROL), alice, parameters=(("REQUIRETLS", ""),))
+        await session.transact(envelope, alice, Octets(ONE_LETTER))
+        await session.quit()
+
+    internet.reactor.result_of(submit())
+    internet.reactor.advance(30)
+    assert facts(other, "bounced")["status"] == "5.7.30"
+    (report,) = other.people_fetch(internet, CAROL)
+    assert b"5.7.30" in report
+    internet.stop()
+    assert office.journal.steps == []
+
+
+# --- who we are
+
+
+def test_the_ehlo_name_and_the_source_address_are_the_operators(internet: Internet) -> None:
+    """RLY-26."""
+    other = elsewhere(internet)
+    internet.reactor.host("192.0.2.1", "192.0.2.9")
+    office = home(internet, ehlo_name="out.home.test")
+    sent(internet, office)
+    assert state(internet, office) == "relayed"
+    exchanged = facts(other, "exchanged")
+    assert exchanged["helo"] == "out.home.test"
+    assert dns.A
+    internet.stop()

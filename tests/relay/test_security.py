@@ -1,0 +1,58 @@
+"""What the operator demands, and which of two demands is the stricter."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from mailstack.relay.routes import SmartHost
+from mailstack.relay.security import OPPORTUNISTIC, Demand, Security, TlsPolicy, TlsPolicyError, for_smart_host
+
+TABLE = TlsPolicy.parse(
+    {"partner.test": "verified", "*.partner.test": "required", "*": "never", "[192.0.2.1]": "opportunistic"}
+)
+
+
+@pytest.mark.parametrize(
+    ("destination", "demand"),
+    [
+        ("Partner.TEST", Demand.VERIFIED),
+        ("a.b.partner.test", Demand.REQUIRED),
+        ("other.test", Demand.NEVER),
+        ("[192.0.2.1]", Demand.OPPORTUNISTIC),
+    ],
+)
+def test_the_most_exact_pattern_decides(destination: str, demand: Demand) -> None:
+    """RLY-19."""
+    found = TABLE.find(destination)
+    assert found is not None
+    assert found.demand is demand
+    assert found.why.startswith("[relay.tls_policy] ")
+
+
+def test_nothing_said_is_nothing_demanded() -> None:
+    assert TlsPolicy().find("partner.test") is None
+    assert TlsPolicy.parse({"other.test": "never"}).find("partner.test") is None
+
+
+@pytest.mark.parametrize("table", [{"a b": "verified"}, {"x.test": "dane"}, {"x.test": "Verified"}, {"x.test": 5}])
+def test_a_line_that_makes_no_sense_is_refused(table: dict[str, object]) -> None:
+    with pytest.raises(TlsPolicyError):
+        TlsPolicy.parse(table)
+
+
+def test_the_stricter_demand_wins() -> None:
+    order = list(Demand)
+    for one, other in product(order, order):
+        stricter = Security(one).at_least(Security(other)).demand
+        assert order.index(stricter) == max(order.index(one), order.index(other))
+
+
+def test_a_smart_host_without_a_password_gets_what_is_demanded_of_all() -> None:
+    """RLY-23."""
+    plain = SmartHost.parse("smtp://smart.test")
+    assert for_smart_host(plain) == OPPORTUNISTIC
+    assert for_smart_host(plain, Security(Demand.REQUIRED)).demand is Demand.REQUIRED
+    for url in ("smtp://me:secret@smart.test", "smtps://smart.test"):
+        assert for_smart_host(SmartHost.parse(url)).demand is Demand.VERIFIED
