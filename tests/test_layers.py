@@ -26,7 +26,8 @@ LAYERS = """
     mailstack.net
     mailstack.accounts mailstack.store.*
     mailstack.config
-    mailstack.opinions
+    mailstack.opinions mailstack.setup
+    mailstack.web
     mailstack.office
     mailstack.service mailstack.simulation
     mailstack.tap mailstack.dev

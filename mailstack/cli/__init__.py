@@ -11,6 +11,8 @@ COMMANDS = {
     "dev": ("mailstack.cli.dev:dev", "Run a local mail environment that needs no configuration."),
     "serve": ("mailstack.cli.serve:serve", "Run the post office of a configuration file in the foreground."),
     "check": ("mailstack.cli.check:check", "Say what would not work with a configuration, and why."),
+    "dns": ("mailstack.cli.dns:dns", "Print the DNS records to publish for each domain."),
+    "setup": ("mailstack.cli.setup:setup", "Tell the steps that set a mail client up."),
     "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
     "alias": ("mailstack.cli.alias:alias", "Give addresses that lead to other addresses."),
     "send": ("mailstack.cli.send:send", "Submit a letter, as a mail client would."),

@@ -6,6 +6,7 @@ from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.load import load
 from mailstack.config.model import (
     Accounts,
+    Clients,
     Config,
     Delivery,
     Exchange,
@@ -15,6 +16,7 @@ from mailstack.config.model import (
     Listen,
     Lmtp,
     Log,
+    MtaSts,
     Policy,
     Relay,
     Schedule,
@@ -24,6 +26,7 @@ from mailstack.config.model import (
 
 __all__ = [
     "Accounts",
+    "Clients",
     "Config",
     "ConfigError",
     "Delivery",
@@ -34,6 +37,7 @@ __all__ = [
     "Listen",
     "Lmtp",
     "Log",
+    "MtaSts",
     "Policy",
     "Problem",
     "Relay",

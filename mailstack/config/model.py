@@ -20,6 +20,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
+PortOrNone = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
 Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
@@ -39,6 +40,7 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     imaps: tuple[Endpoint, ...] = ()
     lmtp: tuple[Endpoint, ...] = ()
     web: tuple[Endpoint, ...] = ()
+    https: tuple[Endpoint, ...] = ()
 
 
 class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -239,6 +241,26 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hops: Count = 100
 
 
+class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What people's clients are told, where it differs from `hostname` and `listen`; 0: as there."""
+
+    host: HostName = HostName("")
+    submission: PortOrNone = 0
+    submissions: PortOrNone = 0
+    pop3: PortOrNone = 0
+    pop3s: PortOrNone = 0
+    imap: PortOrNone = 0
+    imaps: PortOrNone = 0
+
+
+class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The policy by which other hosts find out that letters for us must come under TLS."""
+
+    mode: Literal["none", "testing", "enforce"] = "testing"
+    mx: tuple[Domain, ...] = ()
+    max_age: Duration = read_duration("7d")
+
+
 class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the history of letters is kept."""
 
@@ -270,5 +292,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relay: Relay = field(default_factory=Relay)
     delivery: Delivery = field(default_factory=Delivery)
     limits: Limits = field(default_factory=Limits)
+    clients: Clients = field(default_factory=Clients)
+    mta_sts: MtaSts = field(default_factory=MtaSts)
     journey: Journey = field(default_factory=Journey)
     log: Log = field(default_factory=Log)

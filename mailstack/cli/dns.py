@@ -1,0 +1,106 @@
+"""`mailstack dns`: the DNS records to publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mailstack.cli.place import Place, with_place
+from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.refusal import Refused
+
+if TYPE_CHECKING:
+    from mailstack.setup.records import DnsRecord, Publication
+
+
+@click.command()
+@click.option("--domain", "domains", metavar="DOMAIN", multiple=True, help="This domain only; as often as needed.")
+@click.option("--address", "addresses", metavar="IP", multiple=True, help="An address of this host, for A and AAAA.")
+@click.option("--zone", is_flag=True, help="As lines of a zone file, to be included in the zone that there is.")
+@click.option("--nameserver", "name_servers", metavar="HOST", multiple=True,
+              help="With --zone and one domain: a whole zone, with SOA and NS.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: domain, name, type, ttl, data, why.")
+@with_place
+def dns(
+    find: Callable[[], Place],
+    domains: tuple[str, ...],
+    addresses: tuple[str, ...],
+    name_servers: tuple[str, ...],
+    *,
+    zone: bool,
+    as_json: bool,
+) -> None:
+    """Print the DNS records to publish for each domain, and why.
+
+    Nothing is looked up or changed. `mailstack check` compares what is published.
+
+    \b
+    Example:
+      mailstack dns -c mailstack.toml
+      mailstack dns -c mailstack.toml --zone --address 192.0.2.25 > mail.zone
+    """
+    if name_servers and not zone:
+        raise click.UsageError("--nameserver needs --zone.")
+    wanted = _wanted(find(), domains, addresses)
+    if as_json:
+        for domain, record in wanted.all():
+            shape = {"name": record.name, "type": record.type, "ttl": record.ttl, "data": record.data}
+            print_json({"domain": domain, **shape, "why": record.why})
+    elif zone:
+        click.echo("\n".join(_zone(wanted, name_servers)))
+    else:
+        _table(wanted)
+
+
+def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
+    from attrs import evolve
+
+    from mailstack.cli.told import told_of
+    from mailstack.setup.publishing import known_of
+    from mailstack.setup.records import publication
+
+    office = told_of(place)
+    everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
+    chosen = {domain.lower().rstrip("."): None for domain in domains}
+    if unknown := [domain for domain in chosen if domain not in everything.domains]:
+        raise Refused(f"{unknown[0]} is not a domain of this office ({', '.join(everything.domains)})")
+    if not chosen:
+        return everything
+    return evolve(everything, domains={domain: everything.domains[domain] for domain in chosen})
+
+
+def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
+    from ipaddress import ip_address
+
+    try:
+        return tuple(str(ip_address(each)) for each in addresses)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--address") from error
+
+
+def _table(wanted: Publication) -> None:
+    from mailstack.setup.zone_file import data_text
+
+    rows = [(record.name, record.type, data_text(record), record.why) for _, record in wanted.all()]
+    print_table(("name", "type", "data", "why"), rows)
+    for note in wanted.notes:
+        click.echo(f"\n* {note}")
+
+
+def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
+    from mailstack.setup.zone_file import begin_zone, zone_lines
+
+    lines = [f"; {note}" for note in wanted.notes]
+    if not name_servers:
+        lines.append("; All names are absolute: $INCLUDE this file into the zone of each name, or copy the lines.")
+        for domain, records in (("the host itself", wanted.host), *wanted.domains.items()):
+            lines += ["", f"; {domain}", *zone_lines(records)]
+        return lines
+    if len(wanted.domains) != 1:
+        raise Refused(f"a whole zone is of one domain; choose by --domain: {', '.join(wanted.domains)}")
+    ((domain, records),) = wanted.domains.items()
+    ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
+    return [*lines, *begin_zone(domain, name_servers, time.time()), *zone_lines([*ours, *records])]

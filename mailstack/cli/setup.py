@@ -1,0 +1,71 @@
+"""`mailstack setup`: the steps that set a mail client up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+from attrs import asdict
+
+from mailstack.cli import names
+from mailstack.cli.place import Place, with_place
+from mailstack.cli.printing import clean, print_json, print_table
+from mailstack.cli.refusal import Refused
+
+
+@click.command()
+@click.argument("client", required=False)
+@click.argument("address", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document: client, address, services, steps.")
+@with_place
+def setup(find: Callable[[], Place], client: str | None, address: str | None, as_json: bool) -> None:
+    """Tell the steps that set CLIENT up for ADDRESS, with this office's host, ports and security.
+
+    Without CLIENT, the clients are listed. Nothing is looked up: the account need not exist yet.
+
+    \b
+    Example:
+      mailstack setup
+      mailstack setup thunderbird alice@home.test -c mailstack.toml
+    """
+    from mailstack.setup.clients import BY_NAME, GUIDES
+
+    if client is None:
+        if as_json:
+            for guide in GUIDES:
+                print_json({"client": guide.name, "title": guide.title})
+        else:
+            print_table(("client", "program"), [(guide.name, guide.title) for guide in GUIDES])
+            click.echo("\nmailstack setup CLIENT ADDRESS tells the steps.")
+        return
+    if client not in BY_NAME:
+        raise Refused(f"no steps are known for {client!r}; it is one of {', '.join(BY_NAME)}")
+    if address is None:
+        raise click.UsageError("Whose account is it? Give the ADDRESS, as alice@home.test.")
+    _tell(find(), client, address, as_json)
+
+
+def _tell(place: Place, client: str, address: str, as_json: bool) -> None:
+    from mailstack.cli.told import told_of
+    from mailstack.setup.clients import BY_NAME
+    from mailstack.setup.guide import CannotSetUp
+    from mailstack.setup.shown import as_json as json_steps
+    from mailstack.setup.shown import as_text
+
+    guide, office = BY_NAME[client], told_of(place)
+    whole = str(names.local_address(address, place.domains))
+    try:
+        steps = guide.steps(whole, office.services, office.ca_file)
+    except CannotSetUp as error:
+        raise Refused(str(error)) from error
+    if as_json:
+        services = [{**asdict(each), "security": each.security.value} for each in office.services.all]
+        document = {"client": client, "title": guide.title, "address": whole, "services": services}
+        print_json({**document, "steps": json_steps(steps)})
+    else:
+        click.echo(clean_lines(f"{guide.title}, {whole}\n\n{as_text(steps)}"))
+
+
+def clean_lines(text: str) -> str:
+    """Each line without what is not printable."""
+    return "\n".join(clean(line) for line in text.rstrip("\n").split("\n"))

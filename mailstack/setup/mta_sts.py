@@ -1,0 +1,24 @@
+"""The MTA-STS policy of our domains, and the id that tells its versions apart (RFC 8461)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from mailstack.config import Config
+
+MOST_AGE = 31_557_600
+"""Seconds; RFC 8461 §3.2."""
+
+
+def policy_of(config: Config) -> str:
+    """The policy file, its lines ended by CRLF (RFC 8461 §3.2)."""
+    settings = config.mta_sts
+    hosts = () if settings.mode == "none" else (config.hostname, *settings.mx)
+    lines = ["version: STSv1", f"mode: {settings.mode}", *(f"mx: {host}" for host in hosts)]
+    lines.append(f"max_age: {min(int(settings.max_age), MOST_AGE)}")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def policy_id(config: Config) -> str:
+    """The `id` of the TXT record: another one whenever the policy is another (RFC 8461 §3.1)."""
+    return hashlib.sha256(policy_of(config).encode()).hexdigest()[:20]

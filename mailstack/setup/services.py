@@ -1,0 +1,108 @@
+"""The services that people's clients use: where each is, and how the connection is protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from attrs import frozen
+
+from mailstack.config import Config
+from mailstack.config.endpoints import port_of
+
+
+class Security(Enum):
+    """How a connection comes to be protected (RFC 8314 §3)."""
+
+    TLS = "TLS"
+    """From the first octet."""
+    STARTTLS = "STARTTLS"
+    """After a command of the client's; POP3 calls it STLS."""
+
+
+@frozen
+class Known:
+    """What a service is by itself, wherever it is offered."""
+
+    name: str
+    """As in [listen]; the name of its SRV record too (RFC 6186 §3, RFC 8314 §5.1)."""
+    protocol: str
+    """`smtp`, `imap` or `pop3`."""
+    security: Security
+    port: int
+    """The one that IANA has registered."""
+
+
+KNOWN = (
+    Known("submissions", "smtp", Security.TLS, 465),
+    Known("submission", "smtp", Security.STARTTLS, 587),
+    Known("imaps", "imap", Security.TLS, 993),
+    Known("imap", "imap", Security.STARTTLS, 143),
+    Known("pop3s", "pop3", Security.TLS, 995),
+    Known("pop3", "pop3", Security.STARTTLS, 110),
+)
+"""The best first: implicit TLS before STARTTLS (RFC 8314 §3), IMAP before POP3."""
+
+
+@frozen
+class Service:
+    """One that an office offers."""
+
+    name: str
+    protocol: str
+    security: Security
+    host: str
+    """The name in the certificate."""
+    port: int
+
+
+@frozen
+class Services:
+    """All that an office offers to clients, in the order of KNOWN."""
+
+    host: str
+    all: tuple[Service, ...] = ()
+
+    def best(self, *protocols: str) -> Service | None:
+        """The best service of the first of these protocols that there is."""
+        found = (each for protocol in protocols for each in self.all if each.protocol == protocol)
+        return next(found, None)
+
+    def of(self, protocol: str) -> tuple[Service, ...]:
+        """Every service of a protocol, the best first."""
+        return tuple(each for each in self.all if each.protocol == protocol)
+
+    @property
+    def sending(self) -> Service | None:
+        """Where letters are handed in."""
+        return self.best("smtp")
+
+    @property
+    def reading(self) -> Service | None:
+        """Where letters are fetched."""
+        return self.best("imap", "pop3")
+
+
+def services_at(host: str, ports: Mapping[str, int]) -> Services:
+    """The services of a host, by the port of each; other names are none of the clients' business."""
+    found = (Service(each.name, each.protocol, each.security, host, ports.get(each.name, 0)) for each in KNOWN)
+    return Services(host, tuple(service for service in found if service.port))
+
+
+def services_of(config: Config, bound: Mapping[str, int] | None = None) -> Services:
+    """The services of a configuration, as [clients] says, else as [listen] does.
+
+    `bound` are the ports that were really taken, for descriptions that leave the choice to the system.
+    """
+    ports = {each.name: _port(config, each, bound or {}) for each in KNOWN}
+    return services_at(config.clients.host or config.hostname, ports)
+
+
+def _port(config: Config, service: Known, bound: Mapping[str, int]) -> int:
+    """What clients call; 0: the service is off."""
+    descriptions: tuple[str, ...] = getattr(config.listen, service.name)
+    if not descriptions:
+        return 0
+    told: int = getattr(config.clients, service.name)
+    found = port_of(descriptions[0])
+    return told or bound.get(service.name, 0) or (found[1] if found else 0) or service.port

@@ -1,0 +1,38 @@
+"""Services as an office has them."""
+
+from __future__ import annotations
+
+from mailstack.config import Config, Listen
+from mailstack.config.endpoints import Endpoint
+from mailstack.config.values import Domain, HostName
+from mailstack.setup.services import Services, services_of
+
+ALL = ("submission", "submissions", "pop3", "pop3s", "imap", "imaps")
+PORTS = {
+    "mx": 25,
+    "submission": 587,
+    "submissions": 465,
+    "pop3": 110,
+    "pop3s": 995,
+    "imap": 143,
+    "imaps": 993,
+    "https": 443,
+}
+
+
+def office(*names: str, **settings: object) -> Config:
+    """mx.home.test with these services on their usual ports."""
+    listen = {name: (Endpoint(f"tcp:{PORTS[name]}"),) for name in names}
+    return Config(
+        hostname=HostName("mx.home.test"),
+        domains=(Domain("home.test"), Domain("other.test")),
+        listen=Listen(**listen),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+USUAL = office("mx", "submission", "submissions", "pop3", "pop3s")
+
+
+def usual() -> Services:
+    return services_of(USUAL)
