@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -61,8 +61,7 @@ PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop
 """Above the port base."""
 
 
-@frozen
-class DevSettings:
+class DevSettings(Struct, frozen=True):
     """What `mailstack dev` can be told."""
 
     host: str = "127.0.0.1"

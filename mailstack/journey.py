@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import LetterId
 
@@ -25,8 +25,7 @@ StepName = Literal[
 ]
 
 
-@frozen
-class Step:
+class Step(Struct, frozen=True):
     """One thing that happened to a letter, stored in the same transaction as the change it tells of."""
 
     letter: LetterId

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from attrs import field, frozen
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import LoopingCall
@@ -69,8 +69,7 @@ HOUSEKEEPING = 3600.0
 """Seconds between looks for histories that may be forgotten."""
 
 
-@frozen
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What stands around an office: the real ones for `serve`; dev mode and simulation bring some of their own."""
 
     reactor: Any
@@ -88,7 +87,7 @@ class Surroundings:
     directory: Directory
     policies: PolicySite | None = None
     """Where MTA-STS policies come from; None: nobody is asked."""
-    shelf: PolicyShelf = field(factory=MemoryShelf)
+    shelf: PolicyShelf = field(default_factory=MemoryShelf)
     """Where they are kept."""
     poll: float = 1.0
     """Seconds between looks for what other processes, the commands, changed in the store."""

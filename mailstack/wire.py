@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Literal, Protocol, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 
 class Signal(Enum):
@@ -28,31 +28,27 @@ NEED_DATA: Literal[Signal.NEED_DATA] = Signal.NEED_DATA
 PAUSED: Literal[Signal.PAUSED] = Signal.PAUSED
 
 
-@frozen
-class Disconnected:
+class Disconnected(Struct, frozen=True):
     """The connection is gone; nothing more can be sent."""
 
     reason: str = ""
 
 
-@frozen
-class TimedOut:
+class TimedOut(Struct, frozen=True):
     """No whole event came within the time allowed."""
 
     after: float
     """Seconds waited."""
 
 
-@frozen
-class Stopping:
+class Stopping(Struct, frozen=True):
     """The office shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
 
 
 Ending = Disconnected | TimedOut | Stopping
 
 
-@frozen
-class HostPort:
+class HostPort(Struct, frozen=True):
     """One end of a connection."""
 
     host: str
@@ -61,8 +57,7 @@ class HostPort:
     """0 for a UNIX socket."""
 
 
-@frozen
-class ClientCertificate:
+class ClientCertificate(Struct, frozen=True):
     """Who a client says it is: a certificate whose chain led to `tls.client_ca`, and whose key it has."""
 
     subject: str
@@ -80,8 +75,7 @@ def is_path(host: str) -> bool:
     return host.startswith("/")
 
 
-@frozen
-class TlsFacts:
+class TlsFacts(Struct, frozen=True):
     """What was negotiated, for `Received:` and the journey."""
 
     version: str
@@ -94,8 +88,7 @@ class TlsFacts:
     """The client's certificate, when it was asked for one and showed one that we trust."""
 
 
-@frozen
-class Tlsa:
+class Tlsa(Struct, frozen=True):
     """One TLSA record (RFC 6698 §2.1)."""
 
     usage: int
@@ -107,8 +100,7 @@ class Tlsa:
     data: bytes
 
 
-@frozen
-class Dane:
+class Dane(Struct, frozen=True):
     """What a server's certificate must match, in place of what we trust otherwise (RFC 7672)."""
 
     records: tuple[Tlsa, ...]

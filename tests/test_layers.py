@@ -14,7 +14,7 @@ ROOT = Path(mailstack.__file__).parent
 
 LAYERS = """
     mailstack
-    mailstack.wire
+    mailstack.wire mailstack.discreet
     mailstack.lines mailstack.transparency mailstack.cache mailstack.letter
     mailstack.sasl
     mailstack.smtp mailstack.pop3

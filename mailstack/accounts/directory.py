@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.cache import TimedCache
 from mailstack.letter import Address, AddressError
@@ -36,8 +37,7 @@ class Addresses(Protocol):
     async def alias(self, address: str) -> tuple[str, ...] | None: ...
 
 
-@frozen
-class _Entry:
+class _Entry(Struct, frozen=True):
     """Where one address leads: to a mailbox, or to other addresses, or nowhere."""
 
     mailbox: str | None = None
@@ -115,7 +115,7 @@ class StoreDirectory:
     async def _look_up(self, address: Address) -> _Entry:
         """The address itself goes before the one without its tag, whether account or alias."""
         if not address.domain and self._domains:
-            address = evolve(address, domain=self._domains[0]) if address.local.lower() == "postmaster" else address
+            address = replace(address, domain=self._domains[0]) if address.local.lower() == "postmaster" else address
         for name in (address, self._without_tag(address)):
             if await self._store.account(name.key) is not None:
                 return _Entry(mailbox=name.key)
@@ -126,7 +126,7 @@ class StoreDirectory:
 
     def _without_tag(self, address: Address) -> Address:
         user, plus, _ = address.local.partition("+")
-        return evolve(address, local=user) if self._subaddress and user and plus else address
+        return replace(address, local=user) if self._subaddress and user and plus else address
 
     def _is_postmaster(self, address: Address) -> bool:
         return self._without_tag(address).local.lower() == "postmaster" and self.is_local(address.domain)
@@ -172,7 +172,7 @@ class OpenDirectory:
     async def mailbox(self, address: Address) -> str | None:
         if not self.is_local(address.domain):
             return None
-        return (address if address.domain else evolve(address, domain=self._hostname)).key
+        return (address if address.domain else replace(address, domain=self._hostname)).key
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:  # noqa: ARG002
         """There are none."""

@@ -8,16 +8,16 @@ import unicodedata
 from collections.abc import Callable, Hashable
 from functools import partial
 from threading import Thread
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import bcrypt
-from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from mailstack.cache import TimedCache
+from mailstack.discreet import Discreet
 from mailstack.sasl import ScramKeys, Unavailable
 from mailstack.sasl.saslprep import saslprep
 from mailstack.wire import Clock
@@ -30,13 +30,14 @@ class PasswordError(ValueError):
     """The password cannot be set; str() says why, and what to do."""
 
 
-@frozen
-class Kept:
+class Kept(Discreet, frozen=True):
     """What is stored for a password."""
 
-    password_hash: bytes = field(repr=False)
+    SECRETS: ClassVar[tuple[str, ...]] = ("password_hash", "scram")
+
+    password_hash: bytes
     """bcrypt's."""
-    scram: str = field(repr=False)
+    scram: str
     """`str(ScramKeys)`; empty when SCRAM is off, or can't say this password."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.cred.credentials import ICredentials, IUsernamePassword, UsernamePassword
 from zope.interface import Attribute, Interface, implementer
 
@@ -39,29 +39,25 @@ class ICertificate(ICredentials):
 
 
 @implementer(IScramProof)
-@frozen
-class ScramCredentials:
+class ScramCredentials(Struct, frozen=True):
     username: bytes
     proof: ScramProof
 
 
 @implementer(IDigest)
-@frozen
-class DigestCredentials:
+class DigestCredentials(Struct, frozen=True):
     username: bytes
     proof: DigestProof
 
 
 @implementer(IBearerToken)
-@frozen
-class BearerToken:
+class BearerToken(Struct, frozen=True):
     username: bytes
     token: str
 
 
 @implementer(ICertificate)
-@frozen
-class CertificateCredentials:
+class CertificateCredentials(Struct, frozen=True):
     username: bytes
     certificate: ClientCertificate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.cred.portal import IRealm
 from zope.interface import Attribute, Interface, implementer
 
@@ -22,14 +22,12 @@ class IReader(Interface):
 
 
 @implementer(ISubmitter)
-@frozen
-class Submitter:
+class Submitter(Struct, frozen=True):
     address: str
 
 
 @implementer(IReader)
-@frozen
-class Reader:
+class Reader(Struct, frozen=True):
     address: str
 
 

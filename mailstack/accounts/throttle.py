@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define
+from msgspec import Struct
 
 from mailstack.cache import TimedCache
 from mailstack.policy.networks import client_of
@@ -13,8 +13,7 @@ _Name = tuple[str, str]
 """Client and account; "" for any."""
 
 
-@define
-class _Failures:
+class _Failures(Struct):
     """What went wrong lately under one name."""
 
     count: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -23,8 +23,7 @@ class BadToken(Exception):
     """The token is not of the issuer, or is no token at all; str() says why, for the log."""
 
 
-@frozen
-class TokenRules:
+class TokenRules(Struct, frozen=True):
     """What a token must say."""
 
     issuer: str

@@ -5,21 +5,21 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
-
-from attrs import field, frozen
+from typing import Any, ClassVar, Literal
 
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
+from mailstack.discreet import Discreet
 
 Tls = Literal["starttls", "implicit", "none"]
 
 USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 
 
-@frozen
-class Server:
+class Server(Discreet, frozen=True):
     """Where to call, and as whom."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
     host: str
     """A name or an address; what its certificate must be for."""
@@ -28,7 +28,7 @@ class Server:
     ca_file: Path | None = None
     """None: what the system trusts."""
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
 
     def address(self) -> str:
         """The IP address to call; raises Refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.journey import Step
 from mailstack.letter import LetterId
@@ -17,8 +17,7 @@ MOST_CANDIDATES = 100
 """Letters between the same two people that are looked at for the source of one."""
 
 
-@frozen
-class Journey:
+class Journey(Struct, frozen=True):
     """The letter that was asked for, and what happened to it in every office of the store."""
 
     asked: LetterId

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from mailstack.cli import registry
 from mailstack.cli.refusal import Refused
@@ -22,8 +22,7 @@ DEV_SCRAM_ITERATIONS = 4096
 """The least that RFC 7677 §4 allows."""
 
 
-@frozen
-class Place:
+class Place(Struct, frozen=True):
     """What commands need to know of an office."""
 
     data: Path
@@ -32,7 +31,7 @@ class Place:
     scram_iterations: int = DEV_SCRAM_ITERATIONS
     config: Path | None = None
     """The configuration file; None in a dev environment."""
-    facts: Mapping[str, Any] = field(factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     """How a running dev environment described itself (`mailstack.cli.registry`)."""
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 
-@frozen
-class Running:
+class Running(Struct, frozen=True):
     """One dev environment as it described itself."""
 
     pid: int

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.cli.calling import Server, Tls, of_place, parse_server
 from mailstack.cli.composing import compose, header_addresses, read_file, with_crlf
@@ -27,8 +28,7 @@ CONNECT = 10.0
 """Seconds for a connection to open."""
 
 
-@frozen
-class Sending:
+class Sending(Struct, frozen=True):
     """One letter, ready to go."""
 
     envelope: Envelope
@@ -79,11 +79,11 @@ def _server(find: Callable[[], Place], options: dict[str, Any]) -> Server:
     named = options["server"]
     server = Server(*parse_server(named, tls), tls) if named else of_place(find(), tls)
     if options["ca_file"]:
-        server = evolve(server, ca_file=options["ca_file"])
+        server = replace(server, ca_file=options["ca_file"])
     if options["user"] and options["user"] != server.user:
-        server = evolve(server, user=options["user"], password=None)
+        server = replace(server, user=options["user"], password=None)
     if options["password_file"] or (server.user and server.password is None):
-        server = evolve(server, password=read_password(options["password_file"], confirm=False))
+        server = replace(server, password=read_password(options["password_file"], confirm=False))
     return server
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.accounts.passwords import Kept, PasswordError
 from mailstack.cli.hashing import Hashing
@@ -22,8 +22,7 @@ LONG = 20
 """Passwords from which on a terminal is shown how far the hashing is."""
 
 
-@frozen
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of the file."""
 
     address: str

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from msgspec import Struct
 
 
-@frozen
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that stops the start."""
 
     where: str

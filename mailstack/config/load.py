@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import evolve
 from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from mailstack.config.checks import check
 from mailstack.config.errors import ConfigError, Problem
@@ -105,5 +105,5 @@ def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem
         return config, [source.problem(key, f"cannot be read: {error}")]
     if not password:
         return config, [source.problem(key, f"{file} is empty", "put the password of the smart host into it")]
-    host = evolve(host, credentials=evolve(host.credentials, password=password))
+    host = replace(host, credentials=replace(host.credentials, password=password))
     return structs.replace(config, relay=structs.replace(config.relay, smart_host=host)), []

@@ -31,6 +31,11 @@ def read_model(model: type[ModelT], source: Source) -> tuple[ModelT, list[Proble
     return reading.table(model, source.given, ()), reading.problems
 
 
+def is_table(kind: Any) -> bool:
+    """Whether it is a table of the model, which knows its keys; other values are read by their own readers."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.forbid_unknown_fields
+
+
 class _Reading:
     """One pass over the tables, with the problems met so far."""
 
@@ -52,7 +57,7 @@ class _Reading:
     def _setting(self, known: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]) -> None:
         """Read one value into `values`, or leave it out there and say why."""
         kind = _without_none(known.type)
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if is_table(kind):
             if isinstance(value, dict):
                 values[known.name] = self.table(kind, value, path)
             else:
@@ -107,7 +112,7 @@ class _Reading:
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
         """A single value of `kind`."""
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if is_table(kind):
             return (
                 self.table(kind, value, path) if isinstance(value, dict) else self._wrong(path, "a table", value, item)
             )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.position import KeyPath, key_lines, line_of
@@ -19,8 +19,7 @@ PREFIX = "MAILSTACK_"
 _PLACE = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z", re.DOTALL)
 
 
-@frozen
-class Source:
+class Source(Struct, frozen=True):
     """The settings as given, and how to name the place of each."""
 
     file: str

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NewType
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
@@ -33,8 +33,7 @@ Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
 
 
-@frozen
-class Owner:
+class Owner(Struct, frozen=True):
     """Whose a certificate is."""
 
     sha256: str

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from attrs import frozen
+from msgspec import Struct
 
 MAX_LOCAL_PART = 64
 """Octets, RFC 5321 §4.5.3.1.1."""
@@ -33,8 +33,7 @@ class AddressError(ValueError):
     """The text is not an address; str() says what is wrong with it."""
 
 
-@frozen
-class Address:
+class Address(Struct, frozen=True):
     """One mailbox. The local part keeps its case (RFC 5321 §2.4) and is stored without quotes."""
 
     local: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from attrs import frozen
+from msgspec import Struct
 
 CHUNK = 65536
 """Octets read and sent at a time."""
@@ -25,8 +25,7 @@ class Content(Protocol):
         """The octets in order, about CHUNK at a time."""
 
 
-@frozen
-class Octets:
+class Octets(Struct, frozen=True):
     """A content small enough to be held in memory."""
 
     octets: bytes
@@ -40,8 +39,7 @@ class Octets:
             yield self.octets[start : start + CHUNK]
 
 
-@frozen
-class Prefixed:
+class Prefixed(Struct, frozen=True):
     """A content with trace fields put above it, as final delivery does (RFC 5321 §4.4)."""
 
     prefix: bytes

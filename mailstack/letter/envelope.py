@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter.address import Address, ReversePath
 from mailstack.wire import HostPort, TlsFacts
@@ -13,8 +14,7 @@ Event = Literal["SUCCESS", "FAILURE", "DELAY"]
 """What NOTIFY may ask to be told of (RFC 3461 §4.1)."""
 
 
-@frozen
-class Recipient:
+class Recipient(Struct, frozen=True):
     """One forward-path with its parameters (RFC 5321 §3.3; RFC 3461 §4)."""
 
     address: Address
@@ -34,7 +34,7 @@ class Recipient:
         """The same, for one of several members of an alias whose own success was reported (RFC 3461 §5.2.7.3)."""
         if not self.wants_report("SUCCESS"):
             return self
-        return evolve(self, parameters=tuple((keyword, _left(keyword, value)) for keyword, value in self.parameters))
+        return replace(self, parameters=tuple((keyword, _left(keyword, value)) for keyword, value in self.parameters))
 
 
 def _left(keyword: str, value: str) -> str:
@@ -43,8 +43,7 @@ def _left(keyword: str, value: str) -> str:
     return ",".join([event for event in value.upper().split(",") if event != "SUCCESS"]) or "NEVER"
 
 
-@frozen
-class Envelope:
+class Envelope(Struct, frozen=True):
     """MAIL and RCPT of one transaction."""
 
     sender: ReversePath
@@ -60,8 +59,7 @@ class Envelope:
         return bool(self.parameters) and ("SMTPUTF8", "") in self.parameters
 
 
-@frozen
-class Arrival:
+class Arrival(Struct, frozen=True):
     """When, from whom and over what a letter came; becomes its `Received:` field (RFC 5321 §4.4)."""
 
     at: float

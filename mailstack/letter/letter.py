@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import NewType
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.content import Content
 from mailstack.letter.envelope import Arrival, Envelope
@@ -25,8 +25,7 @@ def new_letter_id(now: float) -> LetterId:
     return LetterId("".join([_PAIRS[number >> shift & 1023] for shift in range(5 * digits - 5, -1, -10)])[1:])
 
 
-@frozen
-class Letter:
+class Letter(Struct, frozen=True):
     """Envelope, content and arrival under one id."""
 
     id: LetterId

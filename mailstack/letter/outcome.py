@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.status import Status
 
 
-@frozen
-class Delivered:
+class Delivered(Struct, frozen=True):
     """Somebody else answers for it now: a mailbox here, or the host that said 250."""
 
     status: Status = Status(2, 0, 0)
@@ -26,8 +25,7 @@ class Delivered:
     """Whether that host reports to the sender by itself, because it offers DSN (RFC 3461 §5.2.1)."""
 
 
-@frozen
-class Deferred:
+class Deferred(Struct, frozen=True):
     """Not now; the letter stays in the queue (RFC 5321 §4.2.1: 4yz)."""
 
     status: Status
@@ -35,8 +33,7 @@ class Deferred:
     host: str = ""
 
 
-@frozen
-class Failed:
+class Failed(Struct, frozen=True):
     """Never; the sender is told (RFC 5321 §4.2.1: 5yz, §6.1)."""
 
     status: Status

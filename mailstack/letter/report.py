@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.address import Address
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
@@ -67,16 +67,14 @@ _WHAT: dict[ReportKind, str] = {
 }
 
 
-@frozen
-class Notice:
+class Notice(Struct, frozen=True):
     """One recipient, and what became of the letter for him."""
 
     recipient: Recipient
     outcome: Outcome
 
 
-@frozen
-class Report:
+class Report(Struct, frozen=True):
     """All that a report says; `octets` writes it."""
 
     kind: ReportKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import header as header_section
 
@@ -12,8 +12,7 @@ _LONGEST_LINE = 998
 """RFC 5322 §2.1.1: what a line may have without its CRLF where nothing is encoded."""
 
 
-@frozen
-class Returned:
+class Returned(Struct, frozen=True):
     """The original, or the beginning of it."""
 
     header: bytes

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from msgspec import Struct
 
 _SYNTAX = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
 
 
-@frozen
-class Status:
+class Status(Struct, frozen=True):
     """RFC 3463 §2: `class "." subject "." detail`."""
 
     kind: int

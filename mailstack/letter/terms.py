@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.envelope import Envelope
 from mailstack.letter.letter import Letter
@@ -34,8 +34,7 @@ _BY = re.compile(r"([+-]?[0-9]{1,9});([NRnr])([Tt]?)\Z")
 _PRIORITY = re.compile(r"0|-?[1-9]\Z")
 
 
-@frozen
-class DeliverBy:
+class DeliverBy(Struct, frozen=True):
     """The value of BY= (RFC 2852 §4)."""
 
     seconds: int
@@ -49,8 +48,7 @@ class DeliverBy:
         return f"{self.seconds};{'R' if self.returns else 'N'}{'T' if self.traced else ''}"
 
 
-@frozen
-class Deadline:
+class Deadline(Struct, frozen=True):
     """DeliverBy as the queue keeps it: with the time of day."""
 
     at: float

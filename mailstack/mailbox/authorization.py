@@ -71,9 +71,10 @@ class Authorization:
                 case User(name):
                     self._dialogue.ok("send PASS")
                 case Pass(password):
-                    held = await self._enter(self._known(Credentials(name, password, "USER")), name)
+                    said = Credentials(username=name, password=password, mechanism="USER")
+                    held = await self._enter(self._known(said), name)
                 case Apop(user, digest):
-                    proof = DigestProof(user, mechanism="APOP", challenge=self._stamp, digest=digest)
+                    proof = DigestProof(username=user, mechanism="APOP", challenge=self._stamp, digest=digest)
                     held = await self._enter(self._known(proof), user)
                 case Auth(mechanism, initial):
                     held = await self._authenticate(mechanism, initial)

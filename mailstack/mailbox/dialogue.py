@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
 from mailstack.pop3.languages import LANGUAGES, choose
@@ -18,8 +18,7 @@ from mailstack.wire import Disconnected, HostPort, Peer, Stopping, TimedOut, Tls
 _log = logging.getLogger(__name__)
 
 
-@frozen
-class Limits:
+class Limits(Struct, frozen=True):
     """What one connection may do; every value is a setting."""
 
     idle_timeout: float = 600.0

@@ -7,7 +7,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attrs import frozen
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 CA_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=820)
@@ -35,8 +35,7 @@ class TlsError(Exception):
     """A certificate or key can't be used; str() names the file and the cure."""
 
 
-@frozen
-class CertificateFiles:
+class CertificateFiles(Struct, frozen=True):
     """PEM files of one identity."""
 
     certificate: Path

@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from attrs import frozen
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
+from msgspec import Struct
 
 from mailstack.net.certificates import CertificateFiles, covered_names, read_identity
 
 DAY = 86400.0
 
 
-@frozen
-class Concern:
+class Concern(Struct, frozen=True):
     """One thing to be mended, and how."""
 
     text: str
@@ -27,8 +26,7 @@ class Concern:
     """Whether clients refuse the certificate for it, or soon will."""
 
 
-@frozen
-class Patience:
+class Patience(Struct, frozen=True):
     """How much of a certificate may remain, in seconds, before something is said."""
 
     warn: float = 30 * DAY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -19,8 +19,7 @@ _log = Logger()
 
 
 @implementer(IAddress)
-@frozen
-class PassedAddress:
+class PassedAddress(Struct, frozen=True):
     """The address of a client as its proxy tells it, and where the client thinks that it has connected to."""
 
     host: str

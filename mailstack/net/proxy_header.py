@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.wire import HostPort
 
@@ -35,8 +35,7 @@ class BadHeader(Exception):
     """It is no PROXY header; str() says why."""
 
 
-@frozen
-class Passed:
+class Passed(Struct, frozen=True):
     """The ends of the connection as the client sees it. None: it is the proxy's own, as that of a health check."""
 
     client: HostPort | None

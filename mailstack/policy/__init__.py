@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.smtp.replies import Refusal, Reply
 
 
-@frozen
-class Pass:
+class Pass(Struct, frozen=True):
     """No objection."""
 
 
-@frozen
-class Defer:
+class Defer(Struct, frozen=True):
     """Not now: a 4yz reply (RFC 5321 §4.2.1)."""
 
     reply: Reply
@@ -27,8 +25,7 @@ class Defer:
     """For the log only; never sent."""
 
 
-@frozen
-class Refuse:
+class Refuse(Struct, frozen=True):
     """No: a 5yz reply (RFC 5321 §4.2.1)."""
 
     reply: Reply
@@ -40,7 +37,7 @@ Verdict = Pass | Defer | Refuse
 
 PASS = Pass()
 
-_STRICTNESS = {Pass: 0, Defer: 1, Refuse: 2}
+_STRICTNESS: dict[type[Verdict], int] = {Pass: 0, Defer: 1, Refuse: 2}
 
 
 def strictest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -6,7 +6,7 @@ import ipaddress
 import logging
 from collections.abc import Callable
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import ip_address
@@ -23,8 +23,7 @@ IPV4_BITS, IPV6_BITS = 24, 64
 """RFC 6647 §5: the network and not the address counts, since big senders try again from a neighbour."""
 
 
-@frozen
-class Patience:
+class Patience(Struct, frozen=True):
     """Times of greylisting, in seconds."""
 
     delay: float = 300.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.policy import Verdict, ask, demand
 from mailstack.policy.networks import IpNetwork, within
@@ -16,8 +16,7 @@ OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
 OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
-@frozen
-class Guard:
+class Guard(Struct, frozen=True):
     """Policies by their moment. What is empty costs nothing; `friends` are never judged, nor who logged in."""
 
     friends: tuple[IpNetwork, ...] = ()

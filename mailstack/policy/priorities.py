@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from attrs import evolve, field, frozen
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailstack.policy.networks import IpNetwork, within
 from mailstack.smtp.extensions.mtpriority import ANY, Priorities
 from mailstack.smtp.station import Client
 
 
-@frozen
-class TrustedHops:
+class TrustedHops(Struct, frozen=True):
     """Networks that may give any priority, and what everybody else may."""
 
     networks: tuple[IpNetwork, ...] = field(default=())
-    others: Priorities = field(factory=Priorities)
+    others: Priorities = field(default_factory=Priorities)
 
     def of(self, client: Client) -> Priorities:
         """The priorities of this client."""
         if self.networks and within(client.remote.host, self.networks):
-            return evolve(ANY, least=self.others.least)
+            return replace(ANY, least=self.others.least)
         return self.others

@@ -5,15 +5,14 @@ from __future__ import annotations
 import binascii
 from collections import deque
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.pop3.unstuffing import Unstuffer
 from mailstack.wire import NEED_DATA, Signal
 
 
-@frozen
-class Response:
+class Response(Struct, frozen=True):
     """A status line; of a multi-line response the first, which Text and End follow when it is positive."""
 
     positive: bool
@@ -23,27 +22,23 @@ class Response:
     """The response code without its brackets, in upper case; empty when there is none (RFC 2449 §8)."""
 
 
-@frozen
-class Prompt:
+class Prompt(Struct, frozen=True):
     """The server waits for a line of an authentication exchange (RFC 5034 §4)."""
 
     challenge: bytes
 
 
-@frozen
-class Text:
+class Text(Struct, frozen=True):
     """The next octets of a multi-line response, dots taken out, lines ending in CRLF."""
 
     octets: bytes
 
 
-@frozen
-class End:
+class End(Struct, frozen=True):
     """The multi-line response is whole."""
 
 
-@frozen
-class Violation:
+class Violation(Struct, frozen=True):
     """The server doesn't speak POP3; nothing after it can be trusted."""
 
     reason: str

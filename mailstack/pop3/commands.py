@@ -5,137 +5,128 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
+from typing import ClassVar
 
-from attrs import field, frozen
+from msgspec import Struct
+
+from mailstack.discreet import Discreet
 
 
-@frozen
-class User:
+class User(Struct, frozen=True):
     """USER: the name of a maildrop (RFC 1939 §7)."""
 
     name: str
 
 
-@frozen
-class Pass:
+class Pass(Discreet, frozen=True):
     """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
 
-    password: str = field(repr=False)
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    password: str
 
 
-@frozen
-class Apop:
+class Apop(Discreet, frozen=True):
     """APOP: a name, and a digest of the greeting's time stamp and the password (RFC 1939 §7)."""
 
+    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
+
     name: str
-    digest: str = field(repr=False)
+    digest: str
     """In lower case hexadecimal."""
 
 
-@frozen
-class Auth:
+class Auth(Discreet, frozen=True):
     """AUTH with a mechanism (RFC 5034 §4)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
 
     mechanism: str
     """In upper case; the server may not know it."""
-    initial: bytes | None = field(default=None, repr=False)
+    initial: bytes | None = None
     """The initial response, decoded; None when there is none, b"" when it is `=`."""
 
 
-@frozen
-class AuthList:
+class AuthList(Struct, frozen=True):
     """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
 
 
-@frozen
-class AuthResponse:
+class AuthResponse(Discreet, frozen=True):
     """The answer to a challenge."""
 
-    response: bytes | None = field(repr=False)
+    SECRETS: ClassVar[tuple[str, ...]] = ("response",)
+
+    response: bytes | None
     """Decoded; None when the client sent `*` to cancel (RFC 5034 §4)."""
 
 
-@frozen
-class Capa:
+class Capa(Struct, frozen=True):
     """CAPA (RFC 2449 §5)."""
 
 
-@frozen
-class Stls:
+class Stls(Struct, frozen=True):
     """STLS (RFC 2595 §4)."""
 
 
-@frozen
-class Utf8:
+class Utf8(Struct, frozen=True):
     """UTF8: from now on letters whose header is in UTF-8 may come as they are (RFC 6856 §2)."""
 
 
-@frozen
-class Lang:
+class Lang(Struct, frozen=True):
     """LANG: which languages are there, or the choice of one (RFC 6856 §3)."""
 
     wanted: str | None = None
     """A language range, in ASCII; None to have them listed."""
 
 
-@frozen
-class Stat:
+class Stat(Struct, frozen=True):
     """STAT: how many letters, how many octets."""
 
 
-@frozen
-class List:
+class List(Struct, frozen=True):
     """LIST: the size of one letter, or of all of them."""
 
     number: int | None = None
 
 
-@frozen
-class Retr:
+class Retr(Struct, frozen=True):
     """RETR: a whole letter."""
 
     number: int
 
 
-@frozen
-class Top:
+class Top(Struct, frozen=True):
     """TOP: a letter's header and the first lines of its body (RFC 1939 §7)."""
 
     number: int
     lines: int
 
 
-@frozen
-class Dele:
+class Dele(Struct, frozen=True):
     """DELE: mark a letter; it goes with QUIT."""
 
     number: int
 
 
-@frozen
-class Noop:
+class Noop(Struct, frozen=True):
     """NOOP."""
 
 
-@frozen
-class Rset:
+class Rset(Struct, frozen=True):
     """RSET: take all marks off."""
 
 
-@frozen
-class Uidl:
+class Uidl(Struct, frozen=True):
     """UIDL: what names one letter, or all of them, in every session (RFC 1939 §7)."""
 
     number: int | None = None
 
 
-@frozen
-class Quit:
+class Quit(Struct, frozen=True):
     """QUIT: the only way into the UPDATE state (RFC 1939 §6)."""
 
 
-@frozen
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A line that the engine refuses by itself: unknown, ill-formed, out of order or too long. Answer with `-ERR text`."""
 
     text: str

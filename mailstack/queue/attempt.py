@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from mailstack.letter import Letter, Outcome
 from mailstack.queue.delivery import Delivery
 
 
-@frozen
-class Attempt:
+class Attempt(Struct, frozen=True):
     """What an agent did, kept as history."""
 
     outcomes: tuple[Outcome, ...]
     """One for each delivery that was given, in that order."""
-    route: Mapping[str, Any] = field(factory=dict)
+    route: Mapping[str, Any] = field(default_factory=dict)
     """Which way and why, for the `routed` step: `via`, `why`, `candidates` …; empty when there is nothing to tell."""
     dialogue: tuple[str, ...] = ()
     """What was said, a line each, "C: …" and "S: …"; content and secrets left out."""
-    facts: Mapping[str, Any] = field(factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     """More for the `attempted` step: `host`, `tls` …"""
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.queue.delivery import Delivery
 
 
-@frozen
-class Job:
+class Job(Struct, frozen=True):
     """One attempt to make: the deliveries of one letter that have one destination, claimed by us."""
 
     letter: Letter

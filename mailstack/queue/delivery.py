@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import LetterId, Recipient, Status
 
@@ -25,8 +25,7 @@ OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 """The states in which we still answer for the recipient."""
 
 
-@frozen
-class Delivery:
+class Delivery(Struct, frozen=True):
     """One row of the queue; (letter, number) names it."""
 
     letter: LetterId

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
@@ -23,8 +24,7 @@ from mailstack.store import Acceptance, Placement
 EXPANDED = Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address")
 
 
-@frozen
-class FirstClaim:
+class FirstClaim(Struct, frozen=True):
     """The claim that a letter enters with, so that its first attempt needs no query."""
 
     owner: str
@@ -62,8 +62,8 @@ def first_deliveries(
             letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
         )
         if release > now:
-            delivery = evolve(delivery, text=f"its sender wants it to wait until {date_time_text(release)}")
-        deliveries.append(evolve(delivery, priority=precedence) if precedence else delivery)
+            delivery = replace(delivery, text=f"its sender wants it to wait until {date_time_text(release)}")
+        deliveries.append(replace(delivery, priority=precedence) if precedence else delivery)
     return deliveries
 
 
@@ -101,7 +101,7 @@ def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[Settling
     delivered = [due for settled in here for due in settled.reports]
     if len(delivered) > 1:
         notices = tuple([notice for due in delivered for notice in due.notices])
-        delivered = [evolve(delivered[0], notices=notices)]
+        delivered = [replace(delivered[0], notices=notices)]
     return _expansions(letter, routes, now) + delivered
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
@@ -23,8 +24,7 @@ REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the lett
 _TRIES = 2
 
 
-@frozen
-class Act:
+class Act(Struct, frozen=True):
     """What became of an operator's wish for one delivery."""
 
     letter: LetterId
@@ -40,8 +40,7 @@ class Act:
         return not self.why_not
 
 
-@frozen
-class _Wish:
+class _Wish(Struct, frozen=True):
     """One of the acts, for whatever letter."""
 
     becomes: Callable[[Delivery, float], Delivery | str]
@@ -138,28 +137,28 @@ async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer
 def _held(delivery: Delivery, _now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held already"
-    return _stopped(delivery) or evolve(delivery, state=DeliveryState.HELD)
+    return _stopped(delivery) or replace(delivery, state=DeliveryState.HELD)
 
 
 def _released(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is not DeliveryState.HELD:
         return _stopped(delivery) or "it is not held"
-    return evolve(delivery, state=DeliveryState.QUEUED, due=now)
+    return replace(delivery, state=DeliveryState.QUEUED, due=now)
 
 
 def _hurried(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held; release it first"
-    return _stopped(delivery) or _under_way(delivery, now) or evolve(delivery, due=now)
+    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now)
 
 
 def _removed(delivery: Delivery, _now: float) -> Delivery | str:
-    return _stopped(delivery) or evolve(delivery, state=DeliveryState.REMOVED)
+    return _stopped(delivery) or replace(delivery, state=DeliveryState.REMOVED)
 
 
 def _bounced(delivery: Delivery, now: float) -> Delivery | str:
     # Not while an attempt is under way: the sender would hear of a failure, and the recipient get the letter.
-    bounced = evolve(delivery, state=DeliveryState.BOUNCED, status=REMOVED.status, text=REMOVED.text, host="")
+    bounced = replace(delivery, state=DeliveryState.BOUNCED, status=REMOVED.status, text=REMOVED.text, host="")
     return _stopped(delivery) or _under_way(delivery, now) or bounced
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Recipient
 
@@ -28,8 +29,7 @@ class Directory(Protocol):
         """What the alias of this address leads to, or None when there is no such alias."""
 
 
-@frozen
-class Route:
+class Route(Struct, frozen=True):
     """One recipient, as delivered to, and its way."""
 
     recipient: Recipient
@@ -67,7 +67,7 @@ class Router:
         found = await self._expanded(recipient)
         if len(found) > 1 and recipient.parameters:
             # RFC 3461 §5.2.7.3: that it was expanded is all the success that is reported.
-            found = [evolve(route, recipient=route.recipient.without_success()) for route in found]
+            found = [replace(route, recipient=route.recipient.without_success()) for route in found]
         return found or [Route(recipient, LOCAL)]
 
     async def _direct(self, recipient: Recipient) -> Route | None:

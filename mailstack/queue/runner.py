@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.journey import Journal
 from mailstack.letter import Deferred, Letter, Status
@@ -30,8 +31,7 @@ _LEAST_WAIT = 0.001
 """Seconds between two looks at the store, whatever it says is due."""
 
 
-@frozen
-class RunnerLimits:
+class RunnerLimits(Struct, frozen=True):
     """How much is attempted at a time. Times are in seconds."""
 
     concurrency: int = 100
@@ -272,7 +272,7 @@ class Runner:
     async def _put_back(self, deliveries: Sequence[Delivery]) -> None:
         due = self._clock.now() + self.limits.busy_wait * (0.5 + self._jitter())
         changes = [
-            Change(one, evolve(one, due=due, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
+            Change(one, replace(one, due=due, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
             for one in deliveries
         ]
         with suppress(Conflict):  # somebody else has them by now

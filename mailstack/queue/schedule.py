@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 _MOST_DOUBLINGS = 32
 
 
-@frozen
-class Schedule:
+class Schedule(Struct, frozen=True):
     """RFC 5321 §4.5.4.1. All settings are in seconds."""
 
     first: float = 300

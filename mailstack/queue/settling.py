@@ -24,7 +24,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.journey import Step, StepName
 from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
@@ -49,8 +50,7 @@ class Times(NamedTuple):
     ended: float
 
 
-@frozen
-class ReportDue:
+class ReportDue(Struct, frozen=True):
     """That a report is owed, and its id, which the steps of the original name before the report is written."""
 
     kind: ReportKind
@@ -60,8 +60,7 @@ class ReportDue:
     """When the original is given up, seconds since 1970; for a report of delay."""
 
 
-@frozen
-class Settling:
+class Settling(Struct, frozen=True):
     """All that one attempt changes, but for the reports, which are still to be written."""
 
     changes: tuple[Change, ...]
@@ -176,7 +175,7 @@ class _Ledger:
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
-            told = evolve(outcome, status=OVERDUE) if overdue else outcome
+            told = replace(outcome, status=OVERDUE) if overdue else outcome
             self._delayed.append(Notice(delivery.recipient, told))
         self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": stamp(due), "warned": warns})
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
 from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, deadline
@@ -38,8 +39,7 @@ from mailstack.wire import Caller, Clock, Unreachable, is_path
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
 
-@frozen
-class AttemptLimits:
+class AttemptLimits(Struct, frozen=True):
     """How much one attempt may do."""
 
     recipients: int = 100
@@ -57,8 +57,7 @@ class AttemptLimits:
 ATTEMPT_LIMITS = AttemptLimits()
 
 
-@frozen
-class _Handover:
+class _Handover(Struct, frozen=True):
     """What became of the recipients at one host, and what to tell of it."""
 
     outcomes: tuple[Outcome, ...]
@@ -284,11 +283,10 @@ def onward(letter: Letter, now: float) -> Envelope:
     by = deadline(letter)
     if by is not None:
         parameters.append((BY, str(by.from_now(now))))
-    return evolve(letter.envelope, parameters=tuple(parameters))
+    return replace(letter.envelope, parameters=tuple(parameters))
 
 
-@frozen
-class _Go:
+class _Go(Struct, frozen=True):
     """One letter's go at one host."""
 
     candidate: Candidate

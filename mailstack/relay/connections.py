@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
@@ -16,8 +16,7 @@ from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
 from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
 
 
-@frozen
-class ConnectionLimits:
+class ConnectionLimits(Struct, frozen=True):
     """Times are in seconds."""
 
     connect: float = 30.0
@@ -43,8 +42,7 @@ class ConnectionLimits:
 CONNECTION_LIMITS = ConnectionLimits()
 
 
-@define(eq=False)
-class Connection:
+class Connection(Struct, eq=False):
     """An open session, secured as demanded."""
 
     candidate: Candidate
@@ -82,14 +80,12 @@ def _key(candidate: Candidate, security: Security, credentials: Credentials | No
     return candidate.host, candidate.address, candidate.lmtp, security, credentials
 
 
-@define(eq=False)
-class _Kept:
+class _Kept(Struct, eq=False):
     connection: Connection
     stop_timer: Callable[[], None] = field(default=lambda: None)
 
 
-@frozen
-class _Call:
+class _Call(Struct, frozen=True):
     """One connection to be opened."""
 
     candidate: Candidate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Failed, Status
 from mailstack.relay.hosts import Candidate, Way
@@ -53,11 +53,11 @@ class Demands:
             except Refused:
                 if not await wishes.reaches_rather_than_hides():
                     raise
-                return evolve(security, why=f"{security.why}, TLS-Required: No")
+                return replace(security, why=f"{security.why}, TLS-Required: No")
             vouched = vouched or named
             if published is not None:
                 if await wishes.reaches_rather_than_hides():
-                    return evolve(security, why=f"{security.why}, TLS-Required: No")
+                    return replace(security, why=f"{security.why}, TLS-Required: No")
                 security = security.at_least(published)
         if not wishes.requires_tls or is_path(candidate.host):
             return security
@@ -75,7 +75,7 @@ class Demands:
         named = policy.names(candidate.host)
         if policy.mode is Mode.TESTING:
             note = f"MTA-STS of {domain} in testing" + ("" if named else f", which does not name {candidate.host}")
-            return evolve(otherwise, why=f"{otherwise.why}; {note}"), False
+            return replace(otherwise, why=f"{otherwise.why}; {note}"), False
         if not named:
             text = f"{candidate.host} is not a host that the MTA-STS policy of {domain} names"
             raise Refused(Deferred(TLS_POLICY, text, candidate.host))
@@ -121,4 +121,4 @@ def _with_requiretls(security: Security, way: Way, candidate: Candidate, *, vouc
         raise Refused(Failed(REQUIRETLS_NEEDED, f"{text} (neither DNSSEC nor MTA-STS)", candidate.host))
     least = Security(Demand.VERIFIED, why="REQUIRETLS")
     verified = least.at_least(security)
-    return verified if verified is least else evolve(verified, why=f"{verified.why}, REQUIRETLS")
+    return verified if verified is least else replace(verified, why=f"{verified.why}, REQUIRETLS")

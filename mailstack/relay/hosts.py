@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from random import Random
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import Deferred, Failed, Status
 from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
@@ -36,8 +36,7 @@ class NoWay(Exception):
         self.outcome = outcome
 
 
-@frozen
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One address of one host."""
 
     host: str
@@ -56,8 +55,7 @@ class Candidate:
         return f"{self.host} [{self.address.host}]:{self.address.port}"
 
 
-@frozen
-class Way:
+class Way(Struct, frozen=True):
     """How to go to a destination: whom to call, in order, and what to demand of them."""
 
     candidates: tuple[Candidate, ...]
@@ -82,8 +80,7 @@ class Way:
         }
 
 
-@frozen
-class HostLimits:
+class HostLimits(Struct, frozen=True):
     """How much of what the DNS says is believed to be meant."""
 
     hosts: int = 10

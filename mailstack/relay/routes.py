@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
+from mailstack.discreet import Discreet
 from mailstack.letter.address import parse_domain
 from mailstack.relay import patterns
 
@@ -34,8 +36,7 @@ class RouteError(ValueError):
         self.given = given
 
 
-@frozen
-class Target:
+class Target(Struct, frozen=True):
     """A host and port that somebody has written down: no MX look-up is made for it."""
 
     host: str
@@ -64,11 +65,10 @@ class Target:
         return cls(host, int(found["port"]), lmtp)
 
 
-@frozen
-class Routes:
+class Routes(Struct, frozen=True):
     """Static routes: the most exact pattern that fits a domain wins, whatever order they were written in."""
 
-    targets: Mapping[str, Target] = field(factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
     """By pattern (`mailstack.relay.patterns`)."""
 
     @classmethod
@@ -84,16 +84,16 @@ class Routes:
 NO_ROUTES = Routes()
 
 
-@frozen
-class Credentials:
+class Credentials(Discreet, frozen=True):
     """Who we are to a smart host."""
 
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
     username: str
-    password: str = field(repr=False)
+    password: str
 
 
-@frozen
-class SmartHost:
+class SmartHost(Struct, frozen=True):
     """Where every letter goes that has no route of its own (RFC 5321 §5.1, RFC 6409)."""
 
     target: Target

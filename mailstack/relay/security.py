@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from mailstack.relay import patterns
 from mailstack.relay.routes import SmartHost
@@ -51,8 +51,7 @@ LEVELS = ("never", "opportunistic", "required", "verified")
 """What an operator can ask for."""
 
 
-@frozen
-class Security:
+class Security(Struct, frozen=True, eq=False):
     """What is demanded, and whether TLS comes before the first octet or by STARTTLS."""
 
     demand: Demand = Demand.OPPORTUNISTIC
@@ -60,8 +59,18 @@ class Security:
     """RFC 8314 §3.3; only where the operator said so."""
     dane: Dane | None = None
     """What Demand.DANE demands."""
-    why: str = field(default="[relay] tls", eq=False)
-    """By whom: the line of the table, for the journey."""
+    why: str = "[relay] tls"
+    """By whom: the line of the table, for the journey. It makes no difference to a connection."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Security) and self._terms == other._terms
+
+    def __hash__(self) -> int:
+        return hash(self._terms)
+
+    @property
+    def _terms(self) -> tuple[Demand, bool, Dane | None]:
+        return self.demand, self.implicit, self.dane
 
     @property
     def verify(self) -> bool:
@@ -87,11 +96,10 @@ class TlsPolicyError(ValueError):
         self.given = given
 
 
-@frozen
-class TlsPolicy:
+class TlsPolicy(Struct, frozen=True):
     """`[relay.tls_policy]`: what the operator demands of some destinations."""
 
-    levels: Mapping[str, Demand] = field(factory=dict)
+    levels: Mapping[str, Demand] = field(default_factory=dict)
     """By pattern (`mailstack.relay.patterns`)."""
 
     @classmethod

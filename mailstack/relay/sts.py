@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from typing import Protocol
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
@@ -26,8 +26,7 @@ class PolicySite(Protocol):
         """What `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` holds (§3.3). Raises PolicyUnavailable."""
 
 
-@frozen
-class KeptPolicy:
+class KeptPolicy(Struct, frozen=True):
     """A policy as it was fetched."""
 
     id: str
@@ -50,8 +49,7 @@ class PolicyShelf(Protocol):
         """Keep it in place of what was there. Never raises: trouble is logged."""
 
 
-@frozen
-class StsLimits:
+class StsLimits(Struct, frozen=True):
     """Times are in seconds."""
 
     ask_again: float = 300.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from attrs import frozen
+from msgspec import Struct
 
 LONGEST_AGE = 31_557_600
 """Seconds; RFC 8461 §3.2."""
@@ -38,8 +38,7 @@ class Mode(StrEnum):
     """It doesn't."""
 
 
-@frozen
-class StsPolicy:
+class StsPolicy(Struct, frozen=True):
     """One policy."""
 
     mode: Mode

@@ -37,7 +37,7 @@ async def _prove(exchange: Exchange, name: str, username: str, pairs: dict[str, 
     if found is None or len(found[1]) > LONGEST:
         raise Malformed("there is no bearer token in the message")
     try:
-        return await exchange.login(Token(username, mechanism=name, token=found[1]))
+        return await exchange.login(Token(username=username, mechanism=name, token=found[1]))
     except Denied as denied:
         # RFC 7628 §3.2.3: the client says one octet (or, in XOAUTH2, nothing) before it hears that it failed.
         await exchange.ask(json.dumps({"status": "invalid_token", **denied.trouble}).encode())

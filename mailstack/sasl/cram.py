@@ -24,7 +24,7 @@ async def _prove(exchange: Exchange) -> str:
     if found is None:
         raise Malformed("a response is a name, a blank and a digest")
     return await exchange.login(
-        DigestProof(text(found[1]), mechanism=CRAM_MD5.name, challenge=challenge, digest=found[2].decode())
+        DigestProof(username=text(found[1]), mechanism=CRAM_MD5.name, challenge=challenge, digest=found[2].decode())
     )
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hmac
 from hashlib import md5
+from typing import ClassVar
 
-from attrs import field, frozen
-
+from mailstack.discreet import Discreet
 from mailstack.sasl.keys import ScramKeys
 from mailstack.wire import ClientCertificate
 
 
-@frozen
-class Proof:
+class Proof(Discreet, frozen=True, kw_only=True):
     """What all of them say: who the client claims to be. Hostile text."""
 
     username: str
     """The authentication identity, as sent."""
-    mechanism: str = field(kw_only=True)
+    mechanism: str
     """What it came by: a SASL mechanism's name, or USER or APOP for POP3's own commands."""
-    authzid: str = field(default="", kw_only=True)
+    authzid: str = ""
     """The identity to act as; empty when it is that of `username` (RFC 4422 §3.4.1)."""
 
     def acts_for(self, account: str) -> bool:
@@ -27,33 +26,34 @@ class Proof:
         return self.authzid.casefold() in {"", self.username.casefold(), account.casefold()}
 
 
-@frozen
-class Credentials(Proof):
+class Credentials(Proof, frozen=True, kw_only=True):
     """A password, as PLAIN, LOGIN and USER send it."""
 
-    password: str = field(repr=False)
-    mechanism: str
-    authzid: str = ""
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    password: str
 
 
-@frozen
-class ScramProof(Proof):
+class ScramProof(Proof, frozen=True, kw_only=True):
     """The client's proof of SCRAM: that it knows the password behind the stored key (RFC 5802 §3)."""
 
-    message: bytes = field(repr=False)
+    SECRETS: ClassVar[tuple[str, ...]] = ("message", "proof")
+
+    message: bytes
     """AuthMessage."""
-    proof: bytes = field(repr=False)
+    proof: bytes
 
     def fits(self, keys: ScramKeys) -> bool:
         return keys.proves(self.message, self.proof)
 
 
-@frozen
-class DigestProof(Proof):
+class DigestProof(Proof, frozen=True, kw_only=True):
     """An MD5 digest of the password and something fresh: CRAM-MD5 (RFC 2195 §2), APOP (RFC 1939 §7)."""
 
+    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
+
     challenge: bytes
-    digest: str = field(repr=False)
+    digest: str
     """In lower case hexadecimal."""
 
     def fits(self, password: str) -> bool:
@@ -66,15 +66,15 @@ class DigestProof(Proof):
         return hmac.compare_digest(right.encode(), self.digest.encode(errors="replace"))
 
 
-@frozen
-class Token(Proof):
+class Token(Proof, frozen=True, kw_only=True):
     """A bearer token (RFC 6750); `username` is what the client says, or empty."""
 
-    token: str = field(repr=False)
+    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
+
+    token: str
 
 
-@frozen
-class CertificateProof(Proof):
+class CertificateProof(Proof, frozen=True, kw_only=True):
     """The certificate that the client showed in TLS; `username` is empty: the certificate says it."""
 
     certificate: ClientCertificate

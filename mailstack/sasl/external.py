@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.sasl.credentials import CertificateProof, Proof
 from mailstack.sasl.mechanism import Channel, Denied, Exchange, text
 
 
-@frozen
-class External:
+class External(Struct, frozen=True):
     name: str = "EXTERNAL"
     proof: type[Proof] = CertificateProof
 
@@ -24,7 +23,7 @@ class External:
         if certificate is None:
             raise Denied
         return await exchange.login(
-            CertificateProof(authzid, mechanism=self.name, authzid=authzid, certificate=certificate)
+            CertificateProof(username=authzid, mechanism=self.name, authzid=authzid, certificate=certificate)
         )
 
 

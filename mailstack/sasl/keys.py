@@ -7,8 +7,9 @@ import binascii
 import hashlib
 import hmac
 import re
+from typing import ClassVar
 
-from attrs import field, frozen
+from mailstack.discreet import Discreet
 
 HASH = "sha256"
 FEWEST = 4096
@@ -19,14 +20,15 @@ MOST = 10_000_000
 _TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
 
 
-@frozen
-class ScramKeys:
+class ScramKeys(Discreet, frozen=True):
     """Salt, iterations and both keys; a thief of them can't log in with them, but can try passwords against them."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("stored_key", "server_key")
 
     salt: bytes
     iterations: int
-    stored_key: bytes = field(repr=False)
-    server_key: bytes = field(repr=False)
+    stored_key: bytes
+    server_key: bytes
 
     @classmethod
     def derive(cls, password: str, salt: bytes, iterations: int) -> ScramKeys:

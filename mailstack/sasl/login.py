@@ -9,7 +9,8 @@ from mailstack.sasl.mechanism import Anywhere, Exchange, text
 async def _prove(exchange: Exchange) -> str:
     # The draft has no initial response, but clients send the user name as one.
     username = text(await exchange.ask(b"Username:") if exchange.initial is None else exchange.initial)
-    return await exchange.login(Credentials(username, text(await exchange.ask(b"Password:")), LOGIN.name))
+    password = text(await exchange.ask(b"Password:"))
+    return await exchange.login(Credentials(username=username, password=password, mechanism=LOGIN.name))
 
 
 LOGIN = Anywhere("LOGIN", Credentials, _prove)

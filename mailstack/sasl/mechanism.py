@@ -7,10 +7,11 @@ A mechanism is one coroutine without I/O of its own: it asks the client by `Exch
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from attrs import field, frozen
+from msgspec import Struct
 
+from mailstack.discreet import Discreet
 from mailstack.sasl.credentials import Credentials, Proof
 from mailstack.sasl.keys import ScramKeys
 from mailstack.wire import ClientCertificate, HostPort, Peer
@@ -47,8 +48,7 @@ def _no_binding(_kind: str) -> bytes | None:
     return None
 
 
-@frozen
-class Channel:
+class Channel(Struct, frozen=True):
     """What a mechanism may know of the connection that carries it."""
 
     host: str = ""
@@ -95,9 +95,10 @@ class Authenticator(Protocol):
         """What SCRAM asks of this user; for a stranger something that looks the same (RFC 5802 §9). Raises Unavailable."""
 
 
-@frozen
-class Exchange:
+class Exchange(Discreet, frozen=True):
     """One authentication under way, as its mechanism sees it."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("ask",)
 
     mechanism: str
     initial: bytes | None
@@ -105,7 +106,7 @@ class Exchange:
     channel: Channel
     authenticator: Authenticator
     remote: HostPort
-    ask: Callable[[bytes], Awaitable[bytes]] = field(repr=False)
+    ask: Callable[[bytes], Awaitable[bytes]]
     """Sends a challenge, gives the response. Raises Cancelled, and what the carrier needs to end the connection."""
 
     async def first(self) -> bytes:
@@ -135,8 +136,7 @@ class Mechanism(Protocol):
         """The account that the client proved to be. Raises Denied, Unavailable, Malformed, Cancelled."""
 
 
-@frozen
-class Anywhere:
+class Anywhere(Struct, frozen=True):
     """A mechanism that asks nothing of its connection."""
 
     name: str

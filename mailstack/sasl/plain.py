@@ -12,7 +12,12 @@ async def _prove(exchange: Exchange) -> str:
         raise Malformed("PLAIN takes exactly two NULs")
     authzid, username, password = parts
     return await exchange.login(
-        Credentials(text(username), text(password), PLAIN.name, text(authzid) if authzid else "")
+        Credentials(
+            username=text(username),
+            password=text(password),
+            mechanism=PLAIN.name,
+            authzid=text(authzid) if authzid else "",
+        )
     )
 
 

@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.sasl.credentials import Proof, ScramProof
 from mailstack.sasl.mechanism import BINDINGS, MAX_OCTETS, Channel, Denied, Exchange, Malformed
@@ -28,8 +28,7 @@ _FINAL = re.compile(r"(c=([A-Za-z0-9+/=]+),r=([!-+\--~]+)(?:,[A-Za-z]=[^,\0]+)*)
 _ESCAPE = re.compile(r"=(2C|3D)?")
 
 
-@frozen
-class Scram:
+class Scram(Struct, frozen=True):
     """A mechanism of the family."""
 
     name: str
@@ -58,7 +57,7 @@ class Scram:
         same = hmac.compare_digest(repeated, nonce) and hmac.compare_digest(binding, bound)
         # What was changed on the way fails in the same place, and as late, as a wrong password.
         evidence = ScramProof(
-            first.username,
+            username=first.username,
             mechanism=self.name,
             authzid=first.authzid,
             message=message,
@@ -89,8 +88,7 @@ SCRAM_PLUS = Scram("SCRAM-SHA-256-PLUS", plus=True)
 SCRAM = Scram("SCRAM-SHA-256", plus=False)
 
 
-@frozen
-class _ClientFirst:
+class _ClientFirst(Struct, frozen=True):
     """client-first-message (RFC 5802 §7)."""
 
     header: str

@@ -24,7 +24,7 @@ class DelayedCall:
     with every octet received costs nothing.
     """
 
-    # A simulation makes hundreds of thousands of these: slots, and no attrs.
+    # A simulation makes hundreds of thousands of these, and changes them: slots.
     __slots__ = ("_clock", "_due", "_order", "_place", "_place_time", "args", "called", "cancelled", "func", "kw")
 
     def __init__(

@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.error import ReactorAlreadyRunning, ReactorNotRestartable, ReactorNotRunning
 from twisted.logger import ILogObserver, LogEvent, Logger, globalLogPublisher
 from twisted.python.failure import Failure
@@ -35,8 +35,7 @@ class NotReached(AssertionError):
 
 
 @implementer(ILogObserver)
-@frozen
-class LoggedFailures:
+class LoggedFailures(Struct, frozen=True):
     """Collects what code under test, or Twisted, caught only to log it."""
 
     found: list[BaseException]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
@@ -16,8 +16,7 @@ from mailstack.simulation.network import LOOPBACK, canonical
 
 
 @implementer(IHostResolution)
-@frozen
-class Resolution:
+class Resolution(Struct, frozen=True):
     """A look-up that is over when it begins."""
 
     name: str

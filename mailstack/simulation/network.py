@@ -9,7 +9,7 @@ from random import Random
 from socket import AF_INET, AF_INET6, AddressFamily
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.simulation.clock import DelayedCall, VirtualClock
 
@@ -41,8 +41,7 @@ def family_of(address: str) -> AddressFamily:
     return AF_INET if ip_address(address).version == 4 else AF_INET6
 
 
-@frozen
-class Path:
+class Path(Struct, frozen=True):
     """What lies between two hosts; the same in both directions."""
 
     latency: float = 0.001
@@ -56,7 +55,7 @@ class Path:
     window: int = 65536
     """Octets that may be under way and unread; a sender waits when its reader doesn't take them."""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         if (
             self.window < 1
             or self.segment < 1

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from msgspec import Struct, field
 from twisted.internet.defer import Deferred, DeferredList
 
 PHASES = ("before", "during", "after")
 
 
-@define(eq=False)
-class Trigger:
+class Trigger(Struct, eq=False):
     """One call that was asked for; what `removeSystemEventTrigger` is given."""
 
     phase: str
@@ -20,7 +19,7 @@ class Trigger:
     event: str
     func: Callable[..., Any]
     args: tuple[Any, ...] = ()
-    kw: dict[str, Any] = field(factory=dict)
+    kw: dict[str, Any] = field(default_factory=dict)
 
 
 class SystemEvents:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Content, Envelope
 from mailstack.letter.mime import Domain, Unconvertible, convert
@@ -34,11 +34,11 @@ async def fit_body(envelope: Envelope, content: Content, offered: Container[str]
     if "8BITMIME" in offered:
         if body == "8BITMIME":
             return envelope, content
-        return evolve(envelope, body="8BITMIME"), await _converted(content, Domain.EIGHT)
+        return replace(envelope, body="8BITMIME"), await _converted(content, Domain.EIGHT)
     # Most that is declared 8BITMIME isn't.
     if body == "BINARYMIME" or not await _is_ascii(content):
         content = await _converted(content, Domain.SEVEN)
-    return evolve(envelope, body="7BIT"), content
+    return replace(envelope, body="7BIT"), content
 
 
 async def _converted(content: Content, domain: Domain) -> Content:

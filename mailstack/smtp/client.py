@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.status import Status
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
@@ -23,16 +23,14 @@ _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?: +|\Z)")
 _UNSENDABLE = re.compile(r"[\r\n\0]")
 
 
-@frozen
-class Received:
+class Received(Struct, frozen=True):
     """A reply came, whole."""
 
     reply: Reply
     """Lines parted by "\\n", cleaned, without the enhanced status code that each began with."""
 
 
-@frozen
-class Malformed:
+class Malformed(Struct, frozen=True):
     """What came is not SMTP. Nothing more is read; the connection is of no use."""
 
     reason: str
@@ -41,8 +39,7 @@ class Malformed:
 ClientEvent = Received | Malformed
 
 
-@frozen
-class ReplyLimits:
+class ReplyLimits(Struct, frozen=True):
     """How much a reply may say."""
 
     line: int = 4096

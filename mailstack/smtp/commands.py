@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.address import Address, ReversePath
 from mailstack.smtp.replies import Reply
@@ -14,8 +14,7 @@ SMTPUTF8 = "SMTPUTF8"
 """The keyword, and the parameter, of internationalized mail (RFC 6531 §3.1)."""
 
 
-@frozen
-class Hello:
+class Hello(Struct, frozen=True):
     """EHLO or HELO (RFC 5321 §4.1.1.1)."""
 
     domain: str
@@ -24,8 +23,7 @@ class Hello:
     """True for EHLO."""
 
 
-@frozen
-class Mail:
+class Mail(Struct, frozen=True):
     """MAIL FROM (RFC 5321 §4.1.1.2)."""
 
     sender: ReversePath
@@ -41,8 +39,7 @@ class Mail:
         return bool(self.parameters) and (SMTPUTF8, "") in self.parameters
 
 
-@frozen
-class Rcpt:
+class Rcpt(Struct, frozen=True):
     """RCPT TO (RFC 5321 §4.1.1.3)."""
 
     address: Address
@@ -50,13 +47,11 @@ class Rcpt:
     parameters: Parameters = ()
 
 
-@frozen
-class Data:
+class Data(Struct, frozen=True):
     """DATA (RFC 5321 §4.1.1.4). 354 lets the content come; any other answer ends the transaction."""
 
 
-@frozen
-class Bdat:
+class Bdat(Struct, frozen=True):
     """BDAT (RFC 3030 §2): so many octets of the content follow. The answer is owed at their end, to EndOfData."""
 
     size: int
@@ -64,15 +59,13 @@ class Bdat:
     """Whether the content is whole with them."""
 
 
-@frozen
-class Chunk:
+class Chunk(Struct, frozen=True):
     """Some octets of the content, dots unstuffed. No answer is owed."""
 
     octets: bytes
 
 
-@frozen
-class EndOfData:
+class EndOfData(Struct, frozen=True):
     """The final dot came, or the last octet that BDAT announced."""
 
     size: int
@@ -81,49 +74,41 @@ class EndOfData:
     """Why the content must be refused; the chunks given are then not the whole of it."""
 
 
-@frozen
-class Reset:
+class Reset(Struct, frozen=True):
     """RSET (RFC 5321 §4.1.1.5)."""
 
 
-@frozen
-class Noop:
+class Noop(Struct, frozen=True):
     """NOOP (RFC 5321 §4.1.1.9)."""
 
 
-@frozen
-class Help:
+class Help(Struct, frozen=True):
     """HELP (RFC 5321 §4.1.1.8)."""
 
     about: str
 
 
-@frozen
-class Verify:
+class Verify(Struct, frozen=True):
     """VRFY (RFC 5321 §4.1.1.6)."""
 
     argument: str
 
 
-@frozen
-class Expand:
+class Expand(Struct, frozen=True):
     """EXPN (RFC 5321 §4.1.1.7)."""
 
     argument: str
 
 
-@frozen
-class Quit:
+class Quit(Struct, frozen=True):
     """QUIT (RFC 5321 §4.1.1.10). The engine reads nothing more after the answer."""
 
 
-@frozen
-class StartTls:
+class StartTls(Struct, frozen=True):
     """STARTTLS (RFC 3207 §4). After 220 whatever is buffered is gone, and TLS must start."""
 
 
-@frozen
-class Auth:
+class Auth(Struct, frozen=True):
     """AUTH (RFC 4954 §4). Answer with `challenge`, or with a reply that ends the exchange."""
 
     mechanism: str
@@ -132,16 +117,14 @@ class Auth:
     """The initial response, decoded; None when there was none, b"" for "="."""
 
 
-@frozen
-class AuthResponse:
+class AuthResponse(Struct, frozen=True):
     """The answer to a challenge. Answer as for Auth."""
 
     response: bytes | None
     """Decoded; None means "*": the client gives up (501)."""
 
 
-@frozen
-class XClient:
+class XClient(Struct, frozen=True):
     """XCLIENT: for whom a trusted host speaks. None is what it did not say, or does not know. Answer with 220."""
 
     name: str | None = None
@@ -160,8 +143,7 @@ class XClient:
     local_port: int | None = None
 
 
-@frozen
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A line that grammar, order or length forbid. Send `reply` as the answer.
 
     In the middle of an AUTH exchange it ends the exchange.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Letter, Recipient
 from mailstack.smtp.replies import EachReply, Refusal, Reply, reply
@@ -44,7 +44,7 @@ class LmtpSession(Session):
         taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
         done = queued_as(letter)
         if taken:
-            await self.station.accept(evolve(letter, envelope=evolve(letter.envelope, recipients=taken)))
+            await self.station.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)))
         else:
             done = refusals[0]
         each = tuple([refusals.get(number, done) for number in range(len(recipients))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.smtp.replies import Reply, reply
 
@@ -32,8 +32,7 @@ class State(Enum):
     CLOSED = "we said goodbye; nothing is read any more"
 
 
-@frozen
-class Turn:
+class Turn(Struct, frozen=True):
     """Where the answer to a command leads."""
 
     accepted: State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from attrs import field, frozen
+from msgspec import Struct
 
 from mailstack.letter.status import Status
 
@@ -14,8 +14,7 @@ MAX_LINE = 512
 _ROOM = MAX_LINE - len("250-5.123.123 \r\n")
 
 
-@frozen(cache_hash=True)
-class Reply:
+class Reply(Struct, frozen=True, cache_hash=True):
     """A reply as a value; the engine writes it in octets."""
 
     code: int
@@ -35,20 +34,20 @@ class Reply:
         return f"{self.code} {status}{self.text}".replace("\n", " / ")
 
 
-@frozen(cache_hash=True)
-class EachReply(Reply):
+class EachReply(Reply, frozen=True, cache_hash=True):
     """LMTP's answers to one content (RFC 2033 §4.2); code and text are those of the best of them."""
 
     each: tuple[Reply, ...] = ()
     """For each recipient that was taken, in their order."""
 
 
-@frozen
 class Refusal(Exception):
     """The exception that carries a reply outward; the private reason stays in the log."""
 
-    reply: Reply
-    reason: str = field(default="")
+    def __init__(self, reply: Reply, reason: str = "") -> None:
+        super().__init__(reply, reason)
+        self.reply = reply
+        self.reason = reason
 
     def __str__(self) -> str:
         return f"{self.reply} ({self.reason})" if self.reason else str(self.reply)

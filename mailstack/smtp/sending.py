@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
@@ -38,8 +38,7 @@ LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
 
 
-@frozen
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds to wait, by default as RFC 5321 §4.5.3.2 asks."""
 
     greeting: float = 300.0

@@ -6,7 +6,8 @@ import binascii
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.smtp.chunks import ChunkedContent
@@ -54,8 +55,7 @@ _HELLO = ("EHLO", "HELO", "LHLO")
 _WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
 
 
-@frozen
-class Limits:
+class Limits(Struct, frozen=True):
     """How long lines may be, in octets with CRLF."""
 
     command_line: int = 2048
@@ -372,6 +372,6 @@ def _language(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[st
                 turns["LHLO"] = hello
         # §4.2: without a recipient DATA must fail with 503.
         order[State.REFUSED] |= {
-            name: evolve(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
+            name: replace(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
         }
     return verbs, order

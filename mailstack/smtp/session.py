@@ -6,7 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Protocol
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, Status, new_letter_id
 from mailstack.sasl import (
@@ -75,8 +76,7 @@ SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
 
 
-@frozen
-class SessionLimits:
+class SessionLimits(Struct, frozen=True):
     """What one connection may do; every value is a setting."""
 
     max_recipients: int = 1000
@@ -99,8 +99,7 @@ class SessionLimits:
     """Seconds before the greeting; who speaks in them is no mail host (RFC 5321 §4.3.1)."""
 
 
-@frozen
-class Identity:
+class Identity(Struct, frozen=True):
     """Who authenticated, and how."""
 
     account: str
@@ -214,7 +213,7 @@ class Session:
             await self._wait_for_early_talk()
         except Refusal as refusal:
             _log.info("turned %s away: %s", self.remote.host, refusal)
-            return evolve(refusal.reply, text=f"{host} {refusal.reply.text}")
+            return replace(refusal.reply, text=f"{host} {refusal.reply.text}")
         return self._greeting
 
     async def _wait_for_early_talk(self) -> None:
@@ -278,7 +277,7 @@ class Session:
 
     def _offer(self) -> None:
         """What the next EHLO is answered with, as TLS and AUTH stand."""
-        self._engine.capabilities = evolve(
+        self._engine.capabilities = replace(
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
             mechanisms=self._mechanisms(),
@@ -371,7 +370,7 @@ class Session:
         try:
             await self.station.check_client(self)
         except Refusal as refusal:
-            raise Refusal(evolve(refusal.reply, closes=True), refusal.reason) from None
+            raise Refusal(replace(refusal.reply, closes=True), refusal.reason) from None
         return self._greeting
 
     # --- AUTH (RFC 4954)

@@ -8,10 +8,11 @@ that returned is visible to every call made after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
-from attrs import field, frozen
+from msgspec import Struct
 
+from mailstack.discreet import Discreet
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.queue.delivery import Delivery, DeliveryState
@@ -53,8 +54,7 @@ class ContentWriter(Protocol):
         """Forget all; harmless after `finish` unless the letter was accepted."""
 
 
-@frozen
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """A letter we take responsibility for."""
 
     letter: Letter
@@ -64,8 +64,7 @@ class Acceptance:
     """The mailboxes here that it enters at once; their deliveries are made as delivered."""
 
 
-@frozen
-class Placement:
+class Placement(Struct, frozen=True):
     """A letter that enters a mailbox here. The mailbox is made on its first letter and numbers its letters itself."""
 
     mailbox: str
@@ -82,8 +81,7 @@ class Placement:
     """Whether the header may hold UTF-8 (RFC 6532)."""
 
 
-@frozen
-class Change:
+class Change(Struct, frozen=True):
     """A delivery as it was read and as it shall be. Applied only if nobody claimed or settled it in between.
 
     The recipient never changes.
@@ -93,8 +91,7 @@ class Change:
     after: Delivery
 
 
-@frozen
-class Settlement:
+class Settlement(Struct, frozen=True):
     """What an attempt, or an operator, did to one letter: one transaction, all or nothing."""
 
     changes: tuple[Change, ...]
@@ -106,8 +103,7 @@ class Settlement:
     """Reports made by this outcome: with it or not at all, so that no failure is bounced twice."""
 
 
-@frozen
-class Claim:
+class Claim(Struct, frozen=True):
     """A letter with the deliveries of it that this process may attempt now."""
 
     letter: Letter
@@ -124,8 +120,7 @@ class Entry(NamedTuple):
     letter: LetterId
 
 
-@frozen
-class Maildrop:
+class Maildrop(Struct, frozen=True):
     """The letters of one mailbox as they were when the session began, held exclusively (RFC 1939 §4)."""
 
     mailbox: str
@@ -137,9 +132,10 @@ class Maildrop:
     """The uids of letters whose header may hold UTF-8 (RFC 6532)."""
 
 
-@frozen
-class Account:
+class Account(Discreet, frozen=True):
     """Who may come in."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("scram",)
 
     address: str
     """`Address.key`; also the name of the mailbox."""
@@ -147,23 +143,23 @@ class Account:
     created: float
     quota: int | None = None
     """Octets that the mailbox may hold; None: as the office says; 0: any number."""
-    scram: str = field(default="", repr=False)
+    scram: str = ""
     """What SCRAM keeps of the password, as `str(sasl.ScramKeys)`; empty when there is nothing."""
 
 
-@frozen
-class AppPassword:
+class AppPassword(Discreet, frozen=True):
     """One more password of an account, by its digest (`mailstack.accounts.app_passwords`)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
 
     address: str
     name: str
     """What its user calls the device or program."""
-    digest: bytes = field(repr=False)
+    digest: bytes
     created: float
 
 
-@frozen
-class Contact:
+class Contact(Struct, frozen=True):
     """What greylisting remembers under a name: a network, or a network with a sender and a recipient."""
 
     name: str
@@ -173,16 +169,14 @@ class Contact:
     """When it is to be forgotten."""
 
 
-@frozen
-class Record:
+class Record(Struct, frozen=True):
     """A letter and where it is now, for people who look."""
 
     letter: Letter
     deliveries: tuple[Delivery, ...]
 
 
-@frozen
-class Filter:
+class Filter(Struct, frozen=True):
     """Which letters `records` shall give; every part that is set must hold."""
 
     ids: tuple[LetterId, ...] | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.queue.delivery import Delivery
@@ -13,8 +14,7 @@ from mailstack.store import Claim, StoreError, rows, sql
 from mailstack.store.batch import Transaction, pieces
 
 
-@frozen
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The arguments of `Store.claim`."""
 
     office: str
@@ -25,8 +25,7 @@ class Wanted:
     next_due: Callable[[Delivery, float], float]
 
 
-@frozen
-class Claimed:
+class Claimed(Struct, frozen=True):
     """What was claimed, and what could not be read."""
 
     claims: list[Claim]
@@ -71,8 +70,10 @@ def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
 
 
 def _attempted(delivery: Delivery, arrived: float, wanted: Wanted) -> Delivery:
-    counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=wanted.owner, lease=wanted.now + wanted.lease)
-    return evolve(counted, due=wanted.next_due(counted, arrived))
+    counted = replace(
+        delivery, attempts=delivery.attempts + 1, claimed_by=wanted.owner, lease=wanted.now + wanted.lease
+    )
+    return replace(counted, due=wanted.next_due(counted, arrived))
 
 
 def _letters(

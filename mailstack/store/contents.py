@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
@@ -224,8 +224,7 @@ class StoredContent:
             yield chunk
 
 
-@frozen
-class Gone:
+class Gone(Struct, frozen=True):
     """A content that nobody needed any longer."""
 
     size: int

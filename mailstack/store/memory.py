@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
@@ -115,7 +115,7 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
         claimed = [delivery for delivery in self._owed.values() if delivery.claimed_by == owner]
         for delivery in claimed:
             due = min(delivery.due, now) if delivery.attempts <= 1 else delivery.due
-            self._put(evolve(delivery, claimed_by=None, lease=0.0, due=due))
+            self._put(replace(delivery, claimed_by=None, lease=0.0, due=due))
             self._drop_content(delivery.letter)
         return len(claimed)
 
@@ -133,8 +133,8 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
         due = self._due(office, now, limit)
         try:
             for delivery in due:
-                counted = evolve(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
-                counted = evolve(counted, due=next_due(counted, self._letters[delivery.letter].arrival.at))
+                counted = replace(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
+                counted = replace(counted, due=next_due(counted, self._letters[delivery.letter].arrival.at))
                 claimed.setdefault(delivery.letter, []).append(counted)
             due = [delivery for deliveries in claimed.values() for delivery in deliveries]
         finally:
@@ -203,13 +203,13 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
         assert there is not None
         stopped = there.state in _STOPPED and there.state is not change.before.state
         keeps = stopped and change.after.state is DeliveryState.QUEUED
-        self._put(evolve(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
+        self._put(replace(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
 
     def _drop_content(self, letter: LetterId) -> None:
         """Unless somebody needs it."""
         if letter in self._needed and not self._is_owed(letter) and not self._mailboxes.holds(letter):
             self._needed.discard(letter)
-            self._letters[letter] = evolve(self._letters[letter], content=Gone(self._letters[letter].content.size))
+            self._letters[letter] = replace(self._letters[letter], content=Gone(self._letters[letter].content.size))
 
     def _is_owed(self, letter: LetterId) -> bool:
         """Or being attempted."""
@@ -245,7 +245,7 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
             kept = self._mailboxes.get(mailbox, uid)
             delivery = None if kept is None else self._find(kept.delivery)
             if delivery is not None and delivery.state is DeliveryState.DELIVERED:
-                self._put(evolve(delivery, state=DeliveryState.COLLECTED))
+                self._put(replace(delivery, state=DeliveryState.COLLECTED))
                 new.add(delivery.letter)
         for uid in deleted:
             letter = self._mailboxes.remove(mailbox, uid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.store import Account, AppPassword, Conflict, StoreError
 from mailstack.store.rows import target_key
@@ -35,12 +35,12 @@ class MemoryAddresses:
         self._accounts.update(new)
 
     async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
-        self._accounts[address] = evolve(self._accounts[address], password_hash=password_hash, scram=scram)
+        self._accounts[address] = replace(self._accounts[address], password_hash=password_hash, scram=scram)
 
     async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
         account = self._accounts.get(address)
         if account is not None and account.password_hash == password_hash:
-            self._accounts[address] = evolve(account, scram=scram)
+            self._accounts[address] = replace(account, scram=scram)
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
         return sorted(self._app_passwords.get(address, {}).values(), key=lambda each: (each.created, each.name))
@@ -57,7 +57,7 @@ class MemoryAddresses:
         del self._app_passwords.get(address, {})[name]
 
     async def set_quota(self, address: str, quota: int | None) -> None:
-        self._accounts[address] = evolve(self._accounts[address], quota=quota)
+        self._accounts[address] = replace(self._accounts[address], quota=quota)
 
     async def remove_account(self, address: str) -> None:
         """Without its mailbox, which is not known here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from msgspec import Struct, field
 
 from mailstack.letter import LetterId
 from mailstack.store import Entry, Maildrop, Placement
@@ -11,8 +11,7 @@ Name = tuple[LetterId, int]
 """Of a delivery."""
 
 
-@frozen
-class Kept:
+class Kept(Struct, frozen=True):
     """One letter in a mailbox."""
 
     delivery: Name
@@ -21,12 +20,11 @@ class Kept:
     utf8: bool
 
 
-@define
-class _Mailbox:
+class _Mailbox(Struct):
     validity: int
     next_uid: int = 1
     octets: int = 0
-    letters: dict[int, Kept] = field(factory=dict)
+    letters: dict[int, Kept] = field(default_factory=dict)
 
 
 class Mailboxes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from mailstack.store import Account, AppPassword, StoreError
@@ -59,7 +59,7 @@ class MemoryAccounts:
 
     async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
         if self.rows[address].password_hash == password_hash:
-            self.rows[address] = evolve(self.rows[address], scram=scram)
+            self.rows[address] = replace(self.rows[address], scram=scram)
 
     async def accounts(self) -> list[Account]:
         self._read()

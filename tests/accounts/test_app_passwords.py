@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.app_passwords import digest, new_app_password
@@ -31,7 +31,7 @@ class Ground:
         self.pump = Pump()
         self.store = MemoryAccounts(BOB, ALICE)
         secret = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
-        self.store.rows = {key: evolve(row, password_hash=secret) for key, row in self.store.rows.items()}
+        self.store.rows = {key: replace(row, password_hash=secret) for key, row in self.store.rows.items()}
         clock = HandClock()
         self.passwords = Passwords(self.pump, clock, rounds=4)
         portal = Portal(Realm(), [StoreChecker(self.store, self.passwords)])
@@ -45,7 +45,7 @@ class Ground:
         return password
 
     def login(self, password: str, user: str = "bob") -> str:
-        return self.pump.run(self.door.login(Credentials(user, password, "PLAIN"), HERE))
+        return self.pump.run(self.door.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE))
 
 
 @pytest.fixture

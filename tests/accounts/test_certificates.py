@@ -23,7 +23,7 @@ def login(*mailboxes: str, sha256: str = "", asks: str = "", domains: tuple[str,
     checker = CertificateChecker(MemoryAccounts(BOB, ALICE, "eve@evil.test"), {"f" * 64: ALICE}, domains)
     door = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), ["home.test"])
     proof = CertificateProof(
-        asks, mechanism="EXTERNAL", authzid=asks, certificate=ClientCertificate("CN=x", mailboxes, (), sha256)
+        username=asks, mechanism="EXTERNAL", authzid=asks, certificate=ClientCertificate("CN=x", mailboxes, (), sha256)
     )
     return run(door.login(proof, HERE))
 

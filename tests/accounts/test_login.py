@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
@@ -31,7 +31,7 @@ class Ground:
         self.clock = HandClock()
         self.store = MemoryAccounts("alice@home.test", "bob@other.test")
         secret = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
-        self.store.rows = {key: evolve(row, password_hash=secret) for key, row in self.store.rows.items()}
+        self.store.rows = {key: replace(row, password_hash=secret) for key, row in self.store.rows.items()}
         self.passwords = Passwords(self.pump, self.clock, rounds=4)
         portal = Portal(Realm(), [StoreChecker(self.store, self.passwords)])
         throttle = Throttle(self.clock)
@@ -39,7 +39,11 @@ class Ground:
         self.pop3 = CredAuthenticator(portal, self.clock, throttle, ["home.test", "other.test"], IReader)
 
     def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
-        return self.pump.run(self.submission.login(Credentials(user, password, "PLAIN", authzid), HERE))
+        return self.pump.run(
+            self.submission.login(
+                Credentials(username=user, password=password, mechanism="PLAIN", authzid=authzid), HERE
+            )
+        )
 
 
 @pytest.fixture
@@ -51,7 +55,10 @@ def ground() -> Iterator[Ground]:
 
 def test_the_right_password_gives_the_account(ground: Ground) -> None:
     assert ground.login("alice@home.test") == "alice@home.test"
-    assert ground.pump.run(ground.pop3.login(Credentials("alice", "secret", "USER"), HERE)) == "alice@home.test"
+    assert (
+        ground.pump.run(ground.pop3.login(Credentials(username="alice", password="secret", mechanism="USER"), HERE))
+        == "alice@home.test"
+    )
 
 
 @pytest.mark.parametrize("user", ["Alice@HOME.test", '"alice"@home.test', "alice", "ALICE"])
@@ -108,7 +115,9 @@ def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
     for _ in range(4):
         with pytest.raises(Denied):
             ground.login("alice@home.test", "wrong")
-    waiting = ground.pump.start(ground.submission.login(Credentials("alice", "secret", "PLAIN"), HERE))
+    waiting = ground.pump.start(
+        ground.submission.login(Credentials(username="alice", password="secret", mechanism="PLAIN"), HERE)
+    )
     ground.clock.turn(0.9)
     assert ground.pump._calls.empty()
     ground.clock.turn(0.1)
@@ -137,7 +146,7 @@ def test_the_realm_has_nothing_for_strangers() -> None:
 def open_login(checker: OpenChecker, user: str, password: str) -> str:
     clock = HandClock()
     authenticator = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), [], IReader)
-    return run(authenticator.login(Credentials(user, password, "PLAIN"), HERE))
+    return run(authenticator.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE))
 
 
 def test_in_an_open_office_any_address_is_its_own_password() -> None:

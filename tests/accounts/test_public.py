@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
@@ -30,14 +30,14 @@ class Ground:
         self.store = MemoryAccounts("alice@home.test", "bob@home.test")
         for key, password in (("alice@home.test", b"alice"), ("bob@home.test", b"changed")):
             hashed = bcrypt.hashpw(password, bcrypt.gensalt(4))
-            self.store.rows[key] = evolve(self.store.rows[key], password_hash=hashed)
+            self.store.rows[key] = replace(self.store.rows[key], password_hash=hashed)
         self.passwords = Passwords(self.pump, clock, rounds=4)
         checker = PublicChecker(lambda key: key.partition("@")[0], self.store, self.passwords)
         self.door = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), ["home.test"])
 
     def login(self, user: str, password: str) -> str:
         digest = hmac.new(password.encode(), b"<1@x>", "md5").hexdigest()
-        proof = DigestProof(user, mechanism="CRAM-MD5", challenge=b"<1@x>", digest=digest)
+        proof = DigestProof(username=user, mechanism="CRAM-MD5", challenge=b"<1@x>", digest=digest)
         return self.pump.run(self.door.login(proof, HERE))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
@@ -35,8 +35,8 @@ class Ground:
         self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
         kept = self.pump.run(self.passwords.keep("secret"))
         old = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
-        self.store.rows[BOB] = evolve(self.store.rows[BOB], password_hash=kept.password_hash, scram=kept.scram)
-        self.store.rows[ALICE] = evolve(self.store.rows[ALICE], password_hash=old)
+        self.store.rows[BOB] = replace(self.store.rows[BOB], password_hash=kept.password_hash, scram=kept.scram)
+        self.store.rows[ALICE] = replace(self.store.rows[ALICE], password_hash=old)
         self.checker = ScramChecker(self.store, b"k" * 32, 4096)
         portal = Portal(Realm(), [StoreChecker(self.store, self.passwords), self.checker])
         self.door = CredAuthenticator(portal, self.clock, Throttle(self.clock), ["home.test"], keeper=self.checker)
@@ -47,7 +47,7 @@ class Ground:
     def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
         keys = self.keys(user)
         proof = client_proof(salted(password, keys.salt, keys.iterations), MESSAGE)
-        evidence = ScramProof(user, mechanism="SCRAM-SHA-256", authzid=authzid, message=MESSAGE, proof=proof)
+        evidence = ScramProof(username=user, mechanism="SCRAM-SHA-256", authzid=authzid, message=MESSAGE, proof=proof)
         return self.pump.run(self.door.login(evidence, HERE))
 
 
@@ -93,7 +93,7 @@ def test_an_account_from_before_gets_its_keys_when_its_password_is_seen(ground: 
     """AUTH-07"""
     with pytest.raises(Denied):
         ground.login("alice")
-    ground.pump.run(ground.door.login(Credentials("alice", "secret", "PLAIN"), HERE))
+    ground.pump.run(ground.door.login(Credentials(username="alice", password="secret", mechanism="PLAIN"), HERE))
     assert ground.login("alice") == ALICE
 
 
@@ -110,7 +110,7 @@ def test_a_store_in_trouble_is_unavailable(ground: Ground) -> None:
 
 
 def test_keys_that_can_not_be_read_are_our_trouble(ground: Ground) -> None:
-    ground.store.rows[BOB] = evolve(ground.store.rows[BOB], scram="damaged")
+    ground.store.rows[BOB] = replace(ground.store.rows[BOB], scram="damaged")
     with pytest.raises(Unavailable):
         ground.keys("bob")
 

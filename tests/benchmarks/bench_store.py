@@ -20,7 +20,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
@@ -57,7 +57,7 @@ def settlement(accepted: Acceptance, headers: bytes) -> Settlement:
     now = time.time()
     size = len(headers) + accepted.letter.content.size
     return Settlement(
-        (Change(delivery, evolve(delivery, state=DeliveryState.DELIVERED, claimed_by=None, text="in the mailbox")),),
+        (Change(delivery, replace(delivery, state=DeliveryState.DELIVERED, claimed_by=None, text="in the mailbox")),),
         (Placement(mailbox, (delivery.letter, 0), headers, size, now),),
         (
             Step(delivery.letter, now, OFFICE, "attempted", {"recipient": mailbox, "destination": "local"}),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import frozen
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from mailstack.cli import main
 from mailstack.journey import Step
@@ -91,7 +92,7 @@ class Shelf:
             Arrival(at, office, "ESMTPSA"),
         )
         deliveries = tuple(
-            evolve(Delivery(letter.id, number, recipient, "elsewhere.test", due=at + 300), **delivery)
+            replace(Delivery(letter.id, number, recipient, "elsewhere.test", due=at + 300), **delivery)
             for number, recipient in enumerate(letter.envelope.recipients)
         )
         told = tuple(Step(letter.id, at, office, name, facts) for name, facts in steps)  # type: ignore[arg-type]
@@ -101,7 +102,7 @@ class Shelf:
     def change(self, letter: LetterId, number: int, **delivery: Any) -> None:
         (record,) = self.pump.run(self.store.records(Filter(ids=(letter,))))
         before = record.deliveries[number]
-        self.pump.run(self.store.settle(Settlement((Change(before, evolve(before, **delivery)),))))
+        self.pump.run(self.store.settle(Settlement((Change(before, replace(before, **delivery)),))))
 
     def add_account(self, address: str = "alice@home.test") -> None:
         self.pump.run(self.store.add_accounts([Account(address, b"$2b$04$" + b"." * 53, NOON)]))

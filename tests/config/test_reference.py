@@ -10,6 +10,7 @@ import msgspec
 
 from mailstack.config import Config, load
 from mailstack.config.position import KeyPath, key_lines
+from mailstack.config.reading import is_table
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "mailstack.toml"
 
@@ -18,7 +19,7 @@ def keys_of_model(model: type[msgspec.Struct], above: KeyPath = ()) -> set[KeyPa
     found: set[KeyPath] = set()
     for field in msgspec.structs.fields(model):
         path = (*above, field.encode_name)
-        nested = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+        nested = is_table(field.type)
         found |= keys_of_model(field.type, path) if nested else {path}
     return found
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from mailstack.journey import Step
 from mailstack.letter import (
@@ -95,7 +96,7 @@ def claimed(subject: Subject, *recipients: Address, **given: Any) -> tuple[Deliv
 
 
 def to(state: DeliveryState, delivery: Delivery, **fields: Any) -> Change:
-    return Change(delivery, evolve(delivery, **{"state": state, "claimed_by": None, **fields}))
+    return Change(delivery, replace(delivery, **{"state": state, "claimed_by": None, **fields}))
 
 
 def placing(delivery: Delivery, mailbox: str = BOB.key, headers: bytes = HEADERS, size: int = len(TEXT)) -> Settlement:
@@ -210,7 +211,7 @@ def test_a_letter_that_is_there_is_not_accepted_again(subject: Subject) -> None:
     accepted = acceptance()
     subject.run(subject.store.accept(accepted))
     with pytest.raises(Conflict):
-        subject.run(subject.store.accept(evolve(accepted, deliveries=(), steps=())))
+        subject.run(subject.store.accept(replace(accepted, deliveries=(), steps=())))
     assert states(subject, accepted.letter.id) == ["queued"]
     assert len(subject.run(subject.store.steps(accepted.letter.id))) == 1
 
@@ -226,7 +227,7 @@ def test_a_content_of_any_size_is_kept_octet_for_octet(subject: Subject, size: i
         assert writer.size == size
         content = await writer.finish()
         accepted = acceptance()
-        await subject.store.accept(evolve(accepted, letter=evolve(accepted.letter, content=content)))
+        await subject.store.accept(replace(accepted, letter=replace(accepted.letter, content=content)))
         writer.discard()
         return accepted.letter.id
 
@@ -243,9 +244,9 @@ def test_a_content_of_any_size_is_kept_octet_for_octet(subject: Subject, size: i
 def test_any_content_is_taken_wherever_its_octets_are(subject: Subject) -> None:
     content = Prefixed(b"Received: here\r\n", Octets(b"x" * 100_000))
     first, second = acceptance(), acceptance()
-    subject.run(subject.store.accept(evolve(first, letter=evolve(first.letter, content=content))))
+    subject.run(subject.store.accept(replace(first, letter=replace(first.letter, content=content))))
     stored = subject.run(subject.store.content(first.letter.id))
-    subject.run(subject.store.accept(evolve(second, letter=evolve(second.letter, content=stored))))
+    subject.run(subject.store.accept(replace(second, letter=replace(second.letter, content=stored))))
     one, two = sorted(
         (found for found in claim(subject, 5000.0)), key=lambda found: found.letter.id == second.letter.id
     )
@@ -288,7 +289,7 @@ def test_a_claim_registers_the_attempt_before_it_is_made(subject: Subject) -> No
     subject.run(subject.store.accept(accepted))
     (found,) = claim(subject, 1000.0)
     (delivery,) = found.deliveries
-    assert delivery == evolve(accepted.deliveries[0], attempts=1, claimed_by="me", lease=1060.0, due=1100.0)
+    assert delivery == replace(accepted.deliveries[0], attempts=1, claimed_by="me", lease=1060.0, due=1100.0)
     assert deliveries(subject, accepted.letter.id) == (delivery,)
     assert found.letter.envelope == accepted.letter.envelope
 
@@ -375,9 +376,9 @@ def test_recovery_lets_go_of_the_claims_of_the_dead_and_of_no_others(subject: Su
         subject.run(subject.store.accept(given))
     assert subject.run(subject.store.recover("dead", 2000.0)) == 2
     assert deliveries(subject, first.letter.id) == (
-        evolve(first.deliveries[0], claimed_by=None, lease=0.0, due=2000.0),
+        replace(first.deliveries[0], claimed_by=None, lease=0.0, due=2000.0),
     )
-    assert deliveries(subject, again.letter.id) == (evolve(again.deliveries[0], claimed_by=None, lease=0.0),)
+    assert deliveries(subject, again.letter.id) == (replace(again.deliveries[0], claimed_by=None, lease=0.0),)
     assert deliveries(subject, other.letter.id) == other.deliveries
     assert [found.letter.id for found in claim(subject, 2000.0)] == [first.letter.id]
     assert subject.run(subject.store.recover("dead", 2000.0)) == 0
@@ -404,7 +405,9 @@ def test_a_delivery_is_not_fulfilled_by_two_entries(subject: Subject) -> None:
     subject.run(subject.store.settle(placing(delivery)))
     (there,) = deliveries(subject, delivery.letter)
     with pytest.raises(Conflict):
-        subject.run(subject.store.settle(evolve(placing(there), changes=(Change(there, evolve(there, text="again")),))))
+        subject.run(
+            subject.store.settle(replace(placing(there), changes=(Change(there, replace(there, text="again")),)))
+        )
     assert entries(subject) == [(1, delivery.letter)]
     assert deliveries(subject, delivery.letter) == (there,)
 
@@ -413,7 +416,7 @@ def test_a_settlement_that_conflicts_changes_nothing(subject: Subject) -> None:
     first, second = claimed(subject, BOB, CAROL)
     report = acceptance(ALICE, sender=None)
     settlement = Settlement(
-        (to(DeliveryState.DELIVERED, first), to(DeliveryState.BOUNCED, evolve(second, attempts=7))),
+        (to(DeliveryState.DELIVERED, first), to(DeliveryState.BOUNCED, replace(second, attempts=7))),
         placing(first).placements,
         (Step(first.letter, 3000.0, OFFICE, "bounced"),),
         (report,),
@@ -443,7 +446,7 @@ def test_a_report_is_taken_with_the_outcome_that_made_it(subject: Subject) -> No
     assert states(subject, report.letter.id) == ["queued"]
     assert octets_of(subject, report.letter.id) == TEXT
     with pytest.raises(Conflict):
-        subject.run(subject.store.settle(evolve(settlement, acceptances=(acceptance(sender=None),))))
+        subject.run(subject.store.settle(replace(settlement, acceptances=(acceptance(sender=None),))))
     assert len(ids(subject, sender="")) == 1
 
 
@@ -459,7 +462,7 @@ def test_letters_can_be_taken_together_with_reports_about_them(subject: Subject)
 
 def test_a_deferral_keeps_the_letter_and_says_when_the_next_attempt_is(subject: Subject) -> None:
     (delivery,) = claimed(subject)
-    after = evolve(
+    after = replace(
         delivery, claimed_by=None, due=7000.0, status=Status(4, 4, 1), text="no answer", host="mx", warned=True
     )
     subject.run(subject.store.settle(Settlement((Change(delivery, after),))))
@@ -473,11 +476,11 @@ def test_what_an_operator_stopped_during_an_attempt_is_not_queued_again_by_it(
     subject: Subject, stop: DeliveryState
 ) -> None:
     (delivery,) = claimed(subject)
-    subject.run(subject.store.settle(Settlement((Change(delivery, evolve(delivery, state=stop)),))))
+    subject.run(subject.store.settle(Settlement((Change(delivery, replace(delivery, state=stop)),))))
     assert octets_of(subject, delivery.letter) == TEXT, "the attempt under way needs it"
-    after = evolve(delivery, claimed_by=None, due=7000.0, text="later")
+    after = replace(delivery, claimed_by=None, due=7000.0, text="later")
     subject.run(subject.store.settle(Settlement((Change(delivery, after),))))
-    assert deliveries(subject, delivery.letter) == (evolve(after, state=stop),)
+    assert deliveries(subject, delivery.letter) == (replace(after, state=stop),)
     assert claim(subject, 9000.0) == []
     assert octets_of(subject, delivery.letter) == (TEXT if stop is DeliveryState.HELD else None)
 
@@ -485,7 +488,7 @@ def test_what_an_operator_stopped_during_an_attempt_is_not_queued_again_by_it(
 @pytest.mark.parametrize("stop", [DeliveryState.HELD, DeliveryState.REMOVED])
 def test_success_is_a_fact_whatever_an_operator_did_meanwhile(subject: Subject, stop: DeliveryState) -> None:
     (delivery,) = claimed(subject)
-    subject.run(subject.store.settle(Settlement((Change(delivery, evolve(delivery, state=stop)),))))
+    subject.run(subject.store.settle(Settlement((Change(delivery, replace(delivery, state=stop)),))))
     subject.run(subject.store.settle(placing(delivery)))
     assert states(subject, delivery.letter) == ["delivered"]
     assert subject.run(read_all(subject.run(subject.store.read(BOB.key, 1)))) == HEADERS + TEXT
@@ -501,7 +504,7 @@ def test_what_was_held_is_released(subject: Subject) -> None:
 
 def test_what_was_removed_while_its_process_died_loses_its_content_on_recovery(subject: Subject) -> None:
     (delivery,) = claimed(subject)
-    removal = Change(delivery, evolve(delivery, state=DeliveryState.REMOVED))
+    removal = Change(delivery, replace(delivery, state=DeliveryState.REMOVED))
     subject.run(subject.store.settle(Settlement((removal,))))
     subject.run(subject.store.recover("me", 9000.0))
     assert octets_of(subject, delivery.letter) is None
@@ -634,7 +637,7 @@ def test_accounts_are_added_all_or_none(subject: Subject) -> None:
         subject.run(subject.store.add_accounts([alice, bob]))
     subject.run(subject.store.set_alias("info@home.test", [BOB.key]))
     with pytest.raises(Conflict, match="info@home"):
-        subject.run(subject.store.add_accounts([alice, evolve(alice, address="info@home.test")]))
+        subject.run(subject.store.add_accounts([alice, replace(alice, address="info@home.test")]))
     with pytest.raises(Conflict, match=ALICE.key):
         subject.run(subject.store.add_accounts([alice, alice]))
     assert subject.run(subject.store.accounts()) == [bob]
@@ -674,10 +677,10 @@ def test_app_passwords_are_many_each_with_its_name_and_go_with_their_account(sub
     with pytest.raises(KeyError):
         subject.run(store.add_app_password(phone))
     subject.run(store.add_accounts([Account(BOB.key, b"x", 1.0), Account(ALICE.key, b"x", 1.0)]))
-    for password in (phone, laptop, evolve(phone, address=ALICE.key)):
+    for password in (phone, laptop, replace(phone, address=ALICE.key)):
         subject.run(store.add_app_password(password))
     with pytest.raises(Conflict, match="phone"):
-        subject.run(store.add_app_password(evolve(phone, digest=b"2")))
+        subject.run(store.add_app_password(replace(phone, digest=b"2")))
     assert subject.run(store.app_passwords(BOB.key)) == [laptop, phone]
     subject.run(store.remove_app_password(BOB.key, "phone"))
     with pytest.raises(KeyError):
@@ -742,8 +745,8 @@ def test_records_are_found_by_what_people_know_of_them(subject: Subject) -> None
     bounce = acceptance(CAROL, sender=None, at=1000.0)
     elsewhere = acceptance(CAROL, office="mx.elsewhere.test", at=2000.0)
     aliased = acceptance(BOB, at=3000.0)
-    changed = evolve(aliased.deliveries[0], recipient=Recipient(BOB, Address("info", "home.test")))
-    aliased = evolve(aliased, deliveries=(changed,))
+    changed = replace(aliased.deliveries[0], recipient=Recipient(BOB, Address("info", "home.test")))
+    aliased = replace(aliased, deliveries=(changed,))
     for given in (bounce, elsewhere, aliased):
         subject.run(subject.store.accept(given))
     assert ids(subject, sender="") == [bounce.letter.id]
@@ -784,7 +787,7 @@ def test_steps_of_the_same_instant_keep_their_order(subject: Subject) -> None:
 
 def test_what_json_cannot_say_is_refused_and_nothing_is_changed(subject: Subject) -> None:
     accepted = acceptance(at=1000.0)
-    broken = evolve(accepted, steps=(Step(accepted.letter.id, 1.0, OFFICE, "submitted", {"helo": "\udc80"}),))
+    broken = replace(accepted, steps=(Step(accepted.letter.id, 1.0, OFFICE, "submitted", {"helo": "\udc80"}),))
     with pytest.raises(StoreError):
         subject.run(subject.store.accept(broken))
     assert ids(subject) == []
@@ -919,7 +922,7 @@ def test_a_maildrop_says_which_letters_may_have_a_header_in_utf_8(subject: Subje
     (delivery,) = claimed(subject)
     settlement = placing(delivery)
     (placement,) = settlement.placements
-    subject.run(subject.store.settle(evolve(settlement, placements=(evolve(placement, utf8=True),))))
+    subject.run(subject.store.settle(replace(settlement, placements=(replace(placement, utf8=True),))))
     assert subject.run(subject.store.open_maildrop(BOB.key, "look")).utf8 == {2}
 
 

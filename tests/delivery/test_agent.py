@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
@@ -81,7 +81,7 @@ class Unreadable:
 
 
 def test_the_content_is_not_read():
-    (outcome,) = outcomes(evolve(a_letter("bob@home.test"), content=Unreadable()))
+    (outcome,) = outcomes(replace(a_letter("bob@home.test"), content=Unreadable()))
     assert isinstance(outcome, Delivered)
 
 

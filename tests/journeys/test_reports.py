@@ -221,10 +221,10 @@ def withhold(monkeypatch: pytest.MonkeyPatch, site: Site, *keywords: str) -> Non
     engine = site.office.doors["mx"]._engine
 
     def poorer() -> object:
-        from attrs import evolve
+        from msgspec.structs import replace
 
         made = engine()
-        made.capabilities = evolve(made.capabilities, withheld=frozenset(keywords))
+        made.capabilities = replace(made.capabilities, withheld=frozenset(keywords))
         return made
 
     monkeypatch.setattr(site.office.doors["mx"], "_engine", poorer)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from email.message import Message
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Envelope, Failed, LetterId, Recipient, Status
 from mailstack.letter.report import Notice, Report
@@ -110,7 +110,7 @@ def test_a_failure_tells_people_what_happened_and_what_to_do():
 
 def test_a_delay_says_until_when_it_is_tried():
     busy = Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused")
-    message, parts = parse(evolve(FAILED, kind="delayed", notices=(Notice(BOB, busy),)))
+    message, parts = parse(replace(FAILED, kind="delayed", notices=(Notice(BOB, busy),)))
     assert message["Subject"] == "Your letter is delayed"
     bob = status_blocks(parts[1])[1]
     assert bob["Action"] == "delayed"
@@ -123,7 +123,7 @@ def test_a_delay_says_until_when_it_is_tried():
 
 def test_each_recipient_has_his_own_block():
     carol = Recipient(Address("carol", "home.test"), Address("list", "home.test"))
-    _, parts = parse(evolve(FAILED, notices=(*FAILED.notices, Notice(carol, Failed(Status(5, 1, 1), "gone")))))
+    _, parts = parse(replace(FAILED, notices=(*FAILED.notices, Notice(carol, Failed(Status(5, 1, 1), "gone")))))
     blocks = status_blocks(parts[1])
     assert [block["Final-Recipient"] for block in blocks[1:]] == [
         "rfc822; bob@elsewhere.test",
@@ -135,9 +135,9 @@ def test_each_recipient_has_his_own_block():
 
 def test_what_the_sender_asked_to_be_told_is_told():
     """DSN-03: ENVID and ORCPT, decoded from xtext (RFC 3461 §4)."""
-    bob = evolve(BOB, parameters=(("ORCPT", "rfc822;Bob+2Bx@other.test"), ("NOTIFY", "FAILURE")))
-    envelope = evolve(FAILED.envelope, parameters=(("ENVID", "QQ+3D1"),))
-    _, parts = parse(evolve(FAILED, envelope=envelope, notices=(Notice(bob, NO_USER),)))
+    bob = replace(BOB, parameters=(("ORCPT", "rfc822;Bob+2Bx@other.test"), ("NOTIFY", "FAILURE")))
+    envelope = replace(FAILED.envelope, parameters=(("ENVID", "QQ+3D1"),))
+    _, parts = parse(replace(FAILED, envelope=envelope, notices=(Notice(bob, NO_USER),)))
     about, block = status_blocks(parts[1])
     assert about["Original-Envelope-Id"] == "QQ=1"
     assert block["Original-Recipient"] == "rfc822; Bob+x@other.test"
@@ -161,17 +161,17 @@ def test_the_header_of_the_original_comes_back():
 )
 def test_a_header_that_is_not_seven_bit_text_is_encoded(section):
     """RFC 6522 §4; 8BIT-02: a report must pass every host."""
-    _, parts = parse(evolve(FAILED, returned=Returned(section)))
+    _, parts = parse(replace(FAILED, returned=Returned(section)))
     assert parts[2].get_payload(decode=True).removesuffix(b"\r\n") == section.removesuffix(b"\r\n")
 
 
 def test_without_the_header_there_are_two_parts():
-    _, parts = parse(evolve(FAILED, returned=None))
+    _, parts = parse(replace(FAILED, returned=None))
     assert len(parts) == 2
 
 
 def test_the_boundary_stands_in_no_part():
-    _, parts = parse(evolve(FAILED, returned=Returned(b"X: 1\r\n--=_01hzzzzzzzreprt\r\n--=_01hzzzzzzzreprt--\r\n")))
+    _, parts = parse(replace(FAILED, returned=Returned(b"X: 1\r\n--=_01hzzzzzzzreprt\r\n--=_01hzzzzzzzreprt--\r\n")))
     assert len(parts) == 3
 
 
@@ -192,7 +192,7 @@ def test_nothing_hostile_begins_a_field_or_a_part(text, host, local, section, va
     bob = Recipient(Address(local, "elsewhere.test"), Address(local, "home.test"), parameters)
     trouble = Notice(bob, Failed(Status(5, 0, 0), text, host))
     envelope = Envelope(ALICE, (bob,), parameters=parameters)
-    message, parts = parse(evolve(FAILED, envelope=envelope, notices=(trouble,), returned=Returned(section)))
+    message, parts = parse(replace(FAILED, envelope=envelope, notices=(trouble,), returned=Returned(section)))
     assert len(message.items()) == 8 + 2 * ("In-Reply-To" in message)
     assert [part.keys() for part in parts[:2]] == [["Content-Type"], ["Content-Type"]]
     assert len(parts) == 3

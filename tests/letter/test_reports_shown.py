@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Delivered, Envelope, Failed, LetterId, Recipient, Status
 from mailstack.letter.report import Notice, Report
@@ -42,15 +42,15 @@ GRETE = Address("grüße", "bücher.test")
 
 REPORTS = {
     "failed": FAILED,
-    "failed, with the whole letter": evolve(FAILED, returned=Returned(HEADER, HEADER + b"Hi Carol\r\n")),
-    "delayed": evolve(FAILED, kind="delayed", at=AT + 14_400, notices=(Notice(Recipient(CAROL), BUSY),)),
-    "delivered": evolve(
+    "failed, with the whole letter": replace(FAILED, returned=Returned(HEADER, HEADER + b"Hi Carol\r\n")),
+    "delayed": replace(FAILED, kind="delayed", at=AT + 14_400, notices=(Notice(Recipient(CAROL), BUSY),)),
+    "delivered": replace(
         FAILED,
         kind="delivered",
         notices=(Notice(Recipient(CAROL), Delivered(Status(2, 1, 5), "in the mailbox", "", "carol@elsewhere.test")),),
         office="mx.elsewhere.test",
     ),
-    "relayed": evolve(
+    "relayed": replace(
         FAILED,
         kind="relayed",
         notices=(
@@ -60,7 +60,7 @@ REPORTS = {
             ),
         ),
     ),
-    "expanded": evolve(
+    "expanded": replace(
         FAILED,
         kind="expanded",
         notices=(
@@ -70,7 +70,7 @@ REPORTS = {
             ),
         ),
     ),
-    "failed, in UTF-8": evolve(
+    "failed, in UTF-8": replace(
         FAILED,
         envelope=Envelope(ALICE, (), "8BITMIME", (("SMTPUTF8", ""),)),
         notices=(

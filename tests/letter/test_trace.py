@@ -9,9 +9,9 @@ from email.parser import BytesHeaderParser
 from email.utils import parsedate_to_datetime
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, LetterId, Recipient, trace
 from mailstack.wire import HostPort, TlsFacts
@@ -25,7 +25,7 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 def test_received_names_every_clause_in_the_order_of_the_grammar():
     """SMTP-32, RCVD-01."""
-    assert trace.received(evolve(ARRIVAL, tls=TLS), ID, [BOB]) == (
+    assert trace.received(replace(ARRIVAL, tls=TLS), ID, [BOB]) == (
         b"Received: from laptop ([192.0.2.1])\r\n"
         b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384) by mx.home.test\r\n"
         b"\twith ESMTPSA\r\n"
@@ -60,7 +60,7 @@ def test_the_account_shows_only_when_asked_and_the_client_not_when_forbidden():
     ],
 )
 def test_the_client_address_is_an_address_literal(host, literal):
-    assert literal in trace.received(evolve(ARRIVAL, remote=HostPort(host, 1)), ID, [])
+    assert literal in trace.received(replace(ARRIVAL, remote=HostPort(host, 1)), ID, [])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_client_address_is_an_address_literal(host, literal):
     ],
 )
 def test_what_a_client_calls_itself_is_cleaned_to_a_domain(helo, written):
-    field = trace.received(evolve(ARRIVAL, helo=helo), ID, [])
+    field = trace.received(replace(ARRIVAL, helo=helo), ID, [])
     assert field.startswith(b"Received: from %b ([192.0.2.1])" % written.encode())
 
 
@@ -89,7 +89,7 @@ def test_what_a_client_calls_itself_is_cleaned_to_a_domain(helo, written):
     st.booleans(),
 )
 def test_nothing_hostile_leaves_its_clause(helo, account, local, shown):
-    arrival = evolve(ARRIVAL, helo=helo, account=account, tls=TLS)
+    arrival = replace(ARRIVAL, helo=helo, account=account, tls=TLS)
     field = trace.received(arrival, ID, [Recipient(Address(local, "home.test"))], show_account=shown)
     assert re.fullmatch(rb"Received: from [!-~]+ \(\[192\.0\.2\.1\]\)(?:[^\r\n]|\r\n\t[^ \r\n])*\r\n", field)
     parsed = BytesHeaderParser(policy=email.policy.compat32).parsebytes(field + b"\r\n")
@@ -99,7 +99,7 @@ def test_nothing_hostile_leaves_its_clause(helo, account, local, shown):
 
 @given(st.text("abcdefghij.", min_size=1, max_size=20), st.integers(1, 3))
 def test_lines_keep_to_78_columns_where_clauses_do(helo, count):
-    field = trace.received(evolve(ARRIVAL, helo=helo, tls=TLS), ID, [BOB] * count)
+    field = trace.received(replace(ARRIVAL, helo=helo, tls=TLS), ID, [BOB] * count)
     assert max(map(len, field.split(b"\r\n"))) <= 78
 
 

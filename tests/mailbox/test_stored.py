@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
@@ -30,7 +30,7 @@ async def deliver(store: Any, name: str, body: bytes) -> Letter:
     await store.accept(Acceptance(letter, (delivery,), ()))
     [claim] = await store.claim("mx.home.test", "me", 1_750_000_001.0, limit=1, lease=60, next_due=lambda _, at: at)
     before = claim.deliveries[0]
-    change = Change(before, evolve(before, state=DeliveryState.DELIVERED, claimed_by=None))
+    change = Change(before, replace(before, state=DeliveryState.DELIVERED, claimed_by=None))
     placement = Placement("bob@home.test", (letter.id, 0), TRACE, len(TRACE) + content.size, 1_750_000_001.0)
     await store.settle(Settlement((change,), (placement,)))
     return letter

@@ -6,7 +6,7 @@ import email
 from collections.abc import AsyncIterator
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
@@ -33,7 +33,7 @@ DUE = ReportDue(
 
 def returned(content: Content) -> str | None:
     """The header section that the report on a letter with this content returns."""
-    original = evolve(LETTER, content=content)
+    original = replace(LETTER, content=content)
     report = run(BOUNCER.report(DUE, original, START, None)).letter
     parts = email.message_from_bytes(run(read_all(report.content))).get_payload()
     return parts[2].get_payload() if len(parts) == 3 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Recipient, Status
 from mailstack.letter.content import read_all
@@ -47,7 +47,7 @@ def test_a_delivery_here_and_its_report_are_one_transaction():
 def test_what_was_relayed_is_told_unless_the_host_tells(dsn, reports):
     """DSN-02: RFC 3461 §5.2.1, §5.2.2."""
     rig = Rig()
-    rig.relay.outcome = lambda _: evolve(TAKEN, dsn=dsn)
+    rig.relay.outcome = lambda _: replace(TAKEN, dsn=dsn)
     letter = rig.accept(a_letter(wanting("carol@else.test"), wanting("dave@else.test", "FAILURE")))
     assert rig.states(letter) == ["relayed", "relayed"]
     assert told(rig) == reports

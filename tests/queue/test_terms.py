@@ -1,7 +1,7 @@
 """Letters with wishes about time in the queue: held back, wanted by a time, gone before others."""
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Delivered, Letter, Recipient, Status
 from mailstack.letter.terms import read_date_time
@@ -17,7 +17,7 @@ LATER = Deferred(Status(4, 4, 1), "nobody answers")
 
 def wishing(*recipients: str, **parameters: str) -> Letter:
     letter = a_letter(*recipients)
-    return evolve(letter, envelope=evolve(letter.envelope, parameters=tuple(parameters.items())))
+    return replace(letter, envelope=replace(letter.envelope, parameters=tuple(parameters.items())))
 
 
 # --- FUTURERELEASE
@@ -194,5 +194,5 @@ def test_no_relaying_is_told_of_to_who_never_wants_to_hear() -> None:
     rig = Rig()
     recipient = Recipient(Address("carol", "else.test"), parameters=(("NOTIFY", "NEVER"),))
     letter = a_letter(recipient)
-    rig.accept(evolve(letter, envelope=evolve(letter.envelope, parameters=(("BY", "120;NT"),))))
+    rig.accept(replace(letter, envelope=replace(letter.envelope, parameters=(("BY", "120;NT"),))))
     assert rig.reports() == []

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
@@ -66,7 +66,7 @@ def said(tried: Attempt, line: str) -> bool:
 
 def go_under_tls(world: World, using: RelayAgent) -> Attempt:
     letter = letter_to(CAROL)
-    letter = evolve(letter, envelope=evolve(letter.envelope, parameters=(("REQUIRETLS", ""),)))
+    letter = replace(letter, envelope=replace(letter.envelope, parameters=(("REQUIRETLS", ""),)))
     return world.run(using.deliver(letter, deliveries_of(letter)))
 
 
@@ -85,7 +85,7 @@ def test_requiretls_is_passed_on_to_who_offers_it(world: World, office: FakeOffi
 
 def test_requiretls_comes_back_from_who_does_not_and_the_connection_is_kept(world: World, office: FakeOffice) -> None:
     """REQT-01, CODE-26."""
-    office.capabilities = evolve(office.capabilities, withheld=frozenset({"REQUIRETLS"}))
+    office.capabilities = replace(office.capabilities, withheld=frozenset({"REQUIRETLS"}))
     using = by_route(world)
     for _ in range(2):
         (outcome,) = go_under_tls(world, using).outcomes
@@ -111,9 +111,9 @@ def test_requiretls_waits_for_tls_that_may_come(world: World, office: FakeOffice
 
 def test_a_report_with_requiretls_goes_to_anybody(world: World, office: FakeOffice) -> None:
     """REQT-01: RFC 8689 §5."""
-    office.capabilities = evolve(office.capabilities, starttls=False)
+    office.capabilities = replace(office.capabilities, starttls=False)
     letter = letter_to(CAROL)
-    letter = evolve(letter, envelope=evolve(letter.envelope, sender=None, parameters=(("REQUIRETLS", ""),)))
+    letter = replace(letter, envelope=replace(letter.envelope, sender=None, parameters=(("REQUIRETLS", ""),)))
     tried = world.run(agent(world).deliver(letter, deliveries_of(letter)))
     assert isinstance(tried.outcomes[0], Delivered)
     assert not said(tried, "REQUIRETLS")
@@ -609,9 +609,9 @@ class Unreadable(Octets):
 
 
 def test_a_content_that_cannot_be_read_is_never_sent_as_whole(world: World, office: FakeOffice) -> None:
-    from attrs import evolve
+    from msgspec.structs import replace
 
-    letter = evolve(letter_to(CAROL), content=Unreadable(b"x" * 100))
+    letter = replace(letter_to(CAROL), content=Unreadable(b"x" * 100))
     with pytest.raises(OSError, match="disk"):
         world.run(agent(world).deliver(letter, deliveries_of(letter)))
     world.pass_time(10)

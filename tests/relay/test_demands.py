@@ -57,12 +57,12 @@ ENFORCED = Strict(Mode.ENFORCE, MX)
 
 
 def letter(content: bytes = b"Subject: x\r\n\r\n", *, requires: bool = False, report: bool = False) -> Letter:
-    from attrs import evolve
+    from msgspec.structs import replace
 
     one = letter_to("carol@elsewhere.test", content=content)
     parameters = (("REQUIRETLS", ""),) if requires else ()
     sender = None if report else one.envelope.sender
-    return evolve(one, envelope=evolve(one.envelope, parameters=parameters, sender=sender), content=Octets(content))
+    return replace(one, envelope=replace(one.envelope, parameters=parameters, sender=sender), content=Octets(content))
 
 
 def demanded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter import Delivered, Failed, Letter, Status
 from mailstack.queue.attempt import Attempt
@@ -44,7 +44,7 @@ class Listening:
 
 def wishing(**parameters: str) -> Letter:
     letter = letter_to(CAROL)
-    return evolve(letter, envelope=evolve(letter.envelope, parameters=tuple(parameters.items())))
+    return replace(letter, envelope=replace(letter.envelope, parameters=tuple(parameters.items())))
 
 
 def carry(world: World, letter: Letter, **settings: Any) -> Attempt:
@@ -52,7 +52,7 @@ def carry(world: World, letter: Letter, **settings: Any) -> Attempt:
 
 
 def offering(office: FakeOffice, **capabilities: Any) -> None:
-    office.capabilities = evolve(office.capabilities, **capabilities)
+    office.capabilities = replace(office.capabilities, **capabilities)
 
 
 # --- DELIVERBY

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -293,7 +293,7 @@ class _Serving:
             raise _Over
         if isinstance(event, StartTls) and answer.positive:
             await self._peer.start_tls()
-            self._engine.capabilities = evolve(self._engine.capabilities, starttls=False)
+            self._engine.capabilities = replace(self._engine.capabilities, starttls=False)
 
     async def _reply(self, event: Any) -> Reply:  # noqa: C901, PLR0911 (one case a command)
         match event:

@@ -21,7 +21,7 @@ from tests.sasl.exchange import Keeper, Talk, prove
 )
 def test_the_token_and_the_user_are_read(name: str, message: bytes, user: str) -> None:
     """AUTH-16, AUTH-17"""
-    assert prove(name, message) == (Token(user, mechanism=name, token="abc.def~"), [])
+    assert prove(name, message) == (Token(username=user, mechanism=name, token="abc.def~"), [])
     assert prove(name, None, [message])[1] == [b""]
 
 
@@ -61,4 +61,4 @@ def test_what_breaks_the_grammar_is_malformed(name: str, message: bytes) -> None
 
 
 def test_a_token_is_not_shown_in_a_traceback() -> None:
-    assert "secret" not in repr(Token("bob", mechanism="XOAUTH2", token="secret"))
+    assert "secret" not in repr(Token(username="bob", mechanism="XOAUTH2", token="secret"))

@@ -60,12 +60,12 @@ def test_scram_is_offered_with_and_without_plus_or_not_at_all(bound: bool) -> No
 
 def test_plain_takes_an_initial_response() -> None:
     """AUTH-03"""
-    assert prove("PLAIN", b"\0bob\0secret") == (Credentials("bob", "secret", "PLAIN"), [])
+    assert prove("PLAIN", b"\0bob\0secret") == (Credentials(username="bob", password="secret", mechanism="PLAIN"), [])
 
 
 def test_plain_without_one_asks_with_an_empty_challenge() -> None:
     """AUTH-03"""
-    expected = Credentials("bob", "päß wort", "PLAIN", "bob")
+    expected = Credentials(username="bob", password="päß wort", mechanism="PLAIN", authzid="bob")
     assert prove("PLAIN", None, ["bob\0bob\0päß wort".encode()]) == (expected, [b""])
 
 
@@ -90,12 +90,15 @@ def test_plain_refuses_what_breaks_its_grammar(message: bytes) -> None:
 
 
 def test_login_asks_for_the_name_and_then_the_password() -> None:
-    expected = Credentials("bob", "secret", "LOGIN")
+    expected = Credentials(username="bob", password="secret", mechanism="LOGIN")
     assert prove("LOGIN", None, [b"bob", b"secret"]) == (expected, [b"Username:", b"Password:"])
 
 
 def test_login_takes_the_name_as_initial_response() -> None:
-    assert prove("LOGIN", b"bob", [b"secret"]) == (Credentials("bob", "secret", "LOGIN"), [b"Password:"])
+    assert prove("LOGIN", b"bob", [b"secret"]) == (
+        Credentials(username="bob", password="secret", mechanism="LOGIN"),
+        [b"Password:"],
+    )
 
 
 def digest_of(challenge: bytes, password: bytes = b"secret") -> bytes:
@@ -119,7 +122,7 @@ def test_cram_md5_is_a_digest_of_a_fresh_msg_id() -> None:
 def test_apop_is_a_digest_of_the_time_stamp_and_the_password() -> None:
     """The example of RFC 1939 §7."""
     stamp = b"<1896.697170952@dbc.mtview.ca.us>"
-    proof = DigestProof("mrose", mechanism="APOP", challenge=stamp, digest="c4c9334bac560ecc979e58001b3e22fb")
+    proof = DigestProof(username="mrose", mechanism="APOP", challenge=stamp, digest="c4c9334bac560ecc979e58001b3e22fb")
     assert proof.fits("tanstaaf")
     assert not proof.fits("tanstaag")
     assert proof.digest == hashlib.md5(stamp + b"tanstaaf").hexdigest()
@@ -139,7 +142,9 @@ def test_cram_md5_refuses_what_breaks_its_grammar(answer: bytes) -> None:
 def test_external_brings_the_certificate_and_may_name_an_account(initial: bytes | None, named: str) -> None:
     talk = Talk("EXTERNAL", channel=Channel(certificate=CERTIFICATE))
     talk.prove(initial, named.encode())
-    assert talk.keeper.asked == [CertificateProof(named, mechanism="EXTERNAL", authzid=named, certificate=CERTIFICATE)]
+    assert talk.keeper.asked == [
+        CertificateProof(username=named, mechanism="EXTERNAL", authzid=named, certificate=CERTIFICATE)
+    ]
 
 
 def test_external_without_a_certificate_is_denied() -> None:
@@ -182,11 +187,14 @@ def test_any_octets_are_an_account_a_question_or_a_refusal(name: str, responses:
     [("", True), ("bob", True), ("BOB@home.test", True), ("alice@home.test", False), ("alice", False), ("b", False)],
 )
 def test_nobody_acts_for_another(authzid: str, allowed: bool) -> None:
-    assert Credentials("bob", "x", "PLAIN", authzid).acts_for("bob@home.test") is allowed
+    assert (
+        Credentials(username="bob", password="x", mechanism="PLAIN", authzid=authzid).acts_for("bob@home.test")
+        is allowed
+    )
 
 
 def test_a_password_is_not_shown_in_a_traceback() -> None:
-    assert "secret" not in repr(Credentials("bob", "secret", "PLAIN"))
+    assert "secret" not in repr(Credentials(username="bob", password="secret", mechanism="PLAIN"))
 
 
 def test_every_denial_has_the_same_words() -> None:

@@ -1,9 +1,9 @@
 """The extensions that say when and how a letter travels, each by its octets."""
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailstack.letter import Envelope
 from mailstack.smtp.commands import Hello, Mail, Rejected, XClient
@@ -18,7 +18,7 @@ NOW = 1_763_931_600.0  # 2025-11-23T21:00:00Z
 OFFICE = Capabilities(
     "mx.home.test", max_recipients=100, max_letters=5, max_hold=86400, least_by=10, priorities=True, since=NOW
 )
-TRUSTING = evolve(OFFICE, xclient=True)
+TRUSTING = replace(OFFICE, xclient=True)
 
 
 def ehlo(capabilities):
@@ -269,7 +269,7 @@ def test_xclient_is_refused_to_everybody_else():
     session = front(OFFICE)
     assert b"XCLIENT" not in session.say(b"EHLO c.test")
     assert session.codes(b"XCLIENT ADDR=192.0.2.1") == [("550", "5.7.0")]
-    withheld = front(evolve(TRUSTING, withheld=frozenset({"XCLIENT"})))
+    withheld = front(replace(TRUSTING, withheld=frozenset({"XCLIENT"})))
     withheld.say(b"EHLO c.test")
     assert withheld.codes(b"XCLIENT ADDR=192.0.2.1") == [("550", "5.7.0")]
     assert withheld.codes(b"XFORWARD ADDR=192.0.2.1") == [("502", "5.5.1")]

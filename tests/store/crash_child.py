@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.letter.content import Octets
 from mailstack.store.sqlite import SqliteStore
@@ -32,7 +32,7 @@ async def work(store: SqliteStore, numbers: Iterator[int]) -> None:
     for number in numbers:
         accepted = acceptance(at=time.time(), attempts=1, claimed_by="child", lease=time.time() + 60)
         octets = octets_for(number)
-        accepted = evolve(accepted, letter=evolve(accepted.letter, content=Octets(octets)))
+        accepted = replace(accepted, letter=replace(accepted.letter, content=Octets(octets)))
         await store.accept(accepted)
         say(f"accepted {accepted.letter.id} {number}")
         await store.settle(placing(accepted.deliveries[0], size=len(octets)))

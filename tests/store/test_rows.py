@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status
 from mailstack.letter.content import Octets
@@ -121,11 +121,11 @@ def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]
 def test_a_delivery_waits_until_it_is_due_and_its_claim_has_ended() -> None:
     delivery = Delivery(LetterId("x"), 0, Recipient(Address("a", "b")), "local", due=5.0, lease=9.0)
     assert rows.waits_until(delivery) == 5.0
-    assert rows.waits_until(evolve(delivery, claimed_by="me")) == 9.0
-    assert rows.waits_until(evolve(delivery, claimed_by="me", due=20.0)) == 20.0
-    assert rows.waits_until(evolve(delivery, state=DeliveryState.HELD)) == rows.FAR
-    assert rows.waits_until(evolve(delivery, state=DeliveryState.REMOVED)) is None
-    assert rows.waits_until(evolve(delivery, state=DeliveryState.REMOVED, claimed_by="me")) == rows.FAR
+    assert rows.waits_until(replace(delivery, claimed_by="me")) == 9.0
+    assert rows.waits_until(replace(delivery, claimed_by="me", due=20.0)) == 20.0
+    assert rows.waits_until(replace(delivery, state=DeliveryState.HELD)) == rows.FAR
+    assert rows.waits_until(replace(delivery, state=DeliveryState.REMOVED)) is None
+    assert rows.waits_until(replace(delivery, state=DeliveryState.REMOVED, claimed_by="me")) == rows.FAR
 
 
 def test_a_listing_that_makes_no_sense_is_named() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
@@ -280,8 +280,8 @@ def test_an_accepted_content_is_not_discarded(pump: Pump, open_store: Open, dire
         writer = store.new_content()
         await writer.write(b"x" * 100_000)
         accepted = acceptance()
-        letter = evolve(accepted.letter, content=await writer.finish())
-        await store.accept(evolve(accepted, letter=letter))
+        letter = replace(accepted.letter, content=await writer.finish())
+        await store.accept(replace(accepted, letter=letter))
         writer.discard()
         return letter.id
 
@@ -299,7 +299,7 @@ def test_a_file_that_was_not_accepted_can_be_discarded_still(pump: Pump, open_st
         await writer.write(b"x" * 100_000)
         content = await writer.finish()
         try:
-            await store.accept(evolve(there, letter=evolve(there.letter, content=content)))
+            await store.accept(replace(there, letter=replace(there.letter, content=content)))
         finally:
             writer.discard()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from msgspec import Struct
 
 Verdict = Literal["good", "warning", "broken"]
 """`broken` would keep the office from working; `warning` may be meant so, or could not be found out."""
 
 
-@frozen
-class Finding:
+class Finding(Struct, frozen=True):
     """A line of `mailstack check`."""
 
     part: str

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from enum import Enum
 
-from attrs import define, evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter.content import Content
 from mailstack.letter.mime.encodings import Base64, Encoder, QuotedPrintable
@@ -47,8 +48,7 @@ async def convert(content: Content, domain: Domain) -> Content:
     return converted
 
 
-@frozen
-class Change:
+class Change(Struct, frozen=True):
     """What becomes of a section of the letter: of a part, or of the filler that follows a delimiter."""
 
     head: bytes | None = None
@@ -59,8 +59,7 @@ class Change:
     """Filler that the domain has no octets for."""
 
 
-@define(eq=False)
-class Converted:
+class Converted(Struct, eq=False):
     """A content that is converted whenever it is read."""
 
     content: Content
@@ -137,7 +136,7 @@ class Plan:
         if head is not None and head.kind is Kind.LEAF:
             self._complete_leaf(head)
         elif seen.size and not self._fits():
-            self.changes[self._section] = evolve(self.changes.get(self._section, Change()), left_out=True)
+            self.changes[self._section] = replace(self.changes.get(self._section, Change()), left_out=True)
 
     def _complete_leaf(self, head: Head) -> None:
         said, seen = head.described.encoding, self._seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.header import fields
 
@@ -20,8 +20,7 @@ _BLANK = b"\r\n"
 _VERSION, _TYPE_FIELD, _ENCODING = b"mime-version", b"content-type", b"content-transfer-encoding"
 
 
-@frozen
-class Described:
+class Described(Struct, frozen=True):
     """What is said of a part."""
 
     type: str

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.letter.mime.fields import Described, describe
 
@@ -39,8 +39,7 @@ class Kind(Enum):
     MESSAGE = "another letter"
 
 
-@frozen
-class Head:
+class Head(Struct, frozen=True):
     """The header section of a part, or of a letter in it, with the blank line."""
 
     section: bytes
@@ -52,22 +51,19 @@ class Head:
     """Within a multipart/signed: nothing in it may change (RFC 1847 §2.1)."""
 
 
-@frozen
-class Body:
+class Body(Struct, frozen=True):
     """Some octets of the leaf whose head came last."""
 
     octets: bytes
 
 
-@frozen
-class Filler:
+class Filler(Struct, frozen=True):
     """Some octets of what stands before a multipart's first part, or behind its last: nobody is shown it."""
 
     octets: bytes
 
 
-@frozen
-class Delimiter:
+class Delimiter(Struct, frozen=True):
     """A boundary, with the CRLF before it, and the one behind it unless it closes its multipart."""
 
     octets: bytes
@@ -76,15 +72,13 @@ class Delimiter:
 Piece = Head | Body | Filler | Delimiter
 
 
-@frozen
-class _Multipart:
+class _Multipart(Struct, frozen=True):
     boundary: bytes
     is_digest: bool
     sealed: bool
 
 
-@frozen
-class _Delimiters:
+class _Delimiters(Struct, frozen=True):
     """Find a delimiter line of any of some multiparts, the innermost first (RFC 2046 §5.1.1)."""
 
     at_start: re.Pattern[bytes]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from mailstack.smtp.commands import Mail, ServerEvent
 from mailstack.smtp.order import State, Turn
 
 
-@frozen
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What a listener can do, for now: another one may be put in its place when TLS starts or AUTH succeeds."""
 
     hostname: str
@@ -43,14 +42,13 @@ class Capabilities:
     """Keywords of extensions that are not offered here, in upper case."""
 
 
-@frozen
-class Terms:
+class Terms(Struct, frozen=True):
     """What the last EHLO agreed."""
 
     keywords: tuple[str, ...] = ()
     """The lines of the answer behind the first."""
-    mail: Mapping[str, Parameter] = field(factory=dict)
-    rcpt: Mapping[str, Parameter] = field(factory=dict)
+    mail: Mapping[str, Parameter] = field(default_factory=dict)
+    rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     enhanced: bool = False
     """Whether replies carry enhanced status codes (RFC 2034)."""
 
@@ -75,8 +73,7 @@ class Facts(Protocol):
         """The MAIL that began the transaction, if one is open."""
 
 
-@frozen
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter of MAIL or RCPT (RFC 5321 §4.1.1.11)."""
 
     read: Callable[[str | None, Facts], str]
@@ -91,13 +88,12 @@ class Parameter:
     """Whether its value need not be ASCII under SMTPUTF8 (RFC 6531 §3.4)."""
 
 
-@frozen(eq=False)
-class Verb:
+class Verb(Struct, frozen=True, eq=False):
     """A command: how its argument is read, and what it may follow."""
 
     read: Callable[[str, Facts], ServerEvent]
     """Reads the argument, which is ASCII; raises Refusal."""
-    turns: Mapping[State, Turn] = field(factory=dict)
+    turns: Mapping[State, Turn] = field(default_factory=dict)
     """Rows for the table of `mailstack.smtp.order`."""
     long: bool = False
     """Whether its line may be as long as AUTH's."""
@@ -109,16 +105,15 @@ def _always(_facts: Facts) -> str:
     return ""
 
 
-@frozen(eq=False)
-class Extension:
+class Extension(Struct, frozen=True, eq=False):
     """A keyword of EHLO, and all that the server's language gains by it."""
 
     keyword: str
     argument: Callable[[Facts], str | None] = _always
     """What follows the keyword in the answer to EHLO; None while it is not offered."""
-    mail: Mapping[str, Parameter] = field(factory=dict)
-    rcpt: Mapping[str, Parameter] = field(factory=dict)
-    verbs: Mapping[str, Verb] = field(factory=dict)
+    mail: Mapping[str, Parameter] = field(default_factory=dict)
+    rcpt: Mapping[str, Parameter] = field(default_factory=dict)
+    verbs: Mapping[str, Verb] = field(default_factory=dict)
     """Known whether offered or not: the verb itself says why it can't be used now."""
 
 

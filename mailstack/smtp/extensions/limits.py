@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.smtp.extensions.extension import Extension, Facts
 
@@ -12,8 +12,7 @@ from mailstack.smtp.extensions.extension import Extension, Facts
 _LIMIT = re.compile(r"([A-Z0-9][A-Z0-9-]*)=([0-9]{1,6})\Z", re.IGNORECASE)
 
 
-@frozen
-class HostLimits:
+class HostLimits(Struct, frozen=True):
     """What another host announces; 0 where it names no limit."""
 
     letters: int = 0

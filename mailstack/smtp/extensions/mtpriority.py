@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.letter import Envelope
 from mailstack.letter.terms import HIGHEST, LOWEST, NORMAL, PRIORITY, priority, read_priority
@@ -22,8 +23,7 @@ _FIELD = re.compile(
 )
 
 
-@frozen
-class Priorities:
+class Priorities(Struct, frozen=True):
     """Which priorities a client may give to its letters."""
 
     least: int = LOWEST
@@ -46,7 +46,7 @@ class Priorities:
         if int(asked) <= self.most:
             return mail, None
         others = tuple(each for each in mail.parameters if each[0] != PRIORITY)
-        lowered = evolve(mail, parameters=(*others, (PRIORITY, str(self.most))))
+        lowered = replace(mail, parameters=(*others, (PRIORITY, str(self.most))))
         # RFC 6710 §7 (X.3.6): the text begins with the new priority.
         return lowered, reply(250, "2.3.6", f"{self.most} is the priority that the letter gets here")
 
@@ -65,7 +65,7 @@ def from_field(envelope: Envelope, section: bytes, priorities: Priorities) -> En
     if found is None:
         return envelope
     value = min(int(found[1]), priorities.most)
-    return evolve(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
+    return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
 
 
 def _announced(facts: Facts) -> str | None:

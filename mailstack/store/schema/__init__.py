@@ -6,15 +6,14 @@ import re
 import sqlite3
 from importlib import resources
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.store import StoreError
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
 
-@frozen
-class Migration:
+class Migration(Struct, frozen=True):
     """One step from the version before to `version`."""
 
     version: int

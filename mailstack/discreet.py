@@ -1,0 +1,17 @@
+"""A value whose repr says nothing of its secrets, since logs and tracebacks show it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+
+class Discreet(Struct, frozen=True):
+    """Leaves out the fields that SECRETS names."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.SECRETS]
+        return f"{type(self).__name__}({', '.join(shown)})"
