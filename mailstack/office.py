@@ -29,7 +29,7 @@ from mailstack.net.lookups import ReverseNames, TimedLookups
 from mailstack.net.peer import NetPeer
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import networks_of, within
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
@@ -47,6 +47,8 @@ from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.agent import AttemptLimits, RelayAgent
+from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.down import DownLimits
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite, Sts
 from mailstack.sasl import Authenticator
@@ -117,7 +119,8 @@ class PostOffice:
             self.clock,
             hostname=config.hostname,
             routes=config.relay.routes,
-            smart_host=config.relay.smart_host,
+            smart_hosts=config.relay.smart_host,
+            sender_routes=config.relay.sender_routes,
             port=config.relay.port,
             security=Security(Demand(config.relay.tls)),
             derive=derive_in_thread(around.reactor, self.clock),
@@ -126,6 +129,8 @@ class PostOffice:
             sts=self._sts(),
             ehlo_name=config.relay.ehlo_name,
             attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
+            connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
+            down_limits=_down_limits(config),
         )
         full = config.delivery.when_full == "permanent"
         quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
@@ -144,8 +149,12 @@ class PostOffice:
             name,
             bouncer,
             RunnerLimits(
-                concurrency=config.relay.concurrency, per_destination=config.relay.per_destination, poll=around.poll
+                concurrency=config.relay.concurrency,
+                per_destination=config.relay.per_destination,
+                first_per_destination=config.relay.first_per_destination,
+                poll=around.poll,
             ),
+            line=self._relay.line,
         )
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock, bouncer)
         ours, limits = config.submission, config.limits
@@ -178,7 +187,7 @@ class PostOffice:
             names=names if config.exchange.reverse_dns else None,
         )
         self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
-        self._connections = ConnectionLimits(
+        self._connections = ClientLimits(
             limits.connections,
             limits.connections_per_address,
             per_minute=limits.connections_per_minute,
@@ -378,3 +387,9 @@ class PostOffice:
                 await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
         except StoreError:
             _log.exception("old histories could not be forgotten")
+
+
+def _down_limits(config: Config) -> DownLimits:
+    """A letter that finds a host down comes back after the host is called again, however short the schedule is."""
+    relay, waits = config.relay, config.relay.schedule
+    return DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))

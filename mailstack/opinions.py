@@ -63,7 +63,7 @@ def about_accounts(
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     # Where all goes to a smart host, its DNS and not ours says who takes mail.
-    if ours.recipient_domain and relay.smart_host is None:
+    if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)
         at_recipient.append(domains.at_recipient)
     return tuple(at_sender), tuple(at_recipient)

@@ -31,6 +31,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_logins(config, source),
         *_outward(config, source),
         *_schedule(config, source),
+        *_relay(config, source),
         *_policy(config, source),
     ]
 
@@ -111,13 +112,14 @@ def _outward(config: Config, source: Source) -> Iterator[Problem]:
 
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
-    host, file, ca_file = config.relay.smart_host, config.relay.smart_host_password_file, config.relay.ca_file
+    hosts, file, ca_file = config.relay.smart_host, config.relay.smart_host_password_file, config.relay.ca_file
     key = ("relay", "smart_host_password_file")
-    credentials = host.credentials if host is not None else None
-    if credentials is not None and not credentials.password and file is None:
-        cure = "name a file with it in smart_host_password_file"
-        yield source.problem(("relay", "smart_host"), f"the password of {credentials.username} is missing", cure)
-    if file is not None and credentials is None:
+    users = [host.credentials for host in hosts if host.credentials is not None]
+    for user in users:
+        if not user.password and file is None:
+            cure = "name a file with it in smart_host_password_file"
+            yield source.problem(("relay", "smart_host"), f"the password of {user.username} is missing", cure)
+    if file is not None and not users:
         yield source.problem(key, "needs a smart_host with a user", 'as smart_host = "smtp://user@host:587"')
     if ca_file is not None and not ca_file.is_file():
         yield _no_file(source, ("relay", "ca_file"), ca_file)
@@ -163,8 +165,6 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem((*key, "longest"), "must not be shorter than first")
     if schedule.give_up_after <= 0:
         yield source.problem((*key, "give_up_after"), "must be longer than 0", 'RFC 5321 §4.5.4.1 wants "4d" or more')
-    if config.relay.per_destination > config.relay.concurrency:
-        yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
     if config.proxy.timeout <= 0:
         yield source.problem(("proxy", "timeout"), "must be longer than 0", "every wait has an end")
     if config.accounts.longest_delay < config.accounts.failure_delay:
@@ -172,6 +172,16 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
     for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout"):
         if getattr(config.limits, name) <= 0:
             yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")
+
+
+def _relay(config: Config, source: Source) -> Iterator[Problem]:
+    relay = config.relay
+    if relay.per_destination > relay.concurrency:
+        yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
+    if relay.first_per_destination > relay.per_destination:
+        yield source.problem(("relay", "first_per_destination"), "must not be greater than per_destination")
+    if relay.down_longest < relay.down_first:
+        yield source.problem(("relay", "down_longest"), "must not be shorter than down_first")
 
 
 def _policy(config: Config, source: Source) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct, structs
-from msgspec.structs import replace
 
 from mailstack.config.checks import check
 from mailstack.config.errors import ConfigError, Problem
@@ -92,12 +91,13 @@ def _own_name() -> HostName:
 
 
 def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem]]:
-    """The smart host with the password of its file."""
-    host, file = config.relay.smart_host, config.relay.smart_host_password_file
-    if host is None or host.credentials is None or file is None:
+    """The smart hosts with the password of the file, where they want one."""
+    hosts, file = config.relay.smart_host, config.relay.smart_host_password_file
+    if file is None or not any(host.credentials for host in hosts):
         return config, []
     key = ("relay", "smart_host_password_file")
-    if host.credentials.password:
+    wanting = [host for host in hosts if host.credentials is not None and not host.credentials.password]
+    if not wanting:
         return config, [source.problem(key, "smart_host has a password already", "keep one of the two")]
     try:
         password = file.read_text().strip()
@@ -105,5 +105,5 @@ def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem
         return config, [source.problem(key, f"cannot be read: {error}")]
     if not password:
         return config, [source.problem(key, f"{file} is empty", "put the password of the smart host into it")]
-    host = replace(host, credentials=replace(host.credentials, password=password))
-    return structs.replace(config, relay=structs.replace(config.relay, smart_host=host)), []
+    complete = tuple(host.with_password(password) if host in wanting else host for host in hosts)
+    return structs.replace(config, relay=structs.replace(config.relay, smart_host=complete)), []

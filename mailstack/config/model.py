@@ -12,7 +12,7 @@ from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network, Owner
 from mailstack.letter import Address
-from mailstack.relay.routes import NO_ROUTES, Routes, SmartHost
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
 from mailstack.wire import HostPort
 
@@ -184,8 +184,8 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     relay_from: tuple[Network, ...] = field(default=(), name="from")
     nameservers: tuple[HostPort, ...] = ()
-    smart_host: SmartHost | None = None
-    """Complete once loaded, also when its password has a file of its own."""
+    smart_host: tuple[SmartHost, ...] = ()
+    """Complete once loaded, also when the password has a file of its own."""
     smart_host_password_file: Path | None = None
     port: Port = 25
     source_address: IpText = IpText("")
@@ -197,10 +197,15 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     key: Path | None = None
     mta_sts: bool = True
     dane: bool = False
-    concurrency: Count = 50
-    per_destination: Count = 10
+    concurrency: Count = 100
+    per_destination: Count = 20
+    first_per_destination: Count = 5
+    letters_per_connection: Count = 100
+    down_first: Duration = read_duration("15s")
+    down_longest: Duration = read_duration("10m")
     max_recipients: Count = 100
     routes: Routes = NO_ROUTES
+    sender_routes: SenderRoutes = NO_SENDER_ROUTES
     tls_policy: TlsPolicy = NO_TLS_POLICY
     schedule: Schedule = field(default_factory=Schedule)
 

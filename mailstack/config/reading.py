@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -14,11 +15,18 @@ from mailstack.config.errors import Problem
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.config.values import READERS
-from mailstack.relay.routes import RouteError, Routes, SmartHost, Target
-from mailstack.relay.security import Demand, TlsPolicy, TlsPolicyError
+from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
+from mailstack.relay.security import TlsPolicy, TlsPolicyError
 
 SECRET: frozenset[Any] = frozenset({SmartHost})
 """Types whose value is never shown."""
+
+_BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {
+    Routes: lambda lines: Routes.parse(lines).targets,
+    SenderRoutes: lambda lines: SenderRoutes.parse(lines).hosts,
+    TlsPolicy: lambda lines: TlsPolicy.parse(lines).levels,
+}
+"""Tables whose keys are patterns: how their lines are read."""
 
 _PLAIN = {bool: "true or false", int: "a whole number", str: "a text in quotes"}
 
@@ -76,39 +84,30 @@ class _Reading:
     def _value(self, kind: Any, value: object, path: KeyPath) -> object:
         origin = get_origin(kind)
         if origin is tuple:
+            if get_args(kind)[0] is SmartHost and isinstance(value, str):
+                return (self._one(SmartHost, value, path),) if value else ()
             if not isinstance(value, list):
                 return self._wrong(path, "a list in brackets", value)
             inner = get_args(kind)[0]
             return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
-        if kind is Routes:
-            return self._routes(value, path)
-        if kind is TlsPolicy:
-            return self._tls_policy(value, path)
+        if (read := _BY_PATTERN.get(kind)) is not None:
+            return kind(self._lines(value, path, read))
         return self._one(kind, value, path)
 
-    def _routes(self, value: object, path: KeyPath) -> object:
-        """Each route is read by itself, so that all that are wrong are told, each at its line."""
+    def _lines(
+        self, value: object, path: KeyPath, read: Callable[[dict[str, object]], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """A table whose keys are patterns: each line is read by itself, so that all that are wrong are told."""
+        lines: dict[str, Any] = {}
         if not isinstance(value, dict):
-            return self._wrong(path, "a table", value)
-        targets: dict[str, Target] = {}
-        for pattern, target in value.items():
+            self._wrong(path, "a table", value)
+            return lines
+        for pattern, each in value.items():
             try:
-                targets.update(Routes.parse({pattern: target}).targets)
-            except RouteError as error:
+                lines.update(read({pattern: each}))
+            except (RouteError, TlsPolicyError) as error:
                 self._wrong((*path, pattern), str(error), error.given)
-        return Routes(targets)
-
-    def _tls_policy(self, value: object, path: KeyPath) -> object:
-        """As `_routes`."""
-        if not isinstance(value, dict):
-            return self._wrong(path, "a table", value)
-        levels: dict[str, Demand] = {}
-        for pattern, level in value.items():
-            try:
-                levels.update(TlsPolicy.parse({pattern: level}).levels)
-            except TlsPolicyError as error:
-                self._wrong((*path, pattern), str(error), error.given)
-        return TlsPolicy(levels)
+        return lines
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
         """A single value of `kind`."""

@@ -22,6 +22,9 @@ class Attempt(Struct, frozen=True):
     """What was said, a line each, "C: …" and "S: …"; content and secrets left out."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """More for the `attempted` step: `host`, `tls` …"""
+    reached: bool | None = None
+    """Whether the destination served us to the end of a session's business; False when none of its hosts let us begin,
+    or hung up. It decides how many attempts at a time the destination gets; None says nothing about that."""
 
 
 class Agent(Protocol):

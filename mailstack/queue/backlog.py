@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.windows import Windows
 
 
 class Job(Struct, frozen=True):
-    """One attempt to make: the deliveries of one letter that have one destination, claimed by us."""
+    """One attempt to make: the deliveries of one letter that go to the same hosts, claimed by us."""
 
     letter: Letter
     destination: str
+    """LOCAL, or what these hosts are known by: a domain, or the smart host."""
     deliveries: tuple[Delivery, ...]
 
     @property
@@ -23,26 +26,55 @@ class Job(Struct, frozen=True):
         """That of the letter (RFC 6710)."""
         return self.deliveries[0].priority if self.deliveries else 0
 
+    @property
+    def is_retry(self) -> bool:
+        """Whether it was tried before."""
+        return bool(self.deliveries) and self.deliveries[0].attempts > 1
+
+
+class _Lane(NamedTuple):
+    """Jobs that go before those of a lower lane."""
+
+    priority: int
+    retry: bool
+
+
+_Row = dict[str, deque[Job]]
+"""Jobs by destination: whose turn it is stands first."""
+
 
 class Backlog:
     """Starts jobs within the limits: the highest priority first, destinations in turn, for each in the order they came.
 
     A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
-    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest.
+    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest. Letters that
+    failed before leave a quarter of the connections to those that are tried for the first time: a thousand hosts that
+    never answer can't keep fresh letters waiting.
+
+    What each call costs does not depend on how many jobs or destinations wait: a destination whose window is full
+    stands aside until one of its attempts ends.
     """
 
-    def __init__(self, *, concurrency: int, per_destination: int, most: int) -> None:
-        """At most `concurrency` jobs under way, `per_destination` of them for one; `most` under way and waiting."""
+    def __init__(self, *, concurrency: int, per_destination: int, most: int, first: int | None = None) -> None:
+        """At most `concurrency` jobs under way; `most` under way and waiting.
+
+        A destination begins with `first` under way at a time (None: with all) and gets up to `per_destination`.
+        """
         self._concurrency = concurrency
-        self._per_destination = per_destination
+        self._most_retries = max(1, concurrency * 3 // 4)
+        self._windows = Windows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
-        self._waiting: dict[int, dict[str, deque[Job]]] = {}
-        """By priority and destination."""
+        self._rows: dict[_Lane, _Row] = {}
+        """What may start."""
+        self._aside: dict[str, dict[_Lane, deque[Job]]] = {}
+        """What waits for an attempt of its own destination to end."""
         self._waiting_for: dict[str, int] = {}
         """How many, by destination."""
         self._active: dict[str, int] = {}
         self._active_jobs = 0
+        self._active_retries = 0
         self._waiting_jobs = 0
+        self._retry_turn = False
         self.octets = 0
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
@@ -65,7 +97,11 @@ class Backlog:
         return self._waiting_for.get(destination, 0) < self.room
 
     def add(self, job: Job) -> None:
-        self._waiting.setdefault(job.priority, {}).setdefault(job.destination, deque()).append(job)
+        lane = _Lane(job.priority, job.is_retry)
+        if self._is_full(job.destination):
+            self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
+        else:
+            self._rows.setdefault(lane, {}).setdefault(job.destination, deque()).append(job)
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
         self.octets += _octets(job)
@@ -74,40 +110,64 @@ class Backlog:
         """The job whose turn it is, under way from now on; None when none may start."""
         if self._active_jobs >= self._concurrency:
             return None
-        # No more destinations than concurrency / per_destination can be full, so this looks at few.
-        for priority in sorted(self._waiting, reverse=True):
-            for destination in self._waiting[priority]:
-                if self._active.get(destination, 0) < self._per_destination:
-                    return self._start_from(priority, destination)
-        return None
+        lane = max(filter(self._may_start, self._rows), key=self._rank, default=None)
+        return None if lane is None else self._start_from(lane)
 
-    def done(self, job: Job) -> None:
-        """A job that was started has ended."""
+    def done(self, job: Job, *, reached: bool | None = None) -> None:
+        """A job that was started has ended; `reached` is as in its Attempt."""
+        destination = job.destination
         self._active_jobs -= 1
+        self._active_retries -= job.is_retry
         self.octets -= _octets(job)
-        left = self._active[job.destination] - 1
-        if left:
-            self._active[job.destination] = left
+        if left := self._active[destination] - 1:
+            self._active[destination] = left
         else:
-            del self._active[job.destination]
+            del self._active[destination]
+        self._windows.attempted(destination, reached=reached)
+        if self._is_full(destination):
+            self._set_aside(destination)
+        else:
+            for lane, jobs in self._aside.pop(destination, {}).items():
+                self._rows.setdefault(lane, {})[destination] = jobs
 
-    def _start_from(self, priority: int, destination: str) -> Job:
-        row = self._waiting[priority]
+    def _may_start(self, lane: _Lane) -> bool:
+        return not lane.retry or self._active_retries < self._most_retries
+
+    def _rank(self, lane: _Lane) -> tuple[int, bool]:
+        """Of the same priority, retries and first attempts take turns."""
+        return lane.priority, lane.retry is self._retry_turn
+
+    def _start_from(self, lane: _Lane) -> Job:
+        row = self._rows[lane]
+        destination = next(iter(row))
         jobs = row.pop(destination)
         job = jobs.popleft()
         if jobs:
             row[destination] = jobs  # at the end of the row, for the next one's turn
         elif not row:
-            del self._waiting[priority]
-        left = self._waiting_for[destination] - 1
-        if left:
+            del self._rows[lane]
+        if left := self._waiting_for[destination] - 1:
             self._waiting_for[destination] = left
         else:
             del self._waiting_for[destination]
         self._waiting_jobs -= 1
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
+        self._active_retries += lane.retry
+        self._retry_turn = not lane.retry
+        if self._is_full(destination):
+            self._set_aside(destination)
         return job
+
+    def _is_full(self, destination: str) -> bool:
+        return self._active.get(destination, 0) >= self._windows.width(destination)
+
+    def _set_aside(self, destination: str) -> None:
+        for lane in [lane for lane, row in self._rows.items() if destination in row]:
+            row = self._rows[lane]
+            self._aside.setdefault(destination, {})[lane] = row.pop(destination)
+            if not row:
+                del self._rows[lane]
 
 
 def _octets(job: Job) -> int:

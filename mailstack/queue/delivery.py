@@ -25,6 +25,10 @@ OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 """The states in which we still answer for the recipient."""
 
 
+HURRIED = "to be tried now, as the operator said"
+"""The text of a delivery that somebody wants to see attempted, until it is."""
+
+
 class Delivery(Struct, frozen=True):
     """One row of the queue; (letter, number) names it."""
 
@@ -53,3 +57,8 @@ class Delivery(Struct, frozen=True):
     """Whether the sender was told of a delay."""
     priority: int = 0
     """From -9 to 9; of what is due, the highest goes first (RFC 6710)."""
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether an operator asked for this attempt: the host that was down may have been mended."""
+        return self.text == HURRIED

@@ -16,7 +16,7 @@ from mailstack.journey import Step, StepName
 from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
 from mailstack.letter.report import Notice
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.queue.delivery import HURRIED, OWED, Delivery, DeliveryState
 from mailstack.queue.settling import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
@@ -149,7 +149,7 @@ def _released(delivery: Delivery, now: float) -> Delivery | str:
 def _hurried(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held; release it first"
-    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now)
+    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now, text=HURRIED)
 
 
 def _removed(delivery: Delivery, _now: float) -> Delivery | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mailstack.journey import Journal, StepName
@@ -60,7 +61,9 @@ class Queue:
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
         claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
-        deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=self._runner.has_room)
+        deliveries = first_deliveries(
+            letter, routes, now=now, claim=claim, has_room=partial(self._runner.has_room, letter)
+        )
         here = await deliver_here(self._local, letter, deliveries, now)
         acceptance = enter(letter, routes, deliveries, here, step, facts, now)
         dues = reports_due(letter, routes, here, now)

@@ -36,8 +36,10 @@ class RunnerLimits(Struct, frozen=True):
 
     concurrency: int = 100
     """Attempts at other hosts under way."""
-    per_destination: int = 10
-    """Of these, for one destination."""
+    per_destination: int = 20
+    """Of these, for one destination that does well."""
+    first_per_destination: int = 5
+    """Of these, for a destination of which nothing is known."""
     backlog: int = 5000
     """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
     backlog_octets: int = 33_554_432
@@ -72,8 +74,12 @@ class Runner:
         bouncer: Bouncer,
         limits: RunnerLimits = RunnerLimits(),
         jitter: Callable[[], float] = random.random,
+        line: Callable[[Letter, str], str] = lambda _, destination: destination,
     ) -> None:
-        """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash."""
+        """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
+
+        `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
+        """
         self.limits = limits
         self._store = store
         self._agents = agents
@@ -84,8 +90,12 @@ class Runner:
         self._owner = owner
         self._bouncer = bouncer
         self._jitter = jitter
+        self._line = line
         self._backlog = Backlog(
-            concurrency=limits.concurrency, per_destination=limits.per_destination, most=limits.backlog
+            concurrency=limits.concurrency,
+            per_destination=limits.per_destination,
+            first=limits.first_per_destination,
+            most=limits.backlog,
         )
         self._local = 0
         self._running = False
@@ -105,17 +115,17 @@ class Runner:
         self._running = True
         await self._look()
 
-    def has_room(self, destination: str) -> bool:
+    def has_room(self, letter: Letter, destination: str) -> bool:
         """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
         if not self._running or (destination != LOCAL and self._backlog.octets >= self.limits.backlog_octets):
             return False
-        return self._fits(destination)
+        return self._fits(letter, destination)
 
     def take(self, claim: Claim) -> None:
         """Attempt at once what is claimed by us in a letter; what isn't will be found when it is due."""
         if not self._running:
             return
-        for job in _jobs(claim.letter, claim.deliveries, self._owner):
+        for job in self._jobs(claim):
             if job.destination == LOCAL:
                 self._local += 1
                 self._clock.spawn(self._attempt(job))
@@ -131,10 +141,20 @@ class Runner:
         self._cancel_end = self._clock.call_later(within, self._end)
         self._end_when_idle()
 
-    def _fits(self, destination: str) -> bool:
+    def _fits(self, letter: Letter, destination: str) -> bool:
         if destination == LOCAL:
             return self._local < self.limits.backlog
-        return self._backlog.has_room(destination)
+        return self._backlog.has_room(self._line(letter, destination))
+
+    def _jobs(self, claim: Claim) -> list[Job]:
+        """What is claimed by us, grouped by line; most letters have one."""
+        groups: dict[str, list[Delivery]] = {}
+        for delivery in claim.deliveries:
+            if delivery.claimed_by == self._owner:
+                local = delivery.destination == LOCAL
+                line = LOCAL if local else self._line(claim.letter, delivery.destination)
+                groups.setdefault(line, []).append(delivery)
+        return [Job(claim.letter, line, tuple(group)) for line, group in groups.items()]
 
     # --- attempts
 
@@ -158,14 +178,15 @@ class Runner:
             settling = self._settling(job, attempt, began)
         except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
             _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
-            settling = self._settling(job, Attempt((_BUG,) * len(job.deliveries)), began)
-        await self._settle(job, settling, self.limits.settle_wait)
+            attempt = Attempt((_BUG,) * len(job.deliveries))
+            settling = self._settling(job, attempt, began)
+        await self._settle(job, settling, self.limits.settle_wait, reached=attempt.reached)
 
     def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
         times = Times(began, self._clock.now())
         return settle(job.letter, job.deliveries, attempt, times, schedule=self._schedule, jitter=self._jitter())
 
-    async def _settle(self, job: Job, settling: Settling, wait: float) -> None:
+    async def _settle(self, job: Job, settling: Settling, wait: float, *, reached: bool | None) -> None:
         """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""
         again = False
         try:
@@ -185,9 +206,11 @@ class Runner:
         finally:
             if again:
                 longer = min(wait * 2, 60.0)
-                self._clock.call_later(wait, lambda: self._clock.spawn(self._settle(job, settling, longer)))
+                self._clock.call_later(
+                    wait, lambda: self._clock.spawn(self._settle(job, settling, longer, reached=reached))
+                )
             else:
-                self._finish(job)
+                self._finish(job, reached)
 
     async def _reports(self, job: Job, settling: Settling) -> list[Acceptance]:
         now = self._clock.now()
@@ -200,11 +223,11 @@ class Runner:
             self._journal.tell(report.steps)
             self.take(Claim(report.letter, report.deliveries))
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: Job, reached: bool | None) -> None:
         if job.destination == LOCAL:
             self._local -= 1
         else:
-            self._backlog.done(job)
+            self._backlog.done(job, reached=reached)
             self._start_jobs()
         self._end_when_idle()
 
@@ -263,7 +286,7 @@ class Runner:
         fitting: list[Delivery] = []
         others: list[Delivery] = []
         for delivery in claim.deliveries:
-            (fitting if self._fits(delivery.destination) else others).append(delivery)
+            (fitting if self._fits(claim.letter, delivery.destination) else others).append(delivery)
         if fitting:
             self.take(Claim(claim.letter, tuple(fitting)))
         if others and self._running:
@@ -298,17 +321,6 @@ def _too_late(job: Job, now: float) -> Attempt | None:
     if by is None or not by.returns or now < by.at:
         return None
     return Attempt((too_late(by),) * len(job.deliveries))
-
-
-def _jobs(letter: Letter, deliveries: tuple[Delivery, ...], owner: str) -> list[Job]:
-    """Grouped by destination; most letters have one."""
-    if len(deliveries) == 1:
-        return [Job(letter, deliveries[0].destination, deliveries)] if deliveries[0].claimed_by == owner else []
-    groups: dict[str, list[Delivery]] = {}
-    for delivery in deliveries:
-        if delivery.claimed_by == owner:
-            groups.setdefault(delivery.destination, []).append(delivery)
-    return [Job(letter, destination, tuple(group)) for destination, group in groups.items()]
 
 
 def _nothing() -> None:

@@ -15,9 +15,10 @@ from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
 from mailstack.relay.demands import Demands, Refused, requiretls_missing
+from mailstack.relay.down import DOWN_LIMITS, DownLimits
 from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
 from mailstack.relay.names import Names
-from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
 from mailstack.relay.sts import Sts
 from mailstack.relay.trouble import (
@@ -64,6 +65,8 @@ class _Handover(Struct, frozen=True):
     facts: Mapping[str, Any]
     goes_on: bool = False
     """Whether the host takes the rest in another session."""
+    lost: bool = False
+    """Whether the session broke off before all was said."""
 
 
 class RelayAgent:
@@ -77,7 +80,8 @@ class RelayAgent:
         *,
         hostname: str,
         routes: Routes = NO_ROUTES,
-        smart_host: SmartHost | None = None,
+        smart_hosts: Sequence[SmartHost] = (),
+        sender_routes: SenderRoutes = NO_SENDER_ROUTES,
         port: int = 25,
         security: Security = OPPORTUNISTIC,
         tls_policy: TlsPolicy = NO_TLS_POLICY,
@@ -88,6 +92,7 @@ class RelayAgent:
         attempt_limits: AttemptLimits = ATTEMPT_LIMITS,
         host_limits: HostLimits = HOST_LIMITS,
         connection_limits: ConnectionLimits = CONNECTION_LIMITS,
+        down_limits: DownLimits = DOWN_LIMITS,
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
     ) -> None:
@@ -102,35 +107,49 @@ class RelayAgent:
             hostname=hostname,
             port=port,
             routes=routes,
-            smart_host=smart_host,
+            smart_hosts=smart_hosts,
+            sender_routes=sender_routes,
             security=security,
             tls_policy=tls_policy,
             limits=host_limits,
         )
         self._demands = Demands(names, dane=dane, sts=sts)
         self._connections = Connections(
-            caller, clock, ehlo_name or hostname, limits=connection_limits, timeouts=timeouts, derive=derive
+            caller,
+            clock,
+            ehlo_name or hostname,
+            limits=connection_limits,
+            down_limits=down_limits,
+            timeouts=timeouts,
+            derive=derive,
         )
         self._clock = clock
         self._limits = attempt_limits
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
-        """Try once; all deliveries have the same destination (a domain or an address literal)."""
+        """Try once; all deliveries are of one `line`."""
         try:
-            way = await self._hosts.find(deliveries[0].destination)
+            way = await self._hosts.find(deliveries[0].destination, letter.envelope.sender)
         except NoWay as none:
             return Attempt((none.outcome,) * len(deliveries))
-        return await self._try_hosts(way, letter, tuple(delivery.recipient for delivery in deliveries))
+        return await self._try_hosts(way, letter, deliveries)
+
+    def line(self, letter: Letter, destination: str) -> str:
+        """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
+        return self._hosts.line(destination, letter.envelope.sender)
 
     async def close(self) -> None:
         """Say goodbye on connections that were kept."""
         await self._connections.close()
 
-    async def _try_hosts(self, way: Way, letter: Letter, recipients: Sequence[Recipient]) -> Attempt:
+    async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        recipients = tuple(delivery.recipient for delivery in deliveries)
+        hurried = any(delivery.is_hurried for delivery in deliveries)
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
         candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
         late = self._clock.now() + self._limits.seconds
+        reached: bool | None = False
         for candidate in way.candidates:
             if failures and self._clock.now() >= late:
                 break
@@ -138,20 +157,23 @@ class RelayAgent:
                 security = await self._demands.of(way, candidate, wishes)
                 policy = str(security)
                 progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
-                demanded = candidate, security, way.credentials, wishes.requires_tls and not is_path(candidate.host)
-                handover = await self._through(_Go(*demanded, letter, recipients, transcript, progress))
+                under_tls = wishes.requires_tls and not is_path(candidate.host)
+                go = _Go(candidate, security, under_tls, letter, recipients, hurried, transcript, progress)
+                handover = await self._through(go)
             except Refused as refused:
                 transcript.append(f"-- {candidate}: {clean(str(refused))}")
                 failures.append(refused.outcome)
+                reached = None
                 continue
             except (Unreachable, Trouble) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
                 continue
             facts = {**handover.facts, "policy": policy}
-            return Attempt(handover.outcomes, way.facts(candidate), self._cut(transcript), facts)
+            history = way.facts(candidate), self._cut(transcript), facts
+            return Attempt(handover.outcomes, *history, reached=not handover.lost)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": policy}
-        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts)
+        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts, reached)
 
     async def _through(self, go: _Go) -> _Handover:
         """Hand over on a kept connection, or a fresh one.
@@ -159,7 +181,7 @@ class RelayAgent:
         Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
         handover = None
-        connection = self._connections.take(go.candidate, go.security, go.credentials)
+        connection = self._connections.take(go.candidate, go.security)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
             self._check_offer(go, connection)
@@ -180,7 +202,7 @@ class RelayAgent:
         return handover
 
     async def _open(self, go: _Go) -> Connection:
-        connection = await self._connections.open(go.candidate, go.security, go.credentials, go.transcript)
+        connection = await self._connections.open(go.candidate, go.security, go.transcript, hurried=go.hurried)
         self._check_offer(go, connection)
         return connection
 
@@ -197,7 +219,7 @@ class RelayAgent:
         """
         host, letter, progress = connection.candidate.host, go.letter, go.progress
         progress.limit(connection.session.limits.recipients)
-        goes_on = False
+        goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
         try:
@@ -213,7 +235,7 @@ class RelayAgent:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
-            rest = transaction_trouble(host, trouble)
+            rest, lost = transaction_trouble(host, trouble), True
         except BaseException:
             connection.drop()
             raise
@@ -223,7 +245,7 @@ class RelayAgent:
             stop_timer()
             go.transcript.extend(connection.new_lines())
         outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(go.recipients)))
-        return _Handover(outcomes, _facts(connection, progress), goes_on)
+        return _Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
     def _cut(self, transcript: list[str]) -> tuple[str, ...]:
         half = self._limits.dialogue // 2
@@ -291,10 +313,10 @@ class _Go(Struct, frozen=True):
 
     candidate: Candidate
     security: Security
-    credentials: Credentials | None
     requires_tls: bool
     letter: Letter
     recipients: Sequence[Recipient]
+    hurried: bool
     transcript: list[str]
     progress: _Progress
 

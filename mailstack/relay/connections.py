@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
+from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
+from mailstack.relay.trouble import is_down
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.client import ClientEngine, ClientEvent
 from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
@@ -29,14 +31,10 @@ class ConnectionLimits(Struct, frozen=True):
     """Letters over one connection."""
     kept: int = 100
     """Idle connections in all."""
-    slow: float = 2.0
-    """A host that costs this much time before it fails is not called again for a while; one that refuses at once is."""
-    down: float = 60.0
-    """That while."""
     clear: float = 600.0
     """How long STARTTLS is not tried again where it failed."""
     remembered: int = 1000
-    """Hosts remembered as down, and as failing in TLS."""
+    """Hosts remembered as failing in TLS."""
 
 
 CONNECTION_LIMITS = ConnectionLimits()
@@ -49,7 +47,6 @@ class Connection(Struct, eq=False):
     peer: Peer[ClientEvent]
     session: SendingSession
     security: Security
-    credentials: Credentials | None
     tls: TlsFacts | None = None
     letters: int = 0
     """Letters carried before this one."""
@@ -76,8 +73,8 @@ _Key = tuple[str, HostPort, bool, Security, Credentials | None]
 identity that it shows, are not lent to another."""
 
 
-def _key(candidate: Candidate, security: Security, credentials: Credentials | None) -> _Key:
-    return candidate.host, candidate.address, candidate.lmtp, security, credentials
+def _key(candidate: Candidate, security: Security) -> _Key:
+    return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials
 
 
 class _Kept(Struct, eq=False):
@@ -90,7 +87,6 @@ class _Call(Struct, frozen=True):
 
     candidate: Candidate
     security: Security
-    credentials: Credentials | None
     transcript: list[str]
 
 
@@ -104,6 +100,7 @@ class Connections:
         hostname: str,
         *,
         limits: ConnectionLimits = CONNECTION_LIMITS,
+        down_limits: DownLimits = DOWN_LIMITS,
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
     ) -> None:
@@ -116,14 +113,12 @@ class Connections:
         self._derive = derive
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
-        self._down = _Memory(clock, limits.remembered)
+        self._down = DownHosts(clock, down_limits)
         self._clear = _Memory(clock, limits.remembered)
 
-    def take(
-        self, candidate: Candidate, security: Security, credentials: Credentials | None = None
-    ) -> Connection | None:
+    def take(self, candidate: Candidate, security: Security) -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile."""
-        waiting = self._kept.get(key := _key(candidate, security, credentials))
+        waiting = self._kept.get(key := _key(candidate, security))
         if not waiting:
             return None
         kept = waiting.pop()
@@ -133,10 +128,12 @@ class Connections:
     def keep(self, connection: Connection) -> None:
         """Give a connection back that is between two letters."""
         connection.letters += 1
+        # A host that takes letters is not down, also where it takes no more connections at a time.
+        self._down.reached(connection.candidate.address)
         if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return
-        key = _key(connection.candidate, connection.security, connection.credentials)
+        key = _key(connection.candidate, connection.security)
         kept = _Kept(connection)
         kept.stop_timer = self._clock.call_later(self._limits.idle, lambda: self._expire(key, kept))
         self._kept.setdefault(key, []).append(kept)
@@ -151,24 +148,33 @@ class Connections:
                 await kept.connection.session.quit()
 
     async def open(
-        self, candidate: Candidate, security: Security, credentials: Credentials | None, transcript: list[str]
+        self,
+        candidate: Candidate,
+        security: Security,
+        transcript: list[str],
+        *,
+        hurried: bool = False,
     ) -> Connection:
         """A fresh connection, secured as demanded; what is said goes into `transcript`.
+
+        One who is `hurried` also calls a host that has been down for long.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
         """
         address = candidate.address
-        if reason := self._down.get(address):
-            transcript.append(f"-- {candidate}: not called again so soon ({reason})")
-            raise Unreachable(f"{reason} (a moment ago)")
-        begun = self._clock.now()
+        if reason := self._down.why_not(address, hurried=hurried):
+            transcript.append(f"-- {candidate}: not called ({reason})")
+            raise Unreachable(reason)
         try:
-            return await self._open_as_demanded(_Call(candidate, security, credentials, transcript))
+            connection = await self._open_as_demanded(_Call(candidate, security, transcript))
         except (Unreachable, Trouble) as trouble:
-            silent = isinstance(trouble, Unreachable) or trouble.reply is None
-            if silent and self._clock.now() - begun >= self._limits.slow:
-                self._down.put(address, str(trouble), self._limits.down)
+            if is_down(trouble):
+                self._down.failed(address, str(trouble))
+            else:
+                self._down.reached(address)
             raise
+        self._down.reached(address)
+        return connection
 
     async def _open_as_demanded(self, call: _Call) -> Connection:
         """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
@@ -202,13 +208,13 @@ class Connections:
             raise
         transcript.append(f"-- connected to {candidate}")
         session = SendingSession(peer, engine, self._hostname, self._timeouts, lmtp=candidate.lmtp)
-        connection = Connection(candidate, peer, session, security, call.credentials)
+        connection = Connection(candidate, peer, session, security)
         try:
             await session.open()
             if start_tls and not security.implicit:
                 await self._start_tls(connection)
-            if call.credentials:
-                await session.authenticate(call.credentials.username, call.credentials.password, derive=self._derive)
+            if who := candidate.credentials:
+                await session.authenticate(who.username, who.password, derive=self._derive)
         except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()

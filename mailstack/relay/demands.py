@@ -46,7 +46,7 @@ class Demands:
 
     async def of(self, way: Way, candidate: Candidate, wishes: Wishes) -> Security:
         """What the host must give. Raises Refused, and what the letter's content raises."""
-        security, vouched = way.security, way.domain is None or candidate.signed
+        security, vouched = candidate.security or way.security, way.domain is None or candidate.signed
         if way.domain is not None and (way.published or wishes.requires_tls):
             try:
                 published, named = await self._published(way.domain, candidate, security)

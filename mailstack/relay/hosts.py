@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from random import Random
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mailstack.letter import Deferred, Failed, Status
+from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
-from mailstack.relay.routes import NO_ROUTES, Credentials, Routes, SmartHost, Target
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Credentials, Routes, SenderRoutes, SmartHost, Target
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
 from mailstack.wire import HostPort, is_path
 
@@ -46,6 +47,10 @@ class Candidate(Struct, frozen=True):
     """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
     lmtp: bool = False
     """Whether it speaks LMTP."""
+    security: Security | None = None
+    """What the operator demands of it; None: what the way does."""
+    credentials: Credentials | None = None
+    """Who we are to it."""
     signed: bool = False
     """Whether DNSSEC vouches for the MX record that named it; true of a domain that is its own host."""
 
@@ -62,7 +67,6 @@ class Way(Struct, frozen=True):
     """Never empty."""
     security: Security
     """What the operator demands."""
-    credentials: Credentials | None = None
     domain: str | None = None
     """Whose hosts these are by what the DNS says; None where the operator, or an address literal, named them."""
     published: bool = False
@@ -94,7 +98,10 @@ HOST_LIMITS = HostLimits()
 
 
 class Hosts:
-    """Finds the way to a destination: a static route, else the smart host, else the literal, else the MX records."""
+    """Finds the way to a destination.
+
+    A static route for it, else the sender's smart hosts, else everybody's, else the address literal, else the MX records.
+    """
 
     def __init__(
         self,
@@ -104,12 +111,13 @@ class Hosts:
         hostname: str,
         port: int = 25,
         routes: Routes = NO_ROUTES,
-        smart_host: SmartHost | None = None,
+        smart_hosts: Sequence[SmartHost] = (),
+        sender_routes: SenderRoutes = NO_SENDER_ROUTES,
         security: Security = OPPORTUNISTIC,
         tls_policy: TlsPolicy = NO_TLS_POLICY,
         limits: HostLimits = HOST_LIMITS,
     ) -> None:
-        """`random` parts hosts of equal preference; `port` is for hosts that the DNS names.
+        """`random` parts hosts of equal preference; `port` is for hosts that the DNS names. `smart_hosts` go in their order.
 
         `security` is demanded where `tls_policy` says nothing.
         """
@@ -118,13 +126,23 @@ class Hosts:
         self._hostname = hostname.lower().rstrip(".")
         self._port = port
         self._routes = routes
-        self._smart_host = smart_host
+        self._smart_hosts = smart_hosts
+        self._sender_routes = sender_routes
         self._security = security
         self._tls_policy = tls_policy
         self._limits = limits
 
-    async def find(self, destination: str) -> Way:
-        """The way to a domain or address literal; raises NoWay."""
+    def line(self, destination: str, sender: Address | None) -> str:
+        """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
+        if route := self._routes.find(destination):
+            said = self._tls_policy.find(destination.rstrip("."))
+            return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
+        if of_sender := self._sender_routes.find(sender):
+            return f"smart host of {of_sender[0]}"
+        return "smart host" if self._smart_hosts else destination
+
+    async def find(self, destination: str, sender: Address | None = None) -> Way:
+        """The way to a domain or address literal, for letters of this sender; raises NoWay."""
         said = self._tls_policy.find(destination.rstrip("."))
         security = said or self._security
         if route := self._routes.find(destination):
@@ -134,14 +152,31 @@ class Hosts:
                 socket = Candidate(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
                 return Way((socket,), Security(Demand.NEVER, why="the UNIX socket"))
             return Way(await self._written_down(target, f"route {pattern}"), security)
-        if smart := self._smart_host:
-            demanded = for_smart_host(smart, self._security)
-            return Way(await self._written_down(smart.target, "smart host"), demanded, smart.credentials)
+        if of_sender := self._sender_routes.find(sender):
+            return await self._through(of_sender[1], f"smart host of {of_sender[0]}")
+        if self._smart_hosts:
+            return await self._through(self._smart_hosts, "smart host")
         if destination.startswith("["):
             return Way((self._literal(destination),), security)
         domain = destination.lower().rstrip(".")
         published = said is None and security.demand is not Demand.NEVER
         return Way(await self._named(domain), security, domain=domain, published=published)
+
+    async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> Way:
+        """All addresses of all of them, in their order; one that can't be found is left out while there is another."""
+        candidates: list[Candidate] = []
+        missing: list[NoWay] = []
+        for smart_host in smart_hosts:
+            security, credentials = for_smart_host(smart_host, self._security), smart_host.credentials
+            try:
+                found = await self._written_down(smart_host.target, why)
+            except NoWay as none:
+                missing.append(none)
+            else:
+                candidates += [replace(each, security=security, credentials=credentials) for each in found]
+        if not candidates:
+            raise missing[0]
+        return Way(tuple(candidates), self._security)
 
     def _literal(self, destination: str) -> Candidate:
         """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""

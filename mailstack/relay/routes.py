@@ -1,4 +1,4 @@
-"""What the operator has decided about ways out: static routes by domain, and a smart host for all the rest."""
+"""What the operator has decided about ways out: routes by recipient and by sender, and smart hosts for all the rest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailstack.discreet import Discreet
+from mailstack.letter import Address
 from mailstack.letter.address import parse_domain
 from mailstack.relay import patterns
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
+
+NULL_SENDER = "<>"
+"""Stands for the null reverse-path among senders."""
 
 _LMTP, _LMTP_UNIX = "lmtp://", "lmtp:unix:"
 _LONGEST_PATH = 100
@@ -23,6 +28,9 @@ _LONGEST_PATH = 100
 _A_TARGET = (
     'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", '
     'or "lmtp://host:24" or "lmtp:unix:/run/lmtp"'
+)
+_A_SENDER = (
+    'an address such as "alice@home.test", its domain, "*.home.test" for all beneath it, "*", or "<>" for reports'
 )
 _A_SMART_HOST = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"'
 
@@ -94,7 +102,7 @@ class Credentials(Discreet, frozen=True):
 
 
 class SmartHost(Struct, frozen=True):
-    """Where every letter goes that has no route of its own (RFC 5321 §5.1, RFC 6409)."""
+    """Where letters go that have no route of their own (RFC 5321 §5.1, RFC 6409)."""
 
     target: Target
     implicit_tls: bool
@@ -132,6 +140,52 @@ class SmartHost(Struct, frozen=True):
         except RouteError:
             raise RouteError(_A_SMART_HOST) from None
         return cls(target, implicit, credentials)
+
+    def with_password(self, password: str) -> SmartHost:
+        """The same, where there is a user."""
+        return (
+            self
+            if self.credentials is None
+            else replace(self, credentials=replace(self.credentials, password=password))
+        )
+
+
+class SenderRoutes(Struct, frozen=True):
+    """Smart hosts by the sender of a letter: his address goes before his domain, whatever order they were written in."""
+
+    hosts: Mapping[str, tuple[SmartHost, ...]] = field(default_factory=dict)
+    """By `Address.key`, by pattern of domains (`mailstack.relay.patterns`), or by NULL_SENDER."""
+
+    @classmethod
+    def parse(cls, table: Mapping[str, object]) -> SenderRoutes:
+        """Read `[relay.sender_routes]`: to each sender a URL, or a list of them; raises RouteError."""
+        hosts = {}
+        for sender, urls in table.items():
+            listed = urls if isinstance(urls, list) else [urls]
+            if not listed:
+                raise RouteError(_A_SMART_HOST)
+            hosts[_sender(sender)] = tuple(SmartHost.parse(url) for url in listed)
+        return cls(hosts)
+
+    def find(self, sender: Address | None) -> tuple[str, tuple[SmartHost, ...]] | None:
+        """What decides for a sender (None: the null reverse-path), and his smart hosts in their order."""
+        if not self.hosts:
+            return None
+        name = NULL_SENDER if sender is None else sender.key
+        if (own := self.hosts.get(name)) is not None:
+            return name, own
+        return None if sender is None else patterns.find(self.hosts, sender.ascii_domain)
+
+
+NO_SENDER_ROUTES = SenderRoutes()
+
+
+def _sender(text: str) -> str:
+    """Who is meant, as `SenderRoutes.hosts` has it. Raises RouteError."""
+    try:
+        return text if text == NULL_SENDER else Address.parse(text).key if "@" in text else patterns.read_pattern(text)
+    except ValueError:
+        raise RouteError(_A_SENDER, text) from None
 
 
 def _pattern(text: str) -> str:

@@ -25,6 +25,7 @@ NO_ANSWER = Status(4, 4, 1)
 CONNECTION_LOST = Status(4, 4, 2)
 ENCRYPTION_NEEDED = Status(5, 7, 10)
 
+_BEFORE_ANY_LETTER = frozenset({"connect", "greeting", "ehlo"})
 _BEFORE_ANY_CONTENT = frozenset({"mail", "rcpt", "data"})
 
 # RFC 3463 subject and detail where the host gives no enhanced status: what the stage lets one say.
@@ -53,6 +54,11 @@ def is_stale(trouble: Trouble) -> bool:
 
 
 # --- host
+
+
+def is_down(trouble: Unreachable | Trouble) -> bool:
+    """Whether the host said nothing at all, so that it is not called again by every letter that comes along."""
+    return isinstance(trouble, Unreachable) or (trouble.reply is None and trouble.stage in _BEFORE_ANY_LETTER)
 
 
 def host_trouble(host: str, trouble: Unreachable | Trouble, *, must_be_tls: bool = False) -> Deferred | Failed:

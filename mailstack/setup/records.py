@@ -138,7 +138,11 @@ def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str
         yield f"The certificate must cover {names} as well, or clients and other hosts refuse what they find there."
     else:
         yield "Autoconfig, autodiscover and MTA-STS need the web service: [listen] https."
-    if config.relay.smart_host is not None:
-        yield f"Letters leave by {config.relay.smart_host.target.host}: add its provider's `include:` to the SPF records."
+    relay = config.relay
+    out = dict.fromkeys(
+        host.target.host for hosts in (relay.smart_host, *relay.sender_routes.hosts.values()) for host in hosts
+    )
+    if out:
+        yield f"Letters leave by {', '.join(out)}: add the provider's `include:` to the SPF records."
     if known.key_hash:
         yield "TLSA must be published anew, an hour before, when a renewed certificate has a new key."

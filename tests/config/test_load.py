@@ -81,7 +81,7 @@ def test_the_whole_file_becomes_typed_values(tmp_path: Path) -> None:
     assert config.tls.certificate == tmp_path / "fullchain.pem"
     assert config.relay.relay_from == ("192.0.2.0/24",)
     assert config.relay.nameservers == (HostPort("127.0.0.1", 5353),)
-    assert config.relay.smart_host == SmartHost.parse("smtp://user:pw@host:587")
+    assert config.relay.smart_host == (SmartHost.parse("smtp://user:pw@host:587"),)
     assert config.relay.routes == Routes({"elsewhere.test": Target("127.0.0.1", 2525)})
     assert config.relay.schedule.first == 300.0
     assert config.relay.schedule.give_up_after == 432000.0
@@ -374,7 +374,15 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + '[relay.schedule]\nfirst = "0"\n', "4: relay.schedule.first: must be longer than 0"),
         (BASE + '[relay.schedule]\nfirst = "5h"\n', "3: relay.schedule.longest: must not be shorter than first"),
         (BASE + '[relay.schedule]\ngive_up_after = "0"\n', "4: relay.schedule.give_up_after: must be longer than 0"),
-        (BASE + "[relay]\nper_destination = 60\n", "4: relay.per_destination: must not be greater than concurrency"),
+        (BASE + "[relay]\nper_destination = 160\n", "4: relay.per_destination: must not be greater than concurrency"),
+        (BASE + "[relay]\nper_destination = 4\n", "3: relay.first_per_destination: must not be greater than per_dest"),
+        (BASE + '[relay]\ndown_first = "1h"\n', "3: relay.down_longest: must not be shorter than down_first"),
+        (
+            BASE + '[relay]\nsmart_host = ["smtp://a.test", "b.test"]\n',
+            "4: relay.smart_host[1]: expected a URL such as",
+        ),
+        (BASE + '[relay.sender_routes]\n"x@" = "smtp://a.test"\n', '4: relay.sender_routes."x@": expected an address'),
+        (BASE + '[relay.sender_routes]\n"x.test" = []\n', '4: relay.sender_routes."x.test": expected a URL such as'),
         (BASE + '[accounts]\nlongest_delay = "0"\n', "4: accounts.longest_delay: must not be shorter than"),
         (BASE + '[limits]\ncommand_timeout = "0"\n', "4: limits.command_timeout: must be longer than 0"),
     ],
@@ -399,7 +407,7 @@ def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> 
     assert "is empty" in problem
     (tmp_path / "secret").write_text("hunter2\n")
     config = load(written(tmp_path, text), {})
-    assert config.relay.smart_host == SmartHost.parse("smtp://user:hunter2@h.test")
+    assert config.relay.smart_host == (SmartHost.parse("smtp://user:hunter2@h.test"),)
     assert "hunter2" not in repr(config)
     [problem] = problems(tmp_path, text.replace("user@", "user:pw@"))
     assert "keep one of the two" in problem

@@ -60,7 +60,7 @@ def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any)
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test"],
-        relay=Relay(smart_host=SmartHost.parse(url, password), **relay),
+        relay=Relay(smart_host=(SmartHost.parse(url, password),), **relay),
     )
 
 

@@ -87,7 +87,7 @@ class Rig:
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or MemoryStore()
         self.schedule = schedule or Schedule()
-        self.limits = limits or RunnerLimits()
+        self.limits = limits or RunnerLimits(per_destination=10, first_per_destination=10)
         self.clock = HandClock()
         self.relay = ScriptedRelay()
         self.journal = Teller()

@@ -91,3 +91,40 @@ def test_the_highest_priority_starts_first():
     backlog.done(job("a"))
     assert backlog.start() is not None
     assert backlog.has_room("a")
+
+
+def attempted(destination: str, attempts: int) -> Job:
+    delivery = Delivery(LETTER.id, 0, Recipient(Address("x", destination)), destination, attempts=attempts)
+    return Job(LETTER, destination, (delivery,))
+
+
+def test_letters_that_failed_before_leave_room_for_fresh_ones():
+    """RLY-13."""
+    backlog = Backlog(concurrency=4, per_destination=4, most=100)
+    for number in range(10):
+        backlog.add(attempted(f"dead{number}", 2))
+    assert started(backlog) == ["dead0", "dead1", "dead2"]
+    backlog.add(attempted("fresh", 1))
+    assert started(backlog) == ["fresh"]
+
+
+def test_fresh_letters_and_others_take_turns():
+    backlog = Backlog(concurrency=4, per_destination=4, most=100)
+    for number in range(3):
+        backlog.add(attempted(f"fresh{number}", 1))
+        backlog.add(attempted(f"old{number}", 2))
+    assert started(backlog) == ["fresh0", "old0", "fresh1", "old1"]
+
+
+def test_a_destination_that_fails_gets_less():
+    backlog = Backlog(concurrency=100, per_destination=20, first=3, most=100)
+    jobs = [attempted("a", 1) for _ in range(9)]
+    for one in jobs:
+        backlog.add(one)
+    assert started(backlog) == ["a"] * 3
+    backlog.done(jobs[0], reached=False)
+    assert started(backlog) == []
+    backlog.done(jobs[1], reached=False)
+    assert started(backlog) == []
+    backlog.done(jobs[2], reached=True)
+    assert started(backlog) == ["a"] * 2

@@ -65,7 +65,7 @@ def test_what_has_no_room_waits_in_the_store():
 
 
 def test_a_slow_host_stands_in_nobodys_way():
-    rig = Rig(limits=RunnerLimits(concurrency=20, backlog=40))
+    rig = Rig(limits=RunnerLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40))
     rig.runner.stop(lambda: None)
     slow = [rig.accept(a_letter("x@slow.test")) for _ in range(200)]
     others = [rig.accept(a_letter(to)) for to in ("x@else.test", "bob@home.test", "x@third.test")]

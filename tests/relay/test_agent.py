@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
 from mailstack.queue.attempt import Attempt
+from mailstack.queue.delivery import HURRIED
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.loopback import LoopbackOnly
@@ -253,28 +254,74 @@ def test_an_attempt_does_not_call_hosts_for_ever(world: World) -> None:
 # --- host-down memory
 
 
-def test_a_host_that_cost_time_is_not_called_again_for_a_while(world: World) -> None:
+def test_a_host_that_is_down_is_left_alone_for_a_growing_time(world: World) -> None:
     """RLY-13."""
-    world.black_holes |= {HostPort("127.0.0.1", 25), HostPort("127.0.0.2", 25)}
     relay = agent(world)
-    attempt(world, using=relay)
-    before, calls = world.now(), len(world.calls)
+    waits = []
+    for _ in range(5):
+        calls, begun = len(world.calls), world.now()
+        while len(world.calls) == calls:
+            tried = attempt(world, using=relay)
+            world.pass_time(1)
+        waits.append(world.now() - begun)
+    assert waits == [1, 15, 30, 60, 120]
     tried = attempt(world, using=relay)
-    assert world.now() == before
-    assert len(world.calls) == calls
-    assert "no answer (a moment ago)" in tried.outcomes[0].text
-    world.pass_time(61)
-    attempt(world, using=relay)
-    assert len(world.calls) > calls
+    assert tried.reached is False
+    assert "connection refused; left alone until 00:" in tried.outcomes[0].text
+    assert said(tried, "-- mx.elsewhere.test [127.0.0.1]:25: not called (connection refused; left alone until")
 
 
-def test_a_host_that_refuses_at_once_is_called_again_at_once(world: World) -> None:
-    """Somebody mends a host and says "retry": that must not have to wait."""
+def test_one_letter_finds_out_whether_a_host_is_back_and_the_others_do_not_wait_for_it(world: World) -> None:
+    world.black_holes.add(HostPort("127.0.0.1", 25))
+    there = "[127.0.0.1]"
     relay = agent(world)
+    attempt(world, using=relay, destination=there)
+    world.pass_time(20)
+    letter = letter_to(CAROL)
+    probe: list[Attempt] = []
+    before, calls = world.now(), len(world.calls)
+    world.spawn(keep(relay.deliver(letter, deliveries_of(letter, there)), probe))
+    tried = attempt(world, using=relay, destination=there)
+    assert world.now() == before
+    assert len(world.calls) == calls + 1
+    assert "another letter is finding out whether it is back" in tried.outcomes[0].text
+    world.pass_time(10)
+    world.black_holes.clear()
+    office = FakeOffice(world)
+    world.pass_time(60)
+    assert probe
+    world.pass_time(60)
+    assert attempt(world, using=relay, destination=there).reached is True
+    assert len(office.letters) == 1
+    assert attempt(world, using=relay, destination=there).reached is True
+
+
+def test_an_operator_who_has_mended_a_host_need_not_wait_for_its_time(world: World) -> None:
+    relay = agent(world)
+    for _ in range(4):
+        attempt(world, using=relay)
+        world.pass_time(100)
     attempt(world, using=relay)
     office = FakeOffice(world)
-    attempt(world, using=relay)
+    letter = letter_to(CAROL)
+    hurried = tuple(replace(each, text=HURRIED) for each in deliveries_of(letter))
+    world.pass_time(16)
+    assert attempt(world, using=relay).reached is False
+    assert world.run(relay.deliver(letter, hurried)).reached is True
     assert len(office.letters) == 1
+
+
+def test_a_host_whose_session_breaks_has_not_served_us(world: World, office: FakeOffice) -> None:
+    assert attempt(world).reached is True
+    office.answers["data"] = HANG_UP
+    assert attempt(world).reached is False
+    office.answers["data"] = reply(451, "4.3.0", "later")
+    assert attempt(world).reached is True
+    assert attempt(world, "x@gone.test").reached is None
+
+
+async def keep(work: Any, into: list[Any]) -> None:
+    into.append(await work)
 
 
 # --- TLS
@@ -336,7 +383,9 @@ def test_no_tls_where_none_is_wanted(world: World, office: FakeOffice) -> None:
 def test_a_smart_host_gets_everything_with_credentials_over_verified_tls(world: World) -> None:
     """RLY-23."""
     office = FakeOffice(world, port=587, mechanisms=("PLAIN",))
-    tried = attempt(world, smart_host=SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"), destination="any.test")
+    tried = attempt(
+        world, smart_hosts=(SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"),), destination="any.test"
+    )
     assert isinstance(tried.outcomes[0], Delivered)
     assert office.logins == [b"\0alice\0s3cret"]
     assert tried.facts["tls"]["verified"] is True
@@ -347,7 +396,7 @@ def test_a_smart_host_gets_everything_with_credentials_over_verified_tls(world: 
 def test_a_smart_host_over_implicit_tls(world: World) -> None:
     """RLY-23."""
     office = FakeOffice(world, port=465, mechanisms=("PLAIN",), starttls=False)
-    attempt(world, smart_host=SmartHost.parse("smtps://alice:s3cret@mx.elsewhere.test"))
+    attempt(world, smart_hosts=(SmartHost.parse("smtps://alice:s3cret@mx.elsewhere.test"),))
     assert len(office.letters) == 1
     assert office.logins == [b"\0alice\0s3cret"]
 
@@ -358,7 +407,7 @@ def test_a_smart_host_over_implicit_tls(world: World) -> None:
 def test_a_wrong_certificate_never_sees_the_password(world: World, office: FakeOffice, url: str) -> None:
     """RLY-23."""
     office.certificate_for = "evil.test"
-    tried = attempt(world, smart_host=SmartHost.parse(url))
+    tried = attempt(world, smart_hosts=(SmartHost.parse(url),))
     assert isinstance(tried.outcomes[0], Deferred)
     assert office.logins == []
 
@@ -366,7 +415,7 @@ def test_a_wrong_certificate_never_sees_the_password(world: World, office: FakeO
 def test_a_wrong_password_keeps_letters_waiting(world: World) -> None:
     office = FakeOffice(world, port=587, mechanisms=("PLAIN",))
     office.answers["auth"] = reply(535, "5.7.8", "wrong")
-    tried = attempt(world, smart_host=SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"))
+    tried = attempt(world, smart_hosts=(SmartHost.parse("smtp://alice:s3cret@mx.elsewhere.test"),))
     assert tried.outcomes[0].status == Status(4, 7, 8)
 
 

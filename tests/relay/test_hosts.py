@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter import Deferred, Failed, Status
+from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.relay.hosts import HostLimits, Hosts, NoWay, Way, is_dns_name
 from mailstack.relay.names import MailExchange
-from mailstack.relay.routes import Credentials, Routes, SmartHost
+from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import Demand
 from mailstack.wire import HostPort
 from tests.aid import run
@@ -173,19 +173,21 @@ def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
     finder = hosts(
         {},
         routes=Routes.parse({"sink.test": "127.0.0.1:2525"}),
-        smart_host=SmartHost.parse("smtp://alice:secret@a.test"),
+        smart_hosts=(SmartHost.parse("smtp://alice:secret@a.test"),),
     )
-    assert run(finder.find("sink.test")).credentials is None
+    assert run(finder.find("sink.test")).candidates[0].credentials is None
     way = run(finder.find("elsewhere.test"))
     assert way.candidates[0].why == "smart host"
     assert way.candidates[0].address == HostPort("127.0.0.1", 587)
-    assert way.credentials == Credentials("alice", "secret")
-    assert way.security.demand is Demand.VERIFIED
+    assert way.candidates[0].credentials == Credentials("alice", "secret")
+    security = way.candidates[0].security
+    assert security is not None
+    assert security.demand is Demand.VERIFIED
 
 
 @pytest.mark.parametrize("addresses", [{}, {"relay.test": "SERVFAIL"}, {"relay.test": []}])
 def test_a_smart_host_that_is_not_found_keeps_letters_waiting(addresses: Any) -> None:
-    outcome = no_way(hosts({}, addresses, smart_host=SmartHost.parse("smtp://relay.test")))
+    outcome = no_way(hosts({}, addresses, smart_hosts=(SmartHost.parse("smtp://relay.test"),)))
     assert isinstance(outcome, Deferred)
     assert outcome.status == Status(4, 3, 5)
 
@@ -246,3 +248,47 @@ def test_no_records_make_it_fail_otherwise_than_by_an_outcome(records: Any, addr
 
 def test_a_record_is_what_it_says() -> None:
     assert MailExchange(10, "a.test").preference == 10
+
+
+def test_smart_hosts_are_tried_in_their_order_each_with_its_own_security() -> None:
+    urls = ["smtp://alice:secret@a.test", "smtp://gone.test", "smtp://b.test:2525"]
+    way = run(hosts({}, smart_hosts=tuple(map(SmartHost.parse, urls))).find("elsewhere.test"))
+    found = [
+        (each.host, each.address.port, each.security.demand, each.credentials)
+        for each in way.candidates
+        if each.security
+    ]
+    assert found == [
+        ("a.test", 587, Demand.VERIFIED, Credentials("alice", "secret")),
+        ("b.test", 2525, Demand.OPPORTUNISTIC, None),
+    ]
+
+
+def test_a_senders_route_goes_behind_that_of_the_recipient_and_before_the_smart_host() -> None:
+    finder = hosts(
+        {},
+        routes=Routes.parse({"sink.test": "127.0.0.1:2525"}),
+        sender_routes=SenderRoutes.parse(
+            {
+                "home.test": "smtp://a.test",
+                "Alice@home.test": ["smtp://b.test", "smtp://a.test"],
+                "<>": "smtp://b.test:26",
+            }
+        ),
+        smart_hosts=(SmartHost.parse("smtp://a.test:2000"),),
+    )
+
+    def why(destination: str, sender: str | None) -> list[str]:
+        address = None if sender is None else Address.parse(sender)
+        way = run(finder.find(destination, address))
+        return [way.candidates[0].why, *(f"{each.host}:{each.address.port}" for each in way.candidates)]
+
+    assert why("sink.test", "alice@home.test") == ["route sink.test", "127.0.0.1:2525"]
+    assert why("x.test", "alice@HOME.test") == ["smart host of alice@home.test", "b.test:25", "a.test:25"]
+    assert why("x.test", "bob@home.test") == ["smart host of home.test", "a.test:25"]
+    assert why("x.test", None) == ["smart host of <>", "b.test:26"]
+    assert why("x.test", "eve@else.test") == ["smart host", "a.test:2000"]
+    lines = {finder.line(destination, Address.parse("alice@home.test")) for destination in ("x.test", "y.test")}
+    assert lines == {"smart host of alice@home.test"}
+    assert finder.line("sink.test", None) == "127.0.0.1:2525"
+    assert hosts({}).line("x.test", None) == "x.test"

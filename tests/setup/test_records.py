@@ -106,7 +106,7 @@ def test_a_name_never_has_two_spf_records() -> None:
 
 
 def test_a_smart_host_is_noted_for_spf() -> None:
-    config = office("mx", relay=Relay(smart_host=SmartHost.parse("smtp://out.provider.test")))
+    config = office("mx", relay=Relay(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
     notes = publication(config, Known(services_of(config))).notes
     assert any("out.provider.test" in note and "include:" in note for note in notes)
 

@@ -1,0 +1,89 @@
+"""Hosts that are down: each is left alone for a growing time, and then one call finds out whether it is back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from mailstack.wire import Clock, HostPort
+
+
+class DownLimits(Struct, frozen=True):
+    """Times are in seconds."""
+
+    first: float = 15.0
+    """How long a host is left alone after a call that failed; doubles with each that fails again."""
+    longest: float = 600.0
+    """No time is longer."""
+    probe: float = 900.0
+    """After this long a call of which nothing was heard doesn't keep others from calling."""
+    remembered: int = 1000
+    """Hosts; beyond that the one that was first down is forgotten."""
+
+
+DOWN_LIMITS = DownLimits()
+
+
+class _Host(Struct):
+    reason: str
+    failed: float
+    wait: float
+    probed: float | None = None
+    """Since when somebody calls to find out."""
+
+
+class DownHosts:
+    """Remembers hosts that did not answer a call.
+
+    The states of one host, and what `why_not` says to who wants to call it:
+
+        state     call it?                    leaves by
+        --------  --------------------------  ----------------------------------------------------------
+        unknown   yes, and so may others      `failed`: down
+        down      no                          its time is over: due; `reached`: unknown
+        due       yes, the first who asks     somebody asks: probed
+        probed    no                          `reached`: unknown; `failed`: down, for twice the time
+    """
+
+    def __init__(self, clock: Clock, limits: DownLimits = DOWN_LIMITS) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._hosts: OrderedDict[HostPort, _Host] = OrderedDict()
+
+    def why_not(self, address: HostPort, *, hurried: bool = False) -> str | None:
+        """Why it must not be called now, for people. None: call it, and tell `reached` or `failed` how that went.
+
+        For who is `hurried`, because somebody may have mended it, its time is never longer than the first.
+        """
+        host = self._hosts.get(address)
+        if host is None:
+            return None
+        now = self._clock.now()
+        until = host.failed + (min(host.wait, self._limits.first) if hurried else host.wait)
+        if now < until:
+            return f"{host.reason}; left alone until {_time_of(until)}"
+        if host.probed is not None and now < host.probed + self._limits.probe:
+            return f"{host.reason}; another letter is finding out whether it is back"
+        host.probed = now
+        return None
+
+    def reached(self, address: HostPort) -> None:
+        """It answered."""
+        self._hosts.pop(address, None)
+
+    def failed(self, address: HostPort, reason: str) -> None:
+        """It did not. Calls that were under way together count once."""
+        now = self._clock.now()
+        known = self._hosts.get(address)
+        if known is not None and known.probed is None and now < known.failed + known.wait:
+            return
+        wait = self._limits.first if known is None else min(known.wait * 2, self._limits.longest)
+        self._hosts[address] = _Host(reason, now, wait)
+        if len(self._hosts) > self._limits.remembered:
+            self._hosts.popitem(last=False)
+
+
+def _time_of(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
