@@ -54,11 +54,12 @@ from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite, Sts
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.extensions.mtpriority import Priorities
+from mailstack.smtp.limits import SessionLimits
 from mailstack.smtp.lmtp import LmtpSession
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.server import Capabilities
 from mailstack.smtp.server import ServerEngine as SmtpEngine
-from mailstack.smtp.session import Session, SessionLimits
+from mailstack.smtp.session import Session
 from mailstack.smtp.station import Station
 from mailstack.store import Store, StoreError
 from mailstack.submission import Submission

@@ -7,8 +7,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from mailstack.letter import Letter, Recipient
+from mailstack.smtp.answers import queued_as
 from mailstack.smtp.replies import EachReply, Refusal, Reply, reply
-from mailstack.smtp.session import Session, queued_as
+from mailstack.smtp.session import Session
 from mailstack.smtp.station import Station
 
 

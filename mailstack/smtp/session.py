@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, Status, new_letter_id
-from mailstack.sasl import (
-    MECHANISMS,
-    Authenticator,
-    Cancelled,
-    Channel,
-    Denied,
-    Exchange,
-    Malformed,
-    Unavailable,
-    offered,
+from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, new_letter_id
+from mailstack.sasl import Authenticator, Cancelled, Channel, Denied, Exchange, offered
+from mailstack.smtp.answers import (
+    AUTHENTICATED,
+    BAD_CREDENTIALS,
+    CANNOT_VERIFY,
+    CHUNK_OK,
+    GOODBYE,
+    LOCAL_ERROR,
+    NO_EXPANSION,
+    NO_TLS,
+    OK,
+    ONLY_BDAT,
+    RECIPIENT_OK,
+    SENDER_OK,
+    SPOKE_EARLY,
+    START_DATA,
+    TLS_GO_AHEAD,
+    TOO_MANY_ERRORS,
+    TOO_MANY_GUESSES,
+    TOO_MANY_LETTERS,
+    TOO_MANY_RECIPIENTS,
+    queued_as,
 )
 from mailstack.smtp.arriving import Arriving
 from mailstack.smtp.commands import (
@@ -43,76 +54,14 @@ from mailstack.smtp.commands import (
     Verify,
     XClient,
 )
+from mailstack.smtp.identifying import Identity, identify
+from mailstack.smtp.limits import SessionLimits, Toll
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
 from mailstack.smtp.station import Station
 from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, TlsFacts
 
 _log = logging.getLogger(__name__)
-
-TAKEN = Status(2, 0, 0)
-OK = Reply(250, "OK", TAKEN)
-SENDER_OK = reply(250, "2.1.0", "sender OK")
-RECIPIENT_OK = reply(250, "2.1.5", "recipient OK")
-START_DATA = reply(354, None, "end data with <CR><LF>.<CR><LF>")
-GOODBYE = reply(221, "2.0.0", "goodbye", closes=True)
-TLS_GO_AHEAD = reply(220, "2.0.0", "ready to start TLS")
-NO_TLS = reply(454, "4.7.0", "TLS is not available here")
-CANNOT_VERIFY = reply(252, "2.5.0", "cannot verify the user, but will take the letter and try to deliver it")
-NO_EXPANSION = reply(502, "5.5.1", "lists are not expanded here")
-TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
-AUTHENTICATED = reply(235, "2.7.0", "authentication successful")
-BAD_CREDENTIALS = reply(535, "5.7.8", "authentication credentials invalid")
-AUTH_UNAVAILABLE = reply(454, "4.7.0", "temporary authentication failure, try again later")
-AUTH_CANCELLED = reply(501, "5.7.0", "authentication cancelled")
-AUTH_MALFORMED = reply(501, "5.5.2", "the response does not follow the mechanism's grammar")
-TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "too many recipients; send the rest in another transaction")
-ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
-CHUNK_OK = reply(250, "2.0.0", "chunk OK")
-TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send the rest in another one")
-TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
-TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
-SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
-LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
-
-
-class SessionLimits(Struct, frozen=True):
-    """What one connection may do; every value is a setting."""
-
-    max_recipients: int = 1000
-    """In one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
-    errors: int = 20
-    """Refused commands before 421."""
-    auth_failures: int = 5
-    """Wrong passwords before 421 (RFC 4954 §9)."""
-    command_timeout: float = 300.0
-    """Seconds for a whole command (RFC 5321 §4.5.3.2.7)."""
-    data_timeout: float = 180.0
-    """Seconds between pieces of a content (RFC 5321 §4.5.3.2.5)."""
-    header_size: int = 262144
-    """Octets of a header section."""
-    data_rate: int = 128
-    """Octets a second that a content must have on the average, once `data_timeout` is over."""
-    busy_timeout: float = 30.0
-    """What the other times shrink to, in seconds, while the office is busy."""
-    greet_delay: float = 0.0
-    """Seconds before the greeting; who speaks in them is no mail host (RFC 5321 §4.3.1)."""
-
-
-class Identity(Struct, frozen=True):
-    """Who authenticated, and how."""
-
-    account: str
-    mechanism: str
-
-
-class Toll(Protocol):
-    """What errors cost a client: time. `mailstack.policy.tarpit` is one."""
-
-    async def pause(self, seconds: float) -> None: ...
-
-    async def hold(self, errors: int) -> None:
-        """Return when the answer to the client's error of this number may be given."""
 
 
 class Session:
@@ -377,27 +326,15 @@ class Session:
 
     async def _auth(self, auth: Auth) -> Reply:
         assert self._authenticator is not None, "the engine takes only the mechanisms that it offers"
-        exchange = Exchange(
-            auth.mechanism, auth.initial, self._channel(), self._authenticator, self.remote, self._challenge
-        )
+        channel, remote = self._channel(), self.remote
+        exchange = Exchange(auth.mechanism, auth.initial, channel, self._authenticator, remote, self._challenge)
         try:
-            account = await MECHANISMS[auth.mechanism].prove(exchange)
-        except Cancelled:
-            return AUTH_CANCELLED
-        except Malformed as malformed:
-            raise Refusal(AUTH_MALFORMED, f"{auth.mechanism}: {malformed}") from None
+            self.identity = await identify(exchange)
         except Denied as denied:
             self._guesses += 1
-            _log.info(
-                "AUTH %s from %s denied%s",
-                auth.mechanism,
-                self.remote.host,
-                f": {denied.args[0]}" if denied.args else "",
-            )
+            why = f": {denied.args[0]}" if denied.args else ""
+            _log.info("AUTH %s from %s denied%s", auth.mechanism, remote.host, why)
             return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
-        except Unavailable:
-            return AUTH_UNAVAILABLE
-        self.identity = Identity(account, auth.mechanism)
         self._offer()
         return AUTHENTICATED
 
@@ -521,11 +458,6 @@ class Session:
         Rejected: _rejected,
     }
     """Which coroutine answers which command; whatever is not here is an Ending."""
-
-
-def queued_as(letter: Letter) -> Reply:
-    """What is said once a letter is ours."""
-    return Reply(250, f"OK, queued as {letter.id}", TAKEN)
 
 
 class _Gone(Exception):

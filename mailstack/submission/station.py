@@ -7,10 +7,10 @@ from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
 from mailstack.policy.ownership import Ownership
 from mailstack.queue.counter import Counter
+from mailstack.smtp.answers import TLS_FIRST
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.session import TLS_FIRST
 from mailstack.smtp.station import Client
 from mailstack.submission.author import Author
 from mailstack.submission.fixups import complete

@@ -1,0 +1,39 @@
+"""What one connection may do to a receiving host, and what it costs to go beyond it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class SessionLimits(Struct, frozen=True):
+    """What one connection may do; every value is a setting."""
+
+    max_recipients: int = 1000
+    """In one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
+    errors: int = 20
+    """Refused commands before 421."""
+    auth_failures: int = 5
+    """Wrong passwords before 421 (RFC 4954 §9)."""
+    command_timeout: float = 300.0
+    """Seconds for a whole command (RFC 5321 §4.5.3.2.7)."""
+    data_timeout: float = 180.0
+    """Seconds between pieces of a content (RFC 5321 §4.5.3.2.5)."""
+    header_size: int = 262144
+    """Octets of a header section."""
+    data_rate: int = 128
+    """Octets a second that a content must have on the average, once `data_timeout` is over."""
+    busy_timeout: float = 30.0
+    """What the other times shrink to, in seconds, while the office is busy."""
+    greet_delay: float = 0.0
+    """Seconds before the greeting; who speaks in them is no mail host (RFC 5321 §4.3.1)."""
+
+
+class Toll(Protocol):
+    """What errors cost a client: time. `mailstack.policy.tarpit` is one."""
+
+    async def pause(self, seconds: float) -> None: ...
+
+    async def hold(self, errors: int) -> None:
+        """Return when the answer to the client's error of this number may be given."""
