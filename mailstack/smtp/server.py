@@ -294,7 +294,7 @@ class ServerEngine:
     def _for_each(self, answer: Reply, turn: Turn, octets: bytes, *, accepted: bool) -> bytes:
         """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
         name = self._name
-        if name in ("MAIL", "RSET"):
+        if name == "MAIL" and accepted:
             self._taken = 0
         elif name == "RCPT":
             self._taken += accepted

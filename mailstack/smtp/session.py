@@ -254,6 +254,9 @@ class Session:
         return reply(250, None, self.station.hostname)
 
     async def _take_sender(self, mail: Mail) -> Reply:
+        # What the engine refuses for its grammar, or a chunk for its size, may end a transaction unseen here: nothing of
+        # it may be left, its chunks and recipients least of all.
+        self._forget()
         if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
             return TOO_MANY_LETTERS
         await self.station.check_sender(self, mail)
@@ -261,8 +264,7 @@ class Session:
         if mail.parameters:
             mail, answer = self.station.priorities(self).grant(mail)
         self._letters += 1
-        # A DATA that the engine refuses for its grammar ends a transaction unseen here: nothing of it may be left.
-        self.sender, self._mail, self.recipients = mail.sender, mail, []
+        self.sender, self._mail = mail.sender, mail
         return answer or SENDER_OK
 
     async def _take_recipient(self, rcpt: Rcpt) -> Reply:

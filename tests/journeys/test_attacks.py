@@ -197,3 +197,20 @@ def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: 
     assert attacker.codes()[-1] == b"250"
     (collected,) = home.people_fetch(internet, "bob@home.test")
     assert collected.endswith(b"\r\n" + letter)
+
+
+@pytest.mark.parametrize("spoilt", [b"RSET now\r\n", b"BDAT 2000000 LAST\r\n" + b"x" * 2_000_000])
+def test_chunks_of_one_letter_never_become_another(
+    internet: Internet, home: Site, store: WatchedStore, spoilt: bytes
+) -> None:
+    """BDAT-02: what the engine refuses ends a transaction; its chunks must not wait for the next, nor its recipients."""
+    attacker = attack(internet, home, BEGIN + b"BDAT 18\r\nSubject: first\r\n\r\n" + spoilt)
+    assert attacker.codes()[-2][:1] == b"2"
+    assert attacker.codes()[-1][:1] == b"5"
+    attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nBDAT 10 LAST\r\n\r\nsecret\r\n")
+    internet.reactor.advance(1)
+    assert attacker.codes()[-1] == b"250"
+    assert home.people_fetch(internet, "bob@home.test") == []
+    (letter,) = home.people_fetch(internet, "alice@home.test")
+    assert b"first" not in letter
+    assert [writer.is_discarded for writer in store.writers] == [True, False]

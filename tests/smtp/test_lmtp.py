@@ -53,6 +53,15 @@ def test_each_recipient_that_was_taken_has_an_answer(content):
     assert codes(session, *content)[-2:] == ["250", "250"]
 
 
+def test_a_second_mail_is_refused_and_the_recipients_are_still_answered():
+    """CODE-05: RFC 2033 §4.2."""
+    session = Dialogue(PLAIN, lmtp=True, answers=each_his_own)
+    codes(session, b"LHLO c.test", *TO)
+    assert codes(session, b"MAIL FROM:<x@y.test>", b"MAIL", b"DATA", b"x", b".") == ["503", "503", "354", "250", "452"]
+    codes(session, *TO)
+    assert codes(session, b"RSET", *TO, b"BDAT 3 LAST", b"x")[-2:] == ["250", "452"]
+
+
 def test_a_chunk_that_is_not_the_last_has_one_answer():
     """BDAT-01: RFC 2033 §4.3."""
     session = Dialogue(PLAIN, lmtp=True)

@@ -6,7 +6,7 @@ All pieces, joined, are the letter again. No more is held than a header section 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 
 from msgspec import Struct
@@ -22,6 +22,8 @@ _LONGEST_BOUNDARY = 200
 """Octets; RFC 2046 §5.1.1 allows 70."""
 _LONGEST_DELIMITER = 256
 """Octets of its line, blanks behind the boundary among them."""
+_MOST_SOUGHT = 100_000
+"""Octets of boundaries, as often as they are looked for anew: each costs half a microsecond."""
 _MARK = b"--"
 
 _UNENCODED = ("", "7bit", "8bit", "binary")
@@ -73,22 +75,23 @@ Piece = Head | Body | Filler | Delimiter
 
 
 class _Multipart(Struct, frozen=True):
+    """One that is open, and what ends a part of it."""
+
     boundary: bytes
     is_digest: bool
     sealed: bool
-
-
-class _Delimiters(Struct, frozen=True):
-    """Find a delimiter line of any of some multiparts, the innermost first (RFC 2046 §5.1.1)."""
-
+    sought: bytes
+    """A pattern of its boundary and of those around it, the innermost first (RFC 2046 §5.1.1)."""
     at_start: re.Pattern[bytes]
+    """A delimiter line of any of these."""
     anywhere: re.Pattern[bytes]
+    """The same, with the CRLF before it."""
 
     @classmethod
-    def of(cls, stack: Sequence[_Multipart]) -> _Delimiters:
-        boundaries = b"|".join([re.escape(multipart.boundary) for multipart in reversed(stack)])
-        line = rb"--(?P<boundary>" + boundaries + rb")(?P<closes>--)?[ \t]*+(?P<end>\r\n|\Z)"
-        return cls(re.compile(line), re.compile(rb"\r\n" + line))
+    def within(cls, outer: _Multipart | None, boundary: bytes, *, is_digest: bool, sealed: bool) -> _Multipart:
+        sought = re.escape(boundary) + (b"|" + outer.sought if outer else b"")
+        line = rb"--(?P<boundary>" + sought + rb")(?P<closes>--)?[ \t]*+(?P<end>\r\n|\Z)"
+        return cls(boundary, is_digest, sealed, sought, re.compile(line), re.compile(rb"\r\n" + line))
 
 
 class Parts:
@@ -97,8 +100,8 @@ class Parts:
     def __init__(self) -> None:
         self._octets = bytearray()
         self._stack: list[_Multipart] = []
-        self._delimiters = _Delimiters.of(())
         self._heads = 0
+        self._sought = 0
         self._in_head = True
         self._is_letter = True
         self._piece: type[Body | Filler] = Body
@@ -140,8 +143,8 @@ class Parts:
         self._heads += 1
         if self._heads > MOST_PARTS:
             raise Unconvertible(f"it has more than {MOST_PARTS} parts")
-        delimiters = self._delimiters
-        if self._stack and (delimiters.at_start.match(section) or delimiters.anywhere.search(section)):
+        inside = self._stack[-1] if self._stack else None
+        if inside and (inside.at_start.match(section) or inside.anywhere.search(section)):
             raise Unconvertible("a part of it has no end to its header")
         yield self._understood(section)
 
@@ -162,20 +165,27 @@ class Parts:
         self._piece = Body if kind is Kind.LEAF else Filler
         self._fresh = True
         if kind is Kind.MULTIPART:
-            if len(self._stack) >= MOST_DEPTH:
-                raise Unconvertible(f"its parts are nested deeper than {MOST_DEPTH}")
-            is_digest, is_signed = of_type == "multipart/digest", of_type == "multipart/signed"
-            self._stack.append(_Multipart(described.boundary, is_digest, sealed or is_signed))
-            self._delimiters = _Delimiters.of(self._stack)
+            sealed = sealed or of_type == "multipart/signed"
+            self._open(
+                _Multipart.within(inside, described.boundary, is_digest=of_type == "multipart/digest", sealed=sealed)
+            )
         return head
+
+    def _open(self, multipart: _Multipart) -> None:
+        self._sought += len(multipart.sought)
+        if len(self._stack) >= MOST_DEPTH:
+            raise Unconvertible(f"its parts are nested deeper than {MOST_DEPTH}")
+        if self._sought > _MOST_SOUGHT:
+            raise Unconvertible("it has too many multiparts")
+        self._stack.append(multipart)
 
     def _body(self, *, at_end: bool) -> Iterator[Piece]:
         octets = self._octets
         if not self._stack:
             yield self._piece(self._take(len(octets)))
             return
-        delimiters = self._delimiters
-        found = (self._fresh and delimiters.at_start.match(octets)) or delimiters.anywhere.search(octets)
+        inside = self._stack[-1]
+        found = (self._fresh and inside.at_start.match(octets)) or inside.anywhere.search(octets)
         if not found or (not found["end"] and not at_end):
             # What begins like a delimiter may become one with what comes next.
             yield from self._plain(len(octets) if at_end else self._settled())
@@ -186,7 +196,6 @@ class Parts:
         yield Delimiter(self._take(size))
         level = max(n for n, multipart in enumerate(self._stack) if multipart.boundary == boundary)
         del self._stack[level if closes else level + 1 :]
-        self._delimiters = _Delimiters.of(self._stack)
         self._piece = Filler
         self._in_head = not closes
         self._fresh = self._is_letter = False
