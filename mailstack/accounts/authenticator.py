@@ -10,6 +10,7 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from mailstack.accounts.checker import account_key
 from mailstack.accounts.proofs import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
@@ -77,8 +78,10 @@ class CredAuthenticator:
         Raises Denied, also when an identity other than the account's own is asked for (RFC 4616 §2); Unavailable.
         """
         username = self._complete(proof.username)
-        # A token or certificate may name the account by itself; its failures then count for where it came from alone.
-        name = username.lower()[:LONGEST_NAME] or f"@{remote.host}"
+        # However an account is spelled, its failures are counted together. A token or certificate may name the account by
+        # itself; its failures then count for where it came from alone.
+        spelled = account_key(username.encode(errors="replace")) or username.lower()
+        name = spelled[:LONGEST_NAME] or f"@{remote.host}"
         await self._wait(self._throttle.delay(remote.host, name))
         try:
             account = await self._account(username, proof)

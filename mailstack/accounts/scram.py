@@ -75,11 +75,13 @@ class ScramChecker:
             raise StoreError(f"the SCRAM keys of {key} can't be read") from error
 
     def _invented(self, username: str) -> ScramKeys:
-        made = hmac.digest(self._secret, b"keys\0" + username.lower().encode(errors="replace"), "sha512")
-        return ScramKeys(self._salt(username), self._iterations, made[:32], made[32:])
+        # The same for every spelling of an address, as an account's are.
+        name = account_key(username.encode(errors="replace")) or username.lower()
+        made = hmac.digest(self._secret, b"keys\0" + name.encode(errors="replace"), "sha512")
+        return ScramKeys(self._salt(name), self._iterations, made[:32], made[32:])
 
-    def _salt(self, username: str) -> bytes:
-        return hmac.digest(self._secret, b"salt\0" + username.lower().encode(errors="replace"), "sha256")[:16]
+    def _salt(self, name: str) -> bytes:
+        return hmac.digest(self._secret, b"salt\0" + name.encode(errors="replace"), "sha256")[:16]
 
 
 def office_secret(data: Path) -> bytes:

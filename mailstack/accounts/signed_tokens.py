@@ -53,7 +53,7 @@ class SignedTokens:
 
         try:
             name = jwt.get_unverified_header(token).get("kid")
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:
             raise BadToken(str(error)) from None
         options: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False)
         for key in await self._fitting(name):

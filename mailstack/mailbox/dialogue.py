@@ -33,10 +33,6 @@ class Limits(Struct, frozen=True):
     """Refused commands in a row before the connection is closed."""
 
 
-TURN = 200
-"""Commands that one client, who may send thousands at once, has answered before others get their turn."""
-
-
 class Over(Exception):
     """The session ends here, without UPDATE: the client is gone or silent, we stop, or there were too many errors."""
 
@@ -57,7 +53,6 @@ class Dialogue:
         self.limits = limits
         self._peer = peer
         self._errors = 0
-        self._heard = 0
 
     @property
     def remote(self) -> HostPort:
@@ -74,9 +69,6 @@ class Dialogue:
     async def next(self) -> Pop3Event:
         """The next command, once the client has taken the answers to those before. Raises Over."""
         await self.drain()
-        self._heard += 1
-        if not self._heard % TURN:
-            await self.pause(0)
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Stopping):
             self.err("the server is shutting down", Code.SYS_TEMP)

@@ -34,9 +34,9 @@ class Ground:
         self.store.rows = {key: replace(row, password_hash=secret) for key, row in self.store.rows.items()}
         self.passwords = Passwords(self.pump, self.clock, rounds=4)
         portal = Portal(Realm(), [StoreChecker(self.store, self.passwords)])
-        throttle = Throttle(self.clock)
-        self.submission = CredAuthenticator(portal, self.clock, throttle, ["home.test", "other.test"])
-        self.pop3 = CredAuthenticator(portal, self.clock, throttle, ["home.test", "other.test"], IReader)
+        self.throttle = Throttle(self.clock)
+        self.submission = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"])
+        self.pop3 = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"], IReader)
 
     def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
         return self.pump.run(
@@ -124,6 +124,15 @@ def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
     while not waiting:
         ground.pump._calls.get(timeout=20)()
     assert waiting == ["alice@home.test"]
+
+
+def test_failures_of_an_account_count_together_however_it_is_spelled(ground: Ground) -> None:
+    """AUTH-14: else many hosts guess the password of one account as if each spelling were another."""
+    for number, spelled in enumerate(("alice", '"alice"@home.test', '"al\\ice"@home.test', "Alice@home.test.")):
+        guess = Credentials(username=spelled, password="wrong", mechanism="PLAIN")
+        with pytest.raises(Denied):
+            ground.pump.run(ground.submission.login(guess, HostPort(f"198.51.100.{number}", 4000)))
+    assert ground.throttle.delay(HERE.host, "alice@home.test") == 1
 
 
 def test_the_realm_gives_an_avatar_for_each_interface() -> None:

@@ -89,6 +89,13 @@ def test_a_stranger_is_asked_the_same_thing_every_time(ground: Ground) -> None:
     assert ground.pump.run(stranger.keys("nobody@home.test")).salt != once.salt
 
 
+@pytest.mark.parametrize("user", ["alice", "nobody"])
+def test_the_spelling_of_an_address_does_not_tell_who_is_there(ground: Ground, user: str) -> None:
+    """AUTH-08: RFC 5802 §9."""
+    spellings = (f"{user}@home.test", f"{user.upper()}@Home.Test.", f'"{user}"@home.test', f'"\\{user}"@home.test')
+    assert len({ground.keys(each).salt for each in spellings}) == 1
+
+
 def test_an_account_from_before_gets_its_keys_when_its_password_is_seen(ground: Ground) -> None:
     """AUTH-07"""
     with pytest.raises(Denied):

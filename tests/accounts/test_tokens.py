@@ -119,7 +119,10 @@ def test_a_token_that_is_not_signed_by_the_issuer_is_denied(ground: Ground, tmp_
         assert ground.status(token) == "invalid_token"
 
 
-@pytest.mark.parametrize("token", ["x", "a.b.c", "....", "e30.e30.", "x" * 9000])
+DEEP = base64.urlsafe_b64encode(b"[" * 7000).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "....", "e30.e30.", "x" * 9000, f"{DEEP}.e30.e30"])
 def test_what_is_no_token_is_denied(ground: Ground, token: str) -> None:
     assert ground.status(token) == "invalid_token"
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mailstack.letter.content import Octets
-from mailstack.mailbox.dialogue import TURN
 from mailstack.mailbox.maildrop import SLICE
 from mailstack.mailbox.session import Limits
 from mailstack.sasl import Credentials, DigestProof
@@ -672,13 +671,3 @@ def test_letters_are_told_of_under_the_office_that_holds_the_mailbox() -> None:
     office.holder_of = {"bob@home.test": "mx.other.test"}.__getitem__
     office.logged_in().say("RETR 1", "QUIT")
     assert [step.office for step in office.told.steps] == ["mx.other.test"]
-
-
-def test_who_sends_thousands_of_commands_at_once_lets_others_have_their_turn() -> None:
-    """POP-15, POP-30"""
-    office = Office(LETTER)
-    telnet = office.logged_in()
-    first = telnet.say(*["NOOP"] * 1000).count(b"+OK\r\n")
-    assert 0 < first <= TURN
-    office.clock.advance(0)
-    assert first + telnet.listen().count(b"+OK\r\n") == 1000
