@@ -27,7 +27,7 @@ from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.config import Config, Limits, Listen, Relay
+from mailstack.config import Clients, Config, Limits, Listen, Relay
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
@@ -57,7 +57,7 @@ USERS = ("alice", "bob")
 ROUNDS = 4
 """bcrypt's least cost: these passwords are printed on the screen."""
 
-PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
+PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
 """Above the port base."""
 
 
@@ -142,9 +142,11 @@ class DevEnvironment:
 
     def facts(self) -> dict[str, Any]:
         """What programs want to know once everything listens."""
+        web = self.services["web"]
         return {
             "ready": True,
             "ca_file": str(self.ca_file),
+            "web": f"http://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}/",
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
@@ -161,8 +163,15 @@ class DevEnvironment:
 
     def _home_config(self, world_port: int) -> Config:
         at = {name: (self._endpoint(self._port(name)),) for name in PORTS}
-        listen = Listen(submission=at["submission"], submissions=at["submissions"], pop3=at["pop3"], pop3s=at["pop3s"])
-        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen)
+        listen = Listen(
+            submission=at["submission"],
+            submissions=at["submissions"],
+            pop3=at["pop3"],
+            pop3s=at["pop3s"],
+            web=at["web"],
+        )
+        told = Clients(host=HostName("localhost"))
+        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen, clients=told)
         return replace(config, relay=Relay(port=world_port))
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
@@ -196,6 +205,7 @@ class DevEnvironment:
                 caller=LoopbackOnly(TwistedCaller(self._reactor)),
                 directory=directory,
                 holder_of=_holder_of,
+                accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
             ),
         )
         self._offices.append(office)

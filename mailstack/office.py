@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import LoopingCall
 
 from mailstack.accounts.directory import Directory
@@ -24,9 +23,10 @@ from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
 from mailstack.net.deriving import derive_in_thread
-from mailstack.net.listening import Door
+from mailstack.net.listening import Door, Listener
 from mailstack.net.lookups import ReverseNames, TimedLookups
 from mailstack.net.peer import NetPeer
+from mailstack.net.server_tls import ServerContext
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
@@ -83,7 +83,7 @@ class Surroundings(Struct, frozen=True):
     """Who may hand in."""
     readers: Authenticator
     """Who may collect."""
-    context: IOpenSSLServerConnectionCreator
+    context: ServerContext
     """The certificate shown to clients."""
     names: ReverseNames
     caller: Caller
@@ -96,6 +96,8 @@ class Surroundings(Struct, frozen=True):
     """Seconds between looks for what other processes, the commands, changed in the store."""
     holder_of: Callable[[str], str] | None = None
     """Which office holds a mailbox, where several share the store; None: this one."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 
 
 class PostOffice:
@@ -199,19 +201,23 @@ class PostOffice:
         self._login_delay = LoginDelay(math.ceil(config.limits.pop3_login_delay), self.clock.now)
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
-        self.doors: dict[str, Door[Any]] = {}
+        self.doors: dict[str, Listener] = {}
 
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
         listen = self.config.listen
-        for name, descriptions, make in (
+        services: tuple[tuple[str, Sequence[str], Callable[[], Listener]], ...] = (
             ("submission", listen.submission, self.submission_door),
             ("submissions", listen.submissions, lambda: self.submission_door(implicit_tls=True)),
             ("mx", listen.mx, self.exchange_door),
             ("lmtp", listen.lmtp, self.lmtp_door),
             ("pop3", listen.pop3, self.pop3_door),
             ("pop3s", listen.pop3s, lambda: self.pop3_door(implicit_tls=True)),
-        ):
+            # Last, for it tells where the others are.
+            ("web", listen.web, self.web_door),
+            ("https", listen.https, lambda: self.web_door(implicit_tls=True)),
+        )
+        for name, descriptions, make in services:
             if descriptions:
                 self.doors[name] = make()
                 await self.doors[name].listen(descriptions)
@@ -350,6 +356,18 @@ class PostOffice:
             converse,
             turn_away,
             implicit_tls=implicit_tls,
+        )
+
+    def web_door(self, *, implicit_tls: bool = False) -> Listener:
+        """Pages for people, and the files by which their clients set themselves up."""
+        # Only an office that has such a door pays for twisted.web.
+        from mailstack.web.door import web_door  # noqa: PLC0415
+
+        around = self._around
+        bound = {name: door.addresses[0].port for name, door in self.doors.items() if door.addresses}
+        context = around.context.for_web() if implicit_tls else None
+        return web_door(
+            around.reactor, self.config, bound, self._connections, implicit_tls=context, accounts=around.accounts
         )
 
     def _door(self, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool) -> Door[Any]:

@@ -22,6 +22,7 @@ _SECURITY = {
     "submissions": "send: TLS + login",
     "pop3": "read: STLS + login",
     "pop3s": "read: TLS + login",
+    "web": "pages: how to set a client up",
 }
 
 
@@ -131,6 +132,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     ]
     lines += [
         "               every other address has a mailbox from its first letter on (password: the address)",
+        f"  web page     {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",
         "",

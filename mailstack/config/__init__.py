@@ -22,6 +22,7 @@ from mailstack.config.model import (
     Schedule,
     Submission,
     Tls,
+    Web,
 )
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "Schedule",
     "Submission",
     "Tls",
+    "Web",
     "load",
 ]

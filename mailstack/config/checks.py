@@ -14,7 +14,7 @@ from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.net.proxy_header import PROXIED
 
-SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s")
+SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
 """The listeners of this version. Another one must stop the start: a silent port is found much later."""
 
 
@@ -167,6 +167,8 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem((*key, "give_up_after"), "must be longer than 0", 'RFC 5321 §4.5.4.1 wants "4d" or more')
     if config.proxy.timeout <= 0:
         yield source.problem(("proxy", "timeout"), "must be longer than 0", "every wait has an end")
+    if config.web.request_timeout <= 0:
+        yield source.problem(("web", "request_timeout"), "must be longer than 0", "every wait has an end")
     if config.accounts.longest_delay < config.accounts.failure_delay:
         yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
     for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout"):

@@ -258,6 +258,14 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     imaps: PortOrNone = 0
 
 
+class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The pages and files that the office shows by HTTP."""
+
+    hosts: tuple[HostName, ...] = ()
+    max_body: Size = Size(65536)
+    request_timeout: Duration = read_duration("30s")
+
+
 class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The policy by which other hosts find out that letters for us must come under TLS."""
 
@@ -298,6 +306,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     delivery: Delivery = field(default_factory=Delivery)
     limits: Limits = field(default_factory=Limits)
     clients: Clients = field(default_factory=Clients)
+    web: Web = field(default_factory=Web)
     mta_sts: MtaSts = field(default_factory=MtaSts)
     journey: Journey = field(default_factory=Journey)
     log: Log = field(default_factory=Log)

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import (
-    IAddress,
-    IListeningPort,
-    IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.peer import NetPeer
-from mailstack.net.proxied import PassedAddress, ProxiedFactory
-from mailstack.net.proxy_header import PROXIED
+from mailstack.net.ports import Ports
+from mailstack.net.proxied import PassedAddress
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.policy.networks import networks_of, within
 from mailstack.smtp.replies import Reply
 from mailstack.wire import Engine, EventT, HostPort
 
-BACKLOG = 1024
-"""Connections that the system may hold until we take them; it takes less if it must."""
+
+class Listener(Protocol):
+    """What an office asks of each of its services."""
+
+    @property
+    def addresses(self) -> list[HostPort]:
+        """Where it listens."""
+
+    async def listen(self, descriptions: Iterable[str]) -> None:
+        """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
+
+    async def stop_listening(self) -> None:
+        """Take no more connections, and have those that are there end."""
+
+    async def wait_until_empty(self, timeout: float) -> None:
+        """Wait for the connections to end; after `timeout` seconds they are dropped."""
 
 
 class Door(Factory, Generic[EventT]):
@@ -63,39 +67,20 @@ class Door(Factory, Generic[EventT]):
         self._context = context
         self._implicit_tls = implicit_tls
         self._lifetime = lifetime
-        self._proxies = networks_of(proxies)
-        self._proxy_timeout = proxy_timeout
-        self._proxied: list[ProxiedFactory] = []
-        self._ports: list[IListeningPort] = []
+        self._ports = Ports(
+            reactor, implicit_tls=context if implicit_tls else None, proxies=proxies, proxy_timeout=proxy_timeout
+        )
         self._peers: set[NetPeer[EventT]] = set()
         self._empty: Deferred[None] | None = None
 
     @property
     def addresses(self) -> list[HostPort]:
         """Where it listens."""
-        hosts = [port.getHost() for port in self._ports]
-        return [HostPort(host.host, host.port) for host in hosts if isinstance(host, IPv4Address | IPv6Address)]
+        return self._ports.addresses
 
     async def listen(self, descriptions: Iterable[str]) -> None:
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
-        factory: IProtocolFactory = self
-        if self._implicit_tls:
-            factory = TLSMemoryBIOFactory(self._context, False, self, clock=self._reactor)
-        for description in descriptions:
-            inner = description.removeprefix(PROXIED)
-            endpoint = serverFromString(self._reactor, _with_backlog(inner))
-            self._ports.append(await endpoint.listen(factory if inner == description else self._behind_proxy(factory)))
-
-    def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
-        """A PROXY header comes first, before TLS as well (proxy-protocol.txt §2)."""
-        proxied = ProxiedFactory(
-            self._reactor,
-            factory,
-            trusted=lambda host: within(host, self._proxies),
-            timeout=self._proxy_timeout,
-        )
-        self._proxied.append(proxied)
-        return proxied
+        await self._ports.listen(descriptions, self)
 
     def buildProtocol(self, addr: IAddress | None) -> NetPeer[EventT]:  # noqa: N802
         remote = HostPort(getattr(addr, "host", ""), getattr(addr, "port", 0))
@@ -128,13 +113,7 @@ class Door(Factory, Generic[EventT]):
 
     async def stop_listening(self) -> None:
         """Take no more connections, and have those that are there say goodbye."""
-        ports, self._ports = self._ports, []
-        for port in ports:
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
-        for proxied in self._proxied:
-            proxied.stop()
+        await self._ports.close()
         for peer in list(self._peers):
             peer.stop()
 
@@ -157,10 +136,3 @@ class Door(Factory, Generic[EventT]):
         if not self._peers and self._empty is not None:
             empty, self._empty = self._empty, None
             empty.callback(None)
-
-
-def _with_backlog(description: str) -> str:
-    """Room for a burst of connections: with Twisted's 50 the others wait a second for their next try."""
-    if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
-        return f"{description}:backlog={BACKLOG}"
-    return description

@@ -20,13 +20,14 @@ class ServerConnection(SSL.Connection):
     The handshake goes on whatever it thinks: certificates are asked for, never required (RFC 3207 §4).
     """
 
-    def __init__(self, context: SSL.Context, contexts: object, *, asked: bool) -> None:
+    def __init__(self, context: SSL.Context, contexts: object, *, asked: bool, web: bool = False) -> None:
         """`contexts` are kept as well: a reload amid a handshake must not take away what OpenSSL still calls.
 
-        `asked` says whether the client is asked for a certificate.
+        `asked` says whether the client is asked for a certificate, `web` that HTTP is spoken and not mail.
         """
         super().__init__(context, None)
         self._contexts = contexts
+        self.web = web
         self.trusted = asked
         """False once any certificate of the client's chain was found wanting."""
 

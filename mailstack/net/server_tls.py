@@ -21,6 +21,8 @@ _OURS = (b"smtp", b"submission", b"lmtp", b"pop3", b"imap", b"managesieve")
 """What a mail client may ask for. RFC 7301 knows no name for SMTP, so none is ever chosen."""
 
 
+_HTTP = b"http/1.1"
+
 _FOREIGN = (
     *(b"http/", b"h2", b"h3", b"hq", b"spdy", b"acme-tls/", b"ftp", b"xmpp-", b"nntp", b"irc", b"stun.", b"turn"),
     *(b"webrtc", b"c-webrtc", b"coap", b"mqtt", b"dot", b"doq", b"ntske/", b"sunrpc", b"smb", b"tds/", b"dicom"),
@@ -67,6 +69,16 @@ class ServerContext:
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
         return ServerConnection(self._shown.first, self._shown, asked=self._client_ca is not None)
 
+    def for_web(self) -> IOpenSSLServerConnectionCreator:
+        """The same certificates, for HTTP."""
+        return _WebContext(self)
+
+    def web_connection(self) -> SSL.Connection:
+        """A connection that speaks HTTP. Nobody is asked for a certificate: a browser would ask its user."""
+        connection = ServerConnection(self._shown.first, self._shown, asked=False, web=True)
+        connection.set_verify(SSL.VERIFY_NONE)
+        return connection
+
     def read(self) -> Shown:
         """What the files hold now, to be given to `show`. Raises TlsError. A thread may do it."""
         contexts: list[SSL.Context] = []
@@ -80,6 +92,17 @@ class ServerContext:
             for name in covered_names(chain[0]):
                 by_name.setdefault(name, context)
         return Shown(contexts[0], by_name)
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class _WebContext:
+    """A ServerContext's certificates, whichever it shows at the time."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+
+    def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
+        return self._context.web_connection()
 
 
 def server_context(certificate: Path, key: Path) -> ServerContext:
@@ -156,11 +179,13 @@ def _judge(connection: SSL.Connection, _certificate: object, _error: int, _depth
     return True
 
 
-def _select_protocol(_connection: SSL.Connection, offered: list[bytes]) -> Any:
+def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
     """RFC 7301 §3.2. Who offers a mail protocol, or one that nobody knows, is served without ALPN.
 
     Who offers only what other servers speak was led here (ALPACA): a browser must not take our replies for a web page.
     """
+    if isinstance(connection, ServerConnection) and connection.web:
+        return _HTTP if _HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
     if any(name.startswith(_FOREIGN) for name in offered) and not any(name in _OURS for name in offered):
         raise _WrongProtocol([("SSL routines", "", "the client offers protocols of others only")])
     return SSL.NO_OVERLAPPING_PROTOCOLS

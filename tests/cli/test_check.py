@@ -83,6 +83,15 @@ def test_an_address_of_another_machine_is_broken(tmp_path: Path) -> None:
     assert "192.0.2.1" in finding.text
 
 
+def test_a_web_page_in_clear_for_other_machines_is_a_warning(tmp_path: Path) -> None:
+    config = configured(tmp_path, '[listen]\nweb = ["tcp:8025"]\nhttps = ["tcp:8026"]\n')
+    found = [finding for finding in check_ports(config) if finding.part == "listen.web"]
+    assert found[0].verdict == "warning"
+    assert "interface=127.0.0.1" in found[0].text
+    loopback = configured(tmp_path, '[listen]\nweb = ["tcp:8025:interface=127.0.0.1"]\n')
+    assert not [finding for finding in check_ports(loopback) if finding.verdict == "warning"]
+
+
 def test_listening_nowhere_is_broken(tmp_path: Path) -> None:
     assert verdicts(list(check_ports(configured(tmp_path, "")))) == ["broken"]
 

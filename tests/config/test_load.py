@@ -336,10 +336,10 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + 'store = "postgresql://u:pw@h/db"\n', '3: store: this version has no other store; write "sqlite"'),
         (
             BASE + '[listen]\nimap = ["tcp:143"]\n',
-            "4: listen.imap: this version serves submission, submissions, mx, lmtp, pop3, pop3s, and no imap",
+            "4: listen.imap: this version serves submission, submissions, mx, lmtp, pop3, pop3s, web, https, and no imap",
         ),
         (BASE + '[listen]\nlmtp = ["tcp:25"]\n', "4: listen.lmtp[0]: LMTP must never be on port 25"),
-        (BASE + '[listen]\nweb = ["tcp:8025"]\n', "4: listen.web: "),
+        (BASE + '[web]\nrequest_timeout = "0"\n', "4: web.request_timeout: must be longer than 0"),
         (
             BASE + '[listen]\nmx = ["tcp:25"]\npop3 = ["tcp:25"]\n',
             '5: listen.pop3[0]: "tcp:25" is listened on by mx too',

@@ -78,7 +78,7 @@ def test_an_address_that_would_need_quoting_gets_no_steps(guide: Guide, address:
 @each_guide
 def test_the_document_shows_the_very_same_steps(guide: Guide) -> None:
     section = (
-        f"## {guide.title}\n\n`mailstack setup {guide.name} {ADDRESS}`\n\n{as_markdown(guide.steps(ADDRESS, usual()))}"
+        f"### {guide.title}\n\n`mailstack setup {guide.name} {ADDRESS}`\n\n{as_markdown(guide.steps(ADDRESS, usual()))}"
     )
     assert section in DOCUMENT.read_text(), f"docs/howto/clients.md should have:\n\n{section}"
 

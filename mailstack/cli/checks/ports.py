@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from mailstack.config import Config
 from mailstack.config.endpoints import port_of
 from mailstack.net.proxy_header import PROXIED
 
-IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps"})
+IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps", "https"})
+SPOKEN_FIRST = {"web", "https"}
+"""Services whose client speaks first; the others greet."""
 PATIENCE = 2.0
 """Seconds for the greeting of whoever has the port."""
 
@@ -30,11 +33,16 @@ def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Findi
                 continue
             host = found[0] or ("::" if description.removeprefix(PROXIED).startswith("tcp6") else "0.0.0.0")  # noqa: S104 - no interface means all
             part, error = f"listen.{service}", _bind(host, found[1])
+            if service == "web" and not _is_loopback(host):
+                yield warning(
+                    part,
+                    f"{description} is HTTP in clear for other machines; write interface=127.0.0.1, or https in its place",
+                )
             if error is None:
                 yield good(part, f"{description} is free")
             elif error.errno != errno.EADDRINUSE:
                 yield broken(part, f"{description} {_refused(error, host)}")
-            elif config.hostname in _greeting(host, found[1], tls=service in IMPLICIT_TLS, patience=patience):
+            elif config.hostname in _said(config, service, host, found[1], patience):
                 yield good(part, f"{description} is in use by this office, which runs")
             elif description.startswith(PROXIED):
                 # It listens to its proxies only, and we are none.
@@ -63,15 +71,25 @@ def _refused(error: OSError, host: str) -> str:
     return f"can't be had: {error.strerror}"
 
 
-def _greeting(host: str, port: int, *, tls: bool, patience: float) -> str:
-    """The first line of whoever listens; "" when none comes within `patience` seconds."""
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback
+
+
+def _said(config: Config, service: str, host: str, port: int, patience: float) -> str:
+    """The first that whoever listens says; "" when nothing comes within `patience` seconds."""
+    asked = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in SPOKEN_FIRST else ""
     # Only who answers matters here, not whether to trust it: nothing is sent to it.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     try:
         with socket.create_connection((host, port), patience) as plain:
-            if not tls:
-                return plain.recv(512).decode("ascii", "replace")
+            if service not in IMPLICIT_TLS:
+                return _ask(plain, asked)
             with context.wrap_socket(plain) as secure:
-                return secure.recv(512).decode("ascii", "replace")
+                return _ask(secure, asked)
     except (OSError, ValueError):
         return ""
+
+
+def _ask(connection: socket.socket, words: str) -> str:
+    connection.sendall(words.encode("ascii"))
+    return connection.recv(2048).decode("ascii", "replace")

@@ -1,0 +1,90 @@
+"""The ports of one service: endpoint descriptions bound, with TLS and PROXY headers put before its factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorTime,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mailstack.net.proxied import ProxiedFactory
+from mailstack.net.proxy_header import PROXIED
+from mailstack.policy.networks import networks_of, within
+from mailstack.wire import HostPort
+
+BACKLOG = 1024
+"""Connections that the system may hold until we take them; it takes less if it must."""
+
+
+class Ports:
+    """Bound by `listen`, until `close`."""
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        implicit_tls: IOpenSSLServerConnectionCreator | None = None,
+        proxies: Iterable[str] = (),
+        proxy_timeout: float = 5.0,
+    ) -> None:
+        """`implicit_tls` has the certificate of a service that is under TLS from the first octet; else it is in clear.
+
+        `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
+        """
+        self._reactor = reactor
+        self._implicit_tls = implicit_tls
+        self._proxies = networks_of(proxies)
+        self._proxy_timeout = proxy_timeout
+        self._proxied: list[ProxiedFactory] = []
+        self._ports: list[IListeningPort] = []
+
+    @property
+    def addresses(self) -> list[HostPort]:
+        """Where they are."""
+        hosts = [port.getHost() for port in self._ports]
+        return [HostPort(host.host, host.port) for host in hosts if isinstance(host, IPv4Address | IPv6Address)]
+
+    async def listen(self, descriptions: Iterable[str], service: IProtocolFactory) -> None:
+        """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
+        factory = service
+        if self._implicit_tls is not None:
+            factory = TLSMemoryBIOFactory(self._implicit_tls, False, service, clock=self._reactor)
+        for description in descriptions:
+            inner = description.removeprefix(PROXIED)
+            endpoint = serverFromString(self._reactor, _with_backlog(inner))
+            self._ports.append(await endpoint.listen(factory if inner == description else self._behind_proxy(factory)))
+
+    def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
+        """A PROXY header comes first, before TLS as well (proxy-protocol.txt §2)."""
+        proxied = ProxiedFactory(
+            self._reactor,
+            factory,
+            trusted=lambda host: within(host, self._proxies),
+            timeout=self._proxy_timeout,
+        )
+        self._proxied.append(proxied)
+        return proxied
+
+    async def close(self) -> None:
+        """Take no more connections, and drop those whose client is not known yet."""
+        ports, self._ports = self._ports, []
+        for port in ports:
+            stopped = port.stopListening()
+            if stopped is not None:
+                await stopped
+        for proxied in self._proxied:
+            proxied.stop()
+
+
+def _with_backlog(description: str) -> str:
+    """Room for a burst of connections: with Twisted's 50 the others wait a second for their next try."""
+    if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
+        return f"{description}:backlog={BACKLOG}"
+    return description

@@ -1,0 +1,103 @@
+"""The files by which mail clients set themselves up, and the MTA-STS policy that other hosts ask for."""
+
+from __future__ import annotations
+
+from mailstack.letter import Address, AddressError
+from mailstack.setup.autoconfig import autoconfig
+from mailstack.setup.autodiscover import (
+    ASKED,
+    INVALID,
+    UNKNOWN,
+    UNSUPPORTED,
+    BadRequest,
+    read_request,
+    refusal,
+    settings,
+)
+from mailstack.setup.guide import CannotSetUp
+from mailstack.setup.mobileconfig import MEDIA_TYPE, mobileconfig
+from mailstack.setup.mta_sts import policy_of
+from mailstack.web.asking import Answer, Ask, Trouble, plain
+from mailstack.web.office import ShownOffice
+from mailstack.web.site import Shown
+
+XML = "text/xml; charset=utf-8"
+
+
+def client_files(office: ShownOffice) -> dict[str, Shown]:
+    """The files by their paths, which their clients have settled."""
+    files = ClientFiles(office)
+    return {
+        "/mail/config-v1.1.xml": Shown(files.autoconfig),
+        "/.well-known/autoconfig/mail/config-v1.1.xml": Shown(files.autoconfig),
+        "/autodiscover/autodiscover.xml": Shown(files.autodiscover, ("POST",)),
+        "/profile.mobileconfig": Shown(files.profile),
+        "/.well-known/mta-sts.txt": Shown(files.mta_sts),
+        **({"/ca.pem": Shown(files.authority)} if office.ca_file else {}),
+    }
+
+
+class ClientFiles:
+    """Each page answers the same for every local part: it knows domains, not accounts."""
+
+    def __init__(self, office: ShownOffice) -> None:
+        self._office = office
+
+    async def autoconfig(self, ask: Ask) -> Answer:
+        """Mozilla's: `?emailaddress=`, or the domain after `autoconfig.` in the host's name, or our first one."""
+        office = self._office
+        if text := ask.query.get("emailaddress", ""):
+            # Some clients ask with nothing but the domain.
+            name = office.address(text if "@" in text else f"postmaster@{text}").ascii_domain
+        else:
+            name = ask.host.removeprefix("autoconfig.")
+        domain = office.domain(name) or next(iter(office.domains), None)
+        if domain is None:
+            raise Trouble(404, "This office has no domains.")
+        return Answer(autoconfig(domain, office.services), XML)
+
+    async def autodiscover(self, ask: Ask) -> Answer:
+        """Outlook's. What is wrong with a request is told within the answer; its status is 200 all the same."""
+        office = self._office
+        try:
+            request = read_request(ask.body)
+            address = Address.parse(request.address)
+        except (BadRequest, AddressError):
+            return self._refused(INVALID)
+        if request.schema != ASKED:
+            return self._refused(UNSUPPORTED)
+        if office.domain(address.ascii_domain) is None:
+            return self._refused(UNKNOWN)
+        return Answer(settings(str(address), office.services), XML)
+
+    def _refused(self, code: int) -> Answer:
+        return Answer(refusal(code, self._office.now()), XML)
+
+    async def profile(self, ask: Ask) -> Answer:
+        """Apple's: `?address=`."""
+        office = self._office
+        address = str(office.address(ask.query.get("address", "")))
+        try:
+            profile = mobileconfig(address, office.config.hostname, office.services)
+        except CannotSetUp as error:
+            raise Trouble(404, str(error)) from None
+        if office.sign is not None:
+            profile = await office.sign(profile)
+        return Answer(profile, MEDIA_TYPE, 200, (("Content-Disposition", 'attachment; filename="mail.mobileconfig"'),))
+
+    async def mta_sts(self, ask: Ask) -> Answer:
+        """RFC 8461 §3.3: under the host name `mta-sts.` and the domain, and no other."""
+        if not ask.host.startswith("mta-sts.") or self._office.domain(ask.host.removeprefix("mta-sts.")) is None:
+            raise Trouble(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
+        return Answer(policy_of(self._office.config).encode("ascii"), "text/plain; charset=utf-8")
+
+    async def authority(self, _: Ask) -> Answer:
+        """The CA of the office's own, for devices that are to trust it."""
+        assert self._office.ca_file is not None
+        try:
+            octets = self._office.ca_file.read_bytes()
+        except OSError:
+            return plain("The file is not there.", 404)
+        return Answer(
+            octets, "application/x-pem-file", 200, (("Content-Disposition", 'attachment; filename="ca.pem"'),)
+        )

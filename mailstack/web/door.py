@@ -1,0 +1,107 @@
+"""The web's door: pages of one office on its endpoints, in clear or under TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
+from twisted.internet.protocol import Factory
+
+from mailstack.config import Config
+from mailstack.config.certificates import identities, made_here, own_directory
+from mailstack.net.ports import Ports
+from mailstack.policy import Pass
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.setup.services import services_of
+from mailstack.web.channel import Bounds, WebChannel
+from mailstack.web.client_files import client_files
+from mailstack.web.front import front_pages
+from mailstack.web.office import ShownOffice
+from mailstack.web.signing import ProfileSigner
+from mailstack.web.site import Site
+from mailstack.wire import HostPort
+
+
+def web_door(
+    reactor: Any,
+    config: Config,
+    bound: Mapping[str, int],
+    limits: ConnectionLimits,
+    *,
+    implicit_tls: IOpenSSLServerConnectionCreator | None = None,
+    accounts: tuple[tuple[str, str], ...] = (),
+) -> WebDoor:
+    """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS."""
+    ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
+    signer = ProfileSigner(reactor, identities(config)[0])
+    shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
+    ports = Ports(reactor, implicit_tls=implicit_tls, proxies=config.proxy.networks, proxy_timeout=config.proxy.timeout)
+    bounds = Bounds(config.web.max_body, config.web.request_timeout, config.limits.session_time)
+    return WebDoor(reactor, site_of(shown), ports, limits=limits, bounds=bounds)
+
+
+def site_of(office: ShownOffice) -> Site:
+    """Every page of an office."""
+    return Site({**front_pages(office), **client_files(office)}, office.hosts)
+
+
+class WebDoor(Factory):
+    """A mailstack.net.listening.Listener that speaks HTTP. Its connections count among those of all services."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any, site: Site, ports: Ports, *, limits: ConnectionLimits, bounds: Bounds) -> None:
+        self._reactor = reactor
+        self._site = site
+        self._ports = ports
+        self._limits = limits
+        self._bounds = bounds
+        self._channels: set[WebChannel] = set()
+        self._empty: Deferred[None] | None = None
+
+    @property
+    def addresses(self) -> list[HostPort]:
+        """Where it listens."""
+        return self._ports.addresses
+
+    async def listen(self, descriptions: Iterable[str]) -> None:
+        """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
+        await self._ports.listen(descriptions, self)
+
+    def buildProtocol(self, addr: IAddress | None) -> WebChannel | None:  # noqa: N802
+        remote = HostPort(getattr(addr, "host", ""), getattr(addr, "port", 0))
+        if not isinstance(self._limits.admit(remote), Pass):
+            return None
+
+        def gone(channel: WebChannel) -> None:
+            self._limits.release(remote)
+            self._channels.discard(channel)
+            if not self._channels and self._empty is not None:
+                empty, self._empty = self._empty, None
+                empty.callback(None)
+
+        channel = WebChannel(self._reactor, self._site, self._bounds, gone)
+        self._channels.add(channel)
+        return channel
+
+    async def stop_listening(self) -> None:
+        """Take no more connections, and end those that wait for a request."""
+        await self._ports.close()
+        for channel in list(self._channels):
+            channel.end()
+
+    async def wait_until_empty(self, timeout: float) -> None:
+        """Wait for the connections to end; after `timeout` seconds they are dropped."""
+        if not self._channels:
+            return
+        self._empty = Deferred()
+        call = self._reactor.callLater(timeout, self._abort)
+        await self._empty
+        if call.active():
+            call.cancel()
+
+    def _abort(self) -> None:
+        for channel in list(self._channels):
+            channel.abort()

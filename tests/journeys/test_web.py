@@ -1,0 +1,132 @@
+"""The web service of real processes: dev's pages, HTTPS with the office's certificate, and what clients find there."""
+
+from __future__ import annotations
+
+import json
+import plistlib
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.x509 import load_pem_x509_certificate
+
+from tests.journeys.process import Process, command
+from tests.setup.test_client_files import ASK, ASKED
+
+CONFIG = """
+hostname = "mx.home.test"
+domains = ["home.test"]
+[listen]
+submissions = ["tcp:0:interface=127.0.0.1"]
+pop3s = ["tcp:0:interface=127.0.0.1"]
+web = ["tcp:0:interface=127.0.0.1"]
+https = ["tcp:0:interface=127.0.0.1"]
+[accounts]
+bcrypt_rounds = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, int]]]:
+    """Its directory, and the port of each service."""
+    directory = tmp_path_factory.mktemp("office")
+    (directory / "mailstack.toml").write_text(CONFIG)
+    with Process("serve", "-c", str(directory / "mailstack.toml")) as process:
+        ports: dict[str, int] = {}
+        while len(ports) < 4:
+            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
+                ports[found[1]] = int(found[2])
+        yield directory, ports
+        assert process.stop() in (0, -15)
+
+
+def trust(directory: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(directory / "data" / "tls" / "ca.pem"))
+
+
+def test_clients_find_their_settings_over_https(office: tuple[Path, dict[str, int]]) -> None:
+    """AC-02, AC-03, AC-04, AC-05: with the certificate of the office, and the ports that it really has."""
+    directory, ports = office
+    base = f"https://localhost:{ports['https']}"
+
+    def fetch(path: str, data: bytes | None = None) -> bytes:
+        with urllib.request.urlopen(base + path, data, timeout=20, context=trust(directory)) as response:
+            octets: bytes = response.read()
+        return octets
+
+    tree = ET.fromstring(fetch("/mail/config-v1.1.xml?emailaddress=alice%40home.test"))
+    assert [each.text for each in tree.iter("port")] == [str(ports["pop3s"]), str(ports["submissions"])]
+    outlook = fetch("/autodiscover/autodiscover.xml", ASK.format(address="alice@home.test", schema=ASKED).encode())
+    assert f"<Port>{ports['submissions']}</Port>".encode() in outlook
+    assert b"mx.home.test" in fetch("/")
+    profile = fetch("/profile.mobileconfig?address=alice%40home.test")
+    certificates = pkcs7.load_der_pkcs7_certificates(profile)
+    assert certificates[0] == load_pem_x509_certificate((directory / "data" / "tls" / "cert.pem").read_bytes())
+    inner = profile[profile.index(b"<?xml") : profile.index(b"</plist>") + len(b"</plist>")]
+    assert plistlib.loads(inner)["PayloadContent"][0]["OutgoingMailServerPortNumber"] == ports["submissions"]
+    assert certificates[0].public_bytes(Encoding.DER) in profile
+
+
+def test_a_browser_is_spoken_to_in_http_1_and_asked_for_no_certificate(office: tuple[Path, dict[str, int]]) -> None:
+    """RFC 7301 §3.2: HTTP is chosen here, where the doors of mail refuse it."""
+    directory, ports = office
+    context = trust(directory)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("localhost", ports["https"]), 20) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "http/1.1"
+    with socket.create_connection(("localhost", ports["pop3s"]), 20) as plain, pytest.raises(OSError):  # noqa: PT011
+        context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_another_name_is_misdirected(office: tuple[Path, dict[str, int]]) -> None:
+    directory, ports = office
+    connection = HTTPSConnection("localhost", ports["https"], timeout=20, context=trust(directory))
+    connection.request("GET", "/", headers={"Host": "evil.test"})
+    assert connection.getresponse().status == 421
+    connection.close()
+
+
+def test_check_knows_a_running_office_by_its_page(office: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
+    directory, ports = office
+    text = CONFIG
+    for name in ("submissions", "pop3s", "web", "https"):
+        text = text.replace(f'{name} = ["tcp:0:', f'{name} = ["tcp:{ports[name]}:')
+    (tmp_path / "mailstack.toml").write_text(f'data = "{directory}/data"\n{text}')
+    found = command("check", "-c", str(tmp_path / "mailstack.toml"), "--no-dns", "--json")
+    told = {each["part"]: each["verdict"] for each in map(json.loads, found.splitlines())}
+    assert (told["listen.web"], told["listen.https"]) == ("good", "good")
+
+
+def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
+    """The shape that programs read: `web`, and `web` among the services."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        facts = json.loads(process.line())
+        assert facts["web"] == f"http://127.0.0.1:{facts['services']['web']['port']}/"
+        with urllib.request.urlopen(facts["web"], timeout=20) as response:
+            page = response.read().decode()
+        for needed in (str(facts["services"]["pop3s"]["port"]), "alice@home.test", "/ca.pem", "localhost"):
+            assert needed in page
+        steps = command("setup", "msmtp+mpop", "alice", environ=environ)
+        assert str(facts["services"]["submissions"]["port"]) in steps
+        assert process.stop() == 0
+
+
+def test_an_office_without_a_page_never_loads_twisteds_web() -> None:
+    """What is not listened on costs no memory."""
+    code = "import sys, mailstack.service, mailstack.tap, mailstack.dev; print([m for m in sys.modules if m.startswith(('twisted.web', 'mailstack.web', 'xml.', 'plistlib'))])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,86 @@
+"""A web door on a simulated host, and connections to it."""
+
+from __future__ import annotations
+
+from http.client import HTTPResponse
+from io import BytesIO
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+
+from mailstack.net.ports import Ports
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.simulation import SimulatedReactor
+from mailstack.web.channel import Bounds
+from mailstack.web.door import WebDoor
+from mailstack.web.site import Site
+from tests.simulation.protocols import Recorder
+
+OFFICE = "192.0.2.1"
+
+
+@frozen
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Reading:
+    """What http.client reads from in place of a socket."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = BytesIO(octets)
+
+    def makefile(self, *_: object, **__: object) -> BytesIO:
+        return self.octets
+
+
+def responses(octets: bytes, method: str = "GET") -> list[Response]:
+    """All that were received, one after the other."""
+    source, found = Reading(octets), []
+    while source.octets.tell() < len(octets):
+        # It closes what it has read from.
+        rest = Reading(octets[source.octets.tell() :])
+        response = HTTPResponse(rest, method=method)  # type: ignore[arg-type]
+        response.begin()
+        headers, begun = dict(response.headers), rest.octets.tell()
+        body = response.read()
+        found.append(Response(response.status, headers, body))
+        source.octets.seek(source.octets.tell() + begun + len(body))
+    return found
+
+
+class Web:
+    """The door, and who knocks."""
+
+    def __init__(self, site: Site, *, bounds: Bounds | None = None, limits: ConnectionLimits | None = None) -> None:
+        self.reactor = SimulatedReactor(seed=3)
+        self.limits = limits or ConnectionLimits()
+        self.office = self.reactor.host(OFFICE)
+        self.door = WebDoor(
+            self.office, site, Ports(self.office), limits=self.limits, bounds=bounds or Bounds(1000, 30.0, 600.0)
+        )
+        self.reactor.result_of(self.door.listen(["tcp:80"]))
+
+    def knock(self, address: str = "192.0.2.7") -> Recorder:
+        """A connection."""
+        endpoint = TCP4ClientEndpoint(self.reactor.host(address), OFFICE, 80)
+        client: Any = self.reactor.result_of(endpoint.connect(Factory.forProtocol(Recorder)))
+        self.reactor.advance(0.1)
+        return client  # type: ignore[no-any-return]
+
+    def say(self, client: Recorder, *pieces: bytes, wait: float = 1.0) -> None:
+        """Octets, piece by piece."""
+        for piece in pieces:
+            client.transport.write(piece)  # type: ignore[attr-defined]
+            self.reactor.advance(0.01)
+        self.reactor.advance(wait)
+
+    def ask(self, *pieces: bytes) -> list[Response]:
+        """What is answered to these octets in a connection of their own."""
+        client = self.knock()
+        self.say(client, *pieces)
+        return responses(client.received)

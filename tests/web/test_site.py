@@ -1,0 +1,318 @@
+"""The pages of an office, asked without a network: what they say, to whom, and what they refuse."""
+
+from __future__ import annotations
+
+import plistlib
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from attrs import evolve
+
+from mailstack.config import Config, MtaSts, Web
+from mailstack.config.values import HostName
+from mailstack.setup.clients import GUIDES
+from mailstack.setup.mta_sts import policy_of
+from mailstack.setup.services import services_of
+from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.door import site_of
+from mailstack.web.office import ShownOffice
+from mailstack.web.site import Shown, Site
+from tests.aid import run
+from tests.setup.offices import USUAL, office
+from tests.setup.test_client_files import ASK, ASKED, BOMB
+
+ADDRESS = "alice@home.test"
+
+
+def shown(config: Config = USUAL, **more: object) -> ShownOffice:
+    return ShownOffice(config, services_of(config), lambda: 0.0, **more)  # type: ignore[arg-type]
+
+
+def get(path: str, *, host: str = "mx.home.test", office: ShownOffice | None = None, **query: str) -> Answer:
+    return run(site_of(office or shown()).answer(Ask("GET", path, host, query)))
+
+
+def post(path: str, body: str) -> Answer:
+    return run(site_of(shown()).answer(Ask("POST", path, "autodiscover.home.test", body=body.encode())))
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "mx.home.test",
+        "home.test",
+        "autoconfig.other.test",
+        "autodiscover.home.test",
+        "mta-sts.home.test",
+        "127.0.0.1",
+        "::1",
+        "192.0.2.1",
+        "localhost",
+        "a.localhost",
+        "proxy.test",
+    ],
+)
+def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
+    config = office("mx", "submissions", "pop3s", web=Web(hosts=(HostName("proxy.test"),)))
+    assert get("/", host=host, office=shown(config)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["", "evil.test", "home.test.evil.test", "mx.home.test.", "xhome.test", "127.0.0.1.evil.test"]
+)
+def test_a_name_of_somebody_elses_hears_nothing(host: str) -> None:
+    """DNS rebinding: a page that has its name lead to us is not answered to (RFC 9110 §15.5.20)."""
+    answer = get("/", host=host, office=shown(accounts=((ADDRESS, "alice"),)))
+    assert answer.status == 421
+    assert b"alice" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/nothing", "", "//", "/../etc/passwd", "/style.css/", "/setup/ios"])
+def test_there_is_nothing_elsewhere(path: str) -> None:
+    assert get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("POST", "/", "GET, HEAD"), ("GET", "/autodiscover/autodiscover.xml", "POST"), ("OPTIONS", "/", "GET, HEAD")],
+)
+def test_other_methods_are_not_taken(method: str, path: str, allowed: str) -> None:
+    """RFC 9110 §15.5.6"""
+    answer = run(site_of(shown()).answer(Ask(method, path, "localhost")))
+    assert answer.status == 405
+    assert dict(answer.headers)["Allow"] == allowed
+
+
+def test_every_answer_is_guarded() -> None:
+    for answer in (get("/"), get("/nothing"), get("/", host="evil.test"), post("/autodiscover/autodiscover.xml", "")):
+        headers = dict(answer.headers)
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "script" not in headers["Content-Security-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_a_bug_is_ours_to_know(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: Ask) -> Answer:
+        raise RuntimeError("secret")
+
+    answer = run(Site({"/": Shown(broken)}, ["x.test"]).answer(Ask("GET", "/", "x.test")))
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+    assert "secret" in caplog.text
+
+
+# --- no address oracle
+
+
+@pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/profile.mobileconfig", "/setup"])
+def test_every_local_part_of_a_domain_is_answered_alike(path: str) -> None:
+    """AC-05: nobody learns which addresses exist; no account is ever looked at."""
+    answers = set()
+    for local in ("alice", "nobody"):
+        address = f"{local}@home.test"
+        answer = get(path, emailaddress=address, address=address, client="k9")
+        answers.add((answer.status, answer.body.replace(local.encode(), b"?").replace(b"%40", b"@")[:200]))
+    assert len(answers) == 1
+
+
+def test_a_domain_of_somebody_elses_has_no_files() -> None:
+    assert get("/mail/config-v1.1.xml", emailaddress="a@far.test").status == 404
+    assert get("/profile.mobileconfig", address="a@far.test").status == 404
+    assert (
+        b"<ErrorCode>500<"
+        in post("/autodiscover/autodiscover.xml", ASK.format(address="a@far.test", schema=ASKED)).body
+    )
+
+
+@pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/profile.mobileconfig", "/setup"])
+def test_what_is_no_address_is_refused(path: str) -> None:
+    answer = get(path, emailaddress="a@b@c", address="a@b@c", client="k9")
+    assert answer.status == 400
+
+
+# --- the files
+
+
+@pytest.mark.parametrize(
+    ("host", "query", "domain"),
+    [
+        ("autoconfig.home.test", {"emailaddress": "zoe@home.test"}, "home.test"),
+        ("autoconfig.home.test", {"emailaddress": "zoe@OTHER.test"}, "other.test"),
+        ("autoconfig.other.test", {}, "other.test"),
+        ("autoconfig.home.test", {"emailaddress": "other.test"}, "other.test"),
+        ("home.test", {"emailaddress": ""}, "home.test"),
+        ("127.0.0.1", {}, "home.test"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"])
+def test_thunderbird_finds_the_file_of_its_domain(path: str, host: str, query: dict[str, str], domain: str) -> None:
+    """AC-02: with the address, or without it as some clients ask."""
+    answer = get(path, host=host, **query)
+    assert (answer.status, answer.media_type) == (200, "text/xml; charset=utf-8")
+    assert ET.fromstring(answer.body).findtext("emailProvider/domain") == domain
+
+
+@pytest.mark.parametrize(
+    "path", ["/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml", "/AutoDiscover/AutoDiscover.xml"]
+)
+def test_outlook_finds_its_settings_however_it_writes_the_path(path: str) -> None:
+    """AC-03"""
+    answer = post(path, ASK.format(address=ADDRESS, schema=ASKED))
+    assert answer.status == 200
+    assert f"<LoginName>{ADDRESS}</LoginName>".encode() in answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (BOMB, 600),
+        ("", 600),
+        (ASK.format(address="a@b@c", schema=ASKED), 600),
+        (
+            ASK.format(
+                address=ADDRESS,
+                schema="http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006",
+            ),
+            601,
+        ),
+    ],
+)
+def test_outlook_is_told_what_is_wrong_in_its_own_form(body: str, code: int) -> None:
+    """AC-03"""
+    answer = post("/autodiscover/autodiscover.xml", body)
+    assert answer.status == 200
+    assert f"<ErrorCode>{code}</ErrorCode>".encode() in answer.body
+
+
+def test_apples_profile_is_signed_where_there_is_a_key() -> None:
+    """AC-04"""
+
+    async def sign(profile: bytes) -> bytes:
+        return b"signed " + profile
+
+    plain = get("/profile.mobileconfig", address=ADDRESS)
+    assert plain.media_type == "application/x-apple-aspen-config"
+    assert plistlib.loads(plain.body)["PayloadDisplayName"] == ADDRESS
+    signed = get("/profile.mobileconfig", office=shown(sign=sign), address=ADDRESS)
+    assert signed.body == b"signed " + plain.body
+    assert get("/profile.mobileconfig", office=shown(office("pop3s")), address=ADDRESS).status == 404
+
+
+def test_the_policy_is_under_its_own_name_only() -> None:
+    """AC-06: RFC 8461 §3.3"""
+    config = office("mx", "pop3s", mta_sts=MtaSts(mode="enforce"))
+    answer = get("/.well-known/mta-sts.txt", host="mta-sts.home.test", office=shown(config))
+    assert answer.media_type.startswith("text/plain")
+    assert answer.body.decode() == policy_of(config)
+    for host in ("home.test", "mx.home.test", "mta-sts.far.test"):
+        assert get("/.well-known/mta-sts.txt", host=host).status in (404, 421)
+
+
+def test_the_offices_own_ca_can_be_fetched(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    with_ca = shown(ca_file=file)
+    assert get("/ca.pem", office=with_ca).status == 404
+    file.write_text("-----BEGIN CERTIFICATE-----\n")
+    assert get("/ca.pem", office=with_ca).body == file.read_bytes()
+    assert b"/ca.pem" in get("/", office=with_ca).body
+    assert get("/ca.pem").status == 404
+
+
+# --- the pages for people
+
+
+class Page(HTMLParser):
+    """Elements that are open, and the links."""
+
+    VOID = ("meta", "link", "input", "br")
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.words = ""
+        self.feed(answer.body.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "iframe", "object")
+        facts = dict(attrs)
+        assert "style" not in facts
+        self.links += [str(facts[name]) for name in ("href", "action") if name in facts]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def page(path: str, office: ShownOffice | None = None, **query: str) -> Page:
+    answer = get(path, office=office, **query)
+    assert answer.status == 200, answer.body
+    found = Page(answer)
+    assert found.open == []
+    return found
+
+
+def test_the_front_page_has_services_and_clients_and_fits_a_phone() -> None:
+    front = page("/")
+    for needed in ("mx.home.test", "465", "995", "STARTTLS", "Thunderbird", "requires authentication"):
+        assert needed in front.words
+    assert "Accounts" not in front.words
+    assert b"width=device-width" in get("/").body
+    assert b"light-dark(" in get("/style.css").body
+
+
+def test_the_accounts_of_a_dev_environment_are_shown() -> None:
+    front = page("/", shown(accounts=((ADDRESS, "secret-of-all"),)))
+    assert "secret-of-all" in front.words
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_the_steps_are_those_of_the_command(guide: object) -> None:
+    steps = page("/setup", client=guide.name, address=ADDRESS)  # type: ignore[attr-defined]
+    for step in guide.steps(ADDRESS, shown().services):  # type: ignore[attr-defined]
+        assert step.say in steps.words
+        assert step.text in steps.words
+        assert all(value in steps.words for _, value in step.values)
+    for link in steps.links:
+        assert link.startswith("/")
+
+
+def test_what_a_client_sends_is_shown_as_text_only() -> None:
+    hostile = "<b>x</b>&amp;@home.test"
+    assert get("/setup", client="k9", address=hostile).status == 400
+    assert get("/setup", client="<b>", address=ADDRESS).status == 404
+    answer = get("/setup", client="k9", address="a&b<@home.test".replace("<", ""))
+    assert b"a&amp;b@home.test" in answer.body
+    odd = evolve(shown(), accounts=(("<i>@home.test", "<script>"),))
+    assert b"<script>" not in get("/", office=odd).body
+
+
+def test_a_client_that_cannot_be_set_up_is_told_why() -> None:
+    answer = get("/setup", office=shown(office("submissions")), client="k9", address=ADDRESS)
+    assert answer.status == 400
+    assert b"read by" in answer.body
+
+
+def test_an_office_without_domains_still_has_a_front_page() -> None:
+    config = Config(hostname=HostName("mx.home.test"))
+    assert get("/", office=shown(config)).status == 200
+    assert get("/mail/config-v1.1.xml", office=shown(config)).status == 404
+
+
+def test_trouble_is_told_with_its_status() -> None:
+    async def page_of_trouble(_: Ask) -> Answer:
+        raise Trouble(410, "It is gone.")
+
+    answer = run(Site({"/": Shown(page_of_trouble)}, ["x.test"]).answer(Ask("GET", "/", "x.test")))
+    assert (answer.status, answer.body) == (410, b"It is gone.\n")
