@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct
@@ -182,6 +183,7 @@ class OpenDirectory:
         return sender.key == account
 
 
+@lru_cache(maxsize=1024)
 def _folded(domain: str) -> str:
     return (domain if domain.isascii() else ascii_domain(domain)).lower()
 

@@ -64,11 +64,13 @@ def _way(  # noqa: PLR0917  # a cache wants them by position
     return _folded("Received:", [*clauses, f"by {office}", f"with {protocol}"])
 
 
+@lru_cache(maxsize=1024)
 def return_path(sender: ReversePath) -> bytes:
     """The `Return-Path:` field of final delivery; the null reverse-path is `<>`."""
     return b"Return-Path: <%b>\r\n" % (b"" if sender is None else _printable(sender).encode())
 
 
+@lru_cache(maxsize=1024)
 def delivered_to(address: Address) -> bytes:
     """The `Delivered-To:` field: which address the letter was put into a mailbox for (RFC 9228)."""
     return b"Delivered-To: %b\r\n" % _printable(address).encode()
@@ -130,6 +132,7 @@ def _comment(text: str) -> str:
     return _NOT_IN_COMMENT.sub("?", text)
 
 
+@lru_cache(maxsize=1024)
 def _printable(address: Address) -> str:
     """The address as text that no control character can break out of, wherever it was read from; ASCII if it can be."""
     text = str(address.in_ascii if address.is_ascii else address)

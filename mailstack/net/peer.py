@@ -210,7 +210,9 @@ class NetPeer(Protocol, Generic[EventT]):
 
     @property
     def remote(self) -> HostPort:
-        return self._remote or _host_port(self._transport().getPeer())
+        if self._remote is None:
+            self._remote = _host_port(self._transport().getPeer())
+        return self._remote
 
     @property
     def local(self) -> HostPort:

@@ -23,7 +23,7 @@ def test_a_step_is_one_line() -> None:
     told = line(step(recipient="carol@elsewhere.test", reply="250 2.0.0 OK", tls={"version": "TLSv1.3"}, host=""))
     assert told == (
         "2026-05-28T20:26:40.250000Z mx.home.test id=1m85dd5m8zjr0w0 step=relayed "
-        'recipient=carol@elsewhere.test tls=TLSv1.3 reply="250 2.0.0 OK"\n'
+        'recipient=carol@elsewhere.test reply="250 2.0.0 OK" tls=TLSv1.3\n'
     )
 
 
