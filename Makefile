@@ -8,7 +8,7 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format bench dist clean
+.PHONY: help run test check format bench fuzz dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,11 +32,14 @@ format: $(VENV)/.developing  ## put the code in its form
 bench: $(VENV)/.developing  ## the measurements; run them on a quiet machine
 	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$each .py) $(ARGS) || exit; done
 
+fuzz: $(VENV)/.fuzzing  ## feed all parsers with octets that reach ever more of their code (make fuzz ARGS="--seconds 60 address")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
 
 clean:  ## remove what these commands made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 define MAKE_VENV
 test -x $(BIN)/python || { \
@@ -57,3 +60,7 @@ $(VENV)/.developing: pyproject.toml
 	@echo "Setting up $(VENV) for development (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.fuzzing: $(VENV)/.developing
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@

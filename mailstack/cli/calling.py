@@ -44,9 +44,10 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(USUAL_PORTS[tls])
-    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
+    host = host.strip("[]")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536) or not host:
         raise Refused(f"{text!r} is not HOST or HOST:PORT; an IPv6 address stands in brackets")
-    return host.strip("[]"), int(port)
+    return host, int(port)
 
 
 def of_place(place: Place, tls: Tls) -> Server:

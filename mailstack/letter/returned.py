@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
-
 from msgspec import Struct
 
 from mailstack.letter import header as header_section
+from mailstack.letter.mime.encodings import quoted
 
 _LONGEST_LINE = 998
 """RFC 5322 §2.1.1: what a line may have without its CRLF where nothing is encoded."""
@@ -72,4 +71,4 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _quoted_printable(line: bytes) -> bytes:
-    return binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n")
+    return quoted(line, is_text=False).replace(b"=\n", b"=\r\n")

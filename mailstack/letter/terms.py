@@ -31,7 +31,7 @@ _DATE_TIME = re.compile(
 # RFC 2852 §4: by-time ";" by-mode [by-trace].
 _BY = re.compile(r"([+-]?[0-9]{1,9});([NRnr])([Tt]?)\Z")
 # RFC 6710 §4: a digit but 0, perhaps with a minus before it, or 0.
-_PRIORITY = re.compile(r"0|-?[1-9]\Z")
+_PRIORITY = re.compile(r"(?:0|-?[1-9])\Z")
 
 
 class DeliverBy(Struct, frozen=True):
@@ -79,7 +79,7 @@ def read_date_time(text: str) -> float:
 
 def date_time_text(at: float) -> str:
     """A date-time of RFC 3339, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def read_by(text: str) -> DeliverBy:

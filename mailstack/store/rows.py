@@ -38,6 +38,8 @@ _decode_facts = msgspec.json.Decoder(dict[str, Any]).decode
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
+# Angle brackets are xtext like others (RFC 3461 §4): an ENVID is often a Message-ID.
+_NO_PARAMETER = re.compile(r"[\x00-\x20\x7f]")
 
 LETTER = ("id", "office", "sender", "arrived", "size", "envelope", "arrival")
 DELIVERY = (
@@ -115,7 +117,8 @@ def _check_address(address: Address | None) -> None:
 
 def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
     for parameter in parameters:
-        if _UNFIT.search(parameter[0]) or _UNFIT.search(parameter[1]) or not "".join(parameter).isprintable():
+        whole = "".join(parameter)
+        if _NO_PARAMETER.search(whole) or not whole.isprintable():
             raise ValueError("a parameter holds what no parameter can hold")
 
 

@@ -118,6 +118,12 @@ def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]
         rows.decode_envelope(rows.as_json(Envelope(None, (), parameters=(damaged,))))
 
 
+def test_an_envelope_id_that_is_a_message_id_is_read_again() -> None:
+    """DSN-02: angle brackets are xtext like others (RFC 3461 §4), and no sign of damage."""
+    envelope = Envelope(None, (), parameters=(("ENVID", "<1@x.test>"),))
+    assert rows.decode_envelope(rows.as_json(envelope)) == envelope
+
+
 def test_a_delivery_waits_until_it_is_due_and_its_claim_has_ended() -> None:
     delivery = Delivery(LetterId("x"), 0, Recipient(Address("a", "b")), "local", due=5.0, lease=9.0)
     assert rows.waits_until(delivery) == 5.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import binascii
+import re
 from typing import Protocol
 
 _LINE = 57
 """Octets that make a line of 76 characters in base64."""
+_TOO_LONG = re.compile(rb"[^\r\n]{77,}")
 
 
 class Encoder(Protocol):
@@ -53,8 +55,22 @@ class QuotedPrintable:
         octets = self._rest + octets
         whole = octets.rfind(b"\r\n") + 2 if b"\r\n" in octets else 0
         self._rest = octets[whole:]
-        return binascii.b2a_qp(octets[:whole])
+        return quoted(octets[:whole])
 
     def finish(self) -> bytes:
         # b2a_qp tells by the first line's end whether its own are CRLF.
-        return binascii.b2a_qp(self._rest + b"\r\n")[:-2] if self._rest else b""
+        return quoted(self._rest + b"\r\n")[:-2] if self._rest else b""
+
+
+def quoted(octets: bytes, *, is_text: bool = True) -> bytes:
+    """Lines of at most 76 characters; CR and LF are encoded too where it is no text."""
+    # b2a_qp makes some lines an octet or two longer, as those that end in a blank.
+    return _TOO_LONG.sub(_broken, binascii.b2a_qp(octets, istext=is_text))
+
+
+def _broken(found: re.Match[bytes]) -> bytes:
+    """The line in two, by a soft break that is in the midst of no `=XX` (§6.7, rule 5)."""
+    line = found[0]
+    escape = line.find(b"=", 73, 75)
+    cut = 75 if escape < 0 else escape
+    return line[:cut] + b"=\r\n" + line[cut:]

@@ -1,0 +1,11 @@
+"""Every parser of the program, and how to feed it: one table for the properties, the fuzzer and the octets that once did harm."""
+
+from __future__ import annotations
+
+from tests.parsers import asking, conversations, engines, letters, networks, secrets, settings, stored
+from tests.parsers.parser import Parser
+
+TABLES = (engines, conversations, secrets, letters, stored, networks, settings, asking)
+
+PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
+"""By name. A parser that is not in it is found by `test_coverage.py`."""

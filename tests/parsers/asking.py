@@ -1,0 +1,79 @@
+"""What is typed at the command line, and the files that it is given: a value, or a refusal that says what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mailstack.cli.calling import parse_server
+from mailstack.cli.composing import header_addresses, with_crlf
+from mailstack.cli.names import address, letter_id
+from mailstack.cli.quota import read_quota
+from mailstack.cli.refusal import Refused
+from mailstack.cli.user_import import parse
+from mailstack.cli.when import parse_since
+from mailstack.letter import Address
+from mailstack.letter.letter import new_letter_id
+from tests.parsers.parser import Parser, text, unless
+
+_NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@unless(Refused)
+def _letter_id(octets: bytes) -> None:
+    found = letter_id(text(octets))
+    assert letter_id(f" {found.upper()}\n") == found
+    assert len(found) == 15
+
+
+@unless(Refused)
+def _server(octets: bytes) -> None:
+    host, port = parse_server(text(octets), "starttls")
+    assert host
+    assert 0 < port < 65536
+
+
+@unless(Refused)
+def _quota(octets: bytes) -> None:
+    quota = read_quota(text(octets))
+    assert quota is None or quota >= 0
+
+
+@unless(ValueError, OverflowError, OSError)
+def _since(octets: bytes) -> None:
+    """The errors are those that `click` is told to expect."""
+    parse_since(text(octets), _NOW)
+
+
+@unless(Refused)
+def _address(octets: bytes) -> None:
+    found = address(text(octets), ["home.test"])
+    assert Address.parse(str(found)) == found
+
+
+@unless(Refused)
+def _users(octets: bytes) -> None:
+    entries = list(parse(text(octets).splitlines(keepends=True), "users", ["home.test"]))
+    assert len({entry.address for entry in entries}) == len(entries)
+    assert all(entry.password for entry in entries)
+
+
+def _letter_file(octets: bytes) -> None:
+    letter = with_crlf(octets)
+    assert letter.count(b"\n") == letter.count(b"\r\n")
+    assert all(header_addresses(letter, "To", "Cc", "From"))
+
+
+PARSERS = (
+    Parser("letter-id", ("cli.names",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
+    Parser("server-argument", ("cli.calling",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
+    Parser("quota-argument", ("cli.quota", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
+    Parser("since-argument", ("cli.when",), _since, (b"2h", b"2026-11-23", b"2026-11-23T21:00+01:00", b"0001-01-01")),
+    Parser("address-argument", ("cli.names",), _address, (b"bob", b"bob@x.test")),
+    Parser("user-file", ("cli.user_import",), _users, (b"alice@home.test a b\n# x\n\nbob\tsecret\r\n", b"a\n")),
+    Parser(
+        "letter-file",
+        ("cli.composing",),
+        _letter_file,
+        (b"From x\nTo: a@b, c <d@e>\r\nCc: (\n\nbody", b"To: =?utf-8?q?x?= <a@b.test>\n"),
+    ),
+)

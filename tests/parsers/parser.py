@@ -1,0 +1,74 @@
+"""One parser as the tests see it: what it is fed with, and what must hold for whatever octets come."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+Pieces = list[bytes]
+
+FOUND = Path(__file__).parent / "found"
+"""Octets that once did harm, a file each, in a folder named after the parser."""
+
+
+@frozen
+class Parser:
+    """`feed` takes any octets; what it raises, an AssertionError as much as anything else, is a fault of the program."""
+
+    name: str
+    modules: tuple[str, ...]
+    """Where its code is, below `mailstack`; all of them are really reached by the seeds."""
+    feed: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    """Octets that reach far: from them hypothesis and the fuzzer make others."""
+
+
+def cuts(octets: bytes) -> Iterator[Pieces]:
+    """The same octets whole, one at a time, and cut at random, the same way each time."""
+    yield [octets]
+    yield [octets[at : at + 1] for at in range(len(octets))]
+    dice = random.Random(zlib.crc32(octets))
+    pieces, at = [], 0
+    while at < len(octets):
+        end = at + dice.randint(1, 40)
+        pieces.append(octets[at:end])
+        at = end
+    yield pieces
+
+
+def same_in_every_cut(octets: bytes, play: Callable[[Pieces], Any]) -> Any:
+    """What `play` makes of the octets, whatever cut they come in."""
+    whole, *others = [play(pieces) for pieces in cuts(octets)]
+    for other in others:
+        assert other == whole
+    return whole
+
+
+def unless(*expected: type[Exception]) -> Callable[[Callable[[bytes], object]], Callable[[bytes], None]]:
+    """Feeding may end in one of these, which say that the octets are not in the language."""
+
+    def decorate(feed: Callable[[bytes], object]) -> Callable[[bytes], None]:
+        def fed(octets: bytes) -> None:
+            try:
+                feed(octets)
+            except expected:
+                return
+
+        return fed
+
+    return decorate
+
+
+def text(octets: bytes) -> str:
+    """Any octets as a text such as a command line, a file or a database row may hold."""
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def words(octets: bytes) -> list[str]:
+    """As many words as there are lines."""
+    return text(octets).split("\n")

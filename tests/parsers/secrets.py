@@ -1,0 +1,91 @@
+"""SASL's mechanisms and what is kept of passwords: any messages lead to an account, or to one of four refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailstack.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
+from mailstack.sasl.saslprep import saslprep
+from mailstack.wire import ClientCertificate
+from tests.parsers.parser import Parser, text, unless
+from tests.sasl.exchange import Keeper, OutOfAnswers, Talk
+
+_CHANNEL = Channel("mx.home.test", {"tls-exporter": b"x" * 32}.get, ClientCertificate("CN=bob", ("bob@home.test",)))
+_KEYS = ScramKeys.derive("secret", b"salt" * 4, 4096)
+
+
+class _Everybody(dict[str, ScramKeys]):
+    """The same keys for whoever it is: a server asks strangers too."""
+
+    def __missing__(self, username: str) -> ScramKeys:
+        return _KEYS
+
+
+def _mechanism(name: str) -> Callable[[bytes], None]:
+    """Messages are parted by LF LF; the first octet says whether the first of them is an initial response."""
+
+    @unless(Denied, Malformed, Cancelled, Unavailable, OutOfAnswers)
+    def feed(octets: bytes) -> None:
+        initial, *answers = octets[1:].split(b"\n\n")
+        talk = Talk(name, Keeper(_Everybody()), _CHANNEL)
+        if octets[:1] == b"-":
+            answers, first = [initial, *answers], None
+        else:
+            first = initial
+        account = talk.prove(first, *answers)
+        assert account == f"{talk.keeper.asked[-1].username}@home.test"
+        assert len(talk.keeper.asked[-1].username) <= 1024
+
+    return feed
+
+
+@unless(ValueError)
+def _keys(octets: bytes) -> None:
+    keys = ScramKeys.read(text(octets))
+    assert ScramKeys.read(str(keys)) == keys
+
+
+@unless(ValueError)
+def _saslprep(octets: bytes) -> None:
+    """RFC 3454: what is prepared stays as it is when it is prepared once more."""
+    prepared = saslprep(text(octets))
+    assert saslprep(prepared) == prepared
+    saslprep(text(octets), stored=True)
+
+
+_SEEDS = {
+    "EXTERNAL": (b"=", b"=bob@home.test", b"-"),
+    "SCRAM-SHA-256-PLUS": (b"=p=tls-exporter,,n=bob,r=abc\n\nc=cD10bHMtZXhwb3J0ZXIsLA==,r=abc,p=AAAA\n\n",),
+    "SCRAM-SHA-256": (
+        b"=n,a=b=2Cb,n=bo=3Db,r=abc\n\nc=biws,r=abc,p=AAAA\n\n",
+        b"-n,,n=b\xc3\xb6b,r=a,x=y\n\nc=biws,r=a,p=AA==",
+    ),
+    "OAUTHBEARER": (b"=n,a=bob@home.test,\x01host=x\x01auth=Bearer abc==\x01\x01",),
+    "XOAUTH2": (b"=user=bob\x01auth=Bearer abc\x01\x01",),
+    "PLAIN": (b"=\0bob\0secret", b"-alice\0bob\0secret"),
+    "LOGIN": (b"-bob\n\nsecret", b"=bob\n\nsecret"),
+    "CRAM-MD5": (b"-bob 0123456789abcdef0123456789abcdef",),
+}
+_MODULE = {
+    "SCRAM-SHA-256-PLUS": "sasl.scram",
+    "SCRAM-SHA-256": "sasl.scram",
+    "OAUTHBEARER": "sasl.bearer",
+    "XOAUTH2": "sasl.bearer",
+    "CRAM-MD5": "sasl.cram",
+}
+
+PARSERS = (
+    *(
+        Parser(
+            f"sasl-{name.lower()}",
+            (_MODULE.get(name, f"sasl.{name.lower()}"), "sasl.mechanism"),
+            _mechanism(name),
+            _SEEDS.get(name, (b"=",)),
+        )
+        for name in MECHANISMS
+    ),
+    Parser("scram-keys", ("sasl.keys",), _keys, (str(_KEYS).encode(), b"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA")),
+    Parser(
+        "saslprep", ("sasl.saslprep",), _saslprep, ("I\u00adX".encode(), "\u2168".encode(), "\u0627\u0031".encode())
+    ),
+)

@@ -1,0 +1,131 @@
+"""What an operator writes into the configuration: a value, or a sentence about what was expected."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mailstack.config import ConfigError
+from mailstack.config.endpoints import port_of
+from mailstack.config.load import load
+from mailstack.config.position import key_lines, line_of
+from mailstack.config.values import READERS
+from mailstack.relay.routes import RouteError, Routes, Target
+from tests.parsers.parser import Parser, text, unless
+
+_SEEDS = (
+    b"5m",
+    b"1h30m",
+    b"50 MiB",
+    b"haproxy:tcp:25:interface=\\:\\:1:backlog=5",
+    b"tcp:port=587",
+    b"Home.Test.",
+    "bücher.test".encode(),
+    b"192.0.2.0/24",
+    b"@spam.test",
+    b"127.0.0.1:5353",
+    b"[::1]:5353",
+    b"smtps://user:p%40ss@mx.test:465/",
+    b"smtp://[::1]",
+    b"chunking",
+    b"a@b.test",
+    b"0",
+)
+
+
+def _values(octets: bytes) -> None:
+    """Each reader gives a value that it would take again, or raises ValueError with a text for people."""
+    for read in READERS.values():
+        try:
+            value = read(text(octets))
+        except ValueError as error:
+            assert str(error)
+            continue
+        if isinstance(value, str | int):
+            read(value)
+
+
+@unless(ValueError)
+def _endpoint(octets: bytes) -> None:
+    """A description that was taken has a port that is one, if it is of TCP."""
+    from mailstack.config.endpoints import read_endpoint
+
+    found = port_of(read_endpoint(text(octets)))
+    assert found is None or 0 <= found[1] <= 65535
+
+
+@unless(RouteError)
+def _routes(octets: bytes) -> None:
+    pattern, _, target = text(octets).partition(" ")
+    routes = Routes.parse({pattern: target})
+    found = routes.find(pattern.removeprefix("*.") or "x.test")
+    assert found is None or Target.parse(target) == found[1]
+
+
+@unless(tomllib.TOMLDecodeError)
+def _positions(octets: bytes) -> None:
+    """Every table and key of a text that is TOML stands on a line of it."""
+    source = text(octets)
+    given = tomllib.loads(source)
+    lines = key_lines(source)
+    count = source.count("\n") + 1
+    for name in given:
+        line = line_of(lines, (name,))
+        assert line is not None, (name, lines)
+        assert 1 <= line <= count
+
+
+class _Folder:
+    """One folder for all, made when it is needed."""
+
+    _made: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def path(cls) -> Path:
+        cls._made = cls._made or tempfile.TemporaryDirectory(prefix="mailstack-settings-")
+        return Path(cls._made.name)
+
+
+@unless(ConfigError)
+def _file(octets: bytes) -> None:
+    """A whole configuration, or its problems with file and line. The environment's texts are read as well."""
+    file = _Folder.path() / "mailstack.toml"
+    file.write_bytes(octets)
+    first = text(octets.partition(b"\n")[0]).replace("\0", "")
+    environ: dict[str, Any] = {"MAILSTACK_RELAY__PORT": first, "MAILSTACK_LIMITS__CONNECTIONS": "7"}
+    try:
+        load(file, {})
+    except ConfigError as error:
+        assert all(problem.trouble for problem in error.problems)
+    load(file, environ)
+
+
+PARSERS = (
+    Parser("setting", ("config.values", "config.durations", "config.sizes", "relay.routes"), _values, _SEEDS),
+    Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
+    Parser(
+        "routes",
+        ("relay.routes",),
+        _routes,
+        (b"elsewhere.test mx.x.test:25", b"*.x.test [::1]:2525", b"* 127.0.0.1:25", "*.bücher.test a:1".encode()),
+    ),
+    Parser(
+        "toml-positions",
+        ("config.position",),
+        _positions,
+        (b'a = """\n]""" # x\n[b."c d"]\ne.f = [ # [\n{g = 1},\n]\n[[h]]\n', b"'x' = '''\n'''\n[a]\n[a.b]\nc=1"),
+    ),
+    Parser(
+        "configuration",
+        ("config.load", "config.source", "config.reading", "config.checks"),
+        _file,
+        (
+            b'hostname = "mx.home.test"\ndomains = ["home.test"]\n[listen]\nmx = ["tcp:25"]\n[relay.schedule]\nfirst = "5m"\n',
+            b'[relay]\nsmart_host = "smtp://u@h"\nfrom = ["192.0.2.0/24"]\n[relay.routes]\n"*" = "h:25"\n',
+            b"[limits]\nconnections = -1\nunknown = 2\n",
+            b"\xff",
+        ),
+    ),
+)
