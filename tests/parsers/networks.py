@@ -9,11 +9,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.names import dns
 
-from mailstack.net.names import DnsNames
+from mailstack.net.names import TLSA, DnsNames, authenticated
 from mailstack.policy.networks import client_of, networks_of, within
-from mailstack.relay.names import NamesUnavailable, NoSuchDomain
+from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
+from mailstack.wire import Tlsa
 from tests.aid import run
-from tests.parsers.parser import Parser, text, unless
+from tests.parsers.parser import Parser, text, unless, words
 
 
 class _Resolver:
@@ -25,7 +27,10 @@ class _Resolver:
     def _answer(self, name: bytes, timeout: Any = None) -> Deferred[Any]:
         return succeed((self._message.answers, self._message.authority, self._message.additional))
 
-    lookupMailExchange = lookupAddress = lookupIPV6Address = lookupPointer = _answer  # noqa: N815
+    lookupMailExchange = lookupAddress = lookupIPV6Address = lookupPointer = lookupText = _answer  # noqa: N815
+
+    def query(self, query: dns.Query, timeout: Any = None) -> Deferred[Any]:
+        return self._answer(query.name.name, timeout)
 
 
 def _decoded(octets: bytes) -> dns.Message | None:
@@ -44,19 +49,45 @@ def _names(octets: bytes) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        names = DnsNames(_Resolver(message), Clock())  # type: ignore[arg-type]
-        for asked in (names.mx("x.test"), names.addresses("mx.x.test"), names.pointers("192.0.2.1")):
+        authenticated(message.answers)
+        names: Any = DnsNames(_Resolver(message), Clock())  # type: ignore[arg-type]
+        for ask, of_what, kind in (
+            (names.mx, "x.test", MailExchange),
+            (names.addresses, "mx.x.test", str),
+            (names.pointers, "192.0.2.1", str),
+            (names.txt, "x.test", str),
+            (names.tlsa, "_25._tcp.x.test", Tlsa),
+            (names.signed_name, "mx.x.test", str),
+        ):
             try:
-                found: Any = run(asked)
+                found: Any = run(ask(of_what))
             except (NoSuchDomain, NamesUnavailable):
                 continue
-            assert all(isinstance(each if isinstance(each, str) else each.host, str) for each in found)
+            assert all(isinstance(each, kind) for each in found or ())
 
 
 def _message(*answers: dns.RRHeader) -> bytes:
     message = dns.Message(id=1, answer=1)
     message.answers = list(answers)
     return message.toStr()
+
+
+@unless(NotAPolicy)
+def _sts_policy(octets: bytes) -> None:
+    """STS-02: a policy is read as it was written."""
+    policy = read_policy(octets)
+    assert 0 <= policy.max_age <= LONGEST_AGE
+    assert len(policy.mx) <= MOST_HOSTS
+    hosts = "".join([f"mx: {host}\r\n" for host in policy.mx])
+    written = f"version: STSv1\r\nmode: {policy.mode}\r\n{hosts}max_age: {policy.max_age}\r\n"
+    assert read_policy(written.encode()) == policy
+    for host in policy.mx:
+        assert policy.names(host)
+
+
+def _sts_record(octets: bytes) -> None:
+    found = record_id(words(octets))
+    assert found is None or record_id([f"v=STSv1; id={found};"]) == found
 
 
 @unless(ValueError)
@@ -82,9 +113,23 @@ PARSERS = (
                 dns.RRHeader(b"mx.x.test", dns.AAAA, ttl=60, payload=dns.Record_AAAA("::1")),
             ),
             _message(dns.RRHeader(b"1.2.0.192.in-addr.arpa", dns.PTR, ttl=60, payload=dns.Record_PTR(b"mx.x.test"))),
+            _message(
+                dns.RRHeader(b"x.test", dns.TXT, ttl=60, payload=dns.Record_TXT(b"v=STSv1;", b"id=1;")),
+                dns.RRHeader(b"_25._tcp.x.test", TLSA, ttl=60, payload=dns.UnknownRecord(b"\3\1\1" + bytes(32))),
+            ),
             _message(dns.RRHeader(b"x.test", dns.MX, ttl=0, payload=dns.Record_MX(0, b""))),
         ),
     ),
+    Parser(
+        "sts-policy",
+        ("relay.sts_policy",),
+        _sts_policy,
+        (
+            b"version: STSv1\r\nmode: enforce\r\nmx: mx.x.test\r\nmx: *.y.test\r\nmax_age: 604800\r\n",
+            b"version: STSv1\nmode: none\nmax_age: 0\n",
+        ),
+    ),
+    Parser("sts-record", ("relay.sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
     Parser(
         "networks",
         ("policy.networks",),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
+from mailstack.sasl.answering import Suspicious, choose
 from mailstack.sasl.saslprep import saslprep
 from mailstack.wire import ClientCertificate
+from tests.aid import run
 from tests.parsers.parser import Parser, text, unless
 from tests.sasl.exchange import Keeper, OutOfAnswers, Talk
 
@@ -43,6 +45,23 @@ def _mechanism(name: str) -> Callable[[bytes], None]:
 def _keys(octets: bytes) -> None:
     keys = ScramKeys.read(text(octets))
     assert ScramKeys.read(str(keys)) == keys
+
+
+async def _derived(_password: str, _salt: bytes, _iterations: int) -> bytes:
+    return bytes(32)
+
+
+@unless(Suspicious)
+def _answering(octets: bytes) -> None:
+    """A server asks anything: an answer or Suspicious, and trust only for who knows the password."""
+    first, *others = octets.split(b"\n\n")
+    answering = choose(text(first).split(), "bob", "secret", _CHANNEL.binding, _derived)
+    if answering is None:
+        return
+    for challenge in others:
+        nonce = (answering.initial or b"").rpartition(b"r=")[2]
+        assert isinstance(run(answering.respond(challenge.replace(b"NONCE", nonce))), bytes)
+    assert answering.trusts == (answering.name in ("PLAIN", "LOGIN"))
 
 
 @unless(ValueError)
@@ -83,6 +102,17 @@ PARSERS = (
             _SEEDS.get(name, (b"=",)),
         )
         for name in MECHANISMS
+    ),
+    Parser(
+        "sasl-answering",
+        ("sasl.answering",),
+        _answering,
+        (
+            b"SCRAM-SHA-256\n\nr=NONCEabc,s=QUJDRA==,i=4096\n\nv=AAAA",
+            b"SCRAM-SHA-256-PLUS\n\nr=NONCEabc,s=QUJDRA==,i=4096",
+            b"LOGIN\n\nUsername:\n\nPassword:\n\nmore",
+            b"PLAIN",
+        ),
     ),
     Parser("scram-keys", ("sasl.keys",), _keys, (str(_KEYS).encode(), b"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA")),
     Parser(

@@ -107,9 +107,16 @@ PARSERS = (
     Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
     Parser(
         "routes",
-        ("relay.routes",),
+        ("relay.routes", "relay.patterns"),
         _routes,
-        (b"elsewhere.test mx.x.test:25", b"*.x.test [::1]:2525", b"* 127.0.0.1:25", "*.bücher.test a:1".encode()),
+        (
+            b"elsewhere.test mx.x.test:25",
+            b"x.test lmtp:unix:/run/x",
+            b"x.test lmtp:h:24",
+            b"*.x.test [::1]:2525",
+            b"* 127.0.0.1:25",
+            "*.bücher.test a:1".encode(),
+        ),
     ),
     Parser(
         "toml-positions",

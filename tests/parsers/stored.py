@@ -107,6 +107,7 @@ def _commands(octets: bytes) -> None:
     from tests.parsers.engines import CAPABILITIES
 
     session = Dialogue(CAPABILITIES, start_tls=False)
+    session.engine.tls = True
     session.hear(b"EHLO c.test\r\n")
     lines = octets.replace(b"\r", b"").split(b"\n")[:2]
     session.hear(b"".join([line + b"\r\n" for line in lines]))
@@ -124,11 +125,22 @@ def _check_said_again(envelope: Envelope) -> None:
     from mailstack.smtp.fitting import mail_command, rcpt_command
     from tests.parsers.engines import CAPABILITIES
 
-    keywords = ("SIZE", "DSN", "SMTPUTF8", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "8BITMIME", "BINARYMIME")
+    keywords = (
+        "SIZE",
+        "DSN",
+        "SMTPUTF8",
+        "FUTURERELEASE",
+        "DELIVERBY",
+        "MT-PRIORITY",
+        "8BITMIME",
+        "BINARYMIME",
+        "REQUIRETLS",
+    )
     extensions = dict.fromkeys(keywords, "")
     commands = [mail_command(extensions, envelope, envelope.recipients, Octets(b""))]
     commands += [rcpt_command(extensions, recipient) for recipient in envelope.recipients]
     session = Dialogue(CAPABILITIES, start_tls=False)
+    session.engine.tls = True
     session.hear(b"EHLO c.test\r\n" + b"".join([line.encode() + b"\r\n" for line in commands]))
     _, mail, *rcpts = session.events
     assert isinstance(mail, Mail), session.octets
@@ -172,13 +184,13 @@ PARSERS = (
     Parser("entries", ("store.rows",), _entries, (b"1 100 0123456789abcde\n2 5 0123456789abcdf\n",)),
     Parser(
         "mail-and-rcpt",
-        ("smtp.grammar", "smtp.fitting", "store.rows"),
+        ("smtp.grammar", "smtp.fitting", "smtp.extensions.requiretls", "store.rows"),
         _commands,
         (
             b"MAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By HOLDFOR=60 BY=120;RT MT-PRIORITY=-3\nRCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c+40d.test",
             "MAIL FROM:<bücher@bücher.test> SMTPUTF8 BODY=8BITMIME\nRCPT TO:<ö@xn--bcher-kva.test> ORCPT=utf-8;\\x{F6}@d.test".encode(),
             b'MAIL FROM:<> BODY=BINARYMIME HOLDUNTIL=2025-06-16T10:00:00Z\nRCPT TO:<"a b"@[IPv6:::1]>',
-            b"MAIL FROM:<@x,@y:a@b.test>\nRCPT TO:<PostMaster>",
+            b"MAIL FROM:<@x,@y:a@b.test> REQUIRETLS\nRCPT TO:<PostMaster>",
         ),
     ),
 )
