@@ -1,4 +1,4 @@
-"""What is typed at the command line, and the files that it is given: a value, or a refusal that says what to do."""
+"""What people and their programs ask of us: at the command line, in files, by autodiscover. A value, or a refusal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mailstack.cli.user_import import parse
 from mailstack.cli.when import parse_since
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
+from mailstack.setup.autodiscover import ASKED, BadRequest, read_request
 from tests.parsers.parser import Parser, text, unless
 
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -57,6 +58,15 @@ def _users(octets: bytes) -> None:
     assert all(entry.password for entry in entries)
 
 
+@unless(BadRequest)
+def _autodiscover(octets: bytes) -> None:
+    """No document costs more than its length, and none is believed that declares a DOCTYPE."""
+    request = read_request(octets)
+    assert request.address
+    assert request.schema
+    assert b"<!DOCTYPE" not in octets
+
+
 def _letter_file(octets: bytes) -> None:
     letter = with_crlf(octets)
     assert letter.count(b"\n") == letter.count(b"\r\n")
@@ -64,6 +74,16 @@ def _letter_file(octets: bytes) -> None:
 
 
 PARSERS = (
+    Parser(
+        "autodiscover-request",
+        ("setup.autodiscover",),
+        _autodiscover,
+        (
+            f'<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="x"><Request><EMailAddress>a@b.test'
+            f"</EMailAddress><AcceptableResponseSchema>{ASKED}</AcceptableResponseSchema></Request></Autodiscover>".encode(),
+            b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        ),
+    ),
     Parser("letter-id", ("cli.names",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
     Parser("server-argument", ("cli.calling",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
     Parser("quota-argument", ("cli.quota", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
