@@ -21,6 +21,7 @@ StepName = Literal[
     "collected",
     "held",
     "released",
+    "redirected",
     "removed",
 ]
 

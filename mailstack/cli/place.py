@@ -6,13 +6,16 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct, field
 
 from mailstack.cli import registry
 from mailstack.cli.refusal import Refused
+
+if TYPE_CHECKING:
+    from mailstack.config import Config
 
 DEV_DOMAINS = ("home.test",)
 DEV_BCRYPT_ROUNDS = 4
@@ -31,6 +34,8 @@ class Place(Struct, frozen=True):
     scram_iterations: int = DEV_SCRAM_ITERATIONS
     config: Path | None = None
     """The configuration file; None in a dev environment."""
+    settings: Config | None = None
+    """All that the file says; None in a dev environment, where the defaults hold."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """How a running dev environment described itself (`mailstack.cli.registry`)."""
 
@@ -89,7 +94,12 @@ def of_config(file: Path) -> Place:
         raise Refused(f"{error.problems[0]}{more}") from error
     accounts = read.accounts
     return Place(
-        read.data, tuple(read.domains), accounts.bcrypt_rounds, accounts.scram_iterations if accounts.scram else 0, file
+        read.data,
+        tuple(read.domains),
+        accounts.bcrypt_rounds,
+        accounts.scram_iterations if accounts.scram else 0,
+        file,
+        read,
     )
 
 

@@ -10,8 +10,8 @@ delivered by that very commit: it is in the mailbox when its sender hears 250, a
     queued     set  yes      yes   an attempt is under way; `due` is already  settle (any outcome); lease end (crash)
                                    the one after it, so that a crash delays
                                    and never hammers
-    held       set  no       yes   an operator stopped it; if an attempt was  release, remove; success or failure of
-                                   under way, its claim stays until it ends   the attempt that was under way
+    held       set  no       yes   an operator, or a rule of his, stopped it;  release, remove; success or failure of
+                                   a claim stays until its attempt ends       the attempt that was under way
     delivered  -    no       no    rests in a mailbox here                    collect
     relayed    -    no       no    another host said 250                      -
     bounced    -    no       no    refused or too old; the sender was told    -
@@ -22,7 +22,7 @@ delivered by that very commit: it is in the mailbox when its sender hears 250, a
 
 A letter's way through the files: `queue` takes it in, `route` says which ways its recipients go, `entering` makes its
 deliveries, `runner` has them attempted (`backlog`: whose turn it is), `settling` reads the outcomes, `bounce` tells the
-sender. `schedule` says when, and `operator` is what a person may do.
+sender. `schedule` says when, `operator` is what a person may do, and `standing` what he has ordered for the future.
 """
 
 from __future__ import annotations

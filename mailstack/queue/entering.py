@@ -76,7 +76,7 @@ async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delive
     """
     if released_at(letter) > now:
         return []
-    here = tuple([delivery for delivery in deliveries if delivery.destination == LOCAL])
+    here = tuple([one for one in deliveries if one.destination == LOCAL and one.state is DeliveryState.QUEUED])
     if not here:
         return []
     attempt = await local.deliver(letter, here)

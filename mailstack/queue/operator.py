@@ -7,16 +7,17 @@ the change at its next look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Failed, Letter, LetterId, Status, new_letter_id
+from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Status, new_letter_id
 from mailstack.letter.report import Notice
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import HURRIED, OWED, Delivery, DeliveryState
+from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settling import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
@@ -47,24 +48,44 @@ class _Wish(Struct, frozen=True):
     """The delivery as it shall be, or why it can't be so; given the time."""
     step: StepName | None
     bouncer: Bouncer | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """More for the step."""
+
+
+_Plan = Callable[[Record], Awaitable[tuple[list[Act], Settlement]]]
+
+
+def _every(_letter: Letter, _delivery: Delivery) -> bool:
+    return True
 
 
 class Operator:
     """Acts in one store, for whichever office owns the letters."""
 
-    def __init__(self, store: Store, now: Callable[[], float], *, by: str = "operator") -> None:
-        """`by` is what the journey calls the person; `now` gives seconds since 1970."""
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float],
+        *,
+        by: str = "operator",
+        picks: Callable[[Letter, Delivery], bool] = _every,
+    ) -> None:
+        """`by` is what the journey calls the person; `now` gives seconds since 1970.
+
+        Of the letters' deliveries only those that `picks` takes are acted on, and told of.
+        """
         self._store = store
         self._now = now
         self._by = by
+        self._picks = picks
 
     async def hold(self, ids: Sequence[LetterId]) -> list[Act]:
         """No attempt is made until `release`; one that is under way ends as it may. Raises StoreError."""
         return await self._each(ids, _Wish(_held, "held"))
 
-    async def release(self, ids: Sequence[LetterId]) -> list[Act]:
-        """What was held is due now. Raises StoreError."""
-        return await self._each(ids, _Wish(_released, "released"))
+    async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[Act]:
+        """What was held is due now; `rule` is the one that is taken back by this. Raises StoreError."""
+        return await self._each(ids, _Wish(_released, "released", facts={"rule": rule} if rule else {}))
 
     async def retry(self, ids: Sequence[LetterId]) -> list[Act]:
         """What waits for its time is due now. Raises StoreError."""
@@ -79,17 +100,30 @@ class Operator:
             return await self._each(ids, _Wish(_removed, "removed"))
         return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
 
-    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[Act]:
-        return [act for letter in dict.fromkeys(ids) for act in await self._act(letter, wish)]
+    async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[Act]:
+        """The letter goes to another address in place of each recipient that still waits, and keeps its sender.
 
-    async def _act(self, letter: LetterId, wish: _Wish) -> list[Act]:
+        So does an alias (RFC 5321 §3.9.1): who wrote the letter hears of its failures, under the recipient he named.
+        Raises StoreError.
+        """
+        return [
+            act for letter in dict.fromkeys(ids) for act in await self._retried(letter, self._redirecting(to, router))
+        ]
+
+    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[Act]:
+        async def plan(record: Record) -> tuple[list[Act], Settlement]:
+            return await self._plan(record, wish)
+
+        return [act for letter in dict.fromkeys(ids) for act in await self._retried(letter, plan)]
+
+    async def _retried(self, letter: LetterId, plan: _Plan) -> list[Act]:
         """One letter; read again once when an attempt came between reading and writing."""
         acts: list[Act] = []
         for _ in range(_TRIES):
             records = await self._store.records(Filter(ids=(letter,), limit=1))
             if not records:
                 return [Act(letter, "", "no letter has this id")]
-            acts, settlement = await self._plan(records[0], wish)
+            acts, settlement = await plan(records[0])
             if not settlement.changes:
                 return acts
             try:
@@ -102,7 +136,7 @@ class Operator:
     async def _plan(self, record: Record, wish: _Wish) -> tuple[list[Act], Settlement]:
         """What to write, and what can be said once it is written."""
         now, letter = self._now(), record.letter
-        pairs = [(delivery, wish.becomes(delivery, now)) for delivery in record.deliveries]
+        pairs = [(delivery, wish.becomes(delivery, now)) for delivery in self._picked(record)]
         changes = tuple(Change(before, after) for before, after in pairs if isinstance(after, Delivery))
         report = await _report(letter, changes, now, wish.bouncer) if wish.bouncer else None
         told = {"report": report.letter.id} if report else {}
@@ -114,12 +148,44 @@ class Operator:
             elif wish.step is None:
                 acts.append(Act(letter.id, recipient))
             else:
-                facts = {"recipient": recipient, "by": self._by, **told}
+                facts = {"recipient": recipient, "by": self._by, **wish.facts, **told}
                 acts.append(
                     Act(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, wish.step, facts))
                 )
         steps = tuple(act.step for act in acts if act.step is not None)
         return acts, Settlement(changes, steps=steps, acceptances=(report,) if report else ())
+
+    def _picked(self, record: Record) -> list[Delivery]:
+        return [delivery for delivery in record.deliveries if self._picks(record.letter, delivery)]
+
+    def _redirecting(self, to: Address, router: Router) -> _Plan:
+        async def plan(record: Record) -> tuple[list[Act], Settlement]:
+            now, letter = self._now(), record.letter
+            refusals = [(one, _not_redirected(one, record, to, now)) for one in self._picked(record)]
+            leaving = [delivery for delivery, why_not in refusals if not why_not]
+            routes = await router.route(tuple([_instead(delivery.recipient, to) for delivery in leaving]))
+            nowhere = "" if all(map(_leads_somewhere, routes)) else f"no mailbox here has the address {to}"
+            acts = [
+                Act(letter.id, str(one.recipient.address), why_not or nowhere)
+                if why_not or nowhere
+                else self._redirected(letter, one, to, now)
+                for one, why_not in refusals
+            ]
+            if nowhere or not leaving:
+                return acts, Settlement(())
+            gone = [
+                replace(one, state=DeliveryState.REMOVED, text=f"redirected to {to}", status=None) for one in leaving
+            ]
+            changes = tuple([Change(before, after) for before, after in zip(leaving, gone, strict=True)])
+            steps = tuple([act.step for act in acts if act.step is not None])
+            return acts, Settlement(changes, steps=steps, additions=_added(record, leaving[0], routes, now))
+
+        return plan
+
+    def _redirected(self, letter: Letter, delivery: Delivery, to: Address, now: float) -> Act:
+        recipient = str(delivery.recipient.address)
+        facts = {"recipient": recipient, "to": str(to), "by": self._by}
+        return Act(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, "redirected", facts))
 
 
 async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
@@ -143,7 +209,9 @@ def _held(delivery: Delivery, _now: float) -> Delivery | str:
 def _released(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is not DeliveryState.HELD:
         return _stopped(delivery) or "it is not held"
-    return replace(delivery, state=DeliveryState.QUEUED, due=now)
+    # Why it was held is told by the journey, and is no reason to wait any more.
+    text = delivery.text if delivery.status is not None else ""
+    return replace(delivery, state=DeliveryState.QUEUED, due=now, text=text)
 
 
 def _hurried(delivery: Delivery, now: float) -> Delivery | str:
@@ -170,3 +238,33 @@ def _stopped(delivery: Delivery) -> str:
 def _under_way(delivery: Delivery, now: float) -> str:
     claimed = delivery.claimed_by is not None and delivery.lease > now
     return "an attempt is under way; try again when it has ended" if claimed else ""
+
+
+def _not_redirected(delivery: Delivery, record: Record, to: Address, now: float) -> str:
+    """Why a delivery can't go to another address; "" when it can."""
+    if delivery.state in OWED and delivery.recipient.address.key == to.key:
+        return "it goes there already"
+    if delivery.state in OWED and any(
+        other.recipient.address.key == to.key and other.state is not DeliveryState.REMOVED
+        for other in record.deliveries
+    ):
+        return f"{to} is a recipient of it already; `remove` takes the other one out"
+    return _stopped(delivery) or _under_way(delivery, now)
+
+
+def _instead(recipient: Recipient, to: Address) -> Recipient:
+    """The new address, under the name that the sender knows."""
+    return Recipient(to, recipient.original or recipient.address, recipient.parameters)
+
+
+def _leads_somewhere(route: Route) -> bool:
+    return route.destination != LOCAL or route.mailbox is not None
+
+
+def _added(record: Record, like: Delivery, routes: Sequence[Route], now: float) -> tuple[Delivery, ...]:
+    """The deliveries to where a letter goes instead, due now."""
+    first = max(delivery.number for delivery in record.deliveries) + 1
+    return tuple(
+        Delivery(record.letter.id, number, route.recipient, route.destination, due=now, priority=like.priority)
+        for number, route in enumerate(routes, first)
+    )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
 from mailstack.queue.attempt import Agent
@@ -15,6 +17,7 @@ from mailstack.queue.entering import FirstClaim, deliver_here, enter, first_deli
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.standing import Held
 from mailstack.store import Claim, Settlement, Store
 from mailstack.wire import Clock
 
@@ -64,8 +67,13 @@ class Queue:
         deliveries = first_deliveries(
             letter, routes, now=now, claim=claim, has_room=partial(self._runner.has_room, letter)
         )
+        held = self._runner.standing.hold_entering(letter, deliveries, now) if self._runner.standing.active else Held()
+        for change in held.changes:
+            deliveries[change.before.number] = change.after
         here = await deliver_here(self._local, letter, deliveries, now)
         acceptance = enter(letter, routes, deliveries, here, step, facts, now)
+        if held.steps:
+            acceptance = replace(acceptance, steps=acceptance.steps + held.steps)
         dues = reports_due(letter, routes, here, now)
         reports = await self._bouncer.reports(dues, letter, now, claim) if dues else ()
         if reports:

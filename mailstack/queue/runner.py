@@ -21,6 +21,7 @@ from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
+from mailstack.queue.standing import Held, StandingOrders
 from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
 from mailstack.wire import Clock
 
@@ -75,12 +76,15 @@ class Runner:
         limits: RunnerLimits = RunnerLimits(),
         jitter: Callable[[], float] = random.random,
         line: Callable[[Letter, str], str] = lambda _, destination: destination,
+        standing: StandingOrders | None = None,
     ) -> None:
         """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
 
         `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
+        `standing`: the orders that it obeys; None: those of the store.
         """
         self.limits = limits
+        self.standing = standing or StandingOrders(store)
         self._store = store
         self._agents = agents
         self._schedule = schedule
@@ -170,17 +174,27 @@ class Runner:
     async def _attempt(self, job: Job) -> None:
         """One job from the agent's first word to its place in the store."""
         began = self._clock.now()
+        left, held = job, Held()
         try:
             attempt = _too_late(job, began)
             if attempt is None:
-                agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
-                attempt = await agent.deliver(job.letter, job.deliveries)
-            settling = self._settling(job, attempt, began)
+                if self.standing.active:
+                    held = await self.standing.hold_due(job.letter, job.deliveries, began)
+                    left = _less(job, held)
+                attempt = await self._deliver(left)
+            settling = self._settling(left, attempt, began)
         except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
             _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
-            attempt = Attempt((_BUG,) * len(job.deliveries))
-            settling = self._settling(job, attempt, began)
+            attempt = Attempt((_BUG,) * len(left.deliveries))
+            settling = self._settling(left, attempt, began)
+        if held.changes:
+            settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
         await self._settle(job, settling, self.limits.settle_wait, reached=attempt.reached)
+
+    async def _deliver(self, job: Job) -> Attempt:
+        if not job.deliveries:
+            return Attempt(())
+        return await self._agents[LOCAL if job.destination == LOCAL else RELAY].deliver(job.letter, job.deliveries)
 
     def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
         times = Times(began, self._clock.now())
@@ -240,6 +254,7 @@ class Runner:
         self._looking = True
         wait = self.limits.poll
         try:
+            await self.standing.refresh()
             wait = await self._claim_due()
         except StoreError as trouble:
             _log.error("what is due can't be claimed: %s", trouble)
@@ -321,6 +336,13 @@ def _too_late(job: Job, now: float) -> Attempt | None:
     if by is None or not by.returns or now < by.at:
         return None
     return Attempt((too_late(by),) * len(job.deliveries))
+
+
+def _less(job: Job, held: Held) -> Job:
+    """The job without the deliveries that are held."""
+    stopped = {change.before.number for change in held.changes}
+    left = tuple([one for one in job.deliveries if one.number not in stopped])
+    return replace(job, deliveries=left) if stopped else job
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ that returned is visible to every call made after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -96,11 +96,13 @@ class Settlement(Struct, frozen=True):
 
     changes: tuple[Change, ...]
     """Each matches on the `attempts` and `claimed_by` of `before`; a delivery may be in one of them only. A row that an operator meanwhile set to held or
-    removed is not set back to queued; success and failure are facts, and are written over both."""
+    removed is not set back to queued, nor one that was removed to held; success and failure are facts, and are written over both."""
     placements: tuple[Placement, ...] = ()
     steps: tuple[Step, ...] = ()
     acceptances: tuple[Acceptance, ...] = ()
     """Reports made by this outcome: with it or not at all, so that no failure is bounced twice."""
+    additions: tuple[Delivery, ...] = ()
+    """More deliveries of a letter that is there, as when it is redirected; their numbers are new."""
 
 
 class Claim(Struct, frozen=True):
@@ -169,6 +171,40 @@ class Contact(Struct, frozen=True):
     """When it is to be forgotten."""
 
 
+class Rule(Struct, frozen=True):
+    """A standing order of the operator: what it fits is held (`mailstack.queue.standing` says when)."""
+
+    name: str
+    kind: Literal["hold", "pause"]
+    """A pause stops only what would leave for other hosts, until it is taken back."""
+    sender: str = ""
+    """A pattern of addresses, as `mailstack.letter.patterns` reads it; empty: any. So for the next two."""
+    recipient: str = ""
+    domain: str = ""
+    """A pattern of the recipient's domain."""
+    created: float = 0.0
+    """Seconds since 1970."""
+
+
+class Orders(Struct, frozen=True):
+    """The standing orders that a running office has to know at every moment; few."""
+
+    rules: tuple[Rule, ...] = ()
+    """The oldest first."""
+    suppressing: bool = False
+    """Whether any address is suppressed, so that looking for one is not in vain."""
+
+
+class Suppression(Struct, frozen=True):
+    """An address elsewhere that no letter goes to any more."""
+
+    address: str
+    """`Address.key`."""
+    why: str
+    created: float
+    """Seconds since 1970."""
+
+
 class Record(Struct, frozen=True):
     """A letter and where it is now, for people who look."""
 
@@ -186,6 +222,9 @@ class Filter(Struct, frozen=True):
     recipient: str | None = None
     """An `Address.key`, as sent or after aliases."""
     since: float | None = None
+    """Arrived then or later."""
+    until: float | None = None
+    """Arrived then or earlier."""
     states: frozenset[DeliveryState] | None = None
     """Letters with a delivery in one of these states; others of their deliveries are given all the same."""
     limit: int = 1000
@@ -327,6 +366,28 @@ class Store(Protocol):
 
     async def forget_contacts(self, now: float, most: int) -> int:
         """Forget those whose time is over, and of the others those with the least time beyond `most`; how many."""
+
+    # --- the operator's standing orders
+
+    async def orders(self) -> Orders: ...
+
+    async def add_rule(self, rule: Rule) -> None:
+        """Raises Conflict when there is one of this name."""
+
+    async def remove_rule(self, name: str) -> None:
+        """Raises KeyError."""
+
+    async def suppressed(self, addresses: Sequence[str]) -> dict[str, Suppression]:
+        """Those of the addresses (each an `Address.key`) that are suppressed."""
+
+    async def suppressions(self, limit: int) -> list[Suppression]:
+        """The newest first."""
+
+    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
+        """How many are new; the others stay as they were."""
+
+    async def unsuppress(self, address: str) -> None:
+        """Raises KeyError."""
 
     # --- for people who look
 

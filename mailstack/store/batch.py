@@ -53,9 +53,10 @@ class Transaction:
 class Batch:
     """Rows to write, as flat lists of parameters; two batches are joined by joining their lists."""
 
-    __slots__ = ("contents", "deliveries", "finished", "letters", "moves", "placements", "steps")
+    __slots__ = ("additions", "contents", "deliveries", "finished", "letters", "moves", "placements", "steps")
 
     def __init__(self) -> None:
+        self.additions: list[list[Any]] = []
         self.letters: list[Any] = []
         self.contents: list[Any] = []
         self.deliveries: list[Any] = []
@@ -104,6 +105,8 @@ class Batch:
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
             if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):
                 self.finished.append(before.letter)
+        for addition in settlement.additions:
+            self.additions.append(rows.delivery_row(addition, ""))
         self.add_placements(settlement.placements)
         self.add_steps(settlement.steps)
 
@@ -132,6 +135,7 @@ class Batch:
         self.deliveries += other.deliveries
         self.steps += other.steps
         self.moves += other.moves
+        self.additions += other.additions
         self.placements += other.placements
         self.finished += other.finished
 
@@ -143,6 +147,8 @@ class Batch:
             transaction.insert("deliveries", rows.DELIVERY_ROW, self.deliveries)
         if self.moves:
             self._move(transaction)
+        if self.additions:
+            self._add(transaction)
         if self.placements:
             self._place(transaction)
         if self.steps:
@@ -157,6 +163,15 @@ class Batch:
             if transaction.execute(sql.move_deliveries(count), part).rowcount != count:
                 # In a group nobody knows whose it was: each is tried again alone, and then it is the caller's.
                 raise Conflict(f"letter {part[0]}: a delivery was changed by somebody else")
+
+    def _add(self, transaction: Transaction) -> None:
+        for row in self.additions:
+            try:
+                added = transaction.execute(sql.ADD_DELIVERY, row).rowcount
+            except sqlite3.IntegrityError as error:
+                raise Conflict(f"deliveries: {error}") from error
+            if added != 1:
+                raise Conflict(f"letter {row[0]}: there is none to add a delivery to")
 
     def _place(self, transaction: Transaction) -> None:
         entering = Counter(placement[0] for placement in self.placements)

@@ -146,10 +146,11 @@ def records(connection: sqlite3.Connection, which: Filter, content: Callable[[Le
         sender=which.sender is not None,
         recipient=which.recipient is not None,
         since=which.since is not None,
+        until=which.until is not None,
         states=len(states),
         owed=OWED.issuperset(states),
     )
-    single = (which.office, which.sender, which.recipient, which.recipient, which.since)
+    single = (which.office, which.sender, which.recipient, which.recipient, which.since, which.until)
     parameters = [*ids, *(value for value in single if value is not None), *states, which.limit]
     found = [rows.letter_from(row, content) for row in connection.execute(statement, parameters)]
     deliveries: dict[LetterId, list[Delivery]] = {letter.id: [] for letter in found}

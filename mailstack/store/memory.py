@@ -11,7 +11,7 @@ from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.content import Prefixed
 from mailstack.letter.terms import HIGHEST, LOWEST
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
     Change,
@@ -28,13 +28,14 @@ from mailstack.store.contents import Gone, WritingInMemory
 from mailstack.store.memory_addresses import MemoryAddresses
 from mailstack.store.memory_contacts import MemoryContacts
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
+from mailstack.store.memory_orders import MemoryOrders
 from mailstack.store.rows import FAR, as_json, key, waits_until
 
 _PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
-class MemoryStore(MemoryContacts, MemoryAddresses):
+class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:
@@ -171,6 +172,7 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
         changed: set[Name] = set()
         for change in settlement.changes:
             self._check_unchanged(change, changed)
+        self._check_addable(settlement.additions)
         placed: set[Name] = set()
         for placement in settlement.placements:
             if self._mailboxes.is_fulfilled(placement.delivery) or placement.delivery in placed:
@@ -178,6 +180,8 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
             placed.add(placement.delivery)
         for change in settlement.changes:
             self._change(change)
+        for addition in settlement.additions:
+            self._put(addition)
         for placement in settlement.placements:
             self._mailboxes.place(placement)
         self._tell(settlement.steps)
@@ -185,6 +189,11 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
             self._take(acceptance)
         for change in settlement.changes:
             self._drop_content(change.before.letter)
+
+    def _check_addable(self, additions: Sequence[Delivery]) -> None:
+        for addition in additions:
+            if addition.letter not in self._letters or self._find((addition.letter, addition.number)) is not None:
+                raise Conflict(f"letter {addition.letter}: a delivery {addition.number} can't be added")
 
     def _check_unchanged(self, change: Change, changed: set[Name]) -> None:
         name = change.before.letter, change.before.number
@@ -202,7 +211,7 @@ class MemoryStore(MemoryContacts, MemoryAddresses):
         there = self._find((change.before.letter, change.before.number))
         assert there is not None
         stopped = there.state in _STOPPED and there.state is not change.before.state
-        keeps = stopped and change.after.state is DeliveryState.QUEUED
+        keeps = stopped and change.after.state in OWED
         self._put(replace(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
 
     def _drop_content(self, letter: LetterId) -> None:
@@ -325,5 +334,6 @@ def _passes(record: Record, which: Filter) -> bool:
         and (which.sender is None or key(letter.envelope.sender) == which.sender)
         and (which.recipient is None or which.recipient in addresses)
         and (which.since is None or letter.arrival.at >= which.since)
+        and (which.until is None or letter.arrival.at <= which.until)
         and (which.states is None or any(delivery.state in which.states for delivery in record.deliveries))
     )

@@ -58,7 +58,7 @@ def marks(count: int) -> str:
     return f"({', '.join('?' * count)})"
 
 
-_STOPPED = "v.state = 'queued' AND v.was_state <> d.state AND d.state IN ('held', 'removed')"
+_STOPPED = "v.state IN ('queued', 'held') AND v.was_state <> d.state AND d.state IN ('held', 'removed')"
 _MOVED = ", ".join(f"{name} = v.{name}" for name in MOVE[5:] if name not in {"state", "waits_until"})
 
 
@@ -66,7 +66,7 @@ _MOVED = ", ".join(f"{name} = v.{name}" for name in MOVE[5:] if name not in {"st
 def move_deliveries(count: int) -> str:
     """Compare and set: touches `count` rows unless one isn't any longer as it was read.
 
-    What an operator stopped meanwhile stays stopped when the attempt asks for another (`Settlement.changes`).
+    What an operator stopped meanwhile stays stopped when the attempt asks for another, or is held (`Settlement.changes`).
     """
     return f"""UPDATE deliveries AS d SET {_MOVED},
         state = CASE WHEN {_STOPPED} THEN d.state ELSE v.state END,
@@ -129,6 +129,10 @@ def claim(count: int) -> str:
         FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
+_ADDED = ", ".join("l.office" if name == "office" else f"v.{name}" for name in rows.DELIVERY_ROW)
+ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELECT {_ADDED}
+    FROM {named(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""
+"""One more for a letter that is there; its office is the letter's."""
 SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
 STOPPED_ATTEMPTS = """SELECT letter FROM deliveries
@@ -221,7 +225,9 @@ def taken(count: int) -> str:
 STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ? ORDER BY at, seq"
 
 
-def records(*, ids: int, office: bool, sender: bool, recipient: bool, since: bool, states: int, owed: bool) -> str:
+def records(
+    *, ids: int, office: bool, sender: bool, recipient: bool, since: bool, until: bool, states: int, owed: bool
+) -> str:
     """Letters that pass a filter, newest first. Parameters in the order of the arguments that are set, then the limit.
 
     `ids`, `states`: how many; `owed`: all of the states are, so that the index of what is owed finds them.
@@ -241,6 +247,8 @@ def records(*, ids: int, office: bool, sender: bool, recipient: bool, since: boo
         )
     if since:
         where.append("l.arrived >= ?")
+    if until:
+        where.append("l.arrived <= ?")
     if states and owed:
         where.append(
             f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"

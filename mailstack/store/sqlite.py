@@ -40,6 +40,7 @@ from mailstack.store import (
 )
 from mailstack.store.batch import Batch
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
+from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.threads import CallsFromThreads, Workers, Writer
@@ -52,7 +53,7 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqliteStore:
+class SqliteStore(StoredOrders):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
     One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.

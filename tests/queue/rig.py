@@ -94,7 +94,7 @@ class Rig:
         self.start()
 
     def start(self) -> None:
-        router = Router(self.directory)
+        self.router = router = Router(self.directory)
         agents = {"local": DeliveryAgent(self.directory, OFFICE, self.clock), "relay": self.relay}
         self.bouncer = Bouncer(router, OFFICE)
         self.runner = Runner(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter import Deferred, LetterId, Status
+from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.operator import Act, Operator
 from mailstack.store import Conflict, Settlement
@@ -151,3 +151,59 @@ def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
     assert act.done is done
     assert rig.states(letter) == ["held" if done else "queued"]
     assert done or "try again" in act.why_not
+
+
+def test_a_letter_is_redirected_and_keeps_its_sender_and_its_other_recipients(rig, operator):
+    letter = rig.accept(a_letter("carl@else.test", "y@third.test"))
+    only = Operator(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    (act,) = run(only.redirect([letter.id], Address("bob", "home.test"), rig.router))
+    assert act.done
+    assert act.step is not None
+    assert act.step.facts == {"recipient": "carl@else.test", "to": "bob@home.test", "by": "operator"}
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["removed", "queued", "delivered"]
+    assert rig.record(letter).deliveries[2].recipient.original == Address("carl", "else.test")
+    assert rig.mailbox("bob@home.test") == [letter.id]
+    assert "redirected" in rig.steps(letter)
+
+
+def test_the_failure_of_a_redirected_letter_is_told_under_the_name_that_its_sender_knows(rig, operator):
+    letter = rig.accept(a_letter("carl@else.test"))
+    rig.relay.outcome = lambda _: Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.third.test")
+    run(operator.redirect([letter.id], Address("carol", "third.test"), rig.router))
+    rig.clock.advance(1)
+    (report,) = rig.reports()
+    assert b"Original-Recipient" in rig.octets(report) or b"carl@else.test" in rig.octets(report)
+    assert rig.states(letter) == ["removed", "bounced"]
+
+
+@pytest.mark.parametrize(
+    ("to", "why_not"),
+    [
+        ("x@else.test", "it goes there already"),
+        ("y@third.test", "y@third.test is a recipient of it already; `remove` takes the other one out"),
+        ("nobody@home.test", "no mailbox here has the address nobody@home.test"),
+    ],
+)
+def test_what_can_not_be_redirected_says_why(rig, operator, to, why_not):
+    letter = rig.accept(a_letter("x@else.test", "y@third.test"))
+    only = Operator(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    stored = rig.record(letter)
+    assert [act.why_not for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [why_not]
+    assert rig.record(letter) == stored
+
+
+def test_several_recipients_are_redirected_to_one_once(rig, operator):
+    letter = rig.accept(a_letter("x@else.test", "y@third.test"))
+    acts = run(operator.redirect([letter.id], Address("bob", "home.test"), rig.router))
+    assert [act.done for act in acts] == [True, True]
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["removed", "removed", "delivered"]
+    assert len(rig.mailbox("bob@home.test")) == 1
+
+
+def test_what_is_being_attempted_is_not_redirected(rig, operator):
+    rig.relay.waits = True
+    letter = rig.accept(a_letter("x@else.test"))
+    (act,) = run(operator.redirect([letter.id], Address("bob", "home.test"), rig.router))
+    assert act.why_not.startswith("an attempt is under way")

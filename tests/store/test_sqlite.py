@@ -511,19 +511,27 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.claim(3), "SEARCH d USING PRIMARY KEY"),
         (sql.place(3), "SEARCH m USING INDEX"),
         (
-            sql.records(ids=0, office=True, sender=False, recipient=True, since=False, states=0, owed=False),
+            sql.records(
+                ids=0, office=True, sender=False, recipient=True, since=False, until=False, states=0, owed=False
+            ),
             "deliveries_by_address",
         ),
         (
-            sql.records(ids=0, office=False, sender=True, recipient=False, since=False, states=0, owed=False),
+            sql.records(
+                ids=0, office=False, sender=True, recipient=False, since=False, until=False, states=0, owed=False
+            ),
             "letters_by_sender",
         ),
         (
-            sql.records(ids=0, office=False, sender=False, recipient=False, since=False, states=1, owed=True),
+            sql.records(
+                ids=0, office=False, sender=False, recipient=False, since=False, until=False, states=1, owed=True
+            ),
             "deliveries_owed",
         ),
         (
-            sql.records(ids=0, office=True, sender=False, recipient=False, since=True, states=0, owed=False),
+            sql.records(
+                ids=0, office=True, sender=False, recipient=False, since=True, until=False, states=0, owed=False
+            ),
             "letters_by_arrival",
         ),
     ],

@@ -1,0 +1,29 @@
+"""`mailstack queue`: what waits, why and until when, and what an operator may do about it; a file for each command."""
+
+from __future__ import annotations
+
+import click
+
+from mailstack.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "list": ("mailstack.cli.queue.listing:list_", "List the letters that wait: for whom, why, and until when."),
+    "show": ("mailstack.cli.queue.showing:show", "Explain one letter: every attempt, the next one, and why then."),
+    "hold": ("mailstack.cli.queue.acting:hold", "Make no attempt for letters until they are released."),
+    "release": ("mailstack.cli.queue.acting:release", "Let go on with letters that were held, at once."),
+    "retry": ("mailstack.cli.queue.acting:retry", "Make the next attempt now, and not when it is due."),
+    "remove": ("mailstack.cli.queue.acting:remove", "Take letters out of the queue; nobody gets them any more."),
+    "redirect": ("mailstack.cli.queue.redirecting:redirect", "Send letters to another address instead."),
+    "rule": ("mailstack.cli.queue.ruling:rule", "Hold letters by sender, recipient or domain as they come."),
+    "pause": ("mailstack.cli.queue.pausing:pause", "Stop everything outward, or everything for one destination."),
+    "resume": ("mailstack.cli.queue.pausing:resume", "Take a pause back; what it held goes on."),
+    "watch": ("mailstack.cli.queue.watching:watch", "Show what happens in the queue as it happens."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def queue() -> None:
+    """See what waits and why; hold, release, retry, redirect or remove it.
+
+    A running office sees a change within a second, and a stopped one when it starts.
+    """

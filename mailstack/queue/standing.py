@@ -1,0 +1,155 @@
+"""The operator's standing orders as an office obeys them: which letters are held as they enter, or when they are due.
+
+A rule fits by sender, recipient and domain; a pause fits whatever would leave for a destination. What an operator
+releases by name goes in spite of the rules that were there, and is held again by later ones only. That `[relay]
+only_to` does not name a domain can't be overruled so: a staging system must not write to customers by mistake.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.journey import Step
+from mailstack.letter import Letter
+from mailstack.letter.patterns import fits_address, fits_any_domain, fits_domain
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.route import LOCAL
+from mailstack.store import Change, Orders, Rule, Store, StoreError
+
+_log = logging.getLogger(__name__)
+
+
+class Held(Struct, frozen=True):
+    """Deliveries that are stopped, and the steps that tell of it."""
+
+    changes: tuple[Change, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class StandingOrders:
+    """What is stored of them, as it was read last."""
+
+    def __init__(self, store: Store, *, only_to: Sequence[str] = ()) -> None:
+        """`only_to`: patterns of the only domains elsewhere that letters may go to, others wait; empty: anywhere."""
+        self._store = store
+        self._only_to = tuple(only_to)
+        self._orders = Orders()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything may be held at all."""
+        return bool(self._orders.rules or self._only_to)
+
+    @property
+    def suppressing(self) -> bool:
+        """Whether there are addresses that no letter goes to."""
+        return self._orders.suppressing
+
+    async def refresh(self) -> None:
+        """Read them again, for other processes change them. Raises StoreError."""
+        self._orders = await self._store.orders()
+
+    def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
+        """Those of a letter's first deliveries that are held."""
+        return _held(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
+
+    async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
+        """Those that are held instead of being attempted now; the attempt that was counted for them is not made."""
+        reasons = [(one, self._reasons(letter, one)) for one in deliveries]
+        fits_rules = any(why.rule is not None for _, whys in reasons for why in whys)
+        released = await self._released(letter) if fits_rules else {}
+        return _held(
+            letter, [(one, _first(whys, released.get(str(one.recipient.address)))) for one, whys in reasons], now
+        )
+
+    def _reasons(self, letter: Letter, delivery: Delivery) -> list[_Why]:
+        """The orders that stop a delivery."""
+        if delivery.state is not DeliveryState.QUEUED:
+            return []
+        found = [_Why(describe(rule), rule) for rule in self._orders.rules if fits(rule, letter, delivery)]
+        if self._only_to and delivery.destination != LOCAL and not fits_any_domain(self._only_to, delivery.destination):
+            found.insert(0, _Why(f"[relay] only_to does not name {delivery.destination}, so nothing is sent there"))
+        return found
+
+    async def _released(self, letter: Letter) -> dict[object, float]:
+        """When each recipient of the letter was released by name."""
+        try:
+            steps = await self._store.steps(letter.id)
+        except StoreError as trouble:
+            _log.warning("letter %s is held, though it may have been released: %s", letter.id, trouble)
+            return {}
+        # What the end of a rule releases, others may hold.
+        by_name = [step for step in steps if step.step == "released" and not step.facts.get("rule")]
+        return {step.facts.get("recipient"): step.at for step in by_name}
+
+
+class _Why(Struct, frozen=True):
+    text: str
+    rule: Rule | None = None
+
+
+def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
+    """The first that holds in spite of the release."""
+    return next((why for why in whys if released is None or why.rule is None or why.rule.created > released), None)
+
+
+def fits(rule: Rule, letter: Letter, delivery: Delivery) -> bool:
+    """Whether a rule is about this delivery."""
+    if rule.kind == "pause":
+        return delivery.destination != LOCAL and fits_domain(rule.domain, delivery.destination)
+    recipient = delivery.recipient
+    addresses = [recipient.address] if recipient.original is None else [recipient.address, recipient.original]
+    return (
+        (not rule.sender or fits_address(rule.sender, letter.envelope.sender))
+        and (not rule.recipient or any(fits_address(rule.recipient, each) for each in addresses))
+        and (not rule.domain or any(fits_domain(rule.domain, each.ascii_domain.lower()) for each in addresses))
+    )
+
+
+def describe(rule: Rule) -> str:
+    """What is said of a delivery that it holds."""
+    # In UTC, so that every process says the same.
+    since = f"since {datetime.fromtimestamp(rule.created, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if rule.kind == "pause":
+        whole = "everything that would leave" if rule.domain == "*" else f"everything for {rule.domain}"
+        return f"{whole} is paused {since}"
+    parts = {"sender": rule.sender, "recipient": rule.recipient, "domain": rule.domain}
+    told = ", ".join(f"{name} {pattern}" for name, pattern in parts.items() if pattern)
+    return f"held by rule {rule.name} ({told})"
+
+
+def is_held_by(rule: Rule, delivery: Delivery) -> bool:
+    """Whether this rule holds a delivery: what other hosts say has a status, and can't be mistaken for it."""
+    held = delivery.state is DeliveryState.HELD and delivery.status is None and not delivery.host
+    return held and delivery.text == describe(rule)
+
+
+def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: float) -> Held:
+    changes, steps = [], []
+    for delivery, why in found:
+        if why is None:
+            continue
+        changes.append(Change(delivery, _stopped(delivery, why.text)))
+        by = "[relay] only_to" if why.rule is None else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
+        facts = {"recipient": str(delivery.recipient.address), "by": by, "why": why.text}
+        steps.append(Step(letter.id, now, letter.arrival.office, "held", facts))
+    return Held(tuple(changes), tuple(steps))
+
+
+def _stopped(delivery: Delivery, why: str) -> Delivery:
+    attempts = delivery.attempts - 1 if delivery.claimed_by is not None else delivery.attempts
+    return replace(
+        delivery,
+        state=DeliveryState.HELD,
+        attempts=attempts,
+        claimed_by=None,
+        lease=0.0,
+        status=None,
+        text=why,
+        host="",
+    )

@@ -1,0 +1,101 @@
+"""The operator's standing orders, in the database: rules, and addresses that no letter goes to."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
+from mailstack.store.batch import Transaction, pieces
+from mailstack.store.threads import Workers, Writer
+
+_RULE = ("name", "kind", "sender", "recipient", "domain", "created")
+_RULES = "SELECT name, kind, sender, recipient, domain, created FROM rules ORDER BY created, name"
+_RULE_OF = "SELECT 1 FROM rules WHERE name = ?"
+_REMOVE_RULE = "DELETE FROM rules WHERE name = ?"
+_ANY = "SELECT 1 FROM suppressions LIMIT 1"
+_SUPPRESSIONS = "SELECT address, why, created FROM suppressions ORDER BY created DESC, address LIMIT ?"
+_SUPPRESS = "INSERT INTO suppressions (address, why, created) VALUES (?, ?, ?) ON CONFLICT (address) DO NOTHING"
+_REMOVE_SUPPRESSION = "DELETE FROM suppressions WHERE address = ?"
+
+
+class StoredOrders:
+    """The part of `mailstack.store.Store` that keeps them."""
+
+    _readers: Workers[sqlite3.Connection]
+    _writer: Writer
+
+    async def orders(self) -> Orders:
+        return await self._readers.do(_orders)
+
+    async def add_rule(self, rule: Rule) -> None:
+        await self._writer.do(partial(_add_rule, rule=rule))
+
+    async def remove_rule(self, name: str) -> None:
+        await self._writer.do(partial(_remove, statement=_REMOVE_RULE, name=name))
+
+    async def suppressed(self, addresses: Sequence[str]) -> dict[str, Suppression]:
+        return await self._readers.do(lambda connection: _suppressed(connection, addresses))
+
+    async def suppressions(self, limit: int) -> list[Suppression]:
+        return await self._readers.do(lambda connection: _suppressions(connection, limit))
+
+    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
+        new: int = await self._writer.do(partial(_suppress, suppressions=tuple(suppressions)))
+        return new
+
+    async def unsuppress(self, address: str) -> None:
+        await self._writer.do(partial(_remove, statement=_REMOVE_SUPPRESSION, name=address))
+
+
+def _orders(connection: sqlite3.Connection) -> Orders:
+    """All rules, the oldest first, and whether any address is suppressed."""
+    found = connection.execute(_RULES).fetchall()
+    return Orders(tuple(map(_rule_from, found)), bool(connection.execute(_ANY).fetchall()))
+
+
+def _add_rule(transaction: Transaction, rule: Rule) -> None:
+    if transaction.execute(_RULE_OF, (rule.name,)).fetchall():
+        raise Conflict(f"there is a rule {rule.name} already")
+    row = [rule.name, rule.kind, rule.sender, rule.recipient, rule.domain, rule.created]
+    transaction.insert("rules", _RULE, row)
+
+
+def _suppressed(connection: sqlite3.Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
+    found: list[Any] = []
+    for part in pieces(list(addresses), 1):
+        statement = f"SELECT address, why, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
+        found += connection.execute(statement, part).fetchall()
+    return {each.address: each for each in map(_suppression_from, found)}
+
+
+def _suppressions(connection: sqlite3.Connection, limit: int) -> list[Suppression]:
+    """The newest first."""
+    return [_suppression_from(row) for row in connection.execute(_SUPPRESSIONS, (limit,))]
+
+
+def _suppress(transaction: Transaction, suppressions: Sequence[Suppression]) -> int:
+    return sum(transaction.execute(_SUPPRESS, (each.address, each.why, each.created)).rowcount for each in suppressions)
+
+
+def _remove(transaction: Transaction, statement: str, name: str) -> None:
+    if transaction.execute(statement, (name,)).rowcount == 0:
+        raise KeyError(name)
+
+
+def _rule_from(row: Sequence[Any]) -> Rule:
+    def decode() -> Rule:
+        if row[1] not in {"hold", "pause"}:
+            raise ValueError(f"no kind of rule: {row[1]!r:.40}")
+        name, _, sender, recipient, domain = map(rows.text, row[:5])
+        return Rule(name, row[1], sender, recipient, domain, float(row[5]))
+
+    return rows.checked("rules", row[0], decode)
+
+
+def _suppression_from(row: Sequence[Any]) -> Suppression:
+    return rows.checked(
+        "suppressions", row[0], lambda: Suppression(rows.text(row[0]), rows.text(row[1]), float(row[2]))
+    )

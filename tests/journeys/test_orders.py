@@ -1,0 +1,57 @@
+"""An operator's orders to a real office, running or stopped, by the command line."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+from pathlib import Path
+
+from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
+
+
+def send(port: int, to: str) -> str:
+    """The letter's id."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.login("alice", "alice")
+        client.mail("alice@home.test")
+        client.rcpt(to)
+        return client.data("Subject: x\r\n\r\nx\r\n")[1].split()[-1].decode()
+
+
+def state(config: Path, letter: str) -> str:
+    return str(lines_of_json(command("queue", "show", "-c", str(config), letter, "--json"))[0]["state"])
+
+
+def wait_until(config: Path, letter: str, wanted: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while state(config, letter) != wanted:
+        assert time.monotonic() < end
+
+
+def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_path: Path) -> None:
+    config = office(tmp_path)
+    server, ports = serve(config)
+    with server:
+        command("queue", "pause", "-c", str(config))
+        end = time.monotonic() + PATIENCE
+        while state(config, held := send(ports["submission"], "carol@elsewhere.test")) != "held":
+            assert time.monotonic() < end
+        here = send(ports["submission"], "bob@home.test")
+        assert (state(config, held), state(config, here)) == ("held", "delivered")
+        server.stop()
+    command("queue", "rule", "add", "-c", str(config), "--to", "bob@*")
+    server, ports = serve(config)
+    with server:
+        assert state(config, held) == "held"
+        stopped = send(ports["submission"], "bob@home.test")
+        assert state(config, stopped) == "held"
+        (rule,) = [
+            each
+            for each in lines_of_json(command("queue", "rule", "list", "-c", str(config), "--json"))
+            if each["kind"] == "hold"
+        ]
+        command("queue", "rule", "remove", "-c", str(config), rule["name"])
+        wait_until(config, stopped, "delivered")
+        command("queue", "redirect", "-c", str(config), held, "bob")
+        assert "redirected" in command("journey", "-c", str(config), held)
+        server.stop()

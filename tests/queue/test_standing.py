@@ -1,0 +1,164 @@
+"""Standing orders: what they hold as it enters and when it is due, and what goes in spite of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from mailstack.letter import Address, Deferred, Recipient, Status
+from mailstack.queue.operator import Operator
+from mailstack.queue.runner import RunnerLimits
+from mailstack.queue.standing import StandingOrders, describe, fits, is_held_by
+from mailstack.store import Rule
+from tests.aid import run
+from tests.queue.letters import a_letter
+from tests.queue.rig import Rig
+
+BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+HOUR = 3600.0
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    assert not rig.clock.bugs
+
+
+def order(rig: Rig, kind: str = "hold", **patterns: str) -> Rule:
+    """A rule that the office has seen."""
+    rule = Rule("r1", kind, created=rig.clock.now(), **patterns)  # type: ignore[arg-type]
+    run(rig.store.add_rule(rule))
+    rig.clock.advance(RunnerLimits().poll)
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("patterns", "recipient", "held"),
+    [
+        ({"sender": "alice@home.test"}, "x@else.test", True),
+        ({"sender": "*@home.test"}, "bob@home.test", True),
+        ({"sender": "bob@*"}, "x@else.test", False),
+        ({"recipient": "x@*"}, "x@else.test", True),
+        ({"domain": "else.test"}, "x@else.test", True),
+        ({"domain": "*.else.test"}, "x@else.test", False),
+        ({"sender": "*@home.test", "domain": "third.test"}, "x@else.test", False),
+    ],
+)
+def test_a_rule_holds_what_fits_all_of_it_as_it_enters(rig, patterns, recipient, held) -> None:
+    order(rig, **patterns)
+    letter = rig.accept(a_letter(recipient))
+    rig.clock.advance(HOUR)
+    assert (rig.states(letter) == ["held"]) is held
+    assert ("held" in rig.steps(letter)) is held
+    assert bool(rig.relay.calls or rig.mailbox("bob@home.test")) is not held
+
+
+def test_a_rule_holds_what_waits_when_it_is_due_and_counts_no_attempt(rig) -> None:
+    rig.relay.outcome = lambda _: BUSY
+    letter = rig.accept(a_letter("x@else.test", "y@else.test"))
+    rule = order(rig, recipient="x@else.test")
+    rig.clock.advance(HOUR)
+    first, second = rig.record(letter).deliveries
+    assert (first.state, first.attempts, first.claimed_by) == ("held", 1, None)
+    assert is_held_by(rule, first)
+    assert (second.state, second.attempts > 1) == ("queued", True)
+    assert {recipients for _, recipients in rig.relay.calls[1:]} == {("y@else.test",)}
+
+
+def test_a_pause_stops_what_would_leave_and_nothing_else(rig) -> None:
+    order(rig, "pause", domain="*")
+    letter = rig.accept(a_letter("x@else.test", "bob@home.test"))
+    assert rig.states(letter) == ["held", "delivered"]
+    assert rig.relay.calls == []
+
+
+def test_a_pause_of_a_destination_leaves_the_others(rig) -> None:
+    order(rig, "pause", domain="else.test")
+    letter = rig.accept(a_letter("x@else.test", "y@third.test"))
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["held", "relayed"]
+
+
+def test_a_rule_that_is_gone_holds_no_more(rig) -> None:
+    order(rig, "pause", domain="*")
+    run(rig.store.remove_rule("r1"))
+    rig.clock.advance(1)
+    letter = rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["relayed"]
+
+
+def test_what_is_released_by_name_goes_in_spite_of_the_rule_also_when_it_is_put_off(rig) -> None:
+    rig.relay.outcome = lambda _: BUSY
+    order(rig, "pause", domain="*")
+    letter = rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(1)
+    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    rig.clock.advance(HOUR)
+    (delivery,) = rig.record(letter).deliveries
+    assert delivery.state == "queued"
+    assert delivery.attempts == len(rig.relay.calls) > 1
+    assert rig.steps(letter).count("held") == 1
+
+
+def test_a_later_rule_holds_it_again(rig) -> None:
+    rig.relay.outcome = lambda _: BUSY
+    order(rig, "pause", domain="*")
+    letter = rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(1)
+    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    rig.clock.advance(10)
+    run(rig.store.add_rule(Rule("r2", "hold", sender="*", created=rig.clock.now())))
+    rig.clock.advance(HOUR)
+    assert rig.states(letter) == ["held"]
+    assert "rule r2" in rig.record(letter).deliveries[0].text
+
+
+def test_what_the_end_of_a_rule_releases_another_may_hold(rig) -> None:
+    first = order(rig, "pause", domain="*")
+    run(rig.store.add_rule(Rule("r2", "hold", domain="else.test", created=first.created)))
+    rig.clock.advance(1)
+    letter = rig.accept(a_letter("x@else.test"))
+    run(rig.store.remove_rule("r1"))
+    run(Operator(rig.store, rig.clock.now).release([letter.id], rule="r1"))
+    rig.clock.advance(2)
+    assert rig.states(letter) == ["held"]
+    assert "rule r2" in rig.record(letter).deliveries[0].text
+
+
+def test_the_office_remembers_the_rules_when_it_starts_again(rig) -> None:
+    order(rig, "pause", domain="*")
+    rig.restart()
+    letter = rig.accept(a_letter("x@else.test"))
+    assert rig.states(letter) == ["held"]
+
+
+def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest(rig) -> None:
+    rig.runner.standing = StandingOrders(rig.store, only_to=("ours.test", "*.ours.test"))
+    letter = rig.accept(a_letter("x@else.test", "y@ours.test", "z@mx.ours.test", "bob@home.test"))
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["held", "relayed", "relayed", "delivered"]
+    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    rig.clock.advance(2)
+    assert rig.states(letter)[0] == "held"
+    assert "only_to" in rig.record(letter).deliveries[0].text
+    assert all("x@else.test" not in recipients for _, recipients in rig.relay.calls)
+
+
+def test_the_words_of_another_host_are_not_taken_for_a_rule(rig) -> None:
+    rule = Rule("r1", "hold", sender="*")
+    rig.relay.outcome = lambda _: Deferred(Status(4, 0, 0), describe(rule), "mx.else.test")
+    letter = rig.accept(a_letter("x@else.test"))
+    run(Operator(rig.store, rig.clock.now).hold([letter.id]))
+    assert not is_held_by(rule, rig.record(letter).deliveries[0])
+
+
+def test_a_rule_knows_a_recipient_also_by_what_the_sender_wrote(rig) -> None:
+    letter = rig.accept(a_letter("x@else.test"))
+    (delivery,) = rig.record(letter).deliveries
+    through = replace(delivery, recipient=Recipient(Address("x", "else.test"), Address("all", "home.test")))
+    assert fits(Rule("r", "hold", recipient="all@home.test"), letter, through)
+    assert fits(Rule("r", "hold", domain="home.test"), letter, through)
