@@ -14,7 +14,7 @@ from tests.journeys.process import Process
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
     with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        yield Environment(process, tmp_path_factory.mktemp("clients"))
+        yield Environment(process, environ)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ STARTTLS, TLS = "starttls", "tls"
 class Environment:
     """The facts of a dev environment, as its first line says them."""
 
-    def __init__(self, process: Process, directory: Path) -> None:
+    def __init__(self, process: Process, environ: Mapping[str, str]) -> None:
         self.facts: dict[str, Any] = json.loads(process.line())
-        self.directory = directory
+        self._environ = environ
         self._trust = ssl.create_default_context(cafile=self.ca_file)
 
     @property
@@ -44,6 +45,10 @@ class Environment:
 
     def reading(self, security: str) -> str:
         return str(self.port("pop3s" if security == TLS else "pop3"))
+
+    def mailstack(self, line: str) -> str:
+        """What a command says that means this environment."""
+        return run(f"{sys.executable} -m mailstack {line}", environ=self._environ)
 
     def empty(self) -> None:
         """Take everything out of bob's mailbox."""
