@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,8 @@ PROGRAMS: dict[str, Send] = {
     "curl": curl,
     "swaks": swaks,
     "msmtp": msmtp,
+    "smtplib": script(sys.executable, "send_smtplib.py"),
+    "twisted": script(sys.executable, "send_twisted.py"),
     "perl": script("perl", "send.pl"),
     "ruby": script("ruby", "send.rb"),
     "node": script("node", "send.js"),
