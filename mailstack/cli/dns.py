@@ -56,7 +56,7 @@ def dns(
 
 
 def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
-    from attrs import evolve
+    from msgspec.structs import replace
 
     from mailstack.cli.told import told_of
     from mailstack.setup.publishing import known_of
@@ -69,7 +69,7 @@ def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> P
         raise Refused(f"{unknown[0]} is not a domain of this office ({', '.join(everything.domains)})")
     if not chosen:
         return everything
-    return evolve(everything, domains={domain: everything.domains[domain] for domain in chosen})
+    return replace(everything, domains={domain: everything.domains[domain] for domain in chosen})
 
 
 def _checked(addresses: Sequence[str]) -> tuple[str, ...]:

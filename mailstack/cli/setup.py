@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import click
-from attrs import asdict
+from msgspec.structs import asdict
 
 from mailstack.cli import names
 from mailstack.cli.place import Place, with_place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
@@ -15,8 +15,7 @@ from mailstack.setup.services import Services, services_at, services_of
 DEV_HOST = "mx.home.test"
 
 
-@frozen
-class Told:
+class Told(Struct, frozen=True):
     """An office as clients see it."""
 
     config: Config

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring  # writt
 # Python's binding of expat itself, for it lets us refuse a DOCTYPE before anything in it is looked at.
 from xml.parsers import expat
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.setup.services import Security, Service, Services
 
@@ -33,8 +33,7 @@ class UnknownSchema(ValueError):
     """A client that asks for something else, as ActiveSync; str() is what it asks for."""
 
 
-@frozen
-class Request:
+class Request(Struct, frozen=True):
     """What a client asks: the settings of an address, not checked yet."""
 
     address: str

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.setup.services import Security, Service, Services
 
 
-@frozen
-class Step:
+class Step(Struct, frozen=True):
     """One thing to do."""
 
     say: str
@@ -24,8 +23,7 @@ class Step:
     """Lines to be taken as they are."""
 
 
-@frozen
-class Account:
+class Account(Struct, frozen=True):
     """Whose client is set up, with what."""
 
     address: str
@@ -45,8 +43,7 @@ class Trust(Enum):
     PUBLIC = "never: its makers' servers call the office"
 
 
-@frozen
-class Guide:
+class Guide(Struct, frozen=True):
     """How one client is set up."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import field, frozen
+from msgspec import Struct
 
 from mailstack.config import Config
 from mailstack.setup.mta_sts import policy_id
@@ -14,8 +14,7 @@ TTL = 3600
 """Seconds: a mistake is gone within the hour."""
 
 
-@frozen
-class DnsRecord:
+class DnsRecord(Struct, frozen=True):
     """One record to be published."""
 
     name: str
@@ -27,8 +26,7 @@ class DnsRecord:
     ttl: int = TTL
 
 
-@frozen
-class Publication:
+class Publication(Struct, frozen=True):
     """All of an office's records."""
 
     host: tuple[DnsRecord, ...]
@@ -44,8 +42,7 @@ class Publication:
         yield from ((domain, record) for domain, records in self.domains.items() for record in records)
 
 
-@frozen
-class Known:
+class Known(Struct, frozen=True):
     """What is known beside the configuration."""
 
     services: Services
@@ -55,7 +52,7 @@ class Known:
     """The host's IP addresses, if somebody told them."""
     key_hash: str = ""
     """SHA-256 of the public key in the certificate (RFC 6698 §2.1.2: selector 1, matching type 1), in hexadecimal."""
-    dkim: Sequence[tuple[str, str, str]] = field(default=())
+    dkim: Sequence[tuple[str, str, str]] = ()
     """Of each key that signs: domain, selector, and the text of its record (RFC 6376 §3.6.1)."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.config import Config
 from mailstack.config.endpoints import port_of
@@ -20,8 +20,7 @@ class Security(Enum):
     """After a command of the client's; POP3 calls it STLS."""
 
 
-@frozen
-class Known:
+class Known(Struct, frozen=True):
     """What a service is by itself, wherever it is offered."""
 
     name: str
@@ -44,8 +43,7 @@ KNOWN = (
 """The best first: implicit TLS before STARTTLS (RFC 8314 §3), IMAP before POP3."""
 
 
-@frozen
-class Service:
+class Service(Struct, frozen=True):
     """One that an office offers."""
 
     name: str
@@ -56,8 +54,7 @@ class Service:
     port: int
 
 
-@frozen
-class Services:
+class Services(Struct, frozen=True):
     """All that an office offers to clients, in the order of KNOWN."""
 
     host: str

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 
-@frozen
-class Ask:
+class Ask(Struct, frozen=True):
     """One request, its size bounded, everything in it still hostile."""
 
     method: str
@@ -16,13 +15,12 @@ class Ask:
     """Percent-decoded, without the query."""
     host: str
     """As the Host field says it: in lower case, without port, brackets and final dot."""
-    query: Mapping[str, str] = field(factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     """The first value of each name."""
     body: bytes = b""
 
 
-@frozen
-class Answer:
+class Answer(Struct, frozen=True):
     """What a page says."""
 
     body: bytes
@@ -34,12 +32,13 @@ class Answer:
 Page = Callable[[Ask], Awaitable[Answer]]
 
 
-@frozen
 class Trouble(Exception):
     """Ends a page; the client gets the status and the line, which says what is wrong and what to do."""
 
-    status: int
-    why: str
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
 
 
 def plain(text: str, status: int = 200, *headers: tuple[str, str]) -> Answer:

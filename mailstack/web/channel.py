@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -24,8 +24,7 @@ MOST_FIELDS = 100
 """Of a header; and of a query."""
 
 
-@frozen
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What one client may take."""
 
     body: int

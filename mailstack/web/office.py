@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from attrs import frozen
+from msgspec import Struct
 
 from mailstack.config import Config
 from mailstack.letter import Address, AddressError
@@ -13,8 +13,7 @@ from mailstack.setup.services import Services
 from mailstack.web.asking import Trouble
 
 
-@frozen
-class ShownOffice:
+class ShownOffice(Struct, frozen=True):
     """The office as its pages show it. No account is ever looked at."""
 
     config: Config

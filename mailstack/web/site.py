@@ -6,7 +6,8 @@ import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailstack.web.asking import Answer, Ask, Page, Trouble, plain
 
@@ -26,8 +27,7 @@ GUARDS = (
 """Fields of every answer."""
 
 
-@frozen
-class Shown:
+class Shown(Struct, frozen=True):
     """A page and the methods that it knows; who knows GET knows HEAD."""
 
     page: Page
@@ -54,7 +54,7 @@ class Site:
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
             found = plain("Something went wrong here. The office's log says what.", 500)
-        return evolve(found, headers=(*GUARDS, *found.headers))
+        return replace(found, headers=(*GUARDS, *found.headers))
 
     async def _found(self, ask: Ask) -> Answer:
         if not self._is_ours(ask.host):
@@ -67,7 +67,7 @@ class Site:
         if method not in shown.methods:
             allowed = ", ".join((*shown.methods, *(("HEAD",) if "GET" in shown.methods else ())))
             return plain(f"This page takes {allowed}.", 405, ("Allow", allowed))
-        return await shown.page(evolve(ask, method=method))
+        return await shown.page(replace(ask, method=method))
 
     def _is_ours(self, host: str) -> bool:
         if host in self._hosts or host == "localhost" or host.endswith(".localhost"):

@@ -6,7 +6,7 @@ from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any
 
-from attrs import frozen
+from msgspec import Struct
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
@@ -21,8 +21,7 @@ from tests.simulation.protocols import Recorder
 OFFICE = "192.0.2.1"
 
 
-@frozen
-class Response:
+class Response(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes

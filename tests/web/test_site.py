@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from mailstack.config import Config, MtaSts, Web
 from mailstack.config.values import HostName
@@ -294,7 +294,7 @@ def test_what_a_client_sends_is_shown_as_text_only() -> None:
     assert get("/setup", client="<b>", address=ADDRESS).status == 404
     answer = get("/setup", client="k9", address="a&b<@home.test".replace("<", ""))
     assert b"a&amp;b@home.test" in answer.body
-    odd = evolve(shown(), accounts=(("<i>@home.test", "<script>"),))
+    odd = replace(shown(), accounts=(("<i>@home.test", "<script>"),))
     assert b"<script>" not in get("/", office=odd).body
 
 
