@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +78,36 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
 
 
 def _ask_names(config: Config) -> list[Finding]:
+    """Both questions at once, each with the same patience."""
     from twisted.internet.defer import Deferred
-    from twisted.internet.defer import TimeoutError as NoAnswer
 
-    from mailstack.cli.checks.finding import warning
     from mailstack.cli.checks.names import check_names
+    from mailstack.cli.checks.published import check_published
     from mailstack.cli.reactor import run_reactor
     from mailstack.net.names import system_names
 
     async def ask(reactor: Any) -> list[Finding]:
-        servers = [(server.host, server.port) for server in config.relay.nameservers]
-        asked = Deferred.fromCoroutine(check_names(config, system_names(reactor, servers)))
-        try:
-            return await asked.addTimeout(PATIENCE, reactor)
-        except NoAnswer:
-            return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of MX records")]
+        names = system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers])
+        questions = [check_names(config, names), check_published(config, names)]
+        asked = [Deferred.fromCoroutine(_in_time(question, reactor)) for question in questions]
+        exchanges, published = [await answer for answer in asked]
+        told = {finding.text for finding in exchanges}
+        return [*exchanges, *(finding for finding in published if finding.text not in told)]
 
     return run_reactor(ask)
+
+
+async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -> list[Finding]:
+    """The findings, or that there are none in time."""
+    from twisted.internet.defer import Deferred
+    from twisted.internet.defer import TimeoutError as NoAnswer
+
+    from mailstack.cli.checks.finding import warning
+    from mailstack.relay.names import NamesUnavailable
+
+    try:
+        return await Deferred.fromCoroutine(question).addTimeout(PATIENCE, reactor)
+    except NoAnswer:
+        return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of what is published")]
+    except NamesUnavailable as error:
+        return [warning("dns", f"no answer, so that nothing is known of what is published: {error}")]

@@ -82,6 +82,11 @@ class DnsNames:
         records = await self._records(name, dns.TXT)
         return tuple(b"".join(record.payload.data).decode("utf-8", "replace") for record in records)
 
+    async def srv(self, name: str) -> tuple[str, ...]:
+        """The SRV records of a name as a zone file has them: priority, weight, port, target; raises NoSuchDomain, NamesUnavailable."""
+        found = [record.payload for record in await self._records(name, dns.SRV)]
+        return tuple(f"{each.priority} {each.weight} {each.port} {_text(each.target)}." for each in found)
+
     async def signed_name(self, host: str) -> str | None:
         """Where DNSSEC vouches for the addresses of a host; raises NamesUnavailable."""
         problem = None
@@ -184,6 +189,7 @@ _LOOKUPS = {
     dns.AAAA: "lookupIPV6Address",
     dns.PTR: "lookupPointer",
     dns.TXT: "lookupText",
+    dns.SRV: "lookupService",
 }
 
 

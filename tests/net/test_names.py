@@ -45,6 +45,18 @@ def test_a_null_exchange_has_an_empty_host() -> None:
     assert run(names_of({"home.test": [dns.Record_MX(0, b".")]}).mx("home.test")) == (MailExchange(0, ""),)
 
 
+def test_services_are_told_as_a_zone_file_has_them() -> None:
+    """RFC 2782; RFC 6186 §3.4: the root as a target says that there is none."""
+    names = names_of(
+        {
+            "_pop3s._tcp.home.test": [dns.Record_SRV(10, 1, 995, "mx.home.test")],
+            "_imap._tcp.home.test": [dns.Record_SRV(0, 0, 0, b".")],
+        }
+    )
+    assert run(names.srv("_pop3s._tcp.home.test")) == ("10 1 995 mx.home.test.",)
+    assert run(names.srv("_imap._tcp.home.test")) == ("0 0 0 .",)
+
+
 def test_both_families_are_asked() -> None:
     """RLY-03."""
     names = names_of({"mx.test": [dns.Record_AAAA("::1"), dns.Record_A("127.0.0.1"), dns.Record_A("127.0.0.2")]})

@@ -30,7 +30,7 @@ async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
             await _mail_exchange(domain, config.hostname, names) for domain in config.domains if not is_private(domain)
         ]
     except NamesUnavailable as error:
-        findings.append(warning("dns", f"no answer, so that nothing is known of MX records: {error}"))
+        findings.append(warning("dns", f"no answer, so that nothing is known of what is published: {error}"))
     return findings
 
 

@@ -1,0 +1,116 @@
+"""Whether the DNS says what `mailstack dns` says that it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from mailstack.cli.checks.finding import Finding, good, warning
+from mailstack.cli.checks.names import is_private
+from mailstack.config import Config
+from mailstack.relay.names import NoSuchDomain
+from mailstack.setup.publishing import known_of
+from mailstack.setup.records import DnsRecord, publication
+from mailstack.setup.services import services_of
+from mailstack.wire import Tlsa
+
+
+class Published(Protocol):
+    """What is asked of the DNS; each raises NoSuchDomain and NamesUnavailable, but for `tlsa`, which knows the latter only."""
+
+    async def txt(self, name: str) -> tuple[str, ...]: ...
+    async def srv(self, name: str) -> tuple[str, ...]: ...
+    async def tlsa(self, name: str) -> tuple[Tlsa, ...]: ...
+    async def addresses(self, host: str) -> tuple[str, ...]: ...
+
+
+Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
+
+
+async def check_published(config: Config, names: Published) -> list[Finding]:
+    """A finding for each record that was looked at; what is missing is a warning. MX records are looked at elsewhere.
+
+    Raises NamesUnavailable.
+    """
+    wanted = publication(config, known_of(config, services_of(config)))
+    records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]
+    found = [await CHECKS[record.type](record, names) for record in records if record.type in CHECKS]
+    return [finding for finding in found if finding is not None]
+
+
+async def _text(record: DnsRecord, names: Published) -> Finding:
+    """TXT records of one name are told apart by how they begin; what follows is the operator's choice, mostly."""
+    part, tag = _part(record), record.data.split(";")[0].split(" ")[0]
+    texts = [text for text in await _asked(names.txt, record) if text.lower().startswith(tag.lower())]
+    if not texts:
+        return warning(part, f'{tag} is missing; publish TXT "{record.data}" ({record.why})')
+    if len(texts) > 1:
+        return warning(part, f"{tag} is there {len(texts)} times, which is an error for those who read it; keep one")
+    must_agree = tag in ("v=STSv1", "v=DKIM1")
+    if must_agree and _fields(texts[0]) != _fields(record.data):
+        return warning(part, f'{tag} is another than ours; publish TXT "{record.data}"')
+    return good(part, texts[0])
+
+
+def _fields(text: str) -> list[str]:
+    """The tags of a record, however they are spaced."""
+    return ["".join(each.split()) for each in text.split(";") if each.strip()]
+
+
+async def _service(record: DnsRecord, names: Published) -> Finding | None:
+    """Priorities and weights are the operator's; that a service is denied need not be published."""
+    targets = [text.split(" ", 2)[2].lower() for text in await _asked(names.srv, record)]
+    ours = record.data.split(" ", 2)[2].lower()
+    if ours in targets:
+        return good(_part(record), f"SRV {record.data}")
+    if targets:
+        return warning(_part(record), f"SRV leads to {', '.join(targets)}; publish SRV {record.data}")
+    if ours == "0 .":
+        return None
+    return warning(_part(record), f"SRV is missing; publish SRV {record.data} ({record.why})")
+
+
+async def _alias(record: DnsRecord, names: Published) -> Finding:
+    """Whether by CNAME or by addresses of its own."""
+    here = await _addresses(record.data.rstrip("."), names)
+    there = await _addresses(record.name.rstrip("."), names)
+    if here & there:
+        return good(_part(record), f"leads to {record.data.rstrip('.')}")
+    found = f"leads to {', '.join(sorted(there))}" if there else "is missing"
+    return warning(_part(record), f"{found}; publish CNAME {record.data} ({record.why})")
+
+
+async def _key(record: DnsRecord, names: Published) -> Finding | None:
+    """None at all is a choice; those that don't match have other hosts refuse to come (RFC 7672 §2.2)."""
+    found = await names.tlsa(record.name.rstrip("."))
+    if not found:
+        return None
+    ours = record.data.split(" ")[3]
+    if any((each.usage, each.selector, each.matching, each.data.hex()) == (3, 1, 1, ours) for each in found):
+        return good(_part(record), "TLSA has the key of the certificate")
+    if all((each.usage, each.selector, each.matching) == (3, 1, 1) for each in found):
+        return warning(
+            _part(record), f"TLSA has another key, so that others bring no letters; publish TLSA {record.data}"
+        )
+    return good(_part(record), "TLSA is there, of a kind that is not compared here")
+
+
+CHECKS: dict[str, Check] = {"TXT": _text, "SRV": _service, "CNAME": _alias, "TLSA": _key}
+
+
+async def _asked(ask: Callable[[str], Coroutine[Any, Any, Sequence[str]]], record: DnsRecord) -> Sequence[str]:
+    try:
+        return await ask(record.name.rstrip("."))
+    except NoSuchDomain:
+        return ()
+
+
+async def _addresses(host: str, names: Published) -> set[str]:
+    try:
+        return set(await names.addresses(host))
+    except NoSuchDomain:
+        return set()
+
+
+def _part(record: DnsRecord) -> str:
+    return f"dns {record.name.rstrip('.')}"
