@@ -20,6 +20,8 @@ from twisted.web.http import HTTPChannel, Request, datetimeToString
 from mailstack.web.asking import Answer, Ask, plain
 from mailstack.web.site import Site
 
+PATIENCE = 5.0
+"""Seconds until a connection that should end is dropped."""
 MOST_FIELDS = 100
 """Of a header; and of a query."""
 
@@ -121,7 +123,6 @@ class WebChannel(HTTPChannel):
 
     maxHeaders = MOST_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
-    abortTimeout = 5  # noqa: N815
 
     def __init__(self, reactor: Any, site: Site, bounds: Bounds, gone: Callable[[WebChannel], None]) -> None:
         super().__init__()
@@ -135,10 +136,16 @@ class WebChannel(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
-        self._end = self.callLater(self.bounds.lifetime, self.forceAbortClient)
+        self._end = self.callLater(self.bounds.lifetime, self.abort)
 
     def resetTimeout(self) -> None:  # noqa: N802
         """Octets that come one by one extend nothing: the time is for the request as a whole."""
+
+    def timeoutConnection(self) -> None:  # noqa: N802
+        """As Twisted's, without a line in the log for every browser that keeps a connection."""
+        self.loseConnection()
+        if self._end is not None and self._end.active():
+            self._end.reset(PATIENCE)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
         super().connectionLost(reason)
@@ -147,12 +154,15 @@ class WebChannel(HTTPChannel):
         self._gone(self)
 
     def end(self) -> None:
-        """Close once what was said is written."""
-        self.loseConnection()
+        """Close, once the request under way is answered."""
+        self.persistent = 0
+        if not self.requests:
+            self.loseConnection()
 
     def abort(self) -> None:
         """Drop the connection."""
-        self.forceAbortClient()
+        transport: Any = self.transport
+        transport.abortConnection()
 
     def refuse(self, status: bytes) -> None:
         """Say why, and end the connection."""

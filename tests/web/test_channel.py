@@ -180,6 +180,35 @@ def test_connections_count_among_those_of_all_services(pages: Pages) -> None:
     assert web.limits.open == 1
 
 
+def test_a_page_under_way_is_finished_at_the_end(pages: Pages) -> None:
+    web = Web(pages.site)
+    idle, busy = web.knock(), web.knock()
+    web.say(busy, GET.replace(b"/ ", b"/slow "))
+    web.reactor.result_of(web.door.stop_listening())
+    web.reactor.advance(1)
+    assert idle.lost is not None
+    assert busy.lost is None
+    pages.waiting.callback(None)
+    web.reactor.result_of(web.door.wait_until_empty(5))
+    web.reactor.advance(1)
+    assert b"at last" in busy.received
+    assert busy.lost is not None
+
+
+def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
+    """An answer that nobody takes holds a connection for the time of a request, and a little more."""
+
+    async def large(_: Ask) -> Answer:
+        return plain("x" * 5_000_000)
+
+    web = Web(Site({"/": Shown(large)}, ["x.test"]))
+    client = web.knock()
+    client.transport.pauseProducing()
+    web.say(client, GET)
+    web.reactor.advance(40)
+    assert web.limits.open == 0
+
+
 def test_who_does_not_go_is_dropped_at_the_end(pages: Pages) -> None:
     web = Web(pages.site, bounds=Bounds(1000, 30.0, 600.0))
     client = web.knock()
