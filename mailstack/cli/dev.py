@@ -28,7 +28,7 @@ _SECURITY = {
 
 @click.command()
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port-base", metavar="N", type=click.IntRange(0, 60000), default=1000, show_default=True,
+@click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
 @click.option("--data", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), envvar="MAILSTACK_DATA",
               help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip

@@ -10,6 +10,9 @@ from mailstack.config import Config
 from mailstack.setup.mta_sts import policy_id
 from mailstack.setup.services import KNOWN, Services
 
+WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
+"""Before a domain: the names under which the web service is asked."""
+
 TTL = 3600
 """Seconds: a mistake is gone within the hour."""
 
@@ -129,9 +132,7 @@ def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str
     if missing := [domain for domain in domains if domain not in signed]:
         yield f"No DKIM key signs for {', '.join(missing)}, so that no key is to be published."
     if known.web:
-        names = ", ".join(
-            f"{label}.{domain}" for domain in domains for label in ("mta-sts", "autoconfig", "autodiscover")
-        )
+        names = ", ".join(f"{label}.{domain}" for domain in domains for label in WEB_LABELS)
         yield f"The certificate must cover {names} as well, or clients and other hosts refuse what they find there."
     else:
         yield "Autoconfig, autodiscover and MTA-STS need the web service: [listen] https."

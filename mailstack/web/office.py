@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mailstack.config import Config
 from mailstack.letter import Address, AddressError
+from mailstack.setup.records import WEB_LABELS
 from mailstack.setup.services import Services
 from mailstack.web.asking import Trouble
 
@@ -49,6 +50,6 @@ class ShownOffice(Struct, frozen=True):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names by which we are called."""
-        prefixes = ("", "autoconfig.", "autodiscover.", "mta-sts.")
+        prefixes = ("", *(f"{label}." for label in WEB_LABELS))
         of_domains = tuple(prefix + domain for domain in self.domains for prefix in prefixes)
         return (self.config.hostname, self.services.host, *of_domains, *self.config.web.hosts)

@@ -114,6 +114,17 @@ def test_a_certificate_for_another_host_is_broken(tmp_path: Path) -> None:
     assert verdicts(list(check_certificate(config, NOON))) == ["good", "broken"]
 
 
+def test_a_certificate_without_the_names_that_clients_call_is_a_warning(tmp_path: Path) -> None:
+    """RFC 8461 §3.3, RFC 8314 §3.3: the name that is called is the name that is compared."""
+    files = private_ca(tmp_path / "given", "mx.example.org", NOON)
+    tls = f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n'
+    config = configured(tmp_path, '[listen]\nhttps = ["tcp:443"]\n[clients]\nhost = "mail.example.org"\n' + tls)
+    *_, finding = check_certificate(config, NOON)
+    assert finding.verdict == "warning"
+    for name in ("mail", "mta-sts", "autoconfig", "autodiscover"):
+        assert f"{name}.example.org" in finding.text
+
+
 @pytest.mark.parametrize(("days", "verdict"), [(800, "warning"), (900, "broken"), (-5, "broken")])
 def test_the_dates_of_a_certificate(tmp_path: Path, days: int, verdict: str) -> None:
     config = with_certificate(tmp_path, "mx.example.org")

@@ -268,10 +268,10 @@ _authority: list[Path] = []
 
 def public_ca() -> CertificateFiles:
     """The CA that everybody trusts who is told so, with a certificate for `mx.elsewhere.test`."""
-    return _issued("mx.elsewhere.test")
+    return issued("mx.elsewhere.test")
 
 
-def _issued(name: str) -> CertificateFiles:
+def issued(name: str) -> CertificateFiles:
     """A certificate for a name from that CA: one directory a name, all with the same CA."""
     if not _authority:
         _authority.append(Path(tempfile.mkdtemp(prefix="mailstack-test-ca-")))
@@ -286,7 +286,7 @@ def _issued(name: str) -> CertificateFiles:
 
 
 def page_context(name: str) -> ServerContext:
-    files = _issued(name)
+    files = issued(name)
     return server_context(files.certificate, files.key)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory, patience, server_context
-from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
-from mailstack.net.inspection import concerns, dates
+from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
+from mailstack.net.inspection import concerns, covers, dates
+from mailstack.setup.records import WEB_LABELS
 
 PART = "certificate"
 
@@ -31,8 +32,19 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
         yield from _about(files, config, now)
     for concern in found:
         yield (broken if concern.grave else warning)(PART, concern.text)
+    if missing := _not_covered(shown, config):
+        yield warning(PART, f"no certificate names {', '.join(missing)}, so that those who call it refuse to come in")
     if made_here(config):
         yield warning(PART, f"it was made here: clients must be told to trust {ours / 'ca.pem'}")
+
+
+def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
+    """What is called beside our own name: by clients, and for what the web service has."""
+    names = [name for files in shown for name in covered_names(read_identity(files.certificate, files.key)[0][0])]
+    called: list[str] = [config.clients.host] if config.clients.host else []
+    if config.listen.https:
+        called += [f"{label}.{domain}" for domain in config.domains for label in WEB_LABELS]
+    return [name for name in called if not covers(names, name)]
 
 
 def _about(files: CertificateFiles, config: Config, now: float) -> Iterator[Finding]:

@@ -1,0 +1,75 @@
+"""An office that publishes what `mailstack dns` prints, and another that finds the policy there and obeys it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.names import dns
+
+from mailstack.config import Listen, MtaSts, Relay
+from mailstack.config.endpoints import Endpoint
+from mailstack.net.tls import ServerContext
+from mailstack.setup.records import Known, publication
+from mailstack.setup.services import services_of
+from tests.journeys.internet import Internet, Site, issued, public_ca
+
+ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
+LISTEN = Listen(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
+
+
+@pytest.fixture
+def internet(tmp_path: Path) -> Internet:
+    return Internet(tmp_path)
+
+
+def elsewhere(internet: Internet, **policy: Any) -> Site:
+    """An office whose web service has its MTA-STS policy, under the certificates of both names."""
+    ours = internet.context
+    internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])
+    site = internet.office(
+        "mx.elsewhere.test",
+        "192.0.2.2",
+        domains=["elsewhere.test"],
+        accounts=[CAROL],
+        listen=LISTEN,
+        mta_sts=MtaSts(**policy),
+    )
+    internet.context = ours
+    config = site.office.config
+    for _, record in publication(config, Known(services_of(config), web=True)).all():
+        if record.type == "TXT":
+            internet.zone.add(record.name.rstrip("."), dns.Record_TXT(record.data.encode()))
+        if record.type == "CNAME":
+            internet.zone.add(record.name.rstrip("."), dns.Record_CNAME(record.data.rstrip(".")))
+    return site
+
+
+def sent(internet: Internet) -> dict[str, Any]:
+    """What the other office finds when it brings a letter."""
+    office = internet.office(
+        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(ca_file=public_ca().ca)
+    )
+    internet.submit(office, ALICE, CAROL)
+    internet.reactor.advance(30)
+    attempts = [step.facts for step in office.journal.steps if step.step == "attempted"]
+    return dict(attempts[-1])
+
+
+def test_the_policy_is_found_where_the_records_lead(internet: Internet) -> None:
+    """AC-06: RFC 8461 §3.1, §3.3, by our own client over HTTPS."""
+    other = elsewhere(internet, mode="enforce")
+    attempted = sent(internet)
+    assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
+    assert attempted["tls"]["verified"] is True
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    internet.stop()
+
+
+def test_a_policy_in_testing_has_nothing_held_back(internet: Internet) -> None:
+    """RFC 8461 §5"""
+    other = elsewhere(internet, mode="testing")
+    assert sent(internet)["policy"].startswith("opportunistic")
+    assert len(other.people_fetch(internet, CAROL)) == 1
+    internet.stop()
