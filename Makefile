@@ -8,7 +8,7 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format bench fuzz dist clean
+.PHONY: help run test check format bench fuzz crash dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,6 +34,9 @@ bench: $(VENV)/.developing  ## the measurements; run them on a quiet machine
 
 fuzz: $(VENV)/.fuzzing  ## feed all parsers with octets that reach ever more of their code (make fuzz ARGS="--seconds 60 address")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+crash: $(VENV)/.developing  ## kill two offices under load, again and again (make crash RUNS=200, ARGS="--seed 7")
+	@$(BIN)/python -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .

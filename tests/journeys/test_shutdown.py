@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import poplib
+import re
 import signal
 import smtplib
 import socket
@@ -13,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, office, serve
-from tests.journeys.test_crash import in_mailbox, send_until_it_breaks
 
 IDLE, SENDING, AMID_DATA = 25, 15, 10
 
@@ -35,6 +36,39 @@ class Client:
 
     def line(self) -> bytes:
         return self._lines.readline()
+
+
+def send_until_it_breaks(port: int, number: int, taken: set[str]) -> None:
+    """Letters to bob and to a host that is down, one after the other, until the server is gone."""
+    count = 0
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            client.login("alice", "alice")
+            while True:
+                count += 1
+                token = f"letter-{port}-{number}-{count}"
+                client.mail("alice@home.test")
+                client.rcpt("bob@home.test")
+                client.rcpt("carol@elsewhere.test")
+                size = 200_000 if count % 7 == 0 else 500
+                code, _ = client.data(f"Subject: {token}\r\n\r\n{'x' * 70}\r\n" * (size // 100))
+                if code == 250:
+                    taken.add(token)
+    except (OSError, smtplib.SMTPException):
+        return
+
+
+def in_mailbox(port: int) -> list[str]:
+    reader = poplib.POP3("127.0.0.1", port, timeout=20)
+    reader.user("bob")
+    reader.pass_("bob")
+    count, _ = reader.stat()
+    subjects = []
+    for number in range(1, count + 1):
+        header = b"\n".join(reader.top(number, 0)[1]).decode()
+        subjects += re.findall(r"^Subject: (letter-[\d-]+)", header, re.MULTILINE)[:1]
+    reader.quit()
+    return subjects
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])

@@ -1,0 +1,1 @@
+"""Two offices under load, killed at random moments again and again: `make crash`."""

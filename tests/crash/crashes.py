@@ -1,0 +1,152 @@
+"""One crash after the other: load, SIGKILL at a moment that the seed chooses, start again, and balance the books."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define
+
+from mailstack.letter import LetterId
+from mailstack.store import Filter
+from mailstack.store.sqlite import SqliteStore
+from tests.aid import Pump
+from tests.crash.ledger import Ledger
+from tests.crash.load import TROUBLE, Load, empty_mailbox
+from tests.crash.offices import Office, two_offices
+from tests.journeys.process import PATIENCE, command
+
+T = TypeVar("T")
+
+SENDERS = 4
+MOST_LETTERS = 120
+"""Acknowledged before the kill, at most."""
+
+
+@define
+class Tally:
+    """Of all crashes so far."""
+
+    crashes: int = 0
+    letters: int = 0
+    doubtful: int = 0
+    """Letters that were deleted in a session whose QUIT got no answer."""
+    relayed_twice: int = 0
+    """Letters that the other office has twice, since the reply to their last octet was lost (RFC 5321 §4.5.3.2.6)."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.crashes} crashes, {self.letters} letters acknowledged, none lost, none doubled in a mailbox here;"
+            f" {self.relayed_twice} relayed twice, {self.doubtful} deletions that QUIT did not answer for"
+        )
+
+
+class Crashes:
+    """Two offices in a directory; `crash` is one round with them."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self.home, self.away = two_offices(directory)
+        self.tally = Tally()
+        self._seed = seed
+        self._ledger = Ledger()
+
+    def crash(self, number: int) -> None:
+        """The same number and seed choose the same moment, and the same offices to kill."""
+        dice = random.Random(f"{self._seed}/{number}")
+        victims = dice.choice([(self.home,), (self.home,), (self.away,), (self.home, self.away)])
+        letters, pause = dice.randrange(1, MOST_LETTERS), dice.random() * 0.05
+        for office in (self.home, self.away):
+            if office.process is None:
+                office.start()
+        load = self._load(f"c{number}")
+        deadline = time.monotonic() + PATIENCE
+        while len(self._ledger.acknowledged) < letters and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(pause)
+        for office in victims:
+            office.kill()
+        load.stop()
+        for office in victims:
+            office.start()
+        self._balance()
+        self.tally.crashes += 1
+
+    def stop(self) -> None:
+        for office in (self.home, self.away):
+            office.stop()
+
+    def _load(self, name: str) -> Load:
+        load = Load(self._ledger, name)
+        for number in range(SENDERS):
+            recipients = (f"carol@{self.away.domain}",) if number == 0 else ("bob@home.test", "carol@away.test")
+            load.send(self.home, "alice", recipients, 500)
+        load.send(self.away, "dave", ("alice@home.test", "carol@away.test"), 500)
+        load.read(self.home, "bob")
+        load.read(self.away, "carol")
+        load.operate(self.home)
+        return load
+
+    # --- afterwards
+
+    def _balance(self) -> None:
+        """Wait until nothing is owed any more, empty every mailbox, and compare."""
+        ledger = self._ledger
+        deadline = time.monotonic() + 2 * PATIENCE
+        while any(is_owed(office) for office in (self.home, self.away)):
+            assert time.monotonic() < deadline, f"letters are still owed; lost by now: {ledger.lost()}"
+            for office in (self.home, self.away):
+                command("queue", "retry", "--all", "-c", str(office.config))
+        for office in (self.home, self.away):
+            for reader in office.people:
+                self._empty(office, reader)
+        assert not ledger.lost(), f"lost: {ledger.lost()}"
+        self._check_doubles()
+        self.tally.letters += len(ledger.acknowledged)
+        self.tally.doubtful += ledger.doubtful.total()
+        ledger.close()
+
+    def _empty(self, office: Office, reader: str) -> None:
+        """The lock of a session that was cut by a crash of its client's may last a moment."""
+        for _ in range(100):
+            try:
+                if not empty_mailbox(self._ledger, office, reader):
+                    return
+            except TROUBLE:
+                time.sleep(0.1)
+        raise AssertionError(f"the mailbox of {reader} can't be emptied")
+
+    def _check_doubles(self) -> None:
+        """Local delivery is exactly once; a letter is relayed twice only when it was tried twice (decision 5)."""
+        for office, other in ((self.home, self.away), (self.away, self.home)):
+            for token, mailbox in self._ledger.doubled(office.domain):
+                known = self._ledger.acknowledged.get(token)
+                assert known is not None, f"{token} is twice in {mailbox}, and was never acknowledged"
+                attempts = attempts_of(other, known[0], mailbox)
+                assert attempts > 1, f"{token} is twice in {mailbox} after {attempts} attempts"
+                self.tally.relayed_twice += 1
+
+
+def is_owed(office: Office) -> bool:
+    """Whether anything still waits in the queue of an office."""
+    return asked(office, lambda store: store.next_due(f"mx.{office.domain}")) is not None
+
+
+def attempts_of(office: Office, letter: str, recipient: str) -> int:
+    """How often an office tried to deliver a letter to somebody; 0 when it never had it."""
+    records = asked(office, lambda store: store.records(Filter(ids=(LetterId(letter),))))
+    deliveries = [each for record in records for each in record.deliveries]
+    return max((each.attempts for each in deliveries if str(each.recipient.address) == recipient), default=0)
+
+
+def asked(office: Office, question: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+    """What the store of an office answers, beside the office itself."""
+    pump = Pump()
+    store = SqliteStore(pump, office.directory / "data")
+    pump.run(store.open())
+    try:
+        return pump.run(question(store))
+    finally:
+        pump.run(store.close())

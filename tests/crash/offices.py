@@ -1,0 +1,87 @@
+"""The two offices that are killed: each a process of its own, with its mail, its ports and its way to the other."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from attrs import define, field
+
+from tests.journeys.process import Process, command, serve
+
+CONFIG = """
+hostname = "mx.{domain}"
+domains = ["{domain}"]
+[listen]
+submission = ["tcp:{submission}:interface=127.0.0.1"]
+mx = ["tcp:{mx}:interface=127.0.0.1"]
+pop3 = ["tcp:{pop3}:interface=127.0.0.1"]
+[accounts]
+bcrypt_rounds = 4
+require_tls = false
+[relay.routes]
+"{other}" = "127.0.0.1:{other_mx}"
+[relay.schedule]
+first = "1s"
+longest = "2s"
+"""
+SERVICES = ("submission", "mx", "pop3")
+
+
+@define
+class Office:
+    """One of them; it keeps its ports when it starts again, so that the other finds it."""
+
+    domain: str
+    people: tuple[str, ...]
+    """Local parts; the password of each is the same."""
+    directory: Path
+    ports: dict[str, int]
+    process: Process | None = field(default=None)
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "mailstack.toml"
+
+    def furnish(self, other: Office) -> None:
+        self.directory.mkdir()
+        text = CONFIG.format(domain=self.domain, other=other.domain, other_mx=other.ports["mx"], **self.ports)
+        self.config.write_text(text)
+        users = self.directory / "users"
+        users.write_text("".join([f"{name}@{self.domain} {name}\n" for name in self.people]))
+        command("user", "import", "-c", str(self.config), str(users))
+
+    def start(self) -> None:
+        self.process, _ = serve(self.config)
+
+    def kill(self) -> None:
+        """SIGKILL, if it runs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.__exit__()
+            self.process = None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            assert self.process.stop() == 0
+            self.process.__exit__()
+            self.process = None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def two_offices(directory: Path) -> tuple[Office, Office]:
+    """home.test and away.test, each knowing the way to the other; they don't run yet."""
+    ports = free_ports(2 * len(SERVICES))
+    home = Office("home.test", ("alice", "bob"), directory / "home", dict(zip(SERVICES, ports[:3], strict=True)))
+    away = Office("away.test", ("carol", "dave"), directory / "away", dict(zip(SERVICES, ports[3:], strict=True)))
+    home.furnish(away)
+    away.furnish(home)
+    return home, away

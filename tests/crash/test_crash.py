@@ -1,0 +1,23 @@
+"""A letter answered with 250 is delivered, or still owed, after any crash, and never doubled here (RFC 5321 §6.1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crash.crashes import Crashes
+
+RUNS = 3
+
+
+def test_no_letter_is_lost_or_doubled_by_sigkill_under_load(tmp_path: Path) -> None:
+    """RLY-14, SMTP-29, POP-29: `make crash` does the same as often as one likes."""
+    crashes = Crashes(tmp_path, seed=5321)
+    try:
+        for number in range(RUNS):
+            crashes.crash(number)
+        crashes.stop()
+    finally:
+        crashes.home.kill()
+        crashes.away.kill()
+    assert crashes.tally.crashes == RUNS
+    assert crashes.tally.letters > RUNS
