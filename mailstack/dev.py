@@ -27,7 +27,7 @@ from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.config import Clients, Config, Limits, Listen, Relay
+from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
@@ -51,6 +51,8 @@ HOME = HostName("mx.home.test")
 WORLD = HostName("mx.world.test")
 CAPTURE = HostName("capture.home.test")
 
+NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
+"""The DNS here knows of no signatures; who wants to try them runs an office with a configuration."""
 USERS = ("alice", "bob")
 """Local parts of the accounts at home, and their passwords."""
 
@@ -176,7 +178,7 @@ class DevEnvironment:
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
         # A developer's mistakes need no punishment.
-        config = replace(config, limits=Limits(tarpit=Duration(0)))
+        config = replace(config, limits=Limits(tarpit=Duration(0)), authentication=NO_QUESTIONS)
         files = private_ca(self.data / "tls", HOME, self._clock.now())
         zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
         any_password = self._settings.any_password

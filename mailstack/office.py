@@ -10,11 +10,14 @@ from typing import Any
 from msgspec import Struct, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 
 from mailstack.accounts.directory import Directory
+from mailstack.authentication.signing import SigningKey
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
+from mailstack.config.authentication import checks, signer
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.journey import Journal
@@ -64,6 +67,7 @@ from mailstack.smtp.station import Station
 from mailstack.store import Store, StoreError
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
+from mailstack.submission.signing import Signing
 from mailstack.wire import Caller
 
 _log = logging.getLogger(__name__)
@@ -92,6 +96,8 @@ class Surroundings(Struct, frozen=True):
     """Where MTA-STS policies come from; None: nobody is asked."""
     shelf: PolicyShelf = field(default_factory=MemoryShelf)
     """Where they are kept."""
+    signing_keys: tuple[SigningKey, ...] = ()
+    """With which the letters of our users are signed."""
     poll: float = 1.0
     """Seconds between looks for what other processes, the commands, changed in the store."""
     holder_of: Callable[[str], str] | None = None
@@ -175,6 +181,7 @@ class PostOffice:
             author=author,
             at_sender=at_sender,
             at_recipient=at_recipient,
+            signing=self._signing(),
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
         guard = about_strangers(config, store, self.clock, lookups, names)
@@ -188,6 +195,7 @@ class PostOffice:
             priorities=hops,
             guard=guard,
             names=names if config.exchange.reverse_dns else None,
+            checks=checks(config, lookups, self._in_thread, self.clock.now),
         )
         self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
         self._connections = ClientLimits(
@@ -202,6 +210,14 @@ class PostOffice:
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
         self.doors: dict[str, Listener] = {}
+
+    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)
+
+    def _signing(self) -> Signing | None:
+        """Puts our signatures on letters, if there are keys for that."""
+        found = signer(self.config, self._around.signing_keys, self._in_thread, self.clock.now)
+        return Signing(found) if found is not None else None
 
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""

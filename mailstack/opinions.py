@@ -12,6 +12,7 @@ from mailstack.policy.dnsbl import DnsBlockLists
 from mailstack.policy.greylist import Greylist, Patience
 from mailstack.policy.guard import Guard, OfClient, OfRecipient, OfSender
 from mailstack.policy.lookups import Lookups
+from mailstack.policy.nameless import Nameless
 from mailstack.policy.networks import networks_of
 from mailstack.policy.rates import Rates
 from mailstack.policy.recipient_domain import RecipientDomain
@@ -43,6 +44,8 @@ def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups
             at_recipient.append(lists.at_recipient)
     if policy.sender_domain:
         at_sender.append(SenderDomain(lookups).at_sender)
+    if policy.client_name:
+        at_recipient.append(Nameless(lookups).at_recipient)
     if policy.greylist.enabled:
         times = policy.greylist
         patience = Patience(times.delay, times.retry, times.keep)

@@ -27,7 +27,9 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
+from mailstack.authentication.keys import KeyTrouble
 from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience, server_context
 from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.net.caller import TwistedCaller
@@ -129,10 +131,11 @@ class OfficeService(Service):
             client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
             # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
             client_tls.check()
+            keys = signing_keys(config)
         except OSError as error:
             self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
             return
-        except (StoreError, TlsError) as error:
+        except (StoreError, TlsError, KeyTrouble) as error:
             self._fail(str(error))
             return
         self._store = store
@@ -174,6 +177,7 @@ class OfficeService(Service):
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
                 context=context,
                 names=names,
+                signing_keys=keys,
                 caller=TwistedCaller(
                     reactor,
                     source=config.relay.source_address or None,

@@ -21,6 +21,7 @@ LAYERS = """
     mailstack.queue.delivery mailstack.journey
     mailstack.store
     mailstack.policy
+    mailstack.authentication
     mailstack.queue
     mailstack.submission mailstack.relay mailstack.exchange mailstack.delivery mailstack.mailbox
     mailstack.net

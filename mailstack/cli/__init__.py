@@ -14,6 +14,7 @@ COMMANDS = {
     "dns": ("mailstack.cli.dns:dns", "Print the DNS records to publish for each domain."),
     "setup": ("mailstack.cli.setup:setup", "Tell the steps that set a mail client up."),
     "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
+    "dkim": ("mailstack.cli.dkim:dkim", "Make keys that sign letters."),
     "alias": ("mailstack.cli.alias:alias", "Give addresses that lead to other addresses."),
     "send": ("mailstack.cli.send:send", "Submit a letter, as a mail client would."),
     "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),

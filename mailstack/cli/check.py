@@ -67,10 +67,12 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
     yield good("configuration", f"{file} can be used")
 
     from mailstack.cli.checks.certificate import check_certificate
+    from mailstack.cli.checks.keys import check_keys
     from mailstack.cli.checks.ports import check_ports
     from mailstack.cli.checks.storage import check_storage
 
     yield from check_certificate(config)
+    yield from check_keys(config)
     yield from check_storage(config)
     yield from check_ports(config)
     if dns:

@@ -6,9 +6,12 @@ from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.load import load
 from mailstack.config.model import (
     Accounts,
+    Authentication,
     Clients,
     Config,
     Delivery,
+    Dkim,
+    DkimKey,
     Exchange,
     Greylist,
     Journey,
@@ -27,10 +30,13 @@ from mailstack.config.model import (
 
 __all__ = [
     "Accounts",
+    "Authentication",
     "Clients",
     "Config",
     "ConfigError",
     "Delivery",
+    "Dkim",
+    "DkimKey",
     "Exchange",
     "Greylist",
     "Journey",

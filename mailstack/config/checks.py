@@ -33,6 +33,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_schedule(config, source),
         *_relay(config, source),
         *_policy(config, source),
+        *_authentication(config, source),
     ]
 
 
@@ -192,3 +193,19 @@ def _policy(config: Config, source: Source) -> Iterator[Problem]:
     greylist = config.policy.greylist
     if not greylist.delay < greylist.retry < greylist.keep:
         yield source.problem(("policy", "greylist", "delay"), "must be shorter than retry, and retry than keep")
+
+
+def _authentication(config: Config, source: Source) -> Iterator[Problem]:
+    if config.authentication.timeout <= 0:
+        yield source.problem(("authentication", "timeout"), "must be longer than 0", "every wait has an end")
+    key, taken = ("dkim", "keys"), set[str]()
+    for place, each in enumerate(config.dkim.keys):
+        item = f"[{place}]"
+        if not each.selector or each.file is None:
+            cure = "`mailstack dkim generate` makes a key, and says what to write"
+            yield source.problem(key, "needs selector and file", cure, item=item)
+        elif not each.file.is_file():
+            yield source.problem(key, f"there is no file {each.file}", "paths are relative to this file", item=item)
+        if each.selector in taken:
+            yield source.problem(key, f"{each.selector} is there twice", "a selector names one key", item=item)
+        taken.add(each.selector)

@@ -72,6 +72,10 @@ def _rooted(config: Config, root: Path) -> Config:
                 client_secret_file=oauth.client_secret_file and root / oauth.client_secret_file,
             ),
         ),
+        dkim=structs.replace(
+            config.dkim,
+            keys=tuple(structs.replace(each, file=each.file and root / each.file) for each in config.dkim.keys),
+        ),
         relay=structs.replace(
             relay,
             smart_host_password_file=password_file and root / password_file,

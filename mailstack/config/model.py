@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
-from mailstack.config.values import Blocked, Domain, HostName, IpText, Keyword, Network, Owner
+from mailstack.config.values import Blocked, Domain, FieldName, HostName, IpText, Keyword, Network, Owner, Selector
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
@@ -166,8 +167,43 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     refuse_at: Literal["connection", "recipient"] = "connection"
     dnsbl: tuple[Domain, ...] = ()
     sender_domain: bool = False
+    client_name: bool = False
     dns_timeout: Duration = read_duration("5s")
     greylist: Greylist = field(default_factory=Greylist)
+
+
+class DkimKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One key that signs, and what the DNS calls it; `load` sees to it that both are given."""
+
+    selector: Selector = Selector("")
+    file: Path | None = None
+    domains: tuple[Domain, ...] = ()
+    """None: all that the office has."""
+
+
+class Dkim(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the letters of our users are signed; without keys they are not."""
+
+    keys: tuple[DkimKey, ...] = ()
+    headers: tuple[FieldName, ...] = tuple(FieldName(name) for name in SIGNED)
+    oversign: tuple[FieldName, ...] = tuple(FieldName(name) for name in OVERSIGNED)
+
+
+class Authentication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What letters of other hosts are asked, and what follows from the answers."""
+
+    spf: bool = True
+    dkim: bool = True
+    dmarc: bool = True
+    arc: bool = True
+    trusted: tuple[Network, ...] = (Network("127.0.0.0/8"), Network("::1/128"))
+    spf_fail: Literal["mark", "refuse"] = "mark"
+    dkim_fail: Literal["mark", "refuse"] = "mark"
+    dmarc_reject: Literal["refuse", "mark"] = "refuse"
+    temperror: Literal["accept", "defer"] = "accept"
+    trusted_sealers: tuple[Domain, ...] = ()
+    signatures: Count = 8
+    timeout: Duration = read_duration("10s")
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -302,6 +338,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     exchange: Exchange = field(default_factory=Exchange)
     lmtp: Lmtp = field(default_factory=Lmtp)
     policy: Policy = field(default_factory=Policy)
+    authentication: Authentication = field(default_factory=Authentication)
+    dkim: Dkim = field(default_factory=Dkim)
     relay: Relay = field(default_factory=Relay)
     delivery: Delivery = field(default_factory=Delivery)
     limits: Limits = field(default_factory=Limits)

@@ -10,6 +10,7 @@ from typing import Any, NewType
 
 from msgspec import Struct
 
+from mailstack.authentication.signature import is_selector
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain, parse_domain
@@ -31,6 +32,10 @@ IpText = NewType("IpText", str)
 
 Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
+Selector = NewType("Selector", str)
+"""Under which a key is in the DNS (RFC 6376 §3.1), in lower case; empty for none."""
+FieldName = NewType("FieldName", str)
+"""The name of a header field, in lower case."""
 
 
 class Owner(Struct, frozen=True):
@@ -42,6 +47,8 @@ class Owner(Struct, frozen=True):
 
 
 DNS_PORT = 53
+_FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
+"""RFC 5322 §3.6.8."""
 
 
 def read_domain(text: object) -> Domain:
@@ -139,6 +146,20 @@ def read_address(text: object) -> Address:
         raise ValueError(f'an address such as "alice@home.test" ({error})') from None
 
 
+def read_selector(text: object) -> Selector:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not is_selector(text):
+        raise ValueError('a selector such as "s2026" (letters, digits and hyphens)')
+    return Selector(text.lower())
+
+
+def read_field_name(text: object) -> FieldName:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not _FIELD_NAME.match(text):
+        raise ValueError('the name of a header field such as "subject"')
+    return FieldName(text.lower())
+
+
 def read_path(text: object) -> Path:
     """Raises ValueError."""
     if not isinstance(text, str) or not text or "\0" in text:
@@ -159,6 +180,8 @@ READERS: dict[Any, Callable[[object], Any]] = {
     HostPort: read_nameserver,
     SmartHost: read_smart_host,
     Keyword: read_keyword,
+    Selector: read_selector,
+    FieldName: read_field_name,
     Address: read_address,
     Owner: read_owner,
     Path: read_path,

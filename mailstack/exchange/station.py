@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mailstack.authentication.results import without_results_of
+from mailstack.exchange.checks import Checks
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import demand
@@ -12,7 +14,7 @@ from mailstack.policy.relaying import Relaying
 from mailstack.queue.counter import Counter
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
-from mailstack.smtp.station import Client
+from mailstack.smtp.station import NO_FACTS, Arrived, Client, Facts
 
 HIDDEN = (b"return-path", b"mt-priority")
 """Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""
@@ -29,10 +31,11 @@ class Exchange:
         priorities: TrustedHops | None = None,
         guard: Guard | None = None,
         names: ClientNames | None = None,
+        checks: Checks | None = None,
     ) -> None:
         """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
 
-        Without `names` nobody's name is looked up.
+        Without `names` nobody's name is looked up, and without `checks` no letter is asked who answers for it.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -40,6 +43,7 @@ class Exchange:
         self._priorities = priorities or TrustedHops()
         self._guard = guard or Guard()
         self._names = names
+        self._checks = checks
 
     async def check_client(self, client: Client) -> None:
         """Begin to look for the client's name; most are welcome."""
@@ -68,10 +72,21 @@ class Exchange:
         return self._priorities.of(client)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
-        """Nothing is changed but what is not for others to write: see HIDDEN."""
+        """Nothing is changed but what is not for others to write: see HIDDEN, and RFC 8601 §5."""
         self.counter.check_hops(section)
-        return without(section, HIDDEN)
+        return self._without_forged(without(section, HIDDEN))
 
-    async def accept(self, letter: Letter) -> None:
+    def _without_forged(self, section: bytes) -> bytes:
+        """Nobody but us says in our name what was found out about a letter."""
+        return without_results_of(self.hostname, section)
+
+    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+        """With the results of our checks on top (RFC 8601 §4.1). Raises the Refusal of what its owner disowns."""
+        remote = letter.arrival.remote
+        if self._checks is None or self._guard.is_friend(letter.arrival.account, remote.host if remote else ""):
+            return letter, NO_FACTS
+        return await self._checks.examine(letter, arrived)
+
+    async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns."""
-        await self.counter.accept(letter, "exchanged")
+        await self.counter.accept(letter, "exchanged", facts)

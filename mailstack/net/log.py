@@ -24,7 +24,7 @@ from mailstack.journey import Step
 from mailstack.wire import Clock
 
 LOGGED_FACTS = frozenset(
-    "by client sender recipient recipients size tls host reply next_attempt remote_id".split()  # noqa: SIM905
+    "by client sender recipient recipients size tls host reply next_attempt remote_id spf dkim dmarc".split()  # noqa: SIM905
 )
 """What of a step's facts goes into its line; the rest is in the journey."""
 
@@ -105,6 +105,15 @@ class SilentJournal:
         """Nothing to do."""
 
 
+_CHATTER = (
+    "DNSDatagramProtocol starting on ",
+    "Starting protocol <twisted.names.",
+    "Stopping protocol <twisted.names.",
+    "(UDP Port ",
+)
+"""What Twisted tells of every question to the DNS, at the level of what people want to read."""
+
+
 @implementer(ILogObserver)
 class StreamObserver:
     """Twisted's log events as lines of the same form."""
@@ -115,6 +124,8 @@ class StreamObserver:
     def __call__(self, event: Any) -> None:
         level = event.get("log_level", LogLevel.info).name
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        if text.startswith(_CHATTER):
+            return
         with suppress(OSError, ValueError):
             self._stream.write(f"{stamp(event['log_time'])} {level}: {text}\n")
             self._stream.flush()

@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class ReverseNames(Names, Protocol):
-    """Names that also knows PTR records."""
+    """Names that also knows PTR and TXT records."""
+
+    async def txt(self, name: str) -> tuple[str, ...]:
+        """The TXT records of a name; raises NoSuchDomain, NamesUnavailable."""
 
     async def pointers(self, address: str) -> tuple[str, ...]:
         """The names of an IP address; raises NoSuchDomain, NamesUnavailable."""
@@ -36,6 +39,9 @@ class TimedLookups:
     async def exchanges(self, domain: str) -> tuple[str, ...] | None:
         found = await self._answer(self._names.mx(domain))
         return None if found is None else tuple(record.host for record in found)
+
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        return await self._answer(self._names.txt(name))
 
     async def pointers(self, address: str) -> tuple[str, ...] | None:
         return await self._answer(self._names.pointers(address))

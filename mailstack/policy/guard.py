@@ -26,18 +26,19 @@ class Guard(Struct, frozen=True):
 
     async def check_client(self, client: Client) -> None:
         """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""
-        if self.at_connection and not self._is_friend(client):
+        if self.at_connection and not self.is_friend(client.account, client.remote.host):
             demand(await ask(self.at_connection, client))
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Raise the Refusal of MAIL."""
-        if self.at_sender and not self._is_friend(client):
+        if self.at_sender and not self.is_friend(client.account, client.remote.host):
             demand(await ask(self.at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Raise the Refusal of RCPT."""
-        if self.at_recipient and not self._is_friend(client):
+        if self.at_recipient and not self.is_friend(client.account, client.remote.host):
             demand(await ask(self.at_recipient, client, rcpt))
 
-    def _is_friend(self, client: Client) -> bool:
-        return client.account is not None or within(client.remote.host, self.friends)
+    def is_friend(self, account: str | None, host: str) -> bool:
+        """Whether nobody who logged in so, or comes from there, is judged."""
+        return account is not None or within(host, self.friends)

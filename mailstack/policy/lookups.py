@@ -14,5 +14,8 @@ class Lookups(Protocol):
     async def exchanges(self, domain: str) -> tuple[str, ...] | None:
         """The hosts of a domain's MX records; "" is the root, which says that it takes no mail (RFC 7505)."""
 
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        """The TXT records of a name, each with its strings joined."""
+
     async def pointers(self, address: str) -> tuple[str, ...] | None:
         """The names that an IP address leads to (PTR)."""

@@ -12,6 +12,7 @@ from mailstack.policy.quota import Quotas
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.smtp.replies import Refusal, reply
+from mailstack.smtp.station import NO_FACTS, Facts
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
 
 NO_SUCH_MAILBOX = reply(550, "5.1.1", "no such mailbox here")
@@ -79,10 +80,10 @@ class Counter:
         """Where the store wants an arriving content."""
         return ArrivingContent(self._store.new_content())
 
-    async def accept(self, letter: Letter, step: StepName) -> None:
+    async def accept(self, letter: Letter, step: StepName, facts: Facts = NO_FACTS) -> None:
         """Take responsibility; durable when it returns."""
         try:
-            await self._queue.accept(letter, step)
+            await self._queue.accept(letter, step, facts)
         except StoreError as error:
             raise _refusal(error) from error
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mailstack.authentication.keys import KeyTrouble
 from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.setup.records import Known
@@ -16,7 +18,16 @@ from mailstack.setup.services import Services
 
 def known_of(config: Config, services: Services, addresses: Sequence[str] = ()) -> Known:
     """What the records need to know; a certificate that can't be read, or is made at the first start, gives none."""
-    return Known(services, bool(config.listen.https), tuple(addresses), key_hash(config))
+    return Known(services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config))
+
+
+def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
+    """Domain, selector and text of the record for each key that signs; a key that can't be read has none."""
+    try:
+        keys = signing_keys(config)
+    except KeyTrouble:
+        return ()
+    return tuple([(domain, each.selector, each.key.record()) for each in keys for domain in each.domains])
 
 
 def key_hash(config: Config) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.extensions.mtpriority import Priorities, from_field
 from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.station import Station
+from mailstack.smtp.station import NO_FACTS, Arrived, Station
 
+_BLANK_LINE = b"\r\n"
 HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 
 
@@ -32,6 +35,9 @@ class Arriving:
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
         self._content = station.counter.new_content()
+        self._arrived = Arrived(b"", 0)
+        self.facts = NO_FACTS
+        """What the station found out about the letter, once it is finished."""
 
     async def write(self, octets: bytes) -> None:
         """The next octets. Raises Refusal when the header section is not to be had."""
@@ -49,26 +55,32 @@ class Arriving:
         await self._write_header(end)
 
     async def finish(self) -> Letter:
-        """The letter with its whole content, our `Received:` on top."""
+        """The letter with its whole content, our `Received:` on top. Raises Refusal."""
         if self._header is not None:
             await self._write_header(len(self._header))
         content = await self._content.finish()
-        if self._envelope.body == "BINARYMIME":
-            content = await self._readable(content)
-        return Letter(self._letter, self._envelope, content, self._arrival)
+        letter = Letter(self._letter, self._envelope, content, self._arrival)
+        letter, self.facts = await self._station.complete(letter, self._arrived)
+        if letter.envelope.body == "BINARYMIME":
+            letter = await self._readable(letter)
+        return letter if letter.content is content else replace(letter, content=await self._stored(letter.content))
 
-    async def _readable(self, content: Content) -> Content:
+    async def _readable(self, letter: Letter) -> Letter:
         """POP3 has lines only: what is for a mailbox here is converted before it is stored, so that sizes are right."""
         counter = self._station.counter
-        if not any(counter.is_local(recipient.address) for recipient in self._envelope.recipients):
-            return content
-        self._envelope, converted = await fit_body(self._envelope, content, ("8BITMIME",))
-        binary, self._content = self._content, counter.new_content()
+        if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
+            return letter
+        envelope, content = await fit_body(letter.envelope, letter.content, ("8BITMIME",))
+        return replace(letter, envelope=envelope, content=content)
+
+    async def _stored(self, content: Content) -> Content:
+        """A content that is made of what is stored, in its place."""
+        before, self._content = self._content, self._station.counter.new_content()
         try:
-            async for octets in converted.chunks():
+            async for octets in content.chunks():
                 await self._content.write(octets)
         finally:
-            binary.discard()
+            before.discard()
         return await self._content.finish()
 
     def discard(self) -> None:
@@ -76,10 +88,12 @@ class Arriving:
 
     async def _write_header(self, end: int) -> None:
         header, self._header = bytes(self._header or b""), None
+        came = header[:end]
         if self._priorities.trusted:
-            self._envelope = from_field(self._envelope, header[:end], self._priorities)
-        section = await self._station.edit_header(header[:end], self._letter, self._envelope, self._arrival)
+            self._envelope = from_field(self._envelope, came, self._priorities)
+        section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
+        self._arrived = Arrived(came, len(trace) + len(section) + len(_BLANK_LINE))
         await self._content.write(trace + section + header[end:])
 
 

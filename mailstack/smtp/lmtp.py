@@ -10,7 +10,7 @@ from mailstack.letter import Letter, Recipient
 from mailstack.smtp.answers import queued_as
 from mailstack.smtp.replies import EachReply, Refusal, Reply, reply
 from mailstack.smtp.session import Session
-from mailstack.smtp.station import Station
+from mailstack.smtp.station import Facts, Station
 
 
 class LmtpStation(Station, Protocol):
@@ -33,7 +33,7 @@ class LmtpSession(Session):
         """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
         return super()._protocol().replace("ESMTP", "LMTP").replace("UTF8SMTP", "UTF8LMTP")
 
-    async def _accept(self, letter: Letter) -> Reply:
+    async def _accept(self, letter: Letter, facts: Facts) -> Reply:
         """A reply for each recipient (§4.2); the letter is taken for those who have room for it."""
         refusals: dict[int, Reply] = {}
         recipients = letter.envelope.recipients
@@ -45,7 +45,7 @@ class LmtpSession(Session):
         taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
         done = queued_as(letter)
         if taken:
-            await self.station.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)))
+            await self.station.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
         else:
             done = refusals[0]
         each = tuple([refusals.get(number, done) for number in range(len(recipients))])

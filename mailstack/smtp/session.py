@@ -58,7 +58,7 @@ from mailstack.smtp.identifying import Identity, identify
 from mailstack.smtp.limits import SessionLimits, Toll
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
-from mailstack.smtp.station import Station
+from mailstack.smtp.station import Facts, Station
 from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, TlsFacts
 
 _log = logging.getLogger(__name__)
@@ -377,7 +377,7 @@ class Session:
                 if not last:
                     return CHUNK_OK
                 letter = await arriving.finish()
-                answer = await self._accept(letter)
+                answer = await self._accept(letter, arriving.facts)
                 if answer.positive:
                     self._arriving = None
             else:
@@ -388,8 +388,8 @@ class Session:
         self._forget()
         return answer
 
-    async def _accept(self, letter: Letter) -> Reply:
-        await self.station.accept(letter)
+    async def _accept(self, letter: Letter, facts: Facts) -> Reply:
+        await self.station.accept(letter, facts)
         # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
         return queued_as(letter)
 

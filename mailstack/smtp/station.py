@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
 from mailstack.smtp.commands import Mail, Rcpt
@@ -47,6 +50,21 @@ class ArrivingContent(Protocol):
     def discard(self) -> None: ...
 
 
+class Arrived(Struct, frozen=True):
+    """The octets of a letter as they came, for those who judge them."""
+
+    section: bytes
+    """The header section, without the empty line behind it, before anything was put into it or taken from it."""
+    body_at: int
+    """Where the body begins in the content that the letter has."""
+
+
+Facts = Mapping[str, Any]
+"""What the first step of a letter's journey tells beyond its arrival."""
+
+NO_FACTS: Facts = {}
+
+
 class Counter(Protocol):
     """What takes letters over: `mailstack.queue.counter`, the same for every station of an office."""
 
@@ -86,5 +104,8 @@ class Station(Protocol):
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """The header section as this station passes it on, without our `Received:`."""
 
-    async def accept(self, letter: Letter) -> None:
+    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+        """The whole letter as this station passes it on, with what it signs or found out; mostly the same letter."""
+
+    async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns (RFC 5321 §6.1)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailstack.authentication.results import without_results_of
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
 from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
@@ -11,9 +12,10 @@ from mailstack.smtp.answers import TLS_FIRST
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.station import Client
+from mailstack.smtp.station import NO_FACTS, Arrived, Client, Facts
 from mailstack.submission.author import Author
 from mailstack.submission.fixups import complete
+from mailstack.submission.signing import Signing
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")
@@ -32,11 +34,12 @@ class Submission:
         author: Author | None = None,
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
+        signing: Signing | None = None,
     ) -> None:
         """Without `ownership` an authenticated user may send under any name.
 
         `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
-        what becomes of a letter with a strange From.
+        what becomes of a letter with a strange From. Without `signing` nothing is signed.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -45,6 +48,7 @@ class Submission:
         self._author = author or Author()
         self._at_sender = at_sender
         self._at_recipient = at_recipient
+        self._signing = signing
 
     async def check_client(self, client: Client) -> None:
         """Users come from anywhere; who it is, AUTH says."""
@@ -85,8 +89,13 @@ class Submission:
         """Complete what is missing (RFC 6409 §8), mend or refuse what is wrong (§6.3)."""
         self.counter.check_hops(section)
         section = await self._author.settle(section, envelope.sender, arrival.account)
+        section = without_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
 
-    async def accept(self, letter: Letter) -> None:
+    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:  # noqa: ARG002
+        """Signed, where there is a key for its author (RFC 6409 §8.5)."""
+        return (letter, NO_FACTS) if self._signing is None else await self._signing.signed(letter)
+
+    async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns."""
-        await self.counter.accept(letter, "submitted")
+        await self.counter.accept(letter, "submitted", facts)

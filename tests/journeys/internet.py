@@ -26,6 +26,7 @@ from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config, Listen, Relay, Schedule
+from mailstack.config.authentication import signing_keys
 from mailstack.journey import Step
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
@@ -148,6 +149,7 @@ class Internet:
                 caller=TwistedCaller(host, client_tls=client_tls),
                 policies=HttpsPolicies(host, names, client_tls),
                 directory=StoreDirectory(store, domains, clock),
+                signing_keys=signing_keys(config),
                 poll=3600.0,
             ),
         )

@@ -6,10 +6,11 @@ import io
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import LogLevel
 
 from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.net.log import LineJournal, line, stamp
+from mailstack.net.log import LineJournal, StreamObserver, line, stamp
 from tests.queue.clock import HandClock
 
 LETTER = LetterId("1m85dd5m8zjr0w0")
@@ -59,3 +60,18 @@ def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:
 
 def test_times_are_utc_with_microseconds() -> None:
     assert stamp(0.5) == "1970-01-01T00:00:00.500000Z"
+
+
+def test_questions_to_the_dns_are_not_told_one_by_one() -> None:
+    """Each costs Twisted four lines; a letter is asked about with several questions."""
+    stream = io.StringIO()
+    tell = StreamObserver(stream)
+    for text in (
+        "DNSDatagramProtocol starting on 65177",
+        "Starting protocol <twisted.names.dns.DNSDatagramProtocol object at 0x7f>",
+        "(UDP Port 65177 Closed)",
+        "Stopping protocol <twisted.names.dns.DNSDatagramProtocol object at 0x7f>",
+        "mx listens on 127.0.0.1",
+    ):
+        tell({"log_time": 0.0, "log_level": LogLevel.info, "log_format": "{text}", "text": text})
+    assert stream.getvalue() == "1970-01-01T00:00:00.000000Z info: mx listens on 127.0.0.1\n"

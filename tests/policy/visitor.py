@@ -38,6 +38,9 @@ class Dns:
     async def exchanges(self, domain: str) -> tuple[str, ...] | None:
         return await self._answer("MX", domain)
 
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        return await self._answer("TXT", name)
+
     async def pointers(self, address: str) -> tuple[str, ...] | None:
         return await self._answer("PTR", address)
 

@@ -1,0 +1,29 @@
+"""GROUND: who answers for a letter, by signatures and by the DNS: DKIM, SPF, DMARC and ARC, given and checked.
+
+Nothing here knows how names are looked up or threads are made: both are given. The cryptography is that of the library
+`cryptography`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+Fields = Sequence[tuple[bytes, bytes]]
+"""Name in lower case and octets of each field of a header section, from the top (`mailstack.letter.header.fields`)."""
+
+
+class InThread(Protocol):
+    """Does work beside the conversations, so that a large letter holds nobody up."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """What the work returns or raises."""
+
+
+class Texts(Protocol):
+    """The one question that most of this asks of the DNS; `mailstack.policy.lookups` has them all."""
+
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        """The TXT records of a name, each with its strings joined; None when nobody could say in time."""

@@ -1,0 +1,123 @@
+"""Whether the chain of those who passed a letter on, and vouch for what they saw, is whole: ARC (RFC 8617 §5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from mailstack.authentication import Fields, Texts
+from mailstack.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
+from mailstack.authentication.dkim import fetch_key, signed_octets
+from mailstack.authentication.keys import check_use, is_signed
+from mailstack.authentication.signature import Signature, Unusable, read_message_signature, read_seal
+
+ChainResult = Literal["none", "pass", "fail", "temperror"]
+
+MOST_SETS = 50
+"""§4.2.1."""
+_RESULTS, _MESSAGE, _SEAL = b"arc-authentication-results", b"arc-message-signature", b"arc-seal"
+_LONGEST_RESULTS = 16384
+
+
+class Chain(Struct, frozen=True):
+    """What became of it."""
+
+    result: ChainResult
+    reason: str = ""
+    sealer: str = ""
+    """The domain that sealed last, which handed the letter to us or to somebody who is silent."""
+    results: bytes = b""
+    """What the last one says it found (ARC-Authentication-Results)."""
+
+
+class Link(Struct, frozen=True):
+    """The three fields of one who passed the letter on (§4.1)."""
+
+    results: bytes
+    message: Signature
+    seal: Signature
+
+
+def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[Link, ...] | Chain:
+    """The links, the first one first; a Chain when there are none, or they are no chain (§5.2, steps 1 to 3)."""
+    sets: dict[int, dict[bytes, bytes]] = {}
+    signatures: dict[tuple[int, bytes], Signature] = {}
+    try:
+        for name, field in fields:
+            if name not in (_RESULTS, _MESSAGE, _SEAL):
+                continue
+            if name == _RESULTS:
+                instance = _instance_of_results(field)
+            else:
+                signature = read_seal(field) if name == _SEAL else read_message_signature(field)
+                instance = signature.instance
+                signatures[instance, name] = signature
+            if sets.setdefault(instance, {}).setdefault(name, field) is not field:
+                return Chain("fail", f"two {name.decode()} of {instance}")
+        if not sets:
+            return Chain("none")
+        if len(sets) > most or sorted(sets) != list(range(1, len(sets) + 1)) or any(len(s) != 3 for s in sets.values()):
+            return Chain("fail", "a link is missing")
+    except Unusable as unusable:
+        return Chain("fail", unusable.reason)
+    return tuple(
+        Link(sets[i][_RESULTS], signatures[i, _MESSAGE], signatures[i, _SEAL]) for i in range(1, len(sets) + 1)
+    )
+
+
+async def verify_chain(
+    links: tuple[Link, ...], fields: Fields, bodies: Mapping[BodyForm, HashedBody], texts: Texts
+) -> Chain:
+    """§5.2, steps 2 to 6. Only the newest message signature is looked at: those before may be broken by who followed."""
+    newest = links[-1]
+    failed = _claims(links)
+    if failed:
+        return Chain("fail", failed)
+    try:
+        if not await _is_good(newest.message, signed_octets(newest.message, Chosen(fields)), texts):
+            return Chain("fail", "the last one's signature of the letter is broken")
+        assert newest.message.body is not None
+        body = bodies[newest.message.body]
+        if body.digest != newest.message.body_hash or body.is_short or not body.is_covered:
+            return Chain("fail", "the body was changed after the last one")
+        for number in range(len(links), 0, -1):
+            if not await _is_good(links[number - 1].seal, _sealed(links[:number]), texts):
+                return Chain("fail", f"seal {number} is broken")
+    except Unusable as unusable:
+        result: ChainResult = "temperror" if unusable.result == "temperror" else "fail"
+        return Chain(result, unusable.reason)
+    return Chain("pass", "", newest.seal.domain, newest.results)
+
+
+def _claims(links: tuple[Link, ...]) -> str:
+    """What is wrong with what the seals say of the chain before them; "" for nothing."""
+    for number, link in enumerate(links, 1):
+        if link.seal.chain != ("none" if number == 1 else "pass"):
+            return f"seal {number} says cv={link.seal.chain}"
+    return ""
+
+
+async def _is_good(signature: Signature, signed: bytes, texts: Texts) -> bool:
+    record = await fetch_key(signature, texts)
+    check_use(signature, record)
+    return is_signed(record, signature, signed)
+
+
+def _sealed(links: tuple[Link, ...]) -> bytes:
+    """What the last of these seals was made of (§5.1.1): all links up to it, in their order."""
+    octets = []
+    for link in links:
+        octets += [link.results, link.message.field, link.seal.field]
+    octets[-1] = without_signature(octets[-1])
+    return b"".join([canonical_field(field, relaxed=True) for field in octets]).removesuffix(b"\r\n")
+
+
+def _instance_of_results(field: bytes) -> int:
+    """i=, which comes first (§4.1.1). Raises Unusable."""
+    tag, _, number = field[:_LONGEST_RESULTS].partition(b":")[2].partition(b";")[0].partition(b"=")
+    number = number.strip()
+    if tag.strip() != b"i" or not number.isdigit() or len(number) > 2 or not 1 <= int(number) <= MOST_SETS:
+        raise Unusable("permerror", "an ARC-Authentication-Results without i=")
+    return int(number)

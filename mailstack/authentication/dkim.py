@@ -1,0 +1,100 @@
+"""Verifies the DKIM signatures of a letter (RFC 6376 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from mailstack.authentication import Fields, Texts
+from mailstack.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
+from mailstack.authentication.keys import Record, check_use, is_signed, read_record
+from mailstack.authentication.signature import Result, Signature, Unusable, read_dkim
+
+SLACK = 3600
+"""Seconds by which clocks may differ."""
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one signature."""
+
+    result: Result
+    reason: str = ""
+    signature: Signature | None = None
+    """None when it could not be read."""
+
+
+def read_signatures(fields: Fields, most: int) -> list[Signature | Unusable]:
+    """The topmost `most` of the DKIM-Signature fields, those that are none among them."""
+    found: list[Signature | Unusable] = []
+    for name, field in fields:
+        if name == b"dkim-signature" and len(found) < most:
+            try:
+                found.append(read_dkim(field))
+            except Unusable as unusable:
+                found.append(unusable)
+    return found
+
+
+async def verify(
+    signatures: Sequence[Signature | Unusable],
+    fields: Fields,
+    bodies: Mapping[BodyForm, HashedBody],
+    texts: Texts,
+    now: float,
+) -> list[Outcome]:
+    """An outcome for each signature, in their order."""
+    chosen = Chosen(fields)
+    outcomes = []
+    for signature in signatures:
+        if isinstance(signature, Unusable):
+            outcomes.append(Outcome(signature.result, signature.reason))
+            continue
+        try:
+            outcomes.append(await _outcome(signature, chosen, bodies, texts, now))
+        except Unusable as unusable:
+            outcomes.append(Outcome(unusable.result, unusable.reason, signature))
+    return outcomes
+
+
+async def _outcome(
+    signature: Signature,
+    chosen: Chosen,
+    bodies: Mapping[BodyForm, HashedBody],
+    texts: Texts,
+    now: float,
+) -> Outcome:
+    record = await fetch_key(signature, texts)
+    check_use(signature, record)
+    failed: Result = "neutral" if record.is_test else "fail"
+    assert signature.body is not None
+    body = bodies[signature.body]
+    if body.digest != signature.body_hash or body.is_short:
+        return Outcome(failed, "the body was changed", signature)
+    if not is_signed(record, signature, signed_octets(signature, chosen)):
+        return Outcome(failed, "the header was changed, or the key is another", signature)
+    if signature.expires is not None and signature.expires + SLACK < now:
+        return Outcome("policy", "the signature has expired", signature)
+    if signature.signed_at is not None and signature.signed_at - SLACK > now:
+        return Outcome("policy", "it was signed in the future", signature)
+    if not body.is_covered:
+        return Outcome("policy", "part of the body is not signed", signature)
+    return Outcome("pass", "", signature)
+
+
+async def fetch_key(signature: Signature, texts: Texts) -> Record:
+    """The key record (RFC 6376 §6.1.2). Raises Unusable."""
+    found = await texts.texts(signature.key_name)
+    if found is None:
+        raise Unusable("temperror", "the DNS did not say the key")
+    if not found:
+        raise Unusable("permerror", "there is no key")
+    if len(found) > 1:
+        raise Unusable("permerror", "there are several keys")
+    return read_record(found[0])
+
+
+def signed_octets(signature: Signature, chosen: Chosen) -> bytes:
+    """What the signature was made of (RFC 6376 §3.7)."""
+    field = canonical_field(without_signature(signature.field), relaxed=signature.relaxed)
+    return chosen.octets(signature.names, relaxed=signature.relaxed) + field.removesuffix(b"\r\n")

@@ -1,0 +1,150 @@
+"""The keys of signatures: public ones from the DNS, private ones from files (RFC 6376 §3.6, RFC 8463 §4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from msgspec import Struct
+
+from mailstack.authentication.signature import Signature, Unusable
+from mailstack.authentication.tags import MalformedTags, items, read_tags, without_blanks
+
+FEWEST_BITS, MOST_BITS = 1024, 8192
+"""RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
+_PREFIX = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 octets of an Ed25519 key in DER (RFC 8410 §4); records have it without (RFC 8463 §4)."""
+
+
+class KeyTrouble(Exception):
+    """A private key that can't be used; str() says why, for people."""
+
+
+class Record(Struct, frozen=True):
+    """A key record of the DNS, as far as it is to be used for mail."""
+
+    kind: str
+    """"rsa" or "ed25519"."""
+    octets: bytes
+    is_test: bool = False
+    """t=y: the domain only tries it out."""
+    is_strict: bool = False
+    """t=s: i= must be d= itself."""
+
+
+def read_record(text: str) -> Record:
+    """RFC 6376 §3.6.1. Raises Unusable."""
+    try:
+        tags = read_tags(text)
+    except MalformedTags:
+        raise Unusable("permerror", "the key record is malformed") from None
+    if tags.get("v", "DKIM1") != "DKIM1" or ("v" in tags and next(iter(tags)) != "v") or "p" not in tags:
+        raise Unusable("permerror", "the key record is none")
+    if "sha256" not in items(tags.get("h", "sha256")):
+        raise Unusable("permerror", "the key is not for sha256")
+    if not {"*", "email"} & set(items(tags.get("s", "*"))):
+        raise Unusable("permerror", "the key is not for mail")
+    kind = tags.get("k", "rsa").lower()
+    if kind not in ("rsa", "ed25519"):
+        raise Unusable("permerror", "the key is of an unknown kind")
+    encoded = without_blanks(tags["p"])
+    if not encoded:
+        raise Unusable("permerror", "the key is revoked")
+    try:
+        octets = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise Unusable("permerror", "the key is not base64") from None
+    flags = items(tags.get("t", ""))
+    return Record(kind, octets, "y" in flags, "s" in flags)
+
+
+def check_use(signature: Signature, record: Record) -> None:
+    """Whether the key is for this signature (RFC 6376 §3.6.1). Raises Unusable."""
+    if record.kind != signature.algorithm.partition("-")[0]:
+        raise Unusable("permerror", "the key is of another kind")
+    if record.is_strict and signature.identity not in ("", signature.domain):
+        raise Unusable("permerror", "the key is not for subdomains")
+
+
+def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
+    """Whether the key's owner signed these octets. Raises Unusable for a key that is none."""
+    der = _PREFIX + record.octets if record.kind == "ed25519" and len(record.octets) == 32 else record.octets
+    try:
+        key = serialization.load_der_public_key(der)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Unusable("permerror", "the key can't be read") from None
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and record.kind == "rsa":
+            if not FEWEST_BITS <= key.key_size <= MOST_BITS:
+                raise Unusable("policy", f"a key of {key.key_size} bits")
+            key.verify(signature.value, signed, padding.PKCS1v15(), hashes.SHA256())
+        elif isinstance(key, ed25519.Ed25519PublicKey) and record.kind == "ed25519":
+            key.verify(signature.value, _sha256(signed))
+        else:
+            raise Unusable("permerror", "the key is of another kind")
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _sha256(octets: bytes) -> bytes:
+    return hashlib.sha256(octets).digest()
+
+
+class PrivateKey(Struct, frozen=True):
+    """A key that signs."""
+
+    algorithm: str
+    """As in a=."""
+    _key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+    def sign(self, signed: bytes) -> bytes:
+        """RFC 6376 §3.3.2, RFC 8463 §3."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        return self._key.sign(_sha256(signed))
+
+    def record(self) -> str:
+        """The TXT record to publish for it."""
+        kind = self.algorithm.partition("-")[0]
+        if kind == "rsa":
+            encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        else:
+            encoding, form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        octets = self._key.public_key().public_bytes(encoding, form)
+        return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
+
+    def pem(self) -> bytes:
+        """As it is kept in a file."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def generate(kind: str, bits: int = 2048) -> PrivateKey:
+    """A new key, "rsa" or "ed25519"; `bits` are for RSA."""
+    if kind == "rsa":
+        return PrivateKey("rsa-sha256", rsa.generate_private_key(public_exponent=65537, key_size=bits))
+    return PrivateKey("ed25519-sha256", ed25519.Ed25519PrivateKey.generate())
+
+
+def load_private(path: Path) -> PrivateKey:
+    """The key in a PEM file. Raises KeyTrouble."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise KeyTrouble(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyTrouble(f"{path} has no private key in PEM without a password") from None
+    if isinstance(key, rsa.RSAPrivateKey):
+        if key.key_size < FEWEST_BITS:
+            raise KeyTrouble(f"{path} has {key.key_size} bits; nobody takes fewer than {FEWEST_BITS}")
+        return PrivateKey("rsa-sha256", key)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return PrivateKey("ed25519-sha256", key)
+    raise KeyTrouble(f"{path} has neither an RSA nor an Ed25519 key")

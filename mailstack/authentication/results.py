@@ -1,0 +1,71 @@
+"""The Authentication-Results field: ours written, and those taken away that pretend to be ours (RFC 8601)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mailstack.letter.header import fields
+
+FIELD = b"authentication-results"
+_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+_ID = re.compile(rb'[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|([^ \t\r\n;"]+))')
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+")
+_NOT_TEXT = re.compile(r"[^A-Za-z0-9 .,:=_/'-]")
+_LONGEST_VALUE = 320
+_LONGEST_REASON = 120
+_DEEPEST = 8
+
+
+class Finding(Struct, frozen=True):
+    """What one method found (§2.3), as `method=result reason="…" ptype.property=value …`."""
+
+    method: str
+    result: str
+    properties: tuple[tuple[str, str], ...] = ()
+    """As ("smtp.mailfrom", "other.test"); hostile text."""
+    reason: str = ""
+    """For people; hostile text may be in it."""
+
+    def __str__(self) -> str:
+        reason = f' reason="{_NOT_TEXT.sub("?", self.reason[:_LONGEST_REASON])}"' if self.reason else ""
+        return f"{self.method}={self.result}{reason}" + "".join(
+            [f" {name}={_plain(value)}" for name, value in self.properties if value]
+        )
+
+
+def results(authserv_id: str, findings: Sequence[Finding]) -> bytes:
+    """The field, folded, with its CRLF."""
+    told = "".join([f";\r\n\t{finding}" for finding in findings]) or "; none"
+    return f"Authentication-Results: {authserv_id}{told}\r\n".encode("ascii", "replace")
+
+
+def without_results_of(authserv_id: str, section: bytes) -> bytes:
+    """A header section less the fields that speak in this name; every other octet stays as it is (§5)."""
+    if FIELD not in section.lower():
+        return section
+    ours = authserv_id.lower().encode()
+    return b"".join(
+        [field for name, field in fields(section) if name != FIELD or not _speaks_as(ours, field.partition(b":")[2])]
+    )
+
+
+def _speaks_as(ours: bytes, body: bytes) -> bool:
+    """Whether a field's body begins with this authserv-id, whatever comments and quotes stand around it."""
+    for _ in range(_DEEPEST):
+        body = _COMMENT.sub(b" ", body)
+    match = _ID.match(body)
+    if match is None:
+        return False
+    quoted, plain = match.groups()
+    claimed: bytes = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
+    # Comments within comments within comments are written by nobody who means well.
+    return claimed.startswith(b"(") or claimed.lower().rstrip(b".") == ours
+
+
+def _plain(value: str) -> str:
+    """Hostile text as a token that no reader takes for more."""
+    return _NOT_PLAIN.sub("?", value[:_LONGEST_VALUE]) or "?"

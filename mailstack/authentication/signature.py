@@ -1,0 +1,217 @@
+"""One signature field of a letter, read and judged by its form: DKIM-Signature, ARC-Message-Signature, ARC-Seal (RFC 6376 §3.5, RFC 8617 §4.1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.authentication.canonical import BodyForm
+from mailstack.authentication.tags import MalformedTags, items, read_tags, without_blanks
+from mailstack.letter.address import AddressError, ascii_domain, parse_domain
+
+Result = Literal["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"]
+"""What became of a signature (RFC 8601 §2.7.1)."""
+
+ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
+"""RFC 8301 §3.1, RFC 8463 §3: rsa-sha1 is of the past, and never valid."""
+LONGEST_FIELD = 16384
+"""Octets of a signature's field that is read."""
+LONGEST_SELECTOR = 200
+_NUMBER = re.compile(r"[0-9]{1,15}\Z")
+_SELECTOR = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\Z")
+_FORMS = {"simple": False, "relaxed": True}
+
+
+class Unusable(Exception):
+    """A signature that can't be verified whatever the key says."""
+
+    def __init__(self, result: Result, reason: str) -> None:
+        super().__init__(reason)
+        self.result = result
+        self.reason = reason
+
+
+class Signature(Struct, frozen=True):
+    """What a signature's field says. The domain is in A-labels and lower case."""
+
+    field: bytes
+    """As it stands in the letter."""
+    algorithm: str
+    domain: str
+    selector: str
+    names: tuple[str, ...]
+    """The header fields that are signed, in this order; lower case. None in a seal."""
+    relaxed: bool
+    """Whether the header fields are taken in the relaxed form."""
+    body: BodyForm | None
+    body_hash: bytes
+    value: bytes
+    """The signature itself."""
+    identity: str = ""
+    """i= of DKIM, after its "@": the domain in whose name it is signed."""
+    instance: int = 0
+    """i= of ARC."""
+    chain: str = ""
+    """cv= of a seal."""
+    signed_at: int | None = None
+    expires: int | None = None
+
+    @property
+    def key_name(self) -> str:
+        """Where the public key is in the DNS (RFC 6376 §3.6.2.1)."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+def read_dkim(field: bytes) -> Signature:
+    """A DKIM-Signature (RFC 6376 §3.5, §6.1.1). Raises Unusable."""
+    tags = _tags(field)
+    if tags.get("v") != "1":
+        raise Unusable("neutral", "v= is not 1")
+    signature = _read(field, tags)
+    if "from" not in signature.names:
+        raise Unusable("permerror", "From is not signed")
+    if "dns/txt" not in items(tags.get("q", "dns/txt")):
+        raise Unusable("permerror", "its key is not in the DNS")
+    _, at, host = tags.get("i", f"@{signature.domain}").rpartition("@")
+    identity = _domain(host)
+    if not at or not is_within(identity, signature.domain):
+        raise Unusable("permerror", f"i= is not within d={signature.domain}")
+    return replace(signature, identity=identity)
+
+
+def read_message_signature(field: bytes) -> Signature:
+    """An ARC-Message-Signature (RFC 8617 §4.1.2). Raises Unusable."""
+    tags = _tags(field)
+    signature = _read(field, tags, instance=_instance(tags))
+    if "arc-seal" in signature.names or "from" not in signature.names:
+        raise Unusable("permerror", "it signs an ARC-Seal, or no From")
+    return signature
+
+
+def read_seal(field: bytes) -> Signature:
+    """An ARC-Seal (RFC 8617 §4.1.3): only header fields, always relaxed. Raises Unusable."""
+    tags = _tags(field)
+    if "h" in tags or "bh" in tags:
+        raise Unusable("permerror", "a seal with h= or bh=")
+    chain = tags.get("cv", "").lower()
+    if chain not in ("none", "pass", "fail"):
+        raise Unusable("permerror", "cv= is missing")
+    return Signature(
+        field=field,
+        algorithm=_algorithm(tags),
+        domain=_domain(_needed(tags, "d")),
+        selector=_selector(tags),
+        names=(),
+        relaxed=True,
+        body=None,
+        body_hash=b"",
+        value=_base64(_needed(tags, "b")),
+        instance=_instance(tags),
+        chain=chain,
+        signed_at=_number(tags, "t"),
+    )
+
+
+def _read(field: bytes, tags: dict[str, str], instance: int = 0) -> Signature:
+    default = "simple/simple" if not instance else "relaxed/relaxed"
+    header_form, _, body_form = tags.get("c", default).lower().partition("/")
+    body_form = body_form or "simple"
+    if header_form not in _FORMS or body_form not in _FORMS:
+        raise Unusable("permerror", "c= is unknown")
+    names = tuple(items(_needed(tags, "h")))
+    signed_at, expires = _number(tags, "t"), _number(tags, "x")
+    if signed_at is not None and expires is not None and expires <= signed_at:
+        raise Unusable("permerror", "x= is before t=")
+    return Signature(
+        field=field,
+        algorithm=_algorithm(tags),
+        domain=_domain(_needed(tags, "d")),
+        selector=_selector(tags),
+        names=names,
+        relaxed=_FORMS[header_form],
+        body=BodyForm(_FORMS[body_form], _number(tags, "l")),
+        body_hash=_base64(_needed(tags, "bh")),
+        value=_base64(_needed(tags, "b")),
+        instance=instance,
+        signed_at=signed_at,
+        expires=expires,
+    )
+
+
+def _tags(field: bytes) -> dict[str, str]:
+    if len(field) > LONGEST_FIELD:
+        raise Unusable("neutral", "it is too long")
+    try:
+        return read_tags(field.partition(b":")[2].decode())
+    except UnicodeDecodeError:
+        raise Unusable("neutral", "it is not UTF-8") from None
+    except MalformedTags as error:
+        raise Unusable("neutral", str(error)) from None
+
+
+def _needed(tags: dict[str, str], name: str) -> str:
+    if not tags.get(name):
+        raise Unusable("neutral", f"{name}= is missing")
+    return tags[name]
+
+
+def _algorithm(tags: dict[str, str]) -> str:
+    algorithm = _needed(tags, "a").lower()
+    if algorithm not in ALGORITHMS:
+        raise Unusable("permerror", f"a={algorithm[:20]} is not taken")
+    return algorithm
+
+
+def _domain(text: str) -> str:
+    try:
+        domain = ascii_domain(parse_domain(without_blanks(text))).lower()
+    except AddressError:
+        raise Unusable("neutral", "a domain in it is none") from None
+    if domain.startswith("["):
+        raise Unusable("neutral", "a domain in it is none")
+    return domain
+
+
+def _selector(tags: dict[str, str]) -> str:
+    selector = without_blanks(_needed(tags, "s"))
+    if not is_selector(selector):
+        raise Unusable("neutral", "s= is no selector")
+    return selector.lower()
+
+
+def is_selector(text: str) -> bool:
+    """Whether keys can be under this name (RFC 6376 §3.1)."""
+    return len(text) <= LONGEST_SELECTOR and _SELECTOR.match(text) is not None
+
+
+def _instance(tags: dict[str, str]) -> int:
+    instance = _number(tags, "i")
+    if instance is None or not 1 <= instance <= 50:
+        raise Unusable("permerror", "i= is not from 1 to 50")
+    return instance
+
+
+def _number(tags: dict[str, str], name: str) -> int | None:
+    text = tags.get(name)
+    if text is None:
+        return None
+    if not _NUMBER.match(text):
+        raise Unusable("neutral", f"{name}= is no number")
+    return int(text)
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(without_blanks(text), validate=True)
+    except (binascii.Error, ValueError):
+        raise Unusable("neutral", "it is not base64") from None
+
+
+def is_within(domain: str, parent: str) -> bool:
+    """Whether a domain is the other, or below it."""
+    return domain == parent or domain.endswith("." + parent)

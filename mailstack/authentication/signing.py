@@ -1,0 +1,122 @@
+"""Signs letters with DKIM: what is signed is what leaves (RFC 6376 §5, RFC 8463)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from mailstack.authentication import Fields, InThread
+from mailstack.authentication.bodies import hash_body
+from mailstack.authentication.canonical import BodyForm, Chosen, canonical_field
+from mailstack.authentication.keys import PrivateKey
+from mailstack.authentication.signature import is_within
+from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
+from mailstack.letter import Content
+from mailstack.letter.header import fields, split
+from mailstack.letter.mailboxes import addresses_in
+
+RELAXED = BodyForm(relaxed=True)
+_COLUMNS = 72
+
+
+class SigningKey(Struct, frozen=True):
+    """A key and the name under which the DNS has its other half."""
+
+    selector: str
+    key: PrivateKey
+    domains: tuple[str, ...]
+    """In A-labels and lower case; the addresses of these and their subdomains."""
+
+    def domain_for(self, author: str) -> str | None:
+        """The longest of its domains that an author's domain is, or is below."""
+        return max((domain for domain in self.domains if is_within(author, domain)), key=len, default=None)
+
+
+class Signer:
+    """Signs for the domain in From, with every key that is for it."""
+
+    def __init__(
+        self,
+        keys: Sequence[SigningKey],
+        in_thread: InThread,
+        now: Callable[[], float],
+        *,
+        signed: Sequence[str] = SIGNED,
+        oversigned: Sequence[str] = OVERSIGNED,
+    ) -> None:
+        """Names of header fields in lower case; From is always among them."""
+        self._keys = tuple(keys)
+        self._in_thread = in_thread
+        self._now = now
+        self._names = tuple(dict.fromkeys(("from", *signed, *oversigned)))
+        self._oversigned = frozenset(("from", *oversigned))
+
+    async def key_names(self, content: Content) -> list[str]:
+        """Where the DNS has the other halves of the keys that there are for its author."""
+        found = self._for(list(fields(await _header_section(content))))
+        return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
+
+    async def signatures(self, content: Content) -> bytes:
+        """The DKIM-Signature fields for a content, to be put above it; b"" when there is no key for its author."""
+        section = await _header_section(content)
+        found = list(fields(section))
+        hashed = (await hash_body(content, len(section), [RELAXED], self._in_thread))[RELAXED]
+        body = base64.b64encode(hashed.digest).decode()
+        names = self._listed(found)
+        chosen, at = Chosen(found), int(self._now())
+        return b"".join([_signature(key, domain, names, chosen, body, at) for key, domain in self._for(found)])
+
+    def _for(self, found: Fields) -> list[tuple[SigningKey, str]]:
+        """The keys to sign with, and the domain of each."""
+        author = author_domain(found)
+        return [(key, domain) for key in self._keys if author and (domain := key.domain_for(author))]
+
+    def _listed(self, found: Fields) -> list[str]:
+        """The names of h=: each as often as it is there, and some once more."""
+        names = [name.decode("ascii") for name, _ in found]
+        return [each for name in self._names for each in [name] * (names.count(name) + (name in self._oversigned))]
+
+
+def author_domain(found: Fields) -> str | None:
+    """The domain of the one From field and its first author, in A-labels and lower case."""
+    authors = [field for name, field in found if name == b"from"]
+    if len(authors) != 1:
+        return None
+    addresses = addresses_in(authors[0].partition(b":")[2])
+    return addresses[0].in_ascii.domain.lower() if addresses else None
+
+
+async def _header_section(content: Content) -> bytes:
+    """With the empty line that ends it. What stations take has it bounded."""
+    waiting = b""
+    async for octets in content.chunks():
+        waiting += octets
+        end = split(waiting)
+        if end < len(waiting) or not end:
+            return waiting[:end]
+    return waiting
+
+
+def _signature(  # noqa: PLR0917  # each of a type of its own
+    signing: SigningKey, domain: str, names: Sequence[str], chosen: Chosen, body: str, at: int
+) -> bytes:
+    """The field, with its CRLF. Relaxed, so that the folding doesn't matter."""
+    start = f"v=1; a={signing.key.algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={signing.selector}; t={at};"
+    listed = _folded([f"{name}:" for name in names])
+    field = f"DKIM-Signature: {start}\r\n\th={listed[:-1]};\r\n\tbh={body};\r\n\tb="
+    unsigned = canonical_field(field.encode("ascii") + b"\r\n", relaxed=True).removesuffix(b"\r\n")
+    value = base64.b64encode(signing.key.sign(chosen.octets(names, relaxed=True) + unsigned)).decode()
+    pieces = [value[place : place + _COLUMNS] for place in range(0, len(value), _COLUMNS)]
+    return f"{field}{_folded(pieces)}\r\n".encode("ascii")
+
+
+def _folded(pieces: Sequence[str]) -> str:
+    """The pieces in lines, none of which is too long unless a piece is."""
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + len(piece) > _COLUMNS:
+            lines.append("")
+        lines[-1] += piece
+    return "\r\n\t".join(lines)

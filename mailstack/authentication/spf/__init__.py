@@ -1,0 +1,7 @@
+"""Whether a host may send for a domain: SPF, an evaluator that asks through the policies' look-ups (RFC 7208)."""
+
+from __future__ import annotations
+
+from mailstack.authentication.spf.evaluation import Found, SpfResult, check_host
+
+__all__ = ["Found", "SpfResult", "check_host"]

@@ -1,0 +1,185 @@
+"""check_host(): what a domain says of a client that sends in its name (RFC 7208 §4, §5)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.authentication.spf.macros import Values, expand, needs_pointer
+from mailstack.authentication.spf.record import Directive, PermError, Policy, is_record, read_record
+from mailstack.policy.lookups import Lookups
+from mailstack.policy.networks import IpAddress, ip_address
+
+SpfResult = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
+
+MOST_TERMS = 10
+"""§4.6.4: mechanisms and modifiers of one check that ask the DNS; also the hosts of one mx, and the names of one ptr."""
+MOST_VOID = 2
+"""§4.6.4: answers without a record."""
+_LABEL = re.compile(r"[ -~]{1,63}\Z")
+_LONGEST_NAME = 253
+
+
+class Found(Struct, frozen=True):
+    """A result, and why, for the log and the header."""
+
+    result: SpfResult
+    reason: str = ""
+
+
+class TempError(Exception):
+    """The DNS did not say in time (§2.6.6)."""
+
+
+async def check_host(address: IpAddress, domain: str, sender: str, helo: str, lookups: Lookups) -> Found:
+    """Whether a client may send for a domain; `sender` is the whole address that it goes by (§4.1)."""
+    if not _is_name(domain) or "." not in domain:
+        return Found("none", "no domain of several labels")
+    try:
+        result = await _Check(address, sender, helo, lookups).evaluate(domain)
+    except TempError as error:
+        return Found("temperror", str(error))
+    except PermError as error:
+        return Found("permerror", str(error))
+    return Found(result or "none")
+
+
+class _Check:
+    """One check: its limits hold over all the records that it comes to."""
+
+    def __init__(self, address: IpAddress, sender: str, helo: str, lookups: Lookups) -> None:
+        self._is_4 = isinstance(address, ipaddress.IPv4Address)
+        dotted = str(address) if self._is_4 else ".".join(address.exploded.replace(":", ""))
+        local, _, domain = sender.rpartition("@")
+        sender = f"{local or 'postmaster'}@{domain}"
+        self._values = Values(sender, domain, domain, dotted, "in-addr" if self._is_4 else "ip6", helo)
+        self._address = address
+        self._lookups = lookups
+        self._terms = 0
+        self._voids = 0
+        self._pointers: list[str] | None = None
+
+    async def evaluate(self, domain: str) -> SpfResult | None:
+        """What the record of a domain says; None when there is none. Raises PermError, TempError."""
+        policy = await self._policy(domain)
+        if policy is None:
+            return None
+        for directive in policy.directives:
+            if await self._matches(directive, domain):
+                return directive.qualifier
+        if not policy.redirect:
+            return "neutral"
+        self._count_term()
+        target = await self._expanded(policy.redirect, domain)
+        result = await self.evaluate(target) if _is_name(target) else None
+        if result is None:
+            raise PermError(f"redirect to {target[:40]}, which has no record")
+        return result
+
+    async def _policy(self, domain: str) -> Policy | None:
+        texts = await self._lookups.texts(domain)
+        if texts is None:
+            raise TempError(f"no answer about {domain}")
+        records = [text for text in texts if is_record(text)]
+        if len(records) > 1:
+            raise PermError(f"{domain} has several records")
+        return read_record(records[0]) if records else None
+
+    async def _matches(self, directive: Directive, domain: str) -> bool:
+        mechanism = directive.mechanism
+        if mechanism == "all":
+            return True
+        if directive.network is not None:
+            return self._address in directive.network
+        self._count_term()
+        target = await self._expanded(directive.target, domain) if directive.target else domain
+        if mechanism == "include":
+            return await self._includes(target)
+        return _is_name(target) and await self._leads_to_client(directive, target)
+
+    async def _leads_to_client(self, directive: Directive, target: str) -> bool:
+        """§5.3 to §5.7."""
+        mechanism = directive.mechanism
+        if mechanism == "ptr":
+            return any(_is_within(name, target) for name in await self._names())
+        if mechanism == "exists":
+            return bool(await self._addresses(target, family=4))
+        for host in (target,) if mechanism == "a" else await self._exchanges(target):
+            if any(self._is_near(each, directive) for each in await self._addresses(host, 4 if self._is_4 else 6)):
+                return True
+        return False
+
+    async def _includes(self, domain: str) -> bool:
+        """§5.2: only a pass of the other record is a match."""
+        result = await self.evaluate(domain) if _is_name(domain) else None
+        if result is None:
+            raise PermError(f"include of {domain[:40]}, which has no record")
+        return result == "pass"
+
+    def _is_near(self, found: IpAddress, directive: Directive) -> bool:
+        bits = directive.bits4 if self._is_4 else directive.bits6
+        return self._address in ipaddress.ip_network(f"{found}/{bits}", strict=False)
+
+    async def _addresses(self, host: str, family: int) -> list[IpAddress]:
+        """Of a host, those of one family."""
+        texts = await self._lookups.addresses(host)
+        if texts is None:
+            raise TempError(f"no answer about {host}")
+        found = [address for text in texts if (address := ip_address(text)) is not None and address.version == family]
+        self._count_void(not found)
+        return found
+
+    async def _exchanges(self, domain: str) -> tuple[str, ...]:
+        hosts = await self._lookups.exchanges(domain)
+        if hosts is None:
+            raise TempError(f"no answer about {domain}")
+        if len(hosts) > MOST_TERMS:
+            raise PermError(f"{domain} has more than {MOST_TERMS} mail hosts")
+        self._count_void(not hosts)
+        return tuple([host for host in hosts if _is_name(host)])
+
+    async def _names(self) -> list[str]:
+        """The names of the client that lead back to it (§5.5); trouble means that there are fewer."""
+        if self._pointers is None:
+            found = await self._lookups.pointers(str(self._address)) or ()
+            self._count_void(not found)
+            self._pointers = []
+            for name in found[:MOST_TERMS]:
+                if _is_name(name) and any(
+                    ip_address(each) == self._address for each in await self._lookups.addresses(name) or ()
+                ):
+                    self._pointers.append(name.lower())
+        return self._pointers
+
+    async def _expanded(self, text: str, domain: str) -> str:
+        values = replace(self._values, domain=domain)
+        if needs_pointer(text):
+            names = await self._names()
+            within = [name for name in names if _is_within(name, domain)]
+            values = replace(values, pointer=next(iter([*within, *names]), "unknown"))
+        return expand(text, values)
+
+    def _count_term(self) -> None:
+        self._terms += 1
+        if self._terms > MOST_TERMS:
+            raise PermError(f"more than {MOST_TERMS} terms ask the DNS")
+
+    def _count_void(self, is_void: bool) -> None:
+        self._voids += is_void
+        if self._voids > MOST_VOID:
+            raise PermError(f"more than {MOST_VOID} names have no records")
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can be looked up at all (§4.3)."""
+    name = text.removesuffix(".")
+    return len(name) <= _LONGEST_NAME and all(_LABEL.match(label) for label in name.split("."))
+
+
+def _is_within(name: str, domain: str) -> bool:
+    name, domain = name.lower().rstrip("."), domain.lower().rstrip(".")
+    return name == domain or name.endswith("." + domain)

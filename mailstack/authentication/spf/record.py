@@ -1,0 +1,133 @@
+"""The grammar of an SPF record: directives and modifiers (RFC 7208 §4.6.1, §12)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from mailstack.authentication.spf.macros import ends_in_macro, has_good_macros
+
+Qualifier = Literal["pass", "fail", "softfail", "neutral"]
+
+LONGEST = 4096
+"""Octets of a record that is read; §3.4 wants it to fit into 450."""
+_QUALIFIERS: dict[str, Qualifier] = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
+_MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=([!-~]*)\Z")
+_DIRECTIVE = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)(?:(:)([!-~]*))?(/[0-9/]*)?\Z")
+_PREFIX = re.compile(r"(.*?)(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?\Z")
+_NUMBER = r"(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
+_IP4 = re.compile(rf"(?:{_NUMBER}\.){{3}}{_NUMBER}\Z")
+_TOP_LABEL = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?\Z")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class PermError(Exception):
+    """The record, or what it leads to, can't be interpreted (§2.6.7); str() says why."""
+
+
+class Directive(Struct, frozen=True):
+    """A mechanism with its qualifier (§5)."""
+
+    mechanism: str
+    qualifier: Qualifier
+    target: str = ""
+    """The domain-spec, with its macros; "" is the current domain."""
+    network: Network | None = None
+    """Of ip4 and ip6."""
+    bits4: int = 32
+    bits6: int = 128
+
+
+class Policy(Struct, frozen=True):
+    """A whole record. exp= is checked and left out: our clients are not told what strangers have written."""
+
+    directives: tuple[Directive, ...]
+    redirect: str = ""
+
+
+def is_record(text: str) -> bool:
+    """Whether a TXT record is one of SPF (§4.5)."""
+    return text[:6].lower() == "v=spf1" and text[6:7] in ("", " ")
+
+
+def read_record(text: str) -> Policy:
+    """Raises PermError for any error of syntax, wherever it stands (§4.6)."""
+    if len(text) > LONGEST or not text.isascii():
+        raise PermError("it is too long, or not ASCII")
+    directives: list[Directive] = []
+    modifiers: dict[str, str] = {}
+    for term in text[6:].split(" "):
+        modifier = _MODIFIER.match(term)
+        if modifier is None:
+            if term:
+                directives.append(_directive(term))
+            continue
+        name, value = modifier.group(1).lower(), modifier.group(2)
+        if name in ("redirect", "exp"):
+            if name in modifiers:
+                raise PermError(f"{name}= stands there twice")
+            modifiers[name] = _domain_spec(value)
+        elif not has_good_macros(value):
+            raise PermError(f"a bad macro in {term[:40]}")
+    return Policy(tuple(directives), modifiers.get("redirect", ""))
+
+
+def _directive(term: str) -> Directive:
+    match = _DIRECTIVE.match(term)
+    if match is None:
+        raise PermError(f"no term: {term[:40]}")
+    sign, name, colon, argument, prefix = match.groups()
+    name, qualifier, argument = name.lower(), _QUALIFIERS[sign or "+"], (argument or "") + (prefix or "")
+    if name == "all" and not colon and not argument:
+        return Directive(name, qualifier)
+    if name in ("ip4", "ip6") and colon:
+        return Directive(name, qualifier, network=_network(name, argument))
+    if name in ("a", "mx"):
+        target, bits4, bits6 = _with_bits(argument)
+        if bool(colon) == bool(target):
+            return Directive(name, qualifier, target and _domain_spec(target), bits4=bits4, bits6=bits6)
+    if (name in ("include", "exists", "ptr") and colon) or (name == "ptr" and not argument):
+        return Directive(name, qualifier, _domain_spec(argument) if colon else "")
+    raise PermError(f"no term: {term[:40]}")
+
+
+def _domain_spec(text: str) -> str:
+    """§7.1: it ends in a macro, or in a label that could be a top-level domain."""
+    if not has_good_macros(text) or not (ends_in_macro(text) or _ends_in_top_label(text)):
+        raise PermError(f"no domain: {text[:40]!r}")
+    return text
+
+
+def _ends_in_top_label(text: str) -> bool:
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    return bool(dot) and _TOP_LABEL.match(label) is not None and not label.isdecimal()
+
+
+def _with_bits(text: str) -> tuple[str, int, int]:
+    """A domain and the lengths of the prefixes behind it."""
+    match = _PREFIX.match(text)
+    assert match is not None, "each of its parts may be empty"
+    target, four, six = match.groups()
+    bits4, bits6 = 32 if four is None else int(four), 128 if six is None else int(six)
+    if bits4 > 32 or bits6 > 128:
+        raise PermError(f"no prefix length: {text[:40]}")
+    return target, bits4, bits6
+
+
+def _network(name: str, text: str) -> Network:
+    address, slash, bits = text.partition("/")
+    longest = 32 if name == "ip4" else 128
+    if (slash and not bits.isdecimal()) or (len(bits) > 1 and bits.startswith("0")) or int(bits[:4] or 0) > longest:
+        raise PermError(f"no network: {text[:40]}")
+    try:
+        if name == "ip4" and _IP4.match(address):
+            return ipaddress.IPv4Network((address, int(bits or 32)), strict=False)
+        if name == "ip6" and "%" not in address:
+            return ipaddress.IPv6Network((address, int(bits or 128)), strict=False)
+    except ValueError:
+        pass
+    raise PermError(f"no network: {text[:40]}")

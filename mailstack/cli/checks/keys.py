@@ -1,0 +1,24 @@
+"""Whether the keys that sign letters can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailstack.authentication.keys import KeyTrouble
+from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
+
+
+def check_keys(config: Config) -> Iterator[Finding]:
+    """The files."""
+    try:
+        keys = signing_keys(config)
+    except KeyTrouble as trouble:
+        yield broken("dkim", str(trouble))
+        return
+    for each in config.dkim.keys:
+        if each.file is not None and each.file.stat().st_mode & 0o004:
+            yield warning("dkim", f"everybody on this machine can read {each.file}; chmod o-r it")
+    if keys:
+        yield good("dkim", f"letters are signed with {', '.join([each.selector for each in keys])}")

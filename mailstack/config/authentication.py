@@ -1,0 +1,52 @@
+"""What signs our letters and checks those of others, as a configuration asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mailstack.authentication import InThread
+from mailstack.authentication.keys import load_private
+from mailstack.authentication.signing import Signer, SigningKey
+from mailstack.config.model import Config
+from mailstack.exchange.checks import Checks, Demands
+from mailstack.policy.lookups import Lookups
+from mailstack.policy.networks import networks_of
+
+
+def signing_keys(config: Config) -> tuple[SigningKey, ...]:
+    """With which our letters are signed. Raises KeyTrouble."""
+    return tuple(
+        [
+            SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
+            for each in config.dkim.keys
+            if each.file is not None
+        ]
+    )
+
+
+def signer(config: Config, keys: Sequence[SigningKey], in_thread: InThread, now: Callable[[], float]) -> Signer | None:
+    """None without keys."""
+    if not keys:
+        return None
+    return Signer(keys, in_thread, now, signed=config.dkim.headers, oversigned=config.dkim.oversign)
+
+
+def checks(config: Config, lookups: Lookups, in_thread: InThread, now: Callable[[], float]) -> Checks | None:
+    """None when nothing is asked."""
+    ours = config.authentication
+    if not (ours.spf or ours.dkim or ours.dmarc or ours.arc):
+        return None
+    demands = Demands(
+        spf=ours.spf,
+        dkim=ours.dkim,
+        dmarc=ours.dmarc,
+        arc=ours.arc,
+        trusted=networks_of(ours.trusted),
+        spf_fail=ours.spf_fail,
+        dkim_fail=ours.dkim_fail,
+        dmarc_reject=ours.dmarc_reject,
+        temperror=ours.temperror,
+        trusted_sealers=frozenset(ours.trusted_sealers),
+        signatures=ours.signatures,
+    )
+    return Checks(config.hostname, lookups, in_thread, now, demands, timeout=ours.timeout)
