@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -26,4 +27,9 @@ class Status(Struct, frozen=True):
         found = _SYNTAX.match(text)
         if found is None:
             raise ValueError(f"not an enhanced status code: {text[:20]!r}")
-        return cls(*(int(part) for part in found.groups()))
+        return _status(found[1], found[2], found[3])
+
+
+@lru_cache(maxsize=1024)  # the same few all day
+def _status(kind: str, subject: str, detail: str) -> Status:
+    return Status(int(kind), int(subject), int(detail))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
@@ -77,9 +78,9 @@ def _key(candidate: Candidate, security: Security) -> _Key:
     return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials
 
 
-class _Kept(Struct, eq=False):
+class _Kept(NamedTuple):
+    until: float
     connection: Connection
-    stop_timer: Callable[[], None] = field(default=lambda: None)
 
 
 class _Call(Struct, frozen=True):
@@ -113,6 +114,7 @@ class Connections:
         self._derive = derive
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
+        self._stop_timer: Callable[[], None] | None = None
         self._down = DownHosts(clock, down_limits)
         self._clear = _Memory(clock, limits.remembered)
 
@@ -122,7 +124,9 @@ class Connections:
         if not waiting:
             return None
         kept = waiting.pop()
-        self._forget(key, kept)
+        self._count -= 1
+        if not waiting:
+            del self._kept[key]
         return kept.connection
 
     def keep(self, connection: Connection) -> None:
@@ -133,19 +137,21 @@ class Connections:
         if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return
-        key = _key(connection.candidate, connection.security)
-        kept = _Kept(connection)
-        kept.stop_timer = self._clock.call_later(self._limits.idle, lambda: self._expire(key, kept))
-        self._kept.setdefault(key, []).append(kept)
+        kept = _Kept(self._clock.now() + self._limits.idle, connection)
+        self._kept.setdefault(_key(connection.candidate, connection.security), []).append(kept)
         self._count += 1
+        if self._stop_timer is None:
+            self._stop_timer = self._clock.call_later(self._limits.idle, self._expire)
 
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
-        for key, waiting in list(self._kept.items()):
-            for kept in list(waiting):
-                waiting.remove(kept)
-                self._forget(key, kept)
-                await kept.connection.session.quit()
+        if self._stop_timer is not None:
+            self._stop_timer()
+        idle = [kept.connection for waiting in self._kept.values() for kept in waiting]
+        self._kept.clear()
+        self._count = 0
+        for connection in idle:
+            await connection.session.quit()
 
     async def open(
         self,
@@ -258,18 +264,19 @@ class Connections:
         finally:
             stop_timer()
 
-    def _forget(self, key: _Key, kept: _Kept) -> None:
-        kept.stop_timer()
-        self._count -= 1
-        if not self._kept[key]:
-            del self._kept[key]
-
-    def _expire(self, key: _Key, kept: _Kept) -> None:
-        waiting = self._kept.get(key, [])
-        if kept in waiting:
-            waiting.remove(kept)
-            self._forget(key, kept)
-            self._clock.spawn(kept.connection.session.quit())
+    def _expire(self) -> None:
+        """Say goodbye on those that were idle for long enough. One timer serves all, for a busy host keeps hundreds a second."""
+        now = self._clock.now()
+        self._stop_timer = None
+        for key, waiting in list(self._kept.items()):
+            while waiting and waiting[0].until <= now:
+                self._count -= 1
+                self._clock.spawn(waiting.pop(0).connection.session.quit())
+            if not waiting:
+                del self._kept[key]
+        if self._kept:
+            first = min(waiting[0].until for waiting in self._kept.values())
+            self._stop_timer = self._clock.call_later(first - now, self._expire)
 
 
 class _Memory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, zip_longest
 from random import Random
 from typing import Any
@@ -272,6 +273,7 @@ def is_dns_name(text: str) -> bool:
     return _DNS_NAME.match(text) is not None
 
 
+@lru_cache(maxsize=4096)  # the same hosts all day
 def _ip_address(text: str) -> str | None:
     """An IP address that can be called, in its usual spelling; None for all else, 0.0.0.0 and multicast among it."""
     try:

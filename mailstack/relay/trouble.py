@@ -154,6 +154,8 @@ def queued_as(reply: Reply) -> str | None:
 def clean(text: str) -> str:
     """Cut, and printable ASCII only: it was written by a stranger, and will stand in logs, terminals and reports."""
     cut = text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 4] + " ..."
+    if cut.isascii() and cut.isprintable():
+        return cut
     return "".join(character if " " <= character <= "~" else "?" for character in cut.replace("\n", " / "))
 
 

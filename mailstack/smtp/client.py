@@ -120,23 +120,18 @@ class ClientEngine:
             self._hello = False
             if code == 250:
                 self.extensions = _extensions(texts[1:])
-        status = _status(texts[0], code)
-        if status is not None:
-            texts = [_STATUS.sub("", text, count=1) for text in texts]
-        return Received(Reply(code, "\n".join(texts), status, closes=code in (221, 421, 521)))
+        if (begin := _STATUS.match(texts[0])) is None or (status := Status.parse(begin[0])).kind != code // 100:
+            return Received(Reply(code, "\n".join(texts), None, closes=code in (221, 421, 521)))
+        if len(texts) == 1:
+            text = texts[0][begin.end() :]
+        else:
+            text = "\n".join([_STATUS.sub("", line, count=1) for line in texts])
+        return Received(Reply(code, text, status, closes=code in (221, 421, 521)))
 
     def _give_up(self, reason: str) -> Malformed:
         self._malformed = True
         self._lines.clear()
         return Malformed(reason)
-
-
-def _status(text: str, code: int) -> Status | None:
-    """The enhanced status code that `text` begins with, if it has the class of `code` (RFC 2034 §4)."""
-    if not _STATUS.match(text):
-        return None
-    status = Status.parse(text)
-    return status if status.kind == code // 100 else None
 
 
 def _extensions(lines: list[str]) -> dict[str, str]:

@@ -25,11 +25,16 @@ class HostLimits(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> HostLimits:
         """What stands behind the keyword; limits that nobody knows, or that make no sense, say nothing (§3)."""
+        if not text:
+            return NO_LIMITS
         values: dict[str, int] = {}
         for word in text.split():
             if found := _LIMIT.match(word):
                 values[found[1].upper()] = int(found[2])
         return cls(values.get("MAILMAX", 0), values.get("RCPTMAX", 0), values.get("RCPTDOMAINMAX", 0))
+
+
+NO_LIMITS = HostLimits()
 
 
 def _announced(facts: Facts) -> str | None:
