@@ -1,0 +1,284 @@
+"""One outbound letter, broken off at every octet: it arrives at least once, and once only unless the answer was lost.
+
+The table of docs/explanation/queue.md, walked through: the connection is cut, or our process killed, after each octet
+that is said or heard, and around the write of the outcome. The store survives, as one on disk does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.config import Relay
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter.content import Octets
+from mailstack.net.caller import TwistedCaller
+from mailstack.net.clock import ReactorClock
+from mailstack.net.names import DnsNames
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.schedule import Schedule
+from mailstack.relay.agent import RelayAgent
+from mailstack.relay.security import Demand, Security
+from mailstack.store import Filter, Settlement
+from mailstack.store.memory import MemoryStore
+from mailstack.wire import Engine, HostPort
+from tests.journeys.internet import Internet, Notebook, Site
+
+HOME, CAROL = "mx.home.test", "carol@elsewhere.test"
+LEASE = 600.0
+Fault = Literal["cut", "kill"]
+
+
+class Wire:
+    """Everything that is said on one host's first connection, until it breaks after so many octets."""
+
+    def __init__(self, octets: int, broken: Callable[[], None]) -> None:
+        self.left = octets
+        self.told: list[tuple[str, bytes]] = []
+        self._broken = broken
+
+    def passes(self, who: str, octets: bytes) -> bytes:
+        """What still gets through."""
+        part = octets[: self.left]
+        if part:
+            self.told.append((who, part))
+        self.left -= len(part)
+        if not self.left:
+            self.left = -1
+            self._broken()
+        return part
+
+    def said(self, who: str) -> bytes:
+        return b"".join(octets for name, octets in self.told if name == who)
+
+
+class _WireEngine:
+    """The client's engine, of which only that is heard which gets through."""
+
+    def __init__(self, engine: Engine[Any], wire: Wire) -> None:
+        self._engine = engine
+        self._wire = wire
+
+    def receive(self, octets: bytes) -> None:
+        if self._wire.left > 0:
+            self._engine.receive(self._wire.passes("S", octets))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+class _WirePeer:
+    def __init__(self, peer: Any, wire: Wire) -> None:
+        self._peer = peer
+        self._wire = wire
+
+    def send(self, octets: bytes) -> None:
+        if self._wire.left > 0 and (part := octets[: self._wire.left]):
+            self._peer.send(part)
+            self._wire.passes("C", octets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peer, name)
+
+
+class Life:
+    """One process of the sending office: when it is killed, nothing of it ever goes on."""
+
+    def __init__(
+        self,
+        internet: Internet,
+        store: MemoryStore,
+        fault: Fault = "cut",
+        octets: int = -1,
+        *,
+        dies_at: str = "",
+        owner: str = HOME,
+        poll: float = 3600.0,
+    ) -> None:
+        """Without a fault: an heir, to whom nothing happens."""
+        self.alive = True
+        self.wire = Wire(octets, self.kill if fault == "kill" else self._cut)
+        self._internet = internet
+        self._peers: list[Any] = []
+        self._clock = ReactorClock(internet.reactor.host("192.0.2.1"))
+        self._caller = TwistedCaller(internet.reactor.host("192.0.2.1"))
+        self.now = self._clock.now
+        directory = StoreDirectory(store, ["home.test"], self)
+        self._relay = RelayAgent(
+            DnsNames(internet.zone, internet.reactor.host("192.0.2.1")),
+            self,
+            self,
+            hostname=HOME,
+            security=Security(Demand.NEVER),
+        )
+        local = DeliveryAgent(directory, HOME, self)
+        router, schedule, journal = Router(directory), Schedule(first=60), Notebook()
+        bouncer = Bouncer(router, HOME)
+        mortal: Any = _MortalStore(store, self, dies_at)
+        self.runner = Runner(
+            mortal,
+            {"local": local, "relay": self._relay},
+            schedule,
+            self,
+            journal,
+            HOME,
+            owner,
+            bouncer,
+            RunnerLimits(lease=LEASE, poll=poll),
+            lambda: 0.5,
+        )
+        self.queue = Queue(mortal, router, self.runner, journal, local, owner, schedule, self, bouncer, lambda: 0.5)
+        internet.reactor.result_of(self.runner.start())
+
+    def kill(self) -> None:
+        """As SIGKILL does: the kernel closes our sockets, and that is all."""
+        self.alive = False
+        for peer in self._peers:
+            peer.abort()
+
+    def _cut(self) -> None:
+        for peer in self._peers:
+            peer.abort()
+
+    # --- wire.Caller
+
+    async def call(self, address: HostPort, engine: Engine[Any], **settings: Any) -> Any:
+        if self.wire.left < 0:
+            return await self._caller.call(address, engine, **settings)
+        engine_on_wire: Any = _WireEngine(engine, self.wire)
+        peer = await self._caller.call(address, engine_on_wire, **settings)
+        self._peers.append(peer)
+        return _WirePeer(peer, self.wire)
+
+    # --- wire.Clock
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        return self._clock.call_later(seconds, lambda: do() if self.alive else None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.alive:
+            self._clock.spawn(work)
+        else:
+            work.close()
+
+
+class _MortalStore:
+    """The store as a process sees it, which may die with its hand on it."""
+
+    def __init__(self, store: MemoryStore, life: Life, dies_at: str) -> None:
+        self._store = store
+        self._life = life
+        self._dies_at = dies_at
+
+    async def settle(self, settlement: Settlement) -> None:
+        if self._dies_at == "before the outcome is stored":
+            self._life.kill()
+        if not self._life.alive:
+            await Deferred()
+        await self._store.settle(settlement)
+        if self._dies_at == "after the outcome is stored":
+            self._life.kill()
+            await Deferred()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class Walk:
+    """The same letter again and again, each time with another fault."""
+
+    def __init__(self, directory: Path) -> None:
+        self.internet = Internet(directory)
+        self.elsewhere: Site = self.internet.office(
+            "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL], relay=Relay(tls="never")
+        )
+
+    def copies(self, fault: Fault, octets: int, dies_at: str = "") -> tuple[int, Wire, str]:
+        """How many reach carol, what was said on the wire until the fault, and the state of the delivery."""
+        store = MemoryStore()
+        life = Life(self.internet, store, fault, octets, dies_at=dies_at)
+        reactor = self.internet.reactor
+        letter = self.letter()
+        before = self.arrived()
+        reactor.result_of(life.queue.accept(letter, "submitted"))
+        reactor.advance(5)
+        if not life.alive:
+            Life(self.internet, store)
+        reactor.advance(LEASE)
+        (record,) = reactor.result_of(store.records(Filter(ids=(letter.id,))))
+        return self.arrived() - before, life.wire, record.deliveries[0].state.value
+
+    def letter(self) -> Letter:
+        """One that the home office owes."""
+        now = self.internet.reactor.seconds()
+        envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(CAROL)),))
+        content = Octets(b"Subject: once\r\n\r\n.dot\r\n")
+        return Letter(new_letter_id(now), envelope, content, Arrival(now, HOME, "ESMTP"))
+
+    def arrived(self) -> int:
+        """Letters that the other office has taken."""
+        return len(self.internet.reactor.result_of(self.elsewhere.store.records(Filter())))
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Walk:
+    return Walk(tmp_path)
+
+
+def answer_was_lost(wire: Wire) -> bool:
+    """Whether the final dot was sent, so that the host may have taken the letter, and its answer not acted on."""
+    return wire.said("C").endswith(b"\r\n.\r\n")
+
+
+@pytest.mark.parametrize("fault", ["cut", "kill"])
+@pytest.mark.parametrize("part", range(4))
+def test_a_letter_broken_off_at_any_octet_arrives_and_twice_only_if_the_answer_was_lost(
+    walk: Walk, fault: Fault, part: int
+) -> None:
+    """RLY-10, RLY-14: every octet of the dialogue, ours and theirs."""
+    _, whole, _ = walk.copies("cut", 10_000)
+    octets = sum(len(said) for _, said in whole.told)
+    assert octets > 500
+    doubled = set()
+    for point in range(1 + part, octets + 1, 4):
+        copies, wire, state = walk.copies(fault, point)
+        assert state == "relayed", point
+        if answer_was_lost(wire):
+            assert copies in {1, 2}, point
+            doubled.add(copies)
+        else:
+            assert copies == 1, point
+    assert 2 in doubled
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "copies"), [("before the outcome is stored", 2), ("after the outcome is stored", 1)]
+)
+def test_the_outcome_is_what_a_crash_must_not_lose(walk: Walk, dies_at: str, copies: int) -> None:
+    """RLY-10: what the host has answered counts from the moment that it is stored."""
+    assert walk.copies("kill", 10_000, dies_at)[::2] == (copies, "relayed")
+
+
+def test_another_process_takes_over_when_the_lease_of_a_dead_one_ends(walk: Walk) -> None:
+    """RLY-14: not before, for the first may be alive."""
+    store, reactor = MemoryStore(), walk.internet.reactor
+    life = Life(walk.internet, store, "kill", 200)
+    letter = walk.letter()
+    reactor.result_of(life.queue.accept(letter, "submitted"))
+    reactor.advance(5)
+    assert not life.alive
+    Life(walk.internet, store, owner="another process", poll=10.0)
+    before = walk.arrived()
+    reactor.advance(LEASE - 30)
+    assert walk.arrived() == before
+    reactor.advance(60)
+    assert walk.arrived() == before + 1
