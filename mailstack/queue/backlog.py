@@ -32,6 +32,10 @@ class Job(Struct, frozen=True):
         return bool(self.deliveries) and self.deliveries[0].attempts > 1
 
 
+LOW = 200
+"""Jobs that wait for a destination when more are fetched: a host takes as many while the store looks for them."""
+
+
 class _Lane(NamedTuple):
     """Jobs that go before those of a lower lane."""
 
@@ -95,6 +99,14 @@ class Backlog:
     def has_room(self, destination: str) -> bool:
         """Whether a job for this destination may be added."""
         return self._waiting_for.get(destination, 0) < self.room
+
+    def room_for(self, destination: str) -> int:
+        """How many jobs more the destination may have waiting, as `has_room` counts them one by one."""
+        return max(0, (self.room - self._waiting_for.get(destination, 0) + 1) // 2)
+
+    def is_low(self, destination: str) -> bool:
+        """Whether it is time to fetch more for this destination: few wait, and many more may."""
+        return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
     def add(self, job: Job) -> None:
         lane = _Lane(job.priority, job.is_retry)

@@ -51,8 +51,10 @@ class RunnerLimits(Struct, frozen=True):
     """How often the store is looked at for what other processes changed."""
     lease: float = 7200.0
     """After which another process takes over a claim; longer than any attempt."""
-    busy_wait: float = 60.0
-    """When a delivery is looked at again whose destination had no room."""
+    line_wait: float = 3600.0
+    """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
+    lines: int = 10_000
+    """Destinations known to have such deliveries."""
     settle_wait: float = 1.0
     """Before an outcome that the store could not take is settled again; doubles up to a minute."""
 
@@ -105,6 +107,9 @@ class Runner:
         self._running = False
         self._starting_jobs = False
         self._looking = False
+        self._lines: set[str] = set()
+        """Destinations for which letters wait in line, in the store."""
+        self._fetching: set[str] = set()
         self._cancel_look: Callable[[], None] = _nothing
         self._next_look = 0.0
         self._stopped: Callable[[], None] | None = None
@@ -116,8 +121,10 @@ class Runner:
     async def start(self) -> None:
         """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
         await self._store.recover(self._owner, self._clock.now())
+        self._lines.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
-        await self._look()
+        # Whoever starts an office with a million letters doesn't wait until they are looked through.
+        self._clock.spawn(self._look())
 
     def has_room(self, letter: Letter, destination: str) -> bool:
         """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
@@ -148,7 +155,9 @@ class Runner:
     def _fits(self, letter: Letter, destination: str) -> bool:
         if destination == LOCAL:
             return self._local < self.limits.backlog
-        return self._backlog.has_room(self._line(letter, destination))
+        line = self._line(letter, destination)
+        # Behind a line nobody goes before those who stand in it.
+        return line not in self._lines and self._backlog.has_room(line)
 
     def _jobs(self, claim: Claim) -> list[Job]:
         """What is claimed by us, grouped by line; most letters have one."""
@@ -243,6 +252,8 @@ class Runner:
         else:
             self._backlog.done(job, reached=reached)
             self._start_jobs()
+            if job.destination in self._lines and self._backlog.is_low(job.destination):
+                self._clock.spawn(self._fetch(job.destination))
         self._end_when_idle()
 
     # --- what is due
@@ -256,6 +267,8 @@ class Runner:
         try:
             await self.standing.refresh()
             wait = await self._claim_due()
+            for line in [line for line in self._lines if self._backlog.is_low(line)]:
+                await self._fetch(line)
         except StoreError as trouble:
             _log.error("what is due can't be claimed: %s", trouble)
         finally:
@@ -284,9 +297,7 @@ class Runner:
             if due > now:
                 return max(_LEAST_WAIT, min(self.limits.poll, due - now))
             limit = min(room, self.limits.claims)
-            claims = await self._store.claim(
-                self._office, self._owner, now, limit=limit, lease=self.limits.lease, next_due=self._next_due
-            )
+            claims = await self._claim(limit)
             if not claims:
                 break
             for claim in claims:
@@ -305,16 +316,47 @@ class Runner:
         if fitting:
             self.take(Claim(claim.letter, tuple(fitting)))
         if others and self._running:
-            await self._put_back(others)
+            await self._line_up(claim.letter, others)
 
-    async def _put_back(self, deliveries: Sequence[Delivery]) -> None:
-        due = self._clock.now() + self.limits.busy_wait * (0.5 + self._jitter())
-        changes = [
-            Change(one, replace(one, due=due, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
-            for one in deliveries
-        ]
+    async def _line_up(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
+        """They wait in the store, where `_fetch` finds them when their destination has room again."""
+        now, late = self._clock.now(), self.limits.line_wait * (0.5 + self._jitter())
+        changes = []
+        for one in deliveries:
+            after = replace(one, due=now + late, attempts=one.attempts - 1, claimed_by=None, lease=0.0)
+            if one.destination == LOCAL:
+                changes.append(Change(one, replace(after, due=now + self.limits.poll)))
+                continue
+            line = self._line(letter, one.destination)
+            if len(self._lines) < self.limits.lines:
+                self._lines.add(line)
+            changes.append(Change(one, after, line))
         with suppress(Conflict):  # somebody else has them by now
             await self._store.settle(Settlement(tuple(changes)))
+
+    async def _fetch(self, line: str) -> None:
+        """Claim from a line until its destination has enough in hand, or nothing waits in it."""
+        if line in self._fetching:
+            return
+        self._fetching.add(line)
+        try:
+            while self._running and line in self._lines and self._backlog.is_low(line):
+                limit = min(self._backlog.room_for(line), self.limits.claims)
+                claims = await self._claim(limit, line)
+                if sum(len(claim.deliveries) for claim in claims) < limit:
+                    self._lines.discard(line)
+                for claim in claims:
+                    self.take(claim)
+        except StoreError as trouble:
+            _log.error("what waits for %s can't be claimed: %s", line, trouble)
+        finally:
+            self._fetching.discard(line)
+
+    async def _claim(self, limit: int, line: str | None = None) -> list[Claim]:
+        now = self._clock.now()
+        return await self._store.claim(
+            self._office, self._owner, now, limit=limit, lease=self.limits.lease, next_due=self._next_due, line=line
+        )
 
     # --- the end
 

@@ -89,6 +89,8 @@ class Change(Struct, frozen=True):
 
     before: Delivery
     after: Delivery
+    line: str | None = None
+    """The line that a queued delivery waits in, if any: `claim` may fetch it from there before it is due."""
 
 
 class Settlement(Struct, frozen=True):
@@ -265,9 +267,11 @@ class Store(Protocol):
         limit: int,
         lease: float,
         next_due: Callable[[Delivery, float], float],
+        line: str | None = None,
     ) -> list[Claim]:
         """Claim at most `limit` due deliveries, and register their attempts before they are made.
 
+        With `line`, those that wait in this line, whether they are due or not, in the order in which they came here.
         The highest priority goes first, and of the same priority what is longest due.
         Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
         which is given the delivery with its attempts already counted and the letter's arrival time, and is called in
@@ -280,6 +284,9 @@ class Store(Protocol):
 
         For a delivery that is being attempted that is the end of its lease, or its `due` if that is later.
         """
+
+    async def lines(self, office: str, limit: int) -> list[str]:
+        """Lines that anything waits in."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""

@@ -101,6 +101,7 @@ class Batch:
                 int(after.warned),
                 after.priority,
                 until,
+                change.line,
             )
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
             if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):

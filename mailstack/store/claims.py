@@ -23,6 +23,7 @@ class Wanted(Struct, frozen=True):
     limit: int
     lease: float
     next_due: Callable[[Delivery, float], float]
+    line: str | None = None
 
 
 class Claimed(Struct, frozen=True):
@@ -61,6 +62,8 @@ def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId,
 
 def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
     """Rows of what is due: the highest priority first, and of these the longest due."""
+    if wanted.line is not None:
+        return transaction.execute(sql.IN_LINE, (wanted.office, wanted.line, wanted.limit)).fetchall()
     found: list[Any] = []
     for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.office, rows.FAR)).fetchall():
         if earliest is not None and earliest <= wanted.now and len(found) < wanted.limit:

@@ -131,6 +131,10 @@ def next_due(connection: sqlite3.Connection, office: str) -> float | None:
     return rows.checked("deliveries", office, lambda: min(map(float, times))) if times else None
 
 
+def lines(connection: sqlite3.Connection, office: str, limit: int) -> list[str]:
+    return [rows.text(line) for (line,) in connection.execute(sql.LINES, (office, office, limit))]
+
+
 def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:
     return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
 

@@ -49,6 +49,9 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
         """Those that are owed or being attempted."""
         self._waiting: dict[tuple[str, int], list[tuple[float, Name]]] = {}
         """For each office and priority a heap of when deliveries may be claimed; one that was changed is there again."""
+        self._lines: dict[tuple[str, str], dict[Name, None]] = {}
+        """For each office and line what waits in it."""
+        self._line_of: dict[Name, tuple[str, str]] = {}
         self._steps: dict[LetterId, list[Step]] = {}
         self._mailboxes = Mailboxes()
         self._held: dict[str, str] = {}
@@ -95,6 +98,7 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
     def _put(self, delivery: Delivery) -> None:
         name = delivery.letter, delivery.number
         self._deliveries[delivery.letter][delivery.number] = delivery
+        self._leave_line(name)
         until = waits_until(delivery)
         if until is None:
             self._owed.pop(name, None)
@@ -104,6 +108,12 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
             office = self._letters[delivery.letter].arrival.office
             waiting = self._waiting.setdefault((office, delivery.priority), [])
             heapq.heappush(waiting, (until, name))
+
+    def _leave_line(self, name: Name) -> None:
+        if (where := self._line_of.pop(name, None)) is not None:
+            del self._lines[where][name]
+            if not self._lines[where]:
+                del self._lines[where]
 
     def _find(self, name: Name) -> Delivery | None:
         return self._deliveries.get(name[0], {}).get(name[1])
@@ -129,9 +139,10 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
         limit: int,
         lease: float,
         next_due: Callable[[Delivery, float], float],
+        line: str | None = None,
     ) -> list[Claim]:
         claimed: dict[LetterId, list[Delivery]] = {}
-        due = self._due(office, now, limit)
+        due = self._due(office, now, limit) if line is None else self._in_line(office, line, limit)
         try:
             for delivery in due:
                 counted = replace(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
@@ -151,6 +162,14 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
                 _, name = heapq.heappop(self._waiting[office, priority])
                 due[name] = self._owed[name]
         return list(due.values())
+
+    def _in_line(self, office: str, line: str, limit: int) -> list[Delivery]:
+        waiting = (self._owed[name] for name in self._lines.get((office, line), ()))
+        queued = (delivery for delivery in waiting if delivery.state is DeliveryState.QUEUED)
+        return sorted(queued, key=lambda delivery: (-delivery.priority, delivery.letter, delivery.number))[:limit]
+
+    async def lines(self, office: str, limit: int) -> list[str]:
+        return sorted(line for where, line in self._lines if where == office)[:limit]
 
     def _earliest(self, office: str, priority: int) -> float | None:
         """When the first of this priority may be claimed; what has changed since it was put there is thrown away."""
@@ -213,6 +232,11 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
         stopped = there.state in _STOPPED and there.state is not change.before.state
         keeps = stopped and change.after.state in OWED
         self._put(replace(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
+        if change.line is not None and not keeps:
+            where = self._letters[change.before.letter].arrival.office, change.line
+            name = change.before.letter, change.before.number
+            self._lines.setdefault(where, {})[name] = None
+            self._line_of[name] = where
 
     def _drop_content(self, letter: LetterId) -> None:
         """Unless somebody needs it."""

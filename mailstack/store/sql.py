@@ -25,6 +25,7 @@ MOVE = (
     "was_state",
     *rows.DELIVERY[3:],
     "waits_until",
+    "line",
 )
 """A delivery's new values behind what it must have been."""
 PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers", "utf8")
@@ -119,13 +120,21 @@ NEXT_DUE = f"""WITH priorities (priority) AS (VALUES {_PRIORITIES})
     SELECT priority, (SELECT waits_until FROM deliveries AS d WHERE d.office = ? AND d.priority = priorities.priority
         AND d.waits_until < ? ORDER BY d.waits_until LIMIT 1) AS due FROM priorities"""
 """The earliest time for each priority, the highest first."""
+IN_LINE = f"""SELECT {_DELIVERY} FROM deliveries
+    WHERE office = ? AND line = ? AND state = 'queued' AND claimed_by IS NULL ORDER BY priority DESC, letter LIMIT ?"""
+LINES = """WITH RECURSIVE found (line) AS (
+        SELECT MIN(line) FROM deliveries WHERE office = ? AND line IS NOT NULL
+        UNION ALL SELECT (SELECT MIN(d.line) FROM deliveries AS d WHERE d.office = ? AND d.line > found.line) FROM found
+        WHERE found.line IS NOT NULL)
+    SELECT line FROM found WHERE line IS NOT NULL LIMIT ?"""
+"""From one to the next: what waits in them is not looked at."""
 CLAIM = ("letter", "number", "due", "waits_until")
 
 
 def claim(count: int) -> str:
     """Parameters: owner, lease, then `count` rows of CLAIM."""
     return f"""UPDATE deliveries AS d
-        SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until
+        SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until, line = NULL
         FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 

@@ -253,8 +253,9 @@ class SqliteStore(StoredOrders):
         limit: int,
         lease: float,
         next_due: Callable[[Delivery, float], float],
+        line: str | None = None,
     ) -> list[Claim]:
-        wanted = claims.Wanted(office, owner, now, limit, lease, next_due)
+        wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line)
         claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, self._stored))
         for damage in claimed.damaged:
             _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)
@@ -262,6 +263,9 @@ class SqliteStore(StoredOrders):
 
     async def next_due(self, office: str) -> float | None:
         return await self._readers.do(lambda connection: lookups.next_due(connection, office))
+
+    async def lines(self, office: str, limit: int) -> list[str]:
+        return await self._readers.do(lambda connection: lookups.lines(connection, office, limit))
 
     # --- mailboxes
 

@@ -338,6 +338,35 @@ def test_a_priority_is_kept_through_attempts(subject: Subject) -> None:
     assert again.deliveries[0].priority == -3
 
 
+def test_what_waits_in_a_line_is_claimed_from_it_before_it_is_due(subject: Subject) -> None:
+    """RLY-13: by priority, then in the order in which it came, and only once."""
+    store = subject.store
+    first, urgent, held, other = (claimed(subject, priority=priority)[0] for priority in (0, 5, 0, 0))
+    for delivery, line in ((urgent, "a"), (first, "a"), (held, "a"), (other, "b")):
+        back = to(DeliveryState.QUEUED, delivery, due=9000.0, attempts=0, lease=0.0)
+        subject.run(store.settle(Settlement((replace(back, line=line),))))
+    assert sorted(subject.run(store.lines(OFFICE, 10))) == ["a", "b"]
+    assert len(subject.run(store.lines(OFFICE, 1))) == 1
+    assert subject.run(store.lines("elsewhere", 10)) == []
+    (waiting,) = deliveries(subject, held.letter)
+    subject.run(store.settle(Settlement((to(DeliveryState.HELD, waiting),))))
+    assert claim(subject, 6000.0) == []
+
+    def fetch(limit: int) -> list[LetterId]:
+        work = store.claim(OFFICE, "me", 6000.0, limit=limit, lease=60.0, next_due=later, line="a")
+        return [one.letter for each in subject.run(work) for one in each.deliveries]
+
+    assert fetch(1) == [urgent.letter]
+    assert fetch(5) == [first.letter]
+    assert fetch(5) == []
+    assert deliveries(subject, first.letter)[0].attempts == 1
+    assert subject.run(store.lines(OFFICE, 10)) == ["b"]
+    assert [each.letter.id for each in claim(subject, 9500.0, limit=9) if each.letter.id == other.letter] == [
+        other.letter
+    ]
+    assert subject.run(store.lines(OFFICE, 10)) == []
+
+
 def test_the_deliveries_of_a_letter_are_claimed_together(subject: Subject) -> None:
     subject.run(subject.store.accept(acceptance(BOB, CAROL, ALICE)))
     (found,) = claim(subject, 1000.0, limit=2)

@@ -78,8 +78,49 @@ def test_a_slow_host_stands_in_nobodys_way():
     assert rig.states(others[1]) == ["delivered"]
     waiting = [rig.record(letter).deliveries[0] for letter in slow]
     assert [delivery.attempts for delivery in waiting].count(1) == 25
-    assert {delivery.due - rig.clock.now() for delivery in waiting if not delivery.attempts} == {60.0}
+    assert {delivery.due - rig.clock.now() for delivery in waiting if not delivery.attempts} == {3600.0}
     assert not rig.clock.bugs
+
+
+def test_a_line_moves_up_as_soon_as_there_is_room_and_in_its_order():
+    """RLY-13: nobody who stands in it is overtaken, and no time goes by."""
+    rig = Rig(limits=RunnerLimits(concurrency=4, per_destination=4, first_per_destination=4, backlog=16))
+    rig.relay.waits = True
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(100)]
+    rig.clock.advance(2)
+    letters += [rig.accept(a_letter("x@else.test")) for _ in range(20)]
+    rig.clock.advance(2)
+    while rig.relay.under_way:
+        rig.relay.answer()
+    assert [letter for letter, _ in rig.relay.calls] == [letter.id for letter in letters]
+    assert {rig.record(letter).deliveries[0].attempts for letter in letters} == {1}
+    assert not rig.clock.bugs
+
+
+def test_a_line_outlives_a_restart():
+    rig = Rig(limits=RunnerLimits(concurrency=4, backlog=16))
+    rig.relay.waits = True
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(50)]
+    rig.clock.advance(2)
+    rig.relay.waits = False
+    rig.restart()
+    rig.clock.advance(2)
+    assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
+
+
+def test_an_operator_hurries_past_a_line():
+    rig = Rig(limits=RunnerLimits(concurrency=1, backlog=8))
+    rig.relay.waits = True
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(20)]
+    rig.clock.advance(2)
+    run(Operator(rig.store, rig.clock.now).hold([letters[9].id]))
+    run(Operator(rig.store, rig.clock.now).remove([letters[10].id]))
+    while rig.relay.under_way:
+        rig.relay.answer()
+    rig.clock.advance(2)
+    while rig.relay.under_way:
+        rig.relay.answer()
+    assert [rig.states(letter)[0] for letter in letters].count("relayed") == 18
 
 
 def test_large_contents_are_not_kept_in_memory_to_wait():
