@@ -31,7 +31,7 @@ class PolicyFiles:
             return KeptPolicy(str(facts["id"]), float(facts["fetched"]), policy)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as trouble:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as trouble:
             _log.warning("the MTA-STS policy that was kept of %s can't be read: %s", domain, trouble)
             return None
 

@@ -126,7 +126,7 @@ def checked(table: str, name: object, decode: Callable[[], T]) -> T:
     """What `decode` gives; Damaged with table and id when the row makes no sense."""
     try:
         return decode()
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise Damaged(f"table {table}, {name!r}: {error}") from error
 
 

@@ -57,11 +57,21 @@ class Crashes:
         """The same number and seed choose the same moment, and the same offices to kill."""
         dice = random.Random(f"{self._seed}/{number}")
         victims = dice.choice([(self.home,), (self.home,), (self.away,), (self.home, self.away)])
-        letters, pause = dice.randrange(1, MOST_LETTERS), dice.random() * 0.05
+        self._round(f"c{number}", dice.randrange(1, MOST_LETTERS), dice.random() * 0.05, victims)
+        self.tally.crashes += 1
+
+    def calm(self) -> None:
+        """A round without any crash, in which nothing may be relayed twice, whatever the operator hurries."""
+        before = self.tally.relayed_twice
+        self._round("calm", MOST_LETTERS, 0.0, ())
+        assert self.tally.relayed_twice == before, "a letter was relayed twice without a crash"
+
+    def _round(self, name: str, letters: int, pause: float, victims: tuple[Office, ...]) -> None:
+        """So many letters acknowledged, a pause in seconds, and the kill."""
         for office in (self.home, self.away):
             if office.process is None:
                 office.start()
-        load = self._load(f"c{number}")
+        load = self._load(name)
         deadline = time.monotonic() + PATIENCE
         while len(self._ledger.acknowledged) < letters and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -72,7 +82,6 @@ class Crashes:
         for office in victims:
             office.start()
         self._balance()
-        self.tally.crashes += 1
 
     def stop(self) -> None:
         for office in (self.home, self.away):

@@ -13,6 +13,7 @@ def test_no_letter_is_lost_or_doubled_by_sigkill_under_load(tmp_path: Path) -> N
     """RLY-14, SMTP-29, POP-29: `make crash` does the same as often as one likes."""
     crashes = Crashes(tmp_path, seed=5321)
     try:
+        crashes.calm()
         for number in range(RUNS):
             crashes.crash(number)
         crashes.stop()

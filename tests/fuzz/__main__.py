@@ -33,9 +33,10 @@ def arguments() -> argparse.Namespace:
 
 def fuzz(name: str, seconds: float, corpus: Path) -> str:
     """What a target said when it found something; "" when it didn't. A fork costs nothing, and the imports seconds."""
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as directory:
         child = os.fork()
         if not child:
+            tempfile.tempdir = directory  # for nothing is tidied up when libFuzzer ends a process
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
             run(name, seconds, corpus / name)

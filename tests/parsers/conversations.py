@@ -44,16 +44,23 @@ def _exchange(octets: bytes) -> None:
 
 
 def _sending(octets: bytes) -> None:
-    """A host says anything to a letter: one reply for each recipient, or Trouble."""
+    """A host, or a program that speaks LMTP, says anything to a letter: one reply for each recipient, or Trouble."""
+    _send(octets, lmtp=False)
+    _send(octets, lmtp=True)
+
+
+def _send(octets: bytes, *, lmtp: bool) -> None:
     client = SmtpClient()
     wire = Wire(client, ScriptedEngine())
-    session = SendingSession(wire.client, client, "client.test")
+    session = SendingSession(wire.client, client, "client.test", lmtp=lmtp)
     recipients = tuple(Recipient(Address(name, "elsewhere.test")) for name in ("carol", "dave"))
     replies: list[Any] = []
 
     async def send() -> None:
         try:
             await session.open()
+            if "AUTH" in session.extensions:
+                await session.authenticate("alice", "secret", allow_clear=True)
             assert min(session.limits.recipients, session.limits.letters, session.limits.domains) >= 0
             for _ in range(2):
                 envelope = Envelope(Address("alice", "home.test"), recipients)
@@ -152,6 +159,8 @@ PARSERS = (
                 b"250 a\r\n250 b\r\n550 5.1.1 c\r\n354 d\r\n250 2.0.0 e\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n452 e\r\n221 bye\r\n"
             ),
             b"220 x\r\n250-x\r\n250-CHUNKING\r\n250 PIPELINING\r\n250 a\r\n250 b\r\n250 c\r\n250 d\r\n250 e\r\n221 f\r\n",
+            b"220 x\r\n250-x\r\n250 AUTH LOGIN\r\n334 \r\n334 VXNlcm5hbWU6\r\n235 a\r\n250 b\r\n250 c\r\n550 d\r\n354 e\r\n250 f\r\n451 g\r\n",
+            b"220 x\r\n250-x\r\n250 AUTH SCRAM-SHA-256 PLAIN\r\n334 cj14\r\n501 x\r\n",
             b"220 x\r\n502 x\r\n250 x\r\n250 a\r\n250 b\r\n250 c\r\n354 d\r\n250 e\r\n421 f\r\n",
         ),
     ),

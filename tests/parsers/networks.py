@@ -10,12 +10,13 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from mailstack.net.names import TLSA, DnsNames, authenticated
+from mailstack.net.policy_files import PolicyFiles
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.wire import Tlsa
 from tests.aid import run
-from tests.parsers.parser import Parser, text, unless, words
+from tests.parsers.parser import Parser, scratch, text, unless, words
 
 
 class _Resolver:
@@ -90,6 +91,22 @@ def _sts_record(octets: bytes) -> None:
     assert found is None or record_id([f"v=STSv1; id={found};"]) == found
 
 
+def _policy_file(octets: bytes) -> None:
+    """A file that was kept is read as what it says, or is as none; and what is put back is the same."""
+    directory = scratch("policies")
+    directory.joinpath("x.test.json").write_bytes(octets)
+    files = PolicyFiles(directory)
+    kept = files.get("x.test")
+    if kept is None:
+        return
+    try:
+        files.put("x.test", kept)
+    except UnicodeEncodeError:
+        return
+    again = files.get("x.test")
+    assert again == kept or kept.fetched != kept.fetched
+
+
 @unless(ValueError)
 def _networks(octets: bytes) -> None:
     value = text(octets)
@@ -128,6 +145,12 @@ PARSERS = (
             b"version: STSv1\r\nmode: enforce\r\nmx: mx.x.test\r\nmx: *.y.test\r\nmax_age: 604800\r\n",
             b"version: STSv1\nmode: none\nmax_age: 0\n",
         ),
+    ),
+    Parser(
+        "policy-file",
+        ("net.policy_files",),
+        _policy_file,
+        (b'{"id": "1", "fetched": 1.5, "mode": "enforce", "max_age": 604800, "mx": ["mx.x.test", "*.y.test"]}', b"[]"),
     ),
     Parser("sts-record", ("relay.sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
     Parser(

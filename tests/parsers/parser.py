@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import random
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +66,14 @@ def unless(*expected: type[Exception]) -> Callable[[Callable[[bytes], object]], 
         return fed
 
     return decorate
+
+
+@cache
+def scratch(name: str) -> Path:
+    """A directory of this process for parsers of files; it goes when the process does."""
+    directory = Path(tempfile.mkdtemp(prefix=f"mailstack-{name}-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def text(octets: bytes) -> str:

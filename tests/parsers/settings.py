@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import tomllib
-from pathlib import Path
 from typing import Any
 
 from mailstack.config import ConfigError
 from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
 from mailstack.config.position import key_lines, line_of
-from mailstack.config.values import READERS
+from mailstack.config.values import READERS, read_blocked
 from mailstack.relay.routes import RouteError, Routes, Target
-from tests.parsers.parser import Parser, text, unless
+from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
     b"5m",
@@ -43,7 +41,7 @@ def _values(octets: bytes) -> None:
         except ValueError as error:
             assert str(error)
             continue
-        if isinstance(value, str | int):
+        if isinstance(value, str | int) and read is not read_blocked:  # a key, which has no quotes
             read(value)
 
 
@@ -77,21 +75,10 @@ def _positions(octets: bytes) -> None:
         assert 1 <= line <= count
 
 
-class _Folder:
-    """One folder for all, made when it is needed."""
-
-    _made: tempfile.TemporaryDirectory[str] | None = None
-
-    @classmethod
-    def path(cls) -> Path:
-        cls._made = cls._made or tempfile.TemporaryDirectory(prefix="mailstack-settings-")
-        return Path(cls._made.name)
-
-
 @unless(ConfigError)
 def _file(octets: bytes) -> None:
     """A whole configuration, or its problems with file and line. The environment's texts are read as well."""
-    file = _Folder.path() / "mailstack.toml"
+    file = scratch("settings") / "mailstack.toml"
     file.write_bytes(octets)
     first = text(octets.partition(b"\n")[0]).replace("\0", "")
     environ: dict[str, Any] = {"MAILSTACK_RELAY__PORT": first, "MAILSTACK_LIMITS__CONNECTIONS": "7"}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, terms
 from mailstack.letter.content import Octets
 from mailstack.queue.delivery import Delivery, DeliveryState
-from mailstack.store import StoreError, rows
+from mailstack.store import Damaged, StoreError, rows
 from mailstack.wire import HostPort, TlsFacts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -117,6 +117,12 @@ def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]
     """FUT-01, DLBY-01, PRIO-01: the letter is held, and told of, instead of failing at each attempt."""
     with pytest.raises(ValueError, match=r"\w"):
         rows.decode_envelope(rows.as_json(Envelope(None, (), parameters=(damaged,))))
+
+
+def test_a_row_that_is_nested_without_end_is_damaged() -> None:
+    deep = '{"x":' + "[" * 200_000 + "]" * 200_000 + "}"
+    with pytest.raises(Damaged, match="table steps"):
+        rows.step_from(["x", 1, 1.0, "mx.home.test", "submitted", deep])
 
 
 def test_an_envelope_id_that_is_a_message_id_is_read_again() -> None:
