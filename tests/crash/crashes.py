@@ -15,9 +15,9 @@ from mailstack.store import Filter
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.crash.ledger import Ledger
-from tests.crash.load import TROUBLE, Load, empty_mailbox
+from tests.crash.load import TROUBLE, Load, empty_mailbox, operate
 from tests.crash.offices import Office, two_offices
-from tests.journeys.process import PATIENCE, command
+from tests.journeys.process import PATIENCE
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Crashes:
         while any(is_owed(office) for office in (self.home, self.away)):
             assert time.monotonic() < deadline, f"letters are still owed; lost by now: {ledger.lost()}"
             for office in (self.home, self.away):
-                command("queue", "retry", "--all", "-c", str(office.config))
+                operate(office, "queue", "retry", "--all")
         for office in (self.home, self.away):
             for reader in office.people:
                 self._empty(office, reader)

@@ -74,12 +74,14 @@ class Load:
                 return
 
     def _operate(self, office: Office) -> None:
-        """Not asked whether it worked: the office may be gone meanwhile."""
         while not self.over.is_set():
-            for arguments in (("queue", "retry", "--all"), ("queue", "list", "--json")):
-                subprocess.run(
-                    [*MAILSTACK, *arguments, "-c", str(office.config)], capture_output=True, timeout=60, check=False
-                )
+            operate(office, "queue", "retry", "--all")
+            operate(office, "queue", "list", "--json")
+
+
+def operate(office: Office, *arguments: str) -> None:
+    """A command whose status nobody looks at: the office may be gone, or an attempt be under way."""
+    subprocess.run([*MAILSTACK, *arguments, "-c", str(office.config)], capture_output=True, timeout=60, check=False)
 
 
 def empty_mailbox(ledger: Ledger, office: Office, reader: str, most: int = 1_000_000) -> int:
