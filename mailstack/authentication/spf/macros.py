@@ -64,9 +64,9 @@ def needs_pointer(text: str) -> bool:
 def expand(text: str, values: Values) -> str:
     """The text with its macros replaced (§7.3), as a name to be looked up."""
     name = _MACRO.sub(lambda match: _value(match, values), text).removesuffix(".")
-    while len(name) > LONGEST_NAME and "." in name:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= LONGEST_NAME:
+        return name
+    return name[name.find(".", len(name) - LONGEST_NAME - 1) + 1 :]
 
 
 def _value(match: re.Match[str], values: Values) -> str:

@@ -56,8 +56,8 @@ def is_record(text: str) -> bool:
 
 def read_record(text: str) -> Policy:
     """Raises PermError for any error of syntax, wherever it stands (§4.6)."""
-    if len(text) > LONGEST or not text.isascii():
-        raise PermError("it is too long, or not ASCII")
+    if len(text) > LONGEST or not text.isascii() or not text.isprintable():
+        raise PermError("it is too long, or not printable ASCII")
     directives: list[Directive] = []
     modifiers: dict[str, str] = {}
     for term in text[6:].split(" "):
