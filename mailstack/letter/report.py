@@ -20,7 +20,7 @@ from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.letter import LetterId
 from mailstack.letter.outcome import Outcome
 from mailstack.letter.returned import Returned, encoded
-from mailstack.letter.terms import deadline_of
+from mailstack.letter.terms import deadline_of, hold_request
 from mailstack.letter.trace import date_time
 from mailstack.letter.xtext import from_ascii
 
@@ -194,6 +194,8 @@ class Report(Struct, frozen=True):
         lines.append(f"Arrival-Date: {date_time(self.arrival.at)}")
         if (by := deadline_of(self.envelope, self.arrival.at)) is not None:
             lines.append(f"Deliver-By-Date: {date_time(by.at)}")  # RFC 2852 §5
+        if hold := hold_request(self.envelope):
+            lines.append(f"Future-Release-Request: {_clean(hold)}")  # RFC 4865 §5.1.2
         for notice in self.notices:
             lines += ["", *self._recipient_fields(notice)]
         # RFC 6533 §4: the same fields, where an address is in UTF-8.
@@ -225,13 +227,13 @@ class Report(Struct, frozen=True):
         return "" if self.kind in {"delivered", "expanded"} else _said(outcome)
 
     def _original_recipient(self, recipient: Recipient) -> list[str]:
-        """What the sender wrote: as ORCPT says (RFC 3461 §4.2), or before our aliases."""
+        """What the sender wrote, if ORCPT says it; where it does not the field must not appear (RFC 3461 §6.3)."""
         kind, value = _orcpt(recipient)
         if kind.lower() == "utf-8":
             return [f"Original-Recipient: utf-8; {_readable(from_ascii(value))}"]
         if kind:
             return [f"Original-Recipient: {_clean(kind)}; {_xtext(value)}"]
-        return [f"Original-Recipient: {self._typed(recipient.original)}"] if recipient.original else []
+        return []
 
     def _typed(self, address: Address) -> str:
         """The address with its type: rfc822 where it can be ASCII, else utf-8 (RFC 6533 §3)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -11,18 +12,18 @@ from mailstack.letter.envelope import Envelope
 from mailstack.letter.letter import Letter
 
 HOLDFOR, HOLDUNTIL = "HOLDFOR", "HOLDUNTIL"
-"""Parameters of MAIL (RFC 4865 §4): seconds, and a date and time."""
+"""Parameters of MAIL (RFC 4865 §3): seconds, and a date and time."""
 BY = "BY"
 """Parameter of MAIL (RFC 2852 §4)."""
 PRIORITY = "MT-PRIORITY"
-"""Parameter of MAIL (RFC 6710 §4)."""
+"""Parameter of MAIL (RFC 6710 §3)."""
 
 TERMS = frozenset({HOLDFOR, HOLDUNTIL, BY, PRIORITY})
 
 LOWEST, NORMAL, HIGHEST = -9, 0, 9
 """Priorities (RFC 6710 §3)."""
 
-# RFC 4865: 1 to 9 digits, none of them in vain.
+# RFC 4865 §3: 1 to 9 digits, none of them in vain.
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}\Z")
 # RFC 3339 §5.6, in either case.
 _DATE_TIME = re.compile(
@@ -30,7 +31,7 @@ _DATE_TIME = re.compile(
 )
 # RFC 2852 §4: by-time ";" by-mode [by-trace].
 _BY = re.compile(r"([+-]?[0-9]{1,9});([NRnr])([Tt]?)\Z")
-# RFC 6710 §4: a digit but 0, perhaps with a minus before it, or 0.
+# RFC 6710 §7: a digit but 0, perhaps with a minus before it, or 0.
 _PRIORITY = re.compile(r"(?:0|-?[1-9])\Z")
 
 
@@ -62,7 +63,7 @@ class Deadline(Struct, frozen=True):
 
 
 def read_seconds(text: str) -> int:
-    """A future-release-interval (RFC 4865). Raises ValueError."""
+    """A future-release-interval (RFC 4865 §3). Raises ValueError."""
     if not _SECONDS.match(text):
         raise ValueError("1 to 9 digits, not beginning with 0")
     return int(text)
@@ -72,9 +73,10 @@ def read_date_time(text: str) -> float:
     """A date-time of RFC 3339 §5.6, as seconds since 1970. Raises ValueError."""
     if not _DATE_TIME.match(text):
         raise ValueError('a date and time such as "2030-01-31T18:00:00Z"')
-    # A second that is leapt is taken for the one before it.
-    text = f"{text[:17]}59{text[19:]}" if text[17:19] == "60" else text
-    return datetime.fromisoformat(text.upper()).timestamp()
+    # A second that is leapt is taken for the one behind it, so that nothing is released too early.
+    leapt = text[17:19] == "60"
+    text = f"{text[:17]}59{text[19:]}" if leapt else text
+    return datetime.fromisoformat(text.upper()).timestamp() + leapt
 
 
 def date_time_text(at: float) -> str:
@@ -122,7 +124,7 @@ def _released(envelope: Envelope, arrived: float) -> float:
 
 
 def deadline(letter: Letter) -> Deadline | None:
-    """When the letter shall be delivered by; None when its sender did not say. It counts from the release."""
+    """When the letter shall be delivered by; None when its sender did not say. It counts from the arrival."""
     return deadline_of(letter.envelope, letter.arrival.at)
 
 
@@ -134,11 +136,35 @@ def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
     if value is None:
         return None
     by = read_by(value)
-    return Deadline(_released(envelope, arrived) + by.seconds, by.returns, by.traced)
+    return Deadline(arrived + by.seconds, by.returns, by.traced)
+
+
+def is_held_too_long(parameters: Mapping[str, str], now: float) -> bool:
+    """Whether a letter that is handed in `now` were released only behind the time that it is wanted by (RFC 4865 §5.2.2)."""
+    if BY not in parameters:
+        return False
+    wanted = now + read_by(parameters[BY]).seconds
+    if HOLDUNTIL in parameters:
+        return read_date_time(parameters[HOLDUNTIL]) > wanted
+    return HOLDFOR in parameters and now + read_seconds(parameters[HOLDFOR]) > wanted
+
+
+def hold_request(envelope: Envelope) -> str:
+    """What was said about the release, as a report repeats it (RFC 4865 §5.1.2); "" for nothing."""
+    said = dict(envelope.parameters)
+    if HOLDFOR in said:
+        return f"for;{said[HOLDFOR]}"
+    return f"until;{said[HOLDUNTIL]}" if HOLDUNTIL in said else ""
+
+
+def said_priority(envelope: Envelope) -> int | None:
+    """LOWEST to HIGHEST, if somebody named a priority."""
+    if not envelope.parameters:
+        return None
+    value = dict(envelope.parameters).get(PRIORITY)
+    return None if value is None else max(LOWEST, min(int(value), HIGHEST))
 
 
 def priority(envelope: Envelope) -> int:
     """LOWEST to HIGHEST; NORMAL where nobody asked for another."""
-    if not envelope.parameters:
-        return NORMAL
-    return max(LOWEST, min(int(dict(envelope.parameters).get(PRIORITY, NORMAL)), HIGHEST))
+    return said_priority(envelope) or NORMAL

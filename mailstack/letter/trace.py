@@ -29,18 +29,21 @@ def received(
     *,
     hide_client: bool = False,
     show_account: bool = False,
+    priority: int | None = None,
 ) -> bytes:
     """The `Received:` field, folded, with its CRLF (RFC 5321 §4.4).
 
     The recipient is named when there is only one, so that no blind copy shows (§7.2), and only in ASCII, so that the
     field never keeps a letter from a host without SMTPUTF8. `hide_client` leaves the `from`
-    clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6).
+    clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6). `priority`
+    is told if there is one (RFC 6710 §4.1).
     """
     host = None if arrival.remote is None or hide_client else arrival.remote.host
     account = arrival.account if show_account else None
     way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
     whom = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
-    return f"{way}\r\n\tid {letter}{whom};\r\n\t{date_time(arrival.at)}\r\n".encode()
+    how = "" if priority is None else f" PRIORITY {priority}"
+    return f"{way}\r\n\tid {letter}{whom}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
 
 
 def _is_shown(recipients: Sequence[Recipient]) -> bool:

@@ -6,6 +6,7 @@ import re
 
 # xchar is any printable ASCII but "+" and "="; the others are written as "+" and two hexadecimal digits.
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
+_NOT_XCHAR = re.compile(r"[^!-*,-<>-~]")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{1,6})\}")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 
@@ -16,6 +17,11 @@ def decode_xtext(text: str) -> str | None:
         return None
     decoded = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
     return decoded if decoded.isascii() and decoded.isprintable() else None
+
+
+def xtext(text: str) -> str:
+    """ASCII text as xtext."""
+    return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def in_ascii(text: str) -> str:

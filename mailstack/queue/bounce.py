@@ -10,6 +10,7 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.letter.report import Report
 from mailstack.letter.returned import Returned, is_returnable
+from mailstack.letter.terms import PRIORITY
 from mailstack.queue.entering import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settling import ReportDue
@@ -77,7 +78,7 @@ class Bouncer:
         """The whole letter after a failure, if that is asked for and it fits (RFC 3461 §4.3); else its header section."""
         asked = original.envelope.parameters
         # RFC 8689 §5: what had to stay under TLS does not come back whole, whatever RET says.
-        wants_all = due.kind == "failed" and ("RET", "FULL") in asked and not _inherited(original.envelope)
+        wants_all = due.kind == "failed" and ("RET", "FULL") in asked and not _under_tls(original.envelope)
         try:
             if wants_all and original.content.size <= self._most_returned:
                 whole = await read_all(original.content)
@@ -98,8 +99,14 @@ class Bouncer:
 
 
 def _inherited(envelope: Envelope) -> tuple[tuple[str, str], ...]:
-    """RFC 8689 §5: what had to stay under TLS is told about under TLS, as far as that can be had."""
-    return tuple(parameter for parameter in envelope.parameters if parameter[0] == "REQUIRETLS")
+    """RFC 8689 §5: what had to stay under TLS is told about under TLS, as far as that can be had. RFC 6710 §4.6: a
+    report goes as early as its original did.
+    """
+    return tuple(parameter for parameter in envelope.parameters if parameter[0] in ("REQUIRETLS", PRIORITY))
+
+
+def _under_tls(envelope: Envelope) -> bool:
+    return ("REQUIRETLS", "") in envelope.parameters
 
 
 async def _start_of(content: Content, most: int) -> bytes:

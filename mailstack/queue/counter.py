@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailstack.journey import StepName
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.header import count
+from mailstack.letter.terms import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import demand
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
@@ -73,7 +74,11 @@ class Counter:
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """Our `Received:` field."""
         return received(
-            arrival, letter, envelope.recipients, hide_client=self._hide_client and arrival.account is not None
+            arrival,
+            letter,
+            envelope.recipients,
+            hide_client=self._hide_client and arrival.account is not None,
+            priority=said_priority(envelope),
         )
 
     def new_content(self) -> ArrivingContent:

@@ -163,14 +163,16 @@ class _Ledger:
 
     def _defer(self, delivery: Delivery, outcome: Deferred) -> None:
         due = self._schedule.next_due(self._born, delivery.attempts, self._now, self._jitter)
-        overdue = False
+        overdue, late = False, self._schedule.is_late(self._born, self._now)
         if self._deadline is not None and self._deadline.at > self._now:
-            # Looked at again when the time has passed, so that the sender hears of it then.
+            # Looked at again when the time has passed, so that the sender hears of it then; with mode N not before
+            # (RFC 2852 §4.1.3), for he is told once.
             due = min(due, self._deadline.at)
+            late = late and self._deadline.returns
         elif self._deadline is not None:
             # A host before us has told of a time that had passed when the letter came (RFC 2852 §4).
             overdue = self._deadline.at > self._letter.arrival.at
-        warns = not delivery.warned and (overdue or self._schedule.is_late(self._born, self._now))
+        warns = not delivery.warned and (overdue or late)
         warns = warns and is_told(self._letter, delivery.recipient, "delayed")
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
-from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, deadline
+from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
@@ -181,7 +181,7 @@ class RelayAgent:
         Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
         handover = None
-        connection = self._connections.take(go.candidate, go.security)
+        connection = self._connections.take(go.candidate, go.security, go.domain)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
             self._check_offer(go, connection)
@@ -219,6 +219,7 @@ class RelayAgent:
         """
         host, letter, progress = connection.candidate.host, go.letter, go.progress
         progress.limit(connection.session.limits.recipients)
+        connection.domains.add(go.domain)
         goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
@@ -228,7 +229,7 @@ class RelayAgent:
                     goes_on = True
                     break
                 chosen = tuple(go.recipients[number] for number in batch)
-                envelope = onward(letter, self._clock.now())
+                envelope = onward(letter, self._clock.now(), connection.session.extensions)
                 replies = await connection.session.transact(envelope, chosen, letter.content)
                 progress.settle(batch, replies, connection.session.extensions)
         except Trouble as trouble:
@@ -294,17 +295,21 @@ class _Progress:
         self._pending = left + self._pending[len(batch) :]
 
 
-def onward(letter: Letter, now: float) -> Envelope:
+def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Envelope:
     """The envelope as the next host is told of it: with the time that is left for delivery (RFC 2852 §4.1.4).
 
-    A letter that was held back here is not held back again (RFC 4865 §4).
+    A letter that was held back here is not held back again: that is for submission alone (RFC 4865 §3).
     """
-    if not letter.envelope.parameters:
+    # RFC 6710 §4.2, RFC 6758 §3.2: to a host that knows priorities, also the normal one is told.
+    tells = PRIORITY in extensions and said_priority(letter.envelope) is None
+    if not letter.envelope.parameters and not tells:
         return letter.envelope
     parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL)]
     by = deadline(letter)
     if by is not None:
         parameters.append((BY, str(by.from_now(now))))
+    if tells:
+        parameters.append((PRIORITY, str(NORMAL)))
     return replace(letter.envelope, parameters=tuple(parameters))
 
 
@@ -319,6 +324,11 @@ class _Go(Struct, frozen=True):
     hurried: bool
     transcript: list[str]
     progress: _Progress
+
+    @property
+    def domain(self) -> str:
+        """What all the recipients have in common: they were routed by it."""
+        return self.recipients[0].address.ascii_domain.lower() if self.recipients else ""
 
 
 def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:

@@ -51,12 +51,19 @@ class Connection(Struct, eq=False):
     tls: TlsFacts | None = None
     letters: int = 0
     """Letters carried before this one."""
+    domains: set[str] = field(default_factory=set)
+    """Of the recipients named so far, in lower case and A-labels."""
 
     @property
     def is_used_up(self) -> bool:
         """Whether the host takes no more letters in this session (RFC 9422 §4.1)."""
         most = self.session.limits.letters
         return 0 < most <= self.session.transactions
+
+    def takes(self, domain: str) -> bool:
+        """Whether recipients of this domain may be named in this session (RFC 9422 §4.3)."""
+        most = self.session.limits.domains
+        return not most or domain in self.domains or len(self.domains) < most
 
     def drop(self) -> None:
         """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
@@ -118,8 +125,11 @@ class Connections:
         self._down = DownHosts(clock, down_limits)
         self._clear = _Memory(clock, limits.remembered)
 
-    def take(self, candidate: Candidate, security: Security) -> Connection | None:
-        """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile."""
+    def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
+        """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
+
+        `domain` is that of the recipients.
+        """
         waiting = self._kept.get(key := _key(candidate, security))
         if not waiting:
             return None
@@ -127,6 +137,9 @@ class Connections:
         self._count -= 1
         if not waiting:
             del self._kept[key]
+        if not kept.connection.takes(domain):
+            self._clock.spawn(kept.connection.session.quit())
+            return None
         return kept.connection
 
     def keep(self, connection: Connection) -> None:

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mailstack.letter import Address, Content, Envelope, Recipient
 from mailstack.letter.header import split
-from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, read_by
-from mailstack.letter.xtext import in_ascii
+from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, DeliverBy, read_by
+from mailstack.letter.xtext import in_ascii, xtext
 from mailstack.smtp.commands import SMTPUTF8, Parameters
 from mailstack.smtp.replies import Reply, reply
 
 Extensions = Mapping[str, str]
 """What EHLO was told: keyword in upper case, and what stood behind it."""
 
-NO_UTF8_SENDER = reply(553, "5.6.7", "the sender's address needs SMTPUTF8, which the host does not offer")
+NO_UTF8_SENDER = reply(550, "5.6.7", "the sender's address needs SMTPUTF8, which the host does not offer")
 NO_UTF8_RECIPIENT = reply(553, "5.6.7", "the address needs SMTPUTF8, which the host does not offer")
 NO_UTF8_HEADER = reply(554, "5.6.9", "the header is not ASCII and needs SMTPUTF8, which the host does not offer")
 
@@ -65,9 +65,8 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
 
 
 def _too_late(extensions: Extensions, envelope: Envelope) -> Reply | None:
-    """RFC 2852 §4.1.4: what shall come back in time goes only to a host that promises that, and can."""
-    value = dict(envelope.parameters).get(BY) if envelope.parameters else None
-    by = read_by(value) if value is not None else None
+    """RFC 2852 §4.1.4.1: what shall come back in time goes only to a host that promises that, and can."""
+    by = _deliver_by(envelope)
     if by is None or not by.returns:
         return None
     if by.seconds <= 0:
@@ -78,6 +77,11 @@ def _too_late(extensions: Extensions, envelope: Envelope) -> Reply | None:
     if least.isdecimal() and int(least[:10]) > by.seconds:
         return reply(554, "5.4.7", f"{by.seconds} seconds are left, the host wants {least[:10]} at least")
     return None
+
+
+def _deliver_by(envelope: Envelope) -> DeliverBy | None:
+    value = dict(envelope.parameters).get(BY) if envelope.parameters else None
+    return read_by(value) if value is not None else None
 
 
 def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> str:
@@ -94,10 +98,28 @@ def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequenc
     return line + "".join(_known(extensions, parameters)) if parameters else line
 
 
-def rcpt_command(extensions: Extensions, recipient: Recipient) -> str:
+def rcpt_command(extensions: Extensions, envelope: Envelope, recipient: Recipient) -> str:
     """RCPT, with the parameters that the host knows."""
     line = f"RCPT TO:<{_path(extensions, recipient.address)}>"
-    return line + "".join(_known(extensions, recipient.parameters)) if recipient.parameters else line
+    parameters = recipient.parameters
+    if envelope.parameters and "DELIVERBY" not in extensions:
+        parameters = _hearing_of_delays(envelope, recipient)
+    if (original := recipient.original) is not None and original.is_ascii and "ORCPT" not in dict(parameters):
+        # RFC 3461 §5.2.1: so that reports from there name the address that the sender wrote.
+        parameters = (*parameters, ("ORCPT", f"rfc822;{xtext(str(original.in_ascii))}"))
+    return line + "".join(_known(extensions, parameters)) if parameters else line
+
+
+def _hearing_of_delays(envelope: Envelope, recipient: Recipient) -> Parameters:
+    """What a host that does not mind the time is asked to report instead, while there is time left (RFC 2852 §4.1.4.2)."""
+    by = _deliver_by(envelope)
+    if by is None or by.returns or by.seconds <= 0:
+        return recipient.parameters
+    others = tuple(each for each in recipient.parameters if each[0] != "NOTIFY")
+    notify = dict(recipient.parameters).get("NOTIFY", "FAILURE,DELAY")
+    if notify.upper() != "NEVER" and "DELAY" not in notify.upper().split(","):
+        notify = f"{notify},DELAY"
+    return (*others, ("NOTIFY", notify))
 
 
 def _is_international(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient]) -> bool:

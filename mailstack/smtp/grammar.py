@@ -42,6 +42,8 @@ _RCPT_SYNTAX = reply(501, "5.5.4", "syntax: RCPT TO:<address> [parameters]")
 _NO_SENDER_PATH = reply(501, "5.1.7", "the sender must stand in angle brackets: MAIL FROM:<address>")
 _NO_RECIPIENT_PATH = reply(501, "5.1.3", "the recipient must stand in angle brackets: RCPT TO:<address>")
 _NULL_RECIPIENT = reply(501, "5.1.3", "the null path is no recipient")
+# RFC 6531 §3.5: one code for MAIL, another for RCPT.
+_SENDER_NOT_ASCII = reply(550, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter")
 _NOT_ASCII = reply(553, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter of MAIL")
 _LOOK_UP_NOT_ASCII = reply(553, "5.6.7", "what is not ASCII needs the SMTPUTF8 parameter behind it")
 _HELLO_SYNTAX = reply(501, "5.5.4", "say who you are: a domain name or an address literal")
@@ -80,7 +82,7 @@ def _read_mail(argument: str, facts: Facts) -> Mail:
     path, rest = found
     values = _read_parameters(rest, known, facts) if rest else {}
     if not path.isascii() and SMTPUTF8 not in values:
-        raise Refusal(_NOT_ASCII)
+        raise Refusal(_SENDER_NOT_ASCII)
     try:
         sender = _read_path(path) if path else None
     except AddressError as wrong:

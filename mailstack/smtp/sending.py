@@ -91,6 +91,7 @@ class SendingSession:
         self._lmtp = lmtp
         self._room = LINES
         self._reset_first = False
+        self._authenticated = False
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -153,6 +154,7 @@ class SendingSession:
             raise Trouble("auth", answer, "the host refuses our credentials")
         if not exchange.trusts:
             raise Trouble("auth", None, "the host did not prove that it knows the password")
+        self._authenticated = True
 
     async def _hello(self) -> None:
         self._say(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hostname}")
@@ -201,7 +203,10 @@ class SendingSession:
             return (refusal.reply,) * len(recipients)
         by_bdat = envelope.body == "BINARYMIME"
         mail = mail_command(self.extensions, envelope, recipients, content)
-        rcpts = [rcpt_command(self.extensions, recipient) for recipient in recipients]
+        if self._authenticated:
+            # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
+            mail += " AUTH=<>"
+        rcpts = [rcpt_command(self.extensions, envelope, recipient) for recipient in recipients]
         if "PIPELINING" in self.extensions:
             replies, started = await self._begin_in_one_group(mail, rcpts, by_bdat=by_bdat)
         else:

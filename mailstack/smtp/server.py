@@ -181,7 +181,7 @@ class ServerEngine:
         self._name = name = name.upper()
         verb = self._verbs.get(name)
         if verb is None:
-            return self._reject(_no_command(name), line)
+            return self._reject(_no_command(name, lmtp=self._lmtp), line)
         if verb.octets:
             return self._read_chunk(verb, argument.lstrip(" "), line)
         if len(line) + 2 > self._limits.command_line and not verb.long:
@@ -338,10 +338,11 @@ class ServerEngine:
             self._enter(State.CLOSED)
 
 
-def _no_command(name: str) -> Reply:
+def _no_command(name: str, *, lmtp: bool) -> Reply:
     if name in _HTTP:
         return _WEB
-    if name in _FOREIGN:
+    # RFC 2033 §4.1: who says EHLO to LMTP hears 500.
+    if name in _FOREIGN and not (lmtp and name in _HELLO):
         return _NOT_IMPLEMENTED
     return _UNKNOWN if name else _EMPTY
 

@@ -54,6 +54,7 @@ from mailstack.smtp.commands import (
     Verify,
     XClient,
 )
+from mailstack.smtp.extensions.futurerelease import check_times
 from mailstack.smtp.identifying import Identity, identify
 from mailstack.smtp.limits import SessionLimits, Toll
 from mailstack.smtp.replies import Refusal, Reply, reply
@@ -230,6 +231,7 @@ class Session:
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
             mechanisms=self._mechanisms(),
+            logins=self._authenticator is not None,
             xclient=self._may_speak_for_others,
             since=self._clock.now(),
         )
@@ -262,6 +264,7 @@ class Session:
         await self.station.check_sender(self, mail)
         answer: Reply | None = None
         if mail.parameters:
+            check_times(mail, self._clock.now())
             mail, answer = self.station.priorities(self).grant(mail)
         self._letters += 1
         self.sender, self._mail = mail.sender, mail

@@ -54,6 +54,16 @@ def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Sit
     internet.stop()
 
 
+def test_a_letter_in_utf8_says_so_in_its_trace(internet: Internet, outer: Site, inner: Site) -> None:
+    """RCVD-01: RFC 6531 §4.3."""
+    internet.submit(outer, "alice@outer.test", "bob@inner.test", SMTPUTF8="")
+    internet.reactor.advance(5)
+    (letter,) = inner.people_fetch(internet, "bob@inner.test")
+    assert re.search(rb"by mx\.inner\.test\s+with UTF8LMTPS\s+id", letter)
+    assert re.search(rb"by mx\.outer\.test\s+with UTF8SMTPSA\s+id", letter)
+    internet.stop()
+
+
 def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: Site) -> None:
     """CODE-05: LMTP says it behind the content, for this recipient alone."""
     inner = internet.office(

@@ -90,6 +90,8 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
     assert attempted["tls"]["verified"] is True
     assert ("-- TLS" in dialogue) is (url is STARTTLS)
     assert any(line.startswith("C: AUTH SCRAM-SHA-256-PLUS") for line in dialogue)
+    # AUTH-13: nobody is vouched for (RFC 4954 §5).
+    assert any(line.startswith("C: MAIL ") and line.endswith(" AUTH=<>") for line in dialogue)
     assert facts(office, "relayed")["remote_id"] == provider.journal.steps[0].letter
     assert provider.journal.names(PROVIDER) == ["submitted", "routed", "attempted", "relayed"]
     internet.stop()

@@ -125,6 +125,14 @@ def test_a_letter_comes_back_when_its_time_has_passed(internet: Internet) -> Non
     assert internet.states(here)["bob@gone.test"] == "bounced"
 
 
+def test_what_is_held_back_beyond_its_deadline_is_not_taken(internet: Internet) -> None:
+    """FUT-01, DLBY-01: 501 5.5.4 (RFC 4865 §5.2.2)."""
+    here = home(internet)
+    for hold, code in ("601", 501), ("600", 250):
+        (answer,) = internet.submit(here, "alice@home.test", "alice@home.test", HOLDFOR=hold, BY="600;R")
+        assert (answer.code, str(answer.status)) == (code, "5.5.4" if code == 501 else "2.0.0")
+
+
 # --- MT-PRIORITY
 
 

@@ -129,7 +129,8 @@ def test_each_recipient_has_his_own_block():
         "rfc822; bob@elsewhere.test",
         "rfc822; carol@home.test",
     ]
-    assert blocks[2]["Original-Recipient"] == "rfc822; list@home.test"
+    # RFC 3461 §6.3: only what ORCPT said may stand there.
+    assert blocks[2]["Original-Recipient"] is None
     assert "carol@home.test (by way of list@home.test)" in parts[0].get_payload()
 
 
@@ -141,6 +142,22 @@ def test_what_the_sender_asked_to_be_told_is_told():
     about, block = status_blocks(parts[1])
     assert about["Original-Envelope-Id"] == "QQ=1"
     assert block["Original-Recipient"] == "rfc822; Bob+x@other.test"
+
+
+@pytest.mark.parametrize(
+    ("said", "repeated"),
+    [
+        (("HOLDFOR", "60"), "for;60"),
+        (("HOLDUNTIL", "2026-11-23T22:00:00+01:00"), "until;2026-11-23T22:00:00+01:00"),
+        (("BY", "60;N"), None),
+    ],
+)
+def test_a_report_repeats_when_the_letter_should_be_released(said, repeated):
+    """FUT-01: RFC 4865 §5.1.2, beside Arrival-Date."""
+    _, parts = parse(replace(FAILED, envelope=replace(FAILED.envelope, parameters=(said,))))
+    about = status_blocks(parts[1])[0]
+    assert about["Future-Release-Request"] == repeated
+    assert about["Arrival-Date"]
 
 
 def test_the_header_of_the_original_comes_back():

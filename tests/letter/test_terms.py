@@ -13,6 +13,7 @@ from mailstack.letter.terms import (
     check,
     date_time_text,
     deadline,
+    is_held_too_long,
     priority,
     read_by,
     read_date_time,
@@ -57,7 +58,30 @@ def test_times_count_from_the_arrival_or_from_the_release():
     assert released_at(letter(HOLDUNTIL="1970-01-01T00:00:01Z")) == 1000.0
     assert deadline(letter()) is None
     assert deadline(letter(BY="30;N")).at == 1030.0
-    assert deadline(letter(BY="30;R", HOLDFOR="60")).at == 1090.0
+    assert deadline(letter(BY="90;R", HOLDFOR="60")).at == 1090.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "too_long"),
+    [
+        ({}, False),
+        ({"HOLDFOR": "60"}, False),
+        ({"BY": "60;R"}, False),
+        ({"HOLDFOR": "60", "BY": "60;R"}, False),
+        ({"HOLDFOR": "61", "BY": "60;R"}, True),
+        ({"HOLDFOR": "1", "BY": "-5;N"}, True),
+        ({"HOLDUNTIL": "1970-01-01T00:17:40Z", "BY": "60;N"}, False),
+        ({"HOLDUNTIL": "1970-01-01T00:17:41Z", "BY": "60;N"}, True),
+    ],
+)
+def test_nothing_is_held_beyond_the_time_that_it_is_wanted_by(parameters, too_long):
+    """FUT-01, DLBY-01: RFC 4865 §5.2.2."""
+    assert is_held_too_long(parameters, 1000.0) == too_long
+
+
+def test_a_second_that_is_leapt_releases_nothing_early():
+    """FUT-01."""
+    assert read_date_time("2016-12-31T23:59:60Z") == read_date_time("2017-01-01T00:00:00Z")
 
 
 def test_a_priority_is_normal_unless_asked_for():

@@ -34,6 +34,13 @@ def test_received_names_every_clause_in_the_order_of_the_grammar():
     )
 
 
+def test_a_priority_that_was_said_is_told():
+    """PRIO-01: the clause of RFC 6710 §7, behind all others."""
+    field = trace.received(ARRIVAL, ID, [BOB], priority=-3)
+    assert b"\r\n\tid 01hzzzzzzzabcde for <bob@home.test> PRIORITY -3;\r\n" in field
+    assert b"PRIORITY 0;" in trace.received(ARRIVAL, ID, [BOB], priority=0)
+
+
 def test_the_recipient_shows_only_when_there_is_one():
     assert b"for <bob@home.test>" in trace.received(ARRIVAL, ID, [BOB])
     assert b"bob" not in trace.received(ARRIVAL, ID, [BOB, Recipient(Address("carol", "home.test"))])

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import Address, Deferred, Delivered, Letter, Recipient, Status
+from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Recipient, Status
 from mailstack.letter.terms import read_date_time
 from mailstack.queue.operator import Operator
 from mailstack.queue.schedule import Schedule
@@ -147,12 +147,37 @@ def test_a_delay_that_a_host_before_us_told_of_is_not_told_again() -> None:
     assert rig.reports() == []
 
 
-def test_the_time_for_delivery_counts_from_the_release() -> None:
-    """DLBY-01, FUT-01."""
+def test_the_time_for_delivery_counts_from_the_arrival_also_of_a_letter_that_is_held_back() -> None:
+    """DLBY-01, FUT-01: RFC 4865 §5.2."""
     rig = Rig()
-    letter = rig.accept(wishing("carol@else.test", HOLDFOR="3600", BY="120;R"))
+    rig.relay.outcome = lambda _: LATER
+    letter = rig.accept(wishing("carol@else.test", HOLDFOR="3600", BY="3660;R"))
     rig.clock.advance(3601)
-    assert rig.states(letter) == ["relayed"]
+    assert rig.states(letter) == ["queued"]
+    rig.clock.advance(60)
+    assert rig.states(letter) == ["bounced"]
+
+
+def test_who_wants_to_hear_of_a_delay_by_a_time_of_his_own_is_told_then_and_not_before() -> None:
+    """DLBY-01: RFC 2852 §4.1.3, instead of the warning that everybody gets."""
+    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=600, spread=0))
+    rig.relay.outcome = lambda _: LATER
+    rig.accept(wishing("carol@else.test", BY="3600;N"))
+    rig.clock.advance(3500)
+    assert rig.reports() == []
+    rig.clock.advance(500)
+    (report,) = rig.reports()
+    assert b"Status: 4.4.7" in rig.octets(report)
+
+
+def test_a_report_goes_as_early_as_its_original() -> None:
+    """PRIO-01: RFC 6710 §4.6."""
+    rig = Rig()
+    rig.relay.outcome = lambda _: Failed(Status(5, 1, 1), "nobody")
+    rig.accept(wishing("carol@else.test", **{"MT-PRIORITY": "3"}))
+    (report,) = rig.reports()
+    assert dict(report.letter.envelope.parameters) == {"MT-PRIORITY": "3"}
+    assert [delivery.priority for delivery in report.deliveries] == [3]
 
 
 def test_a_letter_without_wishes_starts_now() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Delivered, Failed, Letter, Status
 from mailstack.queue.attempt import Attempt
-from mailstack.smtp.commands import Mail
+from mailstack.relay.connections import Connection
+from mailstack.relay.hosts import Candidate
+from mailstack.relay.security import OPPORTUNISTIC
+from mailstack.smtp.client import ClientEngine
+from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.replies import Reply, reply
+from mailstack.smtp.sending import SendingSession
+from mailstack.wire import HostPort
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeOffice, World, deliveries_of, letter_to
 
@@ -87,7 +93,48 @@ def test_in_mode_n_any_host_will_do(world: World, office: FakeOffice) -> None:
     assert listening.parameters == [{}]
 
 
+@pytest.mark.parametrize(
+    ("by", "asked", "told"),
+    [
+        ("60;N", {}, {"NOTIFY": "FAILURE,DELAY"}),
+        ("60;N", {"NOTIFY": "SUCCESS"}, {"NOTIFY": "SUCCESS,DELAY"}),
+        ("60;N", {"NOTIFY": "DELAY,FAILURE"}, {"NOTIFY": "DELAY,FAILURE"}),
+        ("60;N", {"NOTIFY": "NEVER"}, {"NOTIFY": "NEVER"}),
+        ("-1;N", {}, {}),
+    ],
+)
+def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
+    world: World, office: FakeOffice, by: str, asked: dict[str, str], told: dict[str, str]
+) -> None:  # fmt: skip
+    """DLBY-01: RFC 2852 §4.1.4.2."""
+    heard: list[dict[str, str]] = []
+
+    def hear(event: Rcpt) -> Reply:
+        heard.append(dict(event.parameters))
+        return reply(250, "2.1.5", "OK")
+
+    office.answers["rcpt"] = hear
+    letter = wishing(BY=by)
+    recipient = replace(letter.envelope.recipients[0], parameters=tuple(asked.items()))
+    carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
+    offering(office, least_by=1)
+    carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
+    assert heard == [told, asked]
+
+
 # --- MT-PRIORITY
+
+
+def test_the_normal_priority_is_told_too(world: World, office: FakeOffice) -> None:
+    """PRIO-01: RFC 6710 §4.2; a field stands for it only if somebody said it (RFC 6758 §3.3)."""
+    offering(office, priorities=True)
+    listening = Listening(office)
+    carry(world, letter_to(CAROL))
+    offering(office, priorities=False)
+    carry(world, letter_to(CAROL))
+    carry(world, wishing(**{"MT-PRIORITY": "0"}))
+    assert listening.parameters == [{"MT-PRIORITY": "0"}, {}, {}]
+    assert [content.startswith(b"MT-Priority: 0\r\n") for _, _, content in office.letters] == [False, False, True]
 
 
 def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, office: FakeOffice) -> None:
@@ -134,6 +181,20 @@ def test_a_session_that_is_used_up_is_not_kept(world: World, office: FakeOffice)
         letter = letter_to(CAROL)
         world.run(using.deliver(letter, deliveries_of(letter)))
     assert (office.connections, len(office.letters)) == (2, 2)
+
+
+def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
+    """LIM-01: RCPTDOMAINMAX counts over a whole session (RFC 9422 §4.3)."""
+    client = ClientEngine()
+    client.extensions["LIMITS"] = "RCPTDOMAINMAX=2"
+    nobody = cast("Any", None)
+    session = SendingSession(nobody, client, "mx.home.test")
+    candidate = Candidate("mx.test", HostPort("192.0.2.1", 25), "MX 10 of a.test")
+    connection = Connection(candidate, nobody, session, OPPORTUNISTIC, domains={"a.test", "b.test"})
+    assert connection.takes("a.test")
+    assert not connection.takes("c.test")
+    client.extensions.clear()
+    assert connection.takes("c.test")
 
 
 def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(

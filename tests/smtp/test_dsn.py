@@ -3,9 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from mailstack.letter.xtext import decode_xtext, from_ascii, in_ascii
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.xtext import decode_xtext, from_ascii, in_ascii, xtext
 from mailstack.smtp.commands import Rejected
+from mailstack.smtp.fitting import rcpt_command
 from mailstack.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 
@@ -126,3 +129,20 @@ def test_any_text_is_xtext_or_not(text):
 def test_utf8_addresses_survive_ascii(text):
     """UTF8-05: RFC 6533 §3."""
     assert from_ascii(in_ascii(text)) == text
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)))
+def test_what_is_written_as_xtext_is_read_again(text):
+    """DSN-01."""
+    assert decode_xtext(xtext(text)) == text
+
+
+def test_a_relaying_says_what_the_sender_wrote():
+    """DSN-02: ORCPT is added behind an alias, and never changed (RFC 3461 §5.2.1)."""
+    nobody = Envelope(None, ())
+    bob = Recipient(Address("bob", "else.test"), Address("a=b", "home.test"))
+    assert rcpt_command({"DSN": ""}, nobody, bob) == "RCPT TO:<bob@else.test> ORCPT=rfc822;a+3Db@home.test"
+    assert rcpt_command({}, nobody, bob) == "RCPT TO:<bob@else.test>"
+    said = replace(bob, parameters=(("ORCPT", "x400;Y"),))
+    assert rcpt_command({"DSN": ""}, nobody, said) == "RCPT TO:<bob@else.test> ORCPT=x400;Y"
+    assert rcpt_command({"DSN": ""}, nobody, Recipient(bob.address)) == "RCPT TO:<bob@else.test>"

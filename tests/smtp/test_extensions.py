@@ -1,6 +1,7 @@
 """The extensions, each by its octets: what EHLO is told, what its parameters may be."""
 
 import pytest
+from msgspec.structs import replace
 
 from mailstack.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls
 from mailstack.smtp.extensions import OFFERED
@@ -69,7 +70,7 @@ def test_an_operator_may_withhold_any_of_them():
         b"MAIL FROM:<> BODY=7BIT",
         b"MAIL FROM:<> AUTH=<>",
     )
-    assert [code for code, _ in session.codes(*lines)] == ["502", "530", "555", "555", "555"]
+    assert [code for code, _ in session.codes(*lines)] == ["502", "502", "555", "555", "555"]
 
 
 # --- SIZE
@@ -297,8 +298,14 @@ def test_a_bad_response_ends_the_exchange(line, code, status):
 
 def test_auth_in_the_clear_is_refused():
     """AUTH-02, CODE-08."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(replace(OFFICE, logins=True))
     assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("530", "5.7.0")
+
+
+def test_tls_is_not_asked_for_where_no_auth_comes_behind_it():
+    """SUBM-12: the mail exchange says what is so."""
+    session = Dialogue(OFFICE)
+    assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("502", "5.5.1")
 
 
 def test_a_refused_auth_may_be_tried_again():

@@ -33,8 +33,8 @@ def test_only_lhlo_says_hello():
     """RFC 2033 §4.1."""
     session = Dialogue(PLAIN, lmtp=True)
     assert codes(session, b"EHLO c.test", b"HELO c.test", b"MAIL FROM:<>", b"LHLO c.test") == [
-        "502",
-        "502",
+        "500",
+        "500",
         "503",
         "250",
     ]

@@ -44,7 +44,7 @@ def test_the_parameter_lets_addresses_be_utf8():
 @pytest.mark.parametrize(
     ("lines", "answer"),
     [
-        ([f"MAIL FROM:<{GRETE}>"], ("553", "5.6.7")),
+        ([f"MAIL FROM:<{GRETE}>"], ("550", "5.6.7")),
         (["MAIL FROM:<>", f"RCPT TO:<{GRETE}>"], ("553", "5.6.7")),
         (["MAIL FROM:<>", "RCPT TO:<a@bücher.test>"], ("553", "5.6.7")),
         (["MAIL FROM:<>", "RCPT TO:<a@b.test> ORCPT=utf-8;ü"], ("553", "5.6.7")),
@@ -69,7 +69,7 @@ def test_what_is_not_utf8_is_refused(octets):
     """UTF8-02: RFC 3629 §3."""
     session = after()
     assert session.codes(b"MAIL FROM:<" + octets + b"@b.test> SMTPUTF8") == [("501", "5.1.7")]
-    assert session.codes(b"MAIL FROM:<" + octets + b"@b.test>") == [("553", "5.6.7")]
+    assert session.codes(b"MAIL FROM:<" + octets + b"@b.test>") == [("550", "5.6.7")]
     assert session.codes(b"VRFY " + octets + b" SMTPUTF8") == [("553", "5.6.7")]
 
 
@@ -160,7 +160,7 @@ def test_a_host_without_it_gets_nothing_that_needs_it():
     assert [str(event.address) for event in heard[1:]] == ["c@d.test"]
     assert len(letters) == 1
     replies, heard, letters = sent(OLD, GRETE, ["c@d.test"])
-    assert [(reply.code, str(reply.status)) for reply in replies] == [(553, "5.6.7")]
+    assert [(reply.code, str(reply.status)) for reply in replies] == [(550, "5.6.7")]
     replies, heard, letters = sent(OLD, "a@b.test", ["c@d.test"], "Subject: ü\r\n".encode())
     assert [(reply.code, str(reply.status)) for reply in replies] == [(554, "5.6.9")]
     assert heard == letters == []

@@ -33,8 +33,11 @@ def _read(argument: str, facts: Facts) -> Auth:
     mechanisms = facts.capabilities.mechanisms
     if facts.authenticated:
         raise Refusal(_TWICE)
-    if not mechanisms or "AUTH" in facts.capabilities.withheld:
-        raise Refusal(_NOT_IN_CLEAR if facts.capabilities.starttls and not facts.tls else _NOT_HERE)
+    if "AUTH" in facts.capabilities.withheld:
+        raise Refusal(_NOT_HERE)
+    if not mechanisms:
+        tls_helps = facts.capabilities.logins and facts.capabilities.starttls and not facts.tls
+        raise Refusal(_NOT_IN_CLEAR if tls_helps else _NOT_HERE)
     words = argument.split()
     if not 1 <= len(words) <= 2:
         raise Refusal(_SYNTAX)

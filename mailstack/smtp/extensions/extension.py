@@ -22,6 +22,8 @@ class Capabilities(Struct, frozen=True):
     """Whether there is a certificate."""
     mechanisms: tuple[str, ...] = ()
     """SASL mechanisms that may be used now, in upper case; none while the connection is in the clear."""
+    logins: bool = False
+    """Whether clients may log in here at all, be it only under TLS."""
     max_line: int = 0
     """Octets of the longest line of a content, without its CRLF; 0 takes lines of any length, and keeps them whole."""
     max_recipients: int = 0

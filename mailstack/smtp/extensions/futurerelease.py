@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from mailstack.letter.terms import HOLDFOR, HOLDUNTIL, date_time_text, read_date_time, read_seconds
+from mailstack.letter.terms import (
+    HOLDFOR,
+    HOLDUNTIL,
+    date_time_text,
+    is_held_too_long,
+    read_date_time,
+    read_seconds,
+)
+from mailstack.smtp.commands import Mail
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.smtp.replies import Refusal, Reply, reply
 
 _SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
 _SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")
+_BEHIND_DEADLINE = reply(501, "5.5.4", "the letter would be held back beyond the time of BY")
 
 
 def _announced(facts: Facts) -> str | None:
-    # §4: the longest interval, and the latest time; only a submission server offers it (§3).
+    # §3: the longest interval, and the latest time; only a submission server offers it (§4.2).
     limits = facts.capabilities
     return f"{limits.max_hold} {date_time_text(limits.since + limits.max_hold)}" if limits.max_hold else None
 
@@ -27,18 +36,27 @@ def _read_for(value: str | None, facts: Facts) -> str:
 
 
 def _read_until(value: str | None, facts: Facts) -> str:
-    # A time that has passed releases at once: the client's clock may be slow, or its line.
+    # A time that has passed releases at once: the client's clock may be slow, or its line. What was said stays as it is,
+    # for a report repeats it (§5.1.2).
     try:
-        at = read_date_time(value or "")
+        value = value or ""
+        at = read_date_time(value)
     except ValueError:
         raise Refusal(_SYNTAX_UNTIL) from None
     if at > facts.capabilities.since + facts.capabilities.max_hold:
         raise Refusal(_too_late(facts))
-    return date_time_text(max(at, facts.capabilities.since))
+    return value
 
 
 def _too_late(facts: Facts) -> Reply:
-    return reply(554, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
+    # §4.2: 501, whatever is wrong with the time.
+    return reply(501, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
+
+
+def check_times(mail: Mail, now: float) -> None:
+    """Raise the Refusal of a letter that would be late when it is released (§5.2.2). `now` is in seconds since 1970."""
+    if is_held_too_long(dict(mail.parameters), now):
+        raise Refusal(_BEHIND_DEADLINE)
 
 
 FUTURERELEASE = Extension(

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from mailstack.smtp.extensions.extension import Extension, Facts
 
-# §3: limit-name-value, parted by blanks.
-_LIMIT = re.compile(r"([A-Z0-9][A-Z0-9-]*)=([0-9]{1,6})\Z", re.IGNORECASE)
+# §4: each value is a number of six digits at most that does not begin with 0.
+_LIMIT = re.compile(r"([A-Z0-9][A-Z0-9-]*)=([1-9][0-9]{0,5})\Z", re.IGNORECASE)
 
 
 class HostLimits(Struct, frozen=True):
@@ -20,11 +20,11 @@ class HostLimits(Struct, frozen=True):
     recipients: int = 0
     """RCPTMAX: of one transaction (§4.2)."""
     domains: int = 0
-    """RCPTDOMAINMAX: different domains of the recipients of one transaction (§4.3)."""
+    """RCPTDOMAINMAX: different domains of the recipients of a whole session (§4.3)."""
 
     @classmethod
     def parse(cls, text: str) -> HostLimits:
-        """What stands behind the keyword; limits that nobody knows, or that make no sense, say nothing (§3)."""
+        """What stands behind the keyword; limits that nobody knows, or that make no sense, say nothing (§3.7)."""
         if not text:
             return NO_LIMITS
         values: dict[str, int] = {}

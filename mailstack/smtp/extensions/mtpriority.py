@@ -8,13 +8,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Envelope
-from mailstack.letter.terms import HIGHEST, LOWEST, NORMAL, PRIORITY, priority, read_priority
+from mailstack.letter.header import count
+from mailstack.letter.terms import HIGHEST, LOWEST, NORMAL, PRIORITY, read_priority, said_priority
 from mailstack.smtp.commands import Mail
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.smtp.replies import Refusal, Reply, reply
 
 FIELD = b"mt-priority"
-"""The name of the header field (RFC 6758 §2)."""
+"""The name of the header field (RFC 6758 §4)."""
 
 _SYNTAX = reply(501, "5.5.4", "MT-PRIORITY takes a whole number from -9 to 9")
 _FIELD = re.compile(
@@ -47,22 +48,25 @@ class Priorities(Struct, frozen=True):
             return mail, None
         others = tuple(each for each in mail.parameters if each[0] != PRIORITY)
         lowered = replace(mail, parameters=(*others, (PRIORITY, str(self.most))))
-        # RFC 6710 §7 (X.3.6): the text begins with the new priority.
+        # §4.1: the text begins with the new priority.
         return lowered, reply(250, "2.3.6", f"{self.most} is the priority that the letter gets here")
 
 
 def field(envelope: Envelope) -> bytes:
-    """The header field for a host that does not offer MT-PRIORITY; none for the normal priority."""
-    value = priority(envelope)
-    return b"MT-Priority: %d\r\n" % value if value != NORMAL else b""
+    """The header field for a host that does not offer MT-PRIORITY (RFC 6758 §3.3); none where nobody said a priority."""
+    value = said_priority(envelope)
+    return b"" if value is None else b"MT-Priority: %d\r\n" % value
 
 
 def from_field(envelope: Envelope, section: bytes, priorities: Priorities) -> Envelope:
-    """The envelope with the priority that the field names, from a client that is trusted and gave none itself."""
+    """The envelope with the priority that the field names, from a client that is trusted and gave none itself.
+
+    There must be one such field alone (RFC 6758 §3.1).
+    """
     if not priorities.trusted or PRIORITY in dict(envelope.parameters):
         return envelope
     found = _FIELD.search(section)
-    if found is None:
+    if found is None or count(section, FIELD) != 1:
         return envelope
     value = min(int(found[1]), priorities.most)
     return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
