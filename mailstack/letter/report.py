@@ -138,7 +138,7 @@ class Report(Struct, frozen=True):
         return _lines(lines)
 
     def _references(self) -> list[str]:
-        """What lets a mail program show the report under the original (RFC 3834 §3.1.5)."""
+        """What lets a mail program show the report under the original (RFC 3834 §3.1.6)."""
         found = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
         name = found[1].decode() if found else ""
         return [f"In-Reply-To: {name}", f"References: {name}"] if name else []

@@ -25,7 +25,7 @@ class Returned(Struct, frozen=True):
         return not (self.header if self.whole is None else self.whole).isascii()
 
     def part(self, *, eight_bit: bool, international: bool) -> bytes:
-        """The body part; `international` says that the original came with SMTPUTF8 (RFC 6533 §5, §6)."""
+        """The body part; `international` says that the original came with SMTPUTF8 (RFC 6533 §4)."""
         if self.whole is not None and is_returnable(self.whole, eight_bit=eight_bit):
             utf8 = international and not self.header.isascii()
             kind = b"message/global" if utf8 else b"message/rfc822"

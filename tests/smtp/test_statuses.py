@@ -13,7 +13,7 @@ REGISTERED = {
     2: set(range(5)),
     3: set(range(7)),
     4: set(range(8)),
-    5: set(range(8)),
+    5: set(range(7)),
     6: set(range(11)),
     7: set(range(31)),
 }
