@@ -36,7 +36,7 @@ def _check_sendable(envelope: Envelope) -> None:
     engine = ClientEngine()
     engine.extensions = extensions
     commands = [mail_command(extensions, envelope, envelope.recipients, Octets(b""))]
-    commands += [rcpt_command(extensions, recipient) for recipient in envelope.recipients]
+    commands += [rcpt_command(extensions, envelope, recipient) for recipient in envelope.recipients]
     for command in commands:
         try:
             line = engine.command(command)
@@ -138,7 +138,7 @@ def _check_said_again(envelope: Envelope) -> None:
     )
     extensions = dict.fromkeys(keywords, "")
     commands = [mail_command(extensions, envelope, envelope.recipients, Octets(b""))]
-    commands += [rcpt_command(extensions, recipient) for recipient in envelope.recipients]
+    commands += [rcpt_command(extensions, envelope, recipient) for recipient in envelope.recipients]
     session = Dialogue(CAPABILITIES, start_tls=False)
     session.engine.tls = True
     session.hear(b"EHLO c.test\r\n" + b"".join([line.encode() + b"\r\n" for line in commands]))
