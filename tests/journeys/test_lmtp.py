@@ -41,7 +41,7 @@ def outer(internet: Internet) -> Site:
 
 
 def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Site, inner: Site) -> None:
-    """CODE-05, RCVD-01: RFC 2033 §4.2."""
+    """LMTP-01, CODE-05, RCVD-01: RFC 2033 §4.2."""
     to = ("bob@inner.test", "nobody@inner.test", "carol@inner.test")
     assert [reply.code for reply in internet.submit(outer, "alice@outer.test", *to)] == [250, 250, 250]
     internet.reactor.advance(5)
@@ -93,7 +93,7 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
 
 
 def test_strangers_are_turned_away(internet: Internet, inner: Site) -> None:
-    """RFC 2033 §5: it is for programs of ours only."""
+    """LMTP-01: RFC 2033 §5: it is for programs of ours only."""
     with pytest.raises(Trouble) as refused:
         internet.reactor.result_of(_hello(internet, inner))
     assert refused.value.reply is not None

@@ -30,7 +30,7 @@ def codes(session, *lines):
 
 
 def test_only_lhlo_says_hello():
-    """RFC 2033 §4.1."""
+    """LMTP-01: RFC 2033 §4.1."""
     session = Dialogue(PLAIN, lmtp=True)
     assert codes(session, b"EHLO c.test", b"HELO c.test", b"MAIL FROM:<>", b"LHLO c.test") == [
         "500",
@@ -44,7 +44,7 @@ def test_only_lhlo_says_hello():
 
 @pytest.mark.parametrize("content", [(b"DATA", b"x", b"."), (b"BDAT 3 LAST", b"x")], ids=["DATA", "BDAT"])
 def test_each_recipient_that_was_taken_has_an_answer(content):
-    """CODE-05: RFC 2033 §4.2, §4.3."""
+    """LMTP-01, CODE-05: RFC 2033 §4.2, §4.3."""
     session = Dialogue(PLAIN, lmtp=True, answers=each_his_own)
     codes(session, b"LHLO c.test", *TO)
     assert codes(session, *content)[-2:] == ["250", "452"]
