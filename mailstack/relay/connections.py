@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
