@@ -316,6 +316,10 @@ class Session:
     async def _speak_for(self, client: XClient) -> Reply:
         """The session begins anew, as that of the client that is named."""
         self._forget()
+        if client.address is None:
+            # A later XCLIENT may say the rest; it does not give the client the standing of the host in front.
+            before = self._spoken_for
+            client = replace(client, address=before.address, port=before.port)
         self._spoken_for = client
         self.identity = Identity(client.login, "XCLIENT") if client.login else None
         self._errors = self._guesses = self._letters = 0

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 from twisted.names import dns
 
-from mailstack.config import Exchange, Limits, Policy, Submission
+from mailstack.config import Exchange, Limits, Policy, Relay, Submission
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
@@ -278,6 +278,18 @@ def test_a_client_that_is_spoken_for_is_judged_as_if_it_had_come_itself(internet
     said = codes(internet, there, 25, FRONT, "EHLO front.test", "XCLIENT ADDR=198.51.100.9")
     assert said[:2] == ["220", "250"]
     assert said[2].startswith("554")
+
+
+def test_what_is_said_later_leaves_the_client_who_it_was(internet: Internet) -> None:
+    """XCLI-01: LOGIN in a line of its own does not give it what the host in front may do."""
+    there = away(
+        internet,
+        exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)),
+        relay=Relay(relay_from=(Network(f"{FRONT}/32"),)),
+    )
+    lines = ("EHLO front.test", "XCLIENT ADDR=198.51.100.9", "XCLIENT HELO=c.test", "EHLO c.test", "MAIL FROM:<>")
+    said = codes(internet, there, 25, FRONT, *lines, "RCPT TO:<x@third.test>")
+    assert said == ["220", "250", "220", "220", "250", "250 2.1.0", "550 5.7.1"]
 
 
 def test_nobody_else_may_speak_for_others(internet: Internet) -> None:

@@ -84,6 +84,13 @@ def test_a_second_that_is_leapt_releases_nothing_early():
     assert read_date_time("2016-12-31T23:59:60Z") == read_date_time("2017-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("text", ["00", "0_9999", "07", "-0", "+1", "10", ""])
+def test_a_priority_is_one_digit(text):
+    """RFC 6710 §4."""
+    with pytest.raises(ValueError, match="-9 to 9"):
+        read_priority(text)
+
+
 def test_a_priority_is_normal_unless_asked_for():
     """PRIO-01."""
     assert priority(letter().envelope) == 0

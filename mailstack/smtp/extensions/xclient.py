@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from mailstack.letter import Address, AddressError
+from mailstack.letter.xtext import decode_xtext
 from mailstack.smtp.commands import XClient
 from mailstack.smtp.extensions.extension import Extension, Facts, Verb
 from mailstack.smtp.order import State, Turn
@@ -15,9 +16,8 @@ from mailstack.smtp.replies import Refusal, reply
 NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
 
 _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
-# RFC 3461 §4: xtext, with hexadecimal digits in either case, as Postfix takes them.
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+\Z")
-_ESCAPE = re.compile(r"\+([0-9A-Fa-f]{2})")
+# RFC 3461 §4 has hexadecimal digits in upper case only; front hosts write them in either.
+_HEXCHAR = re.compile(r"\+[0-9a-fA-F]{2}")
 _MOST = 255
 _IPV6 = "IPV6:"
 
@@ -60,10 +60,8 @@ def _decoded(text: str) -> str | None:
     """The value without its xtext; None for what the front host doesn't know."""
     if text.upper() in _UNKNOWN:
         return None
-    if not _XTEXT.match(text):
-        raise Refusal(_BAD_VALUE)
-    value = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    if len(value) > _MOST or not value.isascii() or not value.isprintable():
+    value = decode_xtext(_HEXCHAR.sub(lambda found: found[0].upper(), text))
+    if not value or len(value) > _MOST:
         raise Refusal(_BAD_VALUE)
     return value
 
