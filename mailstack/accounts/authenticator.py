@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from zope.interface import Interface
 
 from mailstack.accounts.checker import account_key
 from mailstack.accounts.proofs import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
+from mailstack.policy.networks import client_of
 from mailstack.sasl import Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import StoreError
 from mailstack.wire import Clock, HostPort
 
 LONGEST_NAME = 320
 """Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""
+
+
+AT_ONCE = 8
+"""Logins of one client that are decided at a time: so the first failures slow the next guess, however many come at once,
+and nobody alone fills the queue for passwords."""
+MOST_WAITING = 64
+"""Logins of one client that wait for that; the next one hears to come again later."""
 
 
 class TokenRefused(UnauthorizedLogin):
@@ -60,6 +69,7 @@ class CredAuthenticator:
         self._domain = domains[0] if domains else ""
         self._interface = interface
         self._keeper = keeper
+        self._undecided: dict[str, DeferredSemaphore] = {}
         decided = {KINDS[kind] for kind in portal.listCredentialsInterfaces() if kind in KINDS}
         self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if keeper is None else set()))
         """The kinds of proof that can be decided here."""
@@ -82,14 +92,44 @@ class CredAuthenticator:
         # itself; its failures then count for where it came from alone.
         spelled = account_key(username.encode(errors="replace")) or username.lower()
         name = spelled[:LONGEST_NAME] or f"@{remote.host}"
-        await self._wait(self._throttle.delay(remote.host, name))
+        async with self._place(remote.host):
+            delay = self._throttle.delay(remote.host, name)
+            if not delay:
+                return await self._decide(username, proof, remote.host, name)
+        await self._wait(delay)
+        return await self._decide(username, proof, remote.host, name)
+
+    @asynccontextmanager
+    async def _place(self, host: str) -> AsyncIterator[None]:
+        """One of the places of a client. Raises Unavailable."""
+        client = client_of(host)
+        places = self._undecided.setdefault(client, DeferredSemaphore(AT_ONCE))
+        if len(places.waiting) >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} logins from {client} wait already")
+        await places.acquire()
+        try:
+            yield
+        finally:
+            if places.waiting:
+                # Not from here, or a crowd of those who wait would answer each within the other.
+                self._clock.call_later(0, lambda: self._leave(client, places))
+            else:
+                self._leave(client, places)
+
+    def _leave(self, client: str, places: DeferredSemaphore) -> None:
+        places.release()
+        if places.tokens == places.limit:
+            del self._undecided[client]
+
+    async def _decide(self, username: str, proof: Proof, host: str, name: str) -> str:
+        """What the portal says, counted. Raises as `login`."""
         try:
             account = await self._account(username, proof)
         except Denied as denied:
-            self._throttle.failed(remote.host, name)
+            self._throttle.failed(host, name)
             # Whoever looks for guessers in the log wants the name; the client hears nothing of it.
             raise Denied(": ".join([repr(username[:100]), *map(str, denied.args)]), trouble=denied.trouble) from None
-        self._throttle.succeeded(remote.host, name)
+        self._throttle.succeeded(host, name)
         return account
 
     def _complete(self, username: str) -> str:
@@ -113,7 +153,6 @@ class CredAuthenticator:
         return account
 
     async def _wait(self, seconds: float) -> None:
-        if seconds > 0:
-            over: Deferred[None] = Deferred()
-            self._clock.call_later(seconds, lambda: over.callback(None))
-            await over
+        over: Deferred[None] = Deferred()
+        self._clock.call_later(seconds, lambda: over.callback(None))
+        await over

@@ -11,13 +11,14 @@ from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
-from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.sasl import Credentials, Denied, Unavailable
+from mailstack.store import Account
 from mailstack.wire import HostPort
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump, run
@@ -133,6 +134,31 @@ def test_failures_of_an_account_count_together_however_it_is_spelled(ground: Gro
         with pytest.raises(Denied):
             ground.pump.run(ground.submission.login(guess, HostPort(f"198.51.100.{number}", 4000)))
     assert ground.throttle.delay(HERE.host, "alice@home.test") == 1
+
+
+def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> None:
+    """AUTH-14: on many connections, each of which says its guess before the first is answered."""
+    asked: list[str] = []
+    account = ground.store.account
+
+    async def count(address: str) -> Account | None:
+        asked.append(address)
+        return await account(address)
+
+    ground.store.account = count  # type: ignore[method-assign]
+    guess = Credentials(username="alice", password="wrong", mechanism="PLAIN")
+    guesses = [ground.pump.start(ground.submission.login(guess, HERE)) for _ in range(100)]
+    assert len(asked) == AT_ONCE
+    assert sum(map(len, guesses)) == 100 - AT_ONCE - MOST_WAITING, "these are told to come again later"
+    while not all(guesses[:AT_ONCE]):
+        ground.pump._calls.get(timeout=20)()
+    ground.clock.turn(0)
+    assert len(asked) == AT_ONCE, "the first failures have the others wait"
+
+
+def test_a_client_without_logins_is_not_remembered(ground: Ground) -> None:
+    assert ground.login("alice") == "alice@home.test"
+    assert not ground.submission._undecided
 
 
 def test_the_realm_gives_an_avatar_for_each_interface() -> None:
