@@ -15,7 +15,7 @@ ROOT = Path(mailstack.__file__).parent
 LAYERS = """
     mailstack
     mailstack.wire mailstack.discreet
-    mailstack.lines mailstack.transparency mailstack.cache mailstack.letter
+    mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.letter
     mailstack.sasl
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey

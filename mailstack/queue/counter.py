@@ -12,6 +12,7 @@ from mailstack.policy.hops import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
+from mailstack.room import Room
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import NO_FACTS, Facts
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
@@ -41,6 +42,7 @@ class Counter:
         `quotas` no mailbox is ever full.
         """
         self.hostname = hostname
+        self.room = Room()
         self._directory = directory
         self._queue = queue
         self._store = store

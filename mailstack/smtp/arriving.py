@@ -5,12 +5,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
+from mailstack.room import SMALL
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.extensions.mtpriority import Priorities, from_field
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import NO_FACTS, Arrived, Station
 
 _BLANK_LINE = b"\r\n"
+_NOTHING = Arrived(b"", 0)
+NO_ROOM = reply(452, "4.3.1", "too many large header sections come in at a time, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 
 
@@ -35,9 +38,11 @@ class Arriving:
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
         self._content = station.counter.new_content()
-        self._arrived = Arrived(b"", 0)
+        self._arrived = _NOTHING
         self.facts = NO_FACTS
         """What the station found out about the letter, once it is finished."""
+        self._room = station.counter.room
+        self._held = 0
 
     async def write(self, octets: bytes) -> None:
         """The next octets. Raises Refusal when the header section is not to be had."""
@@ -47,6 +52,10 @@ class Arriving:
         # The end mark can begin three octets before what is new; what stands earlier was searched already.
         searched = max(0, len(self._header) - 3)
         self._header += octets
+        self._held += len(octets)
+        self._room.held += len(octets)
+        if self._room.is_scarce and len(self._header) > SMALL:
+            raise Refusal(NO_ROOM)
         end = _end_of_header(self._header, searched)
         if end < 0 and len(self._header) <= self._header_size:
             return
@@ -56,6 +65,12 @@ class Arriving:
 
     async def finish(self) -> Letter:
         """The letter with its whole content, our `Received:` on top. Raises Refusal."""
+        try:
+            return await self._whole()
+        finally:
+            self._let_go()
+
+    async def _whole(self) -> Letter:
         if self._header is not None:
             await self._write_header(len(self._header))
         content = await self._content.finish()
@@ -85,6 +100,13 @@ class Arriving:
 
     def discard(self) -> None:
         self._content.discard()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing is held any longer."""
+        self._header, self._arrived = None, _NOTHING
+        self._room.held -= self._held
+        self._held = 0
 
     async def _write_header(self, end: int) -> None:
         header, self._header = bytes(self._header or b""), None

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
+from mailstack.room import Room
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.wire import HostPort
@@ -70,6 +71,10 @@ class Counter(Protocol):
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here, where they are read by lines."""
+
+    @property
+    def room(self) -> Room:
+        """What header sections may hold of the memory until they are whole."""
 
     def new_content(self) -> ArrivingContent: ...
 

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import CHUNK, Octets
+from mailstack.room import SMALL, Room
 from mailstack.store import StoreError
 
 T = TypeVar("T")
@@ -43,6 +44,8 @@ class ContentFiles:
     def __init__(self, directory: Path, in_thread: InThread) -> None:
         self._directory = directory
         self.in_thread = in_thread
+        self.room = Room()
+        """What contents that are written may hold of the memory."""
 
     def path(self, name: str) -> Path:
         """Raises StoreError for a name that none of our files can have."""
@@ -136,16 +139,18 @@ class Writing:
 
     async def write(self, octets: bytes) -> None:
         """Gather; beyond the limit, wait for the file to take what was gathered."""
+        room = self._files.room
         self.size += len(octets)
         self._held += len(octets)
+        room.held += len(octets)
         self._pieces.append(octets)
-        if self._held > (AHEAD if self._file else self._memory_limit):
+        if self._held > (SMALL if room.is_scarce else AHEAD if self._file else self._memory_limit):
             await self._in_thread(self._append)
 
     async def finish(self) -> Content:
         """Waits for the disk when there is a file."""
         if self._file is None:
-            return Octets(b"".join(self._pieces))
+            return Octets(b"".join(self._take_pieces()))
         await self._in_thread(self._complete)
         self._content = FileContent(self._files, self._name, self.size)
         return self._content
@@ -153,13 +158,20 @@ class Writing:
     def discard(self) -> None:
         """Also while a call waits, as when the connection is lost: then the file goes when that call ends."""
         self._discarded = True
-        self._pieces = []
+        self._take_pieces()
         if self._name and not self._waiting and not (self._content and self._content.kept):
             # A file that can't be removed now is swept when the store is opened next.
             self._files.in_thread(self._remove).addErrback(lambda _: None)
 
+    def _take_pieces(self) -> list[bytes]:
+        """What was gathered, which is held here no longer."""
+        pieces, self._pieces = self._pieces, []
+        self._files.room.held -= self._held
+        self._held = 0
+        return pieces
+
     async def _in_thread(self, work: Callable[[list[bytes]], None]) -> None:
-        pieces, self._pieces, self._held = self._pieces, [], 0
+        pieces = self._take_pieces()
         self._waiting = True
         try:
             await self._files.in_thread(lambda: work(pieces))

@@ -215,3 +215,23 @@ def test_chunks_of_one_letter_never_become_another(
     assert b"first" not in letter
     # The last of them is the letter as it is kept, with the results of our checks on top.
     assert [writer.is_discarded for writer in store.writers] == [True, True, False]
+
+
+def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(internet: Internet, home: Site) -> None:
+    """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
+    room = home.office.counter.room
+    room.most = 305_000
+    crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
+    assert 300_000 < room.held < 305_000
+    honest = attack(internet, home, BEGIN + b"DATA\r\nSubject: hello\r\nX: " + b"y" * 10_000 + b"\r\n\r\n.\r\n")
+    assert honest.codes()[-1] == b"250"
+    crowd[3].transport.write(b"\r\n\r\n.\r\n")
+    internet.reactor.advance(1)
+    assert b"452 4.3.1" in crowd[3].heard
+    crowd[0].transport.write(b"\r\n\r\n.\r\n")
+    crowd[1].transport.abortConnection()
+    internet.reactor.advance(1)
+    assert crowd[0].codes()[-1] == b"250"
+    assert 100_000 < room.held < 101_000
+    internet.reactor.advance(4000)
+    assert room.held == 0

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.room import SMALL
 from mailstack.store import Account, Conflict, Filter, Settlement, StoreError, StoreFull, sql
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
@@ -271,6 +272,27 @@ def test_a_content_that_was_discarded_leaves_no_file(pump: Pump, open_store: Ope
     wait_for(pump, begun)
     pump.run(store.close())
     assert content_files(directory) == []
+
+
+def test_contents_go_to_files_early_when_many_come_at_a_time(pump: Pump, open_store: Open, directory: Path) -> None:
+    """SMTP-28: none of them holds much of the memory then."""
+    store = open_store()
+    room = store._files.room
+    writers = [store.new_content() for _ in range(4)]
+    pump.run(writers[0].write(b"x" * 60_000))
+    assert (room.held, content_files(directory)) == (60_000, [])
+    room.most = 70_000
+    pump.run(writers[1].write(b"x" * 10_000))
+    assert (room.held, content_files(directory)) == (70_000, [])
+    pump.run(writers[2].write(b"x" * (SMALL + 1)))
+    assert (room.held, len(content_files(directory))) == (70_000, 1)
+    pump.run(writers[3].write(b"x" * 10))
+    pump.run(writers[0].finish())
+    assert room.held == 10_010
+    for writer in writers:
+        writer.discard()
+    assert room.held == 0
+    pump.run(store.close())
 
 
 def test_an_accepted_content_is_not_discarded(pump: Pump, open_store: Open, directory: Path) -> None:
