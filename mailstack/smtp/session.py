@@ -445,9 +445,15 @@ class Session:
             if failure is None:
                 try:
                     await arriving.write(event.octets)
-                except Exception as error:  # noqa: BLE001 - told at the end
+                except Refusal as refusal:
+                    # Told at the end; without its traceback, which would hold the octets until then.
+                    failure = Refusal(refusal.reply, refusal.reason)
+                    arriving.discard()
+                except Exception as error:  # noqa: BLE001 - the same, and a bug
                     failure = error
                     arriving.discard()
+            # Thousands may wait for their next piece: let go of this one.
+            del event
 
     _DOORS: ClassVar[dict[type, Callable[[Session, Any], Awaitable[Reply]]]] = {
         Hello: _hello,
