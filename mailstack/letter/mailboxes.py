@@ -35,7 +35,7 @@ def addresses_in(body: bytes) -> tuple[Address, ...] | None:
             part = (bracketed or bare).strip()
             if part:
                 try:
-                    found.append(Address.parse(part.decode("ascii", "surrogateescape")))
+                    found.append(Address.parse(part.decode("utf-8", "surrogateescape")))
                 except AddressError:
                     return None
             bare, bracketed = b"", b""

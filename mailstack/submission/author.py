@@ -50,11 +50,10 @@ class Author:
 
     async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
         """RFC 6409 §8.1: who submitted is named as the Sender where From does not name him."""
-        for name, field in fields(section):
-            if name == b"from":
-                authors = addresses_in(field.partition(b":")[2])
-                if authors and all([await owners.owns(account, author) for author in authors]):
-                    return section
+        named = [addresses_in(field.partition(b":")[2]) for name, field in fields(section) if name == b"from"]
+        authors = [author for each in named for author in each or ()]
+        if all(named) and authors and all([await owners.owns(account, author) for author in authors]):
+            return section
         if self._foreign == "refuse":
             raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
         if has(section, b"sender"):

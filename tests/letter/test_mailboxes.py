@@ -22,6 +22,7 @@ from mailstack.letter.mailboxes import addresses_in
         (b" Friends: alice@home.test, Bob <bob@home.test>;", ["alice@home.test", "bob@home.test"]),
         (b' <"odd >name"@home.test>', ['"odd >name"@home.test']),
         (b" , alice@home.test,,", ["alice@home.test"]),
+        ("Кот <кот@пример.test>".encode(), ["кот@пример.test"]),
         (b"", []),
         (b" undisclosed:;", []),
     ],
@@ -34,7 +35,15 @@ def test_addresses_are_found(body: bytes, found: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b" Alice", b" alice@home.test bob@home.test", b" <alice@home.test> <eve@evil.test>", b" (open", b' "open', b" x)"],
+    [
+        b" Alice",
+        b" alice@home.test bob@home.test",
+        b" <alice@home.test> <eve@evil.test>",
+        b" (open",
+        b' "open',
+        b" x)",
+        b"\xd0@home.test",
+    ],
 )
 def test_what_can_be_read_in_two_ways_is_not_read(body: bytes) -> None:
     assert addresses_in(body) is None

@@ -79,3 +79,11 @@ def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
 )
 def test_one_author_who_is_not_the_accounts_is_enough(body: bytes) -> None:
     assert refused(Author(foreign="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
+
+
+@pytest.mark.parametrize("more", [b"From: boss@home.test\r\n", b"From: nobody\r\n"])
+def test_where_two_from_fields_may_stand_both_must_be_the_accounts(more: bytes) -> None:
+    author = Author("allow", foreign="refuse", owners=Owners())
+    own = b"From: alice@home.test\r\n"
+    assert settle(author, own + own) == own + own
+    assert refused(author, own + more) == refused(author, more + own) == "550 5.7.1"
