@@ -16,7 +16,8 @@ class TimedCache(Generic[KeyT, ValueT]):
         self._now = now
         self._ttl = ttl
         self._capacity = capacity
-        self._entries: dict[KeyT, tuple[float, ValueT]] = {}
+        self._entries: dict[KeyT, tuple[float, float, ValueT]] = {}
+        """When it was put, for how long, and the answer."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -26,17 +27,18 @@ class TimedCache(Generic[KeyT, ValueT]):
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if not 0 <= self._now() - entry[0] < self._ttl:
+        since, ttl, value = entry
+        if not 0 <= self._now() - since < ttl:
             del self._entries[key]
             return None
-        return entry[1]
+        return value
 
-    def put(self, key: KeyT, value: ValueT) -> None:
-        """Keep an answer from now on, at the cost of the oldest one when there are too many."""
+    def put(self, key: KeyT, value: ValueT, ttl: float | None = None) -> None:
+        """Keep an answer from now on, at the cost of the oldest one when there are too many; for less than usual by `ttl`."""
         self._entries.pop(key, None)
         if len(self._entries) >= self._capacity:
             self._entries.pop(next(iter(self._entries)), None)
-        self._entries[key] = (self._now(), value)
+        self._entries[key] = (self._now(), self._ttl if ttl is None else min(ttl, self._ttl), value)
 
     def forget(self, key: KeyT) -> None:
         """Harmless when there is no such answer."""

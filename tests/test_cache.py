@@ -64,3 +64,17 @@ def test_a_time_of_zero_keeps_nothing() -> None:
     cache: TimedCache[str, bool] = TimedCache(HandClock().now, ttl=0, capacity=3)
     cache.put("a", True)
     assert cache.get("a") is None
+
+
+def test_an_answer_may_hold_for_less_than_the_usual_time_and_never_for_more() -> None:
+    clock = HandClock()
+    cache: TimedCache[str, bool] = TimedCache(clock.now, ttl=10, capacity=4)
+    for key, ttl in (("never", 0.0), ("briefly", 3.0), ("usual", 10.0), ("longer", 1000.0)):
+        cache.put(key, True, ttl)
+    assert cache.get("never") is None
+    assert cache.get("briefly")
+    clock.turn(5)
+    assert cache.get("briefly") is None
+    assert cache.get("usual")
+    clock.turn(5)
+    assert cache.get("longer") is None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
@@ -22,6 +21,7 @@ from twisted.names.error import (
     DNSServerError,
 )
 
+from mailstack.cache import TimedCache
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.wire import Tlsa
 
@@ -68,7 +68,7 @@ class DnsNames:
         self._timeouts = tuple(timeouts)
         self._most_aliases = most_aliases
         self._most_records = most_records
-        self._kept = _Kept(reactor, most_kept, longest_kept)
+        self._kept: TimedCache[tuple[str, int], _Records] = TimedCache(reactor.seconds, longest_kept, most_kept)
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
         """The MX records of a domain; raises NoSuchDomain, NamesUnavailable."""
@@ -269,24 +269,3 @@ def _owner(record: Any) -> str:
 
 def _address(record: Any) -> str:
     return inet_ntop(AF_INET if record.type == dns.A else AF_INET6, record.payload.address)
-
-
-class _Kept:
-    """Answers for as long as their TTL allows, in bounded number, the oldest forgotten first."""
-
-    def __init__(self, reactor: IReactorTime, most: int, longest: float) -> None:
-        self._now: Callable[[], float] = reactor.seconds
-        self._most = most
-        self._longest = longest
-        self._answers: OrderedDict[tuple[str, int], tuple[float, _Records]] = OrderedDict()
-
-    def get(self, key: tuple[str, int]) -> _Records | None:
-        until, records = self._answers.get(key, (0.0, []))
-        return records if until > self._now() else None
-
-    def put(self, key: tuple[str, int], records: _Records, ttl: float) -> None:
-        if ttl > 0:
-            self._answers.pop(key, None)
-            self._answers[key] = self._now() + min(ttl, self._longest), records
-            if len(self._answers) > self._most:
-                self._answers.popitem(last=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from mailstack.cache import TimedCache
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
@@ -123,7 +123,7 @@ class Connections:
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
         self._down = DownHosts(clock, down_limits)
-        self._clear = _Memory(clock, limits.remembered)
+        self._clear: TimedCache[HostPort, str] = TimedCache(clock.now, limits.clear, limits.remembered)
 
     def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
@@ -205,7 +205,7 @@ class Connections:
         except Trouble as trouble:
             if trouble.stage != "starttls":
                 raise
-            self._clear.put(address, str(trouble), self._limits.clear)
+            self._clear.put(address, str(trouble))
             call.transcript.append("-- once more, in the clear")
         return await self._connect(call, start_tls=False)
 
@@ -290,25 +290,3 @@ class Connections:
         if self._kept:
             first = min(waiting[0].until for waiting in self._kept.values())
             self._stop_timer = self._clock.call_later(first - now, self._expire)
-
-
-class _Memory:
-    """What was learned about addresses, each for a limited time, the oldest forgotten first."""
-
-    def __init__(self, clock: Clock, most: int) -> None:
-        self._clock = clock
-        self._most = most
-        self._entries: OrderedDict[HostPort, tuple[float, str]] = OrderedDict()
-
-    def put(self, address: HostPort, what: str, seconds: float) -> None:
-        self._entries.pop(address, None)
-        self._entries[address] = self._clock.now() + seconds, what
-        if len(self._entries) > self._most:
-            self._entries.popitem(last=False)
-
-    def get(self, address: HostPort) -> str | None:
-        until, what = self._entries.get(address, (0.0, ""))
-        if until > self._clock.now():
-            return what
-        self._entries.pop(address, None)
-        return None
