@@ -96,6 +96,9 @@ class TokenChecker:
         named = claims.get(self._rules.claim)
         if not isinstance(named, str) or len(named) > 320:
             raise BadToken(f"no claim {self._rules.claim}")
+        # OpenID Connect Core §5.1: at some issuers people say any address of themselves.
+        if self._rules.claim == "email" and claims.get("email_verified", True) not in (True, "true"):
+            raise BadToken("the issuer has not verified the address")
         if "@" not in named and self._rules.domain:
             named = f"{named}@{self._rules.domain}"
         key = account_key(named.encode(errors="replace"))

@@ -84,6 +84,8 @@ def test_a_good_token_is_the_account_that_it_names(ground: Ground, user: str) ->
         ({"exp": None}, "invalid_token"),
         ({"exp": True}, "invalid_token"),
         ({"email": None}, "invalid_token"),
+        ({"email_verified": False}, "invalid_token"),
+        ({"email_verified": "false"}, "invalid_token"),
         ({"email": ["bob@home.test"]}, "invalid_token"),
         ({"email": "a b@home.test"}, "invalid_token"),
         ({"email": "x" * 400}, "invalid_token"),
