@@ -29,6 +29,7 @@ from mailstack.net.deriving import derive_in_thread
 from mailstack.net.listening import Door, Listener
 from mailstack.net.lookups import ReverseNames, TimedLookups
 from mailstack.net.peer import NetPeer
+from mailstack.net.ports import leads_to
 from mailstack.net.server_tls import ServerContext
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
@@ -140,6 +141,7 @@ class PostOffice:
             attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
             connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
             down_limits=_down_limits(config),
+            is_ours=lambda where: leads_to(where, [each for door in self.doors.values() for each in door.addresses]),
         )
         full = config.delivery.when_full == "permanent"
         quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailstack.net.proxied import ProxiedFactory
 from mailstack.net.proxy_header import PROXIED
 from mailstack.policy.networks import networks_of, within
+from mailstack.relay.loopback import is_loopback
 from mailstack.wire import HostPort
 
 BACKLOG = 1024
@@ -88,3 +89,15 @@ def _with_backlog(description: str) -> str:
     if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
         return f"{description}:backlog={BACKLOG}"
     return description
+
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104
+"""Every address of the machine, to who listens; the machine itself, to who calls."""
+
+
+def leads_to(where: HostPort, listening: Iterable[HostPort]) -> bool:
+    """Whether a connection to `where` would come in at one of these addresses of this machine."""
+    loops = is_loopback(where.host) or where.host in _ANY
+    return any(
+        each.port == where.port and (each.host == where.host or (loops and each.host in _ANY)) for each in listening
+    )

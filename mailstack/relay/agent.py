@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
 
@@ -35,7 +35,7 @@ from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
-from mailstack.wire import Caller, Clock, Unreachable, is_path
+from mailstack.wire import Caller, Clock, HostPort, Unreachable, is_path
 
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
@@ -95,11 +95,13 @@ class RelayAgent:
         down_limits: DownLimits = DOWN_LIMITS,
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
+        is_ours: Callable[[HostPort], bool] = lambda _: False,
     ) -> None:
         """`hostname` is ours, and what EHLO says unless `ehlo_name` is another one; `random` shuffles equal hosts.
 
         `port` is for hosts that the DNS names. `security` holds where `tls_policy` says nothing, and what domains publish asks
-        for no more: by DANE, where `dane` says that `names` come from a resolver that can be trusted, and by `sts`.
+        for no more: by DANE, where `dane` says that `names` come from a resolver that can be trusted, and by `sts`. `is_ours` knows where
+        this office itself listens.
         """
         self._hosts = Hosts(
             names,
@@ -112,6 +114,7 @@ class RelayAgent:
             security=security,
             tls_policy=tls_policy,
             limits=host_limits,
+            is_ours=is_ours,
         )
         self._demands = Demands(names, dane=dane, sts=sts)
         self._connections = Connections(

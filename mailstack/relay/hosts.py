@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
 from random import Random
@@ -117,10 +117,11 @@ class Hosts:
         security: Security = OPPORTUNISTIC,
         tls_policy: TlsPolicy = NO_TLS_POLICY,
         limits: HostLimits = HOST_LIMITS,
+        is_ours: Callable[[HostPort], bool] = lambda _: False,
     ) -> None:
         """`random` parts hosts of equal preference; `port` is for hosts that the DNS names. `smart_hosts` go in their order.
 
-        `security` is demanded where `tls_policy` says nothing.
+        `security` is demanded where `tls_policy` says nothing. `is_ours` knows where this office itself listens.
         """
         self._names = names
         self._random = random
@@ -132,6 +133,7 @@ class Hosts:
         self._security = security
         self._tls_policy = tls_policy
         self._limits = limits
+        self._is_ours = is_ours
 
     def line(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
@@ -158,10 +160,18 @@ class Hosts:
         if self._smart_hosts:
             return await self._through(self._smart_hosts, "smart host")
         if destination.startswith("["):
-            return Way((self._literal(destination),), security)
+            return Way(self._elsewhere(destination, (self._literal(destination),)), security)
         domain = destination.lower().rstrip(".")
         published = said is None and security.demand is not Demand.NEVER
-        return Way(await self._named(domain), security, domain=domain, published=published)
+        candidates = self._elsewhere(domain, await self._named(domain))
+        return Way(candidates, security, domain=domain, published=published)
+
+    def _elsewhere(self, destination: str, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        """Those that are not this office: anybody may publish its address, and the letter would come back and back."""
+        others = tuple([each for each in candidates if not self._is_ours(each.address)])
+        if not others:
+            raise NoWay(Failed(ROUTING_LOOP, f"{destination} leads to this host, which does not know it"))
+        return others
 
     async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> Way:
         """All addresses of all of them, in their order; one that can't be found is left out while there is another."""

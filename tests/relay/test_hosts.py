@@ -156,6 +156,19 @@ def test_an_address_literal_is_its_own_host(literal: str, address: str) -> None:
     assert names.asked == []
 
 
+def test_nobody_is_sent_to_where_we_listen_ourselves() -> None:
+    """RLY-02: RFC 5321 §5.1. Anybody may publish 127.0.0.1; the letter would come back until it has a hundred trace fields."""
+
+    def ours(where: HostPort) -> bool:
+        return where == HostPort("127.0.0.1", 25)
+
+    published = {"loops.test": [(10, "loop.test")], "both.test": [(10, "loop.test"), (20, "b.test")]}
+    addresses = {"loop.test": ["127.0.0.1"], "b.test": ["192.0.2.7"]}
+    found = hosts(published, addresses, is_ours=ours)
+    assert no_way(found, "loops.test").status == no_way(found, "[127.0.0.1]").status == Status(5, 4, 6)
+    assert called(run(found.find("both.test"))) == ["b.test"]
+
+
 @pytest.mark.parametrize("literal", ["[0.0.0.0]", "[224.0.0.1]", "[x]", "[]", "[IPv6:::]"])
 def test_a_literal_that_cannot_be_called_is_refused(literal: str) -> None:
     assert no_way(hosts({}), literal).status == Status(5, 1, 2)

@@ -1,0 +1,26 @@
+"""Which addresses of this machine lead to its own doors."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.net.ports import leads_to
+from mailstack.wire import HostPort
+
+
+@pytest.mark.parametrize(
+    ("where", "leads"),
+    [
+        (HostPort("127.0.0.1", 25), True),
+        (HostPort("127.0.0.9", 25), True),
+        (HostPort("::1", 25), True),
+        (HostPort("0.0.0.0", 25), True),
+        (HostPort("127.0.0.1", 26), False),
+        (HostPort("192.0.2.1", 25), False),
+        (HostPort("192.0.2.1", 2525), True),
+        (HostPort("127.0.0.1", 2525), False),
+    ],
+)
+def test_what_leads_back_to_us_is_known(where: HostPort, *, leads: bool) -> None:
+    """RLY-02"""
+    assert leads_to(where, [HostPort("0.0.0.0", 25), HostPort("192.0.2.1", 2525)]) is leads
