@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from mailstack.setup.guide import Account, Guide, Step, Trust
 from mailstack.setup.services import Security, Service
 
@@ -17,8 +19,7 @@ def write_mutt(account: Account) -> tuple[Step, ...]:
         "set ssl_force_tls = yes",
         f'set certificate_file = "{account.ca_file}"' if account.ca_file else "",
         f'set from = "{user}"',
-        f'set smtp_url = "{"smtps" if _implicit(sending) else "smtp"}://{sending.host}:{sending.port}/"',
-        f'set smtp_user = "{user}"',
+        f'set smtp_url = "{"smtps" if _implicit(sending) else "smtp"}://{quote(user, safe="")}@{sending.host}:{sending.port}/"',
         'set smtp_authenticators = "plain"',
     ]
     scheme = {"pop3": "pop", "imap": "imap"}[reading.protocol] + ("s" if _implicit(reading) else "")
@@ -27,11 +28,11 @@ def write_mutt(account: Account) -> tuple[Step, ...]:
         lines += [f'set pop_host = "{where}"', f'set pop_user = "{user}"']
         fetch = "Press G to fetch letters. The password is asked for, unless smtp_pass and pop_pass are set."
     else:
-        lines += [f'set folder = "{where}"', 'set spool_file = "+INBOX"', f'set imap_user = "{user}"']
+        lines += [f'set folder = "{where}"', 'set spoolfile = "+INBOX"', f'set imap_user = "{user}"']
         fetch = "The password is asked for, unless smtp_pass and imap_pass are set."
     return (
         Step(
-            "mutt and neomutt. smtp_user and smtp_authenticators make it log in, which the server requires:",
+            "mutt and neomutt. The user in smtp_url makes them log in, which the server requires:",
             file="~/.muttrc",
             text=_lines(lines),
         ),
@@ -72,7 +73,7 @@ def write_msmtp_mpop(account: Account) -> tuple[Step, ...]:
                 ]
             ),
         ),
-        Step("`passwordeval` is any command that prints the password. Try both:", text=f"msmtp -a {name} --serverinfo\nmpop -a {name}\n"),
+        Step("`passwordeval` is any command that prints the password. Try both:", text=f"msmtp -a {name} --serverinfo\nmpop {name}\n"),
     )  # fmt: skip
 
 
