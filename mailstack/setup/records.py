@@ -130,7 +130,7 @@ def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str
         yield f"{config.hostname} needs A and AAAA records, and its addresses a PTR record back to it."
     signed = {domain for domain, _, _ in known.dkim}
     if missing := [domain for domain in domains if domain not in signed]:
-        yield f"No DKIM key signs for {', '.join(missing)}, so that no key is to be published."
+        yield f"No DKIM key signs for {', '.join(missing)}, so that no key is to be published; `mailstack dkim generate` makes one."
     if known.web:
         names = ", ".join(f"{label}.{domain}" for domain in domains for label in WEB_LABELS)
         yield f"The certificate must cover {names} as well, or clients and other hosts refuse what they find there."
