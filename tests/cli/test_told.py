@@ -94,7 +94,7 @@ def test_setup_tells_the_steps_with_our_ports(mailstack: Mailstack, office: Path
     document = json.loads(said(mailstack("setup", "mutt", "alice@home.test", "--json")))
     assert document["client"] == "mutt"
     assert [service["name"] for service in document["services"]] == ["submissions", "pop3s"]
-    assert "smtps://mx.home.test:465/" in document["steps"][0]["text"]
+    assert "smtps://alice%40home.test@mx.home.test:465/" in document["steps"][0]["text"]
 
 
 def test_setup_tells_of_the_dev_environment_that_runs(tmp_path: Path) -> None:
