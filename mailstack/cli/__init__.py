@@ -17,6 +17,10 @@ COMMANDS = {
     "dkim": ("mailstack.cli.dkim:dkim", "Make keys that sign letters."),
     "alias": ("mailstack.cli.alias:alias", "Give addresses that lead to other addresses."),
     "send": ("mailstack.cli.send:send", "Submit a letter, as a mail client would."),
+    "sendmail": (
+        "mailstack.cli.sendmail.command:sendmail",
+        "Put a letter into the queue, as /usr/sbin/sendmail does.",
+    ),
     "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
     "journey": ("mailstack.cli.journey:journey", "Tell one letter's life, step by step."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),

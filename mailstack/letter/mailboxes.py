@@ -14,8 +14,10 @@ _LONGEST = 65536
 _SPECIAL = (b",", b";", b":")
 
 
-def addresses_in(body: bytes) -> tuple[Address, ...] | None:
+def addresses_in(body: bytes, domain: str = "") -> tuple[Address, ...] | None:
     """Every address of a mailbox list or group; None when a part of it is no address, or it is not to be read.
+
+    A name without a domain is completed with `domain`, if that is given.
 
     Comments are left out, and so are display names: only what a letter would be sent to counts.
     """
@@ -35,13 +37,18 @@ def addresses_in(body: bytes) -> tuple[Address, ...] | None:
             part = (bracketed or bare).strip()
             if part:
                 try:
-                    found.append(Address.parse(part.decode("utf-8", "surrogateescape")))
+                    found.append(_address(part.decode("utf-8", "surrogateescape"), domain))
                 except AddressError:
                     return None
             bare, bracketed = b"", b""
         else:
             bare += piece
     return tuple(found)
+
+
+def _address(text: str, domain: str) -> Address:
+    """Raises AddressError."""
+    return Address.parse(f"{text}@{domain}" if domain and "@" not in text else text)
 
 
 def _without_comments(body: bytes) -> bytes | None:

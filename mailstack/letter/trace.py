@@ -13,6 +13,8 @@ from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
 from mailstack.wire import TlsFacts
 
+LOCAL = "LOCAL"
+"""The protocol of an Arrival without one: no `with` clause names it (RFC 5321 §4.4)."""
 _COLUMNS = 78
 """RFC 5322 §2.1.1: what a line should not pass."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -38,9 +40,12 @@ def received(
     clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6). `priority`
     is told if there is one (RFC 6710 §4.1).
     """
-    host = None if arrival.remote is None or hide_client else arrival.remote.host
-    account = arrival.account if show_account else None
-    way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
+    if arrival.protocol == LOCAL and arrival.account is not None:
+        way = f"Received: by {arrival.office}" + ("" if hide_client else f" (from user {_comment(arrival.account)})")
+    else:
+        host = None if arrival.remote is None or hide_client else arrival.remote.host
+        account = arrival.account if show_account else None
+        way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
     whom = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
     how = "" if priority is None else f" PRIORITY {priority}"
     return f"{way}\r\n\tid {letter}{whom}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()

@@ -1,0 +1,178 @@
+"""Runs the sendmail commands: under the names `sendmail`, `mailq` and `newaliases`, and as `mailstack sendmail`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import click
+
+from mailstack.cli.names import letter_id
+from mailstack.cli.place import Place, of_config, of_dev
+from mailstack.cli.refusal import Refused
+from mailstack.cli.run import OpenStore
+from mailstack.cli.sendmail.exits import CONFIG, DATAERR, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE, Ended
+from mailstack.cli.sendmail.letter import Person, prepare
+from mailstack.cli.sendmail.options import Options, parse
+
+SYSTEM_CONFIG = Path("/etc/mailstack/mailstack.toml")
+
+
+def main() -> None:
+    """The program `mailstack-sendmail`, by whatever name it is called."""
+    called = Path(sys.argv[0]).name
+    first = {"mailq": ["-bp"], "newaliases": ["-bi"]}.get(called.removeprefix("mailstack-"), [])
+    sys.exit(run([*first, *sys.argv[1:]]))
+
+
+def mailq() -> None:
+    """The program `mailstack-mailq`."""
+    sys.exit(run(["-bp", *sys.argv[1:]]))
+
+
+def run(arguments: list[str], config: Path | None = None, data: Path | None = None) -> int:
+    """The exit code; what went wrong is told on standard error."""
+    try:
+        options = parse(arguments)
+        if options.mode == "aliases":
+            return OK  # aliases are in the store, and need no building
+        return _do(_place(config, data), options, sys.stdin.buffer)
+    except Ended as ended:
+        code, why = ended.code, str(ended)
+    except Refused as refused:
+        code, why = TEMPFAIL, refused.format_message()
+    except PermissionError as error:
+        code, why = NOPERM, f"{error}; docs/howto/use-as-sendmail.md says how others than the office's user may send"
+    except OSError as error:
+        code, why = TEMPFAIL, str(error)
+    click.echo(f"sendmail: {' '.join(why.split())}", err=True)
+    return code
+
+
+def _place(config: Path | None, data: Path | None) -> Place:
+    """The office that is meant: as named, as the environment says, the machine's own, or a dev environment."""
+    named = config or _variable("MAILSTACK_CONFIG")
+    dev = data or _variable("MAILSTACK_DATA")
+    if named is None and dev is None and SYSTEM_CONFIG.exists():
+        named = SYSTEM_CONFIG
+    try:
+        return of_config(named) if named is not None and data is None else of_dev(dev)
+    except Refused as refused:
+        raise Ended(CONFIG, refused.format_message()) from refused
+
+
+def _variable(name: str) -> Path | None:
+    value = os.environ.get(name)
+    return Path(value) if value else None
+
+
+def _do(place: Place, options: Options, source: IO[bytes]) -> int:
+    if not os.access(place.data, os.W_OK | os.X_OK):
+        raise PermissionError(f"{place.data} is not writable for {caller().user}")
+    if options.mode == "list":
+        _list(place)
+    elif options.mode == "flush":
+        _flush(place, options)
+    else:
+        _send(place, options, source)
+    return OK
+
+
+def _send(place: Place, options: Options, source: IO[bytes]) -> None:
+    from mailstack.cli.sendmail.drop import drop, settings_of
+
+    config = settings_of(place)
+    most = config.submission.max_size
+    octets = source.read(most + 1)
+    if len(octets) > most:
+        raise Ended(UNAVAILABLE, f"the letter has more than the {most} octets that [submission] max_size allows")
+    if not octets:
+        raise Ended(DATAERR, "there is nothing on standard input")
+    person = caller()
+    domain = place.domains[0] if place.domains else config.hostname
+    prepared = prepare(octets, options, person, domain)
+    with OpenStore(place) as office:
+        letter = office.run(drop(place, office, prepared, person.user))
+    if options.verbose:
+        click.echo(f"queued as {letter}")
+
+
+def _list(place: Place) -> None:
+    from mailstack.cli.sendmail.listing import list_queue
+
+    with OpenStore(place) as office:
+        for line in list_queue(office):
+            click.echo(line)
+
+
+def _flush(place: Place, options: Options) -> None:
+    """What waits for its time is due now."""
+    from mailstack.cli.queue.selecting import select
+    from mailstack.letter.patterns import PatternError, domain_pattern
+    from mailstack.queue.delivery import DeliveryState
+    from mailstack.queue.operator import Operator
+    from mailstack.queue.selection import Selection
+
+    kind, value = options.only or ("", "")
+    try:
+        domain = domain_pattern(value) if kind == "R" else ""
+    except PatternError as error:
+        raise Ended(USAGE, f"-qR takes {error}") from error
+    waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
+    with OpenStore(place) as office:
+        ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(office, waiting)]
+        operator = Operator(office.store, time.time, picks=waiting.takes)
+        for _ in office.run_each(operator.retry([letter]) for letter in ids):
+            pass
+
+
+def caller() -> Person:
+    """The user that runs this, or who had sudo run it."""
+    user = os.environ.get("SUDO_USER") or ""
+    try:
+        entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+    except KeyError:
+        return Person(f"user-{os.getuid()}")
+    return Person(entry.pw_name, os.environ.get("NAME") or entry.pw_gecos.partition(",")[0])
+
+
+class Unparsed(click.Command):
+    """A command whose arguments click leaves alone, but for -c, --data and --help before all others."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        mine: list[str] = []
+        rest = list(args)
+        while rest and rest[0] in {"-c", "--config", "--data", "--help"}:
+            mine += rest[: 1 if rest[0] == "--help" else 2]
+            rest = rest[1 if rest[0] == "--help" else 2 :]
+        super().parse_args(ctx, mine)
+        ctx.params["arguments"] = rest
+        return []
+
+
+@click.command(cls=Unparsed, options_metavar="[-c FILE | --data DIR] [SENDMAIL'S OPTIONS]", add_help_option=True)
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="The office of this configuration file."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="DIR", help="The dev environment that keeps its letters here."
+)
+def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
+    """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
+
+    The office may run or not; no login is asked, for who may write its data directory is trusted. Options are those of
+    other sendmails: -t (recipients from the header), -i (a dot alone does not end the letter), -f ADDRESS, -F NAME,
+    -N never|success,failure,delay, -V ID, -R full|hdrs, -bp (mailq), -q (try what waits now). Exit codes are those of
+    sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be a link
+    to the first.
+
+    \b
+    Example:
+      printf 'To: alice@home.test\\nSubject: hello\\n\\nHello.\\n' | mailstack sendmail -t -i
+      ln -s "$(command -v mailstack-sendmail)" /usr/sbin/sendmail
+    """
+    sys.exit(run(arguments, config, data))

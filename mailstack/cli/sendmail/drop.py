@@ -1,0 +1,90 @@
+"""A letter's way from a process of this machine into an office's queue, whether that office runs or not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from mailstack.cli.place import Place
+from mailstack.cli.queue.routing import clock, directory_of
+from mailstack.cli.queue.showing import schedule_of
+from mailstack.cli.run import OpenStore
+from mailstack.cli.sendmail.exits import NOUSER, TEMPFAIL, UNAVAILABLE, Ended
+from mailstack.cli.sendmail.letter import Prepared
+from mailstack.config import Config
+from mailstack.config.values import HostName
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.journey import Step
+from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
+from mailstack.policy.quota import Quotas
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.counter import Counter
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner
+from mailstack.smtp.replies import Refusal
+from mailstack.submission import Submission
+from mailstack.submission.author import Author
+
+DEV_HOST = HostName("mx.home.test")
+"""The office of a dev environment that a letter enters."""
+
+
+class Nobody:
+    """A Journal without readers: the office writes the log, and the letter's steps are in the store."""
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Nothing."""
+
+
+def settings_of(place: Place) -> Config:
+    """The office's configuration; the defaults in a dev environment."""
+    return place.settings or Config(hostname=DEV_HOST, data=place.data)
+
+
+async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -> LetterId:
+    """Take responsibility for a letter; durable when it returns. Raises Ended, StoreError.
+
+    A running office finds at its next look what is not for a mailbox here; a stopped one when it starts.
+    """
+    config, time, store = settings_of(place), clock(), office.store
+    name = config.hostname
+    directory = directory_of(place, office)
+    router, schedule = Router(directory), schedule_of(place)
+    quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
+    bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
+    # A Runner that is not started claims nothing, and leaves all attempts to the office.
+    runner = Runner(store, {}, schedule, time, Nobody(), name, name, bouncer)
+    await runner.standing.refresh()
+    local = DeliveryAgent(directory, name, time, quotas)
+    queue = Queue(store, router, runner, Nobody(), local, name, schedule, time, bouncer, random.random)
+    counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas)
+    station = Submission(counter, None, author=Author(config.submission.broken_header))
+    now = time.now()
+    letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
+    try:
+        await _check(counter, prepared.envelope.recipients, len(prepared.body))
+        section = await station.edit_header(prepared.section, letter, prepared.envelope, arrival)
+        writer = counter.new_content()
+        for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
+            await writer.write(octets)
+        await station.accept(Letter(letter, prepared.envelope, await writer.finish(), arrival))
+    except Refusal as refusal:
+        raise Ended(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
+    return letter
+
+
+async def _check(counter: Counter, recipients: Sequence[Recipient], size: int) -> None:
+    """Nothing is taken of a letter with a recipient that nobody here is: its author is still there to hear of it."""
+    for recipient in recipients:
+        if counter.is_local(recipient.address):
+            try:
+                await counter.check_mailbox(recipient.address, size)
+            except Refusal as refusal:
+                if refusal.reply.code < 500:
+                    raise
+                raise Ended(NOUSER, f"{recipient.address}: {_said(refusal)}") from refusal
+
+
+def _said(refusal: Refusal) -> str:
+    return f"{refusal.reply.code} {refusal.reply.text}"

@@ -1,0 +1,142 @@
+"""The options of the sendmail command, as its callers have written them for forty years: "-oi", "-fuser", "-t"."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from mailstack.cli.sendmail.exits import USAGE, Ended
+
+Mode = Literal["send", "list", "flush", "aliases"]
+
+_EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_WITH_VALUE = frozenset("ABCFLNORVXfhopqrb")
+"""Letters that take what follows them, or the next argument."""
+_IN_ONE_WORD = frozenset("obq")
+"""Of these, letters whose value stands in the same word, or is none."""
+_IGNORED = frozenset("GUemno")
+"""Flags that are taken for the sake of the callers, without a meaning here."""
+
+
+class Options(Struct):
+    """What a caller wants."""
+
+    mode: Mode = "send"
+    sender: str | None = None
+    """-f, -r: the envelope sender as written; "" or "<>" is the null reverse-path."""
+    name: str = ""
+    """-F: the full name for a From field, where there is none."""
+    from_header: bool = False
+    """-t: the recipients are those of To, Cc and Bcc, with those that were named here."""
+    dot_ends: bool = True
+    """Whether a line with a dot alone ends the letter; not with -i, -oi."""
+    notify: str = ""
+    """-N: of what reports are wanted, for NOTIFY."""
+    envid: str = ""
+    """-V: the envelope's id, for ENVID, in plain text."""
+    ret: str = ""
+    """-R: how much of the letter a report returns, for RET."""
+    only: tuple[str, str] | None = None
+    """-qI, -qR: flush only this id ("I"), or what is for this domain ("R")."""
+    verbose: bool = False
+    recipients: tuple[str, ...] = ()
+
+
+def parse(arguments: list[str]) -> Options:
+    """The meaning of a command line. Raises Ended with USAGE."""
+    options = Options()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            break
+        if not word.startswith("-") or word == "-":
+            rest.insert(0, word)
+            break
+        _take(options, word[1:], rest)
+    options.recipients = tuple(rest)
+    return options
+
+
+def _take(options: Options, word: str, rest: list[str]) -> None:
+    """One word of options; flags may stand together, and the first that takes a value ends the word."""
+    while word:
+        letter, word = word[0], word[1:]
+        if letter in _WITH_VALUE and not (letter == "o" and not word):
+            if not word and letter not in _IN_ONE_WORD:
+                if not rest:
+                    raise Ended(USAGE, f"-{letter} takes a value")
+                word = rest.pop(0)
+            _set(options, letter, word)
+            return
+        _flag(options, letter)
+
+
+def _flag(options: Options, letter: str) -> None:
+    if letter == "t":
+        options.from_header = True
+    elif letter == "i":
+        options.dot_ends = False
+    elif letter == "v":
+        options.verbose = True
+    elif letter == "I":
+        options.mode = "aliases"
+    elif letter not in _IGNORED:
+        raise Ended(USAGE, f"there is no option -{letter}")
+
+
+def _set(options: Options, letter: str, value: str) -> None:
+    if letter in "fr":
+        options.sender = value
+    elif letter == "F":
+        options.name = value
+    elif letter == "N":
+        options.notify = _notify(value)
+    elif letter == "V":
+        options.envid = value
+    elif letter == "R":
+        options.ret = _ret(value)
+    elif letter == "b":
+        options.mode = _mode(value)
+    elif letter == "q":
+        options.mode, options.only = "flush", _flushed(value)
+    elif letter == "o" and value == "i":
+        options.dot_ends = False
+    # The others, as -om, -odb, -h 5 and -O, change nothing here.
+
+
+def _mode(value: str) -> Mode:
+    match value:
+        case "m":
+            return "send"
+        case "p":
+            return "list"
+        case "i":
+            return "aliases"
+        case "s" | "d" | "D" | "h" | "H" | "l" | "t" | "v":
+            raise Ended(USAGE, f"-b{value} is not offered; `mailstack serve` speaks SMTP")
+        case _:
+            raise Ended(USAGE, f"there is no mode -b{value}")
+
+
+def _notify(value: str) -> str:
+    events = value.upper().replace(" ", "").split(",")
+    if events != ["NEVER"] and not _EVENTS.issuperset(events):
+        raise Ended(USAGE, f"-N takes never, or some of success,failure,delay, and not {value!r}")
+    return ",".join(dict.fromkeys(events))
+
+
+def _ret(value: str) -> str:
+    if value.lower() not in {"full", "hdrs"}:
+        raise Ended(USAGE, f"-R takes full or hdrs, and not {value!r}")
+    return value.upper()
+
+
+def _flushed(value: str) -> tuple[str, str] | None:
+    """What of the queue is tried now; None: all."""
+    if not value:
+        return None
+    if value[0] in "IR" and len(value) > 1:
+        return value[0], value[1:]
+    raise Ended(USAGE, f"-q{value} is not offered; `mailstack serve` works through the queue by itself")
