@@ -46,10 +46,12 @@ from mailstack.pop3.server import ServerEngine as Pop3Engine
 from mailstack.queue.attempt import Agent
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
+from mailstack.queue.leaving import Gate, Leaving
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner, RunnerLimits
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.standing import StandingOrders
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits
@@ -146,7 +148,16 @@ class PostOffice:
         full = config.delivery.when_full == "permanent"
         quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
         local = DeliveryAgent(around.directory, config.hostname, self.clock, quotas)
-        agents: dict[str, Agent] = {"local": local, "relay": self._relay}
+        outward = config.relay
+        standing = StandingOrders(around.store, only_to=outward.only_to if outward.others == "hold" else ())
+        leaving = Leaving(
+            () if outward.others == "hold" else outward.only_to,
+            outward.others,
+            outward.capture_to,
+            outward.suppress_bounced,
+        )
+        gate = Gate(self._relay, around.store, standing, around.directory, config.hostname, self.clock, leaving)
+        agents: dict[str, Agent] = {"local": local, "relay": gate}
         bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
         name, store, journal = config.hostname, around.store, around.journal
         # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
@@ -166,6 +177,7 @@ class PostOffice:
                 poll=around.poll,
             ),
             line=self._relay.line,
+            standing=standing,
         )
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock, bouncer)
         ours, limits = config.submission, config.limits

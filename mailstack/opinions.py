@@ -14,6 +14,7 @@ from mailstack.policy.guard import Guard, OfClient, OfRecipient, OfSender
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.nameless import Nameless
 from mailstack.policy.networks import networks_of
+from mailstack.policy.only_to import OnlyTo
 from mailstack.policy.rates import Rates
 from mailstack.policy.recipient_domain import RecipientDomain
 from mailstack.policy.sender_domain import SenderDomain
@@ -65,6 +66,8 @@ def about_accounts(
         rates = Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour)
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
+    if relay.only_to and relay.others == "refuse":
+        at_recipient.append(OnlyTo(relay.only_to, is_local).at_recipient)
     # Where all goes to a smart host, its DNS and not ours says who takes mail.
     if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)

@@ -30,11 +30,22 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_smart_host(config, source),
         *_logins(config, source),
         *_outward(config, source),
+        *_only_to(config, source),
         *_schedule(config, source),
         *_relay(config, source),
         *_policy(config, source),
         *_authentication(config, source),
     ]
+
+
+def _only_to(config: Config, source: Source) -> Iterator[Problem]:
+    relay = config.relay
+    if relay.others == "capture" and relay.only_to and relay.capture_to is None:
+        cure = 'name an account here, as capture_to = "staging@home.test"'
+        yield source.problem(("relay", "others"), "there is no capture_to", cure)
+    if relay.capture_to is not None and relay.capture_to.ascii_domain.lower() not in config.domains:
+        trouble = f"{relay.capture_to} is in none of `domains`"
+        yield source.problem(("relay", "capture_to"), trouble, "name an account here")
 
 
 def _names(config: Config, source: Source) -> Iterator[Problem]:

@@ -11,7 +11,18 @@ from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
-from mailstack.config.values import Blocked, Domain, FieldName, HostName, IpText, Keyword, Network, Owner, Selector
+from mailstack.config.values import (
+    Blocked,
+    Domain,
+    DomainPattern,
+    FieldName,
+    HostName,
+    IpText,
+    Keyword,
+    Network,
+    Owner,
+    Selector,
+)
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
@@ -240,6 +251,10 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     down_first: Duration = read_duration("15s")
     down_longest: Duration = read_duration("10m")
     max_recipients: Count = 100
+    only_to: tuple[DomainPattern, ...] = ()
+    others: Literal["hold", "capture", "refuse"] = "hold"
+    capture_to: Address | None = None
+    suppress_bounced: bool = False
     routes: Routes = NO_ROUTES
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
     tls_policy: TlsPolicy = NO_TLS_POLICY

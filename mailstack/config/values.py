@@ -14,6 +14,7 @@ from mailstack.authentication.signature import is_selector
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain, parse_domain
+from mailstack.letter.patterns import domain_pattern
 from mailstack.policy.block import is_network
 from mailstack.relay.routes import SmartHost, Target
 from mailstack.smtp.extensions import OFFERED
@@ -21,6 +22,8 @@ from mailstack.wire import HostPort
 
 Domain = NewType("Domain", str)
 """A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""
+DomainPattern = NewType("DomainPattern", str)
+"""A domain, "*." and a domain for every name beneath it, or "*", as `mailstack.letter.patterns` keeps it."""
 HostName = NewType("HostName", str)
 """A domain name in lower case; empty in a file for the machine's own name."""
 Network = NewType("Network", str)
@@ -57,6 +60,11 @@ def read_domain(text: object) -> Domain:
         return Domain(ascii_domain(parse_domain(text if isinstance(text, str) else "")).lower())
     except AddressError as error:
         raise ValueError(f'a domain name such as "home.test" ({error})') from None
+
+
+def read_domain_pattern(text: object) -> DomainPattern:
+    """Raises ValueError."""
+    return DomainPattern(domain_pattern(text if isinstance(text, str) else ""))
 
 
 def read_host_name(text: object) -> HostName:
@@ -173,6 +181,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     sizes.SizeOrNone: sizes.read_size_or_none,
     endpoints.Endpoint: endpoints.read_endpoint,
     Domain: read_domain,
+    DomainPattern: read_domain_pattern,
     HostName: read_host_name,
     Network: read_network,
     Blocked: read_blocked,

@@ -420,3 +420,17 @@ def test_more_certificates_are_tables_with_paths_relative_to_the_file(tmp_path: 
     file.write_text(BASE + '[[tls.certificates]]\ncertificate = "a.pem"\nkey = "b.pem"\n')
     (identity,) = load(file, {}).tls.certificates
     assert (identity.certificate, identity.key) == (tmp_path / "a.pem", tmp_path / "b.pem")
+
+
+@pytest.mark.parametrize(
+    ("relay", "key"),
+    [
+        ('only_to = ["ours.test"]\nothers = "capture"', "others"),
+        ('capture_to = "bob@else.test"', "capture_to"),
+        ('only_to = ["a..b"]', "only_to"),
+        ('others = "lose"', "others"),
+    ],
+)
+def test_what_a_staging_system_can_not_do_stops_the_start(tmp_path: Path, relay: str, key: str) -> None:
+    (problem,) = problems(tmp_path, f'domains = ["home.test"]\n[relay]\n{relay}\n')
+    assert key in problem

@@ -55,3 +55,19 @@ def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_
         command("queue", "redirect", "-c", str(config), held, "bob")
         assert "redirected" in command("journey", "-c", str(config), held)
         server.stop()
+
+
+def test_a_staging_office_captures_what_is_for_customers(tmp_path: Path) -> None:
+    config = office(tmp_path)
+    whole = config.read_text().replace(
+        "[relay.routes]",
+        '[relay]\nonly_to = ["ours.test"]\nothers = "capture"\ncapture_to = "bob@home.test"\n[relay.routes]',
+    )
+    config.write_text(whole)
+    server, ports = serve(config)
+    with server:
+        letter = send(ports["submission"], "carol@elsewhere.test")
+        wait_until(config, letter, "delivered")
+        server.stop()
+    (told,) = lines_of_json(command("journey", "-c", str(config), letter, "--json"))
+    assert [(step["step"], step.get("mailbox")) for step in told["steps"]][-1] == ("delivered", "bob@home.test")

@@ -22,6 +22,7 @@ from mailstack.queue.counter import Counter
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
+from mailstack.queue.standing import StandingOrders
 from mailstack.smtp.replies import Refusal
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
@@ -54,7 +55,9 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
     # A Runner that is not started claims nothing, and leaves all attempts to the office.
-    runner = Runner(store, {}, schedule, time, Nobody(), name, name, bouncer)
+    relay = config.relay
+    standing = StandingOrders(store, only_to=relay.only_to if relay.others == "hold" else ())
+    runner = Runner(store, {}, schedule, time, Nobody(), name, name, bouncer, standing=standing)
     await runner.standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
     queue = Queue(store, router, runner, Nobody(), local, name, schedule, time, bouncer, random.random)

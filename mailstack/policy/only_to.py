@@ -1,0 +1,28 @@
+"""Whether a recipient is in a domain that a staging system may write to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mailstack.letter import Address
+from mailstack.letter.patterns import fits_any_domain
+from mailstack.policy import PASS, Refuse, Verdict
+from mailstack.smtp.commands import Rcpt
+from mailstack.smtp.replies import reply
+from mailstack.smtp.station import Client
+
+NOT_THERE = reply(550, "5.7.1", "this system sends no mail to that domain")
+
+
+class OnlyTo:
+    """An opinion at RCPT, where `[relay] others` is "refuse"."""
+
+    def __init__(self, patterns: Sequence[str], is_local: Callable[[Address], bool]) -> None:
+        self._patterns = tuple(patterns)
+        self._is_local = is_local
+
+    async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
+        to = rcpt.address
+        if self._is_local(to) or fits_any_domain(self._patterns, to.ascii_domain.lower()):
+            return PASS
+        return Refuse(NOT_THERE, f"[relay] only_to does not name {to.domain}")

@@ -1,0 +1,137 @@
+"""What may leave for other hosts: the gate before the relay, for staging systems and for addresses that are dead."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter.patterns import fits_any_domain
+from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.queue.attempt import Agent, Attempt
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.route import Directory
+from mailstack.queue.standing import StandingOrders
+from mailstack.store import Store, StoreError, Suppression
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+NOT_ALLOWED = Status(5, 7, 1)
+_TAKEN = Status(2, 1, 5)
+_NO_CAPTURE = Status(4, 3, 5)
+_MOST_TEXT = 300
+
+Others = Literal["hold", "capture", "refuse"]
+
+
+class Leaving(Struct, frozen=True):
+    """The operator's settings, as [relay] has them."""
+
+    only_to: tuple[str, ...] = ()
+    """Patterns of the only domains that letters may go to; empty: any."""
+    others: Others = "hold"
+    """What becomes of the rest; `StandingOrders` holds it."""
+    capture_to: Address | None = None
+    """The account here that gets what is captured."""
+    suppress_bounced: bool = False
+    """Whether an address that another host says nobody has is suppressed from then on."""
+
+    def allows(self, domain: str) -> bool:
+        """Whether letters may go to a domain, in lower case and A-labels."""
+        return not self.only_to or fits_any_domain(self.only_to, domain)
+
+
+class Gate:
+    """An Agent that lets pass to the relay what may leave, and answers for the rest."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        relay: Agent,
+        store: Store,
+        standing: StandingOrders,
+        directory: Directory,
+        office: str,
+        clock: Clock,
+        leaving: Leaving,
+    ) -> None:
+        self._relay = relay
+        self._store = store
+        self._standing = standing
+        self._directory = directory
+        self._office = office
+        self._clock = clock
+        self._leaving = leaving
+
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+        """As the relay does; an unused gate costs a look at two settings."""
+        if self._leaving.only_to or self._standing.suppressing:
+            attempt = await self._sorted(letter, deliveries)
+        else:
+            attempt = await self._relay.deliver(letter, deliveries)
+        if self._leaving.suppress_bounced:
+            await self._remember(deliveries, attempt.outcomes)
+        return attempt
+
+    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery]) -> Attempt:
+        ours = dict(await self._suppressed(deliveries))
+        for delivery in deliveries:
+            if not self._leaving.allows(delivery.destination):
+                ours[delivery.number] = await self._not_allowed(letter, delivery)
+        rest = tuple([one for one in deliveries if one.number not in ours])
+        attempt = await self._relay.deliver(letter, rest) if rest else Attempt(())
+        theirs = {one.number: outcome for one, outcome in zip(rest, attempt.outcomes, strict=True)}
+        answers = {**theirs, **ours}
+        return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))
+
+    async def _not_allowed(self, letter: Letter, delivery: Delivery) -> Outcome:
+        why = f"[relay] only_to of {self._office} does not name {delivery.destination}"
+        to = self._leaving.capture_to
+        if self._leaving.others != "capture" or to is None:
+            return Failed(NOT_ALLOWED, f"this system sends no mail there: {why}")
+        try:
+            mailbox = await self._directory.mailbox(to)
+        except StoreError as trouble:
+            return Deferred(_NO_CAPTURE, f"who lives here can't be read: {trouble}")
+        if mailbox is None:
+            return Deferred(_NO_CAPTURE, f"{why}, and there is no account {to} ([relay] capture_to)")
+        address = delivery.recipient.address
+        headers = return_path(letter.envelope.sender) + delivered_to(address)
+        headers += handed_over(self._office, letter.id, address, self._clock.now())
+        return Delivered(_TAKEN, f"captured: {why}", "", mailbox, headers)
+
+    async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:
+        """The failures of those to suppressed addresses."""
+        if not self._standing.suppressing:
+            return {}
+        try:
+            found = await self._store.suppressed([one.recipient.address.key for one in deliveries])
+        except StoreError as trouble:
+            _log.warning("suppressed addresses can't be read: %s", trouble)
+            return {one.number: Deferred(Status(4, 3, 0), "local error; tried again later") for one in deliveries}
+        return {
+            one.number: Failed(NOT_ALLOWED, f"no mail is sent to {one.recipient.address} any more: {known.why}")
+            for one in deliveries
+            if (known := found.get(one.recipient.address.key)) is not None
+        }
+
+    async def _remember(self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
+        dead = [
+            Suppression(one.recipient.address.key, f"it bounced: {outcome.text}"[:_MOST_TEXT], self._clock.now())
+            for one, outcome in zip(deliveries, outcomes, strict=True)
+            if isinstance(outcome, Failed) and outcome.host and is_dead(outcome.status)
+        ]
+        if dead:
+            try:
+                await self._store.suppress(dead)
+            except StoreError as trouble:
+                _log.warning("what bounced is not suppressed: %s", trouble)
+
+
+def is_dead(status: Status) -> bool:
+    """Whether a failure says that nobody has the address (RFC 3463 §3.2: 5.1.1, 5.1.6) or that it is off (5.2.1)."""
+    return (status.subject, status.detail) in {(1, 1), (1, 6), (2, 1)}
