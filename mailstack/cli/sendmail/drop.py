@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import succeed
+
+from mailstack.authentication.keys import KeyTrouble
 from mailstack.cli.place import Place
 from mailstack.cli.queue.routing import clock, directory_of
 from mailstack.cli.queue.showing import schedule_of
 from mailstack.cli.run import OpenStore
-from mailstack.cli.sendmail.exits import NOUSER, TEMPFAIL, UNAVAILABLE, Ended
+from mailstack.cli.sendmail.exits import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
 from mailstack.cli.sendmail.letter import Prepared
 from mailstack.config import Config
+from mailstack.config.authentication import signer, signing_keys
 from mailstack.config.values import HostName
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.journey import Step
@@ -24,8 +28,10 @@ from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.standing import StandingOrders
 from mailstack.smtp.replies import Refusal
+from mailstack.smtp.station import NO_FACTS
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
+from mailstack.submission.signing import Signing
 
 DEV_HOST = HostName("mx.home.test")
 """The office of a dev environment that a letter enters."""
@@ -71,10 +77,26 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
         writer = counter.new_content()
         for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
             await writer.write(octets)
-        await station.accept(Letter(letter, prepared.envelope, await writer.finish(), arrival))
+        whole = Letter(letter, prepared.envelope, await writer.finish(), arrival)
+        signing = _signing(place, time.now)
+        whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
+        await station.accept(whole, facts)
     except Refusal as refusal:
         raise Ended(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
     return letter
+
+
+def _signing(place: Place, now: Callable[[], float]) -> Signing | None:
+    """Puts the office's signatures on letters; None without keys. Raises Ended."""
+    if place.settings is None:
+        return None
+    try:
+        keys = signing_keys(place.settings)
+    except KeyTrouble as error:
+        raise Ended(CONFIG, str(error)) from error
+    # A command has nothing else to do meanwhile, and needs no thread.
+    found = signer(place.settings, keys, lambda work: succeed(work()), now)
+    return None if found is None else Signing(found)
 
 
 async def _check(counter: Counter, recipients: Sequence[Recipient], size: int) -> None:
