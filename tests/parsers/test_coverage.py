@@ -21,6 +21,7 @@ GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
 """What such a function is given."""
 
 READ_ELSEWHERE = {
+    "cli.sendmail.letter": "tests/cli/sendmail/test_letter.py has properties of its own",
     "wire": "an interface",
     "net.peer": "hands what it gets to the engine",
     "net.proxied": "reads with net.proxy_header; tests/net/test_proxied.py has a property of its own",
