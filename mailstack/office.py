@@ -21,6 +21,7 @@ from mailstack.config.authentication import checks, signer
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.journey import Journal
+from mailstack.letter import Address
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
@@ -178,6 +179,7 @@ class PostOffice:
             ),
             line=self._relay.line,
             standing=standing,
+            postmaster=_postmaster(config),
         )
         queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock, bouncer)
         ours, limits = config.submission, config.limits
@@ -442,3 +444,10 @@ def _down_limits(config: Config) -> DownLimits:
     """A letter that finds a host down comes back after the host is called again, however short the schedule is."""
     relay, waits = config.relay, config.relay.schedule
     return DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
+
+
+def _postmaster(config: Config) -> Address | None:
+    """Who hears of reports that can't be delivered."""
+    if config.delivery.lost_reports == "drop":
+        return None
+    return Address("postmaster", config.domains[0] if config.domains else "")

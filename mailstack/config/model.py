@@ -265,6 +265,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How letters come into mailboxes here."""
 
     postmaster: Address | None = None
+    lost_reports: Literal["postmaster", "drop"] = "postmaster"
     subaddress: bool = True
     quota: SizeOrNone = SizeOrNone(0)
     when_full: Literal["temporary", "permanent"] = "temporary"

@@ -85,7 +85,7 @@ class Report(Struct, frozen=True):
     at: float
     """When, and when the last attempt was; seconds since 1970."""
     sender: Address
-    """Who gets it: the reverse-path of the original."""
+    """Who gets it: the reverse-path of the original, or the postmaster where that is null."""
     original: LetterId
     envelope: Envelope
     """Of the original."""
@@ -126,7 +126,7 @@ class Report(Struct, frozen=True):
         lines = [
             f"From: Mail Delivery System <MAILER-DAEMON@{self.office}>",
             f"To: {_readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))}",
-            f"Subject: {_SUBJECTS[self.kind]}",
+            f"Subject: {'A report could not be delivered' if self.envelope.sender is None else _SUBJECTS[self.kind]}",
             f"Date: {date_time(self.at)}",
             f"Message-ID: <{self.id}@{self.office}>",
             "MIME-Version: 1.0",
@@ -149,7 +149,7 @@ class Report(Struct, frozen=True):
         lines = [
             f"This is the mail system of {self.office}.",
             "",
-            *_wrapped(f"Your letter of {date_time(self.arrival.at)} {_WHAT[self.kind]} {whom}:"),
+            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_WHAT[self.kind]} {whom}:"),
             "",
         ]
         for notice in self.notices:
@@ -161,6 +161,10 @@ class Report(Struct, frozen=True):
         ]
         charset = "utf-8" if self.is_international else "us-ascii"
         return encoded(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
+
+    @property
+    def _which(self) -> str:
+        return "A report of this office" if self.envelope.sender is None else "Your letter"
 
     def _what_follows(self) -> list[str]:
         match self.kind:

@@ -36,9 +36,9 @@ class Bouncer:
     async def report(self, due: ReportDue, original: Letter, now: float, claim: FirstClaim | None) -> Acceptance:
         """The report, ready for a Settlement; its reverse-path is null, so that nobody bounces it (RFC 3464 §2).
 
-        `original` must have a sender. Raises what the router raises.
+        `original` has a sender, or `due` somebody else to tell. Raises what the router raises.
         """
-        sender = original.envelope.sender
+        sender = due.to or original.envelope.sender
         assert sender is not None
         routes = await self._router.route((Recipient(sender),))
         # What isn't ASCII reaches mailboxes here as it is; to a host elsewhere it goes encoded where that can be.
@@ -78,7 +78,11 @@ class Bouncer:
         """The whole letter after a failure, if that is asked for and it fits (RFC 3461 §4.3); else its header section."""
         asked = original.envelope.parameters
         # RFC 8689 §5: what had to stay under TLS does not come back whole, whatever RET says.
-        wants_all = due.kind == "failed" and ("RET", "FULL") in asked and not _under_tls(original.envelope)
+        wants_all = (
+            due.kind == "failed"
+            and (("RET", "FULL") in asked or due.to is not None)
+            and not _under_tls(original.envelope)
+        )
         try:
             if wants_all and original.content.size <= self._most_returned:
                 whole = await read_all(original.content)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.journey import Journal
-from mailstack.letter import Deferred, Letter, Status
+from mailstack.letter import Address, Deferred, Letter, Status
 from mailstack.letter.terms import deadline
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
@@ -79,11 +79,13 @@ class Runner:
         jitter: Callable[[], float] = random.random,
         line: Callable[[Letter, str], str] = lambda _, destination: destination,
         standing: StandingOrders | None = None,
+        postmaster: Address | None = None,
     ) -> None:
         """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
 
         `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
-        `standing`: the orders that it obeys; None: those of the store.
+        `standing`: the orders that it obeys; None: those of the store. `postmaster` hears of reports that can't be
+        delivered; None: nobody does.
         """
         self.limits = limits
         self.standing = standing or StandingOrders(store)
@@ -97,6 +99,7 @@ class Runner:
         self._bouncer = bouncer
         self._jitter = jitter
         self._line = line
+        self._postmaster = postmaster
         self._backlog = Backlog(
             concurrency=limits.concurrency,
             per_destination=limits.per_destination,
@@ -207,7 +210,15 @@ class Runner:
 
     def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
         times = Times(began, self._clock.now())
-        return settle(job.letter, job.deliveries, attempt, times, schedule=self._schedule, jitter=self._jitter())
+        return settle(
+            job.letter,
+            job.deliveries,
+            attempt,
+            times,
+            schedule=self._schedule,
+            jitter=self._jitter(),
+            postmaster=self._postmaster,
+        )
 
     async def _settle(self, job: Job, settling: Settling, wait: float, *, reached: bool | None) -> None:
         """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""

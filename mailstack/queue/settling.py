@@ -15,7 +15,7 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
     Failed     -                            bounced    bounced   "failed"
 
 One report of a kind speaks of all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5),
-nor where NOTIFY says so (RFC 3461 §4.1); of success only where NOTIFY asks for it.
+but for a report of ours that fails: of it the postmaster hears, once. None is owed either where NOTIFY says so (RFC 3461 §4.1); of success only where NOTIFY asks for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.journey import Step, StepName
-from mailstack.letter import Deferred, Delivered, Failed, Letter, LetterId, Outcome, Recipient, Status, new_letter_id
+from mailstack.letter import (
+    Address,
+    Deferred,
+    Delivered,
+    Failed,
+    Letter,
+    LetterId,
+    Outcome,
+    Recipient,
+    Status,
+    new_letter_id,
+)
 from mailstack.letter.envelope import Event
 from mailstack.letter.report import Notice, ReportKind
 from mailstack.letter.terms import Deadline, date_time_text, deadline, released_at
@@ -58,6 +69,8 @@ class ReportDue(Struct, frozen=True):
     notices: tuple[Notice, ...]
     retry_until: float = 0.0
     """When the original is given up, seconds since 1970; for a report of delay."""
+    to: Address | None = None
+    """Who gets it; None: the sender of the original."""
 
 
 class Settling(Struct, frozen=True):
@@ -77,13 +90,19 @@ def settle(
     *,
     schedule: Schedule,
     jitter: float,
+    postmaster: Address | None = None,
 ) -> Settling:
-    """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome."""
+    """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome.
+
+    `postmaster` is who hears of reports of ours that fail; None: nobody.
+    """
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
             return into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
-    return _Ledger(letter, attempt, times, schedule, jitter).close(deliveries)
+    return _Ledger(letter, attempt, times, schedule, jitter, _reader_of_last_resort(letter, postmaster)).close(
+        deliveries
+    )
 
 
 def into_mailbox(  # noqa: PLR0917  # each of a type of its own
@@ -111,10 +130,29 @@ def is_told(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
     return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
 
+def _reader_of_last_resort(letter: Letter, postmaster: Address | None) -> Address | None:
+    """Who hears of a report of ours that fails: the postmaster, and nobody of what is written to him.
+
+    Other letters with the null reverse-path are of strangers, who could fill his mailbox with them.
+    """
+    if postmaster is None or letter.envelope.sender is not None or letter.arrival.protocol != "LOCAL":
+        return None
+    readers = {recipient.address.key for recipient in letter.envelope.recipients}
+    return None if postmaster.key in readers else postmaster
+
+
 class _Ledger:
     """Where the outcomes of one attempt are entered one by one."""
 
-    def __init__(self, letter: Letter, attempt: Attempt, times: Times, schedule: Schedule, jitter: float) -> None:
+    def __init__(  # noqa: PLR0917  # each of a type of its own
+        self,
+        letter: Letter,
+        attempt: Attempt,
+        times: Times,
+        schedule: Schedule,
+        jitter: float,
+        last_resort: Address | None,
+    ) -> None:
         self._letter = letter
         self._attempt = attempt
         self._born = released_at(letter)
@@ -122,6 +160,7 @@ class _Ledger:
         self._began, self._now = times
         self._schedule = schedule
         self._jitter = jitter
+        self._last_resort = last_resort
         self._changes: list[Change] = []
         self._placements: list[Placement] = []
         self._steps: list[Step] = []
@@ -227,11 +266,15 @@ class _Ledger:
         told = [
             Notice(one.recipient, why) for one, why in self._failed if is_told(self._letter, one.recipient, "failed")
         ]
-        report = self._report("failed", told)
+        if self._last_resort is not None:
+            told = [Notice(one.recipient, why) for one, why in self._failed]
+        report = self._report("failed", told, self._last_resort)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = _outcome_facts(delivery, outcome)
-            if report is not None and is_told(self._letter, delivery.recipient, "failed"):
+            if report is not None and self._last_resort is not None:
+                self._step("bounced", {**facts, "report": report.id, "told": str(self._last_resort)})
+            elif report is not None and is_told(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
                 self._step("bounced", {**facts, "told": "nobody: the reverse-path is null"})
@@ -243,11 +286,11 @@ class _Ledger:
         report = self._report("delayed", self._delayed)
         return [report] if report else []
 
-    def _report(self, kind: ReportKind, notices: list[Notice]) -> ReportDue | None:
+    def _report(self, kind: ReportKind, notices: list[Notice], to: Address | None = None) -> ReportDue | None:
         if not notices:
             return None
         until = self._born + self._schedule.give_up_after
-        return ReportDue(kind, new_letter_id(self._now), tuple(notices), until)
+        return ReportDue(kind, new_letter_id(self._now), tuple(notices), until, to)
 
     def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred as Later
 
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.journey import Step
-from mailstack.letter import Delivered, Letter, LetterId, Outcome, Status
+from mailstack.letter import Address, Delivered, Letter, LetterId, Outcome, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.bounce import Bouncer
@@ -83,11 +83,13 @@ class Rig:
         store: Store | None = None,
         schedule: Schedule | None = None,
         limits: RunnerLimits | None = None,
+        postmaster: Address | None = None,
     ) -> None:
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or MemoryStore()
         self.schedule = schedule or Schedule()
         self.limits = limits or RunnerLimits(per_destination=10, first_per_destination=10)
+        self.postmaster = postmaster
         self.clock = HandClock()
         self.relay = ScriptedRelay()
         self.journal = Teller()
@@ -108,6 +110,7 @@ class Rig:
             self.bouncer,
             self.limits,
             lambda: 0.5,
+            postmaster=self.postmaster,
         )
         self.queue = Queue(
             self.store,

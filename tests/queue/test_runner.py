@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter import Deferred, Failed, Status
+from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.operator import Operator
 from mailstack.queue.runner import RunnerLimits
@@ -12,7 +12,7 @@ from mailstack.store import Filter, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
-from tests.queue.people import FailingDirectory
+from tests.queue.people import FailingDirectory, MemoryDirectory
 from tests.queue.rig import FailingStore, Rig
 
 HOUR, DAY = 3600.0, 86400.0
@@ -384,3 +384,38 @@ def test_an_idle_runner_stops_at_once_and_polls_no_more(rig):
     rig.runner.stop(lambda: stopped.append(True))
     assert stopped == [True]
     assert run(rig.store.records(Filter())) == []
+
+
+# --- reports that can't be delivered
+
+
+def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
+    """RLY-18: and what is written to him goes no further."""
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"))
+    rig.relay.outcome = lambda _: REFUSED
+    letter = rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
+    rig.clock.advance(DAY)
+    assert rig.states(letter) == ["bounced"]
+    first, second = rig.reports()
+    assert [each.deliveries[0].state.value for each in (first, second)] == ["bounced", "delivered"]
+    text = rig.octets(second)
+    assert b"Subject: A report could not be delivered\r\n" in text
+    assert b"Subject: Your letter could not be delivered\r\n" in text
+    (step,) = (each for each in rig.journal.steps if each.step == "bounced" and each.letter == first.letter.id)
+    assert step.facts["told"] == "postmaster@home.test"
+
+
+def test_the_postmaster_who_cannot_be_reached_is_told_nothing_more():
+    rig = Rig(MemoryDirectory(), postmaster=Address("postmaster", "home.test"))
+    rig.relay.outcome = lambda _: REFUSED
+    rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
+    rig.clock.advance(DAY)
+    assert [each.deliveries[0].state.value for each in rig.reports()] == ["bounced", "bounced"]
+
+
+def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"))
+    rig.relay.outcome = lambda _: REFUSED
+    rig.accept(a_letter("x@else.test", sender=None))
+    rig.clock.advance(DAY)
+    assert len(rig.reports()) == 1
