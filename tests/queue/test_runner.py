@@ -390,7 +390,7 @@ def test_an_idle_runner_stops_at_once_and_polls_no_more(rig):
 
 
 def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
-    """RLY-18: and what is written to him goes no further."""
+    """And what is written to him goes no further."""
     rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"))
     rig.relay.outcome = lambda _: REFUSED
     letter = rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
