@@ -45,6 +45,8 @@ def _second(at: int) -> str:
 
 def _value(value: Any) -> str:
     """A fact as `key=value` shows it."""
+    if isinstance(value, str):
+        return _safe(value[:LONGEST_VALUE])
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Mapping):

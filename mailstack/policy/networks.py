@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -12,6 +13,7 @@ ONE_SITE = 64
 """Bits of an IPv6 address that name one site (RFC 6177 §2): whoever has one address of it has 2**64 of them."""
 
 
+@lru_cache(maxsize=4096)  # the same clients come with letter after letter
 def ip_address(host: str) -> IpAddress | None:
     """The address in `host`, an IPv4-mapped one as IPv4 (RFC 4291 §2.5.5.2); None for anything else, as a UNIX path."""
     try:
