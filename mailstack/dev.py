@@ -75,6 +75,8 @@ class DevSettings(Struct, frozen=True):
     """Whether mailboxes in the rest of the world open to every password."""
     weak_mechanisms: bool = False
     """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
+    scram: bool = False
+    """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
     max_letters: int | None = None
     """How many letters are kept; the oldest are forgotten first."""
 
@@ -185,9 +187,10 @@ class DevEnvironment:
         checkers: list[Any] = [
             FirstOf([StoreChecker(self._store, self._passwords), OpenChecker(any_password=any_password)])
         ]
+        scram: ScramChecker | None = None
         # SCRAM's server must know the password, and "anything" is none.
-        scram = None if any_password else ScramChecker(self._store, office_secret(self.data), FEWEST, _address_itself)
-        if scram is not None:
+        if self._settings.scram and not any_password:
+            scram = ScramChecker(self._store, office_secret(self.data), FEWEST, _address_itself)
             checkers.append(scram)
         issuer = Issuer(self.data / "issuer")
         checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))

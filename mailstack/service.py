@@ -153,7 +153,7 @@ class OfficeService(Service):
             reactor,
             clock,
             rounds=accounts.bcrypt_rounds,
-            scram_iterations=accounts.scram_iterations if accounts.scram else 0,
+            scram_iterations=accounts.scram_iterations,
             threads=accounts.threads,
             queue_limit=accounts.queue,
             remember=accounts.remember,

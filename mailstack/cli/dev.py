@@ -35,6 +35,7 @@ _SECURITY = {
 @click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
 @click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
+@click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(
@@ -45,6 +46,7 @@ def dev(
     max_letters: int | None,
     any_password: bool,
     weak_mechanisms: bool,
+    scram: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -67,6 +69,7 @@ def dev(
         data=data,
         any_password=any_password,
         weak_mechanisms=weak_mechanisms,
+        scram=scram,
         max_letters=max_letters,
     )
     _run(settings, as_json=as_json, quiet=quiet)

@@ -97,7 +97,7 @@ def of_config(file: Path) -> Place:
         read.data,
         tuple(read.domains),
         accounts.bcrypt_rounds,
-        accounts.scram_iterations if accounts.scram else 0,
+        accounts.scram_iterations,
         file,
         read,
     )

@@ -105,7 +105,7 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people log in."""
 
     bcrypt_rounds: Rounds = 12
-    scram: bool = True
+    scram: bool = False
     scram_iterations: Iterations = 100_000
     require_tls: bool = True
     threads: Threads = 2

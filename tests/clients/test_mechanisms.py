@@ -21,16 +21,16 @@ def gsasl(dev: Environment, mechanism: str, password: str) -> str:
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256-PLUS"])
-def test_gsasl_logs_in_with_the_right_password_only(mechanism: str, dev: Environment) -> None:
+def test_gsasl_logs_in_with_the_right_password_only(mechanism: str, with_scram: Environment) -> None:
     """AUTH-04, AUTH-05, AUTH-15: with channel binding under TLS 1.3; CODE-03."""
-    assert "\n235 " in gsasl(dev, mechanism, "alice")
-    assert "\n535 " in gsasl(dev, mechanism, "wrong")
+    assert "\n235 " in gsasl(with_scram, mechanism, "alice")
+    assert "\n535 " in gsasl(with_scram, mechanism, "wrong")
 
 
-def test_msmtp_logs_in_with_what_it_likes_best(dev: Environment, tmp_path: Path) -> None:
+def test_msmtp_logs_in_with_what_it_likes_best(with_scram: Environment, tmp_path: Path) -> None:
     """AUTH-19: SCRAM is offered in both forms or in none, and so its own choice works."""
-    msmtp(dev, STARTTLS, "on", "alice", write(tmp_path, "plain"))
-    assert len(dev.letters()) == 1
+    msmtp(with_scram, STARTTLS, "on", "alice", write(tmp_path, "plain"))
+    assert len(with_scram.letters()) == 1
 
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])

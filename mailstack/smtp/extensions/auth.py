@@ -12,7 +12,7 @@ from mailstack.smtp.replies import Refusal, reply
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
 _NOT_BASE64 = reply(501, "5.5.2", "the response is not base64")
-_TOO_WEAK = reply(534, "5.7.9", "this authentication mechanism is too weak; use one that EHLO offers")
+_TOO_WEAK = reply(534, "5.7.9", "this authentication mechanism is too weak and not supported; use one that EHLO offers")
 _UNKNOWN = reply(504, "5.5.4", "this authentication mechanism is not supported")
 _TWICE = reply(503, "5.5.1", "you have authenticated already")
 _NOT_IN_CLEAR = reply(530, "5.7.0", "no AUTH without TLS: issue a STARTTLS command first")
