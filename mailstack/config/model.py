@@ -106,7 +106,7 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     bcrypt_rounds: Rounds = 12
     scram: bool = False
-    scram_iterations: Iterations = 100_000
+    scram_iterations: Iterations = 65_536
     require_tls: bool = True
     threads: Threads = 2
     queue: Count = 64
