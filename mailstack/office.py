@@ -7,57 +7,35 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import Struct, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 
-from mailstack.accounts.directory import Directory
-from mailstack.authentication.signing import SigningKey
+from mailstack.carriage import Carriage
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.authentication import checks, signer
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.exchange import Exchange, LocalHandover
-from mailstack.journey import Journal
-from mailstack.letter import Address
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
-from mailstack.net.deriving import derive_in_thread
 from mailstack.net.listening import Door, Listener
-from mailstack.net.lookups import ReverseNames, TimedLookups
+from mailstack.net.lookups import TimedLookups
 from mailstack.net.peer import NetPeer
-from mailstack.net.ports import leads_to
-from mailstack.net.server_tls import ServerContext
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import networks_of, within
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.quota import Quotas
 from mailstack.policy.relaying import Relaying
 from mailstack.policy.tarpit import Tarpit
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine as Pop3Engine
-from mailstack.queue.attempt import Agent
-from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
-from mailstack.queue.leaving import Gate, Leaving
-from mailstack.queue.queue import Queue
-from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner, RunnerLimits
-from mailstack.queue.schedule import Schedule
-from mailstack.queue.standing import StandingOrders
-from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.connections import ConnectionLimits
-from mailstack.relay.down import DownLimits
-from mailstack.relay.security import Demand, Security
-from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite, Sts
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.extensions.mtpriority import Priorities
@@ -68,46 +46,19 @@ from mailstack.smtp.server import Capabilities
 from mailstack.smtp.server import ServerEngine as SmtpEngine
 from mailstack.smtp.session import Session
 from mailstack.smtp.station import Station
-from mailstack.store import Store, StoreError
+from mailstack.store import StoreError
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.submission.signing import Signing
-from mailstack.wire import Caller
+from mailstack.surroundings import Surroundings
+from mailstack.wire import HostPort
+
+__all__ = ["PostOffice", "Surroundings"]
 
 _log = logging.getLogger(__name__)
 
 HOUSEKEEPING = 3600.0
 """Seconds between looks for histories that may be forgotten."""
-
-
-class Surroundings(Struct, frozen=True):
-    """What stands around an office: the real ones for `serve`; dev mode and simulation bring some of their own."""
-
-    reactor: Any
-    """Twisted's reactor, or a simulated one."""
-    store: Store
-    journal: Journal
-    submitters: Authenticator
-    """Who may hand in."""
-    readers: Authenticator
-    """Who may collect."""
-    context: ServerContext
-    """The certificate shown to clients."""
-    names: ReverseNames
-    caller: Caller
-    directory: Directory
-    policies: PolicySite | None = None
-    """Where MTA-STS policies come from; None: nobody is asked."""
-    shelf: PolicyShelf = field(default_factory=MemoryShelf)
-    """Where they are kept."""
-    signing_keys: tuple[SigningKey, ...] = ()
-    """With which the letters of our users are signed."""
-    poll: float = 1.0
-    """Seconds between looks for what other processes, the commands, changed in the store."""
-    holder_of: Callable[[str], str] | None = None
-    """Which office holds a mailbox, where several share the store; None: this one."""
-    accounts: tuple[tuple[str, str], ...] = ()
-    """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 
 
 class PostOffice:
@@ -123,68 +74,16 @@ class PostOffice:
         self.clock = ReactorClock(around.reactor)
         self._open = False
         self._waiting: list[Deferred[None]] = []
-        waits = config.relay.schedule
-        schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
-        router = Router(around.directory)
-        self._relay = RelayAgent(
-            around.names,
-            around.caller,
-            self.clock,
-            hostname=config.hostname,
-            routes=config.relay.routes,
-            smart_hosts=config.relay.smart_host,
-            sender_routes=config.relay.sender_routes,
-            port=config.relay.port,
-            security=Security(Demand(config.relay.tls)),
-            derive=derive_in_thread(around.reactor, self.clock),
-            tls_policy=config.relay.tls_policy,
-            dane=config.relay.dane,
-            sts=self._sts(),
-            ehlo_name=config.relay.ehlo_name,
-            attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
-            connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
-            down_limits=_down_limits(config),
-            is_ours=lambda where: leads_to(where, [each for door in self.doors.values() for each in door.addresses]),
-        )
-        full = config.delivery.when_full == "permanent"
-        quotas = Quotas(around.store, default=config.delivery.quota, permanent=full)
-        local = DeliveryAgent(around.directory, config.hostname, self.clock, quotas)
-        outward = config.relay
-        standing = StandingOrders(around.store, only_to=outward.only_to if outward.others == "hold" else ())
-        leaving = Leaving(
-            () if outward.others == "hold" else outward.only_to,
-            outward.others,
-            outward.capture_to,
-            outward.suppress_bounced,
-        )
-        gate = Gate(self._relay, around.store, standing, around.directory, config.hostname, self.clock, leaving)
-        agents: dict[str, Agent] = {"local": local, "relay": gate}
-        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
-        name, store, journal = config.hostname, around.store, around.journal
-        # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
-        self._runner = Runner(
-            store,
-            agents,
-            schedule,
-            self.clock,
-            journal,
-            name,
-            name,
-            bouncer,
-            RunnerLimits(
-                concurrency=config.relay.concurrency,
-                per_destination=config.relay.per_destination,
-                first_per_destination=config.relay.first_per_destination,
-                poll=around.poll,
-            ),
-            line=self._relay.line,
-            standing=standing,
-            postmaster=_postmaster(config),
-        )
-        queue = Queue(store, router, self._runner, journal, local, name, schedule, self.clock, bouncer)
+        self._carriage = carriage = Carriage(config, around, self.clock, self._addresses)
         ours, limits = config.submission, config.limits
         self.counter = Counter(
-            name, queue, store, around.directory, hops=limits.hops, hide_client=ours.hide_client, quotas=quotas
+            config.hostname,
+            carriage.queue,
+            around.store,
+            around.directory,
+            hops=limits.hops,
+            hide_client=ours.hide_client,
+            quotas=carriage.quotas,
         )
         ownership = Ownership(around.directory) if ours.check_sender else None
         author = Author(ours.broken_header, ours.check_from, around.directory)
@@ -200,7 +99,7 @@ class PostOffice:
             signing=self._signing(),
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
-        guard = about_strangers(config, store, self.clock, lookups, names)
+        guard = about_strangers(config, around.store, self.clock, lookups, names)
         hops = TrustedHops(
             networks_of(config.exchange.priority_from),
             Priorities(config.exchange.min_priority, config.exchange.max_priority),
@@ -226,6 +125,10 @@ class PostOffice:
         self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
         self._pruning.clock = around.reactor
         self.doors: dict[str, Listener] = {}
+
+    def _addresses(self) -> list[HostPort]:
+        """Where we listen."""
+        return [each for door in self.doors.values() for each in door.addresses]
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)
@@ -256,7 +159,7 @@ class PostOffice:
 
     async def start(self) -> None:
         """Serve those who wait, and work through the queue."""
-        await self._runner.start()
+        await self._carriage.runner.start()
         self._pruning.start(HOUSEKEEPING, now=False)
         self._open = True
         waiting, self._waiting = self._waiting, []
@@ -272,9 +175,9 @@ class PostOffice:
         leaving = [Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.doors.values()]
         await gatherResults(leaving)
         stopped: Deferred[None] = Deferred()
-        self._runner.stop(lambda: stopped.callback(None), patience)
+        self._carriage.runner.stop(lambda: stopped.callback(None), patience)
         await stopped
-        await self._relay.close()
+        await self._carriage.relay.close()
 
     # --- doors: one for each service
 
@@ -416,12 +319,6 @@ class PostOffice:
             proxy_timeout=self.config.proxy.timeout,
         )
 
-    def _sts(self) -> Sts | None:
-        around = self._around
-        if around.policies is None or not self.config.relay.mta_sts:
-            return None
-        return Sts(around.names, around.policies, around.shelf, self.clock)
-
     async def _opening(self) -> None:
         """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""
         if not self._open:
@@ -438,16 +335,3 @@ class PostOffice:
                 await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
         except StoreError:
             _log.exception("old histories could not be forgotten")
-
-
-def _down_limits(config: Config) -> DownLimits:
-    """A letter that finds a host down comes back after the host is called again, however short the schedule is."""
-    relay, waits = config.relay, config.relay.schedule
-    return DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
-
-
-def _postmaster(config: Config) -> Address | None:
-    """Who hears of reports that can't be delivered."""
-    if config.delivery.lost_reports == "drop":
-        return None
-    return Address("postmaster", config.domains[0] if config.domains else "")

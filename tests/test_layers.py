@@ -27,8 +27,8 @@ LAYERS = """
     mailstack.net
     mailstack.accounts mailstack.store.*
     mailstack.config
-    mailstack.opinions mailstack.setup
-    mailstack.web
+    mailstack.opinions mailstack.setup mailstack.surroundings
+    mailstack.web mailstack.carriage
     mailstack.office
     mailstack.service mailstack.simulation
     mailstack.tap mailstack.dev

@@ -1,0 +1,119 @@
+"""What carries letters once they are ours: the queue, its runner, the relay and the way into mailboxes, wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailstack.config import Config
+from mailstack.delivery.agent import DeliveryAgent
+from mailstack.letter import Address
+from mailstack.net.clock import ReactorClock
+from mailstack.net.deriving import derive_in_thread
+from mailstack.net.ports import leads_to
+from mailstack.policy.quota import Quotas
+from mailstack.queue.attempt import Agent
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.leaving import Gate, Leaving
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.schedule import Schedule
+from mailstack.queue.standing import StandingOrders
+from mailstack.relay.agent import AttemptLimits, RelayAgent
+from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.down import DownLimits
+from mailstack.relay.security import Demand, Security
+from mailstack.relay.sts import Sts
+from mailstack.surroundings import Surroundings
+from mailstack.wire import HostPort
+
+
+class Carriage:
+    """One office's stations behind the counter: `queue` takes letters, `runner` has `relay` and the mailboxes carry them."""
+
+    def __init__(
+        self, config: Config, around: Surroundings, clock: ReactorClock, addresses: Callable[[], list[HostPort]]
+    ) -> None:
+        """`addresses` gives where the office listens: a letter is never relayed to ourselves."""
+        waits = config.relay.schedule
+        schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
+        router = Router(around.directory)
+        self.relay = RelayAgent(
+            around.names,
+            around.caller,
+            clock,
+            hostname=config.hostname,
+            routes=config.relay.routes,
+            smart_hosts=config.relay.smart_host,
+            sender_routes=config.relay.sender_routes,
+            port=config.relay.port,
+            security=Security(Demand(config.relay.tls)),
+            derive=derive_in_thread(around.reactor, clock),
+            tls_policy=config.relay.tls_policy,
+            dane=config.relay.dane,
+            sts=_sts(config, around, clock),
+            ehlo_name=config.relay.ehlo_name,
+            attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
+            connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
+            down_limits=_down_limits(config),
+            is_ours=lambda where: leads_to(where, addresses()),
+        )
+        self.quotas = _quotas(config, around)
+        local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
+        outward = config.relay
+        standing = StandingOrders(around.store, only_to=outward.only_to if outward.others == "hold" else ())
+        leaving = Leaving(
+            () if outward.others == "hold" else outward.only_to,
+            outward.others,
+            outward.capture_to,
+            outward.suppress_bounced,
+        )
+        gate = Gate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
+        agents: dict[str, Agent] = {"local": local, "relay": gate}
+        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
+        name, store, journal = config.hostname, around.store, around.journal
+        # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
+        self.runner = Runner(
+            store,
+            agents,
+            schedule,
+            clock,
+            journal,
+            name,
+            name,
+            bouncer,
+            RunnerLimits(
+                concurrency=config.relay.concurrency,
+                per_destination=config.relay.per_destination,
+                first_per_destination=config.relay.first_per_destination,
+                poll=around.poll,
+            ),
+            line=self.relay.line,
+            standing=standing,
+            postmaster=_postmaster(config),
+        )
+        self.queue = Queue(store, router, self.runner, journal, local, name, schedule, clock, bouncer)
+
+
+def _quotas(config: Config, around: Surroundings) -> Quotas:
+    full = config.delivery.when_full == "permanent"
+    return Quotas(around.store, default=config.delivery.quota, permanent=full)
+
+
+def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> Sts | None:
+    if around.policies is None or not config.relay.mta_sts:
+        return None
+    return Sts(around.names, around.policies, around.shelf, clock)
+
+
+def _down_limits(config: Config) -> DownLimits:
+    """A letter that finds a host down comes back after the host is called again, however short the schedule is."""
+    relay, waits = config.relay, config.relay.schedule
+    return DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
+
+
+def _postmaster(config: Config) -> Address | None:
+    """Who hears of reports that can't be delivered."""
+    if config.delivery.lost_reports == "drop":
+        return None
+    return Address("postmaster", config.domains[0] if config.domains else "")

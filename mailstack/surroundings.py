@@ -1,0 +1,48 @@
+"""What stands around an office: reactor, store, names, callers; the real ones, or those of dev mode and simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, field
+
+from mailstack.accounts.directory import Directory
+from mailstack.authentication.signing import SigningKey
+from mailstack.journey import Journal
+from mailstack.net.lookups import ReverseNames
+from mailstack.net.server_tls import ServerContext
+from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
+from mailstack.sasl import Authenticator
+from mailstack.store import Store
+from mailstack.wire import Caller
+
+
+class Surroundings(Struct, frozen=True):
+    """What stands around an office: the real ones for `serve`; dev mode and simulation bring some of their own."""
+
+    reactor: Any
+    """Twisted's reactor, or a simulated one."""
+    store: Store
+    journal: Journal
+    submitters: Authenticator
+    """Who may hand in."""
+    readers: Authenticator
+    """Who may collect."""
+    context: ServerContext
+    """The certificate shown to clients."""
+    names: ReverseNames
+    caller: Caller
+    directory: Directory
+    policies: PolicySite | None = None
+    """Where MTA-STS policies come from; None: nobody is asked."""
+    shelf: PolicyShelf = field(default_factory=MemoryShelf)
+    """Where they are kept."""
+    signing_keys: tuple[SigningKey, ...] = ()
+    """With which the letters of our users are signed."""
+    poll: float = 1.0
+    """Seconds between looks for what other processes, the commands, changed in the store."""
+    holder_of: Callable[[str], str] | None = None
+    """Which office holds a mailbox, where several share the store; None: this one."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
