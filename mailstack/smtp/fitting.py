@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailstack.letter import Address, Content, Envelope, Recipient
-from mailstack.letter.header import split
+from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, DeliverBy, read_by
 from mailstack.letter.xtext import in_ascii, xtext
 from mailstack.smtp.commands import SMTPUTF8, Parameters
@@ -59,7 +59,7 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
     if SMTPUTF8 not in extensions:
         if envelope.sender is not None and not envelope.sender.is_ascii:
             return NO_UTF8_SENDER
-        if envelope.smtputf8 and not await _has_ascii_header(content):
+        if envelope.smtputf8 and not await _has_ascii_heads(content):
             return NO_UTF8_HEADER
     return None
 
@@ -145,14 +145,13 @@ def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
             yield f" {keyword}={written}" if written else f" {keyword}"
 
 
-async def _has_ascii_header(content: Content) -> bool:
-    """Whether the header section is ASCII; a body in UTF-8 is 8BITMIME's business."""
-    waiting = b""
-    async for octets in content.chunks():
-        waiting += octets
-        end = split(waiting)
-        if not waiting[:end].isascii():
-            return False
-        if end < len(waiting):
-            return True
+async def _has_ascii_heads(content: Content) -> bool:
+    """Whether the header section and the heads of MIME parts are ASCII; a body in UTF-8 is 8BITMIME's business."""
+    try:
+        async for piece in pieces(content):
+            if isinstance(piece, Head) and not piece.section.isascii():
+                return False
+    except Unconvertible:
+        # It has more parts than are looked at: those that were seen decide.
+        return True
     return True

@@ -166,6 +166,15 @@ def test_a_host_without_it_gets_nothing_that_needs_it():
     assert heard == letters == []
 
 
+@pytest.mark.parametrize(("name", "code"), [("ü", 554), ("u", 250)])
+def test_the_heads_of_parts_count_and_their_bodies_do_not(name: str, code: int):
+    """UTF8-04: RFC 6532 §3 has UTF-8 in the fields of MIME parts too; a body of 8 bits is 8BITMIME's business."""
+    part = f'--b\r\nContent-Type: text/plain; charset=utf-8; name="{name}"\r\n\r\nGrüße\r\n--b--\r\n'
+    header = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    replies, _, _ = sent(OLD, "a@b.test", ["c@d.test"], (header + part).encode())
+    assert [reply.code for reply in replies] == [code]
+
+
 def test_parameters_go_to_hosts_that_know_them_and_no_others():
     """DSN-02: RFC 3461 §5.2.1, §5.2.2."""
     bob = Recipient(Address("bob", "b.test"), None, (("NOTIFY", "SUCCESS"), ("ORCPT", "utf-8;ü")))

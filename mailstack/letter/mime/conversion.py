@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mailstack.letter.content import Content
 from mailstack.letter.mime.encodings import Base64, Encoder, QuotedPrintable
 from mailstack.letter.mime.fields import relabel
-from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Parts, Piece, Unconvertible
+from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Piece, Unconvertible, pieces
 
 __all__ = ["Domain", "Unconvertible", "convert"]
 
@@ -37,7 +37,7 @@ class Domain(Enum):
 async def convert(content: Content, domain: Domain) -> Content:
     """The same letter in the octets of `domain`. Raises Unconvertible, and what reading the content raises."""
     plan = Plan(domain)
-    async for piece in _pieces(content):
+    async for piece in pieces(content):
         plan.look_at(piece)
     plan.complete()
     converted = Converted(content, plan.changes)
@@ -71,7 +71,7 @@ class Converted(Struct, eq=False):
         change = Change()
         encoder: Encoder | None = None
         end = b"\r\n"
-        async for piece in _pieces(self.content):
+        async for piece in pieces(self.content):
             octets = b""
             if isinstance(piece, Head | Delimiter):
                 octets = encoder.finish() if encoder else b""
@@ -95,15 +95,6 @@ _ENCODERS: dict[str, type[Base64 | QuotedPrintable]] = {"base64": Base64, "quote
 
 def _octets(piece: Head | Delimiter) -> bytes:
     return piece.section if isinstance(piece, Head) else piece.octets
-
-
-async def _pieces(content: Content) -> AsyncIterator[Piece]:
-    parts = Parts()
-    async for octets in content.chunks():
-        for piece in parts.feed(octets):
-            yield piece
-    for piece in parts.finish():
-        yield piece
 
 
 class Plan:

@@ -6,11 +6,12 @@ All pieces, joined, are the letter again. No more is held than a header section 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from enum import Enum
 
 from msgspec import Struct
 
+from mailstack.letter.content import Content
 from mailstack.letter.mime.fields import Described, describe
 
 MOST_PARTS = 10_000
@@ -218,3 +219,13 @@ class Parts:
         taken = bytes(self._octets[:count])
         del self._octets[:count]
         return taken
+
+
+async def pieces(content: Content) -> AsyncIterator[Piece]:
+    """All of a letter in order. Raises Unconvertible."""
+    parts = Parts()
+    async for octets in content.chunks():
+        for piece in parts.feed(octets):
+            yield piece
+    for piece in parts.finish():
+        yield piece
