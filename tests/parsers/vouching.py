@@ -30,7 +30,7 @@ _CHAIN = (
 @unless(MalformedTags)
 def _tags(octets: bytes) -> None:
     tags = read_tags(text(octets))
-    assert all(name and value == value.strip() and ";" not in value for name, value in tags.items())
+    assert all(name and value == value.strip(" \t\r\n") and ";" not in value for name, value in tags.items())
 
 
 @unless(signature.Unusable)
