@@ -40,7 +40,7 @@ from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import Routes, Target
-from mailstack.sasl import Credentials, Proof, ScramKeys
+from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
 from mailstack.store.sqlite import SqliteStore
@@ -255,5 +255,5 @@ class Anybody:
         return proof.username[:320] or "anonymous"
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """SCRAM's server must know the password, and here is none."""
-        raise NotImplementedError(username)
+        """SCRAM's server must know the password, and here is none: it is not offered."""
+        raise Unavailable(f"nothing is known of {username[:320]!r}")

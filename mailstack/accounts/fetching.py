@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 
+from mailstack.net.document import TooLarge, read_document
 from mailstack.sasl import Unavailable
 
 LARGEST = 262144
@@ -86,31 +85,7 @@ async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> b
     response = await agent.request(*request, body)
     if response.code != 200:
         raise Unavailable(f"answered {response.code}")
-    whole: Deferred[bytes] = Deferred()
-    response.deliverBody(_Body(whole))
-    return await whole
-
-
-class _Body(Protocol):
-    """Takes an answer up to its end, or up to LARGEST."""
-
-    def __init__(self, whole: Deferred[bytes]) -> None:
-        self._whole = whole
-        self._octets = b""
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._octets += data
-        if len(self._octets) > LARGEST and not self._whole.called:
-            self._whole.errback(Unavailable(f"more than {LARGEST} octets"))
-            transport: Any = self.transport
-            transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        from twisted.web.client import ResponseDone  # noqa: PLC0415
-
-        if self._whole.called:
-            return
-        if reason.check(ResponseDone):
-            self._whole.callback(self._octets)
-        else:
-            self._whole.errback(Unavailable("the answer was cut off"))
+    try:
+        return await read_document(response, LARGEST)
+    except TooLarge as trouble:
+        raise Unavailable(str(trouble)) from None

@@ -48,7 +48,7 @@ class TokenReader(Protocol):
 
 @implementer(ICredentialsChecker)
 class TokenChecker:
-    """The account that a token names, if the token is for us, for this, and for now."""
+    """The account that a token names, if the token is for us, for this, and valid at this moment."""
 
     credentialInterfaces = (IBearerToken,)  # noqa: N815
 

@@ -47,7 +47,7 @@ def dkim() -> None:
 def generate(file: Path, selector: str, kind: str, bits: int) -> None:
     """Make a key in the data directory; say what to publish, and what to write into the configuration.
 
-    Every host verifies RSA; Ed25519 (RFC 8463) is short and quick, and for now a second key beside RSA.
+    Every host verifies RSA; Ed25519 (RFC 8463) is short and quick, and stands as a second key beside RSA, for many hosts don't verify it.
 
     \b
     Example:

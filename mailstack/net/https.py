@@ -6,14 +6,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
+from mailstack.net.document import TooLarge, read_document
 from mailstack.relay.loopback import is_loopback
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import PolicyUnavailable
@@ -76,9 +75,10 @@ class HttpsPolicies:
         agent = Agent.usingEndpointFactory(self._reactor, _Secured(endpoint, handshake, self._reactor))
         headers = Headers({"Host": [host], "User-Agent": ["mailstack"], "Accept": ["text/plain"]})
         response = await agent.request(b"GET", f"https://{host}{PATH}".encode("ascii"), headers)
-        body = _Body(self._most)
-        response.deliverBody(body)
-        octets = await body.done
+        try:
+            octets = await read_document(response, self._most)
+        except TooLarge as trouble:
+            raise PolicyUnavailable(str(trouble)) from None
         if response.code != 200:
             raise PolicyUnavailable(f"the site answers {response.code}")
         kinds = response.headers.getRawHeaders("content-type", [""])
@@ -117,36 +117,6 @@ class _Bounded(TLSMemoryBIOProtocol):
             self.abortConnection()  # type: ignore[no-untyped-call]
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
-
-
-class _Body(Protocol):
-    """Collects a body up to a limit."""
-
-    def __init__(self, most: int) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _: self._give_up())
-        self._most = most
-        self._octets = b""
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._octets += data
-        if len(self._octets) > self._most and not self.done.called:
-            self.done.errback(PolicyUnavailable(f"it has more than {self._most} octets"))
-            self._give_up()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        if self.done.called:
-            return
-        from twisted.web.client import ResponseDone  # noqa: PLC0415
-
-        if reason.check(ResponseDone):
-            self.done.callback(self._octets)
-        else:
-            self.done.errback(ConnectionLost())
-
-    def _give_up(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
 
 
 def _why(trouble: Exception, handshake: Handshake) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import Factory
 
+from mailstack.net.crowd import Crowd
 from mailstack.net.peer import NetPeer
 from mailstack.net.ports import Ports
 from mailstack.net.proxied import PassedAddress
@@ -70,8 +70,7 @@ class Door(Factory, Generic[EventT]):
         self._ports = Ports(
             reactor, implicit_tls=context if implicit_tls else None, proxies=proxies, proxy_timeout=proxy_timeout
         )
-        self._peers: set[NetPeer[EventT]] = set()
-        self._empty: Deferred[None] | None = None
+        self._peers: Crowd[NetPeer[EventT]] = Crowd(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -95,7 +94,7 @@ class Door(Factory, Generic[EventT]):
         def done(peer: NetPeer[EventT]) -> None:
             if isinstance(verdict, Pass):
                 self._limits.release(remote)
-            self._gone(peer)
+            self._peers.gone(peer)
 
         peer = NetPeer(
             self._reactor,
@@ -114,25 +113,9 @@ class Door(Factory, Generic[EventT]):
     async def stop_listening(self) -> None:
         """Take no more connections, and have those that are there say goodbye."""
         await self._ports.close()
-        for peer in list(self._peers):
+        for peer in self._peers:
             peer.stop()
 
     async def wait_until_empty(self, timeout: float) -> None:
         """Wait for the conversations to end; after `timeout` seconds their connections are dropped."""
-        if not self._peers:
-            return
-        self._empty = Deferred()
-        call = self._reactor.callLater(timeout, self._abort)
-        await self._empty
-        if call.active():
-            call.cancel()
-
-    def _abort(self) -> None:
-        for peer in list(self._peers):
-            peer.abort()
-
-    def _gone(self, peer: NetPeer[EventT]) -> None:
-        self._peers.discard(peer)
-        if not self._peers and self._empty is not None:
-            empty, self._empty = self._empty, None
-            empty.callback(None)
+        await self._peers.wait_until_empty(timeout)

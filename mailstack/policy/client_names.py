@@ -26,7 +26,7 @@ class ClientNames:
         capacity: int = 10_000,
         most_at_once: int = 100,
     ) -> None:
-        """`believed`: seconds for which an answer holds. Beyond `most_at_once` look-ups a client has no name for now."""
+        """`believed`: seconds for which an answer holds. Beyond `most_at_once` look-ups a client goes without a name."""
         self._lookups = lookups
         self._spawn = spawn
         self._most_at_once = most_at_once

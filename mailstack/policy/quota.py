@@ -1,4 +1,4 @@
-"""How much a mailbox may hold (RFC 3463 X.2.2): a full one refuses letters for now, or for good."""
+"""How much a mailbox may hold (RFC 3463 X.2.2): a full one refuses letters until there is room, or for good."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.replies import reply
 from mailstack.smtp.station import Client
 
-TOO_MANY_LETTERS = reply(450, "4.7.1", "too many letters for now, try again later")
-TOO_MANY_RECIPIENTS = reply(450, "4.7.1", "too many recipients for now, try again later")
-TOO_FAST = reply(421, "4.7.0", "too many connections from you for now, try again later", closes=True)
+TOO_MANY_LETTERS = reply(450, "4.7.1", "too many letters at present, try again later")
+TOO_MANY_RECIPIENTS = reply(450, "4.7.1", "too many recipients at present, try again later")
+TOO_FAST = reply(421, "4.7.0", "too many connections from you at present, try again later", closes=True)
 
 HOUR = 3600.0
 MINUTE = 60.0

@@ -23,7 +23,7 @@ class NoSuchDomain(Exception):
 
 
 class NamesUnavailable(Exception):
-    """Nobody could say for now: SERVFAIL, no answer, an endless chain of aliases; str() says why, for people."""
+    """Nobody could say at that moment: SERVFAIL, no answer, an endless chain of aliases; str() says why, for people."""
 
 
 class Names(Protocol):

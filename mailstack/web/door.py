@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory
 
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory
+from mailstack.net.crowd import Crowd
 from mailstack.net.ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
@@ -58,8 +58,7 @@ class WebDoor(Factory):
         self._ports = ports
         self._limits = limits
         self._bounds = bounds
-        self._channels: set[WebChannel] = set()
-        self._empty: Deferred[None] | None = None
+        self._channels: Crowd[WebChannel] = Crowd(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -77,10 +76,7 @@ class WebDoor(Factory):
 
         def gone(channel: WebChannel) -> None:
             self._limits.release(remote)
-            self._channels.discard(channel)
-            if not self._channels and self._empty is not None:
-                empty, self._empty = self._empty, None
-                empty.callback(None)
+            self._channels.gone(channel)
 
         channel = WebChannel(self._reactor, self._site, self._bounds, gone)
         self._channels.add(channel)
@@ -89,19 +85,9 @@ class WebDoor(Factory):
     async def stop_listening(self) -> None:
         """Take no more connections, and end those that wait for a request."""
         await self._ports.close()
-        for channel in list(self._channels):
+        for channel in self._channels:
             channel.end()
 
     async def wait_until_empty(self, timeout: float) -> None:
         """Wait for the connections to end; after `timeout` seconds they are dropped."""
-        if not self._channels:
-            return
-        self._empty = Deferred()
-        call = self._reactor.callLater(timeout, self._abort)
-        await self._empty
-        if call.active():
-            call.cancel()
-
-    def _abort(self) -> None:
-        for channel in list(self._channels):
-            channel.abort()
+        await self._channels.wait_until_empty(timeout)

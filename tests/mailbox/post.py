@@ -78,7 +78,7 @@ class Door:
     kinds: frozenset[type[Proof]] = frozenset({Credentials})
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        raise NotImplementedError
+        raise Unavailable("SCRAM is not among its kinds")
 
     async def login(self, credentials: Proof, remote: HostPort) -> str:
         if isinstance(credentials, DigestProof):

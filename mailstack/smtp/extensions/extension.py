@@ -12,7 +12,7 @@ from mailstack.smtp.order import State, Turn
 
 
 class Capabilities(Struct, frozen=True):
-    """What a listener can do, for now: another one may be put in its place when TLS starts or AUTH succeeds."""
+    """What a listener can do at this moment: another one may be put in its place when TLS starts or AUTH succeeds."""
 
     hostname: str
     """Our name, as the banner says it."""
