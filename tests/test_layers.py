@@ -19,6 +19,7 @@ LAYERS = """
     mailstack.sasl
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey
+    mailstack.announcements
     mailstack.store
     mailstack.policy
     mailstack.authentication

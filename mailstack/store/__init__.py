@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from mailstack.announcements import Announcements
 from mailstack.discreet import Discreet
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
@@ -232,7 +233,7 @@ class Filter(Struct, frozen=True):
     limit: int = 1000
 
 
-class Store(Protocol):
+class Store(Announcements, Protocol):
     """Everything an office keeps."""
 
     async def open(self) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mailstack.announcements import Subscriptions
 from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
@@ -53,9 +54,23 @@ class Transaction:
 class Batch:
     """Rows to write, as flat lists of parameters; two batches are joined by joining their lists."""
 
-    __slots__ = ("additions", "contents", "deliveries", "finished", "letters", "moves", "placements", "steps")
+    __slots__ = (
+        "additions",
+        "announcements",
+        "contents",
+        "deliveries",
+        "finished",
+        "letters",
+        "moves",
+        "placements",
+        "steps",
+        "subscriptions",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, subscriptions: Subscriptions | None = None) -> None:
+        """`subscriptions`: who is to be told of the steps."""
+        self.subscriptions = subscriptions
+        self.announcements: list[Any] = []
         self.additions: list[list[Any]] = []
         self.letters: list[Any] = []
         self.contents: list[Any] = []
@@ -129,12 +144,16 @@ class Batch:
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.steps += (step.letter, next(_sequence), step.at, step.office, step.step, rows.as_json(step.facts))
+        if self.subscriptions:
+            for announcement in self.subscriptions.of(steps):
+                self.announcements += rows.announcement_row(announcement)
 
     def join(self, other: Batch) -> None:
         self.letters += other.letters
         self.contents += other.contents
         self.deliveries += other.deliveries
         self.steps += other.steps
+        self.announcements += other.announcements
         self.moves += other.moves
         self.additions += other.additions
         self.placements += other.placements
@@ -154,6 +173,8 @@ class Batch:
             self._place(transaction)
         if self.steps:
             transaction.insert("steps", rows.STEP, self.steps)
+        if self.announcements:
+            transaction.insert("announcements", rows.ANNOUNCEMENT, self.announcements)
         if self.finished:
             transaction.drop_contents(self.finished)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailstack.announcements import Subscriptions
 from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import sql
@@ -11,13 +12,19 @@ from mailstack.store.batch import Batch, Transaction, pieces
 
 
 def update(
-    transaction: Transaction, name: str, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    transaction: Transaction,
+    name: str,
+    collected: Sequence[int],
+    deleted: Sequence[int],
+    steps: Sequence[Step],
+    *,
+    subscriptions: Subscriptions,
 ) -> list[Step]:
     """Mark as collected, remove what is deleted, and write the steps that tell of it; no letter is collected twice.
 
     The steps that were written. A uid that is gone is no trouble.
     """
-    batch = Batch()
+    batch = Batch(subscriptions)
     batch.add_steps(steps)  # raises for what can't be stored before anything is changed
     new: set[LetterId] = set()
     for mailbox, _ in transaction.execute(sql.MAILBOX, (name,)).fetchall():
@@ -31,7 +38,7 @@ def update(
         transaction.drop_contents(letters)
     told = [step for step in steps if step.step != "collected" or step.letter in new]
     if len(told) < len(steps):
-        batch = Batch()
+        batch = Batch(subscriptions)
         batch.add_steps(told)
     batch.write(transaction)
     return told

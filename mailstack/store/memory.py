@@ -26,6 +26,7 @@ from mailstack.store import (
 )
 from mailstack.store.contents import Gone, WritingInMemory
 from mailstack.store.memory_addresses import MemoryAddresses
+from mailstack.store.memory_announcing import MemoryAnnouncements
 from mailstack.store.memory_contacts import MemoryContacts
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
 from mailstack.store.memory_orders import MemoryOrders
@@ -35,7 +36,7 @@ _PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
-class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
+class MemoryStore(MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddresses):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:
@@ -118,9 +119,10 @@ class MemoryStore(MemoryOrders, MemoryContacts, MemoryAddresses):
     def _find(self, name: Name) -> Delivery | None:
         return self._deliveries.get(name[0], {}).get(name[1])
 
-    def _tell(self, steps: Iterable[Step]) -> None:
+    def _tell(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self._steps.setdefault(step.letter, []).append(step)
+        self._queue_steps(steps)
 
     async def recover(self, owner: str, now: float) -> int:
         claimed = [delivery for delivery in self._owed.values() if delivery.claimed_by == owner]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mailstack.announcements import Announcement
 from mailstack.journey import Step
 from mailstack.letter import (
     Address,
@@ -60,6 +61,7 @@ DELIVERY = (
 )
 DELIVERY_ROW = (*DELIVERY, "office", "address", "original", "waits_until")
 STEP = ("letter", "seq", "at", "office", "step", "facts")
+ANNOUNCEMENT = ("id", "target", *STEP[:1], *STEP[2:], "due", "attempts", "claimed_by", "trouble")
 
 
 def as_json(value: object) -> str:
@@ -225,6 +227,35 @@ def step_from(row: Sequence[Any]) -> Step:
         )
 
     return checked("steps", (row[0], row[1]), decode)
+
+
+def announcement_row(announcement: Announcement) -> list[Any]:
+    """In the order of ANNOUNCEMENT. Raises StoreError for facts that can't be stored."""
+    step = announcement.step
+    return [
+        announcement.id,
+        announcement.target,
+        step.letter,
+        step.at,
+        step.office,
+        step.step,
+        as_json(step.facts),
+        announcement.due,
+        announcement.attempts,
+        announcement.claimed_by,
+        announcement.trouble,
+    ]
+
+
+def announcement_from(row: Sequence[Any]) -> Announcement:
+    """From columns in the order of ANNOUNCEMENT."""
+
+    def decode() -> Announcement:
+        step = step_from((row[2], 0, *row[3:7]))
+        owner = None if row[9] is None else text(row[9])
+        return Announcement(text(row[0]), text(row[1]), step, float(row[7]), number(row[8]), owner, text(row[10]))
+
+    return checked("announcements", row[0], decode)
 
 
 def account_from(row: Sequence[Any]) -> Account:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mailstack.announcements import Subscriptions
 from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
@@ -38,6 +39,7 @@ from mailstack.store import (
     maildrops,
     sql,
 )
+from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
 from mailstack.store.orders import StoredOrders
@@ -53,7 +55,7 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqliteStore(StoredOrders):
+class SqliteStore(StoredAnnouncements, StoredOrders):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
     One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.
@@ -101,6 +103,7 @@ class SqliteStore(StoredOrders):
         self._writer = Writer(
             reactor, connect=lambda: self._connect(self._set_up_writer), unlink=self._files.unlink, group=group
         )
+        self._subscriptions = Subscriptions()
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
         self._lock: int | None = None
@@ -212,10 +215,10 @@ class SqliteStore(StoredOrders):
     # --- queue
 
     async def accept(self, acceptance: Acceptance) -> None:
-        await self._write(Batch(), (acceptance,))
+        await self._write(Batch(self._subscriptions), (acceptance,))
 
     async def settle(self, settlement: Settlement) -> None:
-        batch = Batch()
+        batch = Batch(self._subscriptions)
         batch.add_settlement(settlement)
         await self._write(batch, settlement.acceptances)
 
@@ -296,7 +299,9 @@ class SqliteStore(StoredOrders):
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
         told: list[Step] = await self._writer.do(
-            lambda change: maildrops.update(change, mailbox, collected, deleted, steps)
+            lambda change: maildrops.update(
+                change, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
+            )
         )
         return told
 

@@ -1,0 +1,116 @@
+"""Steps that other programs are still to be told of, and what a store keeps of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from mailstack.journey import Step
+
+Wants = Callable[[Step], bool]
+"""Whether a target is to be told of a step. Never raises; is called in any thread."""
+
+
+class Announcement(Struct, frozen=True):
+    """One step, and one target that is to be told of it: queued with the step, in the same transaction.
+
+    States: waiting (`claimed_by` is None), being told, and gone, once it was told or is too old.
+    """
+
+    id: str
+    """The same in every attempt, so that who is told twice can know."""
+    target: str
+    step: Step
+    due: float
+    """When it may be claimed, seconds since 1970; while somebody tells it, when his lease ends."""
+    attempts: int = 0
+    """Begun."""
+    claimed_by: str | None = None
+    trouble: str = ""
+    """Why the last attempt failed, for people."""
+
+
+class Waiting(Struct, frozen=True):
+    """What waits for one target."""
+
+    target: str
+    count: int
+    oldest: float
+    """When the first of these steps was made, seconds since 1970."""
+
+
+def new_id() -> str:
+    """For an announcement; nobody can guess it."""
+    return f"msg_{secrets.token_hex(12)}"
+
+
+class Subscriptions:
+    """Who wants to be told of which steps, of all that one object of a store writes."""
+
+    def __init__(self) -> None:
+        self._wants: dict[str, Wants] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._wants)
+
+    def add(self, target: str, wants: Wants) -> None:
+        self._wants[target] = wants
+
+    def of(self, steps: Sequence[Step]) -> list[Announcement]:
+        """What is to be queued with these steps."""
+        return [
+            Announcement(new_id(), target, step, step.at)
+            for step in steps
+            for target, wants in self._wants.items()
+            if wants(step)
+        ]
+
+
+class Announcements(Protocol):
+    """The part of a store that keeps them."""
+
+    def announce(self, target: str, wants: Wants) -> None:
+        """From now on, queue every step that `target` wants in the transaction that stores the step.
+
+        It holds for steps that this object of the store writes; other processes say the same for theirs.
+        """
+
+    async def add_announcements(self, announcements: Sequence[Announcement]) -> None:
+        """Queue more, as to try whether a target hears."""
+
+    async def claim_announcements(
+        self, target: str, owner: str, now: float, *, limit: int, lease: float
+    ) -> list[Announcement]:
+        """At most `limit` that are due, the longest due first; each counts as attempted before it is.
+
+        Until `now` + `lease` nobody else gets them. One that can't be read is dropped, with a line in the log.
+        """
+
+    async def settle_announcements(
+        self, owner: str, *, told: Collection[str] = (), again: Sequence[Announcement] = ()
+    ) -> None:
+        """Forget those that were told (by id), and give back those to be told again, with their `due` and `trouble`.
+
+        What `owner` doesn't hold any longer stays as it is.
+        """
+
+    async def recover_announcements(self, owner: str, now: float) -> int:
+        """Let go of all that `owner` had claimed before it died; how many. They are due at once."""
+
+    async def next_announcement(self, target: str) -> float | None:
+        """When the first is due; None when nothing waits."""
+
+    async def announcements(self, target: str | None, limit: int) -> list[Announcement]:
+        """Those that wait, for one target or for all, the oldest first."""
+
+    async def waiting_announcements(self) -> list[Waiting]:
+        """How many wait for each target, by its name."""
+
+    async def hurry_announcements(self, target: str | None, now: float) -> int:
+        """Make due at once what waits, and isn't being told; how many."""
+
+    async def forget_announcements(self, target: str | None, before: float) -> int:
+        """Drop those of steps older than `before`, unless they are being told; how many."""

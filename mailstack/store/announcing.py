@@ -1,0 +1,127 @@
+"""Steps that other programs are still to be told of, in the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from mailstack.announcements import Announcement, Subscriptions, Waiting, Wants
+from mailstack.store import Damaged, rows, sql
+from mailstack.store.batch import Transaction, pieces
+from mailstack.store.threads import Workers, Writer
+
+_log = Logger()
+
+_ALL = ", ".join(rows.ANNOUNCEMENT)
+_DUE = f"SELECT {_ALL} FROM announcements WHERE target = ? AND due <= ? ORDER BY due, at LIMIT ?"  # noqa: S608
+_CLAIM = "UPDATE announcements SET attempts = attempts + 1, claimed_by = ?, due = ? WHERE id IN "
+_TOLD = "DELETE FROM announcements WHERE claimed_by = ? AND id IN "
+_DROP = "DELETE FROM announcements WHERE id = ?"
+_AGAIN = "UPDATE announcements SET claimed_by = NULL, due = ?, trouble = ? WHERE claimed_by = ? AND id = ?"
+_RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
+_NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
+_LIST = f"SELECT {_ALL} FROM announcements WHERE ? IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
+_WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
+_HURRY = "UPDATE announcements SET due = ? WHERE (? IS NULL OR target = ?) AND claimed_by IS NULL AND due > ?"
+_FORGET = "DELETE FROM announcements WHERE (? IS NULL OR target = ?) AND at < ? AND (claimed_by IS NULL OR due <= ?)"
+
+
+class StoredAnnouncements:
+    """The part of `mailstack.store.Store` that keeps them."""
+
+    _readers: Workers[sqlite3.Connection]
+    _writer: Writer
+    _subscriptions: Subscriptions
+
+    def announce(self, target: str, wants: Wants) -> None:
+        self._subscriptions.add(target, wants)
+
+    async def add_announcements(self, announcements: Sequence[Announcement]) -> None:
+        flat = [value for each in announcements for value in rows.announcement_row(each)]
+        await self._writer.do(lambda transaction: transaction.insert("announcements", rows.ANNOUNCEMENT, flat))
+
+    async def claim_announcements(
+        self, target: str, owner: str, now: float, *, limit: int, lease: float
+    ) -> list[Announcement]:
+        claimed: list[Announcement | Damaged] = await self._writer.do(
+            partial(_claim, target=target, owner=owner, now=now, limit=limit, until=now + lease)
+        )
+        for damage in claimed:
+            if isinstance(damage, Damaged):
+                _log.error("an announcement is dropped, since it can't be read: {damage}", damage=damage)
+        return [each for each in claimed if not isinstance(each, Damaged)]
+
+    async def settle_announcements(
+        self, owner: str, *, told: Collection[str] = (), again: Sequence[Announcement] = ()
+    ) -> None:
+        await self._writer.do(partial(_settle, owner=owner, told=list(told), again=tuple(again)))
+
+    async def recover_announcements(self, owner: str, now: float) -> int:
+        return await self._change(_RECOVER, (now, owner))
+
+    async def next_announcement(self, target: str) -> float | None:
+        return await self._readers.do(lambda connection: _next(connection, target))
+
+    async def announcements(self, target: str | None, limit: int) -> list[Announcement]:
+        return await self._readers.do(lambda connection: _list(connection, target, limit))
+
+    async def waiting_announcements(self) -> list[Waiting]:
+        return await self._readers.do(_waiting)
+
+    async def hurry_announcements(self, target: str | None, now: float) -> int:
+        return await self._change(_HURRY, (now, target, target, now))
+
+    async def forget_announcements(self, target: str | None, before: float) -> int:
+        return await self._change(_FORGET, (target, target, before, before))
+
+    async def _change(self, statement: str, parameters: Sequence[Any]) -> int:
+        """How many rows it touched."""
+        count: int = await self._writer.do(lambda transaction: transaction.execute(statement, parameters).rowcount)
+        return count
+
+
+def _claim(
+    transaction: Transaction, *, target: str, owner: str, now: float, limit: int, until: float
+) -> list[Announcement | Damaged]:
+    claimed: list[Announcement | Damaged] = []
+    ids: list[str] = []
+    for found in transaction.execute(_DUE, (target, now, limit)).fetchall():
+        try:
+            each = rows.announcement_from(found)
+        except Damaged as damage:
+            claimed.append(damage)
+            transaction.execute(_DROP, (found[0],))
+            continue
+        ids.append(each.id)
+        claimed.append(replace(each, due=until, attempts=each.attempts + 1, claimed_by=owner))
+    for part in pieces(ids, 1):
+        transaction.execute(_CLAIM + sql.marks(len(part)), (owner, until, *part))
+    return claimed
+
+
+def _settle(transaction: Transaction, owner: str, told: list[str], again: Sequence[Announcement]) -> None:
+    for part in pieces(told, 1):
+        transaction.execute(_TOLD + sql.marks(len(part)), (owner, *part))
+    for each in again:
+        transaction.execute(_AGAIN, (each.due, each.trouble, owner, each.id))
+
+
+def _next(connection: sqlite3.Connection, target: str) -> float | None:
+    ((due,),) = connection.execute(_NEXT, (target,)).fetchall()
+    return None if due is None else rows.checked("announcements", target, lambda: float(due))
+
+
+def _list(connection: sqlite3.Connection, target: str | None, limit: int) -> list[Announcement]:
+    return [rows.announcement_from(found) for found in connection.execute(_LIST, (target, target, limit))]
+
+
+def _waiting(connection: sqlite3.Connection) -> list[Waiting]:
+    def decode(found: Sequence[Any]) -> Waiting:
+        return Waiting(rows.text(found[0]), rows.number(found[1]), float(found[2]))
+
+    return [rows.checked("announcements", found[0], partial(decode, found)) for found in connection.execute(_WAITING)]
