@@ -123,7 +123,7 @@ class Runner:
 
     async def start(self) -> None:
         """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
-        await self._store.recover(self._owner, self._clock.now())
+        await self._store.recover([self._owner], self._clock.now())
         self._lines.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
         # Whoever starts an office with a million letters doesn't wait until they are looked through.

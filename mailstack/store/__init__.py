@@ -256,8 +256,8 @@ class Store(Announcements, Protocol):
     async def accept(self, acceptance: Acceptance) -> None:
         """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was taken."""
 
-    async def recover(self, owner: str, now: float) -> int:
-        """Let go of every claim that `owner` held before it died; first attempts become due now. How many deliveries."""
+    async def recover(self, owners: Sequence[str], now: float) -> int:
+        """Let go of every claim of `owners`, who are dead; first attempts become due now. How many deliveries."""
 
     async def claim(
         self,
@@ -295,7 +295,10 @@ class Store(Announcements, Protocol):
     # --- mailboxes
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        """Lock the maildrop for `owner` and list it; an unknown mailbox is empty. Raises MaildropInUse."""
+        """Lock the maildrop for `owner` and list it; an unknown mailbox is empty. Raises MaildropInUse.
+
+        The lock holds against other processes too, and ends with the process that has it.
+        """
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         """Give the lock back; harmless when it isn't held by `owner`."""

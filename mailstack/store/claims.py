@@ -95,10 +95,13 @@ def _letters(
     return letters, damages
 
 
-def recover(transaction: Transaction, owner: str, now: float) -> int:
-    """Let go of what `owner` had claimed; how many deliveries."""
-    letters = [letter for (letter,) in transaction.execute(sql.STOPPED_ATTEMPTS, (owner,))]
-    count = transaction.execute(sql.LET_GO, (now, now, now, now, owner)).rowcount
+def recover(transaction: Transaction, owners: Sequence[str], now: float) -> int:
+    """Let go of what `owners` had claimed; how many deliveries."""
+    letters: list[LetterId] = []
+    count = 0
+    for part in pieces(list(owners), 1):
+        letters += [letter for (letter,) in transaction.execute(sql.stopped_attempts(len(part)), part)]
+        count += transaction.execute(sql.let_go(len(part)), (now, now, now, now, *part)).rowcount
     # An operator may have removed what was being attempted: then nobody needs its content now.
     transaction.drop_contents(letters)
     return count

@@ -124,8 +124,8 @@ class MemoryStore(MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddre
             self._steps.setdefault(step.letter, []).append(step)
         self._queue_steps(steps)
 
-    async def recover(self, owner: str, now: float) -> int:
-        claimed = [delivery for delivery in self._owed.values() if delivery.claimed_by == owner]
+    async def recover(self, owners: Sequence[str], now: float) -> int:
+        claimed = [delivery for delivery in self._owed.values() if delivery.claimed_by in owners]
         for delivery in claimed:
             due = min(delivery.due, now) if delivery.attempts <= 1 else delivery.due
             self._put(replace(delivery, claimed_by=None, lease=0.0, due=due))

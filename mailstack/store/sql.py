@@ -144,13 +144,19 @@ ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELEC
 """One more for a letter that is there; its office is the letter's."""
 SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
-STOPPED_ATTEMPTS = """SELECT letter FROM deliveries
-    WHERE waits_until IS NOT NULL AND claimed_by = ? AND state NOT IN ('queued', 'held')"""
-LET_GO = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
-    due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
-    waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
-        WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
-    WHERE waits_until IS NOT NULL AND claimed_by = ?"""
+
+
+def stopped_attempts(owners: int) -> str:
+    return f"""SELECT letter FROM deliveries
+        WHERE waits_until IS NOT NULL AND claimed_by IN {marks(owners)} AND state NOT IN ('queued', 'held')"""
+
+
+def let_go(owners: int) -> str:
+    return f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
+        due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
+        waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
+            WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
+        WHERE waits_until IS NOT NULL AND claimed_by IN {marks(owners)}"""
 
 
 def letters(count: int) -> str:

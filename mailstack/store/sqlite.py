@@ -42,6 +42,7 @@ from mailstack.store import (
 from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
+from mailstack.store.locks import NameLocks, Turn
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.schema import migrate, migrations
@@ -101,11 +102,16 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
         self._files = ContentFiles(directory / "contents", self._in_file_thread)
         self._writer = Writer(
-            reactor, connect=lambda: self._connect(self._set_up_writer), unlink=self._files.unlink, group=group
+            reactor,
+            connect=lambda: self._connect(self._set_up_writer),
+            turn=Turn(directory / "turn", busy_timeout),
+            unlink=self._files.unlink,
+            group=group,
         )
         self._subscriptions = Subscriptions()
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
+        self._maildrops = NameLocks(directory / "maildrops")
         self._lock: int | None = None
 
     # --- the directory
@@ -126,6 +132,7 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         await self._file_threads.close()
         await self._readers.close()
         await self._writer.close()
+        self._maildrops.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -243,8 +250,9 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         for letter, octets in small:
             self._recent.add(letter, octets)
 
-    async def recover(self, owner: str, now: float) -> int:
-        count: int = await self._writer.do(lambda transaction: claims.recover(transaction, owner, now))
+    async def recover(self, owners: Sequence[str], now: float) -> int:
+        dead = tuple(owners)
+        count: int = await self._writer.do(lambda transaction: claims.recover(transaction, dead, now))
         return count
 
     async def claim(
@@ -273,8 +281,9 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
     # --- mailboxes
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._held.setdefault(mailbox, owner) != owner:
+        if self._held.get(mailbox, owner) != owner or not self._maildrops.take(mailbox):
             raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        self._held[mailbox] = owner
         try:
             return await self._readers.do(lambda connection: lookups.maildrop(connection, mailbox))
         except BaseException:
@@ -284,6 +293,7 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) == owner:
             del self._held[mailbox]
+            self._maildrops.free(mailbox)
 
     async def read(self, mailbox: str, uid: int) -> Content:
         headers, content = await self._readers.do(

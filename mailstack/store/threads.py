@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.batch import Batch, Operation, Transaction
+from mailstack.store.locks import Turn, TurnTimeout
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
@@ -44,6 +45,8 @@ def trouble(error: BaseException) -> BaseException:
 
 def _is_busy(error: BaseException) -> bool:
     """Whether another process kept us waiting: then each alone would only wait as long again."""
+    if isinstance(error, TurnTimeout):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -147,11 +150,13 @@ class Writer:
         reactor: CallsFromThreads,
         *,
         connect: Callable[[], sqlite3.Connection],
+        turn: Turn,
         unlink: Callable[[list[str]], None],
         group: int,
     ) -> None:
         self._reactor = reactor
         self._connect = connect
+        self._turn = turn
         self._unlink = unlink
         self._group = group
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -240,14 +245,16 @@ class Writer:
     def _commit(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
         try:
-            return self._transact(connection, group, files)
+            with self._turn.taken():
+                return self._transact(connection, group, files)
         except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
             if len(group) == 1 or _is_busy(error):
                 return [_Failed(trouble(error)) for _ in group]
         outcomes = []
         for job in group:
             try:
-                outcomes += self._transact(connection, [job], files)
+                with self._turn.taken():
+                    outcomes += self._transact(connection, [job], files)
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
                 outcomes.append(_Failed(trouble(error)))
         return outcomes

@@ -403,14 +403,14 @@ def test_recovery_lets_go_of_the_claims_of_the_dead_and_of_no_others(subject: Su
     other = acceptance(attempts=1, claimed_by="alive", lease=9000.0, due=8000.0)
     for given in (first, again, other):
         subject.run(subject.store.accept(given))
-    assert subject.run(subject.store.recover("dead", 2000.0)) == 2
+    assert subject.run(subject.store.recover(["dead", "long dead"], 2000.0)) == 2
     assert deliveries(subject, first.letter.id) == (
         replace(first.deliveries[0], claimed_by=None, lease=0.0, due=2000.0),
     )
     assert deliveries(subject, again.letter.id) == (replace(again.deliveries[0], claimed_by=None, lease=0.0),)
     assert deliveries(subject, other.letter.id) == other.deliveries
     assert [found.letter.id for found in claim(subject, 2000.0)] == [first.letter.id]
-    assert subject.run(subject.store.recover("dead", 2000.0)) == 0
+    assert subject.run(subject.store.recover(["dead", "long dead"], 2000.0)) == 0
 
 
 # --- settle
@@ -535,7 +535,7 @@ def test_what_was_removed_while_its_process_died_loses_its_content_on_recovery(s
     (delivery,) = claimed(subject)
     removal = Change(delivery, replace(delivery, state=DeliveryState.REMOVED))
     subject.run(subject.store.settle(Settlement((removal,))))
-    subject.run(subject.store.recover("me", 9000.0))
+    subject.run(subject.store.recover(["me"], 9000.0))
     assert octets_of(subject, delivery.letter) is None
     assert states(subject, delivery.letter) == ["removed"]
 

@@ -57,7 +57,7 @@ def check(directory: Path, said: list[tuple[str, str, int]]) -> None:
     files = {file.name for file in (directory / "contents").glob("*/*")}
     assert len(files) == sum(record.letter.content.size > 65536 for record in records.values()), "an orphan was left"
     claimed = sum(record.deliveries[0].claimed_by == "child" for record in records.values())
-    assert pump.run(store.recover("child", 1.0)) == claimed
+    assert pump.run(store.recover(["child"], 1.0)) == claimed
     pump.run(store.release_maildrop(BOB.key, "check"))
     pump.run(store.close())
 

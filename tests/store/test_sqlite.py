@@ -523,8 +523,8 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
     [
         (sql.DUE, "deliveries_owed"),
         (sql.NEXT_DUE, "deliveries_owed"),
-        (sql.STOPPED_ATTEMPTS, "deliveries_owed"),
-        (sql.LET_GO, "deliveries_owed"),
+        (sql.stopped_attempts(1), "deliveries_owed"),
+        (sql.let_go(1), "deliveries_owed"),
         (sql.FILES, "contents_in_files"),
         (sql.FORGOTTEN, "letters_by_arrival"),
         (sql.ALIASES_TO, "aliases_by_target"),

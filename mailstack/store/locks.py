@@ -1,0 +1,113 @@
+"""Locks between the processes that share one directory; the system lets go of those of a process that died."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from mailstack.store import StoreError
+
+
+class TurnTimeout(StoreError):
+    """Another process writes for so long that something must be wrong with it."""
+
+
+class Turn:
+    """Whose turn it is to write. Who waits sleeps in the system, so that busy processes alternate without polling."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        """`patience`: seconds to wait for others."""
+        self._path = path
+        self._patience = patience
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """In a thread that may wait. Raises TurnTimeout, OSError."""
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            descriptor = self._wait()
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        # Each turn has a descriptor of its own: who came too late for his may still be waiting on another.
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _wait(self) -> int:
+        """A descriptor that has the lock. The wait is another thread's, for only a thread can be waited for with an end."""
+        waiting = _Waiting(self._open())
+        threading.Thread(target=waiting.run, name="mailstack-turn", daemon=True).start()
+        if not waiting.result(self._patience):
+            raise TurnTimeout(f"another process has kept the database for {self._patience:g} s; is it stopped?")
+        return waiting.descriptor
+
+
+class _Waiting:
+    """One wait for the lock. States: waiting, then taken or given up, whichever came first."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._taken = threading.Event()
+        self._state = threading.Lock()
+        self._given_up = False
+
+    def run(self) -> None:
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        with self._state:
+            self._taken.set()
+            if self._given_up:
+                os.close(self.descriptor)
+
+    def result(self, patience: float) -> bool:
+        """Whether it was taken in time; nobody has it if not."""
+        self._taken.wait(patience)
+        with self._state:
+            self._given_up = not self._taken.is_set()
+            return not self._given_up
+
+
+class NameLocks:
+    """Who holds what has a name: one octet of a file is locked for each, so that nothing is left behind.
+
+    These locks are a process's as a whole; who shares them within it is its own business.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self, name: str) -> bool:
+        """Whether no other process has it. Raises OSError."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _octet_of(name))
+        except (BlockingIOError, PermissionError):  # POSIX leaves the choice between the two to the system
+            return False
+        return True
+
+    def free(self, name: str) -> None:
+        """Harmless when it isn't taken."""
+        if self._descriptor is not None:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _octet_of(name))
+
+    def close(self) -> None:
+        """Free all."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _octet_of(name: str) -> int:
+    """63 bits of a digest, so that no two names of an office meet."""
+    return int.from_bytes(blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()) >> 1
