@@ -19,22 +19,23 @@ from mailstack.setup.mobileconfig import MEDIA_TYPE, mobileconfig
 from mailstack.setup.mta_sts import policy_of
 from mailstack.web.asking import Answer, Ask, Trouble, plain
 from mailstack.web.office import ShownOffice
-from mailstack.web.site import Shown
+from mailstack.web.routes import Route
 
 XML = "text/xml; charset=utf-8"
 
 
-def client_files(office: ShownOffice) -> dict[str, Shown]:
-    """The files by their paths, which their clients have settled."""
+def client_files(office: ShownOffice) -> tuple[Route, ...]:
+    """The files under the paths that their clients have settled."""
     files = ClientFiles(office)
-    return {
-        "/mail/config-v1.1.xml": Shown(files.autoconfig),
-        "/.well-known/autoconfig/mail/config-v1.1.xml": Shown(files.autoconfig),
-        "/autodiscover/autodiscover.xml": Shown(files.autodiscover, ("POST",)),
-        "/profile.mobileconfig": Shown(files.profile),
-        "/.well-known/mta-sts.txt": Shown(files.mta_sts),
-        **({"/ca.pem": Shown(files.authority)} if office.ca_file else {}),
-    }
+    authority = (Route("GET", "/ca.pem", files.authority),) if office.ca_file else ()
+    return (
+        Route("GET", "/mail/config-v1.1.xml", files.autoconfig),
+        Route("GET", "/.well-known/autoconfig/mail/config-v1.1.xml", files.autoconfig),
+        Route("POST", "/autodiscover/autodiscover.xml", files.autodiscover),
+        Route("GET", "/profile.mobileconfig", files.profile),
+        Route("GET", "/.well-known/mta-sts.txt", files.mta_sts),
+        *authority,
+    )
 
 
 class ClientFiles:

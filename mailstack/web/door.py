@@ -44,7 +44,7 @@ def web_door(
 
 def site_of(office: ShownOffice) -> Site:
     """Every page of an office."""
-    return Site({**front_pages(office), **client_files(office)}, office.hosts)
+    return Site((*front_pages(office), *client_files(office)), office.hosts)
 
 
 class WebDoor(Factory):

@@ -10,19 +10,19 @@ from mailstack.setup.clients import BY_NAME, GUIDES
 from mailstack.setup.guide import CannotSetUp, Guide, Step
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.office import ShownOffice
-from mailstack.web.site import Shown
+from mailstack.web.routes import Route
 
 HTML = "text/html; charset=utf-8"
 
 
-def front_pages(office: ShownOffice) -> dict[str, Shown]:
-    """The pages for people, by path."""
+def front_pages(office: ShownOffice) -> tuple[Route, ...]:
+    """The pages for people."""
     pages = FrontPages(office)
-    return {
-        "/": Shown(pages.front),
-        "/setup": Shown(pages.setup),
-        "/style.css": Shown(pages.style),
-    }
+    return (
+        Route("GET", "/", pages.front),
+        Route("GET", "/setup", pages.setup),
+        Route("GET", "/style.css", pages.style),
+    )
 
 
 class FrontPages:

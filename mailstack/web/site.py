@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Protocol
 
-from msgspec import Struct
+import msgspec
 from msgspec.structs import replace
+from twisted.internet.defer import CancelledError
 
-from mailstack.web.asking import Answer, Ask, Page, Trouble, plain
+from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
+from mailstack.web.origins import Origins
+from mailstack.web.routes import Route, Routes, variables
 
 _log = logging.getLogger(__name__)
 
@@ -24,50 +29,102 @@ GUARDS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
-"""Fields of every answer."""
+"""Fields of every answer, unless the page has its own."""
+
+API = "/v1/"
+"""Below this path every refusal is a problem in JSON (RFC 9457)."""
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""RFC 9110 §9.2.1."""
 
 
-class Shown(Struct, frozen=True):
-    """A page and the methods that it knows; who knows GET knows HEAD."""
+class Doorkeeper(Protocol):
+    """Who knows visitors; `mailstack.web.login` has those that ask for a password."""
 
-    page: Page
-    methods: tuple[str, ...] = ("GET",)
+    async def visitor(self, ask: Ask) -> Visitor:
+        """Who asks. Raises Trouble 401, or 403."""
+
+
+class Nobody:
+    """A Doorkeeper that lets nobody in: what only users may see is not shown."""
+
+    async def visitor(self, ask: Ask) -> Visitor:
+        """Raises Trouble."""
+        raise Trouble(403, f"Nobody can log in here, and {ask.path} is not for everybody.")
+
+
+class Everybody:
+    """A Doorkeeper of a place where only its owner comes: on loopback, in a dev environment."""
+
+    async def visitor(self, _: Ask) -> Visitor:
+        return Visitor(is_admin=True)
 
 
 class Site:
     """The pages of one office, by path."""
 
-    def __init__(self, pages: Mapping[str, Shown], hosts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        hosts: Iterable[str],
+        *,
+        doorkeeper: Doorkeeper | None = None,
+        origins: Origins | None = None,
+    ) -> None:
         """`hosts` are the names that we answer to. An IP address, or localhost, is always one of them.
 
         A page of somebody else's, whose name is made to lead here (DNS rebinding), hears nothing: its Host is its own.
         """
-        self._pages = dict(pages)
+        self.routes = Routes(routes)
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._doorkeeper = doorkeeper or Nobody()
+        self._origins = origins or Origins()
 
-    async def answer(self, ask: Ask) -> Answer:
-        """What to say; never raises."""
+    def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
+        """Whether a body may be as large as a letter."""
+        route = self.routes.at(segments).get(method)
+        return route is not None and route.is_large
+
+    async def answer(self, ask: Ask) -> Answer | Upgrade:
+        """What to say; raises nothing but CancelledError."""
         try:
             found = await self._found(ask)
         except Trouble as trouble:
-            found = plain(trouble.why, trouble.status)
+            found = _refusal(ask, trouble)
+        except CancelledError:
+            raise
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
-            found = plain("Something went wrong here. The office's log says what.", 500)
-        return replace(found, headers=(*GUARDS, *found.headers))
+            found = _refusal(ask, Trouble(500, "Something went wrong here. The office's log says what."))
+        if isinstance(found, Upgrade):
+            return found
+        return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
 
-    async def _found(self, ask: Ask) -> Answer:
+    async def _found(self, ask: Ask) -> Answer | Upgrade:
         if not self._is_ours(ask.host):
             # RFC 9110 §15.5.20
             raise Trouble(421, "This office does not answer to that name; [web] hosts may name it.")
-        shown = self._pages.get(ask.path) or self._pages.get(ask.path.lower())
-        if shown is None:
+        routes = self.routes.at(ask.segments)
+        if not routes:
             raise Trouble(404, "There is nothing here; the front page is at /")
         method = "GET" if ask.method == "HEAD" else ask.method
-        if method not in shown.methods:
-            allowed = ", ".join((*shown.methods, *(("HEAD",) if "GET" in shown.methods else ())))
-            return plain(f"This page takes {allowed}.", 405, ("Allow", allowed))
-        return await shown.page(replace(ask, method=method))
+        if method not in routes:
+            return self._about(ask, tuple(routes))
+        if method not in SAFE or "upgrade" in ask.fields:
+            self._origins.check(ask)
+        route = routes[method]
+        visitor = Visitor() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
+        if route.access == "admin" and not visitor.is_admin:
+            raise Trouble(403, "This is for the administrators that [web] admins names.")
+        found = await route.page(replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor))
+        return _unchanged(ask, found) if isinstance(found, Answer) and found.etag else found
+
+    def _about(self, ask: Ask, methods: tuple[str, ...]) -> Answer:
+        """Which methods there are: to who asks for them, and to who asked for another."""
+        allowed = ", ".join((*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"))
+        if ask.method == "OPTIONS":
+            return Answer(b"", "", 204, (("Allow", allowed), *self._origins.preflight(ask, allowed)))
+        raise Trouble(405, f"This takes {allowed}.", ("Allow", allowed))
 
     def _is_ours(self, host: str) -> bool:
         if host in self._hosts or host == "localhost" or host.endswith(".localhost"):
@@ -77,3 +134,25 @@ class Site:
         except ValueError:
             return False
         return True
+
+
+def _refusal(ask: Ask, trouble: Trouble) -> Answer:
+    if not ask.path.startswith(API):
+        return plain(trouble.why, trouble.status, *trouble.headers)
+    problem = {
+        "title": HTTPStatus(trouble.status).phrase,
+        "status": trouble.status,
+        "detail": trouble.why,
+        **trouble.facts,
+    }
+    return Answer(msgspec.json.encode(problem), PROBLEM, trouble.status, trouble.headers)
+
+
+def _unchanged(ask: Ask, answer: Answer) -> Answer:
+    """With its ETag; without the body for who has it already (RFC 9110 §13.1.2, §15.4.5)."""
+    tag = f'"{answer.etag}"'
+    had = [each.strip().removeprefix("W/") for each in ask.fields.get("if-none-match", "").split(",")]
+    answer = replace(answer, headers=(*answer.headers, ("ETag", tag)))
+    if answer.status == 200 and ask.method in ("GET", "HEAD") and (tag in had or "*" in had):
+        return replace(answer, body=b"", status=304, size=None)
+    return answer

@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.asking import Answer, Ask, plain
 from mailstack.web.channel import MOST_FIELDS, Bounds, host_of
-from mailstack.web.site import Shown, Site
+from mailstack.web.routes import Route
+from mailstack.web.site import Site
 from tests.web.browsing import Web
 
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
@@ -36,8 +37,15 @@ class Pages:
 
     @property
     def site(self) -> Site:
-        both = ("GET", "POST")
-        return Site({"/": Shown(self.echo, both), "/ä b": Shown(self.echo), "/slow": Shown(self.slow)}, ["x.test"])
+        return Site(
+            [
+                Route("GET", "/", self.echo),
+                Route("POST", "/", self.echo),
+                Route("GET", "/ä b", self.echo),
+                Route("GET", "/slow", self.slow),
+            ],
+            ["x.test"],
+        )
 
 
 @pytest.fixture
@@ -201,7 +209,7 @@ def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
     async def large(_: Ask) -> Answer:
         return plain("x" * 5_000_000)
 
-    web = Web(Site({"/": Shown(large)}, ["x.test"]))
+    web = Web(Site([Route("GET", "/", large)], ["x.test"]))
     client = web.knock()
     client.transport.pauseProducing()
     web.say(client, GET)

@@ -1,0 +1,53 @@
+"""Which pages of other sites may ask: none may change anything here, and none reads, but those that the operator names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mailstack.web.asking import Ask, Trouble
+
+MAY_SEND = "Authorization, Content-Type, Last-Event-ID"
+REMEMBERED = "600"
+"""Seconds for which a browser believes a preflight."""
+
+
+class Origins:
+    """A browser says whose page it asks for, in Origin and Sec-Fetch-Site; programs of one's own say nothing."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        """`allowed`: origins, as "http://localhost:3000"."""
+        self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed)
+
+    def check(self, ask: Ask) -> None:
+        """Raises Trouble 403 when a page of another site asks to change something (CSRF)."""
+        origin = ask.fields.get("origin", "").lower()
+        if origin in self._allowed:
+            return
+        scheme = "https" if ask.is_secure else "http"
+        # A proxy in front may have taken TLS off.
+        ours = {f"{scheme}://{ask.authority}", f"https://{ask.authority}"}
+        if (origin and origin not in ours) or ask.fields.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise Trouble(403, "Pages of other sites may not do that; [web] cors may allow them.")
+
+    def fields(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """For the answer to a page that may read it. No cookie goes with it, for ours are SameSite=Strict."""
+        origin = ask.fields.get("origin", "")
+        if not self._allowed:
+            return ()
+        if origin.lower() not in self._allowed:
+            return (("Vary", "Origin"),)
+        return (
+            ("Vary", "Origin"),
+            ("Access-Control-Allow-Origin", origin),
+            ("Cross-Origin-Resource-Policy", "cross-origin"),
+        )
+
+    def preflight(self, ask: Ask, methods: str) -> tuple[tuple[str, str], ...]:
+        """What such a page may do (Fetch standard, CORS protocol)."""
+        if ask.fields.get("origin", "").lower() not in self._allowed:
+            return ()
+        return (
+            ("Access-Control-Allow-Methods", methods),
+            ("Access-Control-Allow-Headers", MAY_SEND),
+            ("Access-Control-Max-Age", REMEMBERED),
+        )

@@ -1,0 +1,103 @@
+"""Pages of other sites: what they may ask, and what they may read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.web.asking import Answer, Ask, from_json, in_json
+from mailstack.web.origins import Origins
+from mailstack.web.routes import Route
+from mailstack.web.site import Everybody, Site
+from tests.aid import run
+
+FRIEND = "http://friend.test:3000"
+
+
+async def act(ask: Ask) -> Answer:
+    return in_json({"done": ask.visitor.is_admin})
+
+
+async def take(ask: Ask) -> Answer:
+    return in_json(from_json(ask, dict[str, int]))
+
+
+SITE = Site(
+    [Route("GET", "/v1/x", act, "user"), Route("DELETE", "/v1/x", act, "user"), Route("POST", "/v1/x", take, "user")],
+    ["x.test"],
+    doorkeeper=Everybody(),
+    origins=Origins([FRIEND]),
+)
+
+
+def ask(method: str, body: bytes = b"", **fields: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in fields.items()}
+    found = run(SITE.answer(Ask(method, "/v1/x", "x.test", body=body, fields=named, authority="x.test:8025")))
+    assert isinstance(found, Answer)
+    return found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"origin": "http://evil.test"},
+        {"origin": "null"},
+        {"origin": "http://x.test"},
+        {"origin": "http://x.test:8025", "sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "cross-site"},
+    ],
+)
+def test_a_page_of_another_site_changes_nothing(fields: dict[str, str]) -> None:
+    answer = ask("DELETE", **fields)
+    assert answer.status == 403
+    assert answer.media_type.startswith("application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"origin": "http://x.test:8025", "sec_fetch_site": "same-origin"},
+        {"origin": "https://x.test:8025"},
+        {"sec_fetch_site": "none"},
+        {"origin": FRIEND, "sec_fetch_site": "cross-site"},
+    ],
+)
+def test_our_own_pages_programs_and_friends_do(fields: dict[str, str]) -> None:
+    assert ask("DELETE", **fields).status == 200
+
+
+def test_only_friends_may_read() -> None:
+    assert "Access-Control-Allow-Origin" not in dict(ask("GET", origin="http://evil.test").headers)
+    assert dict(ask("GET", origin=FRIEND).headers)["Access-Control-Allow-Origin"] == FRIEND
+
+
+def test_a_preflight_is_answered_to_friends() -> None:
+    friend, stranger = (dict(ask("OPTIONS", origin=origin).headers) for origin in (FRIEND, "http://evil.test"))
+    assert "DELETE" in friend["Access-Control-Allow-Methods"]
+    assert friend["Allow"] == stranger["Allow"] == "GET, DELETE, POST, HEAD, OPTIONS"
+    assert "Access-Control-Allow-Methods" not in stranger
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b'{"a": 1}', "application/json; charset=utf-8", 200),
+        (b'{"a": 1}', "text/plain", 415),
+        (b'{"a": 1}', "application/x-www-form-urlencoded", 415),
+        (b'{"a": "1"}', "application/json", 400),
+        (b'{"a": ', "application/json", 400),
+        (b"\xff", "application/json", 400),
+        (b"[" * 5000, "application/json", 400),
+    ],
+)
+def test_a_body_is_json_and_says_so(body: bytes, kind: str, status: int) -> None:
+    """A form of another site can send text/plain, and form fields, without being asked first."""
+    assert ask("POST", body, content_type=kind).status == status
+
+
+def test_nobody_is_let_in_without_a_doorkeeper() -> None:
+    site = Site([Route("GET", "/v1/x", act, "user")], ["x.test"])
+    answer = run(site.answer(Ask("GET", "/v1/x", "x.test")))
+    assert isinstance(answer, Answer)
+    assert answer.status == 403

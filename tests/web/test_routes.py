@@ -1,0 +1,63 @@
+"""Paths with variables: which page they lead to, and what stands in them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.web.asking import Answer, Ask, plain
+from mailstack.web.routes import MOST_PARTS, Route, Routes, variables
+
+
+async def page(_: Ask) -> Answer:
+    return plain("")
+
+
+def routes(*paths: str) -> Routes:
+    return Routes(Route("GET", path, page) for path in paths)
+
+
+TABLE = routes("/", "/a", "/a/{id}", "/a/latest", "/a/{id}/b/{part}", "/a/latest/c")
+
+
+@pytest.mark.parametrize(
+    ("segments", "path"),
+    [
+        ([""], "/"),
+        (["a"], "/a"),
+        (["A"], "/a"),
+        (["a", "x"], "/a/{id}"),
+        (["a", "X"], "/a/{id}"),
+        (["a", "latest"], "/a/latest"),
+        (["a", "latest", "c"], "/a/latest/c"),
+        (["a", "latest", "b", "1"], "/a/{id}/b/{part}"),
+    ],
+)
+def test_a_literal_part_goes_before_a_variable_one(segments: list[str], path: str) -> None:
+    assert TABLE.at(segments)["GET"].path == path
+
+
+@pytest.mark.parametrize(
+    "segments", [[], ["b"], ["a", ""], ["a", "x", "b", ""], ["a", "x", "c"], ["A", "x"], ["", "a"]]
+)
+def test_other_paths_lead_nowhere(segments: list[str]) -> None:
+    assert TABLE.at(segments) == {}
+
+
+def test_what_stands_in_the_path_is_given_by_name() -> None:
+    segments = ["a", "x/y", "b", "1"]
+    assert variables(TABLE.at(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
+
+
+def test_two_routes_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="there already"):
+        routes("/a/{id}", "/a/{name}")
+
+
+@given(st.lists(st.text(max_size=3), max_size=MOST_PARTS + 3))
+def test_any_path_leads_to_a_route_that_fits_it_or_nowhere(segments: list[str]) -> None:
+    for route in TABLE.at(segments).values():
+        filled = variables(route, segments)
+        built = [filled.get(part[1:-1], part) for part in route.path.split("/")[1:]]
+        assert [part.lower() for part in built] == [part.lower() for part in segments]

@@ -1,0 +1,244 @@
+"""Answers piece by piece, and connections that speak HTTP no longer: room, and who goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+
+from mailstack.web.asking import Answer, Ask, Line, Upgrade, in_json, plain
+from mailstack.web.channel import Bounds
+from mailstack.web.routes import Route
+from mailstack.web.site import Site
+from tests.web.browsing import Web, responses
+
+PIECE = b"x" * 100_000
+TOLD = b"GET /told HTTP/1.1\r\nHost: x.test\r\n\r\n"
+
+
+class Pages:
+    """Pages that never end by themselves."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.ended: list[str] = []
+        self.next: Deferred[None] = Deferred()
+
+    async def _pieces(self, count: int) -> AsyncGenerator[bytes, None]:
+        try:
+            for _ in range(count):
+                self.given += 1
+                yield PIECE
+        finally:
+            self.ended.append("pieces")
+
+    async def _news(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                await self.next
+                self.next = Deferred()
+                yield b"news\n"
+        finally:
+            self.ended.append("news")
+
+    async def large(self, _: Ask) -> Answer:
+        return Answer(self._pieces(200), "text/plain", size=200 * len(PIECE))
+
+    async def told(self, _: Ask) -> Answer:
+        return Answer(self._news(), "text/event-stream")
+
+    async def wait(self, _: Ask) -> Answer:
+        try:
+            await self.next
+        except CancelledError:
+            self.ended.append("wait")
+            raise
+        return plain("now")
+
+    async def change(self, _: Ask) -> Answer:
+        await self.next
+        self.ended.append("changed")
+        return plain("done")
+
+    async def broken(self, _: Ask) -> Answer:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            yield b"half"
+            raise RuntimeError("the disk is gone")
+
+        return Answer(pieces(), "text/plain")
+
+    async def known(self, _: Ask) -> Answer:
+        return Answer(b"body", "text/plain", etag="abc")
+
+    async def talk(self, _: Ask) -> Upgrade:
+        async def converse(line: Line) -> None:
+            try:
+                while octets := await line.read():
+                    await line.write(octets.upper())
+            finally:
+                self.ended.append("talk")
+
+        return Upgrade("echo", converse, (("X-Said", "yes"),))
+
+    async def big(self, ask: Ask) -> Answer:
+        return in_json(len(ask.body))
+
+    @property
+    def site(self) -> Site:
+        gets = {name: getattr(self, name) for name in ("large", "told", "wait", "broken", "known", "talk")}
+        routes = [Route("GET", f"/{name}", page) for name, page in gets.items()]
+        return Site(
+            [*routes, Route("POST", "/change", self.change), Route("POST", "/big", self.big, is_large=True)], ["x.test"]
+        )
+
+
+@pytest.fixture
+def pages() -> Pages:
+    return Pages()
+
+
+@pytest.fixture
+def web(pages: Pages) -> Web:
+    return Web(pages.site, bounds=Bounds(1000, 30.0, 600.0, large=100_000))
+
+
+def request(path: str, *fields: str, method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x.test", *fields, "", ""]).encode()
+
+
+def test_a_large_answer_is_made_as_its_client_takes_it(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    client.transport.pauseProducing()
+    web.say(client, request("/large"))
+    assert 0 < pages.given < 20, "what nobody takes is not made"
+    client.transport.resumeProducing()
+    web.reactor.advance(20)
+    (answer,) = responses(client.received)
+    assert len(answer.body) == 200 * len(PIECE)
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert pages.ended == ["pieces"]
+
+
+def test_who_takes_nothing_is_dropped_after_the_time_of_a_request(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    client.transport.pauseProducing()
+    web.say(client, request("/large"))
+    web.reactor.advance(31)
+    assert pages.ended == ["pieces"]
+    assert web.limits.open == 0
+
+
+def test_news_go_at_once_and_outlive_the_time_of_a_request(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, TOLD)
+    assert b"text/event-stream" in client.received
+    assert b"Transfer-Encoding: chunked" in client.received
+    web.reactor.advance(100)
+    pages.next.callback(None)
+    web.reactor.advance(0.1)
+    assert client.received.endswith(b"5\r\nnews\n\r\n")
+    client.transport.abortConnection()
+    web.reactor.advance(1)
+    assert pages.ended == ["news"]
+    assert web.limits.open == 0
+
+
+def test_the_header_of_news_is_given_without_them(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, TOLD.replace(b"GET", b"HEAD"), request("/known"))
+    assert client.received.count(b"HTTP/1.1 200") == 2
+    assert b"news" not in client.received
+
+
+def test_a_long_wait_ends_when_its_client_goes(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/wait"), wait=100)
+    assert client.lost is None
+    client.transport.abortConnection()
+    web.reactor.advance(1)
+    assert pages.ended == ["wait"]
+    assert web.limits.open == 0
+
+
+def test_a_change_is_made_though_its_client_goes(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/change", "Content-Length: 0", method="POST"))
+    client.transport.abortConnection()
+    web.reactor.advance(1)
+    pages.next.callback(None)
+    assert pages.ended == ["changed"]
+
+
+def test_an_answer_that_breaks_off_looks_so(web: Web) -> None:
+    client = web.knock()
+    web.say(client, request("/broken"))
+    assert not client.received.endswith(b"0\r\n\r\n")
+    assert client.lost is not None
+
+
+def test_news_end_at_once_when_the_office_stops(web: Web, pages: Pages) -> None:
+    web.say(web.knock(), TOLD)
+    web.reactor.result_of(web.door.stop_listening())
+    web.reactor.result_of(web.door.wait_until_empty(5), at_most=0.5)
+    assert pages.ended == ["news"]
+
+
+@pytest.mark.parametrize("had", ['"abc"', 'W/"abc"', '"x", "abc"', "*"])
+def test_who_has_it_already_is_told_so(web: Web, had: str) -> None:
+    """RFC 9110 §13.1.2, §15.4.5"""
+    client = web.knock()
+    web.say(client, request("/known", f"If-None-Match: {had}"), request("/known", 'If-None-Match: "x"'))
+    first, second = client.received.split(b"HTTP/1.1 ")[1:]
+    assert first.startswith(b"304 ")
+    assert b'ETag: "abc"' in first
+    assert first.endswith(b"\r\n\r\n")
+    assert second.endswith(b"body")
+
+
+def test_a_connection_may_speak_another_protocol(web: Web, pages: Pages) -> None:
+    """RFC 9110 §7.8: octets that came with the request are heard."""
+    client = web.knock()
+    web.say(client, request("/talk", "Connection: Upgrade", "Upgrade: echo") + b"ab", b"cd", wait=100)
+    head, _, said = client.received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"Upgrade: echo" in head
+    assert said == b"ABCD"
+    client.transport.loseConnection()
+    web.reactor.advance(1)
+    assert pages.ended == ["talk"]
+    assert web.limits.open == 0
+
+
+def test_another_sites_page_upgrades_nothing(web: Web) -> None:
+    """A browser asks nobody before it opens a WebSocket; Origin is all that protects it (RFC 6455 §10.2)."""
+    (answer,) = web.ask(request("/talk", "Upgrade: echo", "Connection: Upgrade", "Origin: http://evil.test"))
+    assert answer.status == 403
+
+
+def test_who_reads_nothing_of_an_upgraded_connection_is_dropped(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/talk", "Upgrade: echo"))
+    client.transport.pauseProducing()
+    for _ in range(100):
+        web.say(client, PIECE, wait=0.1)
+    web.reactor.advance(60)
+    assert pages.ended == ["talk"]
+    assert web.limits.open == 0
+
+
+def test_an_upgraded_connection_ends_with_the_office(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/talk", "Upgrade: echo"))
+    web.reactor.result_of(web.door.stop_listening())
+    web.reactor.advance(1)
+    assert client.lost is not None
+    assert pages.ended == ["talk"]
+
+
+def test_only_a_page_that_takes_letters_is_sent_as_much(web: Web) -> None:
+    large = request("/big", "Content-Length: 100000", method="POST") + b"x" * 100_000
+    (answer,) = web.ask(large)
+    assert answer.body == b"100000"
+    (answer,) = web.ask(large.replace(b"/big", b"/change"))
+    assert answer.status == 413
