@@ -16,7 +16,7 @@ LAYERS = """
     mailstack
     mailstack.wire mailstack.discreet
     mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.letter
-    mailstack.sasl
+    mailstack.sasl mailstack.reading
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey
     mailstack.announcements

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.parsers import asking, conversations, engines, letters, networks, secrets, settings, stored, vouching
+from tests.parsers import asking, conversations, engines, letters, networks, people, secrets, settings, stored, vouching
 from tests.parsers.parser import Parser
 
-TABLES = (engines, conversations, secrets, letters, stored, networks, settings, asking, vouching)
+TABLES = (engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching)
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
 """By name. A parser that is not in it is found by `test_coverage.py`."""

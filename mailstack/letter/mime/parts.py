@@ -70,6 +70,8 @@ class Delimiter(Struct, frozen=True):
     """A boundary, with the CRLF before it, and the one behind it unless it closes its multipart."""
 
     octets: bytes
+    within: int
+    """How many multiparts are open behind it."""
 
 
 Piece = Head | Body | Filler | Delimiter
@@ -194,9 +196,9 @@ class Parts:
         at, boundary, closes = found.start(), found["boundary"], found["closes"] is not None
         size = found.end() - at - (len(found["end"]) if closes else 0)
         yield from self._plain(at)
-        yield Delimiter(self._take(size))
         level = max(n for n, multipart in enumerate(self._stack) if multipart.boundary == boundary)
         del self._stack[level if closes else level + 1 :]
+        yield Delimiter(self._take(size), len(self._stack))
         self._piece = Filler
         self._in_head = not closes
         self._fresh = self._is_letter = False

@@ -1,0 +1,16 @@
+"""What a letter says to people: its fields, words, parts, links and codes, from octets that may be anything.
+
+`read` never raises, whatever the octets are: what can't be understood is shown as well as it can be, or left out. All of it
+is bounded by Limits, and takes time in proportion to the letter's size.
+"""
+
+from __future__ import annotations
+
+from mailstack.reading.limits import Limits
+from mailstack.reading.links import Link
+from mailstack.reading.people import Correspondent
+from mailstack.reading.reading import Reading, read
+from mailstack.reading.tree import Part
+from mailstack.reading.unsubscribe import Unsubscribe
+
+__all__ = ["Correspondent", "Limits", "Link", "Part", "Reading", "Unsubscribe", "read"]

@@ -1,0 +1,83 @@
+"""Octets in any charset, named or not, as text that can be shown and stored: no surrogates, no NUL.
+
+Names mean what they mean to browsers: ISO-8859-1 is windows-1252, GB2312 is GB 18030, and what says US-ASCII, or nothing,
+is UTF-8 if it can be.
+"""
+
+from __future__ import annotations
+
+import encodings
+import pkgutil
+import re
+from encodings import aliases
+from functools import cache
+
+_NOT_OF_CHARACTERS = {
+    "aliases", "base64_codec", "bz2_codec", "charmap", "hex_codec", "idna", "mbcs", "oem", "palmos", "punycode",
+    "quopri_codec", "raw_unicode_escape", "rot_13", "undefined", "unicode_escape", "uu_codec", "zlib_codec",
+}  # fmt: skip
+_MEANT = {
+    "latin_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "tis_620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "ks_c_5601_1987": "cp949",
+    "shift_jis": "cp932",
+    "x_sjis": "cp932",
+    "big5": "big5hkscs",
+    "iso_8859_8_i": "iso8859_8",
+    "unicode_1_1_utf_7": "utf_7",
+    "macintosh": "mac_roman",
+    "ascii": "",
+    "utf_8": "",
+    "utf8": "",
+    "unknown_8bit": "",
+    "default": "",
+}
+"""Other names of codecs, and codecs that hold more than their name promises; "" is UTF-8, or what Windows wrote."""
+_LONGEST_NAME = 40
+
+
+@cache
+def _codecs() -> frozenset[str]:
+    return frozenset(each.name for each in pkgutil.iter_modules(encodings.__path__)) - _NOT_OF_CHARACTERS
+
+
+def _codec(charset: str) -> str:
+    """The codec to use; "" when it is UTF-8 or none that is known."""
+    # Python's own look-up keeps every name that it was ever asked for.
+    name = re.sub(r"[^a-z0-9]+", "_", charset[:_LONGEST_NAME].lower()).strip("_")
+    name = aliases.aliases.get(name, name)
+    name = _MEANT.get(name, name)
+    return name if name in _codecs() else ""
+
+
+def text_of(octets: bytes, charset: str = "") -> str:
+    """The octets as text. What is no character is U+FFFD, and so is NUL."""
+    codec = _codec(charset) if charset else ""
+    if codec:
+        try:
+            text = octets.decode(codec, "replace")
+        except (LookupError, ValueError, OverflowError):  # a codec that isn't built everywhere, or a broken one
+            text = _guessed(octets)
+    else:
+        text = _guessed(octets)
+    if codec == "utf_7":
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\0", "\ufffd")
+
+
+def _guessed(octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        # Mostly UTF-8, with an octet that isn't; or else what Windows wrote.
+        text = octets.decode("utf-8", "replace")
+        return octets.decode("cp1252", "replace") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
+
+
+def _beyond_ascii(octets: bytes) -> int:
+    return len(octets.translate(None, bytes(range(128))))

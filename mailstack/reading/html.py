@@ -1,0 +1,126 @@
+"""The words and the addresses in HTML, read as a row of tags and texts, in time in proportion to its length.
+
+No tree is built: parsers that build one take time with the square of the depth, and the depth is the writer's choice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+# Each alternative takes what it began to its end, or to the end of all: no input makes it try again.
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?P<close>/?)(?P<tag>[a-zA-Z][^\s/>]{0,60}+)(?P<attributes>(?:[^>\"'=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))|[\"'=])*+)(?:>|\Z)"
+    r"|<[!?/][^>]*+(?:>|\Z)"
+    r"|(?P<text>[^<]++|<)",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(r"([^\s=/>\"']{1,60}+)(?:\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\s>]*+))?", re.DOTALL)
+_HUGE = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
+_SPACES = re.compile(r"[ \t]+")
+_GAP = re.compile(r"\n{3,}")
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_RAW = {"script", "style", "title", "textarea", "xmp", "noframes", "template"}
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
+_LINE = {"div", "li", "tr", "dt", "dd", "center", "address", "article", "section", "header", "footer", "main", "aside",
+         "nav", "figure", "figcaption", "form", "fieldset", "option", "caption", "thead", "tbody", "tfoot", "body"}  # fmt: skip
+_PARAGRAPH = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr"}
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])|max-height\s*:\s*0(?![.\d])"
+    r"|(?<![-\w])opacity\s*:\s*0(?![.\d])",
+    re.IGNORECASE,
+)
+_ADDRESSES = {"href", "src", "background", "poster"}
+_IN_ADDRESS = str.maketrans("", "", "\t\r\n")
+
+
+def words(html: str, *, hidden: bool = False) -> str:
+    """The text for people, a line for each block; with `hidden`, what isn't shown too, as the line that previews show."""
+    text = "".join([said or _shown(tag, opens, attributes) for tag, opens, attributes, said in _visible(html, hidden)])
+    lines = [line.strip() for line in _SPACES.sub(" ", text).split("\n")]
+    return _GAP.sub("\n\n", "\n".join(["" if line == "-" else line for line in lines])).strip()
+
+
+def _shown(tag: str, opens: bool, attributes: str) -> str:
+    """What a tag looks like in a text."""
+    if tag == "br":
+        return "\n"
+    if tag in _PARAGRAPH:
+        return "\n\n"
+    if tag in _LINE:
+        return "\n- " if tag == "li" and opens else "\n"
+    if tag in {"td", "th"} and opens:
+        return " "
+    if tag == "img" and opens and "alt" in attributes.lower():
+        return dict(_attributes(attributes)).get("alt", "")
+    return ""
+
+
+def _visible(html: str, hidden: bool) -> Iterator[tuple[str, bool, str, str]]:
+    """The tokens that are not within what is hidden; or all."""
+    invisible, depth = "", 0  # the tag that hides what is in it, and how many of its name are open
+    for tag, opens, attributes, said in _tokens(html):
+        if invisible:
+            depth += (1 if opens else -1) if tag == invisible else 0
+            invisible = invisible if depth else ""
+        elif opens and not hidden and tag not in _VOID and _is_hidden(attributes):
+            invisible, depth = tag, 1
+        else:
+            yield tag, opens, attributes, said
+
+
+def addresses(html: str) -> Iterator[tuple[str, str]]:
+    """What its tags point to: ("href" or "src", address), in order. Backgrounds and the like are "src"."""
+    for tag, opens, attributes, _ in _tokens(html):
+        if tag and opens and attributes:
+            for name, value in _attributes(attributes):
+                if name in _ADDRESSES:
+                    kind = "href" if name == "href" and tag != "link" else "src"
+                    yield kind, value.strip().translate(_IN_ADDRESS)
+
+
+def _tokens(html: str) -> Iterator[tuple[str, bool, str, str]]:
+    """(tag, whether it opens, its attributes, "") or ("", False, "", text); nothing of scripts and styles."""
+    at = 0
+    preformatted = 0
+    while at < len(html):
+        found = _TOKEN.match(html, at)
+        if found is None:
+            return
+        at = found.end()
+        if (tag := found["tag"]) is not None:
+            tag, opens = tag.lower(), not found["close"]
+            if opens and tag in _RAW:
+                at = _behind(html, at, tag)
+                continue
+            if tag == "pre":
+                preformatted = max(0, preformatted + (1 if opens else -1))
+            yield tag, opens, found["attributes"], ""
+        elif (said := found["text"]) is not None:
+            said = _unescaped(said)
+            yield "", False, "", said if preformatted else _BLANKS.sub(" ", said)
+
+
+def _behind(html: str, at: int, tag: str) -> int:
+    """Where what is between <script> and </script> ends."""
+    end = re.compile(rf"</{tag}", re.IGNORECASE).search(html, at)
+    return end.start() if end else len(html)
+
+
+def _attributes(attributes: str) -> Iterator[tuple[str, str]]:
+    for found in _ATTRIBUTE.finditer(attributes):
+        value = found[2] or ""
+        yield found[1].lower(), _unescaped(value[1:] if value[:1] in ("'", '"') else value)
+
+
+def _is_hidden(attributes: str) -> bool:
+    if not attributes:
+        return False
+    found = dict(_attributes(attributes))
+    return "hidden" in found or bool(_HIDDEN.search(found.get("style", "")))
+
+
+def _unescaped(text: str) -> str:
+    return unescape(_HUGE.sub("\ufffd", text)).replace("\0", "\ufffd") if "&" in text else text

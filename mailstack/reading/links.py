@@ -1,0 +1,53 @@
+"""The links of a letter: absolute ones of the Web, and mailto, each once, in the order in which they stand there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from mailstack.reading import html as hypertext
+
+_IN_TEXT = re.compile(
+    r"(?<![\w.+-])(?:https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000})", re.IGNORECASE
+)
+_FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
+_LONGEST = 8000
+_CLOSING = {")": "(", "]": "["}
+
+
+class Link(Struct, frozen=True):
+    """Where a letter points to."""
+
+    url: str
+    kind: str
+    """"href" (what one may follow), "src" (what is fetched to show the letter), or "text" (written in the text)."""
+
+
+def links_of(text: str, html: str, most: int) -> tuple[Link, ...]:
+    """Those of the HTML first, then what only the text has."""
+    found: dict[str, Link] = {}
+    for kind, url in _all(text, html):
+        if len(url) <= _LONGEST and url not in found and _FOLLOWED.match(url):
+            found[url] = Link(url, kind)
+            if len(found) >= most:
+                break
+    return tuple(found.values())
+
+
+def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
+    yield from hypertext.addresses(html)
+    for each in _IN_TEXT.finditer(text):
+        yield "text", _without_end(each[0])
+
+
+def _without_end(url: str) -> str:
+    """Less the signs that end the sentence around it; a bracket belongs to it if it was opened within it."""
+    while url:
+        last = url[-1]
+        if last in ".,;:!?*_~" or (last in _CLOSING and url.count(last) > url.count(_CLOSING[last])):
+            url = url[:-1]
+        else:
+            break
+    return url

@@ -1,0 +1,199 @@
+"""A letter as its reader sees it: who wrote what to whom, and what came with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+
+from mailstack.letter import header
+from mailstack.reading import html as hypertext
+from mailstack.reading.charsets import text_of
+from mailstack.reading.codes import codes_in
+from mailstack.reading.limits import Limits
+from mailstack.reading.links import Link, links_of
+from mailstack.reading.people import Correspondent, correspondents
+from mailstack.reading.tree import Part, tree_of
+from mailstack.reading.unsubscribe import Unsubscribe, unsubscribe
+from mailstack.reading.words import text_of_field, unfolded
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"
+)
+_LONGEST_DATE = 100
+_ADDRESSED = ("from", "to", "cc", "bcc", "reply-to", "sender")
+
+
+class Reading(Struct, frozen=True):
+    """One letter, read. What costs time is worked out when asked for, anew each time."""
+
+    octets: bytes
+    """The letter, with an empty line before it if it has no header section."""
+    headers: tuple[tuple[str, str], ...]
+    """Names as written, and bodies unfolded and decoded, from the top."""
+    subject: str
+    authors: tuple[Correspondent, ...]
+    """From (RFC 5322 §3.6.2)."""
+    sender: Correspondent | None
+    to: tuple[Correspondent, ...]
+    cc: tuple[Correspondent, ...]
+    bcc: tuple[Correspondent, ...]
+    reply_to: tuple[Correspondent, ...]
+    date: datetime | None
+    """With the writer's offset; None when there is none, or it can't be read."""
+    message_id: str
+    """Without its angle brackets."""
+    tree: Part
+    text: str
+    """What is text/plain, without attachments; lines end in LF."""
+    html: str
+    attachments: tuple[Part, ...]
+    inline: tuple[Part, ...]
+    """What the HTML shows within itself: parts with a Content-ID beside it, or that say so."""
+    trouble: str
+    """What kept us from reading all of it; mostly ""."""
+    limits: Limits
+
+    def first(self, name: str) -> str:
+        """The first field of this name, in whatever case; "" when there is none."""
+        return next((body for each, body in self.headers if each.lower() == name.lower()), "")
+
+    def part(self, number: str) -> Part | None:
+        return next((part for part in self.tree.walk() if part.number == number), None)
+
+    def content_of(self, part: Part) -> bytes:
+        """The decoded octets of a part."""
+        return part.octets(self.octets)
+
+    @property
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """As `headers`, but with encoded words as they were sent."""
+        return _fields(self.octets, self.limits, decode=False)
+
+    @property
+    def readable(self) -> str:
+        """The text, or the words of the HTML when there is no text."""
+        return self.text if self.text.strip() else hypertext.words(self.html)
+
+    @property
+    def snippet(self) -> str:
+        """The beginning in one line, as lists of letters show it: of HTML with the line that is hidden there for this."""
+        text = self.text if self.text.strip() else hypertext.words(self.html, hidden=True)
+        text = _INVISIBLE.sub("", text[: self.limits.snippet * 40])
+        return " ".join(text.split())[: self.limits.snippet].rstrip()
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        return links_of(self.text, self.html, self.limits.links)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """One-time codes, the likeliest first."""
+        limits = self.limits
+        return codes_in(self.subject, self.readable, searched=limits.searched_for_codes, most=limits.codes)
+
+    @property
+    def unsubscribe(self) -> Unsubscribe | None:
+        field = self.first("List-Unsubscribe")
+        return unsubscribe(field, self.first("List-Unsubscribe-Post")) if field else None
+
+
+def read(octets: bytes, limits: Limits = Limits()) -> Reading:
+    """Read a letter. Never raises; a letter of many octets takes time (10 MB/s), so not where others wait."""
+    octets = _in_lines(octets)
+    headers = tuple(_fields(octets, limits, decode=True))
+    people = {name: _people(octets, name, limits) for name in _ADDRESSED}
+    tree, trouble = tree_of(octets, limits.parts)
+    shown = tuple(_shown(tree))
+    found = {name.lower(): body for name, body in reversed(headers)}
+    return Reading(
+        octets=octets,
+        headers=headers,
+        subject=found.get("subject", ""),
+        authors=people["from"],
+        sender=next(iter(people["sender"]), None),
+        to=people["to"],
+        cc=people["cc"],
+        bcc=people["bcc"],
+        reply_to=people["reply-to"],
+        date=_date(found.get("date", "")),
+        message_id=found.get("message-id", "").strip().removeprefix("<").removesuffix(">"),
+        tree=tree,
+        text=_text(octets, shown, "text/plain", limits),
+        html=_text(octets, shown, "text/html", limits),
+        attachments=tuple(part for part, place in shown if place == "attachment"),
+        inline=tuple(part for part, place in shown if place == "inline"),
+        trouble=trouble,
+        limits=limits,
+    )
+
+
+def _in_lines(octets: bytes) -> bytes:
+    """With CRLF at the ends of lines where there is none, and with a header section."""
+    if b"\n" in octets and b"\r\n" not in octets:
+        octets = octets.replace(b"\n", b"\r\n")
+    return octets if header.split(octets) else b"\r\n" + octets
+
+
+def _fields(octets: bytes, limits: Limits, *, decode: bool) -> Iterator[tuple[str, str]]:
+    count = 0
+    for name, field in header.fields(octets[: header.split(octets)]):
+        if name:
+            written = field.partition(b":")[0].strip().decode("ascii")
+            shown = field[: limits.field]
+            yield written, text_of_field(shown) if decode else text_of(unfolded(shown))
+            count += 1
+            if count >= limits.fields:
+                return
+
+
+def _people(octets: bytes, name: str, limits: Limits) -> tuple[Correspondent, ...]:
+    """Those of all fields of the name: To stands more than once in some letters, against RFC 5322 §3.6."""
+    found: tuple[Correspondent, ...] = ()
+    for each, field in header.fields(octets[: header.split(octets)]):
+        if each == name.encode() and len(found) < limits.people:
+            found += correspondents(text_of(unfolded(field[: limits.field])), limits.people - len(found))
+    return found
+
+
+def _shown(part: Part, *, related: bool = False) -> Iterator[tuple[Part, str]]:
+    """Each leaf, and each letter within this one, with its place: "body", "inline" or "attachment"."""
+    if part.is_multipart:
+        for each in part.parts:
+            yield from _shown(each, related=related or part.type == "multipart/related")
+    elif part.disposition != "attachment" and not part.name and _is_text(part):
+        yield part, "body"
+    elif part.disposition != "attachment" and part.content_id and (related or part.disposition == "inline"):
+        yield part, "inline"
+    else:
+        yield part, "inline" if part.disposition == "inline" else "attachment"
+
+
+def _is_text(part: Part) -> bool:
+    # A multipart without a boundary, or of nothing, is shown as the text that it is (RFC 2046 §5.1.7).
+    return part.type in {"text/plain", "text/html"} or part.type.startswith("multipart/")
+
+
+def _text(octets: bytes, shown: tuple[tuple[Part, str], ...], kind: str, limits: Limits) -> str:
+    texts: list[str] = []
+    left = limits.text
+    for part, place in shown:
+        if place == "body" and (part.type == kind or (kind == "text/plain" and part.type != "text/html")) and left > 0:
+            content = part.octets(octets[: part.start + 3 * left] if part.end - part.start > 3 * left else octets)[
+                :left
+            ]
+            left -= len(content)
+            texts.append(text_of(content, part.charset).replace("\r\n", "\n"))
+    return "\n".join(texts)
+
+
+def _date(text: str) -> datetime | None:
+    """RFC 5322 §3.3, and much that isn't."""
+    try:
+        date = parsedate_to_datetime(text[:_LONGEST_DATE])
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,79 @@
+"""Readers of letters for people: whatever comes, something can be shown, and nothing is raised."""
+
+from __future__ import annotations
+
+import json
+
+from mailstack.reading import Limits, read
+from tests.parsers.parser import Parser
+from tests.reading.test_reading import LETTER
+
+_FEW = Limits(parts=20, fields=50, text=5000, people=20, links=20, snippet=80)
+
+
+def _reading(octets: bytes) -> None:
+    """What is read can be said in JSON, keeps its limits, and names no octets but the letter's."""
+    letter = read(octets, _FEW)
+    parts = list(letter.tree.walk())
+    assert 1 <= len(parts) <= _FEW.parts
+    assert len({part.number for part in parts}) == len(parts)
+    for part in parts:
+        assert 0 <= part.head <= part.start <= part.end <= len(letter.octets)
+        assert part.parts or len(letter.content_of(part)) == part.size
+        assert letter.part(part.number) is part
+        assert "/" not in part.name
+    people = [*letter.authors, *letter.to, *letter.cc, *letter.bcc, *letter.reply_to]
+    assert all(any((each.name, each.address)) for each in people)
+    assert len(letter.to) <= _FEW.people
+    assert len(letter.links) <= _FEW.links
+    assert len(letter.snippet) <= _FEW.snippet
+    assert "\n" not in letter.snippet
+    said = [
+        letter.headers,
+        list(letter.fields),
+        letter.subject,
+        letter.text,
+        letter.html,
+        letter.readable,
+        letter.snippet,
+    ]
+    said += [letter.codes, letter.trouble, letter.message_id, [(each.name, each.address) for each in people]]
+    said += [
+        [(each.name, each.type, each.charset, each.content_id) for each in parts],
+        [each.url for each in letter.links],
+    ]
+    said += [letter.unsubscribe and (letter.unsubscribe.links, letter.unsubscribe.faults), str(letter.date)]
+    text = json.dumps(said, ensure_ascii=False)
+    assert text.encode("utf-8")  # which has no surrogates
+    assert "\0" not in text
+
+
+PARSERS = (
+    Parser(
+        "reading",
+        (
+            "reading.charsets",
+            "reading.codes",
+            "reading.html",
+            "reading.links",
+            "reading.parameters",
+            "reading.people",
+            "reading.reading",
+            "reading.transfer",
+            "reading.tree",
+            "reading.unsubscribe",
+            "reading.words",
+        ),
+        _reading,
+        (
+            LETTER.replace(b"\n", b"\r\n").replace(
+                b"MIME-V", b"List-Unsubscribe: <https://a.test/u>, <x:y>\r\nList-Unsubscribe-Post: a\r\nMIME-V", 1
+            ),
+            b"Subject: Your code is 123 456\nContent-Type: text/plain; charset=utf-7\n\nPIN: 1234 +2AA- http://a.test/(x)",
+            b"Content-Type: text/html; charset*0*=utf-16''x; charset*1=y\r\n\r\n<p hidden>a<img src='x' alt=b>&#99;<pre> c",
+            b"Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nA: b",
+            b"no header at all",
+            b'Date: Thu, 26 Nov 2026 22:41:22 +0100 (CET)\r\nTo: (a\\) "b\\" <c@d>, e f g@h; =?a?b?c?=\r\n',
+        ),
+    ),
+)

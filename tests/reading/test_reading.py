@@ -1,0 +1,250 @@
+"""A letter as its reader sees it: fields, people, words, parts, links, from whatever octets it is made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mailstack.reading import Correspondent, Limits, Link, read
+
+LETTER = b"""\
+From: =?utf-8?q?J=C3=B6rg?= Doe <joerg@a.test>
+To: "Doe, Jane" <jane@b.test>, friends: x@c.test, Y <y@c.test>;, (Zoe) z@d.test
+Subject: =?utf-8?b?w6Q=?= =?utf-8?b?w7Y=?= plain
+Date: Thu, 26 Nov 2026 22:41:22 +0100
+Message-ID: <1@a.test>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=a
+
+--a
+Content-Type: multipart/alternative; boundary=alt
+
+--alt
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+Gr=FC=DFe, see https://a.test/x).
+--alt
+Content-Type: multipart/related; boundary=b
+
+--b
+Content-Type: text/html
+
+<p>Hi <a href="https://a.test/?a=1&amp;b=2">you</a></p><img src=cid:i>
+--b
+Content-Type: image/png; name="=?utf-8?q?=C3=A4.png?="
+Content-ID: <i>
+Content-Transfer-Encoding: base64
+
+iVBORw0K
+--b--
+--alt--
+--a
+Content-Type: message/rfc822
+
+Subject: inner
+Content-Type: multipart/mixed; boundary=c
+
+--c
+
+text
+--c--
+--a
+Content-Type: application/pdf
+Content-Disposition: attachment; filename*0*=utf-8''%C3%A4; filename*1=b.pdf; filename=x.pdf
+
+x
+--a--
+"""
+
+
+def test_who_wrote_what_to_whom() -> None:
+    letter = read(LETTER)
+    assert letter.authors == (Correspondent("Jörg Doe", "joerg@a.test"),)
+    assert [(each.name, each.address) for each in letter.to] == [
+        ("Doe, Jane", "jane@b.test"),
+        ("", "x@c.test"),
+        ("Y", "y@c.test"),
+        ("Zoe", "z@d.test"),
+    ]
+    assert letter.subject == "äö plain"
+    assert letter.message_id == "1@a.test"
+    assert letter.date == datetime(2026, 11, 26, 22, 41, 22, tzinfo=timezone(timedelta(hours=1)))
+    assert letter.text == "Grüße, see https://a.test/x)."
+    assert letter.html.startswith("<p>Hi")
+    assert letter.trouble == ""
+    assert ("Subject", "=?utf-8?b?w6Q=?= =?utf-8?b?w7Y=?= plain") in letter.fields
+
+
+def test_parts_have_their_numbers_names_and_octets() -> None:
+    letter = read(LETTER)
+    assert [(part.number, part.type) for part in letter.tree.walk()] == [
+        ("0", "multipart/mixed"),
+        ("1", "multipart/alternative"),
+        ("1.1", "text/plain"),
+        ("1.2", "multipart/related"),
+        ("1.2.1", "text/html"),
+        ("1.2.2", "image/png"),
+        ("2", "message/rfc822"),
+        ("2.0", "multipart/mixed"),
+        ("2.1", "text/plain"),
+        ("3", "application/pdf"),
+    ]
+    assert [part.number for part in letter.attachments] == ["2", "3"]
+    assert letter.attachments[1].name == "äb.pdf"
+    inner = letter.part("2")
+    assert inner is not None
+    assert read(letter.content_of(inner)).subject == "inner"
+    (image,) = letter.inline
+    assert (image.name, image.content_id, image.size) == ("ä.png", "i", 6)
+    assert letter.content_of(image) == b"\x89PNG\r\n"
+    assert letter.part("9") is None
+
+
+def test_links_are_those_of_the_html_and_then_of_the_text() -> None:
+    assert read(LETTER).links == (Link("https://a.test/?a=1&b=2", "href"), Link("https://a.test/x", "text"))
+
+
+@pytest.mark.parametrize(
+    ("written", "link"),
+    [
+        ("(see https://a.test/a_(b))", "https://a.test/a_(b)"),
+        ("<https://a.test/x>,", "https://a.test/x"),
+        ("Go to https://a.test/?q=1.", "https://a.test/?q=1"),
+        ("mailto:x@a.test?subject=y", "mailto:x@a.test?subject=y"),
+        ("HTTPS://A.test", "HTTPS://A.test"),
+    ],
+)
+def test_a_link_in_text_ends_before_the_sentence_does(written: str, link: str) -> None:
+    assert [each.url for each in read(b"\r\n" + written.encode()).links] == [link]
+
+
+def test_only_absolute_links_count_each_once() -> None:
+    html = b'Content-Type: text/html\r\n\r\n<a href="/x"><a href="javascript:x"><a href="https://a.test/x"><img src="https://a.test/x"><a href="http://">'
+    assert [each.url for each in read(html).links] == ["https://a.test/x"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        (b"=?utf-8?Q?a_b?=", "a b"),
+        (b"=?utf-8?q?=C3?= =?utf-8?q?=A4?=", "ä"),
+        (b"=?utf-8*de?q?x?= y", "x y"),
+        (b"=?iso-8859-1?q?=80?=", "€"),
+        (b"=?gb2312?b?w/w=?=", "命"),
+        (b"=?x-no-such?q?=C3=A4?=", "ä"),
+        (b"=?utf-8?b?w6Q?=", "ä"),
+        (b"=?utf-8?b?!?=", ""),
+        ("ä".encode(), "ä"),
+        (b"\xe4", "ä"),
+        (b"=?bad", "=?bad"),
+        (b"=?utf-7?q?+2AA-?=", "\ufffd"),
+        (b"=?zlib?q?x?= =?idna?q?x?=", "xx"),
+        (b"a\0b", "a\ufffdb"),
+    ],
+)
+def test_a_field_is_decoded_as_well_as_it_can_be(field: bytes, text: str) -> None:
+    assert read(b"Subject: " + field + b"\r\n\r\n").subject == text
+
+
+@pytest.mark.parametrize(
+    ("field", "people"),
+    [
+        ('"a@b" <c@d.test>', [("a@b", "c@d.test")]),
+        ("Jane Doe jane@b.test", [("Jane Doe", "jane@b.test")]),
+        ("undisclosed-recipients:;", []),
+        ("<>", []),
+        ("jane", [("", "jane")]),
+        ('"=?utf-8?q?=C3=A4?=" <a@b.test>', [("ä", "a@b.test")]),
+        ("<@hub.test:a@b.test>", [("", "a@b.test")]),
+        ('"unclosed <a@b.test>', [('"unclosed', "a@b.test")]),
+    ],
+)
+def test_people_are_found_in_bad_fields_too(field: str, people: list[tuple[str, str]]) -> None:
+    assert [(each.name, each.address) for each in read(f"To: {field}\r\n\r\n".encode()).to] == people
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ('attachment; filename="a/b\\\\c.txt"', "c.txt"),
+        ("attachment; filename=../../etc/passwd", "passwd"),
+        ("attachment; filename*=iso-8859-1'en'%A3.txt", "£.txt"),
+        ('attachment; filename="=?utf-8?b?w6Q=?=.txt"', "ä.txt"),
+        ('attachment; filename="unclosed.txt', "unclosed.txt"),
+        ("attachment; filename*1=b; filename*0=a", "ab"),
+        ("attachment; filename=..", ""),
+        ("attachment", ""),
+    ],
+)
+def test_a_file_name_is_decoded_and_is_no_path(said: str, name: str) -> None:
+    letter = read(f"Content-Disposition: {said}\r\nContent-Type: text/plain\r\n\r\nx".encode())
+    assert [part.name for part in letter.attachments] == [name]
+    assert letter.text == ""
+
+
+def test_html_is_read_as_a_client_shows_it_and_the_snippet_as_lists_do() -> None:
+    letter = read(
+        b"Content-Type: text/html\r\n\r\n<title>no</title><style>p{}</style><script>no</script>"
+        b'<div style="display: none;">Pre&zwnj;&nbsp;header</div><h1>Hi</h1><p>a\n b<br>c &lt;</p><ul><li>x<li>y</ul>'
+        b"<table><tr><td>1</td><td>2</td></tr></table><img alt='logo' src='cid:x'><!-- no -->"
+    )
+    assert letter.text == ""
+    assert letter.readable == "Hi\n\na b\nc <\n\n- x\n- y\n\n1 2\n\nlogo"
+    assert letter.snippet == "Pre header Hi a b c < - x - y 1 2 logo"
+
+
+def test_a_snippet_has_at_most_its_length() -> None:
+    assert len(read(b"\r\n" + b"word \xe2\x80\x8b" * 1000).snippet) <= 250
+
+
+def test_ways_off_a_list() -> None:
+    letter = read(
+        b"List-Unsubscribe: <https://a.test/u>,\r\n <mailto:u@a.test>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n"
+    )
+    found = letter.unsubscribe
+    assert found is not None
+    assert found.links == ("https://a.test/u", "mailto:u@a.test")
+    assert found.one_click
+    assert found.faults == ()
+    bad = read(b"List-Unsubscribe: https://a.test/u\r\nList-Unsubscribe-Post: yes\r\n\r\n").unsubscribe
+    assert bad is not None
+    assert not bad.one_click
+    assert len(bad.faults) == 3
+    assert read(b"\r\n").unsubscribe is None
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"", ""),
+        (b"hello\nworld", "hello\nworld"),
+        (b"\r\nhello", "hello"),
+        (b"A: b\n\nhello", "hello"),
+        (b"Content-Type: multipart/mixed\r\n\r\nx", "x"),
+        (b"Content-Type: text/plain; charset=utf-16\r\n\r\n\xff", "\ufffd"),
+        (b"Content-Transfer-Encoding: base64\r\n\r\nYWJj\r\nZA==\r\n--\r\nfooter", "abcd"),
+    ],
+)
+def test_what_is_hardly_a_letter_is_read_too(octets: bytes, text: str) -> None:
+    assert read(octets).text == text
+
+
+def test_what_is_beyond_the_limits_is_left_out_and_said() -> None:
+    many = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a\r\n\r\nx\r\n" * 50 + b"--a--"
+    letter = read(many, Limits(parts=10))
+    assert len(list(letter.tree.walk())) == 10
+    assert letter.trouble == "it has more than 10 parts"
+    deep = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (each, each) for each in range(50)
+    )
+    assert "nested" in read(deep).trouble
+    assert "nested" in read(b"Content-Type: message/rfc822\r\n\r\n" * 900).trouble
+    assert len(read(b"\r\n" + b"x" * 100, Limits(text=10)).text) == 10
+
+
+def test_a_date_that_is_none_is_none() -> None:
+    for date in (b"", b"yesterday", b"Thu, 99 Nov 2026 22:41:22 +0100", b"1 Jan 99999 00:00:00 +9999"):
+        assert read(b"Date: " + date + b"\r\n\r\n").date is None
+    assert read(b"Date: 1 Jan 2026 00:00:00\r\n\r\n").date == datetime(2026, 1, 1, tzinfo=UTC)
