@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 
 from mailstack.carriage import Carriage
@@ -24,6 +23,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
 from mailstack.net.lookups import TimedLookups
 from mailstack.net.peer import NetPeer
+from mailstack.net.repeating import Repeating
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
@@ -122,8 +122,7 @@ class PostOffice:
         )
         self._tarpit = Tarpit(self.clock, first=limits.tarpit, longest=limits.tarpit_longest, most=limits.tarpit_most)
         self._login_delay = LoginDelay(math.ceil(config.limits.pop3_login_delay), self.clock.now)
-        self._pruning = LoopingCall(lambda: Deferred.fromCoroutine(self._prune()))
-        self._pruning.clock = around.reactor
+        self._pruning = Repeating(self.clock, self._prune)
         self.doors: dict[str, Listener] = {}
 
     def _addresses(self) -> list[HostPort]:
@@ -160,7 +159,7 @@ class PostOffice:
     async def start(self) -> None:
         """Serve those who wait, and work through the queue."""
         await self._carriage.runner.start()
-        self._pruning.start(HOUSEKEEPING, now=False)
+        self._pruning.start(HOUSEKEEPING)
         self._open = True
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
@@ -168,8 +167,7 @@ class PostOffice:
 
     async def stop(self, patience: float = 10.0) -> None:
         """Say goodbye to clients (RFC 5321 §3.8), finish the attempts under way within `patience` seconds each."""
-        if self._pruning.running:
-            self._pruning.stop()
+        self._pruning.stop()
         for door in self.doors.values():
             await door.stop_listening()
         leaving = [Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.doors.values()]

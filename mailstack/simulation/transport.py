@@ -7,21 +7,8 @@ from typing import Any
 
 from twisted.internet import tcp
 
+from mailstack.net.own_time import OnOurTime
 from mailstack.simulation.sockets import SimulatedSocket
-
-
-class OnOurTime:
-    """Has TLS wait for our turns."""
-
-    protocol: Any
-    reactor: Any
-
-    def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        """Shake hands on the open connection."""
-        super().startTLS(ctx, normal)  # type: ignore[misc]
-        # Twisted's TLS gathers small writes until the next turn of the reactor that is installed in the process, and
-        # its `startTLS` has no argument to name another.
-        self.protocol._aggregator._clock = self.reactor  # noqa: SLF001
 
 
 class SimulatedServer(OnOurTime, tcp.Server):
