@@ -43,3 +43,7 @@ class TimedCache(Generic[KeyT, ValueT]):
     def forget(self, key: KeyT) -> None:
         """Harmless when there is no such answer."""
         self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._entries.clear()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.names import dns
 
 from mailstack.accounts.authenticator import CredAuthenticator
@@ -27,14 +26,16 @@ from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay
+from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay, Schedule
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
 from mailstack.journey import Journal
+from mailstack.letter import Address
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
+from mailstack.net.repeating import Repeating
 from mailstack.net.tls import private_ca, server_context
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
@@ -79,6 +80,10 @@ class DevSettings(Struct, frozen=True):
     """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
     max_letters: int | None = None
     """How many letters are kept; the oldest are forgotten first."""
+    keys: Path | None = None
+    """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
+    schedule: Schedule = Schedule()
+    """When a letter that could not be passed on is tried again, and when it is given up."""
 
 
 class DevEnvironment:
@@ -90,12 +95,13 @@ class DevEnvironment:
         self._journal = journal
         self._clock = ReactorClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
-        self._store = SqliteStore(reactor, self.data)
+        self.store = SqliteStore(reactor, self.data)
         self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
+        self._directory = StoreDirectory(self.store, [HOME_DOMAIN], self._clock, ttl=0.2)
         self._offices: list[PostOffice] = []
-        self._trimming = LoopingCall(lambda: Deferred.fromCoroutine(self._trim()))
-        self._trimming.clock = reactor
-        self.ca_file = self.data / "tls" / "ca.pem"
+        self._trimming = Repeating(self._clock, self._trim)
+        self._keys = settings.keys or self.data / "tls"
+        self.ca_file = self._keys / "ca.pem"
         self.services: dict[str, HostPort] = {}
 
     async def start(self) -> None:
@@ -104,17 +110,18 @@ class DevEnvironment:
         Raises StoreError, TlsError, OSError, twisted.internet.error.CannotListenError.
         """
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._store.lock_office()
-        await self._store.open()
+        self.store.lock_office()
+        await self.store.open()
         await self._open_accounts()
         ways_home: dict[str, Target] = {}
-        world_config = Config(hostname=WORLD, data=self.data, relay=Relay(routes=Routes(ways_home)))
+        world_config = Config(
+            hostname=WORLD, data=self.data, relay=Relay(routes=Routes(ways_home), schedule=self._settings.schedule)
+        )
         world = self._office(world_config, OpenDirectory([HOME_DOMAIN], WORLD))
         world.doors["mx"] = world.exchange_door()
         await world.doors["mx"].listen([self._endpoint(0)])
         (world_mx,) = world.doors["mx"].addresses
-        home_directory = StoreDirectory(self._store, [HOME_DOMAIN], self._clock, ttl=0.2)
-        home = self._office(self._home_config(world_mx.port), home_directory)
+        home = self._office(self._home_config(world_mx.port), self._directory)
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         home.doors["mx"] = home.exchange_door()
@@ -131,16 +138,18 @@ class DevEnvironment:
         doors = {**capture.doors, **home.doors}
         self.services = {name: doors[name].addresses[0] for name in PORTS}
         if self._settings.max_letters is not None:
-            self._trimming.start(1.0, now=False)
+            self._trimming.start(1.0)
 
-    async def stop(self) -> None:
-        """Say goodbye, and leave nothing on the disk unless its directory was given."""
-        if self._trimming.running:
-            self._trimming.stop()
+    async def stop(self, patience: float = 1.0) -> None:
+        """Say goodbye, and leave nothing on the disk unless its directory was given.
+
+        Clients may take `patience` seconds for theirs.
+        """
+        self._trimming.stop()
         for office in self._offices:
-            await office.stop(patience=1.0)
+            await office.stop(patience)
         self._passwords.close()
-        await self._store.close()
+        await self.store.close()
         if self._settings.data is None:
             shutil.rmtree(self.data, ignore_errors=True)
 
@@ -156,6 +165,19 @@ class DevEnvironment:
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
             "accounts": [{"address": f"{user}@{HOME_DOMAIN}", "password": user} for user in USERS],
         }
+
+    async def add_account(self, address: str, password: str) -> None:
+        """Somebody who may come in from now on. Raises AddressError, Conflict, and ValueError for an unfit password."""
+        kept = await self._passwords.keep(password)
+        account = Account(Address.parse(address).key, kept.password_hash, self._clock.now(), scram=kept.scram)
+        await self.store.add_accounts([account])
+        self._directory.forget()
+
+    async def add_alias(self, address: str, targets: Sequence[str]) -> None:
+        """Have letters for an address at home go to others, in place of those of before. Raises AddressError, Conflict."""
+        targets = [str(Address.parse(target)) for target in targets]
+        await self.store.set_alias(Address.parse(address).key, targets)
+        self._directory.forget()
 
     def _port(self, service: str) -> int:
         base = self._settings.port_base
@@ -176,32 +198,32 @@ class DevEnvironment:
         )
         told = Clients(host=HostName("localhost"))
         config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen, clients=told)
-        return replace(config, relay=Relay(port=world_port))
+        return replace(config, relay=Relay(port=world_port, schedule=self._settings.schedule))
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
         # A developer's mistakes need no punishment.
         config = replace(config, limits=Limits(tarpit=Duration(0)), authentication=NO_QUESTIONS)
-        files = private_ca(self.data / "tls", HOME, self._clock.now())
+        files = private_ca(self._keys, HOME, self._clock.now())
         zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
         any_password = self._settings.any_password
         checkers: list[Any] = [
-            FirstOf([StoreChecker(self._store, self._passwords), OpenChecker(any_password=any_password)])
+            FirstOf([StoreChecker(self.store, self._passwords), OpenChecker(any_password=any_password)])
         ]
         scram: ScramChecker | None = None
         # SCRAM's server must know the password, and "anything" is none.
         if self._settings.scram and not any_password:
-            scram = ScramChecker(self._store, office_secret(self.data), FEWEST, _address_itself)
+            scram = ScramChecker(self.store, office_secret(self.data), FEWEST, _address_itself)
             checkers.append(scram)
         issuer = Issuer(self.data / "issuer")
-        checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
+        checkers.append(TokenChecker(self.store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
         if self._settings.weak_mechanisms:
-            checkers.append(PublicChecker(_public_password, self._store, self._passwords))
+            checkers.append(PublicChecker(_public_password, self.store, self._passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
         office = PostOffice(
             config,
             Surroundings(
                 reactor=self._reactor,
-                store=self._store,
+                store=self.store,
                 journal=self._journal,
                 submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram),
@@ -220,14 +242,14 @@ class DevEnvironment:
         now = self._clock.now()
         missing = []
         for user in USERS:
-            if await self._store.account(f"{user}@{HOME_DOMAIN}") is None:
+            if await self.store.account(f"{user}@{HOME_DOMAIN}") is None:
                 kept = await self._passwords.keep(user)
                 missing.append(Account(f"{user}@{HOME_DOMAIN}", kept.password_hash, now, scram=kept.scram))
-        await self._store.add_accounts(missing)
+        await self.store.add_accounts(missing)
 
     async def _trim(self) -> None:
         for office in self._offices:
-            await self._store.prune(office.config.hostname, before=0.0, keep=self._settings.max_letters)
+            await self.store.prune(office.config.hostname, before=0.0, keep=self._settings.max_letters)
 
 
 def _holder_of(mailbox: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["pytester"]
+
 
 def _fail_what_was_skipped(report: Any) -> None:
     """A test that did not run proves nothing, so it must not look green where nobody reads the list of skips."""

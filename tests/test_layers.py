@@ -34,6 +34,7 @@ LAYERS = """
     mailstack.service mailstack.simulation
     mailstack.tap mailstack.dev
     mailstack.cli
+    mailstack.testing
     mailstack.pytest_plugin mailstack.__main__
 """
 """Lowest first. A module may import its own package and every line above it, never its neighbours on its line.
@@ -41,7 +42,7 @@ LAYERS = """
 `mailstack.store.*` are the implementations, `mailstack.store` itself is the interface."""
 
 GROUND = {"net", "accounts", "store", "journey"}
-ROOTS = {"office", "service", "tap", "dev", "cli", "web", "simulation", "pytest_plugin"}
+ROOTS = {"office", "service", "tap", "dev", "cli", "web", "simulation", "testing", "pytest_plugin"}
 TWISTED = GROUND | ROOTS
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""
 

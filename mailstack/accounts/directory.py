@@ -80,6 +80,10 @@ class StoreDirectory:
         """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""
         return _folded(domain) in self._local
 
+    def forget(self) -> None:
+        """Ask the store anew: it has been changed."""
+        self._entries.clear()
+
     async def mailbox(self, address: Address) -> str | None:
         """The key of the mailbox that this address names itself, or None."""
         return (await self._entry(address)).mailbox

@@ -1,0 +1,188 @@
+"""The ledger of an office under test: which letters were handed in, what became of each, and who waits for what.
+
+It is the environment's Journal, so it hears of everything in the reactor's thread, when it is durable. A letter that
+travels from office to office is one letter, the one that was handed in; reports that offices write are letters too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from mailstack.journey import Step
+from mailstack.letter import Address, AddressError, LetterId
+from mailstack.letter import Letter as StoredLetter
+from mailstack.letter.content import read_all
+from mailstack.store import Filter, Store, StoreError
+
+T = TypeVar("T")
+
+ARRIVED = frozenset({"delivered", "relayed", "collected"})
+"""Steps after which a recipient has his letter; the office that it is relayed to delivers before it says 250."""
+TELLING = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
+
+
+class Entered(Struct, frozen=True):
+    """A letter that was handed in."""
+
+    number: int
+    """Grows with each."""
+    letter: StoredLetter
+    octets: bytes
+
+
+class Ledger:
+    """All letters of one environment. What is asked of it may be asked in any thread."""
+
+    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], handed_in_at: frozenset[str]) -> None:
+        """`handed_in_at` are offices where a letter by SMTP without login is one that was handed in, not passed on."""
+        self._spawn = spawn
+        self._handed_in_at = handed_in_at
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+        self._number = 0
+        self._reading = 0
+        self._entered: dict[LetterId, Entered] = {}
+        self._last: dict[LetterId, dict[str, Step]] = {}
+        """Of each letter and recipient (an Address.key) the last step that tells where it is."""
+        self._aliases: dict[LetterId, dict[str, list[str]]] = {}
+        self._waiters: list[Callable[[], None]] = []
+
+    def read_from(self, store: Store) -> None:
+        """Where the letters are."""
+        self._store = store
+
+    # --- what the offices tell, in the reactor's thread
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Never raises, never waits."""
+        with self._lock:
+            for step in steps:
+                self._note(step)
+        self._look()
+
+    def _note(self, step: Step) -> None:
+        if step.step == "submitted" or (step.step == "exchanged" and step.office in self._handed_in_at):
+            self._number += 1
+            self._reading += 1
+            self._spawn(self._read(self._number, step.letter))
+        elif step.step == "routed" and step.facts.get("via") == "alias":
+            targets = [key_of(target) for target in step.facts["targets"]]
+            self._aliases.setdefault(step.letter, {})[key_of(step.facts["recipient"])] = targets
+        elif step.step in TELLING and "recipient" in step.facts:
+            self._last.setdefault(step.letter, {})[key_of(step.facts["recipient"])] = step
+
+    async def _read(self, number: int, letter: LetterId) -> None:
+        """Its octets are kept here, for a reader may delete it by POP3 at once."""
+        assert self._store is not None
+        try:
+            (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
+            octets = await read_all(await self._store.content(letter))
+            with self._lock:
+                self._entered[letter] = Entered(number, record.letter, octets)
+        except (KeyError, StoreError, ValueError):
+            pass  # it was cleared away meanwhile
+        finally:
+            self._reading -= 1
+            self._look()
+
+    def _look(self) -> None:
+        for waiter in list(self._waiters):
+            waiter()
+
+    # --- what tests ask
+
+    def letters(self) -> list[Entered]:
+        """In the order in which they were handed in."""
+        with self._lock:
+            return sorted(self._entered.values(), key=lambda entered: entered.number)
+
+    def clear(self) -> None:
+        """Forget all; who waits goes on waiting."""
+        with self._lock:
+            self._entered.clear()
+            self._last.clear()
+            self._aliases.clear()
+
+    def is_for(self, letter: LetterId, address: str) -> bool:
+        """Whether an address (a key) is one that the letter was sent to, or that an alias led to."""
+        with self._lock:
+            entered = self._entered[letter].letter
+            named = {recipient.address.key for recipient in entered.envelope.recipients}
+            return address in named or address in self._last.get(letter, {})
+
+    def has_arrived(self, letter: LetterId, address: str | None = None) -> bool:
+        """Whether this recipient (a key), or without one any, has it; of an alias all that it leads to."""
+        with self._lock:
+            last = self._last.get(letter, {})
+            if address is None:
+                return any(step.step in ARRIVED for step in last.values())
+            finals = self._aliases.get(letter, {}).get(address, [address])
+            return all(final in last and last[final].step in ARRIVED for final in finals)
+
+    def standing(self, letter: LetterId) -> list[Step]:
+        """The last step for each recipient of which there is one."""
+        with self._lock:
+            return list(self._last.get(letter, {}).values())
+
+    async def settled(self) -> None:
+        """Return when all that was handed in so far can be seen. In the reactor's thread."""
+        if self._reading:
+            done: Deferred[None] = Deferred()
+
+            def look() -> None:
+                if not self._reading:
+                    self._waiters.remove(look)
+                    done.callback(None)
+
+            self._waiters.append(look)
+            await done
+
+    def when(self, find: Callable[[], T | None], reactor: Any, timeout: float, late: Callable[[], T]) -> Future[T]:
+        """What `find` gives as soon as it is not None; after `timeout` seconds what `late` gives or raises.
+
+        In the reactor's thread; both are called there.
+        """
+        future: Future[T] = Future()
+
+        def look() -> None:
+            try:
+                found = find()
+            except BaseException as error:  # noqa: BLE001 - whatever it is, who waits shall have it
+                end(partial(future.set_exception, error))
+            else:
+                if found is not None or future.cancelled():
+                    end(partial(future.set_result, found))  # type: ignore[arg-type]
+
+        def end(tell: Callable[[], None]) -> None:
+            self._waiters.remove(look)
+            if timer.active():
+                timer.cancel()
+            if future.set_running_or_notify_cancel():
+                tell()
+
+        def too_late() -> None:
+            try:
+                tell = partial(future.set_result, late())
+            except BaseException as error:  # noqa: BLE001 - as above
+                tell = partial(future.set_exception, error)
+            end(tell)
+
+        timer = reactor.callLater(timeout, too_late)
+        self._waiters.append(look)
+        look()
+        return future
+
+
+def key_of(address: str) -> str:
+    """The Address.key of what was written; as it is when it is no address."""
+    try:
+        return Address.parse(address).key
+    except AddressError:
+        return address.lower()

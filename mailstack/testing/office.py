@@ -1,0 +1,382 @@
+"""A post office for tests: everything that `mailstack dev` runs, on free ports, with what a test asks of it.
+
+    with Office() as office:
+        send_reset_mail("bob@home.test", host=office.capture.host, port=office.capture.port)
+        letter = office.wait_for_letter(to="bob@home.test", subject="Reset")
+        open_page(letter.link())
+
+It runs in a thread of its own, beside whatever the test runs; all its methods may be called in any thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import os
+import shutil
+import ssl
+import tempfile
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from functools import cache
+from pathlib import Path
+from typing import Any, Self, TypeVar, Unpack
+
+from msgspec.structs import replace
+
+from mailstack.config import Schedule
+from mailstack.config.durations import Duration
+from mailstack.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
+from mailstack.letter import LetterId
+from mailstack.net.clock import ReactorClock
+from mailstack.queue.delivery import OWED
+from mailstack.queue.operator import Operator
+from mailstack.store import Filter
+from mailstack.testing.background import Background, background
+from mailstack.testing.journey import Journey
+from mailstack.testing.ledger import Ledger
+from mailstack.testing.letter import Letter
+from mailstack.testing.waiting import awaited, is_in_loop
+from mailstack.testing.wanted import MOST_TOLD, NoSuchLetter, Wanted, Wish, told
+from mailstack.wire import HostPort
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds that a letter is waited for, unless the test says otherwise."""
+MOST_WAITING = 100_000
+"""Letters that `clear` takes out of the queue."""
+GRACE = 5.0
+"""Seconds more until a wait that the offices do not end has failed."""
+GOODBYE = 0.2
+"""Seconds that connections left open may take at the end."""
+
+
+class Office:
+    """Two post offices, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
+
+    It is new and empty, and used once: for the next test make another, that takes some 20 ms.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        any_password: bool = False,
+        weak_mechanisms: bool = False,
+        scram: bool = False,
+        retry: float = 0.2,
+        give_up: float = 10.0,
+    ) -> None:
+        """Nothing happens yet.
+
+        `any_password`, `weak_mechanisms` and `scram` are those of `mailstack dev`. A letter that another host puts off
+        is tried again after `retry` seconds, then after twice that, and so on, and bounces after `give_up` seconds.
+        """
+        schedule = Schedule(
+            first=Duration(retry),
+            longest=Duration(max(retry, 5.0)),
+            warn_after=Duration(0),
+            give_up_after=Duration(give_up),
+        )
+        self._settings = DevSettings(
+            host=host,
+            port_base=0,
+            any_password=any_password,
+            weak_mechanisms=weak_mechanisms,
+            scram=scram,
+            schedule=schedule,
+        )
+        self._background: Background | None = None
+        self._environment: DevEnvironment | None = None
+        self._ledger: Ledger | None = None
+        self._ssl_context: ssl.SSLContext | None = None
+
+    # --- its life
+
+    def start(self) -> Self:
+        """Bind the ports; it works when this returns. Raises OSError."""
+        if self._environment is not None:
+            raise RuntimeError("this office has been started; make another for another test")
+        self._background = ground = background()
+        ground.call(self._start)
+        return self
+
+    async def _start(self) -> None:
+        assert self._background is not None
+        reactor = self._background.reactor
+        self._ledger = ledger = Ledger(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
+        self._environment = environment = DevEnvironment(
+            reactor, replace(self._settings, keys=_keys(os.getpid())), ledger
+        )
+        ledger.read_from(environment.store)
+        await environment.start()
+
+    def stop(self) -> None:
+        """Close the ports and forget all. Harmless when it was not started, or was stopped."""
+        if self._environment is not None and self._background is not None and self._background.process == os.getpid():
+            environment, self._environment = self._environment, None
+            self._background.call(lambda: environment.stop(GOODBYE))
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- where it is
+
+    @property
+    def capture(self) -> HostPort:
+        """Takes any letter from any program: no login, no TLS. `.host` and `.port`, as all of these."""
+        return self._running.services["capture"]
+
+    @property
+    def submission(self) -> HostPort:
+        """For clients that log in, with STARTTLS."""
+        return self._running.services["submission"]
+
+    @property
+    def submissions(self) -> HostPort:
+        """For clients that log in, under TLS."""
+        return self._running.services["submissions"]
+
+    @property
+    def pop3(self) -> HostPort:
+        """Where mailboxes are read, with STLS."""
+        return self._running.services["pop3"]
+
+    @property
+    def pop3s(self) -> HostPort:
+        """Where mailboxes are read, under TLS."""
+        return self._running.services["pop3s"]
+
+    @property
+    def web(self) -> str:
+        """The URL of its pages, and of its HTTP API."""
+        return str(self._running.facts()["web"])
+
+    @property
+    def ca_file(self) -> str:
+        """The CA, in PEM, of the certificate that it shows: for localhost, 127.0.0.1 and ::1. The same for every office."""
+        return str(self._running.ca_file)
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """For clients: trusts that CA and no other."""
+        if self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context(cafile=self.ca_file)
+        return self._ssl_context
+
+    def django_settings(self) -> dict[str, Any]:
+        """Django's settings that have it send here."""
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": self.capture.host,
+            "EMAIL_PORT": self.capture.port,
+            "EMAIL_HOST_USER": "",
+            "EMAIL_HOST_PASSWORD": "",
+            "EMAIL_USE_TLS": False,
+            "EMAIL_USE_SSL": False,
+        }
+
+    def flask_mail_settings(self) -> dict[str, Any]:
+        """The configuration that has Flask-Mail, and its successors, send here."""
+        return {
+            "MAIL_SERVER": self.capture.host,
+            "MAIL_PORT": self.capture.port,
+            "MAIL_USERNAME": None,
+            "MAIL_PASSWORD": None,
+            "MAIL_USE_TLS": False,
+            "MAIL_USE_SSL": False,
+            "MAIL_SUPPRESS_SEND": False,
+        }
+
+    # --- who is there
+
+    def add_account(self, address: str, password: str) -> None:
+        """Somebody who may send and receive from now on; `alice@home.test` (`alice`) and `bob@home.test` may already.
+
+        Raises ValueError for what is no address, and store.Conflict for one that is there.
+        """
+        self._call(lambda: self._running.add_account(address, password))
+
+    def add_alias(self, address: str, *targets: str) -> None:
+        """Have letters for an address of home.test go to others, here or elsewhere. Raises as `add_account`."""
+        self._call(lambda: self._running.add_alias(address, targets))
+
+    # --- what came
+
+    @property
+    def letters(self) -> list[Letter]:
+        """Every letter that was handed in, and every report, in order: there once the client has heard 250."""
+
+        async def look() -> list[Letter]:
+            await self._book.settled()
+            return self._letters()
+
+        return self._call(look)
+
+    def wait_for_letter(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
+        """The first letter that fits and has reached its reader's mailbox, within `timeout` seconds.
+
+        `wish` is any of `to`, `subject`, `sender`, `after`, as `Wish` has them. Raises NoSuchLetter, which tells
+        what came instead.
+        """
+        return self.wait_for_letters(1, timeout=timeout, **wish)[0]
+
+    def wait_for_letters(self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> list[Letter]:
+        """The first `count` letters that fit, in the order in which they were handed in; see `wait_for_letter`."""
+        return self._result(self._when(Wanted.of(**wish), count, timeout), timeout)
+
+    def assert_no_letter(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
+        """No such letter is here, and none is handed in within so many seconds. Raises NoSuchLetter for the first."""
+        self._result(self._never(Wanted.of(**wish), within), within)
+
+    async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
+        """`wait_for_letter` for coroutines of asyncio, trio and Twisted: their loop turns meanwhile."""
+        return (await self.wait_for_letters_async(1, timeout=timeout, **wish))[0]
+
+    async def wait_for_letters_async(
+        self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]
+    ) -> list[Letter]:
+        """`wait_for_letters` for coroutines."""
+        return await awaited(self._when(Wanted.of(**wish), count, timeout))
+
+    async def assert_no_letter_async(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
+        """`assert_no_letter` for coroutines."""
+        await awaited(self._never(Wanted.of(**wish), within))
+
+    def journey(self, letter: Letter | str) -> Journey:
+        """What happened to a letter, or to the one of this id, step by step and across all offices. Raises LookupError."""
+        from mailstack.cli.follow import journey_of  # noqa: PLC0415 - few tests need it
+
+        wanted = LetterId(letter if isinstance(letter, str) else letter.id)
+        found = self._call(lambda: journey_of(self._running.store, wanted))
+        if found is None:
+            raise LookupError(f"no office here knows a letter {wanted}")
+        return Journey(found)
+
+    def clear(self) -> None:
+        """Forget every letter: those of before can't be waited for, read, or arrive. Accounts and aliases stay."""
+        self._call(self._clear)
+
+    async def _clear(self) -> None:
+        store = self._running.store
+        await self._book.settled()
+        waiting = await store.records(Filter(states=OWED, limit=MOST_WAITING))
+        await Operator(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
+        for office in (HOME, WORLD, CAPTURE):
+            await store.prune(office, before=math.inf, keep=0)
+        self._book.clear()
+
+    def report(self) -> str:
+        """What came, and where it is, for whoever reads of a test that failed."""
+        letters = self.letters
+        lines = [told(letter, self._book) for letter in letters[-MOST_TOLD:]]
+        if len(letters) > MOST_TOLD:
+            lines.insert(0, f"({len(letters) - MOST_TOLD} before these)")
+        return "\n".join(lines) or f"No letter was handed in. {self._ports()}"
+
+    # --- inside
+
+    @property
+    def _running(self) -> DevEnvironment:
+        if self._environment is None:
+            raise RuntimeError(
+                "this office does not run: use it within its `with` block, or between start() and stop()"
+            )
+        return self._environment
+
+    @property
+    def _ground(self) -> Background:
+        assert self._background is not None
+        if self._background.process != os.getpid():
+            raise RuntimeError("this office runs in the parent of this process: wait for letters there")
+        return self._background
+
+    @property
+    def _book(self) -> Ledger:
+        assert self._ledger is not None
+        return self._ledger
+
+    def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self._running  # noqa: B018 - says so when it does not run
+        return self._ground.call(work)
+
+    def _letters(self) -> list[Letter]:
+        return [Letter(entered) for entered in self._book.letters()]
+
+    def _when(self, wanted: Wanted, count: int, timeout: float) -> Future[list[Letter]]:
+        blocks = is_in_loop()
+
+        def find() -> list[Letter] | None:
+            found = [letter for letter in self._letters() if wanted.is_met_by(letter, self._book)]
+            return found[:count] if len(found) >= count else None
+
+        def late() -> list[Letter]:
+            raise NoSuchLetter(self._failure(wanted, count, timeout, blocks=blocks))
+
+        return self._on_reactor(lambda: self._book.when(find, self._ground.reactor, timeout, late))
+
+    def _never(self, wanted: Wanted, within: float) -> Future[None]:
+        def find() -> None:
+            for letter in self._letters():
+                if not any(wanted.unfit(letter, self._book)):
+                    raise NoSuchLetter(f"no {wanted} should come, but one did:\n{told(letter, self._book)}")
+
+        return self._on_reactor(lambda: self._book.when(find, self._ground.reactor, within, lambda: None))
+
+    def _on_reactor(self, work: Callable[[], T]) -> T:
+        async def done() -> T:
+            await self._book.settled()
+            return work()
+
+        return self._call(done)
+
+    def _result(self, future: Future[T], timeout: float) -> T:
+        try:
+            return future.result(timeout + GRACE)
+        except TimeoutError:
+            future.cancel()
+            raise NoSuchLetter(
+                "the offices were too busy to say whether a letter came: is something blocking?"
+            ) from None
+
+    def _failure(self, wanted: Wanted, count: int, timeout: float, *, blocks: bool) -> str:
+        letters = self._letters()
+        lines = [
+            f"no {wanted} came within {timeout:g} s"
+            if count == 1
+            else f"no {count} came of: {wanted}, in {timeout:g} s"
+        ]
+        if letters:
+            lines.append("These letters are here:")
+            lines += [f"  {told(letter, self._book, wanted)}" for letter in letters[-MOST_TOLD:]]
+        else:
+            lines.append(f"No letter was handed in at all. {self._ports()}")
+        if blocks:
+            lines.append(
+                "The event loop stood still meanwhile, and nothing in it could send: `await` wait_for_letter_async instead."
+            )
+        return "\n".join(lines)
+
+    def _ports(self) -> str:
+        at = self._running.services
+        return (
+            f"Does the program send to {at['capture'].host} port {at['capture'].port} (no login, no TLS),"
+            f" {at['submission'].port} (login, STARTTLS) or {at['submissions'].port} (login, TLS)?"
+        )
+
+
+@cache
+def _keys(process: int) -> Path:  # noqa: ARG001 - a fork makes its own
+    """Where the CA of all offices of this process is: keys are made once, and trusted by who was told of them."""
+    directory = Path(tempfile.mkdtemp(prefix="mailstack-testing-"))
+    atexit.register(_forget, directory, os.getpid())
+    return directory
+
+
+def _forget(directory: Path, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""Which letter a test waits for, and in words why others are not it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypedDict
+
+from msgspec import Struct
+
+from mailstack.letter import Address, LetterId
+from mailstack.testing.ledger import Ledger
+from mailstack.testing.letter import Letter
+
+MOST_TOLD = 20
+"""Letters that one failure describes."""
+
+
+class NoSuchLetter(AssertionError):
+    """The letter that was waited for did not come, or one came that should not; str() tells what did."""
+
+
+class Wish(TypedDict, total=False):
+    """How a test says which letter it means; what is left out may be anything."""
+
+    to: str | None
+    """Exactly this address of the envelope, or one that an alias of it led to."""
+    subject: str | re.Pattern[str] | None
+    """Text that the subject holds, or a pattern that is searched in it."""
+    sender: str | None
+    """The address of the envelope, or of From; "" is the null reverse-path, which bounces and other reports have."""
+    after: Letter | None
+    """Only letters that were handed in after this one."""
+
+
+class Wanted(Struct, frozen=True):
+    """What must hold of a letter, as Wish has it; addresses are `Address.key`."""
+
+    to: str | None = None
+    subject: str | re.Pattern[str] | None = None
+    sender: str | None = None
+    after: Letter | None = None
+
+    @classmethod
+    def of(
+        cls,
+        to: str | None = None,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | None = None,
+        after: Letter | None = None,
+    ) -> Wanted:
+        """As a test writes it. Raises AddressError, a ValueError, for an address that is none."""
+        return cls(
+            None if to is None else Address.parse(to).key,
+            subject,
+            Address.parse(sender).key if sender else sender,
+            after,
+        )
+
+    def __str__(self) -> str:
+        parts = []
+        if self.to is not None:
+            parts.append(f"to {self.to}")
+        if isinstance(self.subject, str):
+            parts.append(f"with {self.subject!r} in its subject")
+        elif self.subject is not None:
+            parts.append(f"with a subject like /{self.subject.pattern}/")
+        if self.sender is not None:
+            parts.append(f"from {self.sender or '<> (a report)'}")
+        if self.after is not None:
+            parts.append(f"later than {self.after.id}")
+        return " ".join(["letter", *parts])
+
+    def is_met_by(self, letter: Letter, ledger: Ledger) -> bool:
+        """Whether it is one of these, and has arrived."""
+        return not any(self.unfit(letter, ledger)) and ledger.has_arrived(LetterId(letter.id), self.to)
+
+    def unfit(self, letter: Letter, ledger: Ledger) -> Iterator[str]:
+        """Why this letter is not it; nothing when it is, wherever it may be at present."""
+        if self.to is not None and not ledger.is_for(LetterId(letter.id), self.to):
+            yield f"not to {self.to}"
+        if isinstance(self.subject, str) and self.subject not in letter.subject:
+            yield f"{self.subject!r} is not in its subject"
+        elif isinstance(self.subject, re.Pattern) and not self.subject.search(letter.subject):
+            yield "its subject is not like that"
+        if self.sender is not None and self.sender not in letter.senders:
+            yield f"not from {self.sender or '<>'}"
+        if self.after is not None and letter.number <= self.after.number:
+            yield f"not later than {self.after.id}"
+
+
+def told(letter: Letter, ledger: Ledger, wanted: Wanted | None = None) -> str:
+    """One letter, where it is, and why it is not the one that is wanted, as a line or more."""
+    recipients = ", ".join(letter.recipients[:3]) + (" …" if len(letter.recipients) > 3 else "")
+    lines = [f"{letter.id} from {letter.sender or '<>'} to {recipients}: {letter.subject!r}"]
+    if wanted is not None and (reasons := list(wanted.unfit(letter, ledger))):
+        lines[0] += f" ({'; '.join(reasons)})"
+    else:
+        lines += [f"    {_standing(step)}" for step in ledger.standing(LetterId(letter.id))]
+    return "\n".join(lines)
+
+
+def _standing(step: Any) -> str:
+    facts = step.facts
+    words = " ".join(str(facts[name]) for name in ("status", "reply", "why") if facts.get(name))
+    again = f", again at {facts['next_attempt']}" if facts.get("next_attempt") else ""
+    return f"{facts['recipient']}: {step.step} {words}".rstrip() + again

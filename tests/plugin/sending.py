@@ -1,0 +1,44 @@
+"""Programs under test: what an application does to send, and a reader to read."""
+
+from __future__ import annotations
+
+import poplib
+import smtplib
+from email.message import EmailMessage
+
+
+def letter(to, subject="Hello", text="Hi there", sender="app@shop.example", html=None):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = f"Shop <{sender}>", to, subject
+    message.set_content(text)
+    if html is not None:
+        message.add_alternative(html, subtype="html")
+    return message
+
+
+def hand_in(office, to, *args, **kwargs):
+    """By the port that asks nothing."""
+    with smtplib.SMTP(office.capture.host, office.capture.port, timeout=10) as client:
+        client.send_message(letter(to, *args, **kwargs))
+
+
+def submit(office, to, user="alice@home.test", password="alice", *, subject="Hello", text="Hi there"):
+    """With login and STARTTLS."""
+    with smtplib.SMTP(office.submission.host, office.submission.port, timeout=10) as client:
+        client.starttls(context=office.ssl_context)
+        client.login(user, password)
+        client.send_message(letter(to, subject, text, sender=user))
+
+
+def collect(office, user, password):
+    """Every letter of a mailbox; they are deleted."""
+    client = poplib.POP3_SSL(office.pop3s.host, office.pop3s.port, context=office.ssl_context, timeout=10)
+    client.user(user)
+    client.pass_(password)
+    count, _ = client.stat()
+    found = []
+    for number in range(1, count + 1):
+        found.append(b"\r\n".join(client.retr(number)[1]))
+        client.dele(number)
+    client.quit()
+    return found
