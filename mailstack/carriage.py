@@ -53,6 +53,7 @@ class Carriage:
             dane=config.relay.dane,
             sts=_sts(config, around, clock),
             ehlo_name=config.relay.ehlo_name,
+            random=around.random,
             attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
             connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
             down_limits=_down_limits(config),
@@ -88,11 +89,14 @@ class Carriage:
                 first_per_destination=config.relay.first_per_destination,
                 poll=around.poll,
             ),
-            line=self.relay.line,
+            around.random.random,
+            self.relay.line,
             standing=standing,
             postmaster=_postmaster(config),
         )
-        self.queue = Queue(store, router, self.runner, journal, local, name, schedule, clock, bouncer)
+        self.queue = Queue(
+            store, router, self.runner, journal, local, name, schedule, clock, bouncer, around.random.random
+        )
 
 
 def _quotas(config: Config, around: Surroundings) -> Quotas:

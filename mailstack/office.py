@@ -51,7 +51,7 @@ from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.submission.signing import Signing
 from mailstack.surroundings import Surroundings
-from mailstack.wire import HostPort
+from mailstack.wire import HostPort, Peer
 
 __all__ = ["PostOffice", "Surroundings"]
 
@@ -110,7 +110,7 @@ class PostOffice:
             priorities=hops,
             guard=guard,
             names=names if config.exchange.reverse_dns else None,
-            checks=checks(config, lookups, self._in_thread, self.clock.now),
+            checks=checks(config, lookups, self._in_thread, self.clock.now, around.random.random),
         )
         self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
         self._connections = ClientLimits(
@@ -187,15 +187,16 @@ class PostOffice:
             authenticator=self._around.submitters,
             require_tls=self.config.accounts.require_tls,
             implicit_tls=implicit_tls,
+            service="submissions" if implicit_tls else "submission",
         )
 
     def exchange_door(self) -> Door[ServerEvent]:
         """For other hosts: no AUTH (RFC 5321)."""
-        return self.smtp_door(self.exchange, self.config.exchange)
+        return self.smtp_door(self.exchange, self.config.exchange, service="mx")
 
     def lmtp_door(self) -> Door[ServerEvent]:
         """For other programs of ours that hand letters to our mailboxes (RFC 2033); limits are those of strangers."""
-        return self.smtp_door(self.handover, self.config.exchange, lmtp=True)
+        return self.smtp_door(self.handover, self.config.exchange, lmtp=True, service="lmtp")
 
     def smtp_door(
         self,
@@ -206,8 +207,9 @@ class PostOffice:
         require_tls: bool = True,
         implicit_tls: bool = False,
         lmtp: bool = False,
+        service: str = "smtp",
     ) -> Door[ServerEvent]:
-        """SMTP by the rules of a station, as its table of the configuration has them."""
+        """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people."""
         limits = self.config.limits
         capabilities = self._capabilities(settings)
         speakers = () if lmtp else networks_of(settings.xclient)
@@ -227,7 +229,7 @@ class PostOffice:
         async def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> None:
             await self._opening()
             await session_class(
-                peer,
+                self._between(peer, engine, service),
                 engine,
                 station,
                 self.clock,
@@ -263,12 +265,13 @@ class PostOffice:
         """The readers' door (RFC 1939)."""
         require_tls = self.config.accounts.require_tls
         ours, around = self.config.limits, self._around
+        service = "pop3s" if implicit_tls else "pop3"
         limits = Pop3Limits(idle_timeout=ours.pop3_idle, write_timeout=ours.pop3_write, errors=ours.errors)
 
         async def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> None:
             await self._opening()
             await read_maildrop(
-                peer,
+                self._between(peer, engine, service),
                 engine,
                 office=self.config.hostname,
                 authenticator=around.readers,
@@ -316,6 +319,10 @@ class PostOffice:
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
         )
+
+    def _between(self, peer: NetPeer[Any], engine: Any, service: str) -> Peer[Any]:
+        put = self._around.between
+        return peer if put is None else put(peer, engine, self.config.hostname, service)
 
     async def _opening(self) -> None:
         """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""

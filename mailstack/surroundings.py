@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from msgspec import Struct, field
@@ -15,7 +16,10 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.sasl import Authenticator
 from mailstack.store import Store
-from mailstack.wire import Caller
+from mailstack.wire import Caller, Engine, Peer
+
+Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
+"""Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""
 
 
 class Surroundings(Struct, frozen=True):
@@ -44,5 +48,9 @@ class Surroundings(Struct, frozen=True):
     """Seconds between looks for what other processes, the commands, changed in the store."""
     holder_of: Callable[[str], str] | None = None
     """Which office holds a mailbox, where several share the store; None: this one."""
+    random: Random = field(default_factory=Random)
+    """Spreads retries, and shuffles hosts that are equally good; no secret comes from it."""
+    between: Between | None = None
+    """Puts something between conversations and their connections, as a transcript; None: nothing."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""

@@ -17,6 +17,7 @@ LAYERS = """
     mailstack.wire mailstack.discreet
     mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.letter
     mailstack.sasl mailstack.reading
+    mailstack.between
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey
     mailstack.announcements

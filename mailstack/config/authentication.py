@@ -31,8 +31,10 @@ def signer(config: Config, keys: Sequence[SigningKey], in_thread: InThread, now:
     return Signer(keys, in_thread, now, signed=config.dkim.headers, oversigned=config.dkim.oversign)
 
 
-def checks(config: Config, lookups: Lookups, in_thread: InThread, now: Callable[[], float]) -> Checks | None:
-    """None when nothing is asked."""
+def checks(
+    config: Config, lookups: Lookups, in_thread: InThread, now: Callable[[], float], chance: Callable[[], float]
+) -> Checks | None:
+    """None when nothing is asked. `chance` gives numbers in [0, 1)."""
     ours = config.authentication
     if not (ours.spf or ours.dkim or ours.dmarc or ours.arc):
         return None
@@ -49,4 +51,4 @@ def checks(config: Config, lookups: Lookups, in_thread: InThread, now: Callable[
         trusted_sealers=frozenset(ours.trusted_sealers),
         signatures=ours.signatures,
     )
-    return Checks(config.hostname, lookups, in_thread, now, demands, timeout=ours.timeout)
+    return Checks(config.hostname, lookups, in_thread, now, demands, timeout=ours.timeout, chance=chance)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NewType
 
 from msgspec import Struct
@@ -18,9 +21,28 @@ _TIME_DIGITS, _RANDOM_DIGITS = 9, 6
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
+class _Lot(threading.local):
+    """Where the random part of new ids comes from, in this thread."""
+
+    draw: Callable[[int], int] = staticmethod(secrets.randbits)
+
+
+_lot = _Lot()
+
+
+@contextmanager
+def ids_drawn_by(draw: Callable[[int], int]) -> Iterator[None]:
+    """Within it, in this thread, `draw(bits)` decides the random part of new ids: a simulation's seed does."""
+    before, _lot.draw = _lot.draw, draw
+    try:
+        yield
+    finally:
+        _lot.draw = before
+
+
 def new_letter_id(now: float) -> LetterId:
     """A fresh id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random ones."""
-    number = int(now * 1000) << (5 * _RANDOM_DIGITS) | secrets.randbits(5 * _RANDOM_DIGITS)
+    number = int(now * 1000) << (5 * _RANDOM_DIGITS) | _lot.draw(5 * _RANDOM_DIGITS)
     digits = _TIME_DIGITS + _RANDOM_DIGITS
     return LetterId("".join([_PAIRS[number >> shift & 1023] for shift in range(5 * digits - 5, -1, -10)])[1:])
 

@@ -1,6 +1,15 @@
 """An internet in a process: hosts, TCP between them and days of time, in milliseconds, on the shipped code unchanged.
 
-Code that takes its reactor by argument runs here as it is: endpoints, services, producers, STARTTLS. Only the lowest
+`Internet` is what most want: post offices, their DNS, and people who write and read.
+
+    internet = Internet(seed=7)
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
+    letter = internet.author("ann@a.test").submit(to="bob@b.test", subject="Hello", text="Hello Bob")
+    internet.run()
+    (received,) = internet.reader("bob@b.test").collect()
+
+Beneath it lies the simulated reactor. Code that takes its reactor by argument runs here as it is: endpoints, services, producers, STARTTLS. Only the lowest
 layer is ours, the sockets; Twisted's own transports lie on them. Time stands still while anything can be done, then
 jumps to the next call. One seed, one order of events: a run that failed fails again.
 
@@ -15,7 +24,8 @@ jumps to the next call. One seed, one order of events: a run that failed fails a
     reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with what would have come next
     reactor.advance(5 * 86400)  # five days of retries
 
-Where things are: `clock` is time, `loop` its turns, `network` who is where and how far, `sockets` TCP, `poll` readiness,
+Where things are: `internet` is the whole, `site` one office of it, `people` its authors and readers, `domains` its DNS,
+`authority` its certificates, `transcript` and `journeys` what happened in it. Of the reactor, `clock` is time, `loop` its turns, `network` who is where and how far, `sockets` TCP, `poll` readiness,
 `transport` what Twisted puts on a socket, `host` the reactor that the code under test is given, `reactor` the one that
 the test holds; `names`, `threads` and `triggers` are the rest of what a reactor has.
 
@@ -29,8 +39,30 @@ easily forgotten, it takes `clock=reactor`; a certificate's dates are compared w
 from __future__ import annotations
 
 from mailstack.simulation.host import Host
+from mailstack.simulation.internet import Internet
+from mailstack.simulation.journeys import Journey, Stage
 from mailstack.simulation.loop import NotReached
 from mailstack.simulation.network import Network, Path
+from mailstack.simulation.people import Author, Collected, NotTaken, Reader, Sent
 from mailstack.simulation.reactor import SimulatedReactor
+from mailstack.simulation.site import Site
+from mailstack.simulation.transcript import Dialogue, Transcript
 
-__all__ = ["Host", "Network", "NotReached", "Path", "SimulatedReactor"]
+__all__ = [
+    "Author",
+    "Collected",
+    "Dialogue",
+    "Host",
+    "Internet",
+    "Journey",
+    "Network",
+    "NotReached",
+    "NotTaken",
+    "Path",
+    "Reader",
+    "Sent",
+    "SimulatedReactor",
+    "Site",
+    "Stage",
+    "Transcript",
+]

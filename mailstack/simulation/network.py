@@ -54,6 +54,8 @@ class Path(Struct, frozen=True):
     """Octets a second for each connection and direction; None is no limit."""
     window: int = 65536
     """Octets that may be under way and unread; a sender waits when its reader doesn't take them."""
+    loss: float = 0.0
+    """Of the segments, the share that is lost, decided by the seed: TCP sends each again, after ever longer waits."""
 
     def __post_init__(self) -> None:
         if (
@@ -61,8 +63,11 @@ class Path(Struct, frozen=True):
             or self.segment < 1
             or self.latency < 0
             or (self.bandwidth is not None and self.bandwidth <= 0)
+            or not 0 <= self.loss < 1
         ):
-            raise ValueError("a path has a window, a segment and a bandwidth above 0, and a latency of 0 or more")
+            raise ValueError(
+                "a path has a window, a segment and a bandwidth above 0, a latency of 0 or more, and a loss below 1"
+            )
 
     def cut(self, octets: bytes, random: Callable[[], Random]) -> Iterator[bytes]:
         """The octets in the segments that will arrive."""
@@ -71,6 +76,19 @@ class Path(Struct, frozen=True):
             size = random().randint(1, self.segment) if self.ragged else self.segment
             yield octets[start : start + size]
             start += size
+
+
+FIRST_WAIT = 0.2
+"""Seconds until a segment that was lost is sent again; they double each time (RFC 6298 §5.5)."""
+
+
+def delay_of_losses(loss: float, random: Random) -> float:
+    """Seconds by which a segment comes later for being lost, once or several times."""
+    delay, wait = 0.0, FIRST_WAIT
+    while random.random() < loss and delay < 60:
+        delay += wait
+        wait *= 2
+    return delay
 
 
 class Machine:
@@ -131,6 +149,8 @@ class Network:
         self._seed = seed
         self._machines: dict[str, Machine] = {}
         self._paths: dict[frozenset[str], Path] = {}
+        self._held: dict[frozenset[str], list[tuple[Callable[..., Any], tuple[object, ...]]]] = {}
+        """Between hosts that are parted, what was sent since."""
         self._last_number = 0
 
     def machine(self, *addresses: str) -> Machine:
@@ -149,6 +169,10 @@ class Network:
                 machine.addresses.append(name)
         return machine
 
+    def has(self, address: str) -> bool:
+        """Whether a host has this address."""
+        return address in self._machines
+
     def find(self, address: str, caller: Machine) -> Machine | None:
         """The host that `caller` reaches under this address."""
         return caller if is_loopback(address) else self._machines.get(address)
@@ -160,6 +184,32 @@ class Network:
     def path(self, one: str, other: str) -> Path:
         """What lies between two addresses."""
         return self._paths.get(frozenset((one, other)), self.default_path) if self._paths else self.default_path
+
+    def part(self, one: str, other: str) -> None:
+        """Let nothing through between two addresses, until `heal`; what is on its way still arrives."""
+        self._held.setdefault(frozenset((canonical(one), canonical(other))), [])
+
+    def heal(self, one: str, other: str) -> None:
+        """End a partition: TCP sends again, in order, what was sent in it."""
+        ends = frozenset((canonical(one), canonical(other)))
+        latency = self.path(one, other).latency
+        for do, args in self._held.pop(ends, []):
+            self.after(latency, do, *args)
+
+    def reset(self, one: str, other: str) -> None:
+        """End every connection between two addresses, for both sides, as a router does that forgets them."""
+        ends = {canonical(one), canonical(other)}
+        for socket in list(self.sockets.values()):
+            if set(socket.ends) == ends:
+                socket.take_reset()
+
+    def carry(self, source: str, destination: str, at: float, do: Callable[..., Any], *args: object) -> None:
+        """Have something arrive at another address, unless the two are parted: then it waits until they are not."""
+        held = self._held.get(frozenset((source, destination))) if self._held else None
+        if held is None:
+            self.clock.call_internally(at, do, *args)
+        else:
+            held.append((do, args))
 
     def enter(self, socket: SimulatedSocket) -> int:
         """A number for a new socket, as a file descriptor is one."""

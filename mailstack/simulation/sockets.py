@@ -17,7 +17,7 @@ from collections.abc import Callable
 from random import Random
 
 from mailstack.simulation.clock import DelayedCall
-from mailstack.simulation.network import ANY, Machine, Network, Path, canonical, family_of
+from mailstack.simulation.network import ANY, Machine, Network, Path, canonical, delay_of_losses, family_of
 
 SYN_PATIENCE = 127.0
 """Seconds until a connection to nowhere fails by itself; Linux's default of six retries."""
@@ -163,8 +163,8 @@ class SimulatedSocket:
             return errno.ENETUNREACH
         self._called = True
         self._bound = (source, bound_port or self._machine.free_port())
-        latency = self._network.path(source, host).latency
-        self._network.after(latency, self._call_arrives, host, port)
+        arrival = self._network.clock.now + self._network.path(source, host).latency
+        self._network.carry(source, host, arrival, self._call_arrives, host, port)
         self._patience = self._network.after(SYN_PATIENCE, self._fail, errno.ETIMEDOUT)
         return errno.EINPROGRESS
 
@@ -234,7 +234,7 @@ class SimulatedSocket:
         listener = machine.listener(host, port)
         if listener is None or listener._backlog is None:
             latency = self._network.path(self._bound[0], host).latency
-            self._network.after(latency, self._fail, errno.ECONNREFUSED)
+            self._network.carry(host, self._bound[0], self._network.clock.now + latency, self._fail, errno.ECONNREFUSED)
             return
         other = SimulatedSocket(self._network, machine, self._family)
         other._bound = (host, port)
@@ -267,7 +267,16 @@ class SimulatedSocket:
             self._error = code
             self._network.woken(self)
 
-    # --- what the other side did arrives
+    # --- what the other side, or the network, did arrives
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The two addresses of a connection; nothing without one."""
+        return (self._bound[0], self._remote[0]) if self._remote is not None else ()
+
+    def take_reset(self) -> None:
+        """The connection is over, for nobody knows why."""
+        self._take_reset()
 
     def _take(self, segment: bytes) -> None:
         if self._number == -1:
@@ -297,7 +306,9 @@ class SimulatedSocket:
         """Tell the other side that there is room again, when it is worth a segment (RFC 9293 §3.8.6.2.2)."""
         self._read += count
         if self._peer is not None and self._read * 2 >= self._window:
-            self._network.after(self._path().latency, self._peer._take_credit, self._read)
+            arrival = self._network.clock.now + self._path().latency
+            assert self._remote is not None
+            self._network.carry(self._bound[0], self._remote[0], arrival, self._peer._take_credit, self._read)
             self._read = 0
 
     def _travel(self, do: Callable[..., object], *args: object, size: int = 0) -> None:
@@ -307,8 +318,11 @@ class SimulatedSocket:
         if path.bandwidth:
             leaves += size / path.bandwidth
         self._clear = leaves
+        if path.loss:
+            leaves += delay_of_losses(path.loss, self._chance())
         self._arrival = max(self._arrival, leaves + path.latency)
-        self._network.clock.call_internally(self._arrival, do, *args)
+        assert self._remote is not None
+        self._network.carry(self._bound[0], self._remote[0], self._arrival, do, *args)
 
     def _path(self) -> Path:
         assert self._remote is not None

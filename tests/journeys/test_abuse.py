@@ -110,7 +110,7 @@ def test_a_letter_tells_the_confirmed_name_of_its_client(internet: Internet) -> 
     site = office(internet)
     assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
     assert call(internet, site, BEGIN + RCPT + LETTER, host="203.0.113.67").codes()[-1] == b"250"
-    named, nameless = site.people_fetch(internet, "bob@home.test")
+    named, nameless = internet.fetch(site, "bob@home.test")
     assert b"from client.test (mail.other.test [203.0.113.66])" in named
     assert b"from client.test ([203.0.113.67])" in nameless
 
@@ -120,7 +120,7 @@ def test_who_speaks_before_the_greeting_is_turned_away(internet: Internet) -> No
     site = office(internet, exchange=Exchange(greet_delay=Duration(3)))
     early = call(internet, site, BEGIN + RCPT + LETTER, wait=5)
     assert early.codes()[:2] == [b"554", b"503"]
-    assert site.people_fetch(internet, "bob@home.test") == []
+    assert internet.fetch(site, "bob@home.test") == []
     patient = call(internet, site, wait=2)
     assert patient.codes() == []
     internet.reactor.advance(2)
@@ -131,7 +131,7 @@ def test_a_body_before_354_is_one_letter_at_most(internet: Internet) -> None:
     """PIPE-07: a client that does not wait for 354 can't smuggle a second letter."""
     site = office(internet)
     call(internet, site, BEGIN + RCPT + LETTER + b"QUIT\r\n")
-    assert len(site.people_fetch(internet, "bob@home.test")) == 1
+    assert len(internet.fetch(site, "bob@home.test")) == 1
 
 
 def test_errors_are_answered_later_and_later_and_others_are_not(internet: Internet) -> None:
@@ -202,7 +202,7 @@ def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
         internet.reactor.advance(10)
     assert client.is_gone
     assert client.codes()[-1] == b"421"
-    assert site.people_fetch(internet, "bob@home.test") == []
+    assert internet.fetch(site, "bob@home.test") == []
 
 
 def test_a_slow_letter_that_is_fast_enough_is_taken(internet: Internet) -> None:

@@ -105,8 +105,8 @@ def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: In
     attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n\r\nsecret\r\n.\r\n")
     internet.reactor.advance(1)
     assert attacker.codes()[-1] == b"250"
-    assert home.people_fetch(internet, "bob@home.test") == []
-    assert len(home.people_fetch(internet, "alice@home.test")) == 1
+    assert internet.fetch(home, "bob@home.test") == []
+    assert len(internet.fetch(home, "alice@home.test")) == 1
 
 
 @pytest.mark.parametrize("fault", [b"a bare\nnewline", b"x" * 2_000_000])
@@ -124,7 +124,7 @@ def test_a_client_that_vanishes_in_a_content_leaves_nothing(
     attacker.transport.abortConnection()
     internet.reactor.advance(1)
     assert [writer.is_discarded for writer in store.writers] == [True]
-    assert home.people_fetch(internet, "bob@home.test") == []
+    assert internet.fetch(home, "bob@home.test") == []
 
 
 def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: Site) -> None:
@@ -185,7 +185,7 @@ def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: 
     assert b"[IN-USE]" in attack(internet, home, LOGIN, port=POP3).heard
     attacker.transport.abortConnection()
     internet.reactor.advance(1)
-    assert len(home.people_fetch(internet, "bob@home.test")) == 1
+    assert len(internet.fetch(home, "bob@home.test")) == 1
 
 
 def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: Site) -> None:
@@ -195,7 +195,7 @@ def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: 
         attacker.transport.write(bytes([octet]))
         internet.reactor.advance(0.1)
     assert attacker.codes()[-1] == b"250"
-    (collected,) = home.people_fetch(internet, "bob@home.test")
+    (collected,) = internet.fetch(home, "bob@home.test")
     assert collected.endswith(b"\r\n" + letter)
 
 
@@ -210,8 +210,8 @@ def test_chunks_of_one_letter_never_become_another(
     attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nBDAT 10 LAST\r\n\r\nsecret\r\n")
     internet.reactor.advance(1)
     assert attacker.codes()[-1] == b"250"
-    assert home.people_fetch(internet, "bob@home.test") == []
-    (letter,) = home.people_fetch(internet, "alice@home.test")
+    assert internet.fetch(home, "bob@home.test") == []
+    (letter,) = internet.fetch(home, "alice@home.test")
     assert b"first" not in letter
     # The last of them is the letter as it is kept, with the results of our checks on top.
     assert [writer.is_discarded for writer in store.writers] == [True, True, False]

@@ -70,7 +70,7 @@ def test_a_letter_is_signed_here_and_found_good_there(internet: Internet, tmp_pa
     site, there = home(internet, tmp_path), other(internet)
     internet.submit(site, "alice@home.test", "carol@other.test", content=CONTENT, body="8BITMIME", SMTPUTF8="")
     internet.reactor.advance(60)
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert results_in(letter) == (
         b"Authentication-Results: mx.other.test; spf=pass smtp.mailfrom=home.test;"
         b" dkim=pass header.d=home.test header.s=s1 header.a=rsa-sha256;"
@@ -86,7 +86,7 @@ def test_a_large_letter_is_signed_and_judged_too(internet: Internet, tmp_path: P
     content = b"From: alice@home.test\r\n\r\n" + b"x" * 70 + b"\r\n"
     internet.submit(site, "alice@home.test", "carol@other.test", content=content + (b"y " * 38 + b"\r\n") * 10_000)
     internet.reactor.advance(60)
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert results_in(letter).count(b"dkim=pass") == 2
 
 
@@ -100,7 +100,7 @@ def test_letters_of_eight_bits_are_converted_before_they_are_signed(internet: In
     content = b"From: alice@home.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
     internet.submit(site, "alice@home.test", "carol@other.test", content=content, body="8BITMIME")
     internet.reactor.advance(60)
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert letter.isascii()
     assert results_in(letter).count(b"dkim=pass") == 2
 
@@ -121,7 +121,7 @@ def test_what_its_owner_disowns_is_refused(internet: Internet, tmp_path: Path) -
     internet.zone.add("_dmarc.home.test", dns.Record_TXT(b"v=DMARC1; p=quarantine"))
     internet.reactor.advance(4000)
     assert bring(internet, there, CONTENT).startswith(b"250 ")
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert b"dmarc=fail header.from=home.test policy.dmarc=quarantine" in results_in(letter)
 
 
@@ -139,7 +139,7 @@ def test_spf_alone_refuses_nobody_unless_it_is_wanted(internet: Internet, tmp_pa
     there = other(internet)
     letter = b"From: bob@nobody.test\r\n\r\nHi\r\n"
     assert bring(internet, there, letter, "list@list.test").startswith(b"250 ")
-    (marked,) = there.people_fetch(internet, "carol@other.test")
+    (marked,) = internet.fetch(there, "carol@other.test")
     assert b"spf=fail smtp.mailfrom=list.test" in results_in(marked)
 
 
@@ -182,7 +182,7 @@ def test_nobody_writes_results_in_our_name(internet: Internet) -> None:
     """AR-01, AR-02: those with our authserv-id are taken out, ours stands on top, others stay."""
     there = other(internet)
     bring(internet, there, FORGED + b"From: a@x.test\r\n\r\nHi\r\n", "a@x.test")
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert letter.lower().count(b"authentication-results") == 2
     assert b"mx.honest.test" in letter
     assert letter.index(b"Authentication-Results: mx.other.test") < letter.index(b"Received: from client.test")
@@ -195,7 +195,7 @@ def test_nor_where_nothing_is_asked(internet: Internet) -> None:
     internet.submit(
         there, "carol@other.test", "carol@other.test", content=FORGED + b"From: carol@other.test\r\n\r\nHi\r\n"
     )
-    for letter in there.people_fetch(internet, "carol@other.test"):
+    for letter in internet.fetch(there, "carol@other.test"):
         assert letter.lower().count(b"authentication-results") == 1
 
 
@@ -213,7 +213,7 @@ def test_a_trusted_list_may_break_signatures(internet: Internet, tmp_path: Path)
     assert bring(internet, there, good, "owner@list.test").startswith(b"250 ")
     assert bring(internet, there, bad, "owner@list.test").startswith(b"550 5.7.1 ")
     assert bring(internet, there, good.replace(b"hello", b"other"), "owner@list.test").startswith(b"550 5.7.1 ")
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert b"arc=pass" in results_in(letter)
     assert b'dmarc=fail reason="a trusted chain vouches for it"' in results_in(letter)
 
@@ -223,5 +223,5 @@ def test_who_is_trusted_is_not_asked(internet: Internet, tmp_path: Path) -> None
     home(internet, tmp_path)
     there = other(internet, trusted=(Network("203.0.113.0/24"),), trusted_sealers=(Domain("list.test"),))
     assert bring(internet, there, CONTENT).startswith(b"250 ")
-    (letter,) = there.people_fetch(internet, "carol@other.test")
+    (letter,) = internet.fetch(there, "carol@other.test")
     assert b"Authentication-Results" not in letter

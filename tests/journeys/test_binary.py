@@ -53,7 +53,7 @@ def send(internet: Internet, site: Site, content: bytes, body: str, *recipients:
 def test_a_binary_letter_is_read_by_pop3(internet: Internet, home: Site) -> None:
     """BDAT-09, POP-05: it is stored in lines, so that LIST tells what RETR sends."""
     assert [one.code for one in send(internet, home, BINARY, "BINARYMIME", "bob@home.test")] == [250]
-    (letter,) = home.people_fetch(internet, "bob@home.test")
+    (letter,) = internet.fetch(home, "bob@home.test")
     assert email.message_from_bytes(letter).get_payload(decode=True) == PICTURE
     internet.stop()
 
@@ -75,7 +75,7 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
     )
     assert [one.code for one in send(internet, home, BINARY, "BINARYMIME", "carol@there.test")] == [250]
     internet.reactor.advance(5)
-    (letter,) = there.people_fetch(internet, "carol@there.test")
+    (letter,) = internet.fetch(there, "carol@there.test")
     assert email.message_from_bytes(letter).get_payload(decode=True) == PICTURE
     (said,) = [step.facts["dialogue"] for step in home.journal.steps if step.step == "attempted"]
     (mail,) = [line for line in said if "MAIL FROM" in line]
@@ -90,7 +90,7 @@ def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet,
     signed = signed.replace(PICTURE, b"--b\r\n\r\n\0\r\n--b--\r\n")
     (reply,) = send(internet, home, signed, "BINARYMIME", "bob@home.test")
     assert (reply.code, str(reply.status)) == (554, "5.6.3")
-    assert home.people_fetch(internet, "bob@home.test") == []
+    assert internet.fetch(home, "bob@home.test") == []
     internet.stop()
 
 
@@ -105,7 +105,7 @@ def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, hom
     )
     assert [one.code for one in send(internet, home, GREEN, "8BITMIME", "carol@there.test")] == [250]
     internet.reactor.advance(5)
-    (letter,) = there.people_fetch(internet, "carol@there.test")
+    (letter,) = internet.fetch(there, "carol@there.test")
     assert letter.isascii()
     assert email.message_from_bytes(letter).get_payload(decode=True) == "grüne Wiese\r\n".encode()
     internet.stop()

@@ -93,7 +93,7 @@ def test_a_connection_that_is_lost_before_the_final_dot_leaves_nothing(
     client = attack(internet, home, BEGIN + RCPT + b"DATA\r\nSubject: half\r\n\r\na letter\r\n" + last)
     client.transport.loseConnection()
     internet.reactor.advance(60)
-    assert home.people_fetch(internet, "bob@home.test") == []
+    assert internet.fetch(home, "bob@home.test") == []
     assert home.journal.names("mx.home.test") == []
 
 
@@ -188,7 +188,7 @@ def test_a_users_machine_can_be_hidden_and_strangers_not(internet: Internet) -> 
     letter = RCPT + b"DATA\r\nSubject: x\r\n\r\nx\r\n.\r\n"
     assert words(attack(internet, site, MINE + letter, port=SUBMISSION))[-1] == "250 2.0.0"
     assert words(attack(internet, site, BEGIN + letter))[-1] == "250 2.0.0"
-    ours, theirs = site.people_fetch(internet, "bob@home.test")
+    ours, theirs = internet.fetch(site, "bob@home.test")
     assert b"203.0.113.66" not in ours
     assert b"client.test" not in ours
     assert b"from client.test ([203.0.113.66])" in theirs
@@ -211,5 +211,5 @@ def test_a_letter_without_author_is_as_the_operator_wants(
     site = office(internet, Submission(**choices))  # type: ignore[arg-type]
     client = attack(internet, site, MINE + RCPT + b"DATA\r\nSubject: x\r\n\r\nx\r\n.\r\n", port=SUBMISSION)
     assert words(client)[-1] == answer
-    for letter in site.people_fetch(internet, "bob@home.test"):
+    for letter in internet.fetch(site, "bob@home.test"):
         assert header in letter

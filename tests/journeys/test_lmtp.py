@@ -45,10 +45,10 @@ def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Sit
     to = ("bob@inner.test", "nobody@inner.test", "carol@inner.test")
     assert [reply.code for reply in internet.submit(outer, "alice@outer.test", *to)] == [250, 250, 250]
     internet.reactor.advance(5)
-    states = internet.states(outer)
+    states = outer.states()
     assert [states[each] for each in to] == ["relayed", "bounced", "relayed"]
     for user in ("bob@inner.test", "carol@inner.test"):
-        (letter,) = inner.people_fetch(internet, user)
+        (letter,) = internet.fetch(inner, user)
         assert letter.endswith(ONE_LETTER)
         assert re.search(rb"by mx\.inner\.test\s+with LMTPS\s+id", letter)
     internet.stop()
@@ -58,7 +58,7 @@ def test_a_letter_in_utf8_says_so_in_its_trace(internet: Internet, outer: Site, 
     """RCVD-01: RFC 6531 §4.3."""
     internet.submit(outer, "alice@outer.test", "bob@inner.test", SMTPUTF8="")
     internet.reactor.advance(5)
-    (letter,) = inner.people_fetch(internet, "bob@inner.test")
+    (letter,) = internet.fetch(inner, "bob@inner.test")
     assert re.search(rb"by mx\.inner\.test\s+with UTF8LMTPS\s+id", letter)
     assert re.search(rb"by mx\.outer\.test\s+with UTF8SMTPSA\s+id", letter)
     internet.stop()
@@ -84,11 +84,11 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
         step for step in outer.journal.steps if step.step == "attempted" and len(step.facts["recipients"]) == 2
     ]
     assert [line for line in second.facts["dialogue"] if "452 4.2.2" in line]
-    assert len(inner.people_fetch(internet, "bob@inner.test")) == 1
-    assert len(inner.people_fetch(internet, "carol@inner.test")) == 1
+    assert len(internet.fetch(inner, "bob@inner.test")) == 1
+    assert len(internet.fetch(inner, "carol@inner.test")) == 1
     internet.reactor.advance(3600)
-    assert len(inner.people_fetch(internet, "bob@inner.test")) == 1
-    assert inner.people_fetch(internet, "carol@inner.test") == []
+    assert len(internet.fetch(inner, "bob@inner.test")) == 1
+    assert internet.fetch(inner, "carol@inner.test") == []
     internet.stop()
 
 

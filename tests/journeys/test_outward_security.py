@@ -57,7 +57,7 @@ def facts(site: Site, step: str) -> Any:
 
 
 def state(internet: Internet, site: Site) -> str:
-    return internet.states(site)[CAROL]
+    return site.states()[CAROL]
 
 
 def sent(internet: Internet, site: Site, content: bytes = ONE_LETTER, **parameters: str) -> tuple[Reply, ...]:
@@ -101,7 +101,7 @@ def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(inte
     other = elsewhere(internet)
     office = home(internet, tls_policy=TlsPolicy({"elsewhere.test": Demand.VERIFIED}))
     sent(internet, office)
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     assert facts(office, "attempted")["tls"]["verified"] is True
     internet.stop()
 
@@ -115,7 +115,7 @@ def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> No
     page = internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     for _ in range(2):
         sent(internet, office)
-    assert len(other.people_fetch(internet, CAROL)) == 2
+    assert len(internet.fetch(other, CAROL)) == 2
     assert page.requests == [b"/.well-known/mta-sts.txt"]
     attempted = facts(office, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
@@ -144,7 +144,7 @@ def test_a_host_that_the_policy_does_not_name_is_not_called(internet: Internet) 
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="2", address="192.0.2.81")
     internet.reactor.advance(1200)
     assert state(internet, office) == "relayed"
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     internet.stop()
 
 
@@ -165,7 +165,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "moved": {"code": 301},
     "absent": {"code": 404},
     "of another kind": {"kind": "text/html"},
-    "with another's certificate": {"certificate_for": "mta-sts.evil.test"},
+    "with another's certificate": {"name": "mta-sts.evil.test"},
     "too large": {"policy": POLICY.format(mode="enforce", mx=MX) + "x: y\r\n" * 20_000},
     "no policy": {"policy": "hello"},
 }
@@ -231,7 +231,7 @@ def test_a_certificate_that_a_signed_record_names_is_enough(internet: Internet) 
     other, office = elsewhere(internet), trusting(internet)
     signed(internet, tlsa())
     sent(internet, office)
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     attempted = facts(office, "attempted")
     assert attempted["policy"] == f"dane, by DANE _25._tcp.{MX}"
     assert attempted["tls"]["verified"] is True
@@ -247,7 +247,7 @@ def test_a_host_that_is_an_alias_is_asked_for_by_its_real_name(internet: Interne
     internet.zone.sign("mail.elsewhere.test")
     signed(internet, tlsa())
     sent(internet, office)
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}"
     internet.stop()
 
@@ -334,7 +334,7 @@ def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Interne
     other, office = elsewhere(internet), home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     sent(internet, office, NO, REQUIRETLS="")
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     attempted = facts(office, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test, REQUIRETLS"
     assert any(line.startswith("C: MAIL") and " REQUIRETLS" in line for line in attempted["dialogue"])
@@ -350,7 +350,7 @@ def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Inte
     assert bounced["status"] == "5.7.30"
     assert "REQUIRETLS support required" in bounced["reply"]
     assert other.journal.steps == []
-    (report,) = office.people_fetch(internet, ALICE)
+    (report,) = internet.fetch(office, ALICE)
     assert b"Status: 5.7.30" in report
     assert b"Hi there" not in report
     internet.stop()
@@ -371,7 +371,7 @@ def test_requiretls_is_content_with_dane(internet: Internet) -> None:
     other, office = elsewhere(internet), trusting(internet)
     signed(internet, tlsa())
     sent(internet, office, REQUIRETLS="")
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}, REQUIRETLS"
     internet.stop()
 
@@ -392,7 +392,7 @@ def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> 
     internet.reactor.result_of(submit())
     internet.reactor.advance(30)
     assert facts(other, "bounced")["status"] == "5.7.30"
-    (report,) = other.people_fetch(internet, CAROL)
+    (report,) = internet.fetch(other, CAROL)
     assert b"5.7.30" in report
     internet.stop()
     assert office.journal.steps == []

@@ -63,7 +63,7 @@ def test_the_policy_is_found_where_the_records_lead(internet: Internet) -> None:
     attempted = sent(internet)
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
     assert attempted["tls"]["verified"] is True
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     internet.stop()
 
 
@@ -71,5 +71,5 @@ def test_a_policy_in_testing_has_nothing_held_back(internet: Internet) -> None:
     """RFC 8461 §5"""
     other = elsewhere(internet, mode="testing")
     assert sent(internet)["policy"].startswith("opportunistic")
-    assert len(other.people_fetch(internet, CAROL)) == 1
+    assert len(internet.fetch(other, CAROL)) == 1
     internet.stop()

@@ -46,7 +46,7 @@ def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Intern
     """CODE-05"""
     site = office(internet, when_full=policy)
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == [reply, "250 2.0.0"]
-    assert internet.states(site) == {ALICE: "delivered"}
+    assert site.states() == {ALICE: "delivered"}
 
 
 def test_the_default_holds_for_whoever_has_no_quota_of_his_own(internet: Internet) -> None:
@@ -60,13 +60,13 @@ def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_roo
     """SMTP-38, CODE-05"""
     site = office(internet)
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == ["250 2.0.0"]
-    assert internet.states(site) == {ALICE: "delivered", BOB: "queued"}
+    assert site.states() == {ALICE: "delivered", BOB: "queued"}
     internet.reactor.advance(300)
-    assert internet.states(site)[BOB] == "queued"
+    assert site.states()[BOB] == "queued"
     internet.reactor.result_of(site.store.set_quota(BOB, None))
     internet.reactor.advance(700)
-    assert internet.states(site) == {ALICE: "delivered", BOB: "delivered"}
-    [mine], [his] = site.people_fetch(internet, ALICE), site.people_fetch(internet, BOB)
+    assert site.states() == {ALICE: "delivered", BOB: "delivered"}
+    [mine], [his] = internet.fetch(site, ALICE), internet.fetch(site, BOB)
     assert mine.endswith(LETTER)
     assert his.endswith(LETTER)
 
@@ -76,11 +76,11 @@ def test_what_waited_for_room_too_long_is_returned(internet: Internet) -> None:
     site = office(internet)
     internet.submit(site, ALICE, "both@home.test", content=LETTER)
     internet.reactor.advance(4000)
-    assert internet.states(site)[BOB] == "bounced"
-    letters = site.people_fetch(internet, ALICE)
+    assert site.states()[BOB] == "bounced"
+    letters = internet.fetch(site, ALICE)
     assert len(letters) == 2
     assert b"the mailbox of bob@home.test is full" in letters[1]
-    assert site.people_fetch(internet, BOB) == []
+    assert internet.fetch(site, BOB) == []
 
 
 @pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
@@ -91,7 +91,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
     site = office(internet, when_full=policy)
     internet.reactor.result_of(site.store.set_quota(ALICE, QUOTA))
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == [reply]
-    assert internet.states(site) == {}
+    assert site.states() == {}
 
 
 def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Internet) -> None:
@@ -100,5 +100,5 @@ def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Interne
     internet.reactor.result_of(site.store.set_quota(BOB, len(LETTER) + 1000))
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["452 4.2.2"]
-    assert len(site.people_fetch(internet, BOB)) == 1
+    assert len(internet.fetch(site, BOB)) == 1
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]

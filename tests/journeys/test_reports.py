@@ -50,7 +50,7 @@ def to(address: str, *parameters: tuple[str, str]) -> Recipient:
 def reports_to(internet: Internet, site: Site, user: str = "alice@home.test") -> list[Message]:
     """The letters of a mailbox, which are reports all."""
     internet.reactor.advance(5)
-    letters = [email.message_from_bytes(octets) for octets in site.people_fetch(internet, user)]
+    letters = [email.message_from_bytes(octets) for octets in internet.fetch(site, user)]
     for letter in letters:
         assert letter["Return-Path"] == "<>"
         assert letter["Auto-Submitted"] == "auto-replied"
@@ -79,7 +79,7 @@ def test_success_here_is_reported_once(internet: Internet, home: Site) -> None:
     assert about["Original-Envelope-Id"] == "batch 17"
     assert bob["Original-Recipient"] == "rfc822; Bob@home.test"
     assert report.get_payload()[2].get_content_type() == "text/rfc822-headers"
-    assert len(home.people_fetch(internet, "bob@home.test")) == 1
+    assert len(internet.fetch(home, "bob@home.test")) == 1
     delivered = next(step for step in home.journal.steps if step.step == "delivered")
     assert report["Message-ID"] == f"<{delivered.facts['report']}@mx.home.test>"
     internet.stop()
@@ -103,12 +103,12 @@ def test_a_delay_is_told_once_and_only_to_who_wants_it(
     internet: Internet, home: Site, elsewhere: Site, notify: tuple[tuple[str, str], ...], warned: int
 ) -> None:
     """DSN-04, RLY-27"""
-    internet.reactor.result_of(elsewhere.office.stop())
+    elsewhere.stop()
     internet.submit(home, "alice@home.test", to("carol@elsewhere.test", *notify))
     internet.reactor.advance(12 * 3600)
     reports = reports_to(internet, home)
     assert [told(report)[0][1] for report in reports] == ["delayed"] * warned
-    internet.reactor.result_of(home.office.stop())
+    home.stop()
 
 
 @pytest.mark.parametrize("notify", [(), (("NOTIFY", "NEVER"),), (("NOTIFY", "FAILURE,DELAY"),)])
@@ -149,7 +149,7 @@ def test_never_means_never(internet: Internet, home: Site, elsewhere: Site) -> N
     """DSN-02: neither here nor there."""
     internet.submit(home, "alice@home.test", to("nobody@elsewhere.test", ("NOTIFY", "NEVER")))
     assert reports_to(internet, home) == []
-    assert internet.states(home)["nobody@elsewhere.test"] == "bounced"
+    assert home.states()["nobody@elsewhere.test"] == "bounced"
     internet.stop()
 
 
@@ -158,7 +158,7 @@ def test_an_alias_for_several_is_reported_as_expanded(internet: Internet, home: 
     internet.submit(home, "alice@home.test", to("team@home.test", *WANTS_ALL))
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; team@home.test", "expanded", "2.0.0")]
-    assert len(elsewhere.people_fetch(internet, "carol@elsewhere.test")) == 1
+    assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
     internet.stop()
 
 
@@ -241,7 +241,7 @@ def test_an_internationalized_letter_travels_unchanged(internet: Internet, home:
     internet.submit(home, "grüße@home.test", "用户@BÜCHER.test", content=INTERNATIONAL, SMTPUTF8="")
     internet.submit(home, "grüße@home.test", "用户@xn--bcher-kva.test", content=INTERNATIONAL, SMTPUTF8="")
     internet.reactor.advance(5)
-    letters = elsewhere.people_fetch(internet, "用户@xn--bcher-kva.test")
+    letters = internet.fetch(elsewhere, "用户@xn--bcher-kva.test")
     assert len(letters) == 2
     assert all(letter.endswith(INTERNATIONAL) for letter in letters)
     assert "Return-Path: <grüße@home.test>\r\nDelivered-To: 用户@BÜCHER.test\r\n".encode() in letters[0]
@@ -266,7 +266,7 @@ def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
     internet.submit(home, "alice@home.test", "carol@elsewhere.test", SMTPUTF8="")
     internet.submit(home, "alice@home.test", "x@bücher.test", SMTPUTF8="")
     internet.reactor.advance(5)
-    (letter,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    (letter,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert b"with UTF8SMTPSA\r\n" in letter
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; x@xn--bcher-kva.test", "failed", "5.1.1")]
@@ -306,7 +306,7 @@ def test_a_report_about_such_an_address_is_in_the_form_of_rfc_6533(
     recipient = to("niemand-ü@bücher.test", ("ORCPT", "utf-8;niemand-ü@bücher.test"))
     internet.submit(home, "grüße@home.test", recipient, content=INTERNATIONAL, SMTPUTF8="", ENVID="17")
     internet.reactor.advance(5)
-    (octets,) = home.people_fetch(internet, "grüße@home.test")
+    (octets,) = internet.fetch(home, "grüße@home.test")
     report = email.message_from_bytes(octets)
     text, status, header = report.get_payload()
     assert "To: grüße@home.test\r\n".encode() in octets

@@ -77,10 +77,10 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
     office = home(internet, url, ca_file=files.ca)
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
-    (letter,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    (letter,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert letter.endswith(ONE_LETTER)
     assert b"Return-Path: <alice@home.test>" in letter
-    assert internet.states(office) == {"carol@elsewhere.test": "relayed"}
+    assert office.states() == {"carol@elsewhere.test": "relayed"}
 
     routed = facts(office, "routed")
     assert (routed["via"], routed["why"]) == (PROVIDER, "smart host")
@@ -106,7 +106,7 @@ def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_le
     office = home(internet, url, ca_file=others.ca)
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
-    assert internet.states(office) == {"carol@elsewhere.test": "queued"}
+    assert office.states() == {"carol@elsewhere.test": "queued"}
     assert not any("AUTH" in line for line in facts(office, "attempted")["dialogue"] if line.startswith("C:"))
     assert provider.journal.steps == []
     assert elsewhere.journal.steps == []
@@ -118,7 +118,7 @@ def test_a_wrong_password_makes_the_letter_wait(
     office = home(internet, STARTTLS, password="wrong", ca_file=files.ca)
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(30)
-    assert internet.states(office) == {"carol@elsewhere.test": "queued"}
+    assert office.states() == {"carol@elsewhere.test": "queued"}
     assert any(line.startswith("S: 535") for line in facts(office, "attempted")["dialogue"])
     assert provider.journal.steps == []
 
@@ -129,7 +129,7 @@ def test_a_route_goes_before_the_smart_host(
     office = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
-    assert len(elsewhere.people_fetch(internet, "carol@elsewhere.test")) == 1
+    assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
     assert facts(office, "routed")["why"] == "route elsewhere.test"
     assert provider.journal.steps == []
     internet.stop()

@@ -76,10 +76,10 @@ def test_a_letter_is_released_when_its_sender_said(internet: Internet) -> None:
     replies = internet.submit(here, "alice@home.test", "alice@home.test", "bob@else.test", HOLDFOR="86400")
     assert [reply.code for reply in replies] == [250, 250]
     internet.reactor.advance(86000)
-    assert internet.states(here) == {"alice@home.test": "queued", "bob@else.test": "queued"}
+    assert here.states() == {"alice@home.test": "queued", "bob@else.test": "queued"}
     internet.reactor.advance(3000)
-    assert internet.states(here) == {"alice@home.test": "delivered", "bob@else.test": "relayed"}
-    assert len(there.people_fetch(internet, "bob@else.test")) == 1
+    assert here.states() == {"alice@home.test": "delivered", "bob@else.test": "relayed"}
+    assert len(internet.fetch(there, "bob@else.test")) == 1
 
 
 def test_a_deadline_is_passed_on_with_what_is_left_of_it(internet: Internet) -> None:
@@ -87,7 +87,7 @@ def test_a_deadline_is_passed_on_with_what_is_left_of_it(internet: Internet) -> 
     here, there = home(internet), away(internet)
     internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
     internet.reactor.advance(10)
-    assert internet.states(here) == {"bob@else.test": "relayed"}
+    assert here.states() == {"bob@else.test": "relayed"}
     (arrived,) = [step for step in there.journal.steps if step.step == "exchanged"]
     assert arrived.facts["terms"]["BY"] in {"120;R", "119;R"}
 
@@ -98,7 +98,7 @@ def test_who_traces_his_letter_hears_of_each_host(internet: Internet) -> None:
     away(internet)
     internet.submit(here, "alice@home.test", "bob@else.test", BY="600;NT")
     internet.reactor.advance(10)
-    (report,) = here.people_fetch(internet, "alice@home.test")
+    (report,) = internet.fetch(here, "alice@home.test")
     assert b"Action: relayed" in report
     assert b"Remote-MTA: dns; mx.else.test" in report
 
@@ -109,8 +109,8 @@ def test_a_letter_comes_back_whose_host_does_not_know_of_deadlines(internet: Int
     away(internet, exchange=Exchange(withhold=(Keyword("DELIVERBY"),)))
     internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
     internet.reactor.advance(10)
-    assert internet.states(here)["bob@else.test"] == "bounced"
-    (report,) = here.people_fetch(internet, "alice@home.test")
+    assert here.states()["bob@else.test"] == "bounced"
+    (report,) = internet.fetch(here, "alice@home.test")
     assert b"Status: 5.4.7" in report
 
 
@@ -120,9 +120,9 @@ def test_a_letter_comes_back_when_its_time_has_passed(internet: Internet) -> Non
     internet.zone.add("gone.test", dns.Record_A("192.0.2.99"))
     internet.submit(here, "alice@home.test", "bob@gone.test", BY="600;R")
     internet.reactor.advance(590)
-    assert internet.states(here)["bob@gone.test"] == "queued"
+    assert here.states()["bob@gone.test"] == "queued"
     internet.reactor.advance(60)
-    assert internet.states(here)["bob@gone.test"] == "bounced"
+    assert here.states()["bob@gone.test"] == "bounced"
 
 
 def test_what_is_held_back_beyond_its_deadline_is_not_taken(internet: Internet) -> None:
@@ -165,7 +165,7 @@ def test_a_trusted_office_s_priority_counts_as_parameter_or_field(
     internet.submit(here, "alice@home.test", "bob@else.test", **{"MT-PRIORITY": "2"})
     internet.reactor.advance(10)
     assert priority(there) == "2"
-    (letter,) = there.people_fetch(internet, "bob@else.test")
+    (letter,) = internet.fetch(there, "bob@else.test")
     assert b"MT-Priority" not in letter
 
 
@@ -218,7 +218,7 @@ def test_an_office_obeys_the_limits_of_another(internet: Internet) -> None:
     )
     internet.submit(here, "alice@home.test", *(f"user{number}@else.test" for number in range(5)))
     internet.reactor.advance(10)
-    assert set(internet.states(here).values()) == {"relayed"}
+    assert set(here.states().values()) == {"relayed"}
     taken = [len(step.facts["recipients"]) for step in there.journal.steps if step.step == "exchanged"]
     assert taken == [2, 2, 1]
 
@@ -250,7 +250,7 @@ def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
     internet.reactor.result_of(deliver())
     (arrived,) = [step for step in there.journal.steps if step.step == "exchanged"]
     assert (arrived.facts["client"], arrived.facts["helo"]) == ("198.51.100.9", "real.test")
-    (letter,) = there.people_fetch(internet, "bob@else.test")
+    (letter,) = internet.fetch(there, "bob@else.test")
     assert b"from real.test ([198.51.100.9])" in letter
 
 

@@ -127,7 +127,7 @@ def test_what_was_answered_with_250_is_all_that_goes(tmp_path: Path, seed: int) 
         step(client, chance)
     assert len(client.taken) > 30
     for person in PEOPLE:
-        there = [_parts(letter) for letter in home.people_fetch(internet, person)]
+        there = [_parts(letter) for letter in internet.fetch(home, person)]
         assert there == [(sender, content) for sender, content, whom in client.taken if person in whom]
     internet.stop()
 

@@ -48,8 +48,8 @@ def test_a_letter_travels_from_author_to_both_readers(internet: Internet, home: 
     replies = internet.submit(home, "alice@home.test", "bob@home.test", "carol@elsewhere.test")
     assert [reply.code for reply in replies] == [250, 250]
     internet.reactor.advance(5)
-    (to_bob,) = home.people_fetch(internet, "bob@home.test")
-    (to_carol,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    (to_bob,) = internet.fetch(home, "bob@home.test")
+    (to_carol,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert to_bob.endswith(ONE_LETTER)
     assert to_carol.endswith(ONE_LETTER)
     assert len(received(to_bob)) == 2
@@ -67,7 +67,7 @@ def test_a_letter_travels_from_author_to_both_readers(internet: Internet, home: 
 def test_the_journey_is_told_step_by_step(internet: Internet, home: Site, elsewhere: Site) -> None:
     internet.submit(home, "alice@home.test", "bob@home.test", "carol@elsewhere.test")
     internet.reactor.advance(5)
-    home.people_fetch(internet, "bob@home.test")
+    internet.fetch(home, "bob@home.test")
     names = home.journal.names("mx.home.test")
     assert names[:3] == ["submitted", "routed", "delivered"]
     assert sorted(names[3:]) == ["attempted", "collected", "relayed", "routed"]
@@ -83,8 +83,8 @@ def test_an_alias_keeps_the_sender_and_reaches_both_targets(internet: Internet, 
     """SMTP-38"""
     internet.submit(home, "alice@home.test", "team@home.test")
     internet.reactor.advance(5)
-    (to_bob,) = home.people_fetch(internet, "bob@home.test")
-    (to_carol,) = elsewhere.people_fetch(internet, "carol@elsewhere.test")
+    (to_bob,) = internet.fetch(home, "bob@home.test")
+    (to_carol,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert b"Return-Path: <alice@home.test>" in to_bob
     assert b"Return-Path: <alice@home.test>" in to_carol
     internet.stop()
@@ -94,7 +94,7 @@ def test_an_unknown_reader_elsewhere_comes_back_as_a_report(internet: Internet, 
     """RLY-09, RLY-15, RLY-16"""
     internet.submit(home, "alice@home.test", "nobody@elsewhere.test")
     internet.reactor.advance(5)
-    (octets,) = home.people_fetch(internet, "alice@home.test")
+    (octets,) = internet.fetch(home, "alice@home.test")
     report = email.message_from_bytes(octets)
     assert octets.startswith(b"Return-Path: <>\r\n")
     assert report.get_content_type() == "multipart/report"
@@ -105,7 +105,7 @@ def test_an_unknown_reader_elsewhere_comes_back_as_a_report(internet: Internet, 
     assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
     assert recipient["Diagnostic-Code"].startswith("smtp; 550 5.1.1")
     assert "Subject: hello" in headers.get_payload()
-    assert internet.states(home)["nobody@elsewhere.test"] == "bounced"
+    assert home.states()["nobody@elsewhere.test"] == "bounced"
     internet.stop()
 
 
@@ -113,19 +113,19 @@ def test_a_host_that_is_down_is_tried_for_five_days_and_then_the_letter_comes_ba
     internet: Internet, home: Site, elsewhere: Site
 ) -> None:
     """RLY-08, RLY-27"""
-    internet.reactor.result_of(elsewhere.office.stop())
+    elsewhere.stop()
     internet.submit(home, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(60)
-    assert internet.states(home) == {"carol@elsewhere.test": "queued"}
+    assert home.states() == {"carol@elsewhere.test": "queued"}
     internet.reactor.advance(4 * 3600 + 7200)
-    (notice,) = home.people_fetch(internet, "alice@home.test")
+    (notice,) = internet.fetch(home, "alice@home.test")
     assert b"Action: delayed" in notice
     internet.reactor.advance(4.5 * DAY)
-    assert internet.states(home)["carol@elsewhere.test"] == "queued"
+    assert home.states()["carol@elsewhere.test"] == "queued"
     internet.reactor.advance(DAY)
-    (bounce,) = home.people_fetch(internet, "alice@home.test")
+    (bounce,) = internet.fetch(home, "alice@home.test")
     assert b"Action: failed" in bounce
-    assert internet.states(home)["carol@elsewhere.test"] == "bounced"
+    assert home.states()["carol@elsewhere.test"] == "bounced"
     attempts = home.journal.names("mx.home.test").count("attempted")
     assert 30 <= attempts <= 60
 
@@ -136,7 +136,7 @@ def test_a_host_that_comes_back_gets_the_letter_once(internet: Internet, home: S
     internet.reactor.advance(3600)
     internet.zone.mend("elsewhere.test")
     internet.reactor.advance(5 * 3600)
-    assert len(elsewhere.people_fetch(internet, "carol@elsewhere.test")) == 1
+    assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
     internet.stop()
 
 
@@ -158,7 +158,7 @@ def test_nobody_bounces_a_bounce(internet: Internet, home: Site, elsewhere: Site
     internet.reactor.advance(2)
     assert internet.reactor.result_of(forge()) == (250, 250, 354, 250)
     internet.reactor.advance(60)
-    states = internet.states(home)
+    states = home.states()
     assert states["ghost@elsewhere.test"] == "bounced"
     assert sum(step.step == "bounced" for step in home.journal.steps) == 2
     assert elsewhere.journal.names("mx.elsewhere.test") == []

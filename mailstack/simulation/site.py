@@ -1,0 +1,157 @@
+"""One post office of a simulated internet, and what stands around it: its machine, store, accounts and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.throttle import Throttle
+from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
+from mailstack.journey import Step
+from mailstack.letter import Address
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.clock import ReactorClock
+from mailstack.net.https import HttpsPolicies
+from mailstack.net.names import DnsNames
+from mailstack.net.tls import ServerContext
+from mailstack.office import PostOffice
+from mailstack.sasl import ScramKeys
+from mailstack.sasl.keys import FEWEST
+from mailstack.simulation.host import Host
+from mailstack.store import Account, Filter, Store
+from mailstack.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from mailstack.simulation.internet import Internet
+
+MOST_STEPS = 10_000
+_LOOK = 3600.0
+"""Seconds between looks at what other processes changed: there are none."""
+
+
+class Notebook:
+    """A Journal that keeps the last steps, and tells that there are new ones."""
+
+    def __init__(self, internet: Internet | None = None) -> None:
+        self.steps: list[Step] = []
+        self._internet = internet
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+        if len(self.steps) > 2 * MOST_STEPS:
+            del self.steps[:-MOST_STEPS]
+        if self._internet is not None:
+            self._internet.something_happened()
+
+    def names(self, office: str) -> list[str]:
+        """Of the steps in one office, in their order."""
+        return [step.step for step in self.steps if step.office == office]
+
+
+class Site:
+    """A host with a post office: the shipped one, from a configuration, on a simulated machine."""
+
+    def __init__(  # noqa: PLR0917  # what makes an office, each of a type of its own
+        self,
+        internet: Internet,
+        host: Host,
+        config: Config,
+        store: Store,
+        accounts: Sequence[str],
+        aliases: Mapping[str, Sequence[str]],
+        context: ServerContext,
+    ) -> None:
+        self.hostname: str = config.hostname
+        self.host = host
+        """Its machine."""
+        self.address = host.addresses[0]
+        self.config = config
+        self.store = store
+        self.accounts = tuple(accounts)
+        self.journal = Notebook(internet)
+        self.office: PostOffice
+        """The one that works now; another after `restart`."""
+        self._internet = internet
+        self._aliases = aliases
+        self._context = context
+
+    async def begin(self) -> None:
+        """Open the store, make the accounts, begin to work."""
+        await self.store.open()
+        await self.store.add_accounts([_account(each) for each in self.accounts])
+        for alias, targets in self._aliases.items():
+            await self.store.set_alias(alias, targets)
+        await self.open()
+
+    async def open(self) -> None:
+        """A new office on the same store, as when its program is started."""
+        self.office = self._make(self.host)
+        await self.office.listen()
+        await self.office.start()
+
+    def stop(self) -> None:
+        """Close the office as an operator does; its host refuses connections until `start`."""
+        self._internet.result_of(self.office.stop())
+
+    def start(self) -> None:
+        """Open it again, on the same store."""
+        self._internet.result_of(self.open())
+
+    def states(self) -> dict[str, str]:
+        """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the office."""
+        records = self._internet.result_of(self.store.records(Filter(office=self.hostname)))
+        return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
+
+    def said(self, last: int = 20) -> list[Step]:
+        """The last steps that the office told of."""
+        return self.journal.steps[-last:]
+
+    def _make(self, host: Host) -> PostOffice:
+        config, internet = self.config, self._internet
+        clock = ReactorClock(host)
+        scram = ScramChecker(self.store, b"k" * 32, FEWEST)
+        portal, throttle = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock)
+        names, client_tls = DnsNames(internet.zone, host), ClientTls(config.relay.ca_file)
+        surroundings = Surroundings(
+            reactor=host,
+            store=self.store,
+            journal=self.journal,
+            submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
+            readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
+            context=self._context,
+            names=names,
+            caller=internet.caller_of(host, self.hostname, client_tls),
+            policies=HttpsPolicies(host, names, client_tls),
+            directory=StoreDirectory(self.store, config.domains, clock),
+            signing_keys=signing_keys(config),
+            poll=_LOOK,
+            random=Random(f"{internet.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
+            between=internet.between,
+        )
+        return PostOffice(config, surroundings)
+
+
+def _account(address: str) -> Account:
+    key = Address.parse(address).key
+    return Account(key, b"-", 0.0, scram=_scram(key))
+
+
+_keys: dict[str, str] = {}
+
+
+def _scram(key: str) -> str:
+    """What SCRAM keeps of a password that is the address; deriving it costs more than all else of an account."""
+    if key not in _keys:
+        if len(_keys) > 10_000:
+            _keys.clear()
+        _keys[key] = str(ScramKeys.derive(key, b"s" * 16, FEWEST))
+    return _keys[key]
