@@ -33,6 +33,10 @@ class Announcement(Struct, frozen=True):
     """Why the last attempt failed, for people."""
 
 
+HURRIED = 0.0
+"""The `due` of the announcement with which a target is tried although it has failed just now: an operator asked for it."""
+
+
 class Waiting(Struct, frozen=True):
     """What waits for one target."""
 
@@ -109,8 +113,8 @@ class Announcements(Protocol):
     async def waiting_announcements(self) -> list[Waiting]:
         """How many wait for each target, by its name."""
 
-    async def hurry_announcements(self, target: str | None, now: float) -> int:
-        """Make due at once what waits, and isn't being told; how many."""
+    async def hurry_announcements(self, target: str, now: float) -> int:
+        """Make due at once what waits for a target, and isn't being told; how many. The oldest is due at HURRIED."""
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
         """Drop those of steps older than `before`, unless they are being told; how many."""

@@ -26,6 +26,7 @@ LAYERS = """
     mailstack.authentication
     mailstack.queue
     mailstack.submission mailstack.relay mailstack.exchange mailstack.delivery mailstack.mailbox
+    mailstack.webhooks
     mailstack.net
     mailstack.accounts mailstack.store.*
     mailstack.config

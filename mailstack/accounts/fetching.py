@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 
 from mailstack.net.document import TooLarge, read_document
+from mailstack.net.upload import Upload
 from mailstack.sasl import Unavailable
 
 LARGEST = 262144
@@ -48,7 +49,7 @@ class Fetching:
             _answer(
                 Agent(self._reactor, connectTimeout=self._timeout),
                 (method, self._url.encode("ascii"), headers),
-                None if body is None else _Form(body),
+                None if body is None else Upload(body),
             )
         )
         asked.addTimeout(self._timeout, self._reactor)
@@ -62,23 +63,6 @@ class Fetching:
         except Exception as error:  # noqa: BLE001 - time-outs, and what OpenSSL says of certificates, come in many types
             raise Unavailable(f"{host}: {type(error).__name__} {error}") from None
         return answer
-
-
-class _Form:
-    """What is posted: an IBodyProducer, which is declared where twisted.web is imported."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: N802
-        consumer.write(self._body)
-        return succeed(None)
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """All is written already."""
-
-    pauseProducing = resumeProducing = stopProducing  # noqa: N815
 
 
 async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:

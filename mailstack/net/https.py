@@ -6,13 +6,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.document import TooLarge, read_document
+from mailstack.net.secured import Secured
+from mailstack.net.secured import why as explained
 from mailstack.relay.loopback import is_loopback
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import PolicyUnavailable
@@ -62,7 +60,7 @@ class HttpsPolicies:
             except PolicyUnavailable as trouble:
                 raise PolicyUnavailable(f"https://{host}{PATH}: {trouble}") from None
             except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, the policy can't be had
-                why = f"https://{host}{PATH} at {address}: {_why(trouble, handshake)}"
+                why = f"https://{host}{PATH} at {address}: {explained(trouble, handshake)}"
         raise PolicyUnavailable(why)
 
     async def _get(self, host: str, address: str, handshake: Handshake) -> bytes:
@@ -72,7 +70,7 @@ class HttpsPolicies:
 
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         endpoint = kind(self._reactor, address, self._port, self._timeout)
-        agent = Agent.usingEndpointFactory(self._reactor, _Secured(endpoint, handshake, self._reactor))
+        agent = Agent.usingEndpointFactory(self._reactor, Secured(endpoint, handshake, self._reactor))
         headers = Headers({"Host": [host], "User-Agent": ["mailstack"], "Accept": ["text/plain"]})
         response = await agent.request(b"GET", f"https://{host}{PATH}".encode("ascii"), headers)
         try:
@@ -85,43 +83,3 @@ class HttpsPolicies:
         if kinds[0].partition(";")[0].strip().lower() != "text/plain":
             raise PolicyUnavailable(f"what is there is {kinds[0][:60]!r} and not text/plain")
         return octets
-
-
-@implementer(IStreamClientEndpoint)
-class _Secured:
-    """An endpoint with one handshake, for whatever an Agent is asked: Twisted's own wrapper has a clock of its own."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, handshake: Handshake, reactor: Any) -> None:
-        self._endpoint = endpoint
-        self._handshake = handshake
-        self._reactor = reactor
-
-    def endpointForURI(self, _uri: object) -> _Secured:  # noqa: N802 (Twisted's name)
-        return self
-
-    def connect(self, factory: Any) -> Deferred[Any]:
-        secured = TLSMemoryBIOFactory(self._handshake, True, factory, clock=self._reactor)
-        secured.protocol = _Bounded
-        connected: Deferred[Any] = self._endpoint.connect(secured)
-        return connected.addCallback(lambda protocol: protocol.wrappedProtocol)
-
-
-class _Bounded(TLSMemoryBIOProtocol):
-    """TLS that hangs up on who sends more than a handshake, a header and a policy can have: Twisted counts no header fields."""
-
-    _room = 524_288
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._room -= len(data)
-        if self._room < 0:
-            self.abortConnection()  # type: ignore[no-untyped-call]
-        else:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
-
-
-def _why(trouble: Exception, handshake: Handshake) -> str:
-    """What went wrong, without Twisted's layers around it."""
-    inner = getattr(trouble, "reasons", None)
-    failure = inner[0] if inner else Failure(trouble)
-    why = handshake.why(failure)
-    return why if handshake.failed else f"{type(failure.value).__name__}: {failure.getErrorMessage()}"[:200]

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.logger import Logger
 
-from mailstack.announcements import Announcement, Subscriptions, Waiting, Wants
+from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
 from mailstack.store import Damaged, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.threads import Workers, Writer
@@ -27,7 +27,9 @@ _RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by
 _NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
 _LIST = f"SELECT {_ALL} FROM announcements WHERE ? IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
 _WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
-_HURRY = "UPDATE announcements SET due = ? WHERE (? IS NULL OR target = ?) AND claimed_by IS NULL AND due > ?"
+_HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND claimed_by IS NULL"
+_FIRST = f"""UPDATE announcements SET due = {HURRIED} WHERE id IN
+    (SELECT id FROM announcements WHERE target = ? AND claimed_by IS NULL ORDER BY at, id LIMIT 1)"""  # noqa: S608
 _FORGET = "DELETE FROM announcements WHERE (? IS NULL OR target = ?) AND at < ? AND (claimed_by IS NULL OR due <= ?)"
 
 
@@ -73,8 +75,9 @@ class StoredAnnouncements:
     async def waiting_announcements(self) -> list[Waiting]:
         return await self._readers.do(_waiting)
 
-    async def hurry_announcements(self, target: str | None, now: float) -> int:
-        return await self._change(_HURRY, (now, target, target, now))
+    async def hurry_announcements(self, target: str, now: float) -> int:
+        count: int = await self._writer.do(partial(_hurry, target=target, now=now))
+        return count
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
         return await self._change(_FORGET, (target, target, before, before))
@@ -109,6 +112,12 @@ def _settle(transaction: Transaction, owner: str, told: list[str], again: Sequen
         transaction.execute(_TOLD + sql.marks(len(part)), (owner, *part))
     for each in again:
         transaction.execute(_AGAIN, (each.due, each.trouble, owner, each.id))
+
+
+def _hurry(transaction: Transaction, target: str, now: float) -> int:
+    count = transaction.execute(_HURRY, (now, target)).rowcount
+    transaction.execute(_FIRST, (target,))
+    return count
 
 
 def _next(connection: sqlite3.Connection, target: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from mailstack.announcements import Announcement, Subscriptions, Waiting, Wants
+from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
 from mailstack.journey import Step
 from mailstack.store import Conflict
 
@@ -71,10 +71,13 @@ class MemoryAnnouncements:
         steps = {target: [each.step.at for each in self._of(target)] for target in targets}
         return [Waiting(target, len(times), min(times)) for target, times in steps.items()]
 
-    async def hurry_announcements(self, target: str | None, now: float) -> int:
-        late = [each for each in self._of(target) if each.claimed_by is None and each.due > now]
-        self._announcements.update((each.id, replace(each, due=now)) for each in late)
-        return len(late)
+    async def hurry_announcements(self, target: str, now: float) -> int:
+        waiting = [
+            each for each in await self.announcements(target, len(self._announcements)) if each.claimed_by is None
+        ]
+        for place, each in enumerate(waiting):
+            self._announcements[each.id] = replace(each, due=now if place else HURRIED)
+        return len(waiting)
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
         old = [

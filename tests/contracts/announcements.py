@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.announcements import Announcement, Waiting, new_id
+from mailstack.announcements import HURRIED, Announcement, Waiting, new_id
 from mailstack.journey import Step
 from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
@@ -88,9 +88,13 @@ def test_what_was_told_is_gone_and_what_was_not_waits(subject: Subject) -> None:
     assert left == replace(two, due=1300.0, attempts=1, trouble="500")
     assert run(store.waiting_announcements()) == [Waiting(HOOK, 1, 1001.0)]
     assert claimed(subject, store, 1010.0) == []
+    three = announcement(1002.0)
+    run(store.add_announcements([replace(three, due=1400.0)]))
     assert run(store.hurry_announcements(OTHER, 1010.0)) == 0
-    assert run(store.hurry_announcements(None, 1010.0)) == 1
-    assert [each.id for each in claimed(subject, store, 1010.0)] == [two.id]
+    assert run(store.hurry_announcements(HOOK, 1010.0)) == 2
+    assert [each.due for each in run(store.announcements(HOOK, 10))] == [HURRIED, 1010.0]
+    assert [each.id for each in claimed(subject, store, 1010.0)] == [two.id, three.id]
+    assert run(store.hurry_announcements(HOOK, 1010.0)) == 0
 
 
 def test_what_a_dead_process_held_is_due_at_once(subject: Subject) -> None:

@@ -1,0 +1,116 @@
+"""Posts to programs elsewhere over HTTP: verified, without redirects, with a small answer, and in time."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.document import TooLarge, read_document
+from mailstack.net.secured import Secured, why
+from mailstack.net.upload import Upload
+from mailstack.relay.loopback import is_loopback
+from mailstack.webhooks.webhook import Answer
+from mailstack.wire import Unreachable
+
+_LOCAL = "localhost"
+
+
+class HttpPoster:
+    """The webhooks.webhook.Poster of a reactor, real or simulated. Connections are kept a moment for the next request."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        client_tls: ClientTls,
+        *,
+        timeout: float = 10.0,
+        connections: int = 4,
+        idle: float = 5.0,
+        most: int = 65_536,
+        loopback_only: bool = False,
+    ) -> None:
+        """`timeout` is the seconds for one request, all in all; `connections` are kept, each for `idle` seconds.
+
+        Of an answer `most` octets are read. `loopback_only`: nothing outside this machine is called, whatever the URL.
+        """
+        self._reactor = reactor
+        self._client_tls = client_tls
+        self._timeout = timeout
+        self._connections = connections
+        self._idle = idle
+        self._most = most
+        self._loopback_only = loopback_only
+        self._pool: Any = None
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Raises Unreachable when there was no answer, with the reason."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if self._loopback_only and not is_loopback(host) and host != _LOCAL:
+            raise Unreachable(f"only loopback addresses are called here, and {host[:60]!r} is not one")
+        secure = parts.scheme == "https"
+        handshake = self._client_tls.handshake(host, verify=True) if secure else None
+        endpoint = self._endpoint(host, parts.port or (443 if secure else 80))
+        asking = Deferred.fromCoroutine(self._ask(Secured(endpoint, handshake, self._reactor), url, headers, body))
+        try:
+            return await asking.addTimeout(self._timeout, self._reactor)
+        except TooLate:
+            raise Unreachable(f"no answer within {self._timeout:.4g} s") from None
+        except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, it was not taken
+            raise Unreachable(why(trouble, handshake)) from None
+
+    def close(self) -> Deferred[None] | None:
+        """Close the connections that were kept; fires when they are."""
+        pool, self._pool = self._pool, None
+        closed: Deferred[None] | None = pool.closeCachedConnections() if pool is not None else None
+        return closed
+
+    def _endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
+        if self._loopback_only and host == _LOCAL:
+            host = "127.0.0.1"
+        try:
+            version = ipaddress.ip_address(host).version
+        except ValueError:
+            return HostnameEndpoint(self._reactor, host.encode("ascii"), port, self._timeout)
+        kind = TCP6ClientEndpoint if version == 6 else TCP4ClientEndpoint
+        return kind(self._reactor, host, port, self._timeout)
+
+    async def _ask(self, endpoint: Secured, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        # Imported here: most offices post nothing, and it is a large library.
+        from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived  # noqa: PLC0415
+        from twisted.web.http_headers import Headers  # noqa: PLC0415
+
+        if self._pool is None:
+            self._pool = HTTPConnectionPool(self._reactor)
+            self._pool.maxPersistentPerHost = self._connections
+            self._pool.cachedConnectionTimeout = self._idle
+        agent = Agent.usingEndpointFactory(self._reactor, endpoint, self._pool)
+        sent = Headers({"User-Agent": ["mailstack"], **{name: [value] for name, value in headers.items()}})
+
+        def request() -> Any:
+            return agent.request(b"POST", url.encode("ascii"), sent, Upload(body))
+
+        try:
+            response = await request()
+        except ResponseNeverReceived:
+            # Mostly a kept connection that the other side had closed; at least once is all that is promised.
+            response = await request()
+        # What the answer says beyond its code interests nobody.
+        with suppress(TooLarge, ConnectionLost):
+            await read_document(response, self._most)
+        return Answer(response.code, _seconds(response.headers.getRawHeaders("retry-after", [""])[0]))
+
+
+def _seconds(text: str) -> float:
+    """A Retry-After in seconds (RFC 9110 §10.2.3); one that is a date is not heeded."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0

@@ -1,0 +1,222 @@
+"""The Announcer: claims what one target is to be told of, has it told, and settles what came of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.announcements import HURRIED, Announcement, Announcements
+from mailstack.queue.schedule import Schedule
+from mailstack.store import StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+_LEAST_WAIT = 0.001
+"""Seconds between two looks at the store, whatever it says is due."""
+_MOST_TEXT = 300
+
+
+class NotTold(Exception):
+    """A target did not take an announcement; str() says why, for people."""
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        """`wait` is for how many seconds the target wants to be left alone at least."""
+        super().__init__(why)
+        self.wait = wait
+
+
+class Teller(Protocol):
+    """Tells one target."""
+
+    async def tell(self, announcement: Announcement) -> None:
+        """Once. Returns when the target has it, or need not have it; raises NotTold."""
+
+
+class AnnouncerLimits(Struct, frozen=True):
+    """How much is told at a time. Times are in seconds."""
+
+    in_flight: int = 4
+    """Announcements being told at the same time, while the target does well; one while it does not."""
+    lease: float = 120.0
+    """After which another process takes over a claim; longer than any attempt."""
+    poll: float = 1.0
+    """How often the store is looked at for what other processes queued."""
+    sweep: float = 60.0
+    """How often what is too old is dropped."""
+
+
+class Announcer:
+    """Tells one target what it is to be told. States: made, running (`start`), stopping (`stop`).
+
+    What it holds in memory is claimed in the store, so that a crash loses nothing: the next `start` lets go of it.
+    """
+
+    def __init__(
+        self,
+        store: Announcements,
+        clock: Clock,
+        teller: Teller,
+        *,
+        target: str,
+        owner: str,
+        schedule: Schedule,
+        limits: AnnouncerLimits = AnnouncerLimits(),  # noqa: B008  # frozen
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`owner` names this process in claims, and stays the same after a crash; no other process has the same.
+
+        `schedule` says when one is told again, how long the target is left alone after so many failures, and how old a
+        step may become.
+        """
+        self.target = target
+        self._store = store
+        self._clock = clock
+        self._teller = teller
+        self._owner = f"{owner} {target}"
+        self._schedule = schedule
+        self._limits = limits
+        self._jitter = jitter
+        self._active = 0
+        self._failures = 0
+        """Attempts that failed since the last one that did not."""
+        self._paused_until = 0.0
+        self._swept = 0.0
+        self._running = False
+        self._looking = self._look_again = False
+        self._cancel_look: Callable[[], None] = _nothing
+        self._next_look = float("inf")
+        self._stopped: Callable[[], None] | None = None
+        self._cancel_end: Callable[[], None] = _nothing
+
+    async def start(self) -> None:
+        """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
+        await self._store.recover_announcements(self._owner, self._clock.now())
+        self._running = True
+        self._clock.spawn(self._look())
+
+    def wake(self) -> None:
+        """Something may have been queued."""
+        self._look_again = self._looking
+        self._look_in(0.0)
+
+    def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
+        """Claim no more; call `stopped` once, when what is being told has been, or `within` seconds passed."""
+        self._running = False
+        self._cancel_look()
+        self._stopped = stopped
+        self._cancel_end = self._clock.call_later(within, self._end)
+        self._end_when_idle()
+
+    # --- what is due
+
+    async def _look(self) -> None:
+        if self._looking:
+            return
+        self._looking, self._next_look = True, float("inf")
+        wait = self._limits.poll
+        try:
+            await self._sweep()
+            wait = await self._claim_due()
+        except StoreError as trouble:
+            _log.error("what %s is to be told can't be claimed: %s", self.target, trouble)
+        finally:
+            self._looking = False
+            again, self._look_again = self._look_again, False
+            self._look_in(0.0 if again else wait)
+
+    def _look_in(self, seconds: float) -> None:
+        """Look then, unless a look is due before."""
+        at = self._clock.now() + seconds
+        if self._running and not self._looking and at < self._next_look:
+            self._cancel_look()
+            self._next_look = at
+            self._cancel_look = self._clock.call_later(seconds, lambda: self._clock.spawn(self._look()))
+
+    async def _sweep(self) -> None:
+        now = self._clock.now()
+        if now - self._swept >= self._limits.sweep:
+            self._swept = now
+            if count := await self._store.forget_announcements(self.target, now - self._schedule.give_up_after):
+                _log.warning("%s was not told of %d steps in time: they are dropped", self.target, count)
+
+    async def _claim_due(self) -> float:
+        """Claim while there is room and something is due; how many seconds until the next look."""
+        while self._running and (room := self._room()) > 0:
+            now = self._clock.now()
+            due = await self._store.next_announcement(self.target)
+            if due is None:
+                break
+            begins = self._paused_until if due > HURRIED else now
+            if max(due, begins) > now:
+                return max(_LEAST_WAIT, min(self._limits.poll, max(due, begins) - now))
+            claimed = await self._store.claim_announcements(
+                self.target, self._owner, now, limit=room, lease=self._limits.lease
+            )
+            for announcement in claimed:
+                self._active += 1
+                self._clock.spawn(self._attempt(announcement))
+        return self._limits.poll
+
+    def _room(self) -> int:
+        """How many more may be told now; a target that failed is tried with one."""
+        return (1 if self._failures else self._limits.in_flight) - self._active
+
+    # --- attempts
+
+    async def _attempt(self, announcement: Announcement) -> None:
+        try:
+            await self._teller.tell(announcement)
+        except NotTold as trouble:
+            await self._settle_failure(announcement, str(trouble), trouble.wait)
+        except Exception:  # noqa: BLE001  # whatever it is, it waits
+            _log.exception("a bug: %s could not be told of letter %s", self.target, announcement.step.letter)
+            await self._settle_failure(announcement, "local error; see the log", 0.0)
+        else:
+            self._failures, self._paused_until = 0, 0.0
+            await self._settle(told=[announcement.id])
+        finally:
+            self._active -= 1
+            self.wake()
+            self._end_when_idle()
+
+    async def _settle_failure(self, announcement: Announcement, why: str, wait: float) -> None:
+        now, step = self._clock.now(), announcement.step
+        if self._schedule.is_expired(step.at, now):
+            _log.warning("%s is not told of letter %s (%s): %s", self.target, step.letter, step.step, why)
+            await self._settle(told=[announcement.id])
+        else:
+            due = self._schedule.next_due(step.at, announcement.attempts, now, self._jitter())
+            again = replace(announcement, due=max(due, now + wait), trouble=why[:_MOST_TEXT])
+            await self._settle(again=[again])
+        self._failures += 1
+        pause = self._schedule.next_due(now, self._failures, now, self._jitter())
+        self._paused_until = max(self._paused_until, pause, now + wait)
+
+    async def _settle(self, told: list[str] | None = None, again: list[Announcement] | None = None) -> None:
+        try:
+            await self._store.settle_announcements(self._owner, told=told or (), again=again or ())
+        except StoreError as trouble:
+            # It is told again when the lease ends: at least once.
+            _log.error("what %s was told is not stored: %s", self.target, trouble)
+
+    # --- the end
+
+    def _end_when_idle(self) -> None:
+        if self._stopped is not None and not self._active:
+            self._end()
+
+    def _end(self) -> None:
+        self._cancel_end()
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped()
+
+
+def _nothing() -> None:
+    pass

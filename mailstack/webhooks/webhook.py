@@ -1,0 +1,162 @@
+"""A webhook: which steps its receiver wants, and how one is posted to it, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from mailstack.announcements import Announcement
+from mailstack.journey import Step
+from mailstack.letter.patterns import fits_any_domain
+from mailstack.queue.settling import stamp
+from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.webhooks import signing
+from mailstack.webhooks.announcer import NotTold
+from mailstack.wire import Clock, Unreachable
+
+EventName = Literal[
+    "submitted",
+    "exchanged",
+    "routed",
+    "attempted",
+    "deferred",
+    "delayed",
+    "relayed",
+    "delivered",
+    "bounced",
+    "collected",
+    "held",
+    "released",
+    "redirected",
+    "removed",
+]
+"""The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""
+
+_MOST_WAIT = 3600.0
+"""Seconds for which a receiver may ask to be left alone."""
+
+
+class Answer(Struct, frozen=True):
+    """What a receiver said."""
+
+    code: int
+    retry_after: float = 0.0
+    """Seconds (RFC 9110 §10.2.3)."""
+
+
+class Poster(Protocol):
+    """Sends one request."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """POST; no redirect is followed. Raises wire.Unreachable, with a reason for people."""
+
+
+class Secrets(Protocol):
+    """Where the secrets are read each time, so that new ones need no restart."""
+
+    def __call__(self) -> Sequence[bytes]:
+        """The current one first; empty when nothing is to be signed. Raises signing.BadSecret, OSError."""
+
+
+def no_secrets() -> Sequence[bytes]:
+    """Of a webhook that signs nothing."""
+    return ()
+
+
+class Webhook:
+    """One receiver: an `announcer.Teller`."""
+
+    def __init__(
+        self,
+        store: Store,
+        poster: Poster,
+        clock: Clock,
+        url: str,
+        *,
+        events: frozenset[EventName],
+        senders: tuple[str, ...] = (),
+        secrets: Secrets = no_secrets,
+    ) -> None:
+        """`senders` are patterns of domains (`mailstack.letter.patterns`); empty: of any sender, the null one too."""
+        self._store = store
+        self._poster = poster
+        self._clock = clock
+        self._url = url
+        self._events = events
+        self._senders = senders
+        self._secrets = secrets
+
+    def wants(self, step: Step) -> bool:
+        """Whether the receiver is to be told of it, as far as the step itself says."""
+        return event_of(step, self._events) is not None
+
+    async def tell(self, announcement: Announcement) -> None:
+        """Post it. Raises NotTold."""
+        event = event_of(announcement.step, self._events)
+        try:
+            found = await self._store.records(Filter(ids=(announcement.step.letter,)))
+        except StoreError as trouble:
+            raise NotTold(f"the letter can't be read: {trouble}") from None
+        record = found[0] if found else None
+        if event is None or not self._is_of_sender(record):
+            return
+        await self.post(announcement.id, body(event, announcement.step, record))
+
+    async def post(self, message_id: str, octets: bytes) -> None:
+        """Post octets of JSON, signed now. Raises NotTold."""
+        try:
+            keys = self._secrets()
+        except (signing.BadSecret, OSError) as trouble:
+            raise NotTold(f"the secrets can't be read: {trouble}") from None
+        headers = {
+            "Content-Type": "application/json",
+            **signing.headers(message_id, self._clock.now(), octets, keys),
+        }
+        try:
+            answer = await self._poster.post(self._url, headers, octets)
+        except Unreachable as trouble:
+            raise NotTold(str(trouble)) from None
+        if not 200 <= answer.code < 300:
+            raise NotTold(f"the receiver answered {answer.code}", min(answer.retry_after, _MOST_WAIT))
+
+    def _is_of_sender(self, record: Record | None) -> bool:
+        """A letter that is forgotten by now may be of somebody whom this receiver must not hear of."""
+        if not self._senders:
+            return True
+        sender = record.letter.envelope.sender if record is not None else None
+        return sender is not None and fits_any_domain(self._senders, sender.ascii_domain.lower())
+
+
+def event_of(step: Step, events: frozenset[EventName]) -> EventName | None:
+    """Which of the events a step is; None for a step that is none of them."""
+    if step.step in events:
+        return step.step
+    return "delayed" if step.step == "deferred" and "delayed" in events and step.facts.get("warned") else None
+
+
+def body(event: str, step: Step, record: Record | None) -> bytes:
+    """The message: its type, its time, the step as journeys have it, and its letter, if that is known still."""
+    data = {"step": _step(step), "letter": None if record is None else _letter(record)}
+    return msgspec.json.encode({"type": f"letter.{event}", "timestamp": stamp(step.at), "data": data})
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {**step.facts, "at": stamp(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+
+
+def _letter(record: Record) -> dict[str, Any]:
+    letter = record.letter
+    envelope = letter.envelope
+    found = {
+        "id": letter.id,
+        "sender": "" if envelope.sender is None else str(envelope.sender),
+        "recipients": list(dict.fromkeys(str(each.original or each.address) for each in envelope.recipients)),
+        "size": letter.content.size,
+        "arrived": stamp(letter.arrival.at),
+        "account": letter.arrival.account,
+        "envid": dict(envelope.parameters).get("ENVID"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
