@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
@@ -15,6 +17,7 @@ from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.authentication import checks, signer
+from mailstack.config.webhooks import announcers, subscribe
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
@@ -51,6 +54,8 @@ from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.submission.signing import Signing
 from mailstack.surroundings import Surroundings
+from mailstack.webhooks.announcer import Announcer
+from mailstack.webhooks.waking import Waking
 from mailstack.wire import HostPort, Peer
 
 __all__ = ["PostOffice", "Surroundings"]
@@ -72,6 +77,11 @@ class PostOffice:
         self.config = config
         self._around = around
         self.clock = ReactorClock(around.reactor)
+        self._announcers: list[Announcer] = []
+        if config.webhooks:
+            subscribe(config, around.store)
+            self._announcers = announcers(config, around.store, self.clock, around.reactor, around.poll)
+            self._around = around = replace(around, journal=Waking(around.journal, self._announcers))
         self._open = False
         self._waiting: list[Deferred[None]] = []
         self._carriage = carriage = Carriage(config, around, self.clock, self._addresses)
@@ -159,6 +169,8 @@ class PostOffice:
     async def start(self) -> None:
         """Serve those who wait, and work through the queue."""
         await self._carriage.runner.start()
+        for announcer in self._announcers:
+            await announcer.start()
         self._pruning.start(HOUSEKEEPING)
         self._open = True
         waiting, self._waiting = self._waiting, []
@@ -176,6 +188,12 @@ class PostOffice:
         self._carriage.runner.stop(lambda: stopped.callback(None), patience)
         await stopped
         await self._carriage.relay.close()
+        told: list[Deferred[None]] = []
+        for announcer in self._announcers:
+            ended: Deferred[None] = Deferred()
+            told.append(ended)
+            announcer.stop(partial(ended.callback, None), patience)
+        await gatherResults(told)
 
     # --- doors: one for each service
 
@@ -336,6 +354,8 @@ class PostOffice:
         before = self.clock.now() - self.config.journey.keep
         try:
             await self._around.store.prune(self.config.hostname, before=before)
+            # Of webhooks that are no longer configured.
+            await self._around.store.forget_announcements(None, before)
             if self.config.policy.greylist.enabled:
                 await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
         except StoreError:

@@ -24,6 +24,7 @@ COMMANDS = {
     "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
     "journey": ("mailstack.cli.journey:journey", "Tell one letter's life, step by step."),
     "suppress": ("mailstack.cli.suppress:suppress", "Name addresses elsewhere that no letter goes to any more."),
+    "webhook": ("mailstack.cli.webhook:webhook", "See which programs are told what becomes of letters."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
 }
 """Command name: where it is, and the line that `mailstack --help` shows, so that help imports none of them."""

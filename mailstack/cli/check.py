@@ -70,9 +70,11 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
     from mailstack.cli.checks.keys import check_keys
     from mailstack.cli.checks.ports import check_ports
     from mailstack.cli.checks.storage import check_storage
+    from mailstack.cli.checks.webhooks import check_webhooks
 
     yield from check_certificate(config)
     yield from check_keys(config)
+    yield from check_webhooks(config)
     yield from check_storage(config)
     yield from check_ports(config)
     if dns:

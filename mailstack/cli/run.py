@@ -69,6 +69,10 @@ class OpenStore:
         self._data = place.data
         self._carrier = Carrier()
         self.store: Store = SqliteStore(self._carrier, place.data)
+        if place.settings is not None and place.settings.webhooks:
+            from mailstack.config.webhooks import subscribe
+
+            subscribe(place.settings, self.store)
 
     def __enter__(self) -> Self:
         before = set(self._data.iterdir()) if self._data.is_dir() else None

@@ -26,6 +26,7 @@ from mailstack.config.model import (
     Submission,
     Tls,
     Web,
+    Webhook,
 )
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "Submission",
     "Tls",
     "Web",
+    "Webhook",
     "load",
 ]

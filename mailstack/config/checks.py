@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -35,6 +36,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_relay(config, source),
         *_policy(config, source),
         *_authentication(config, source),
+        *_webhooks(config, source),
     ]
 
 
@@ -220,3 +222,26 @@ def _authentication(config: Config, source: Source) -> Iterator[Problem]:
         if each.selector in taken:
             yield source.problem(key, f"{each.selector} is there twice", "a selector names one key", item=item)
         taken.add(each.selector)
+
+
+_HERE = ("127.0.0.1", "::1", "localhost")
+
+
+def _webhooks(config: Config, source: Source) -> Iterator[Problem]:
+    key, taken = ("webhooks",), set[str]()
+    for place, each in enumerate(config.webhooks):
+        item = f"[{place}]"
+        if not each.name or not each.url:
+            yield source.problem(key, "needs name and url", item=item)
+        if each.name in taken:
+            yield source.problem(key, f"{each.name} is there twice", "a name is of one webhook", item=item)
+        taken.add(each.name)
+        if each.url.startswith("http://") and not each.allow_http and urlsplit(each.url).hostname not in _HERE:
+            trouble = f"{each.url} sends who writes to whom in the clear"
+            yield source.problem(key, trouble, "write https://, or allow_http = true", item=item)
+        for path in (each.secret_file, each.ca_file):
+            if path is not None and not path.is_file():
+                yield source.problem(key, f"there is no file {path}", "paths are relative to this file", item=item)
+        if min(each.timeout, each.first, each.give_up_after) <= 0 or each.longest < each.first:
+            trouble = "timeout, first and give_up_after must be longer than 0, and longest not shorter than first"
+            yield source.problem(key, trouble, item=item)

@@ -72,6 +72,14 @@ def _rooted(config: Config, root: Path) -> Config:
                 client_secret_file=oauth.client_secret_file and root / oauth.client_secret_file,
             ),
         ),
+        webhooks=tuple(
+            structs.replace(
+                each,
+                secret_file=each.secret_file and root / each.secret_file,
+                ca_file=each.ca_file and root / each.ca_file,
+            )
+            for each in config.webhooks
+        ),
         dkim=structs.replace(
             config.dkim,
             keys=tuple(structs.replace(each, file=each.file and root / each.file) for each in config.dkim.keys),

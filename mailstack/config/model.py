@@ -16,16 +16,19 @@ from mailstack.config.values import (
     Domain,
     DomainPattern,
     FieldName,
+    HookName,
     HostName,
     IpText,
     Keyword,
     Network,
     Owner,
     Selector,
+    WebUrl,
 )
 from mailstack.letter import Address
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
+from mailstack.webhooks.webhook import EventName
 from mailstack.wire import HostPort
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -326,6 +329,23 @@ class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_age: Duration = read_duration("7d")
 
 
+class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A program elsewhere that is told by HTTP what becomes of letters; `load` sees to it that name and url are given."""
+
+    name: HookName = HookName("")
+    url: WebUrl = WebUrl("")
+    events: tuple[EventName, ...] = ("delivered", "relayed", "delayed", "bounced")
+    senders: tuple[DomainPattern, ...] = ()
+    secret_file: Path | None = None
+    ca_file: Path | None = None
+    allow_http: bool = False
+    timeout: Duration = read_duration("10s")
+    in_flight: Count = 4
+    first: Duration = read_duration("5s")
+    longest: Duration = read_duration("1h")
+    give_up_after: Duration = read_duration("3d")
+
+
 class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the history of letters is kept."""
 
@@ -346,6 +366,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data: Path = Path("data")
     domains: tuple[Domain, ...] = ()
     store: str = "sqlite"
+    webhooks: tuple[Webhook, ...] = ()
     listen: Listen = field(default_factory=Listen)
     proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)

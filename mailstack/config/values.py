@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NewType
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -33,6 +34,11 @@ Blocked = NewType("Blocked", str)
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
 
+HookName = NewType("HookName", str)
+"""What a webhook is called in commands; empty for none."""
+WebUrl = NewType("WebUrl", str)
+"""An http or https URL without user, password and fragment; empty for none."""
+
 Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
 Selector = NewType("Selector", str)
@@ -50,6 +56,8 @@ class Owner(Struct, frozen=True):
 
 
 DNS_PORT = 53
+_HOOK_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_WEB_URL = re.compile(r"https?://[!-~]{1,2000}\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 """RFC 5322 §3.6.8."""
 
@@ -129,6 +137,28 @@ def read_smart_host(text: object) -> SmartHost:
     return SmartHost.parse(text, password="")
 
 
+def read_hook_name(text: object) -> HookName:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not _HOOK_NAME.match(text):
+        raise ValueError('a name such as "billing" (up to 40 letters, digits, hyphens and underscores)')
+    return HookName(text)
+
+
+def read_web_url(text: object) -> WebUrl:
+    """Raises ValueError."""
+    expected = 'a URL such as "https://hooks.example.org/mail", without user and password'
+    if not isinstance(text, str) or not _WEB_URL.match(text):
+        raise ValueError(expected)
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if not host or port == 0 or parts.username is not None or parts.fragment:
+        raise ValueError(expected)
+    return WebUrl(text)
+
+
 def read_keyword(text: object) -> Keyword:
     """One of the extensions of SMTP that there are. Raises ValueError."""
     known = sorted(extension.keyword for extension in OFFERED)
@@ -189,6 +219,8 @@ READERS: dict[Any, Callable[[object], Any]] = {
     HostPort: read_nameserver,
     SmartHost: read_smart_host,
     Keyword: read_keyword,
+    HookName: read_hook_name,
+    WebUrl: read_web_url,
     Selector: read_selector,
     FieldName: read_field_name,
     Address: read_address,

@@ -37,6 +37,9 @@ class Teller(Protocol):
     async def tell(self, announcement: Announcement) -> None:
         """Once. Returns when the target has it, or need not have it; raises NotTold."""
 
+    def close(self) -> None:
+        """Let go of what was kept for the next one; there will be none."""
+
 
 class AnnouncerLimits(Struct, frozen=True):
     """How much is told at a time. Times are in seconds."""
@@ -213,6 +216,7 @@ class Announcer:
 
     def _end(self) -> None:
         self._cancel_end()
+        self._teller.close()
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()

@@ -53,6 +53,9 @@ class Poster(Protocol):
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """POST; no redirect is followed. Raises wire.Unreachable, with a reason for people."""
 
+    def close(self) -> object:
+        """Let go of connections that were kept."""
+
 
 class Secrets(Protocol):
     """Where the secrets are read each time, so that new ones need no restart."""
@@ -89,10 +92,6 @@ class Webhook:
         self._senders = senders
         self._secrets = secrets
 
-    def wants(self, step: Step) -> bool:
-        """Whether the receiver is to be told of it, as far as the step itself says."""
-        return event_of(step, self._events) is not None
-
     async def tell(self, announcement: Announcement) -> None:
         """Post it. Raises NotTold."""
         event = event_of(announcement.step, self._events)
@@ -104,6 +103,9 @@ class Webhook:
         if event is None or not self._is_of_sender(record):
             return
         await self.post(announcement.id, body(event, announcement.step, record))
+
+    def close(self) -> None:
+        self._poster.close()
 
     async def post(self, message_id: str, octets: bytes) -> None:
         """Post octets of JSON, signed now. Raises NotTold."""
@@ -128,6 +130,11 @@ class Webhook:
             return True
         sender = record.letter.envelope.sender if record is not None else None
         return sender is not None and fits_any_domain(self._senders, sender.ascii_domain.lower())
+
+
+def is_wanted(step: Step, events: frozenset[EventName]) -> bool:
+    """Whether a receiver of these events is to be told of a step, as far as the step itself says."""
+    return event_of(step, events) is not None
 
 
 def event_of(step: Step, events: frozenset[EventName]) -> EventName | None:

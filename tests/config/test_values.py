@@ -13,12 +13,14 @@ from mailstack.config.values import (
     READERS,
     read_address,
     read_domain,
+    read_hook_name,
     read_host_name,
     read_ip,
     read_nameserver,
     read_network,
     read_path,
     read_smart_host,
+    read_web_url,
 )
 from mailstack.relay.routes import SmartHost
 from mailstack.wire import HostPort
@@ -33,6 +35,9 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_network, "10.0.0.0/8", "10.0.0.0/8"),
     (read_network, "127.0.0.1", "127.0.0.1/32"),
     (read_network, "2001:DB8::/32", "2001:db8::/32"),
+    (read_hook_name, "Billing_2", "Billing_2"),
+    (read_web_url, "https://hooks.test:8443/mail?a=b", "https://hooks.test:8443/mail?a=b"),
+    (read_web_url, "http://[::1]:80/", "http://[::1]:80/"),
     (read_ip, "2001:DB8::1", "2001:db8::1"),
     (read_ip, "", ""),
     (read_nameserver, "127.0.0.1:5353", HostPort("127.0.0.1", 5353)),
@@ -51,6 +56,24 @@ BAD: list[tuple[Callable[[object], object], list[object]]] = [
     (read_ip, ["localhost", "1.2.3", 5]),
     (read_nameserver, ["ns.test", "ns.test:53", "127.0.0.1:0", "", 5]),
     (read_smart_host, ["relay.test", "http://relay.test", "smtp://", "smtp://:pw@a", 5]),
+    (read_hook_name, ["", "a b", "a" * 41, "é", 5]),
+    (
+        read_web_url,
+        [
+            "",
+            "hooks.test",
+            "ftp://a.test",
+            "https://",
+            "https://u:p@a.test/",
+            "https://a.test/#b",
+            "https://a.test:0/",
+            5,
+        ],
+    ),
+    (
+        read_web_url,
+        ["https://a.test:x/", "https://a b/", "https://ü.test/", "https://[::1/"],
+    ),
     (read_address, ["", "alice", "alice@", "@home.test", 5]),
     (read_path, ["", "a\0b", 5]),
 ]

@@ -11,6 +11,7 @@ from mailstack.config.load import load
 from mailstack.config.position import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.relay.routes import RouteError, Routes, Target
+from mailstack.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
@@ -29,6 +30,8 @@ _SEEDS = (
     b"smtp://[::1]",
     b"chunking",
     b"a@b.test",
+    b"https://hooks.test:8443/mail?a=b",
+    b"billing_2",
     b"0",
 )
 
@@ -60,6 +63,14 @@ def _routes(octets: bytes) -> None:
     routes = Routes.parse({pattern: target})
     found = routes.find(pattern.removeprefix("*.") or "x.test")
     assert found is None or Target.parse(target) == found[1]
+
+
+@unless(BadSecret)
+def _secrets(octets: bytes) -> None:
+    """Some secrets of a length that is allowed, or why not, without telling them."""
+    found = read_secrets(text(octets))
+    assert 1 <= len(found) <= MOST_SECRETS
+    assert all(24 <= len(key) <= 64 for key in found)
 
 
 @unless(tomllib.TOMLDecodeError)
@@ -104,6 +115,12 @@ PARSERS = (
             b"* 127.0.0.1:25",
             "*.bücher.test a:1".encode(),
         ),
+    ),
+    Parser(
+        "webhook-secrets",
+        ("webhooks.signing",),
+        _secrets,
+        (b"# of May\nwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n\nwhsec_" + b"QUJD" * 16, b"whsec_%%", b"hunter2"),
     ),
     Parser(
         "toml-positions",

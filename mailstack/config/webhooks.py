@@ -1,0 +1,72 @@
+"""The webhooks of a configuration, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mailstack.config.model import Config
+from mailstack.config.model import Webhook as Settings
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.posting import HttpPoster
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Store
+from mailstack.webhooks.announcer import Announcer, AnnouncerLimits
+from mailstack.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
+from mailstack.webhooks.webhook import Webhook, is_wanted, no_secrets
+from mailstack.wire import Clock
+
+_MARGIN = 60.0
+"""Seconds by which a claim outlives its request, for what the store takes."""
+
+
+def subscribe(config: Config, store: Store) -> None:
+    """Have the store queue what the webhooks want; for every process that writes steps of this office."""
+    for each in config.webhooks:
+        store.announce(target_of(each), partial(is_wanted, events=frozenset(each.events)))
+
+
+def announcers(config: Config, store: Store, clock: Clock, reactor: Any, poll: float) -> list[Announcer]:
+    """What tells them: one for each. `poll` is in seconds."""
+    return [
+        Announcer(
+            store,
+            clock,
+            webhook(each, store, clock, reactor),
+            target=target_of(each),
+            owner=config.hostname,
+            schedule=Schedule(each.first, each.longest, 0, each.give_up_after),
+            limits=AnnouncerLimits(in_flight=each.in_flight, lease=each.timeout + _MARGIN, poll=poll),
+        )
+        for each in config.webhooks
+    ]
+
+
+def webhook(settings: Settings, store: Store, clock: Clock, reactor: Any) -> Webhook:
+    """One of them."""
+    poster = HttpPoster(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
+    return Webhook(
+        store,
+        poster,
+        clock,
+        settings.url,
+        events=frozenset(settings.events),
+        senders=settings.senders,
+        secrets=no_secrets if settings.secret_file is None else partial(secrets_in, settings.secret_file),
+    )
+
+
+def secrets_in(file: Path) -> Sequence[bytes]:
+    """The secrets of a file. Raises BadSecret, OSError."""
+    with file.open("rb") as opened:
+        octets = opened.read(MOST_OCTETS + 1)
+    if len(octets) > MOST_OCTETS:
+        raise BadSecret(f"{file} is no file of secrets: it has more than {MOST_OCTETS} octets")
+    return read_secrets(octets.decode("utf-8", "replace"))
+
+
+def target_of(settings: Settings) -> str:
+    """What its announcements are stored under."""
+    return f"webhook {settings.name}"

@@ -1,0 +1,21 @@
+"""A Journal that wakes announcers when steps are durable, so that they need not wait for their next look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailstack.journey import Journal, Step
+from mailstack.webhooks.announcer import Announcer
+
+
+class Waking:
+    """Tells another journal first."""
+
+    def __init__(self, journal: Journal, announcers: Sequence[Announcer]) -> None:
+        self._journal = journal
+        self._announcers = announcers
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self._journal.tell(steps)
+        for announcer in self._announcers:
+            announcer.wake()

@@ -1,0 +1,253 @@
+"""The Announcer: at least once, in order of time, and a target that does not hear is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from mailstack.announcements import Announcement, new_id
+from mailstack.journey import Step
+from mailstack.letter import new_letter_id
+from mailstack.queue.schedule import Schedule
+from mailstack.store import StoreError
+from mailstack.store.memory import MemoryStore
+from mailstack.webhooks.announcer import Announcer, AnnouncerLimits, NotTold
+from tests.aid import run
+from tests.queue.clock import START, HandClock
+
+SCHEDULE = Schedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)
+
+
+class Ear:
+    """A Teller that writes down what it is told, and hears as long as `trouble` is None."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock = clock
+        self.trouble: Exception | None = None
+        self.waits = False
+        self.heard: list[tuple[float, str]] = []
+        self.under_way: list[Deferred[None]] = []
+        self.closed = False
+
+    async def tell(self, announcement: Announcement) -> None:
+        self.heard.append((self.clock.now() - START, announcement.id))
+        if self.waits:
+            answered: Deferred[None] = Deferred()
+            self.under_way.append(answered)
+            await answered
+        if self.trouble is not None:
+            raise self.trouble
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class BrokenStore(MemoryStore):
+    broken = False
+
+    async def settle_announcements(self, owner: str, **changes: object) -> None:
+        if self.broken:
+            raise StoreError("the disk is away")
+        await super().settle_announcements(owner, **changes)  # type: ignore[arg-type]
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.store = BrokenStore()
+        self.start()
+
+    def start(self, owner: str = "me") -> None:
+        self.ear = Ear(self.clock)
+        self.announcer = Announcer(
+            self.store,
+            self.clock,
+            self.ear,
+            target="hook",
+            owner=owner,
+            schedule=SCHEDULE,
+            limits=AnnouncerLimits(in_flight=3),
+            jitter=lambda: 0.5,
+        )
+        run(self.announcer.start())
+
+    def queue(self, count: int, age: float = 0.0) -> list[str]:
+        now = self.clock.now()
+        new = [
+            Announcement(new_id(), "hook", Step(new_letter_id(now), now - age, "mx.home.test", "relayed"), now - age)
+            for _ in range(count)
+        ]
+        run(self.store.add_announcements(new))
+        self.announcer.wake()
+        self.clock.advance(0)
+        return [each.id for each in new]
+
+    def waiting(self) -> list[Announcement]:
+        return run(self.store.announcements("hook", 1000))
+
+
+def test_what_is_queued_is_told_at_once_and_forgotten() -> None:
+    rig = Rig()
+    ids = rig.queue(5)
+    assert sorted(name for _, name in rig.ear.heard) == sorted(ids)
+    assert rig.waiting() == []
+    assert rig.clock.bugs == []
+
+
+def test_what_another_process_queued_is_found_within_a_second() -> None:
+    rig = Rig()
+    now = rig.clock.now()
+    step = Step(new_letter_id(now), now, "mx.home.test", "removed")
+    run(rig.store.add_announcements([Announcement(new_id(), "hook", step, now)]))
+    rig.clock.advance(1.0)
+    assert len(rig.ear.heard) == 1
+
+
+def test_no_more_are_under_way_than_the_limit_says() -> None:
+    rig = Rig()
+    rig.ear.waits = True
+    rig.queue(10)
+    assert len(rig.ear.under_way) == 3
+    rig.ear.under_way.pop().callback(None)
+    rig.clock.advance(0)
+    assert len(rig.ear.heard) == 4
+
+
+def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.queue(1)
+    rig.queue(50)
+    rig.clock.advance(3 * 3600)
+    times = [round(at) for at, _ in rig.ear.heard]
+    assert times == [0, 5, 15, 35, 75, 155, 315, 635, 1275, 2555, 5115, 8715]
+    assert all(each.claimed_by is None for each in rig.waiting())
+    assert {each.trouble for each in rig.waiting() if each.attempts} == {"the receiver answered 500"}
+    rig.ear.trouble = None
+    rig.clock.advance(3600)
+    assert rig.waiting() == []
+
+
+def test_a_receiver_that_asks_for_time_gets_it() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("the receiver answered 429", 600.0)
+    rig.queue(2)
+    before = len(rig.ear.heard)
+    rig.clock.advance(599)
+    assert len(rig.ear.heard) == before
+    rig.clock.advance(2)
+    assert len(rig.ear.heard) == before + 1
+
+
+def test_an_operator_who_has_mended_it_need_not_wait() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("connection refused")
+    rig.queue(20)
+    rig.clock.advance(3600)
+    rig.ear.trouble = None
+    run(rig.store.hurry_announcements("hook", rig.clock.now()))
+    rig.clock.advance(1.0)
+    assert rig.waiting() == []
+
+
+def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("connection refused")
+    rig.queue(20)
+    rig.clock.advance(5200)
+    before = len(rig.ear.heard)
+    run(rig.store.hurry_announcements("hook", rig.clock.now()))
+    rig.clock.advance(10.0)
+    assert len(rig.ear.heard) == before + 1
+
+
+def test_what_is_too_old_is_dropped() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("no answer")
+    rig.queue(100)
+    rig.clock.advance(86_400 + 3700)
+    assert rig.waiting() == []
+    assert len(rig.ear.heard) < 50
+
+
+def test_a_bug_in_a_teller_is_a_failure_like_others() -> None:
+    rig = Rig()
+    rig.ear.trouble = ZeroDivisionError()
+    rig.queue(1)
+    (left,) = rig.waiting()
+    assert left.trouble == "local error; see the log"
+    rig.ear.trouble = None
+    rig.clock.advance(10)
+    assert rig.waiting() == []
+
+
+def test_what_could_not_be_settled_is_told_again_when_its_lease_ends() -> None:
+    """At least once: the same id."""
+    rig = Rig()
+    rig.store.broken = True
+    (name,) = rig.queue(1)
+    rig.store.broken = False
+    rig.clock.advance(119)
+    assert [each for _, each in rig.ear.heard] == [name]
+    rig.clock.advance(2)
+    assert [each for _, each in rig.ear.heard] == [name, name]
+    assert rig.waiting() == []
+
+
+def kill(rig: Rig) -> None:
+    """Nothing of this process ever goes on."""
+    rig.ear.under_way.clear()
+    rig.clock = HandClock(rig.clock.now())
+
+
+def test_a_process_that_comes_back_tells_at_once_what_it_was_telling() -> None:
+    rig = Rig()
+    rig.ear.waits = True
+    ids = rig.queue(2)
+    kill(rig)
+    rig.start()
+    assert sorted(name for _, name in rig.ear.heard) == sorted(ids)
+    assert rig.waiting() == []
+
+
+def test_another_process_waits_until_the_lease_of_a_dead_one_ends() -> None:
+    rig = Rig()
+    rig.ear.waits = True
+    rig.queue(2)
+    kill(rig)
+    rig.start("you")
+    rig.clock.advance(119)
+    assert rig.ear.heard == []
+    rig.clock.advance(2)
+    assert len(rig.ear.heard) == 2
+
+
+def stopped(rig: Rig, within: float = 10.0) -> Callable[[], bool]:
+    ended: list[bool] = []
+    rig.announcer.stop(lambda: ended.append(True), within)
+    return lambda: bool(ended)
+
+
+def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
+    rig = Rig()
+    assert stopped(rig)()
+    assert rig.ear.closed
+    rig.start()
+    rig.ear.waits = True
+    rig.queue(5)
+    has_ended = stopped(rig)
+    assert not has_ended()
+    for answered in rig.ear.under_way:
+        answered.callback(None)
+    rig.clock.advance(0)
+    assert has_ended()
+    assert len(rig.waiting()) == 2
+    rig.start()
+    rig.ear.waits = True
+    rig.queue(1)
+    has_ended = stopped(rig)
+    rig.clock.advance(9)
+    assert not has_ended()
+    rig.clock.advance(2)
+    assert has_ended()
