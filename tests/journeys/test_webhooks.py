@@ -83,7 +83,7 @@ def test_every_step_that_is_wanted_is_told_with_its_letter(internet: Internet) -
     )
     assert {request.path for request in receiver.requests} == {b"/mail?a=b"}
     assert {request.headers["content-type"] for request in receiver.requests} == {"application/json"}
-    site.people_fetch(internet, "bob@home.test")
+    internet.fetch(site, "bob@home.test")
     internet.reactor.advance(1)
     assert receiver.types()[-1] == "letter.collected"
     assert waiting(internet, site) == 0
@@ -118,13 +118,13 @@ def test_a_receiver_that_is_dead_for_five_days_is_told_what_is_young_enough_and_
         internet.submit(site, "alice@home.test", "bob@home.test")
         assert internet.reactor.seconds() - begun < 5
         internet.reactor.advance(DAY)
-    assert internet.states(site) == {"bob@home.test": "delivered"}
+    assert site.states() == {"bob@home.test": "delivered"}
     assert waiting(internet, site) == 3
     receiver = Receiver(internet.reactor.host(HOOKS))
     internet.reactor.advance(2 * 3600)
     assert receiver.types() == ["letter.delivered"] * 2
     assert waiting(internet, site) == 0
-    assert len(site.people_fetch(internet, "bob@home.test")) == 5
+    assert len(internet.fetch(site, "bob@home.test")) == 5
 
 
 @pytest.mark.parametrize("code", [0, 301, 404, 500])
@@ -188,10 +188,9 @@ def test_a_delay_is_told_once_and_the_bounce_in_the_end(internet: Internet) -> N
 
 
 def test_https_is_verified(internet: Internet) -> None:
-    """A certificate of a CA that nobody named, or for another name, is as no receiver."""
-    host = internet.reactor.host(HOOKS)
-    receiver = Receiver(host, name=HOOKS, port=443)
-    stranger = hook(url=WebUrl(f"https://{HOOKS}/mail"))
+    """A receiver whose certificate is of a CA that nobody named is told nothing."""
+    receiver = Receiver(internet.reactor.host("192.0.2.1"), name="localhost", port=443)
+    stranger = hook(url=WebUrl("https://localhost/mail"))
     trusting = hook(name=HookName("trusting"), url=stranger.url, ca_file=public_ca().ca)
     site = home(internet, stranger, trusting)
     internet.submit(site, "alice@home.test", "bob@home.test")
