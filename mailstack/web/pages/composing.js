@@ -1,0 +1,67 @@
+/** Writing a letter, as one of the accounts. */
+
+import { senders, words } from "./acting.js";
+import { post } from "./api.js";
+import { fill, h } from "./dom.js";
+import { field, formDialog, options } from "./dialogs.js";
+import { exact, nameOf, size } from "./format.js";
+import { notice } from "./notices.js";
+import { go } from "./routes.js";
+
+const MOST_QUOTED = 20_000; // characters of the letter that is answered
+const LARGEST = 20_000_000; // octets of all files together
+
+/** Opens the form; what is given stands in it. */
+export async function openComposer({ from, to = "", cc = "", subject = "", text = "", in_reply_to = null }) {
+    const accounts = await senders();
+    const chosen = accounts.find((each) => each.toLowerCase() === from?.toLowerCase()) ?? accounts[0];
+    const files = field("Files", "files", { type: "file", multiple: true });
+    const dialog = formDialog(in_reply_to ? "Reply" : "Write a letter", [
+        field("From", "from", { tag: "select", required: true }, options(accounts.map((each) => [each, each]), chosen)),
+        field("To", "to", { required: true, value: to, autocomplete: "off", placeholder: "carol@elsewhere.test", hint: "Several with commas between. Any domain: the rest of the world is here." }),
+        h("details", { open: Boolean(cc) }, h("summary", {}, "Cc and Bcc"),
+            h("div", { class: "fields" }, field("Cc", "cc", { value: cc, autocomplete: "off" }), field("Bcc", "bcc", { autocomplete: "off" }))),
+        field("Subject", "subject", { value: subject, dir: "auto", autocomplete: "off" }),
+        h("label", { class: "field composer" }, h("span", { class: "name" }, "Text"), h("textarea", { name: "text", dir: "auto", value: text })),
+        files,
+    ], "Send", async (given, form) => {
+        const attachments = await read([...form.elements.files.files]);
+        const { id } = await post("v1/letters", {
+            from: given.from, to: words(given.to), cc: words(given.cc ?? ""), bcc: words(given.bcc ?? ""),
+            subject: given.subject, text: given.text, attachments, in_reply_to,
+        });
+        notice("Sent", { action: { words: "See its way", run: () => go(["journey", id]) } });
+    }, { wide: true });
+    if (to) {
+        const area = dialog.querySelector("textarea");
+        area.focus();
+        area.setSelectionRange(0, 0);
+    }
+}
+
+/** What an answer to a letter begins with. */
+export function answerTo(letter) {
+    const back = letter.reply_to?.length ? [letter.reply_to].flat() : [letter.from].filter(Boolean);
+    const quoted = (letter.text ?? "").slice(0, MOST_QUOTED).replace(/\s+$/, "").split("\n").map((line) => `> ${line}`).join("\n");
+    return {
+        from: letter.recipients?.[0]?.address,
+        to: back.map((each) => each.address).join(", ") || letter.sender || "",
+        subject: /^re:/i.test(letter.subject) ? letter.subject : `Re: ${letter.subject}`,
+        text: `\n\n${exact(letter.date || letter.arrived)}, ${nameOf(letter.from)}:\n${quoted}\n`,
+        in_reply_to: letter.id,
+    };
+}
+
+async function read(files) {
+    if (files.reduce((sum, file) => sum + file.size, 0) > LARGEST) throw new Error(`The files are larger than ${size(LARGEST)} together.`);
+    return Promise.all(files.map(async (file) => ({ name: file.name, type: file.type || "application/octet-stream", content: await base64(file) })));
+}
+
+function base64(file) {
+    return new Promise((resolve, reject) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+        reader.onerror = () => reject(new Error(`${file.name} can't be read.`));
+        reader.readAsDataURL(file);
+    });
+}

@@ -1,0 +1,76 @@
+/** A letter's text: as HTML in a frame in which nothing runs, or plain. */
+
+import { at, part } from "./api.js";
+import { fill, h } from "./dom.js";
+import { linked, outward, safeLink } from "./format.js";
+import { icon } from "./icons.js";
+import { pressed } from "./keyboard.js";
+
+const WIDTHS = { phone: "As on a phone", tablet: "As on a tablet", full: "As wide as there is room" };
+const ICONS = { phone: "phone", tablet: "tablet", full: "screen" };
+const REMOTE = /(?:src|srcset|background|href|poster)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\//i;
+/** What may want something from elsewhere; a guess, for the offer to show it. The server decides what is let through. */
+const TALLEST = 20_000; // pixels of a frame; what is longer scrolls inside
+
+/** The HTML. The frame is sandboxed: no script, no form, no way out but links in new windows. */
+export function showHtml(panel, letter) {
+    let width = sessionStorage.getItem("width") ?? "full";
+    const frame = h("iframe", { title: "The letter", sandbox: "allow-same-origin allow-popups allow-popups-to-escape-sandbox",
+        referrerpolicy: "no-referrer", src: source(letter, false), onload: () => settle(frame) });
+    const stage = h("div", { class: "stage", "data-width": width }, frame);
+    const widths = h("div", { class: "widths", role: "group", "aria-label": "Width" });
+    const draw = () => fill(widths, Object.entries(WIDTHS).map(([name, words]) =>
+        h("button", { type: "button", title: words, "aria-label": words, "aria-pressed": String(width === name), onclick: () => choose(name) }, icon(ICONS[name]))));
+    const choose = (name) => {
+        width = name;
+        sessionStorage.setItem("width", name);
+        stage.dataset.width = name;
+        draw();
+        settle(frame);
+    };
+    draw();
+    fill(panel, h("div", { class: "viewing" }, REMOTE.test(letter.html) ? remote(letter, frame) : null, widths), stage);
+    const watcher = new ResizeObserver(() => settle(frame));
+    watcher.observe(stage);
+    return () => watcher.disconnect();
+}
+
+/** The plain text. */
+export function showText(panel, letter) {
+    fill(panel, h("pre", { class: "plain", dir: "auto" }, letter.text ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text.")));
+}
+
+function source(letter, wholeWorld) {
+    return at(`view/${part(letter.id)}.html`, { remote: wholeWorld ? 1 : 0 });
+}
+
+function remote(letter, frame) {
+    const line = h("span", { class: "remote" });
+    const off = () => fill(line, icon("shield"), h("span", {}, "Nothing is loaded from elsewhere."),
+        h("button", { type: "button", class: "link", onclick: () => { frame.src = source(letter, true); on(); } }, "Load remote content"));
+    const on = () => fill(line, icon("warn"), h("span", {}, "Remote content is loaded."),
+        h("button", { type: "button", class: "link", onclick: () => { frame.src = source(letter, false); off(); } }, "Stop"));
+    off();
+    return line;
+}
+
+/** Makes the frame as tall as its letter, and lets links and keys in it do what they should. */
+function settle(frame) {
+    const inside = frame.contentDocument;
+    if (!inside?.documentElement) return;
+    const { scrollY } = window;
+    frame.style.height = "8rem";
+    frame.style.height = `${Math.min(TALLEST, Math.max(inside.documentElement.scrollHeight, inside.body?.scrollHeight ?? 0) + 2)}px`;
+    window.scrollTo(0, scrollY);
+    if (frame.dataset.heard === inside.URL) return;
+    frame.dataset.heard = inside.URL;
+    inside.addEventListener("keydown", pressed);
+    inside.addEventListener("click", (event) => {
+        const link = event.target.closest?.("a[href], area[href]");
+        if (!link || link.getAttribute("href").startsWith("#")) return;
+        event.preventDefault();
+        const target = safeLink(link.href);
+        if (target) outward(target, "").click();
+    });
+    for (const image of inside.images) image.addEventListener("load", () => settle(frame), { once: true });
+}

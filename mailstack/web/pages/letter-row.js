@@ -1,0 +1,49 @@
+/** One letter as a row of the list. */
+
+import { h, own } from "./dom.js";
+import { nameOf, stateSign, time } from "./format.js";
+import { icon } from "./icons.js";
+import { to } from "./routes.js";
+
+const MOST_TAGS = 2;
+const TOLD = new Set(["queued", "deferred", "held", "bounced", "failed", "removed", "mixed"]);
+/** States that a row tells; that a letter arrived goes without saying. */
+
+/** The row; `place` is the list's mailbox and query, so that the way back leads to it. */
+export function letterRow(letter, { selected, current, place, onselect }) {
+    const link = h("a", { class: "line", href: to(["letter", letter.id], place), "aria-current": current ? "true" : null },
+        h("span", { class: "who" },
+            letter.unread ? h("span", { class: "dot" }, h("span", { class: "offstage" }, "Unread ")) : null,
+            own(nameOf(letter.from) || letter.sender || "<>", { class: "from" }),
+            h("span", { class: "to" }, " to ", own(receivers(letter)))),
+        h("span", { class: "what" },
+            own(letter.subject || "(no subject)", { class: "subject" }), " ",
+            h("span", { class: "snippet", dir: "auto" }, letter.snippet)),
+        h("span", { class: "marks" }, marks(letter)),
+        time(letter.arrived));
+    const box = h("input", { type: "checkbox", class: "select", checked: selected, tabindex: "-1", onclick: onselect,
+        "aria-label": `Select ${letter.subject || "letter without subject"}` });
+    return h("li", { class: rowClass(letter, selected, current), "data-id": letter.id }, h("label", { class: "pick" }, box), link);
+}
+
+/** Who gets a letter: the first recipient, and how many more. */
+export function receivers(letter) {
+    const all = letter.recipients ?? [];
+    const first = all[0]?.address ?? nameOf(letter.to?.[0]) ?? "";
+    return all.length > 1 ? `${first} and ${all.length - 1} more` : first || "nobody";
+}
+
+function rowClass(letter, selected, current) {
+    return ["row", letter.unread && "unread", selected && "selected", current && "current"].filter(Boolean).join(" ");
+}
+
+function marks(letter) {
+    const tags = letter.tags ?? [];
+    return [
+        tags.slice(0, MOST_TAGS).map((tag) => h("span", { class: "tag", dir: "auto" }, tag)),
+        tags.length > MOST_TAGS ? h("span", { class: "tag" }, `+${tags.length - MOST_TAGS}`) : null,
+        TOLD.has(letter.state) || typeof letter.state === "object" ? stateSign(letter.state) : null,
+        letter.attachments ? h("span", { class: "clip", title: `${letter.attachments} attached` }, icon("attach"),
+            h("span", { class: "offstage" }, `${letter.attachments} attached`)) : null,
+    ];
+}

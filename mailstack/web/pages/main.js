@@ -1,0 +1,74 @@
+/** Starts the pages: shows the one that the location means, whenever it changes. */
+
+import { login } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { startKeyboard } from "./keyboard.js";
+import { connect, on } from "./live.js";
+import { startNavigation, showWhere } from "./navigation.js";
+import { go, here } from "./routes.js";
+import * as mail from "./mail.js";
+
+/** The pages by their first segment. A page's `show(place, main)` fills main, and returns what ends it. */
+const PAGES = {
+    letters: async () => mail,
+    letter: async () => mail,
+    journey: () => import("./journey.js"),
+    queue: () => import("./queue.js"),
+    protocol: () => import("./protocol.js"),
+    offices: () => import("./offices.js"),
+    accounts: () => import("./accounts.js"),
+    aliases: () => import("./aliases.js"),
+    zone: () => import("./zone.js"),
+    faults: () => import("./faults.js"),
+    clock: () => import("./clock.js"),
+    setup: () => import("./setup.js"),
+    login: () => import("./login.js"),
+};
+
+const main = document.getElementById("main");
+let shown = null; // the page's module
+let end = () => {};
+let turn = 0;
+
+async function show() {
+    const place = here();
+    const name = place.path[0] ?? "letters";
+    if (!(name in PAGES)) return go(["letters"], {}, { replace: true });
+    const mine = (turn += 1);
+    showWhere(name, place);
+    try {
+        const page = await PAGES[name]();
+        if (mine !== turn) return undefined;
+        if (page === shown && page.move?.(place)) return undefined;
+        end();
+        end = () => {};
+        shown = page;
+        main.className = name;
+        fill(main);
+        end = page.show(place, main) ?? (() => {});
+        if (document.activeElement === document.body) main.focus({ preventScroll: true });
+    } catch (error) {
+        if (mine === turn) stumble(error);
+    }
+    return undefined;
+}
+
+function stumble(error) {
+    shown = null;
+    fill(main, h("section", { class: "empty" }, h("h1", {}, "This page could not be shown"),
+        h("p", {}, error.message), button("Try again", show, { class: "primary" })));
+}
+
+function showOffline(state) {
+    const line = document.getElementById("offline");
+    line.hidden = state !== "lost";
+    line.textContent = state === "lost" ? "mailstack can't be reached. This page shows what it knew, and tries again by itself." : "";
+}
+
+login.wanted = () => { if (here().path[0] !== "login") go(["login"], { from: location.hash }); };
+addEventListener("hashchange", show);
+on("state", showOffline);
+startNavigation();
+startKeyboard();
+show();
+connect();

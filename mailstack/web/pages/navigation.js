@@ -1,0 +1,106 @@
+/** The side of the window: pages, mailboxes with what is unread, and whether events arrive. */
+
+import { get } from "./api.js";
+import { fill, h, own } from "./dom.js";
+import { number } from "./format.js";
+import { icon } from "./icons.js";
+import { showHelp } from "./keyboard.js";
+import { gathered, liveState, on } from "./live.js";
+import { complain } from "./notices.js";
+import { here, to } from "./routes.js";
+
+const MOST_MAILBOXES = 8; // more are a click away
+const LIVE_WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
+
+const byId = (id) => document.getElementById(id);
+let mailboxes = [];
+let all = false;
+
+/** Fills in what the document left open, and keeps it up to date. */
+export function startNavigation() {
+    for (const place of document.querySelectorAll("[data-icon]")) place.replaceChildren(icon(place.dataset.icon));
+    for (const id of ["compose", "compose-small"]) byId(id).addEventListener("click", compose);
+    byId("help").addEventListener("click", showHelp);
+    byId("menu").addEventListener("click", () => drawer(!document.body.classList.contains("open")));
+    byId("navigation").addEventListener("click", (event) => { if (event.target.closest("a")) drawer(false); });
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") drawer(false); });
+    byId("main").addEventListener("click", () => drawer(false), { capture: true });
+    on("state", showLive);
+    showLive();
+    const lookAtMail = gathered(() => refreshMailboxes().catch(() => {}), 400);
+    for (const kind of ["letter", "changed", "deleted", "again"]) on(kind, lookAtMail);
+    const lookAtQueue = gathered(() => refreshQueue().catch(() => {}), 400);
+    for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
+    const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
+    for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
+    lookAtMail();
+    lookAtQueue();
+    lookAtFaults();
+}
+
+/** Marks the page that is shown. */
+export function showWhere(name, place) {
+    for (const link of document.querySelectorAll("#navigation a[data-page]")) {
+        const here = link.dataset.page === name && (link.dataset.mailbox ?? "") === (place.query.mailbox ?? "");
+        if (here) link.setAttribute("aria-current", "page");
+        else link.removeAttribute("aria-current");
+    }
+}
+
+/** Opens the form for a new letter. */
+export async function compose() {
+    const { openComposer } = await import("./composing.js");
+    openComposer({}).catch(complain);
+}
+
+/** What of the mail is unread, for all mailboxes together. */
+export function showUnread(unread) {
+    byId("unread").textContent = unread ? number(unread) : "";
+    document.title = unread ? `(${number(unread)}) mailstack` : "mailstack";
+}
+
+async function refreshMailboxes() {
+    const found = await get("v1/mailboxes");
+    mailboxes = (found.mailboxes ?? []).filter((each) => each.letters > 0 || each.account);
+    listMailboxes();
+}
+
+function listMailboxes() {
+    const shown = all ? mailboxes : mailboxes.slice(0, MOST_MAILBOXES);
+    const rows = shown.map((each) => h("li", {},
+        h("a", { href: to(["letters"], { mailbox: each.address }), "data-page": "letters", "data-mailbox": each.address, title: each.address },
+            icon("mailbox"), own(each.address, { class: "name" }),
+            each.unread ? h("span", { class: "badge" }, number(each.unread)) : null)));
+    if (mailboxes.length > shown.length) {
+        rows.push(h("li", {}, h("button", { type: "button", class: "bare more", onclick: () => { all = true; listMailboxes(); } },
+            `${mailboxes.length - shown.length} more`)));
+    }
+    fill(byId("mailboxes"), rows);
+    const place = here();
+    showWhere(place.path[0] ?? "letters", place);
+}
+
+async function refreshQueue() {
+    const found = await get("v1/queue", { limit: 1 });
+    badge("waiting", found.total);
+}
+
+async function refreshFaults() {
+    const found = await get("v1/faults");
+    badge("faulty", (found.faults ?? []).length);
+}
+
+function badge(id, value) {
+    byId(id).textContent = value ? number(value) : "";
+}
+
+function showLive() {
+    const state = liveState();
+    byId("live").textContent = LIVE_WORDS[state];
+    byId("live").dataset.state = state;
+}
+
+function drawer(open) {
+    document.body.classList.toggle("open", open);
+    byId("menu").setAttribute("aria-expanded", String(open));
+}

@@ -1,0 +1,51 @@
+/** The protocol log: what is said on every connection, as it is said. */
+
+import { get } from "./api.js";
+import { button, fill, h, own } from "./dom.js";
+import { exact, time } from "./format.js";
+import { on } from "./live.js";
+import { pageOf } from "./tables.js";
+
+const MOST = 3000; // lines that are kept
+const BOTTOM = 40; // pixels from the end within which the log follows
+
+export function show(_, main) {
+    const lines = h("ol", { class: "lines" });
+    const log = h("div", { class: "log", role: "log", "aria-label": "Protocol log", "aria-live": "off", tabindex: "0" }, lines);
+    const search = h("input", { type: "search", placeholder: "Show lines with", "aria-label": "Show lines with", oninput: () => narrow() });
+    const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; if (!paused) flush(); });
+    let paused = false;
+    let waiting = [];
+    const body = pageOf(main, "Protocol log", "Every line that clients and hosts say to each other, as it is said. Passwords and contents are left out.");
+    body.append(h("div", { class: "journey-view" }, h("div", { class: "filters" }, search, pause, button("Clear", () => fill(lines))), log));
+
+    const fits = (item) => !search.value || item.textContent.toLowerCase().includes(search.value.toLowerCase());
+    const narrow = () => { for (const item of lines.children) item.hidden = !fits(item); };
+    function flush() {
+        const follow = log.scrollHeight - log.scrollTop - log.clientHeight < BOTTOM;
+        for (const each of waiting) {
+            const item = lineOf(each);
+            item.hidden = !fits(item);
+            lines.append(item);
+        }
+        waiting = [];
+        while (lines.children.length > MOST) lines.firstChild.remove();
+        if (follow) log.scrollTop = log.scrollHeight;
+    }
+    let asked = 0;
+    const heard = (line) => {
+        waiting.push(line);
+        if (waiting.length > MOST) waiting.shift();
+        if (!paused) asked ||= requestAnimationFrame(() => { asked = 0; flush(); });
+    };
+    get("v1/protocol").then((found) => { waiting = [...(found.lines ?? []), ...waiting]; flush(); log.scrollTop = log.scrollHeight; }, () => {});
+    const off = on("dialogue", heard);
+    return () => { off(); cancelAnimationFrame(asked); };
+}
+
+function lineOf(line) {
+    const text = String(line.line ?? line.text ?? "");
+    const kind = text.startsWith("C:") ? "client" : text.startsWith("S:") ? (/^S: ([45]\d\d|-ERR)/.test(text) ? "bad" : "server") : "aside";
+    return h("li", { class: kind }, time(line.at, exact),
+        own([line.service ?? line.office, line.client ?? line.peer ?? line.connection].filter(Boolean).join(" "), { class: "who" }), h("span", { class: "said", dir: "ltr" }, text));
+}

@@ -1,0 +1,112 @@
+/** The queue: what waits, grouped by where it goes, with why and until when. */
+
+import { get, part, post } from "./api.js";
+import { button, h, own } from "./dom.js";
+import { confirmed, field, formDialog } from "./dialogs.js";
+import { count, exact, span, stateSign } from "./format.js";
+import { kept } from "./loading.js";
+import { notice, tried } from "./notices.js";
+import { to } from "./routes.js";
+import { iconButton } from "./selection.js";
+import { nothing, pageOf, table } from "./tables.js";
+
+const MOST = 500; // letters that are shown at once
+const DONE = { retry: "It is tried now", hold: "Held", release: "Released", remove: "Removed" };
+
+export function show(_, main) {
+    const body = pageOf(main, "Queue", "What has been accepted and not yet delivered: where it goes, why it waits, and when it is tried again.");
+    const view = kept(body, () => get("v1/queue", { limit: MOST }), draw, ["queue", "step"]);
+    const ticking = setInterval(() => countDown(body), 1000);
+    return () => { clearInterval(ticking); view.end(); };
+}
+
+function draw({ letters = [], total = letters.length }) {
+    if (!letters.length) {
+        return nothing(h("h2", {}, "Nothing waits"), h("p", {}, "Every letter has arrived or has been returned. To see one wait, let a host put letters off for a while:"),
+            h("a", { class: "button", href: "#/faults" }, "Set a fault"));
+    }
+    const groups = byDestination(letters);
+    const made = [
+        total > letters.length ? h("p", { class: "quiet" }, `The newest ${letters.length} of ${count(total, "letter")}.`) : null,
+        [...groups].map(([name, waiting]) => group(name, waiting)),
+    ];
+    const holder = h("div", { class: "journey-view" }, made);
+    countDown(holder);
+    return holder;
+}
+
+/** Deliveries that are owed, by destination. */
+function byDestination(letters) {
+    const groups = new Map();
+    for (const letter of letters) {
+        for (const delivery of letter.deliveries ?? []) {
+            if (!["queued", "held", "deferred"].includes(delivery.state)) continue;
+            const name = delivery.destination || delivery.recipient.split("@").at(-1);
+            if (!groups.has(name)) groups.set(name, []);
+            groups.get(name).push({ letter, delivery });
+        }
+    }
+    return groups;
+}
+
+function group(name, waiting) {
+    const ids = [...new Set(waiting.map(({ letter }) => letter.id))];
+    const reasons = new Map();
+    for (const { delivery } of waiting) reasons.set(reasonOf(delivery), (reasons.get(reasonOf(delivery)) ?? 0) + 1);
+    const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0];
+    const columns = ["Letter", "For", "Tries", "Next", "Why", ""];
+    return h("section", { class: "panelled group", "aria-label": name },
+        h("header", {}, h("h2", {}, own(name)), h("span", { class: "quiet" }, count(waiting.length, "recipient")),
+            h("span", { class: "inline" }, button("Try all now", () => act("retry", ids), { "data-key": `retry ${name}` }), button("Hold all", () => act("hold", ids), { "data-key": `hold ${name}` })),
+            h("p", { class: "reason", dir: "auto" }, reason)),
+        table(columns, waiting.map((each) => row(each))).firstChild);
+}
+
+function row({ letter, delivery }) {
+    const held = delivery.state === "held";
+    const { id } = letter;
+    return [
+        h("a", { href: to(["journey", id]) }, own(letter.subject || letter.sender || "<>")),
+        own(delivery.recipient),
+        h("span", { class: "figure" }, String(delivery.attempts ?? 0)),
+        held ? stateSign("held") : h("span", { class: "figure countdown", "data-until": delivery.next_attempt ?? "", title: delivery.next_attempt ? exact(delivery.next_attempt) : null }, ""),
+        h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
+        [
+            held ? iconButton("play", "Release", () => act("release", [id]), { "data-key": `release ${id}` }) : iconButton("retry", "Try now", () => act("retry", [id]), { "data-key": `retry ${id}` }),
+            held ? null : iconButton("hold", "Hold", () => act("hold", [id]), { "data-key": `hold ${id}` }),
+            iconButton("alias", "Redirect", () => redirect(id, delivery.recipient), { "data-key": `redirect ${id}` }),
+            iconButton("trash", "Remove", () => removeLetter(id), { "data-key": `remove ${id}` }),
+        ],
+    ];
+}
+
+const reasonOf = (delivery) => [delivery.text && delivery.status && !delivery.text.includes(delivery.status) ? delivery.status : "", delivery.text].filter(Boolean).join(" ")
+    || (delivery.attempts ? "the attempt is under way" : "not tried yet");
+
+function act(verb, ids) {
+    return tried(async () => {
+        for (const id of ids) await post(`v1/queue/${part(id)}/${verb}`, {});
+        notice(ids.length > 1 ? `${DONE[verb]}: ${count(ids.length, "letter")}` : DONE[verb]);
+    });
+}
+
+function redirect(id, recipient) {
+    formDialog("Redirect", [
+        h("p", {}, "What is still owed to ", own(recipient), " goes to another address instead."),
+        field("To", "to", { type: "email", required: true, autocomplete: "off" }),
+    ], "Redirect", async ({ to: target }) => {
+        await post(`v1/queue/${part(id)}/redirect`, { recipient, to: target });
+        notice(`Redirected to ${target}`);
+    });
+}
+
+async function removeLetter(id) {
+    if (await confirmed("Remove this letter from the queue?", "Remove", { explanation: "Nobody gets it, and its sender is not told." })) act("remove", [id]);
+}
+
+function countDown(element, now = Date.now()) {
+    for (const each of element.querySelectorAll(".countdown")) {
+        const left = new Date(each.dataset.until) - now;
+        each.textContent = Number.isNaN(left) ? "" : left > 0 ? `in ${span(Math.ceil(left / 1000) * 1000)}` : "now";
+    }
+}
