@@ -18,6 +18,7 @@ from mailstack.setup.services import services_of
 from mailstack.web.channel import Bounds, WebChannel
 from mailstack.web.client_files import client_files
 from mailstack.web.front import front_pages
+from mailstack.web.instructions import instruction_pages
 from mailstack.web.office import ShownOffice
 from mailstack.web.signing import ProfileSigner
 from mailstack.web.site import Site
@@ -44,7 +45,7 @@ def web_door(
 
 def site_of(office: ShownOffice) -> Site:
     """Every page of an office."""
-    return Site((*front_pages(office), *client_files(office)), office.hosts)
+    return Site((*front_pages(office), *instruction_pages(office), *client_files(office)), office.hosts)
 
 
 class WebDoor(Factory):

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import segno
 from msgspec.structs import replace
 
 from mailstack.config import Config, MtaSts, Web
@@ -222,7 +223,7 @@ def test_the_offices_own_ca_can_be_fetched(tmp_path: Path) -> None:
     assert get("/ca.pem", office=with_ca).status == 404
     file.write_text("-----BEGIN CERTIFICATE-----\n")
     assert get("/ca.pem", office=with_ca).body == file.read_bytes()
-    assert b"/ca.pem" in get("/", office=with_ca).body
+    assert b'href="ca.pem"' in get("/", office=with_ca).body
     assert get("/ca.pem").status == 404
 
 
@@ -232,7 +233,7 @@ def test_the_offices_own_ca_can_be_fetched(tmp_path: Path) -> None:
 class Page(HTMLParser):
     """Elements that are open, and the links."""
 
-    VOID = ("meta", "link", "input", "br")
+    VOID = ("meta", "link", "input", "br", "img")
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -286,7 +287,44 @@ def test_the_steps_are_those_of_the_command(guide: object) -> None:
         assert step.text in steps.words
         assert all(value in steps.words for _, value in step.values)
     for link in steps.links:
-        assert link.startswith("/")
+        assert ":" not in link, "to nowhere else"
+        assert not link.startswith("/"), "below whatever path a proxy puts us"
+
+
+def test_without_a_client_all_are_offered() -> None:
+    choice = page("/setup", address="zoe@home.test")
+    assert all(guide.title in choice.words for guide in GUIDES)
+    assert b'value="zoe@home.test"' in get("/setup", address="zoe@home.test").body
+
+
+@pytest.mark.parametrize(
+    ("client", "path"),
+    [
+        ("ios", "profile.mobileconfig?address=alice%40home.test"),
+        ("k9", "setup?client=k9&address=alice%40home.test"),
+    ],
+)
+def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
+    ask = Ask("GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025")
+    answer = run(site_of(shown()).answer(ask))
+    assert (answer.status, answer.media_type) == (200, "image/svg+xml")
+    expected = segno.make(f"http://192.0.2.1:8025/{path}", error="m")
+    assert answer.body.decode().strip() == expected.svg_inline(scale=5, border=4, light="#fff", omitsize=False).replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1
+    )
+    assert b"code.svg" in get("/setup", host="192.0.2.1", client=client, address=ADDRESS).body
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_no_code_leads_to_a_machine_that_the_phone_is_not(host: str) -> None:
+    answer = get("/setup", host=host, client="ios", address=ADDRESS)
+    assert b"code.svg" not in answer.body
+    assert b"--host" in answer.body
+
+
+@pytest.mark.parametrize("query", [{"client": "mua"}, {"client": "k9"}, {"client": "k9", "address": "a@far.test"}])
+def test_a_code_for_nothing_is_refused(query: dict[str, str]) -> None:
+    assert get("/setup/code.svg", **query).status in (400, 404)
 
 
 def test_what_a_client_sends_is_shown_as_text_only() -> None:

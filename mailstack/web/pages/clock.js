@@ -1,0 +1,38 @@
+/** The clock of the environment: what time it is there, and travel into its future. */
+
+import { get, post } from "./api.js";
+import { button, h } from "./dom.js";
+import { field } from "./dialogs.js";
+import { span } from "./format.js";
+import { kept } from "./loading.js";
+import { notice, tried } from "./notices.js";
+import { pageOf } from "./tables.js";
+
+const JUMPS = [["5m", "+5 minutes"], ["1h", "+1 hour"], ["1d", "+1 day"], ["5d", "+5 days"]];
+const FACE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
+
+export function show(_, main) {
+    const face = h("p", { class: "bigclock", role: "timer", "aria-live": "off" }, "…");
+    const ahead = h("p", { class: "quiet" }, "");
+    const body = pageOf(main, "Clock", "Letters that wait for their next attempt, delay notices, bounces and expiry need hours or days. Travel there: everything that would have happened until then happens.");
+    let offset = 0; // milliseconds that the environment is ahead of us
+    const tick = () => { face.textContent = FACE.format(new Date(Date.now() + offset)); };
+    const travel = (by) => tried(async () => {
+        const found = await post("v1/clock", { advance: by });
+        take(found);
+        notice(`It is ${FACE.format(new Date(Date.now() + offset))} now`);
+    });
+    const take = (found) => {
+        offset = new Date(found.now) - Date.now();
+        const travelled = (found.ahead ?? 0) * 1000;
+        ahead.textContent = travelled > 500 ? `${span(travelled)} ahead of this machine's clock. It only goes forward; a restart brings it back.` : "As this machine's clock.";
+        tick();
+        return h("section", { class: "card" }, face, ahead,
+            h("div", { class: "inline" }, JUMPS.map(([by, words]) => button(words, () => travel(by), { class: by === "1h" ? "primary" : null }))), other);
+    };
+    const other = h("form", { class: "inline", onsubmit: (event) => { event.preventDefault(); travel(other.elements.by.value.trim()); } },
+        field("By", "by", { required: true, placeholder: "36h", autocomplete: "off", pattern: "[0-9.]+[smhd]", title: "A number and s, m, h or d" }), h("button", {}, "Travel"));
+    const view = kept(body, () => get("v1/clock"), take);
+    const ticking = setInterval(tick, 1000);
+    return () => { clearInterval(ticking); view.end(); };
+}
