@@ -78,18 +78,24 @@ class Backlog:
         self._active_jobs = 0
         self._active_retries = 0
         self._waiting_jobs = 0
+        self._ended_jobs = 0
         self._retry_turn = False
         self.octets = 0
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
     def __len__(self) -> int:
-        """Jobs waiting and under way."""
-        return self._active_jobs + self._waiting_jobs
+        """Jobs waiting, under way, and ended but not written down."""
+        return self._active_jobs + self._waiting_jobs + self._ended_jobs
 
     @property
     def active(self) -> int:
         """Jobs under way."""
         return self._active_jobs
+
+    @property
+    def ended(self) -> int:
+        """Jobs whose outcome is still to be written."""
+        return self._ended_jobs
 
     @property
     def room(self) -> int:
@@ -120,17 +126,21 @@ class Backlog:
 
     def start(self) -> Job | None:
         """The job whose turn it is, under way from now on; None when none may start."""
-        if self._active_jobs >= self._concurrency:
+        # What is sent and not written down is sent again after a crash, so there is never much of it.
+        if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
             return None
         lane = max(filter(self._may_start, self._rows), key=self._rank, default=None)
         return None if lane is None else self._start_from(lane)
 
     def done(self, job: Job, *, reached: bool | None = None) -> None:
-        """A job that was started has ended; `reached` is as in its Attempt."""
+        """The attempt of a job is over, and its connection free; `reached` is as in its Attempt.
+
+        The job counts until it is `written`.
+        """
         destination = job.destination
         self._active_jobs -= 1
+        self._ended_jobs += 1
         self._active_retries -= job.is_retry
-        self.octets -= _octets(job)
         if left := self._active[destination] - 1:
             self._active[destination] = left
         else:
@@ -141,6 +151,11 @@ class Backlog:
         else:
             for lane, jobs in self._aside.pop(destination, {}).items():
                 self._rows.setdefault(lane, {})[destination] = jobs
+
+    def written(self, job: Job) -> None:
+        """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
+        self._ended_jobs -= 1
+        self.octets -= _octets(job)
 
     def _may_start(self, lane: _Lane) -> bool:
         return not lane.retry or self._active_retries < self._most_retries

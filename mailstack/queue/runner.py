@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
+from mailstack.queue.outcomes import Ended, Outcomes
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
@@ -106,6 +106,7 @@ class Runner:
             first=limits.first_per_destination,
             most=limits.backlog,
         )
+        self._outcomes = Outcomes(store, clock, limits.settle_wait, self._reports, self._written)
         self._local = 0
         self._running = False
         self._starting_jobs = False
@@ -117,7 +118,6 @@ class Runner:
         self._next_look = 0.0
         self._stopped: Callable[[], None] | None = None
         self._cancel_end: Callable[[], None] = _nothing
-        self._ended = False
 
     # --- from outside
 
@@ -201,7 +201,11 @@ class Runner:
             settling = self._settling(left, attempt, began)
         if held.changes:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
-        await self._settle(job, settling, self.limits.settle_wait, reached=attempt.reached)
+        # Others may have the connection while this outcome is written.
+        if job.destination != LOCAL:
+            self._backlog.done(job, reached=attempt.reached)
+        self._outcomes.write(Ended(job, settling))
+        self._start_jobs()
 
     async def _deliver(self, job: Job) -> Attempt:
         if not job.deliveries:
@@ -220,32 +224,6 @@ class Runner:
             postmaster=self._postmaster,
         )
 
-    async def _settle(self, job: Job, settling: Settling, wait: float, *, reached: bool | None) -> None:
-        """Write the outcome. A short trouble of the store must not have a relayed letter sent twice: then again."""
-        again = False
-        try:
-            reports = await self._reports(job, settling) if settling.reports else ()
-            await self._store.settle(Settlement(settling.changes, settling.placements, settling.steps, tuple(reports)))
-            self._journal.tell(settling.steps)
-            self.enter(reports)
-            for change in settling.changes:
-                if change.after.state is DeliveryState.QUEUED:
-                    self._look_by(change.after.due)
-        except Conflict as conflict:
-            _log.warning("letter %s: another process has taken over this attempt: %s", job.letter.id, conflict)
-        except StoreError as trouble:
-            until = min(delivery.lease for delivery in job.deliveries)
-            again = not self._ended and self._clock.now() + wait < until
-            _log.error("letter %s: the outcome is not stored%s: %s", job.letter.id, " yet" if again else "", trouble)
-        finally:
-            if again:
-                longer = min(wait * 2, 60.0)
-                self._clock.call_later(
-                    wait, lambda: self._clock.spawn(self._settle(job, settling, longer, reached=reached))
-                )
-            else:
-                self._finish(job, reached)
-
     async def _reports(self, job: Job, settling: Settling) -> list[Acceptance]:
         now = self._clock.now()
         claim = FirstClaim.of(self._owner, self._schedule, self.limits.lease, now, self._jitter())
@@ -257,14 +235,22 @@ class Runner:
             self._journal.tell(report.steps)
             self.take(Claim(report.letter, report.deliveries))
 
-    def _finish(self, job: Job, reached: bool | None) -> None:
+    def _written(self, ended: Ended, done: bool) -> None:
+        """An outcome is in the store, or can't be."""
+        job, settling = ended.job, ended.settling
         if job.destination == LOCAL:
             self._local -= 1
         else:
-            self._backlog.done(job, reached=reached)
-            self._start_jobs()
-            if job.destination in self._lines and self._backlog.is_low(job.destination):
-                self._clock.spawn(self._fetch(job.destination))
+            self._backlog.written(job)
+        if done:
+            self._journal.tell(settling.steps)
+            self.enter(ended.reports)
+            for change in settling.changes:
+                if change.after.state is DeliveryState.QUEUED:
+                    self._look_by(change.after.due)
+        self._start_jobs()
+        if job.destination in self._lines and self._backlog.is_low(job.destination):
+            self._clock.spawn(self._fetch(job.destination))
         self._end_when_idle()
 
     # --- what is due
@@ -311,39 +297,39 @@ class Runner:
             claims = await self._claim(limit)
             if not claims:
                 break
-            for claim in claims:
-                await self._take_what_fits(claim)
+            await self._take_what_fits(claims)
         return self.limits.poll
 
     def _next_due(self, delivery: Delivery, arrived: float) -> float:
         return self._schedule.next_due(arrived, delivery.attempts, self._clock.now(), self._jitter())
 
-    async def _take_what_fits(self, claim: Claim) -> None:
-        """Take a claim, less the deliveries whose destination has no room: those were not attempted, and wait again."""
-        fitting: list[Delivery] = []
-        others: list[Delivery] = []
-        for delivery in claim.deliveries:
-            (fitting if self._fits(claim.letter, delivery.destination) else others).append(delivery)
-        if fitting:
-            self.take(Claim(claim.letter, tuple(fitting)))
-        if others and self._running:
-            await self._line_up(claim.letter, others)
+    async def _take_what_fits(self, claims: Sequence[Claim]) -> None:
+        """Take them, less the deliveries whose destination has no room: those were not attempted, and wait again."""
+        lined_up: list[Settlement] = []
+        for claim in claims:
+            fitting: list[Delivery] = []
+            others: list[Delivery] = []
+            for delivery in claim.deliveries:
+                (fitting if self._fits(claim.letter, delivery.destination) else others).append(delivery)
+            if fitting:
+                self.take(Claim(claim.letter, tuple(fitting)))
+            if others:
+                lined_up.append(Settlement(tuple([self._lined_up(claim.letter, one) for one in others])))
+        if lined_up and self._running:
+            for trouble in await self._store.settle_together(lined_up):
+                if trouble is not None and not isinstance(trouble, Conflict):  # then somebody else has it by now
+                    raise trouble
 
-    async def _line_up(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
-        """They wait in the store, where `_fetch` finds them when their destination has room again."""
+    def _lined_up(self, letter: Letter, one: Delivery) -> Change:
+        """It waits in the store, where `_fetch` finds it when its destination has room again."""
         now, late = self._clock.now(), self.limits.line_wait * (0.5 + self._jitter())
-        changes = []
-        for one in deliveries:
-            after = replace(one, due=now + late, attempts=one.attempts - 1, claimed_by=None, lease=0.0)
-            if one.destination == LOCAL:
-                changes.append(Change(one, replace(after, due=now + self.limits.poll)))
-                continue
-            line = self._line(letter, one.destination)
-            if len(self._lines) < self.limits.lines:
-                self._lines.add(line)
-            changes.append(Change(one, after, line))
-        with suppress(Conflict):  # somebody else has them by now
-            await self._store.settle(Settlement(tuple(changes)))
+        after = replace(one, due=now + late, attempts=one.attempts - 1, claimed_by=None, lease=0.0)
+        if one.destination == LOCAL:
+            return Change(one, replace(after, due=now + self.limits.poll))
+        line = self._line(letter, one.destination)
+        if len(self._lines) < self.limits.lines:
+            self._lines.add(line)
+        return Change(one, after, line)
 
     async def _fetch(self, line: str) -> None:
         """Claim from a line until its destination has enough in hand, or nothing waits in it."""
@@ -372,11 +358,11 @@ class Runner:
     # --- the end
 
     def _end_when_idle(self) -> None:
-        if self._stopped is not None and not self._local and not self._backlog.active:
+        if self._stopped is not None and not self._local and not self._backlog.active and not self._backlog.ended:
             self._end()
 
     def _end(self) -> None:
-        self._ended = True
+        self._outcomes.stop()
         self._cancel_end()
         stopped, self._stopped = self._stopped, None
         if stopped is not None:

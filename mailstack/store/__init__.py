@@ -292,6 +292,12 @@ class Store(Announcements, Protocol):
     async def settle(self, settlement: Settlement) -> None:
         """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""
 
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        """Write several, which cost little more than one; for each of them None, or what `settle` would have raised.
+
+        No two of them may change the same delivery.
+        """
+
     # --- mailboxes
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:

@@ -211,6 +211,16 @@ class MemoryStore(MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddre
         for change in settlement.changes:
             self._drop_content(change.before.letter)
 
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        return [await self._trouble(settlement) for settlement in settlements]
+
+    async def _trouble(self, settlement: Settlement) -> Exception | None:
+        try:
+            await self.settle(settlement)
+        except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+            return trouble
+        return None
+
     def _check_addable(self, additions: Sequence[Delivery]) -> None:
         for addition in additions:
             if addition.letter not in self._letters or self._find((addition.letter, addition.number)) is not None:

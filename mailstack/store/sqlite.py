@@ -229,6 +229,21 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         batch.add_settlement(settlement)
         await self._write(batch, settlement.acceptances)
 
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        try:
+            batch = Batch(self._subscriptions)
+            for settlement in settlements:
+                batch.add_settlement(settlement)
+            await self._write(batch, [each for settlement in settlements for each in settlement.acceptances])
+        except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+            if len(settlements) == 1:
+                return [trouble]
+        else:
+            return [None] * len(settlements)
+        # One of them can't be written. All are asked for at once, so that the writer takes the good ones together.
+        alone = [Deferred.fromCoroutine(self.settle(settlement)) for settlement in settlements]
+        return [await _trouble_of(one) for one in alone]
+
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         small: list[tuple[LetterId, bytes]] = []
         files: list[FileContent] = []
@@ -425,6 +440,14 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
             total += count
             if not count:
                 return total
+
+
+async def _trouble_of(settled: Deferred[None]) -> Exception | None:
+    try:
+        await settled
+    except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+        return trouble
+    return None
 
 
 def _only_read(connection: sqlite3.Connection) -> None:

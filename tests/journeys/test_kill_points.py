@@ -6,7 +6,7 @@ that is said or heard, and around the write of the outcome. The store survives, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,6 +188,11 @@ class _MortalStore:
         if self._dies_at == "after the outcome is stored":
             self._life.kill()
             await Deferred()
+
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        for settlement in settlements:
+            await self.settle(settlement)
+        return [None] * len(settlements)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

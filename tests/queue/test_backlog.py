@@ -24,6 +24,11 @@ def started(backlog: Backlog) -> list[str]:
     return found
 
 
+def end(backlog: Backlog, destination: str) -> None:
+    backlog.done(job(destination))
+    backlog.written(job(destination))
+
+
 def test_destinations_take_turns():
     backlog = Backlog(concurrency=4, per_destination=10, most=100)
     for destination in ("a", "a", "a", "b", "c"):
@@ -59,7 +64,7 @@ def test_every_job_is_started_once_within_the_limits(moves):
     added = begun = 0
     for destination, ends in moves:
         if ends and active:
-            backlog.done(job(active.pop(0)))
+            end(backlog, active.pop(0))
         else:
             backlog.add(job(destination))
             added += 1
@@ -70,7 +75,7 @@ def test_every_job_is_started_once_within_the_limits(moves):
         assert all(active.count(name) <= 2 for name in active)
         assert len(backlog) == added - begun + len(active)
     while active:
-        backlog.done(job(active.pop()))
+        end(backlog, active.pop())
         new = started(backlog)
         begun += len(new)
         active += new

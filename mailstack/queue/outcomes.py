@@ -1,0 +1,127 @@
+"""Outcomes: what became of attempts on its way into the store, in one transaction for all that wait."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.queue.backlog import Job
+from mailstack.queue.settling import Settling
+from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+TOGETHER = 200
+"""Outcomes in one transaction: enough that it costs none of them much, few enough that nobody waits for it long."""
+_LONGEST_WAIT = 60.0
+
+
+class Ended(Struct, frozen=True):
+    """An attempt that is over, and what it changes."""
+
+    job: Job
+    settling: Settling
+    reports: tuple[Acceptance, ...] = ()
+    """Those that `settling` asks for, once they are written."""
+
+    @property
+    def settlement(self) -> Settlement:
+        """For the store."""
+        settling = self.settling
+        return Settlement(settling.changes, settling.placements, settling.steps, self.reports)
+
+
+Report = Callable[[Job, Settling], Awaitable[Sequence[Acceptance]]]
+
+
+class Outcomes:
+    """Writes one group while the next gathers: under load many share a flush of the disk, else nobody waits.
+
+    An outcome that the store can't take is written again until the lease of its claim ends: a short trouble of the
+    disk must not have a relayed letter sent twice.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, wait: float, report: Report, over: Callable[[Ended, bool], None]
+    ) -> None:
+        """`wait`: seconds before another try, doubled up to a minute. `report` composes the reports that are due.
+
+        `over` is called once for each, with whether it is written: if not, the lease ends, or somebody else has it.
+        """
+        self._store = store
+        self._report = report
+        self._clock = clock
+        self._wait = wait
+        self._over = over
+        self._gathered: list[Ended] = []
+        self._writing = False
+        self._stopped = False
+
+    def write(self, ended: Ended) -> None:
+        """Soon; `over` says when."""
+        if ended.settling.reports:
+            self._clock.spawn(self._with_reports(ended, self._wait))
+        else:
+            self._gather(ended)
+
+    def stop(self) -> None:
+        """Try nothing again."""
+        self._stopped = True
+
+    async def _with_reports(self, ended: Ended, wait: float) -> None:
+        try:
+            reports = await self._report(ended.job, ended.settling)
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, the attempt is over
+            if not self._is_worth_another_try(ended, trouble, wait):
+                self._over(ended, False)
+                return
+            longer = min(wait * 2, _LONGEST_WAIT)
+            self._clock.call_later(wait, lambda: self._clock.spawn(self._with_reports(ended, longer)))
+        else:
+            self._gather(replace(ended, reports=tuple(reports)))
+
+    def _gather(self, ended: Ended) -> None:
+        self._gathered.append(ended)
+        if not self._writing:
+            self._writing = True
+            self._clock.spawn(self._write_all())
+
+    async def _write_all(self) -> None:
+        try:
+            while self._gathered:
+                group, self._gathered = self._gathered[:TOGETHER], self._gathered[TOGETHER:]
+                await self._write_group(group, self._wait)
+        finally:
+            self._writing = False
+
+    async def _write_group(self, group: Sequence[Ended], wait: float) -> None:
+        failed: list[Ended] = []
+        troubles = await self._store.settle_together([ended.settlement for ended in group])
+        for ended, trouble in zip(group, troubles, strict=True):
+            if trouble is not None and self._is_worth_another_try(ended, trouble, wait):
+                failed.append(ended)
+            else:
+                self._over(ended, trouble is None)
+        if failed:
+            longer = min(wait * 2, _LONGEST_WAIT)
+            self._clock.call_later(wait, lambda: self._clock.spawn(self._write_group(failed, longer)))
+
+    def _is_worth_another_try(self, ended: Ended, trouble: Exception, wait: float) -> bool:
+        """Also tells the log of the trouble."""
+        letter = ended.job.letter.id
+        match trouble:
+            case Conflict():
+                _log.warning("letter %s: another process has taken over this attempt: %s", letter, trouble)
+                return False
+            case StoreError():
+                until = min(delivery.lease for delivery in ended.job.deliveries)
+                again = not self._stopped and self._clock.now() + wait < until
+                _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", trouble)
+                return again
+            case _:
+                _log.error("a bug in the store lost the outcome of letter %s", letter, exc_info=trouble)
+                return False
