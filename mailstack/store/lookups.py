@@ -88,6 +88,19 @@ def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -
     return _content(letter, size, where, file)
 
 
+def small_contents(connection: sqlite3.Connection, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+    """Those contents that are in rows and were found, as they are."""
+    octets, listing = connection.execute(sql.small_contents(len(letters)), letters).fetchall()[0]
+    if not isinstance(octets, bytes) or not isinstance(listing, str):
+        return {}
+    found, start = {}, 0
+    for letter, size in map(str.split, listing.splitlines()):
+        end = start + int(size)
+        found[LetterId(letter)] = octets[start:end]
+        start = end
+    return found
+
+
 def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
     name, octets = where
     if isinstance(name, str):

@@ -312,3 +312,10 @@ LISTING = """SELECT group_concat(uid || ' ' || size || ' ' || letter, char(10)),
     FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?)"""
 """Many entries as one row: each row that is fetched lets go of the interpreter's lock and waits for it again, and a
 reactor that is busy keeps it for milliseconds."""
+
+
+@lru_cache(maxsize=128)
+def small_contents(count: int) -> str:
+    """The octets of several contents as one value, and which they are, with how many octets each: as LISTING, one row."""
+    return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
+    FROM (SELECT letter, octets FROM contents WHERE letter IN {marks(count)} AND octets IS NOT NULL)"""

@@ -39,6 +39,7 @@ from mailstack.store import (
     maildrops,
     sql,
 )
+from mailstack.store.ahead import Together
 from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
@@ -282,10 +283,14 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         line: str | None = None,
     ) -> list[Claim]:
         wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line)
-        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, self._stored))
+        together = Together(self._read_small, self.content, self._recent, self._memory_limit)
+        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
         for damage in claimed.damaged:
             _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)
         return claimed.claims
+
+    async def _read_small(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+        return await self._readers.do(lambda connection: lookups.small_contents(connection, letters))
 
     async def next_due(self, office: str) -> float | None:
         return await self._readers.do(lambda connection: lookups.next_due(connection, office))
