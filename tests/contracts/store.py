@@ -458,6 +458,25 @@ def test_a_settlement_that_conflicts_changes_nothing(subject: Subject) -> None:
     assert [step.step for step in subject.run(subject.store.steps(first.letter))] == ["submitted"]
 
 
+def test_of_several_outcomes_only_the_bad_one_is_not_written(subject: Subject) -> None:
+    settlements = [placing(claimed(subject)[0]) for _ in range(5)]
+    subject.run(subject.store.settle(settlements[2]))
+    troubles = subject.run(subject.store.settle_together(settlements))
+    assert [type(trouble) for trouble in troubles] == [type(None), type(None), Conflict, type(None), type(None)]
+    assert len(entries(subject)) == 5
+    assert subject.run(subject.store.settle_together([])) == []
+
+
+def test_what_json_cannot_say_spoils_no_other_outcome(subject: Subject) -> None:
+    good, bad = (placing(claimed(subject)[0]) for _ in range(2))
+    bad = replace(bad, steps=(replace(bad.steps[0], facts={"what": object()}),))
+    troubles = subject.run(subject.store.settle_together([bad, good]))
+    assert isinstance(troubles[0], StoreError)
+    assert troubles[1] is None
+    assert states(subject, good.changes[0].before.letter) == ["delivered"]
+    assert states(subject, bad.changes[0].before.letter) == ["queued"]
+
+
 def test_the_same_delivery_is_not_changed_twice_in_a_settlement(subject: Subject) -> None:
     (delivery,) = claimed(subject)
     with pytest.raises(Conflict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.queue.attempt import Attempt
@@ -13,7 +14,7 @@ from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.people import FailingDirectory, MemoryDirectory
-from tests.queue.rig import FailingStore, Rig
+from tests.queue.rig import TAKEN, FailingStore, Rig
 
 HOUR, DAY = 3600.0, 86400.0
 BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
@@ -232,6 +233,74 @@ def test_the_runner_gives_up_settling_when_its_lease_ends():
     assert len(rig.relay.calls) == 1
     rig.clock.advance(300)
     assert len(rig.relay.calls) == 2
+
+
+class SlowStore(MemoryStore):
+    """Takes outcomes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: list[int] = []
+        self.flush: Later[None] | None = None
+
+    async def settle_together(self, settlements):
+        self.groups.append(len(settlements))
+        self.flush = Later()
+        await self.flush
+        return await super().settle_together(settlements)
+
+
+def test_outcomes_that_wait_are_written_together_and_the_next_letters_go_meanwhile():
+    store = SlowStore()
+    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(10)]
+    assert len(rig.relay.calls) == 10
+    while store.flush is not None:
+        flush, store.flush = store.flush, None
+        flush.callback(None)
+    assert store.groups == [1, 9]
+    assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
+    stopped = []
+    rig.runner.stop(lambda: stopped.append(True))
+    assert stopped == [True]
+
+
+def test_no_more_is_sent_and_not_written_down_than_may_be_under_way():
+    """RLY-10: what a crash would have us send again is never much."""
+    store = SlowStore()
+    rig = Rig(store=store, limits=RunnerLimits(concurrency=7))
+    for number in range(30):
+        rig.accept(a_letter(f"x@d{number}.test"))
+    assert len(rig.relay.calls) == 7
+    rig.runner.stop(lambda: None)
+    flush, store.flush = store.flush, None
+    flush.callback(None)
+    assert store.groups == [1, 6]
+
+
+class ShyBouncer:
+    """Can't read what it shall report on, a few times."""
+
+    def __init__(self, bouncer, failures: int) -> None:
+        self._bouncer, self._failures = bouncer, failures
+
+    async def reports(self, *given):
+        self._failures -= 1
+        if self._failures >= 0:
+            raise StoreError("the disk is away")
+        return await self._bouncer.reports(*given)
+
+
+def test_an_outcome_whose_report_cannot_be_composed_waits_and_holds_up_no_other(rig):
+    rig.runner._bouncer = ShyBouncer(rig.bouncer, 3)
+    rig.relay.waits = False
+    rig.relay.outcome = lambda delivery: REFUSED if str(delivery.recipient.address) == "x@else.test" else TAKEN
+    bad, good = rig.accept(a_letter("x@else.test")), rig.accept(a_letter("y@else.test"))
+    assert rig.states(bad) == ["queued"]
+    assert rig.states(good) == ["relayed"]
+    rig.clock.advance(30)
+    assert rig.states(bad) == ["bounced"]
+    assert len(rig.reports()) == 1
 
 
 class UnreadableStore(MemoryStore):

@@ -84,6 +84,29 @@ def accept_large(pump: Pump, store: SqliteStore, size: int = 100_000) -> LetterI
 # --- one transaction for all that waits
 
 
+def test_letters_that_are_claimed_together_are_read_with_few_jobs(pump: Pump, open_store: Open) -> None:
+    store = open_store(recent_octets=1 << 20)
+    texts = {}
+    for number in range(100):
+        accepted = acceptance(octets=b"\0\xff\r\n%d" % number * (number % 7))
+        texts[accepted.letter.id] = b"\0\xff\r\n%d" % number * (number % 7)
+        pump.run(store.accept(accepted))
+    pump.run(store.close())
+    store = open_store(recent_octets=1 << 20)
+    claims = pump.run(store.claim(OFFICE, "me", 5000.0, limit=100, lease=60, next_due=later))
+    jobs = 0
+    do = store._readers.do
+
+    def counted(job: Callable[[sqlite3.Connection], Any]) -> Any:
+        nonlocal jobs
+        jobs += 1
+        return do(job)
+
+    store._readers.do = counted  # type: ignore[method-assign,assignment]
+    assert {claim.letter.id: pump.run(read_all(claim.letter.content)) for claim in claims} == texts
+    assert jobs == 2
+
+
 def test_in_a_group_only_the_bad_one_fails(pump: Pump, open_store: Open) -> None:
     store = open_store()
     there = acceptance()
