@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
+from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
 from mailstack.accounts.authenticator import CredAuthenticator
@@ -26,6 +27,8 @@ from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
+from mailstack.catalogue.catalogue import Catalogue, Keeping
+from mailstack.catalogue.database import FileDatabase
 from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay, Schedule
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
@@ -44,7 +47,7 @@ from mailstack.relay.routes import Routes, Target
 from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.wire import HostPort
 
 HOME_DOMAIN = Domain("home.test")
@@ -80,6 +83,8 @@ class DevSettings(Struct, frozen=True):
     """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
     max_letters: int | None = None
     """How many letters are kept; the oldest are forgotten first."""
+    max_age: float | None = None
+    """Seconds for which letters are kept for people who look."""
     keys: Path | None = None
     """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
     schedule: Schedule = Schedule()
@@ -95,9 +100,10 @@ class DevEnvironment:
         self._journal = journal
         self._clock = ReactorClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
-        self.store = SqliteStore(reactor, self.data)
+        self.store = ArchivingSqliteStore(reactor, self.data)
         self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self._directory = StoreDirectory(self.store, [HOME_DOMAIN], self._clock, ttl=0.2)
+        self.catalogue = self._catalogue()
         self._offices: list[PostOffice] = []
         self._trimming = Repeating(self._clock, self._trim)
         self._keys = settings.keys or self.data / "tls"
@@ -133,6 +139,7 @@ class DevEnvironment:
             capture.exchange, capture.config.exchange, authenticator=Anybody(), require_tls=False
         )
         await capture.doors["capture"].listen([self._endpoint(self._port("capture"))])
+        await self.catalogue.start()
         for office in self._offices:
             await office.start()
         doors = {**capture.doors, **home.doors}
@@ -148,6 +155,7 @@ class DevEnvironment:
         self._trimming.stop()
         for office in self._offices:
             await office.stop(patience)
+        await self.catalogue.stop()
         self._passwords.close()
         await self.store.close()
         if self._settings.data is None:
@@ -178,6 +186,18 @@ class DevEnvironment:
         targets = [str(Address.parse(target)) for target in targets]
         await self.store.set_alias(Address.parse(address).key, targets)
         self._directory.forget()
+
+    def _catalogue(self) -> Catalogue:
+        """All letters of all offices; whose mailbox an address is, home knows."""
+        reactor, settings = self._reactor, self._settings
+        return Catalogue(
+            self.store,
+            FileDatabase(reactor, self.data),
+            self._clock,
+            lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+            self._directory.mailbox,
+            Keeping(settings.max_letters, settings.max_age),
+        )
 
     def _port(self, service: str) -> int:
         base = self._settings.port_base
@@ -224,7 +244,7 @@ class DevEnvironment:
             Surroundings(
                 reactor=self._reactor,
                 store=self.store,
-                journal=self._journal,
+                journal=self.catalogue.told_of(self._journal),
                 submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram),
                 context=server_context(files.certificate, files.key),
@@ -232,6 +252,7 @@ class DevEnvironment:
                 caller=LoopbackOnly(TwistedCaller(self._reactor)),
                 directory=directory,
                 holder_of=_holder_of,
+                catalogue=self.catalogue,
                 accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
             ),
         )

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from mailstack.accounts.directory import Directory
 from mailstack.authentication.signing import SigningKey
+from mailstack.catalogue.catalogue import Catalogue
 from mailstack.journey import Journal
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.server_tls import ServerContext
@@ -52,5 +53,7 @@ class Surroundings(Struct, frozen=True):
     """Spreads retries, and shuffles hosts that are equally good; no secret comes from it."""
     between: Between | None = None
     """Puts something between conversations and their connections, as a transcript; None: nothing."""
+    catalogue: Catalogue | None = None
+    """The letters for people who look; None: none are kept for them."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""

@@ -29,6 +29,7 @@ LAYERS = """
     mailstack.webhooks
     mailstack.net
     mailstack.accounts mailstack.store.*
+    mailstack.catalogue
     mailstack.config
     mailstack.opinions mailstack.setup mailstack.surroundings
     mailstack.web mailstack.carriage
@@ -43,7 +44,7 @@ LAYERS = """
 
 `mailstack.store.*` are the implementations, `mailstack.store` itself is the interface."""
 
-GROUND = {"net", "accounts", "store", "journey"}
+GROUND = {"net", "accounts", "store", "journey", "catalogue"}
 ROOTS = {"office", "service", "tap", "dev", "cli", "web", "simulation", "testing", "pytest_plugin"}
 TWISTED = GROUND | ROOTS
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""

@@ -26,6 +26,18 @@ _SECURITY = {
 }
 
 
+def _duration(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds."""
+    from mailstack.config.durations import read_duration
+
+    if value is None:
+        return None
+    try:
+        return read_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command()
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
@@ -33,6 +45,7 @@ _SECURITY = {
 @click.option("--data", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), envvar="MAILSTACK_DATA",
               help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip
 @click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
+@click.option("--max-age", metavar="TIME", callback=_duration, help="Keep letters for so long, as 12h or 3d.")
 @click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
@@ -44,6 +57,7 @@ def dev(
     port_base: int,
     data: Path | None,
     max_letters: int | None,
+    max_age: float | None,
     any_password: bool,
     weak_mechanisms: bool,
     scram: bool,
@@ -71,6 +85,7 @@ def dev(
         weak_mechanisms=weak_mechanisms,
         scram=scram,
         max_letters=max_letters,
+        max_age=max_age,
     )
     _run(settings, as_json=as_json, quiet=quiet)
 

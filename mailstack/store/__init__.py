@@ -309,6 +309,9 @@ class Store(Announcements, Protocol):
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         """Give the lock back; harmless when it isn't held by `owner`."""
 
+    async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        """The first `limit` letters of a mailbox whose uid is greater than `after`, in order; nobody is kept out."""
+
     async def read(self, mailbox: str, uid: int) -> Content:
         """A letter with its trace fields on top. Raises KeyError when it is gone."""
 

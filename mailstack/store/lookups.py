@@ -41,6 +41,16 @@ def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
     return Maildrop(name, validity, entries, frozenset(utf8))
 
 
+def entries(connection: sqlite3.Connection, name: str, after: int, limit: int) -> list[Entry]:
+    """Some of a mailbox, in order."""
+    found = connection.execute(sql.MAILBOX, (name,)).fetchall()
+    if not found:
+        return []
+    mailbox = rows.checked("mailboxes", name, lambda: rows.number(found[0][0]))
+    listing, _ = connection.execute(sql.LISTING, (mailbox, after, limit)).fetchall()[0]
+    return [] if listing is None else rows.entries_from(listing, name)
+
+
 def octets_in(connection: sqlite3.Connection, name: str) -> int:
     found = connection.execute(sql.OCTETS_IN, (name,)).fetchall()
     return rows.checked("mailboxes", name, lambda: rows.number(found[0][0])) if found else 0

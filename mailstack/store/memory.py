@@ -18,6 +18,7 @@ from mailstack.store import (
     Claim,
     Conflict,
     ContentWriter,
+    Entry,
     Filter,
     Maildrop,
     MaildropInUse,
@@ -270,6 +271,9 @@ class MemoryStore(MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddre
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) == owner:
             del self._held[mailbox]
+
+    async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        return [entry for entry in self._mailboxes.maildrop(mailbox).entries if entry.uid > after][:limit]
 
     async def read(self, mailbox: str, uid: int) -> Content:
         return self._content_of(self._mailboxes.kept(mailbox, uid))

@@ -25,6 +25,7 @@ from mailstack.store import (
     Claim,
     Contact,
     ContentWriter,
+    Entry,
     Filter,
     Maildrop,
     MaildropInUse,
@@ -314,6 +315,9 @@ class SqliteStore(StoredAnnouncements, StoredOrders):
         if self._held.get(mailbox) == owner:
             del self._held[mailbox]
             self._maildrops.free(mailbox)
+
+    async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        return await self._readers.do(lambda connection: lookups.entries(connection, mailbox, after, limit))
 
     async def read(self, mailbox: str, uid: int) -> Content:
         headers, content = await self._readers.do(

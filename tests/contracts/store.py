@@ -993,3 +993,12 @@ def test_of_too_many_contacts_those_with_the_least_time_are_forgotten(subject: S
     assert subject.run(subject.store.forget_contacts(50.0, 3)) == 7
     kept = [number for number in range(10) if subject.run(subject.store.contact(f"contact {number}"))]
     assert kept == [7, 8, 9]
+
+
+def test_a_mailbox_is_listed_from_any_place_on(subject: Subject) -> None:
+    letters = [place(subject) for _ in range(3)]
+    listed = subject.run(subject.store.entries(BOB.key, 0, 10))
+    assert [entry.letter for entry in listed] == letters
+    assert subject.run(subject.store.entries(BOB.key, listed[0].uid, 1)) == listed[1:2]
+    assert subject.run(subject.store.entries(BOB.key, listed[2].uid, 10)) == []
+    assert subject.run(subject.store.entries("nobody@home.test", 0, 10)) == []

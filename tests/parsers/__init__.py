@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from tests.parsers import asking, conversations, engines, letters, networks, people, secrets, settings, stored, vouching
+from tests.parsers import (
+    asking,
+    conversations,
+    engines,
+    letters,
+    looking,
+    networks,
+    people,
+    secrets,
+    settings,
+    stored,
+    vouching,
+)
 from tests.parsers.parser import Parser
 
-TABLES = (engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching)
+TABLES = (engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking)
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
 """By name. A parser that is not in it is found by `test_coverage.py`."""

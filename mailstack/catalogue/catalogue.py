@@ -1,0 +1,232 @@
+"""The Catalogue: what pages and tests ask for letters, and what people do to them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from mailstack.catalogue import index
+from mailstack.catalogue.database import Database
+from mailstack.catalogue.feed import Feed
+from mailstack.catalogue.indexing import Indexing, InThread, holders_of
+from mailstack.catalogue.items import MOST_TOLD, Deleted, Item, Listed, MailboxCount, Which
+from mailstack.journey import Journal, Step
+from mailstack.letter import Address, Content
+from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.store.archiving import ARCHIVE
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = 500
+"""Letters that are dropped in one transaction."""
+
+
+class Keeping(Struct, frozen=True):
+    """How much is kept."""
+
+    letters: int | None = None
+    """The newest so many; None: any number."""
+    age: float | None = None
+    """Seconds since their arrival."""
+    undo: float = 60.0
+    """Seconds for which what was deleted can be brought back."""
+    poll: float = 1.0
+    """Seconds between looks for letters that another process accepted, and for what is too much."""
+
+
+class Catalogue:
+    """Used from `start` to `stop`. Coroutines raise StoreError when the database can't be used."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        store: Store,
+        database: Database,
+        clock: Clock,
+        in_thread: InThread,
+        mailbox_of: Callable[[Address], Awaitable[str | None]],
+        keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """`store` is one with an archive; it is opened and closed by whoever made it."""
+        self.feed = Feed()
+        self.keeping = keeping
+        self._store = store
+        self._database = database
+        self._clock = clock
+        self._indexing = Indexing(store, database, self.feed, clock, in_thread, mailbox_of)
+        self._looking: Callable[[], None] = lambda: None
+        self._dropping: set[str] = set()
+        """Tokens of what is deleted, and may still be brought back."""
+        self._is_open = False
+        self._retaining = False
+
+    async def start(self) -> None:
+        """Begin to read what has come. Raises StoreError."""
+        await self._indexing.start()
+        self._is_open = True
+        # What was deleted in an earlier run can't be brought back in this one.
+        self._clock.spawn(self._drop_deleted(None))
+        self._look()
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close the database."""
+        self._is_open = False
+        self._looking()
+        self.feed.close()
+        await self._indexing.stop()
+        await self._database.close()
+
+    async def up_to_date(self) -> None:
+        """Return when all letters that were accepted before are found."""
+        self._indexing.nudge()
+        await self._indexing.idle()
+
+    def told_of(self, journal: Journal) -> Journal:
+        """The same journal, and we hear of its steps too."""
+        return _Overhearing(journal, self._hear)
+
+    def _hear(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.feed.tell("step", step)
+        if any(step.step in {"submitted", "exchanged"} for step in steps):
+            self._indexing.nudge()
+
+    def _look(self) -> None:
+        self._indexing.nudge()
+        self._looking = self._clock.call_later(self.keeping.poll, self._look)
+        if (self.keeping.letters is not None or self.keeping.age is not None) and not self._retaining:
+            self._retaining = True
+            self._clock.spawn(self._retain())
+
+    # --- what there is
+
+    async def listed(self, which: Which, limit: int, start: int = 0) -> Listed:
+        """The newest first, without the newest `start`."""
+        return await self._database.read(lambda connection: index.listed(connection, which, limit, start))
+
+    async def first(self, which: Which, limit: int) -> list[Item]:
+        """The oldest first."""
+        return await self._database.read(lambda connection: index.first(connection, which, limit))
+
+    async def item(self, letter: str, seen_by: str | None = None) -> Item | None:
+        """A letter by its id, or that of a copy."""
+        found = await self.first(Which(ids=(letter,), seen_by=seen_by), 1)
+        return found[0] if found else None
+
+    async def content(self, item: Item) -> Content:
+        """Its octets, as they entered. Raises KeyError when they are gone."""
+        return await self._store.content(item.id)
+
+    async def records(self, items: Sequence[Item]) -> dict[str, Record]:
+        """What the store knows of letters and their copies, by id."""
+        ids = tuple([each for item in items for each in (item.id, *item.copies)])
+        found = await self._store.records(Filter(ids=ids, limit=len(ids))) if ids else []
+        return {record.letter.id: record for record in found}
+
+    async def tags(self) -> dict[str, int]:
+        """Each tag that a letter has, and how many have it."""
+        return await self._database.read(index.tags)
+
+    async def mailboxes(self) -> list[MailboxCount]:
+        """Everybody whom a letter is for."""
+        return await self._database.read(index.mailboxes)
+
+    # --- what people do
+
+    async def mark(self, which: Which, *, unread: bool) -> int:
+        """How many have changed."""
+        numbers = await self._database.write(lambda connection: index.mark(connection, which, unread=unread))
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    async def tag(self, which: Which, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
+        """How many have changed. Tags are as `reading.tag_of` gives them."""
+        numbers = await self._database.write(lambda connection: index.tag(connection, which, add, remove))
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    async def set_tags(self, which: Which, tags: Sequence[str]) -> int:
+        """These and no others."""
+        numbers = await self._database.write(lambda connection: index.set_tags(connection, which, tags))
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    async def rename_tag(self, old: str, new: str) -> int:
+        """How many letters have it."""
+        numbers = await self._database.write(lambda connection: index.rename_tag(connection, old, new))
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    async def remove_tag(self, name: str) -> int:
+        """How many letters had it."""
+        numbers = await self._database.write(lambda connection: index.remove_tag(connection, name))
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    async def _tell_changed(self, numbers: Sequence[int]) -> None:
+        if not numbers:
+            return
+        given = tuple(numbers[:MOST_TOLD])
+        items = await self.first(Which(numbers=given), len(given))
+        self.feed.tell("changed", tuple(items), frozenset(name for item in items for name in holders_of(item)))
+
+    async def delete(self, which: Which) -> Deleted:
+        """Out of the catalogue; mailboxes keep what they have. `undo` brings it back for a while."""
+        token = secrets.token_urlsafe(12)
+        deleted = await self._database.write(lambda connection: index.delete(connection, which, token))
+        if deleted.count:
+            self._dropping.add(token)
+            self._clock.call_later(self.keeping.undo, lambda: self._time_is_over(token))
+            self.feed.tell("deleted", deleted)
+        return deleted
+
+    async def undo(self, token: str) -> int:
+        """How many letters are back; 0 when it is too late."""
+        if token not in self._dropping:
+            return 0
+        numbers = await self._database.write(lambda connection: index.bring_back(connection, token))
+        self._dropping.discard(token)
+        await self._tell_changed(numbers)
+        return len(numbers)
+
+    def _time_is_over(self, token: str) -> None:
+        if token in self._dropping and self._is_open:
+            self._dropping.discard(token)
+            self._clock.spawn(self._drop_deleted(token))
+
+    async def _drop_deleted(self, token: str | None) -> None:
+        await self._drop(lambda connection: index.deleted(connection, token, AT_ONCE))
+
+    async def _retain(self) -> None:
+        before = None if self.keeping.age is None else self._clock.now() - self.keeping.age
+        keep = self.keeping.letters
+        dropped = await self._drop(lambda connection: index.beyond(connection, keep=keep, before=before, limit=AT_ONCE))
+        self._retaining = False
+        if dropped:
+            self.feed.tell("pruned", dropped)
+
+    async def _drop(self, choose: Callable[..., list[int]]) -> int:
+        """For good: out of the archive first, so that nothing comes back of itself. In parts, so that nobody waits long."""
+        total = 0
+        try:
+            while self._is_open and (numbers := await self._database.read(choose)):
+                await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
+                await self._database.write(partial(index.drop, numbers=numbers))
+                total += len(numbers)
+        except StoreError:
+            _log.exception("letters could not be dropped from the catalogue")
+        return total
+
+
+class _Overhearing:
+    def __init__(self, journal: Journal, hear: Callable[[Sequence[Step]], None]) -> None:
+        self._journal = journal
+        self._hear = hear
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self._journal.tell(steps)
+        self._hear(steps)

@@ -1,0 +1,115 @@
+"""The database of the catalogue: one thread that changes it, others that read; or, in memory, none at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from mailstack.catalogue.schema import set_up
+from mailstack.store.threads import CallsFromThreads, Workers, trouble
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+FILE = "catalogue.sqlite3"
+
+
+class Database(Protocol):
+    """Runs operations on it; they raise StoreError when it can't be used."""
+
+    def read(self, operation: Operation[T]) -> Deferred[T]: ...
+
+    def write(self, operation: Operation[T]) -> Deferred[T]:
+        """In a transaction."""
+
+    async def close(self) -> None:
+        """Once all that was asked is done."""
+
+
+class FileDatabase:
+    """On disk. A power cut may cost the last changes: letters come again from the archive, marks and tags don't."""
+
+    def __init__(self, reactor: CallsFromThreads, directory: Path, *, reader_threads: int = 2) -> None:
+        self._path = directory / FILE
+        self._writer = Workers(
+            reactor, "mailstack-catalogue-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
+        )
+        self._readers = Workers(
+            reactor,
+            "mailstack-catalogue-reader",
+            reader_threads,
+            start=self._open_reader,
+            stop=sqlite3.Connection.close,
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, cached_statements=256)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def _open_writer(self) -> sqlite3.Connection:
+        # Letters are nobody else's business, also where the directory is open to others.
+        self._path.touch(mode=0o600)
+        connection = self._connect()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -16384")
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        set_up(connection)
+        return connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = TRUE")
+        connection.execute("PRAGMA cache_size = -32768")
+        return connection
+
+    def read(self, operation: Operation[T]) -> Deferred[T]:
+        return self._readers.do(operation)
+
+    def write(self, operation: Operation[T]) -> Deferred[T]:
+        return self._writer.do(lambda connection: _transact(connection, operation))
+
+    async def close(self) -> None:
+        await self._readers.close()
+        await self._writer.close()
+
+
+class MemoryDatabase:
+    """In memory, for an office whose store is there too; what is asked is done at once."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        set_up(self._connection)
+
+    def read(self, operation: Operation[T]) -> Deferred[T]:
+        return self._do(operation)
+
+    def write(self, operation: Operation[T]) -> Deferred[T]:
+        return self._do(lambda connection: _transact(connection, operation))
+
+    def _do(self, operation: Operation[T]) -> Deferred[T]:
+        try:
+            return succeed(operation(self._connection))
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+            return fail(trouble(error))
+
+    async def close(self) -> None:
+        self._connection.close()
+
+
+def _transact(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = operation(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result

@@ -1,0 +1,103 @@
+"""What happens to letters, as it happens: a ring of the newest events, and those who wait for more."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+MOST_KEPT = 2000
+"""Events; who comes back later than that has to look anew."""
+
+
+class Event(Struct, frozen=True):
+    """One thing that happened."""
+
+    sequence: int
+    name: str
+    """ "letter", "changed", "deleted", "step", "queue", "fault", "dialogue" …"""
+    data: Any
+    """What msgspec can write as JSON."""
+    holders: frozenset[str] | None = None
+    """The mailboxes whose users may hear of it; None: administrators only."""
+
+
+class Missed(Exception):
+    """Events between have been forgotten, or are those of an earlier run: what one knew must be read anew."""
+
+
+class Feed:
+    """Told by whoever changes something; read by streams, each from where it has got to."""
+
+    def __init__(self, kept: int = MOST_KEPT) -> None:
+        self._run = secrets.token_hex(4)
+        self._events: deque[Event] = deque(maxlen=kept)
+        self._sequence = 0
+        self._waiting: set[Deferred[None]] = set()
+        self._listeners: list[Callable[[Event], None]] = []
+        self._closed = False
+
+    @property
+    def newest(self) -> int:
+        """The sequence of the newest event; 0 before there is one."""
+        return self._sequence
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more will be told."""
+        return self._closed
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Be called for each event, until the function returned is called. It must neither raise nor take long."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
+        """Something happened."""
+        self._sequence += 1
+        event = Event(self._sequence, name, data, holders)
+        self._events.append(event)
+        for listener in list(self._listeners):
+            listener(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def close(self) -> None:
+        """End every wait."""
+        self._closed = True
+        self._wake()
+
+    def after(self, sequence: int) -> list[Event]:
+        """The events since then, the oldest first. Raises Missed."""
+        if sequence == self._sequence:
+            return []
+        if sequence > self._sequence or (self._events and sequence < self._events[0].sequence - 1):
+            raise Missed
+        return [event for event in self._events if event.sequence > sequence]
+
+    async def more(self, sequence: int) -> None:
+        """Return when there is something after `sequence`, or the feed is closed; may be cancelled."""
+        if self._closed or self._sequence > sequence:
+            return
+        waiting: Deferred[None] = Deferred(self._waiting.discard)
+        self._waiting.add(waiting)
+        await waiting
+
+    def name_of(self, sequence: int) -> str:
+        """What a client gives back to go on from there."""
+        return f"{self._run}-{sequence}"
+
+    def sequence_of(self, name: str) -> int:
+        """Where a client has got to. Raises Missed for one of another run, or none of ours."""
+        run, _, sequence = name.partition("-")
+        if run != self._run or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
+            raise Missed
+        return int(sequence)

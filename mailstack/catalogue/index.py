@@ -1,0 +1,301 @@
+"""What is done to the tables of the catalogue, each an operation on a connection."""
+
+# ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from mailstack.catalogue.items import MOST_TOLD, Copy, Deleted, Entering, Item, Listed, MailboxCount, Which
+from mailstack.catalogue.schema import has_trigrams
+from mailstack.catalogue.selecting import where
+from mailstack.letter import LetterId
+from mailstack.store import Damaged
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Item).decode
+
+_GIVEN = "IN (SELECT value FROM json_each(?))"
+_TABLES = ("addresses", "tags", "holders", "copies", "letters")
+
+
+def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Sequence[Copy], read_to: int) -> None:
+    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays."""
+    for each in entering:
+        _add(connection, each)
+    for copy in copies:
+        _add_copy(connection, copy)
+    connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
+
+
+def _add(connection: sqlite3.Connection, entering: Entering) -> None:
+    item = entering.item
+    added = connection.execute(
+        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, item)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            item.number,
+            item.id,
+            item.arrived,
+            item.size,
+            item.attachments,
+            item.inline,
+            int(item.unread),
+            _encode(replace(item, tags=(), copies=(), mailboxes=())).decode(),
+        ),
+    )
+    if not added.rowcount:
+        return
+    connection.executemany(
+        "INSERT OR IGNORE INTO addresses (field, address, number) VALUES (?, ?, ?)",
+        [(field, address, item.number) for field, address in entering.addresses],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
+        [(tag.casefold(), item.number, tag) for tag in item.tags],
+    )
+    _hold(connection, item.number, item.mailboxes)
+    if item.account:
+        connection.execute("INSERT OR IGNORE INTO holders VALUES (?, ?, 1)", (item.account, item.number))
+    people = (item.to, item.cc, item.bcc, item.reply_to)
+    columns = (
+        item.subject,
+        f"{item.author.name} {item.author.address}" if item.author else "",
+        *(" ".join(f"{one.name} {one.address}" for one in group) for group in people),
+        item.message_id,
+        entering.words,
+    )
+    connection.execute(
+        "INSERT INTO searched (rowid, subject, author, recipients, copied, hidden, reply, message, words)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (item.number, *(text.casefold() for text in columns)),
+    )
+
+
+def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
+    """One who wrote to himself has it for himself, too."""
+    connection.executemany(
+        "INSERT INTO holders (mailbox, number, is_sender) VALUES (?, ?, 0)"
+        " ON CONFLICT (mailbox, number) DO UPDATE SET is_sender = 0",
+        [(mailbox, number) for mailbox in mailboxes],
+    )
+
+
+def _add_copy(connection: sqlite3.Connection, copy: Copy) -> None:
+    number = _number_of(connection, copy.of)
+    if number is not None:
+        connection.execute("INSERT OR IGNORE INTO copies (id, number) VALUES (?, ?)", (copy.id, number))
+        _hold(connection, number, copy.mailboxes)
+
+
+def _number_of(connection: sqlite3.Connection, letter: str) -> int | None:
+    found = connection.execute(
+        "SELECT number FROM letters WHERE id = ? UNION SELECT number FROM copies WHERE id = ?", (letter, letter)
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def progress(connection: sqlite3.Connection) -> int:
+    """How far the archive has been read: a uid of it."""
+    (number,) = connection.execute("SELECT number FROM progress").fetchone()
+    return int(number)
+
+
+def newest(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Number and id of the newest letter, deleted or not; 0 and "" when there is none."""
+    found = connection.execute("SELECT number, id FROM letters ORDER BY number DESC LIMIT 1").fetchone()
+    return (0, "") if found is None else (int(found[0]), str(found[1]))
+
+
+def forget_all(connection: sqlite3.Connection) -> None:
+    """For another archive than the one that was read."""
+    for table in (*_TABLES, "searched"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute("UPDATE progress SET number = 0")
+
+
+def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int = 0) -> Listed:
+    """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    items = _items(
+        connection,
+        f"SELECT l.number, l.unread, l.item FROM letters AS l WHERE {condition} ORDER BY l.number DESC LIMIT ? OFFSET ?",
+        [*values, limit, start],
+    )
+    if which.before is not None:
+        condition, values = where(replace(which, before=None), trigrams=has_trigrams(connection))
+    total, unread = connection.execute(
+        f"SELECT count(*), coalesce(sum(l.unread), 0) FROM letters AS l WHERE {condition}", values
+    ).fetchone()
+    return Listed(tuple(items), int(total), int(unread))
+
+
+def first(connection: sqlite3.Connection, which: Which, limit: int) -> list[Item]:
+    """The oldest `limit` of them, the oldest first."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    statement = f"SELECT l.number, l.unread, l.item FROM letters AS l WHERE {condition} ORDER BY l.number LIMIT ?"
+    return _items(connection, statement, [*values, limit])
+
+
+def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
+    rows = connection.execute(statement, values).fetchall()
+    numbers = json.dumps([number for number, _, _ in rows])
+    more: dict[str, dict[int, list[str]]] = {}
+    for name, table in (("name", "tags"), ("id", "copies"), ("mailbox", "holders")):
+        of = more.setdefault(table, {})
+        only = " AND is_sender = 0" if table == "holders" else ""
+        for number, value in connection.execute(
+            f"SELECT number, {name} FROM {table} WHERE number {_GIVEN}{only} ORDER BY {name}", (numbers,)
+        ):
+            of.setdefault(number, []).append(value)
+    return [_item(row, more) for row in rows]
+
+
+def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> Item:
+    number, unread, text = row
+    try:
+        item = _decode(text)
+    except msgspec.MsgspecError as error:
+        raise Damaged(f"catalogue, letter {number}: {error}; remove the file, and it is made anew") from error
+    return replace(
+        item,
+        unread=bool(unread),
+        tags=tuple(more["tags"].get(number, ())),
+        copies=tuple([LetterId(each) for each in more["copies"].get(number, ())]),
+        mailboxes=tuple(more["holders"].get(number, ())),
+    )
+
+
+# --- changes by people
+
+
+def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
+    """The numbers of those that changed."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    return _changed(
+        connection,
+        "UPDATE letters SET unread = ? WHERE unread <> ? AND number IN"
+        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number",
+        [int(unread), int(unread), *values],
+    )
+
+
+def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+    """Put tags on, and take others off; the numbers of those that changed."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    chosen = f"SELECT l.number FROM letters AS l WHERE {condition}"
+    changed: set[int] = set()
+    for name in remove:
+        statement = f"DELETE FROM tags WHERE tag = ? AND number IN ({chosen}) RETURNING number"
+        changed.update(_changed(connection, statement, [name.casefold(), *values]))
+    for name in add:
+        statement = (
+            f"INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, l.number, ? FROM letters AS l WHERE {condition}"
+            " RETURNING number"
+        )
+        changed.update(_changed(connection, statement, [name.casefold(), name, *values]))
+    return sorted(changed)
+
+
+def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
+    """These tags and no others."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    chosen = f"SELECT l.number FROM letters AS l WHERE {condition}"
+    changed = set(_changed(connection, f"DELETE FROM tags WHERE number IN ({chosen}) RETURNING number", values))
+    return sorted(changed | set(tag(connection, which, tags, ())))
+
+
+def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
+    """Letters that have both keep one."""
+    numbers = _changed(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
+    connection.execute("DELETE FROM tags WHERE tag = ?", (old.casefold(),))
+    connection.execute(
+        "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?)",
+        (new.casefold(), new, json.dumps(numbers)),
+    )
+    return numbers
+
+
+def remove_tag(connection: sqlite3.Connection, name: str) -> list[int]:
+    return _changed(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
+
+
+def tags(connection: sqlite3.Connection) -> dict[str, int]:
+    """Each tag that a letter has, and how many have it."""
+    rows = connection.execute(
+        "SELECT min(t.name), count(*) FROM tags AS t JOIN letters AS l ON l.number = t.number"
+        " WHERE l.deleted IS NULL GROUP BY t.tag ORDER BY t.tag"
+    )
+    return {str(name): int(count) for name, count in rows}
+
+
+def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
+    """Everybody whom a letter is for, by name."""
+    rows = connection.execute(
+        "SELECT h.mailbox, count(*), sum(l.unread) FROM holders AS h JOIN letters AS l ON l.number = h.number"
+        " WHERE l.deleted IS NULL AND h.is_sender = 0 GROUP BY h.mailbox ORDER BY h.mailbox"
+    )
+    return [MailboxCount(str(name), int(total), int(unread)) for name, total, unread in rows]
+
+
+def _changed(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[int]:
+    return sorted([int(number) for (number,) in connection.execute(statement, values).fetchall()])
+
+
+# --- letters that go
+
+
+def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
+    """Out of sight, until `bring_back` or `drop`."""
+    condition, values = where(which, trigrams=has_trigrams(connection))
+    numbers = _changed(
+        connection,
+        "UPDATE letters SET deleted = ? WHERE number IN"
+        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number",
+        [token, *values],
+    )
+    return Deleted(len(numbers), token, tuple(numbers[:MOST_TOLD]))
+
+
+def bring_back(connection: sqlite3.Connection, token: str) -> list[int]:
+    """The numbers of those that are seen again."""
+    return _changed(connection, "UPDATE letters SET deleted = NULL WHERE deleted = ? RETURNING number", [token])
+
+
+def deleted(connection: sqlite3.Connection, token: str | None, limit: int) -> list[int]:
+    """Some of what was deleted under a token, or under any."""
+    return _changed(
+        connection,
+        "SELECT number FROM letters WHERE deleted IS NOT NULL AND (? IS NULL OR deleted = ?) LIMIT ?",
+        [token, token, limit],
+    )
+
+
+def beyond(connection: sqlite3.Connection, *, keep: int | None, before: float | None, limit: int) -> list[int]:
+    """Some of what is too much: older than the newest `keep`, or arrived before a time."""
+    found: set[int] = set()
+    if keep is not None:
+        statement = (
+            "SELECT number FROM letters WHERE number <= (SELECT number FROM letters WHERE deleted IS NULL"
+            " ORDER BY number DESC LIMIT 1 OFFSET ?) AND deleted IS NULL ORDER BY number LIMIT ?"
+        )
+        found.update(_changed(connection, statement, [keep, limit]))
+    if before is not None:
+        statement = "SELECT number FROM letters WHERE arrived < ? AND deleted IS NULL ORDER BY arrived LIMIT ?"
+        found.update(_changed(connection, statement, [before, limit]))
+    return sorted(found)
+
+
+def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str]:
+    """For good; the ids of the letters."""
+    given = json.dumps(numbers)
+    ids = [str(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {_GIVEN}", (given,))]
+    connection.execute(f"DELETE FROM searched WHERE rowid {_GIVEN}", (given,))
+    for table in _TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE number {_GIVEN}", (given,))
+    return ids

@@ -1,0 +1,208 @@
+"""Reads what has come into the archive, in the background: never where a letter is accepted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from mailstack.catalogue import index
+from mailstack.catalogue.database import Database
+from mailstack.catalogue.feed import Feed
+from mailstack.catalogue.items import Copy, Entering, Item
+from mailstack.catalogue.reading import Arriving, entering, traced
+from mailstack.letter import Address, LetterId
+from mailstack.queue.delivery import DeliveryState
+from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.store.archiving import ARCHIVE
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = 50
+"""Letters that are read together."""
+MOST_OCTETS = 8 * 1024 * 1024
+"""Octets of letters that are read together, beyond the first."""
+MOST_READ = 64 * 1024 * 1024
+"""Octets of one letter; what stands behind them is not found."""
+AGAIN = 5.0
+"""Seconds until the next try when the store or the database can't be used."""
+
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+
+
+class Entered(Struct, frozen=True):
+    """What the feed tells of a new letter."""
+
+    item: Item
+    record: Record
+
+
+class Indexing:
+    """From `start` to `stop` it reads whatever comes, once it is nudged."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        store: Store,
+        database: Database,
+        feed: Feed,
+        clock: Clock,
+        in_thread: InThread,
+        mailbox_of: Callable[[Address], Awaitable[str | None]],
+    ) -> None:
+        """`mailbox_of` says whose mailbox an address is."""
+        self._store = store
+        self._database = database
+        self._feed = feed
+        self._clock = clock
+        self._in_thread = in_thread
+        self._mailbox_of = mailbox_of
+        self._read_to = 0
+        self._works = False
+        self._nudged = False
+        self._stopped = True
+        self._idle: list[Deferred[None]] = []
+
+    async def start(self) -> None:
+        """Begin where the last run ended. Raises StoreError."""
+        # The writer first: it makes the tables.
+        self._read_to = await self._database.write(index.progress)
+        number, letter = await self._database.read(index.newest)
+        there = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
+        if there and there[0].uid == number and there[0].letter != letter:
+            # It is the index of another archive.
+            await self._database.write(index.forget_all)
+            self._read_to = 0
+        self._stopped = False
+        self.nudge()
+
+    async def stop(self) -> None:
+        """Finish what is being read."""
+        self._stopped = True
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Return when all that has come is read."""
+        if self._works:
+            waiting: Deferred[None] = Deferred()
+            self._idle.append(waiting)
+            await waiting
+
+    def nudge(self) -> None:
+        """Something may have come."""
+        self._nudged = True
+        if not self._works and not self._stopped:
+            self._works = True
+            self._clock.spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._nudged and not self._stopped:
+                self._nudged = False
+                while not self._stopped and await self._read_some():
+                    pass
+        except StoreError:
+            _log.exception("the catalogue is not up to date; it is tried again")
+            self._clock.call_later(AGAIN, self.nudge)
+        finally:
+            self._works = False
+            idle, self._idle = self._idle, []
+            for waiting in idle:
+                waiting.callback(None)
+
+    async def _read_some(self) -> bool:
+        """The next letters; False when there are none."""
+        entries = await self._store.entries(ARCHIVE, self._read_to, AT_ONCE)
+        if not entries:
+            return False
+        found = await self._store.records(Filter(ids=tuple(entry.letter for entry in entries), limit=len(entries)))
+        records = {record.letter.id: record for record in found}
+        arriving: list[Arriving] = []
+        copies: list[Copy] = []
+        gone: list[int] = []
+        octets_read = 0
+        for entry in entries:
+            if octets_read > MOST_OCTETS:
+                break
+            self._read_to = entry.uid
+            if (record := records.get(entry.letter)) is None or (octets := await self._octets(record)) is None:
+                continue
+            octets_read += len(octets)
+            mailboxes = await self._mailboxes(record)
+            source = await self._source_of(record, octets)
+            if source is not None:
+                copies.append(Copy(record.letter.id, source, mailboxes))
+                gone.append(entry.uid)
+            else:
+                arriving.append(Arriving(entry.uid, record, octets, mailboxes))
+        await self._add(arriving, copies, gone)
+        return True
+
+    async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
+        read: list[Entering] = await self._in_thread(lambda: [entering(each) for each in arriving]) if arriving else []
+        read_to = self._read_to
+        await self._database.write(lambda connection: index.add(connection, read, copies, read_to))
+        if gone:
+            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
+        for each, one in zip(arriving, read, strict=True):
+            self._feed.tell("letter", Entered(one.item, each.record), holders_of(one.item))
+
+    async def _octets(self, record: Record) -> bytes | None:
+        """None when they are gone, or can't be read."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in (await self._store.content(record.letter.id)).chunks():
+                pieces.append(chunk)
+                size += len(chunk)
+                if size > MOST_READ:
+                    break
+        except KeyError:
+            return None
+        except StoreError as error:
+            _log.warning("letter %s is not in the catalogue: %s", record.letter.id, error)
+            return None
+        return b"".join(pieces)
+
+    async def _mailboxes(self, record: Record) -> tuple[str, ...]:
+        """Whose mailboxes it is for, also where these are in another office."""
+        found: dict[str, None] = {}
+        for delivery in record.deliveries:
+            address = delivery.recipient.address
+            found[await self._mailbox_of(address) or address.key] = None
+        return tuple(found)
+
+    async def _source_of(self, record: Record, octets: bytes) -> LetterId | None:
+        """The letter, in another office of this store, that was relayed and became this one.
+
+        What `Received` says could be anybody's invention: the letter must have been on its way to one of the recipients,
+        from the host that called.
+        """
+        letter = record.letter
+        if letter.arrival.account is not None or letter.arrival.remote is None:
+            return None
+        ids = tuple(each for each in traced(octets) if each != letter.id)
+        if not ids:
+            return None
+        for source in await self._store.records(Filter(ids=ids, limit=len(ids))):
+            if source.letter.arrival.office == letter.arrival.helo and _went(source, record):
+                return source.letter.id
+        return None
+
+
+def _went(source: Record, there: Record) -> bool:
+    """Whether a letter was relayed, or is just being relayed, to a recipient of this one."""
+    recipients = {recipient.address.key for recipient in there.letter.envelope.recipients}
+    return source.letter.envelope.sender == there.letter.envelope.sender and any(
+        delivery.recipient.address.key in recipients
+        and (delivery.state is DeliveryState.RELAYED or delivery.claimed_by is not None)
+        for delivery in source.deliveries
+    )
+
+
+def holders_of(item: Item) -> frozenset[str]:
+    """Whose users may hear of a letter."""
+    return frozenset((*item.mailboxes, item.account)) if item.account else frozenset(item.mailboxes)

@@ -1,0 +1,110 @@
+"""What the catalogue holds of a letter, and how letters are chosen from it: values only."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mailstack.catalogue.query import Term
+from mailstack.letter import LetterId
+from mailstack.reading import Correspondent
+
+
+class Item(Struct, frozen=True):
+    """One letter as lists show it."""
+
+    number: int
+    """Grows with each letter that enters; never used again."""
+    id: LetterId
+    arrived: float
+    """UTC, as seconds since 1970."""
+    size: int
+    """Octets."""
+    subject: str
+    author: Correspondent | None
+    to: tuple[Correspondent, ...]
+    cc: tuple[Correspondent, ...]
+    bcc: tuple[Correspondent, ...]
+    reply_to: tuple[Correspondent, ...]
+    message_id: str
+    sender: str
+    """The reverse-path; "" is the null one."""
+    recipients: tuple[str, ...]
+    """The forward-paths, as sent."""
+    account: str
+    """Who submitted it, an `Address.key`; "" for a letter of another host, or from the office itself."""
+    snippet: str
+    attachments: int
+    inline: int
+    unread: bool = True
+    tags: tuple[str, ...] = ()
+    copies: tuple[LetterId, ...] = ()
+    """What became of it in other offices of this store."""
+    mailboxes: tuple[str, ...] = ()
+    """Whose it is: the mailboxes of its recipients."""
+
+
+class Entering(Struct, frozen=True):
+    """A letter that enters the catalogue, with what it is found by."""
+
+    item: Item
+    addresses: tuple[tuple[str, str], ...]
+    """Fields ("from", "to" …, "recipient", "sender") with an `Address.key` each."""
+    words: str
+    """What is searched: the beginning of its text."""
+
+
+class Copy(Struct, frozen=True):
+    """A letter that is another one, after it was relayed within this store."""
+
+    id: LetterId
+    of: LetterId
+    mailboxes: tuple[str, ...]
+
+
+class Which(Struct, frozen=True):
+    """Which letters: every part that is set must hold."""
+
+    ids: tuple[str, ...] | None = None
+    """Of letters, or of their copies."""
+    numbers: tuple[int, ...] | None = None
+    terms: tuple[Term, ...] = ()
+    mailbox: str | None = None
+    """An `Address.key`: those that are for this mailbox."""
+    seen_by: str | None = None
+    """An `Address.key`: those that this account may see, for it or by it."""
+    addressed: str | None = None
+    """An `Address.key`: for this recipient, by envelope, To or Cc."""
+    written_by: str | None = None
+    """An `Address.key`: From, or the reverse-path."""
+    after: int | None = None
+    """Numbers greater than this."""
+    before: int | None = None
+    """Numbers less than this."""
+
+
+class Listed(Struct, frozen=True):
+    """Some letters of a list, the newest first, and how many there are in all."""
+
+    items: tuple[Item, ...]
+    total: int
+    unread: int
+
+
+MOST_TOLD = 1000
+
+
+class Deleted(Struct, frozen=True):
+    """Letters that are out of sight, and can be brought back for a while."""
+
+    count: int
+    token: str
+    numbers: tuple[int, ...]
+    """The first of them, at most MOST_TOLD."""
+
+
+class MailboxCount(Struct, frozen=True):
+    """How many letters are for one mailbox."""
+
+    mailbox: str
+    total: int
+    unread: int

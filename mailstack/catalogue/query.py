@@ -1,0 +1,172 @@
+"""The language of searches, Mailpit's: words and "phrases" that must all be there, and filters such as from:, is:, before:.
+
+A minus or an exclamation mark before a term wants letters without it. Where Mailpit finds a@b in ba@b, an address here is
+that address: `to:a@b`; `to:@b` is a domain; anything else is a part of name or address.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
+
+from msgspec import Struct
+
+LONGEST = 4096
+"""Characters of a query."""
+MOST_TERMS = 50
+
+People = Literal["from", "to", "cc", "bcc", "reply-to", "addressed"]
+PEOPLE: frozenset[str] = frozenset({"from", "to", "cc", "bcc", "reply-to", "addressed"})
+
+_TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)
+_FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s*([kmg]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_FLAGS = {
+    ("is", "read"): "read",
+    ("is", "unread"): "unread",
+    ("is", "tagged"): "tagged",
+    ("has", "attachment"): "attachment",
+    ("has", "attachments"): "attachment",
+    ("has", "inline"): "inline",
+    ("has", "inlines"): "inline",
+}
+_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_SPANS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+class BadQuery(ValueError):
+    """str() says what is wrong, for people."""
+
+
+class Words(Struct, frozen=True):
+    """Text anywhere in the letter, in any case."""
+
+    text: str
+
+
+class Named(Struct, frozen=True):
+    """Somebody in a field: a whole address, a domain ("@b"), or a part of name or address."""
+
+    field: str
+    text: str
+
+    @property
+    def is_address(self) -> bool:
+        return "@" in self.text[1:-1]
+
+    @property
+    def is_domain(self) -> bool:
+        return self.text.startswith("@") and "." in self.text
+
+
+class Within(Struct, frozen=True):
+    """Text in the subject, or in the Message-ID."""
+
+    field: Literal["subject", "message-id"]
+    text: str
+
+
+class Tagged(Struct, frozen=True):
+    tag: str
+
+
+class Flag(Struct, frozen=True):
+    name: str
+    """ "read", "unread", "tagged", "attachment", "inline"."""
+
+
+class Sized(Struct, frozen=True):
+    is_larger: bool
+    octets: int
+
+
+class Arrived(Struct, frozen=True):
+    is_after: bool
+    at: float
+    """Seconds since 1970."""
+
+
+class Term(Struct, frozen=True):
+    """One condition."""
+
+    what: Words | Named | Within | Tagged | Flag | Sized | Arrived
+    negated: bool = False
+
+
+def parse(text: str, now: float = 0.0, zone: tzinfo = UTC) -> tuple[Term, ...]:
+    """The conditions, all of which must hold. Dates are those of `zone`; `now` is what "2h" ago counts from.
+
+    Raises BadQuery, for what is too long, or a value that no filter can have. An unknown filter is a word.
+    """
+    if len(text) > LONGEST:
+        raise BadQuery(f"a query has {LONGEST} characters at most")
+    found = [term for each in _TERM.findall(text) if (term := _term(each, now, zone)) is not None]
+    if len(found) > MOST_TERMS:
+        raise BadQuery(f"a query has {MOST_TERMS} terms at most")
+    return tuple(found)
+
+
+def _term(text: str, now: float, zone: tzinfo) -> Term | None:
+    negated = text[:1] in "-!" and len(text) > 1
+    body = text[1:] if negated else text
+    filtered = _FILTER.fullmatch(body)
+    what = None if filtered is None else _filter(filtered[1].lower(), _bare(filtered[2]), now, zone)
+    if what is not None:
+        return Term(what, negated)
+    words = _bare(body).casefold()
+    return Term(Words(words), negated) if words else None
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.replace('"', " ").split())
+
+
+def _filter(  # noqa: PLR0911 - one for each kind
+    name: str, value: str, now: float, zone: tzinfo
+) -> Named | Within | Tagged | Flag | Sized | Arrived | None:
+    """None for what is no filter, and so a word."""
+    folded = value.casefold()
+    if not value:
+        return None
+    if name in PEOPLE:
+        return Named(name, folded)
+    if name == "subject":
+        return Within("subject", folded)
+    if name == "message-id":
+        return Within("message-id", folded.strip("<>"))
+    if name == "tag":
+        return Tagged(folded)
+    if name in ("is", "has"):
+        flag = _FLAGS.get((name, folded))
+        if flag is None:
+            known = ", ".join(f"{kind}:{word}" for kind, word in _FLAGS)
+            raise BadQuery(f"{name}:{value} is no filter; there are {known}")
+        return Flag(flag)
+    if name in ("larger", "smaller"):
+        return Sized(name == "larger", _size(value))
+    if name in ("after", "before"):
+        return Arrived(name == "after", _time(value, now, zone))
+    return None
+
+
+def _size(text: str) -> int:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise BadQuery(f"{text!r} is no size; write 1500, 100K or 2.5M")
+    return int(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].lower()])
+
+
+def _time(text: str, now: float, zone: tzinfo) -> float:
+    """A date, a date with a time, or so long ago: "2026-11-24", "2026/11/24", "2026-11-24T10:00:00Z", "2h"."""
+    if ago := _AGO.fullmatch(text.lower()):
+        return now - int(ago[1]) * _SPANS[ago[2]]
+    try:
+        at = datetime.fromisoformat(text.replace("/", "-"))
+        at = at if at.tzinfo is not None else at.replace(tzinfo=zone)
+        return (at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        raise BadQuery(
+            f"{text!r} is no date; write 2026-11-24, 2026-11-24T10:00:00Z, or 2h for two hours ago"
+        ) from None

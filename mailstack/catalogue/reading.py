@@ -1,0 +1,117 @@
+"""Makes of a letter, and of what the store knows of it, what the catalogue holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from mailstack.catalogue.items import Entering, Item
+from mailstack.catalogue.selecting import key_of
+from mailstack.letter import LetterId
+from mailstack.letter.header import split
+from mailstack.reading import Correspondent, Reading, read
+from mailstack.store import Record
+
+MOST_SEARCHED = 65_536
+"""Characters of a letter's text that are searched."""
+MOST_TAGS = 20
+"""That a letter may bring with it."""
+LONGEST_TAG = 100
+LONGEST_SHOWN = 1000
+"""Characters of a subject, a name or an address, as lists show it."""
+MOST_SHOWN = 100
+"""Correspondents of a kind, as lists show them."""
+
+_TRACED = re.compile(rb"^Received:(?:[^\n]|\n[ \t])*?\s+id ([0-9a-z]{15})\b", re.MULTILINE | re.IGNORECASE)
+_MOST_HOPS = 10
+_MOST_HEADER = 65_536
+
+
+class Arriving(Struct, frozen=True):
+    """A letter of the archive that is to be read."""
+
+    number: int
+    record: Record
+    octets: bytes
+    mailboxes: tuple[str, ...]
+
+
+def entering(arriving: Arriving) -> Entering:
+    """Takes time in proportion to the letter's size; a thread may do it."""
+    letter = arriving.record.letter
+    reading = read(arriving.octets)
+    named = (*reading.to, *reading.cc, *reading.bcc)
+    recipients = tuple(str(each.address) for each in letter.envelope.recipients)
+    known = {key_of(one.address) for one in named}
+    blind = tuple(Correspondent("", address) for address in recipients if key_of(address) not in known)
+    sender = letter.envelope.sender
+    item = Item(
+        number=arriving.number,
+        id=letter.id,
+        arrived=letter.arrival.at,
+        size=letter.content.size,
+        subject=reading.subject[:LONGEST_SHOWN],
+        author=next(iter(_shown(reading.authors)), None),
+        to=_shown(reading.to),
+        cc=_shown(reading.cc),
+        bcc=_shown((*reading.bcc, *blind)),
+        reply_to=_shown(reading.reply_to),
+        message_id=reading.message_id[:LONGEST_SHOWN],
+        sender="" if sender is None else str(sender),
+        recipients=recipients,
+        account=letter.arrival.account or "",
+        snippet=reading.snippet,
+        attachments=len(reading.attachments),
+        inline=len(reading.inline),
+        tags=_tags(reading, recipients),
+        mailboxes=arriving.mailboxes,
+    )
+    return Entering(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])
+
+
+def _shown(people: Sequence[Correspondent]) -> tuple[Correspondent, ...]:
+    return tuple(Correspondent(one.name[:LONGEST_SHOWN], one.address[:LONGEST_SHOWN]) for one in people[:MOST_SHOWN])
+
+
+def _addresses(item: Item, reading: Reading) -> Iterator[tuple[str, str]]:
+    """Each with its domain beside it, so that both are found."""
+    fields: tuple[tuple[str, Iterable[str]], ...] = (
+        ("from", [one.address for one in reading.authors]),
+        ("to", [one.address for one in reading.to]),
+        ("cc", [one.address for one in reading.cc]),
+        ("bcc", [one.address for one in item.bcc]),
+        ("reply-to", [one.address for one in reading.reply_to]),
+        ("recipient", item.recipients),
+        ("sender", [item.sender]),
+    )
+    for field, addresses in fields:
+        for address in addresses:
+            key = key_of(address)
+            if "@" in key:
+                yield field, key
+                yield field, "@" + key.rpartition("@")[2]
+
+
+def _tags(reading: Reading, recipients: Sequence[str]) -> tuple[str, ...]:
+    """Those of X-Tags, and what stands behind the plus of a recipient's address."""
+    found = reading.first("X-Tags").split(",")
+    for address in (*[one.address for one in reading.to], *recipients):
+        local = address.rpartition("@")[0]
+        found += local.split("+")[1:]
+    tags = {tag.casefold(): tag for each in reversed(found) if (tag := tag_of(each))}
+    return tuple(list(reversed(tags.values()))[:MOST_TAGS])
+
+
+def tag_of(text: str) -> str:
+    """A tag as it is kept; "" for what can be none: what is empty, too long, or has what nobody sees."""
+    tag = " ".join(text.split())
+    return tag if len(tag) <= LONGEST_TAG and tag.isprintable() and "," not in tag else ""
+
+
+def traced(octets: bytes) -> list[LetterId]:
+    """The ids in its Received fields, the newest first: one of them may be what it was before it was relayed."""
+    header = octets[:_MOST_HEADER]
+    found = _TRACED.findall(header[: split(header)])
+    return [LetterId(each.decode("ascii").lower()) for each in found[:_MOST_HOPS]]

@@ -1,0 +1,122 @@
+"""A catalogue beside a store, in memory or on disk, and letters to put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from mailstack.catalogue.catalogue import Catalogue, Keeping
+from mailstack.catalogue.database import FileDatabase, MemoryDatabase
+from mailstack.catalogue.items import Item, Which
+from mailstack.catalogue.query import parse
+from mailstack.journey import Step
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
+from mailstack.letter.content import Octets
+from mailstack.net.log import SilentJournal
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.store import Acceptance, Store
+from mailstack.store.archiving import ArchivingMemoryStore, ArchivingSqliteStore
+from mailstack.wire import HostPort
+from tests.aid import Pump, run
+from tests.queue.clock import HandClock
+
+T = TypeVar("T")
+OFFICE = "mx.home.test"
+ALICE, BOB = Address("alice", "home.test"), Address("bob", "home.test")
+
+
+def inline(work: Callable[[], Any]) -> Deferred[Any]:
+    """In place of a thread."""
+    try:
+        return succeed(work())
+    except Exception:  # noqa: BLE001 - whatever it raises is its result
+        return fail()
+
+
+async def own_mailbox(address: Address) -> str | None:
+    """Everybody at home has one, whatever his tag."""
+    return Address(address.local.partition("+")[0], address.domain).key if address.domain == "home.test" else None
+
+
+def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
+    named = {"From": "Alice A <alice@home.test>", "To": "Bob B <bob@home.test>", "Subject": subject, **fields}
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items())
+    return f"{head}\r\n{body}\r\n".encode()
+
+
+class Shelf:
+    """Where letters are put; it can be closed and opened again."""
+
+    def __init__(self, directory: Path | None, **keeping: Any) -> None:
+        self.clock = HandClock()
+        self.pump = Pump()
+        self.directory = directory
+        self.keeping = Keeping(**keeping)
+        self.memory = MemoryDatabase() if directory is None else None
+        self.store: Store = ArchivingMemoryStore()
+        self.open()
+
+    def open(self) -> None:
+        if self.directory is not None:
+            self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
+        database = self.memory or FileDatabase(self.pump, self.directory or Path())
+        self.catalogue = Catalogue(self.store, database, self.clock, inline, own_mailbox, self.keeping)
+        self.journal = self.catalogue.told_of(SilentJournal())
+        self.run(self.store.open())
+        self.run(self.catalogue.start())
+        self.settle()
+
+    def close(self) -> None:
+        self.run(self.catalogue.stop())
+        self.run(self.store.close())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return run(work) if self.directory is None else self.pump.run(work)
+
+    def settle(self) -> None:
+        self.run(self.catalogue.up_to_date())
+
+    def put(
+        self,
+        octets: bytes | None = None,
+        *,
+        to: tuple[Address, ...] = (BOB,),
+        sender: Address | None = ALICE,
+        state: DeliveryState = DeliveryState.DELIVERED,
+        office: str = OFFICE,
+        account: str | None = None,
+        helo: str = "",
+        settle: bool = True,
+    ) -> LetterId:
+        """One more letter that was accepted."""
+        now = self.clock.now()
+        letter = new_letter_id(now)
+        given = tuple(Recipient(address) for address in to)
+        remote = HostPort("192.0.2.9", 1) if helo else None
+        arrival = Arrival(now, office, "ESMTP", account=account, helo=helo, remote=remote)
+        step = Step(letter, now, office, "exchanged" if helo else "submitted", {})
+        deliveries = tuple(
+            Delivery(letter, number, recipient, "x", state, now) for number, recipient in enumerate(given)
+        )
+        self.run(
+            self.store.accept(
+                Acceptance(
+                    Letter(letter, Envelope(sender, given), Octets(octets or text()), arrival), deliveries, (step,)
+                )
+            )
+        )
+        self.journal.tell([step])
+        if settle:
+            self.settle()
+        return letter
+
+    def find(self, query: str = "", **which: Any) -> list[LetterId]:
+        """The ids of what is found, the newest first."""
+        return [item.id for item in self.items(query, **which)]
+
+    def items(self, query: str = "", **which: Any) -> tuple[Item, ...]:
+        terms = parse(query, self.clock.now())
+        return self.run(self.catalogue.listed(Which(terms=terms, **which), 1000)).items

@@ -1,0 +1,320 @@
+"""What the catalogue keeps and finds: the same in memory and on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailstack.catalogue import schema
+from mailstack.catalogue.items import Which
+from mailstack.letter import Address, LetterId
+from mailstack.queue.delivery import DeliveryState
+from mailstack.store.archiving import ARCHIVE
+from tests.catalogue.shelf import ALICE, BOB, Shelf, text
+
+CAROL = Address("carol", "elsewhere.test")
+
+
+@pytest.fixture(params=["memory", "disk", "disk without trigrams"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    if request.param == "disk without trigrams":
+        monkeypatch.setattr(schema, "_WORDS", ("CREATE VIRTUAL TABLE searched USING nothing(x)", schema._WORDS[1]))
+    found = Shelf(None if request.param == "memory" else tmp_path / "data", letters=None)
+    yield found
+    found.close()
+    assert not found.clock.bugs
+
+
+def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
+    letter = shelf.put(text("Gruß", "Hallo Welt, your code is 123456", Cc="carol@elsewhere.test"))
+    (item,) = shelf.items()
+    assert (item.id, item.subject, item.snippet) == (letter, "Gruß", "Hallo Welt, your code is 123456")
+    assert (item.author and item.author.name, item.to[0].address, item.cc[0].address) == (
+        "Alice A",
+        "bob@home.test",
+        "carol@elsewhere.test",
+    )
+    assert (item.sender, item.recipients, item.mailboxes) == ("alice@home.test", ("bob@home.test",), ("bob@home.test",))
+    assert item.unread
+    assert item.size == len(text("Gruß", "Hallo Welt, your code is 123456", Cc="carol@elsewhere.test"))
+
+
+def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None:
+    letters = [shelf.put(text(f"number {n}")) for n in range(5)]
+    newest = shelf.run(shelf.catalogue.listed(Which(), 2))
+    assert [item.id for item in newest.items] == [letters[4], letters[3]]
+    assert (newest.total, newest.unread) == (5, 5)
+    rest = shelf.run(shelf.catalogue.listed(Which(before=newest.items[-1].number), 10))
+    assert [item.id for item in rest.items] == letters[2::-1]
+    assert rest.total == 5
+    assert [item.id for item in shelf.run(shelf.catalogue.listed(Which(), 2, 1)).items] == [letters[3], letters[2]]
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("straße", True),
+        ("STRASSE", True),
+        ("aß", True),
+        ("ße", True),
+        ("xß", False),
+        ("ss", True),
+        ('"two words"', True),
+        ('"words two"', False),
+        ("words two", True),
+        ("-words", False),
+        ("-absent", True),
+        ("100%", True),
+        ("1_0", False),
+        ("日本", True),
+        ("本語の", True),
+        ("subject:tw", True),
+        ("subject:inside", False),
+        ("inside", True),
+        ("in", True),
+        ("from:alice", True),
+        ("from:alice@home.test", True),
+        ("from:lice@home.test", False),
+        ("from:ALICE@HOME.test", True),
+        ('from:"Alice A"', True),
+        ("from:@home.test", True),
+        ("from:@ome.test", False),
+        ("to:bob@home.test", True),
+        ("to:ob@home.test", False),
+        ("to:bob", True),
+        ("to:carol@elsewhere.test", False),
+        ("cc:dave", True),
+        ("bcc:carol@elsewhere.test", True),
+        ("bcc:bob", False),
+        ("reply-to:desk@home.test", True),
+        ("addressed:dave@home.test", True),
+        ("addressed:nobody@home.test", False),
+        ("message-id:<one@home.test>", True),
+        ("message-id:one", True),
+        ("message-id:two", False),
+        ("larger:10 smaller:1M", True),
+        ("larger:1M", False),
+        ("after:1h", True),
+        ("before:1h", False),
+        ("is:unread", True),
+        ("is:read", False),
+        ("is:tagged", False),
+        ("has:attachment", False),
+        ("has:inline", False),
+    ],
+)
+def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool) -> None:
+    shelf.put(
+        text(
+            "two words",
+            "Inside: Straße 100% 日本語のメール",
+            Cc="dave@home.test",
+            Reply_To="desk@home.test",
+            Message_ID="<one@home.test>",
+            **{"Content-Type": "text/plain; charset=utf-8"},
+        ),
+        to=(BOB, CAROL),
+    )
+    assert bool(shelf.find(query)) is is_found, query
+
+
+def test_an_address_is_not_found_within_another(shelf: Shelf) -> None:
+    """What users of others had to work round: a@b finds ba@b there."""
+    shelf.put(text(To="xbob@home.test"), to=(Address("xbob", "home.test"),))
+    mine = shelf.put(text(To="bob@home.test"))
+    assert shelf.find("to:bob@home.test") == [mine]
+    assert shelf.find(addressed=BOB.key) == [mine]
+    assert shelf.find(written_by=ALICE.key)[0] == mine
+    assert shelf.find(written_by=BOB.key) == []
+
+
+def test_attachments_and_inline_parts_are_found(shelf: Shelf) -> None:
+    octets = (
+        b'From: a@home.test\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n\r\nSee.\r\n--x\r\n'
+        b'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="a.pdf"\r\n\r\nPDF\r\n--x--\r\n'
+    )
+    letter = shelf.put(octets)
+    assert shelf.find("has:attachment") == [letter]
+    assert shelf.items()[0].attachments == 1
+
+
+def test_who_has_read_a_letter_says_so(shelf: Shelf) -> None:
+    first, second = shelf.put(), shelf.put()
+    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 1
+    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 0
+    assert (shelf.find("is:read"), shelf.find("is:unread")) == ([first], [second])
+    assert shelf.run(shelf.catalogue.listed(Which(), 0)).unread == 1
+
+
+def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
+    tagged = Address("bob+news+Blue", "home.test")
+    letter = shelf.put(text(X_Tags="Red, two  words,, red", To="bob+news@home.test"), to=(tagged,))
+    assert shelf.items()[0].tags == ("Blue", "news", "Red", "two words") or set(shelf.items()[0].tags) == {
+        "Blue",
+        "news",
+        "Red",
+        "two words",
+    }
+    assert shelf.items()[0].mailboxes == (BOB.key,)
+    assert shelf.find("tag:RED is:tagged") == [letter]
+    which = Which(ids=(letter,))
+    assert shelf.run(shelf.catalogue.tag(which, ["mine"], ["NEWS", "blue"])) == 1
+    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "Red": 1, "two words": 1}
+    shelf.run(shelf.catalogue.rename_tag("red", "Mine"))
+    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "two words": 1}
+    shelf.run(shelf.catalogue.set_tags(which, ["only"]))
+    assert shelf.items()[0].tags == ("only",)
+    assert shelf.run(shelf.catalogue.remove_tag("ONLY")) == 1
+    assert shelf.find("is:tagged") == []
+
+
+def test_each_mailbox_has_its_own_view(shelf: Shelf) -> None:
+    both = shelf.put(to=(BOB, CAROL), account=ALICE.key)
+    carols = shelf.put(to=(CAROL,))
+    assert shelf.find(mailbox=BOB.key) == [both]
+    assert shelf.find(mailbox=CAROL.key) == [carols, both]
+    assert shelf.find(mailbox=ALICE.key) == []
+    assert shelf.find(seen_by=ALICE.key) == [both], "who submitted a letter may see it"
+    counts = {each.mailbox: (each.total, each.unread) for each in shelf.run(shelf.catalogue.mailboxes())}
+    assert counts == {BOB.key: (1, 1), CAROL.key: (2, 2)}
+
+
+def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    deleted = shelf.run(shelf.catalogue.delete(Which(ids=(letters[0], letters[2]))))
+    assert (deleted.count, shelf.find()) == (2, [letters[1]])
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.find() == letters[::-1]
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 0
+
+
+def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
+    letter = shelf.put()
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.clock.advance(shelf.catalogue.keeping.undo + 1)
+    shelf.settle()
+    assert shelf.run(shelf.catalogue.undo(token)) == 0
+
+    async def gone() -> bool:
+        try:
+            await shelf.store.content(letter)
+        except KeyError:
+            return True
+        return False
+
+    wait_until(shelf, gone)
+    assert shelf.run(shelf.store.entries(ARCHIVE, 0, 10)) == []
+
+
+def wait_until(shelf: Shelf, holds: object, tries: int = 20_000) -> None:
+    """What runs in threads of the database gets its turns."""
+    for _ in range(tries):
+        if shelf.run(holds()):  # type: ignore[operator]
+            return
+        shelf.clock.advance(0.1)
+    raise AssertionError("it never came true")
+
+
+def test_all_is_there_after_a_restart_and_what_came_meanwhile(shelf: Shelf) -> None:
+    first = shelf.put()
+    shelf.run(shelf.catalogue.tag(Which(), ["kept"]))
+    shelf.run(shelf.catalogue.mark(Which(), unread=False))
+    if shelf.directory is None:
+        return
+    second = shelf.put(settle=False)
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == [second, first]
+    assert shelf.find("tag:kept is:read") == [first]
+
+
+def test_a_lost_index_is_made_anew(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    if shelf.directory is None:
+        return
+    shelf.close()
+    for file in shelf.directory.glob("catalogue.sqlite3*"):
+        file.unlink()
+    shelf.open()
+    assert shelf.find() == letters[::-1]
+
+
+def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
+    shelf.put()
+    if shelf.directory is None:
+        return
+    shelf.close()
+    for file in shelf.directory.glob("mailstack.sqlite3*"):
+        file.unlink()
+    shelf.open()
+    assert shelf.find() != [], "nothing says that it is another one, as long as that is empty"
+    shelf.close()
+    shelf.open()
+    other = shelf.put(text("other"))
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == [other]
+
+
+def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
+    shelf.catalogue.keeping = type(shelf.catalogue.keeping)(letters=2, age=3600.0)
+    letters = [shelf.put() for _ in range(4)]
+    shelf.clock.advance(2)
+    wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))
+    shelf.clock.advance(4000)
+    wait_until(shelf, lambda: _is(shelf, []))
+
+
+async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
+    found = await shelf.catalogue.listed(Which(), 10)
+    return [item.id for item in found.items] == letters
+
+
+def test_a_copy_in_another_office_is_no_letter_of_its_own(shelf: Shelf) -> None:
+    """Found by Received, sender, recipient and the host that called; its id leads to the letter."""
+    source = shelf.put(to=(CAROL,), state=DeliveryState.RELAYED, account=ALICE.key)
+    trace = f"Received: from x\r\n\tby mx.home.test with ESMTP\r\n\tid {source} for <c@d>;\r\n\tdate\r\n".encode()
+    copy = shelf.put(trace + text(), to=(CAROL,), office="mx.world.test", helo="mx.home.test")
+    assert shelf.find() == [source]
+    assert shelf.items()[0].copies == (copy,)
+    assert shelf.find(ids=(copy,)) == [source]
+    item = shelf.run(shelf.catalogue.item(copy))
+    assert item is not None
+    assert item.id == source
+    assert set(shelf.run(shelf.catalogue.records([item]))) == {source, copy}
+    assert [entry.letter for entry in shelf.run(shelf.store.entries(ARCHIVE, 0, 10))] == [source]
+
+
+def test_a_letter_that_only_claims_to_be_a_copy_is_one_of_its_own(shelf: Shelf) -> None:
+    """As one that somebody fetched here, and sends again."""
+    source = shelf.put(to=(CAROL,), state=DeliveryState.RELAYED, account=ALICE.key)
+    trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
+    again = [
+        shelf.put(trace + text(), to=(CAROL,), helo="app.test"),
+        shelf.put(trace + text(), to=(BOB,), helo="mx.home.test"),
+        shelf.put(trace + text(), to=(CAROL,), sender=BOB, helo="mx.home.test"),
+        shelf.put(trace + text(), to=(CAROL,), account=ALICE.key),
+    ]
+    assert shelf.find() == [*again[::-1], source]
+
+
+def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
+    told: list[str] = []
+    stop = shelf.catalogue.feed.listen(lambda event: told.append(event.name))
+    shelf.put()
+    shelf.run(shelf.catalogue.mark(Which(), unread=False))
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.run(shelf.catalogue.undo(token))
+    assert told == ["step", "letter", "changed", "deleted", "changed"]
+    stop()
+    shelf.put()
+    assert len(told) == 5
+
+
+def test_octets_that_are_no_letter_are_found_all_the_same(shelf: Shelf) -> None:
+    letters = [
+        shelf.put(octets) for octets in (b"\x00\xff\xfe", b"\r\n", b"Subject: " + b"x" * 5000 + b"\r\n\r\n", b"a" * 99)
+    ]
+    assert shelf.find() == letters[::-1]

@@ -1,0 +1,29 @@
+"""What people look for: searches, and paths of requests."""
+
+from __future__ import annotations
+
+from mailstack.catalogue.query import BadQuery, parse
+from mailstack.web.channel import segments_of
+from tests.parsers.parser import Parser, text, unless
+
+
+@unless(BadQuery)
+def _query(octets: bytes) -> None:
+    assert len(parse(text(octets), 1e9)) <= 50
+
+
+@unless(ValueError)
+def _path(octets: bytes) -> None:
+    assert all(isinstance(part, str) for part in segments_of(text(octets)))
+
+
+_QUERIES = (
+    b'-from:a@b.test subject:"a b" !tag:x is:unread has:attachment larger:1.5M smaller:3K after:2d before:2026-01-01',
+    b'message-id:<a@b> addressed:@b.test word "two words" other:thing -',
+)
+_PATHS = (b"/v1/letters/%41%2f/parts/1", b"/%ff", b"")
+
+PARSERS = (
+    Parser("query", ("catalogue.query",), _query, _QUERIES),
+    Parser("path", ("web.channel",), _path, _PATHS),
+)

@@ -1,0 +1,33 @@
+"""The archive: every letter that is accepted is in it, however it came, and nobody can open it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailstack.accounts.checker import account_key
+from mailstack.store import Settlement
+from mailstack.store.archiving import ARCHIVE, ArchivingMemoryStore, ArchivingSqliteStore
+from tests.aid import Pump
+from tests.contracts.store import acceptance
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_letters_and_reports_enter_the_archive_with_their_acceptance(on_disk: bool, tmp_path: Path) -> None:
+    pump = Pump()
+    store = ArchivingSqliteStore(pump, tmp_path) if on_disk else ArchivingMemoryStore()
+    pump.run(store.open())
+    first, report = acceptance(), acceptance(at=1001.0)
+    pump.run(store.accept(first))
+    pump.run(store.settle(Settlement((), acceptances=(report,))))
+    kept = pump.run(store.entries(ARCHIVE, 0, 10))
+    assert [entry.letter for entry in kept] == [first.letter.id, report.letter.id]
+    assert kept[0].size == first.letter.content.size
+    pump.run(store.update_maildrop(ARCHIVE, collected=(), deleted=[kept[0].uid], steps=()))
+    assert [entry.letter for entry in pump.run(store.entries(ARCHIVE, 0, 10))] == [report.letter.id]
+    pump.run(store.close())
+
+
+def test_no_login_leads_to_the_archive() -> None:
+    assert account_key(ARCHIVE.encode()) is None
