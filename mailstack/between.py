@@ -54,6 +54,9 @@ class Between(Generic[EventT]):
     def close(self) -> None:
         self._peer.close()
 
+    def abort(self) -> None:
+        self._peer.abort()
+
 
 class Listening(Generic[EventT]):
     """A wire.Engine that is another one's, and tells what it receives."""

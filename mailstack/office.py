@@ -75,8 +75,13 @@ class PostOffice:
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         self.config = config
-        self._around = around
         self.clock = ReactorClock(around.reactor)
+        if around.faults is not None:
+            # Only an environment where things shall go wrong pays for that.
+            from mailstack.beset import beset  # noqa: PLC0415
+
+            around = beset(around, config.hostname, self.clock)
+        self._around = around
         self._announcers: list[Announcer] = []
         if config.webhooks:
             subscribe(config, around.store)
@@ -262,7 +267,10 @@ class PostOffice:
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))
 
-        return self._door(lambda: SmtpEngine(capabilities, lmtp=lmtp), converse, turn_away, implicit_tls=implicit_tls)
+        def engine() -> SmtpEngine:
+            return SmtpEngine(capabilities, lmtp=lmtp)
+
+        return self._door(service, engine, converse, turn_away, implicit_tls=implicit_tls)
 
     def _capabilities(self, settings: SubmissionSettings | ExchangeSettings) -> Capabilities:
         """What a listener offers; a limit that is None is the one for our own users."""
@@ -306,6 +314,7 @@ class PostOffice:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))
 
         return self._door(
+            service,
             lambda: Pop3Engine(tls=implicit_tls, require_tls=require_tls, login_delay=self._login_delay.seconds),
             converse,
             turn_away,
@@ -324,23 +333,28 @@ class PostOffice:
             around.reactor, self.config, bound, self._connections, implicit_tls=context, accounts=around.accounts
         )
 
-    def _door(self, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool) -> Door[Any]:
+    def _door(
+        self, service: str, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool
+    ) -> Door[Any]:
         return Door(
             self._around.reactor,
             engine=engine,
             converse=converse,
             turn_away=turn_away,
             limits=self._connections,
-            context=self._around.context,
+            context=self._around.context_of(self.config.hostname, service),
             implicit_tls=implicit_tls,
             lifetime=self.config.limits.session_time,
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
         )
 
-    def _between(self, peer: NetPeer[Any], engine: Any, service: str) -> Peer[Any]:
-        put = self._around.between
-        return peer if put is None else put(peer, engine, self.config.hostname, service)
+    def _between(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:
+        around, office = self._around, self.config.hostname
+        for put in (around.between, around.troubles):
+            if put is not None:
+                peer = put(peer, engine, office, service)
+        return peer
 
     async def _opening(self) -> None:
         """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""

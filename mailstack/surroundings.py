@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -18,6 +18,13 @@ from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.sasl import Authenticator
 from mailstack.store import Store
 from mailstack.wire import Caller, Engine, Peer
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+
+    # An office without faults does not pay for them.
+    from mailstack.faults.faults import Faults
+    from mailstack.faults.tls import Shown
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
 """Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""
@@ -55,5 +62,17 @@ class Surroundings(Struct, frozen=True):
     """Puts something between conversations and their connections, as a transcript; None: nothing."""
     catalogue: Catalogue | None = None
     """The letters for people who look; None: none are kept for them."""
+    faults: Faults | None = None
+    """What goes wrong, for tests; None: nothing that we make up."""
+    bad_certificates: Shown | None = None
+    """Where certificates come from that faults show; None: there are none, and the handshake fails."""
+    troubles: Between | None = None
+    """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.beset`, as the next one."""
+    show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
+    """What a service of an office shows in a handshake; None: `context`."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
+
+    def context_of(self, office: str, service: str) -> IOpenSSLServerConnectionCreator:
+        """What a service shows in a TLS handshake."""
+        return self.context if self.show is None else self.show(office, service)

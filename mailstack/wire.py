@@ -184,6 +184,9 @@ class Peer(Protocol[EventT_co]):
     def close(self) -> None:
         """Send what is written, then close."""
 
+    def abort(self) -> None:
+        """Drop the connection now, whatever is written."""
+
 
 class Clock(Protocol):
     """Time, which tests and simulations may turn by hand."""

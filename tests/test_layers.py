@@ -31,7 +31,9 @@ LAYERS = """
     mailstack.accounts mailstack.store.*
     mailstack.catalogue
     mailstack.config
+    mailstack.faults
     mailstack.opinions mailstack.setup mailstack.surroundings
+    mailstack.beset
     mailstack.web mailstack.carriage
     mailstack.office
     mailstack.service mailstack.simulation
@@ -46,7 +48,8 @@ LAYERS = """
 
 GROUND = {"net", "accounts", "store", "journey", "catalogue"}
 ROOTS = {"office", "service", "tap", "dev", "cli", "web", "simulation", "testing", "pytest_plugin"}
-TWISTED = GROUND | ROOTS
+TROUBLE = {"beset", "faults", "surroundings"}
+TWISTED = GROUND | ROOTS | TROUBLE
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""
 
 SIMULATION_IMPORTERS = {"mailstack.pytest_plugin", "mailstack.dev", "mailstack.cli.dev"}

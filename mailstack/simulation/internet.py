@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from mailstack.config import Config, Listen, Relay
 from mailstack.config.values import Domain, HostName
+from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId, ids_drawn_by
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.tls import ServerContext
@@ -66,6 +67,8 @@ class Internet:
         self.ca: Authority = authority()
         """Whom everybody trusts."""
         self.transcript = Transcript(lambda: self.now, transcript)
+        self.faults = Faults(self.reactor.seconds, seed)
+        """What goes wrong: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
         self.sites: dict[str, Site] = {}
         """The post offices, by host name."""
         self._start = self.reactor.seconds()

@@ -26,6 +26,7 @@ from mailstack.net.tls import ServerContext
 from mailstack.office import PostOffice
 from mailstack.sasl import ScramKeys
 from mailstack.sasl.keys import FEWEST
+from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
 from mailstack.store import Account, Filter, Store
 from mailstack.surroundings import Surroundings
@@ -136,6 +137,8 @@ class Site:
             poll=_LOOK,
             random=Random(f"{internet.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
             between=internet.between,
+            faults=internet.faults,
+            bad_certificates=authority().context,
         )
         return PostOffice(config, surroundings)
 

@@ -239,6 +239,11 @@ class Overheard(Between[Any]):
             self._end("closed")
         self._peer.close()
 
+    def abort(self) -> None:
+        if not self._dialogue.over:
+            self._end("dropped")
+        self._peer.abort()
+
     def _end(self, how: str) -> None:
         self._dialogue.note(how)
         self._dialogue.over = True

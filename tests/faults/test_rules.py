@@ -1,0 +1,254 @@
+"""Rules as values, how often they happen, and the words of other mock servers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
+from mailstack.faults.faults import MOST_RULES, Moment
+from mailstack.faults.magic import magic
+from mailstack.faults.rule import STEPS
+from mailstack.letter import Address
+
+
+def faults(seed: int = 1) -> Faults:
+    return Faults(lambda: 0.0, seed)
+
+
+def meets(rules: Faults, count: int, at: str = "rcpt", **moment: Any) -> list[int]:
+    """At which of so many moments, counted from 1, something happens."""
+    return [number for number in range(1, count + 1) if rules.choose(Moment(at, **moment)) is not None]
+
+
+def test_a_rule_reads_from_and_writes_to_json() -> None:
+    given = {"at": "rcpt", "recipient": "*@b.test", "reply": "452 4.2.2 full", "times": 2, "id": "full"}
+    rule = Rule.from_json(json.loads(json.dumps(given)))
+    assert rule.to_json() == given
+    assert Rule.from_json(rule.to_json()) == rule
+    assert (rule.refusal.code, str(rule.refusal.status)) == (452, "4.2.2")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "at"),
+        ({"at": "lunch", "drop": "before"}, "there is no such step"),
+        ({"at": "rcpt"}, "nothing happens"),
+        ({"at": "rcpt", "reply": "250 fine"}, "a refusal with its code"),
+        ({"at": "pop3.retr", "reply": "550 no"}, '"-ERR"'),
+        ({"at": "rcpt", "sizes": 2.0}, "sizes can't happen at rcpt"),
+        ({"at": "mail", "greylist": "5m"}, "greylist can't happen at mail"),
+        ({"at": "mail", "octets": 5, "drop": "before"}, "octets can't happen at mail"),
+        ({"at": "content", "octets": 5}, "nothing happens"),
+        ({"at": "rcpt", "silence": True, "reply": "451 no"}, "one thing can happen"),
+        ({"at": "rcpt", "delay": "soon"}, "delay is a duration"),
+        ({"at": "rcpt", "delay": "5s", "times": 0}, "times is a whole number from 1"),
+        ({"at": "rcpt", "delay": "5s", "every": 0}, "every is"),
+        ({"at": "rcpt", "delay": "5s", "probability": 1.5}, "probability"),
+        ({"at": "rcpt", "delay": "5s", "colour": "red"}, "colour"),
+        ({"at": "tls", "tls": "sad"}, "sad"),
+        ({"at": "disk", "error": "full", "reply": "451 no"}, "reply can't happen at disk"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_with_its_reason(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Rule.from_json(given)
+
+
+def test_a_rule_happens_as_often_as_it_says() -> None:
+    rules = faults()
+    rules.add(Rule(at="rcpt", reply="451 no", after=2, every=3, times=2))
+    assert meets(rules, 20) == [5, 8]
+    assert rules.fired("f1") == 2
+    assert [(rule.id, fired) for rule, fired in rules.list()] == [("f1", 2)]
+    assert [firing.at for firing in rules.firings] == ["rcpt", "rcpt"]
+
+
+def test_chance_is_the_seeds() -> None:
+    def run(seed: int) -> list[int]:
+        rules = faults(seed)
+        rules.add(Rule(at="rcpt", reply="451 no", probability=0.3))
+        return meets(rules, 1000)
+
+    assert run(1) == run(1) != run(2)
+    assert 200 < len(run(1)) < 400
+
+
+def test_conditions_hold_together() -> None:
+    rules = faults()
+    rules.add(
+        Rule(
+            at="rcpt",
+            office="mx.*",
+            service="mx",
+            client="192.0.2.*",
+            sender="*@a.test",
+            recipient="bob@*",
+            reply="451 no",
+        )
+    )
+    moment: dict[str, Any] = {
+        "office": "mx.b.test",
+        "service": "mx",
+        "client": "192.0.2.1",
+        "sender": Address.parse("ann@a.test"),
+        "has_sender": True,
+        "recipients": (Address.parse("bob@b.test"),),
+    }
+    assert meets(rules, 1, **moment) == [1]
+    for name, other in {
+        "office": "a.test",
+        "service": "pop3",
+        "client": "192.0.3.1",
+        "sender": None,
+        "recipients": (),
+    }.items():
+        assert meets(rules, 1, **{**moment, name: other}) == []
+    assert meets(rules, 1, "mail", **moment) == []
+
+
+def test_rules_come_and_go() -> None:
+    rules = faults()
+    told: list[str] = []
+    rules.told = lambda firing: told.append(firing.rule)
+    assert not rules.any
+    first = rules.add({"at": "rcpt", "reply": "451 one"})
+    rules.add({"at": "rcpt", "reply": "452 two", "id": "two"})
+    assert rules.any
+    assert meets(rules, 2) == [1, 2]
+    assert told == ["f1", "f1"]
+    rules.remove(first.id)
+    assert meets(rules, 1) == [1]
+    assert rules.add({"at": "mail", "reply": "452 two", "id": "two"}).at == "mail"
+    assert meets(rules, 1) == []
+    assert rules.clear() == 1
+    with pytest.raises(KeyError):
+        rules.remove("two")
+    for _ in range(MOST_RULES):
+        rules.add({"at": "rcpt", "reply": "451 no"})
+    with pytest.raises(TooManyRules):
+        rules.add({"at": "rcpt", "reply": "451 no"})
+
+
+def test_mailpits_triggers() -> None:
+    triggers = {
+        "Sender": {"ErrorCode": 451, "Probability": 5},
+        "Recipient": {"ErrorCode": 550, "Probability": 100},
+        "Authentication": {"ErrorCode": 535, "Probability": 0},
+    }
+    rules = from_mailpit(triggers)
+    assert [(rule.at, rule.refusal.code, rule.probability) for rule in rules] == [
+        ("mail", 451, 0.05),
+        ("rcpt", 550, 1.0),
+    ]
+    assert to_mailpit(rules) == triggers
+    assert to_mailpit([]) == {
+        "Sender": {"ErrorCode": 451, "Probability": 0},
+        "Recipient": {"ErrorCode": 451, "Probability": 0},
+        "Authentication": {"ErrorCode": 535, "Probability": 0},
+    }
+    for wrong in (
+        {"Sender": {"ErrorCode": 200, "Probability": 5}},
+        {"Nobody": {}},
+        {"Sender": {"Probability": 101}},
+        {"Sender": 5},
+    ):
+        with pytest.raises(ValueError, match=r"\w"):
+            from_mailpit(wrong)
+
+
+def test_behaviours_of_james() -> None:
+    (first, second) = from_james(
+        [
+            {
+                "command": "RCPT TO",
+                "condition": {"operator": "contains", "matchingValue": "bob@"},
+                "response": {"code": 451, "message": "not bob"},
+                "numberOfAnswer": 2,
+            },
+            {"command": "DATA", "condition": {"operator": "matchAll"}, "response": {"code": 554, "message": "no"}},
+        ]
+    )
+    assert (first.at, first.recipient, first.times, first.reply) == ("rcpt", "*bob@*", 2, "451 not bob")
+    assert (second.at, second.times) == ("final", None)
+    for wrong in (
+        {"command": "TURN", "response": {"code": 451}},
+        {"command": "RCPT TO", "response": {"code": 250}},
+        {"command": "DATA", "condition": {"operator": "contains", "matchingValue": "x"}, "response": {"code": 451}},
+        {"command": "DATA", "condition": {"operator": "isSad"}, "response": {"code": 451}},
+    ):
+        with pytest.raises(ValueError, match=r"\w"):
+            from_james([wrong])
+
+
+@pytest.mark.parametrize(
+    ("local", "at", "service", "what"),
+    [
+        ("temperror", "final", "mx", "451"),
+        ("x-permerror", "final", "submission", "550"),
+        ("bob452", "final", "smtp", "452"),
+        ("timeout", "final", "mx", "silence"),
+        ("rcptto550", "rcpt", "submission", "550"),
+        ("rcptto550", "final", "submission", ""),
+        ("mailfrom451", "mail", "submission", "451"),
+        ("queue550", "final", "submission", ""),
+        ("queue550", "final", "mx", "550"),
+        ("bob", "final", "mx", ""),
+        ("bob350", "final", "mx", ""),
+    ],
+)
+def test_addresses_that_say_what_goes_wrong(local: str, at: str, service: str, what: str) -> None:
+    rule = magic(at, Address(local, "b.test"), service)
+    assert ("" if rule is None else "silence" if rule.silence else rule.reply[:3]) == what
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2000)
+    | st.floats(allow_nan=True)
+    | st.text(max_size=20)
+    | st.sampled_from(["451 4.0.0 x", "before", "5m"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([field.name for field in msgspec.structs.fields(Rule)]), json_values, max_size=5),
+    st.sampled_from(sorted(STEPS)),
+)
+def test_whatever_json_says_is_a_rule_or_a_value_error(given: dict[str, Any], at: str) -> None:
+    try:
+        rule = Rule.from_json({"at": at, **given})
+    except ValueError:
+        return
+    assert Rule.from_json(json.loads(json.dumps(rule.to_json()))) == rule
+    rules = faults()
+    rules.add(rule)
+    found = Counter(meets(rules, 3, at, recipients=(Address("bob", "b.test"),)))
+    assert sum(found.values()) <= 3
+
+
+@given(
+    json_values
+    | st.lists(st.dictionaries(st.sampled_from(["command", "condition", "response", "numberOfAnswer"]), json_values))
+)
+def test_whatever_others_say_is_rules_or_a_value_error(given: Any) -> None:
+    for read in (from_mailpit, from_james):
+        try:
+            rules = read(
+                given
+                if isinstance(given, dict if read is from_mailpit else list)
+                else ({} if read is from_mailpit else [])
+            )  # type: ignore[operator]
+        except ValueError:
+            continue
+        assert all(isinstance(rule, Rule) for rule in rules)

@@ -1,0 +1,243 @@
+"""Every fault of a receiving host, and what becomes of the letter that meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.config import Limits, Relay, Schedule
+from mailstack.faults import (
+    Rule,
+    bad_certificate,
+    cut_in_content,
+    full_mailbox,
+    greylisting,
+    half_open,
+    lost_answer,
+    too_busy,
+)
+from mailstack.faults.rule import SmtpStep
+from mailstack.relay.security import Demand, TlsPolicy
+from mailstack.simulation import Internet, NotTaken
+from mailstack.smtp.sending import Trouble
+
+QUICK = Schedule(first=300.0, longest=3600.0)
+STEPS = ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "content", "final"]
+
+
+@pytest.fixture
+def internet() -> Internet:
+    internet = Internet(7)
+    relay = Relay(ca_file=internet.ca.file, schedule=QUICK)
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test", "amy@a.test"], relay=relay)
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test", "bea@b.test", "ben@b.test"])
+    return internet
+
+
+def fault(internet: Internet, rule: Rule) -> str:
+    """One at b's mail exchange."""
+    return internet.faults.add(rule).id
+
+
+def copies(internet: Internet, address: str = "bob@b.test") -> int:
+    return len(internet.reader(address).collect())
+
+
+def send(internet: Internet, *to: str) -> list[str]:
+    """The steps of a letter to b, to its end."""
+    letter = internet.author("ann@a.test").submit(to=to or ("bob@b.test",), subject="Hello", text="Hello Bob")
+    internet.run(at_most="10d")
+    return internet.journey(letter).steps
+
+
+@pytest.mark.parametrize("at", STEPS)
+def test_a_refusal_for_now_at_any_step_only_delays(internet: Internet, at: SmtpStep) -> None:
+    id_ = fault(
+        internet, Rule(at=at, office="mx.b.test", service="mx", reply="451 4.3.0 not now, says the fault", times=1)
+    )
+    steps = send(internet)
+    assert internet.faults.fired(id_) == 1
+    assert "451 4.3.0 not now, says the fault" in internet.transcript or "451 not now" in internet.transcript
+    assert copies(internet) == 1
+    # Without TLS there is the clear.
+    assert steps.count("deferred") == (0 if at == "starttls" else 1)
+
+
+@pytest.mark.parametrize("at", ["connect", "mail", "rcpt", "data", "content", "final"])
+def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None:
+    fault(internet, Rule(at=at, office="mx.b.test", service="mx", reply="550 5.7.1 never, says the fault"))
+    steps = send(internet)
+    assert copies(internet) == 0
+    assert steps[-1] == "bounced"
+    (report,) = internet.reader("ann@a.test").collect()
+    assert "never, says the fault" in str(report)
+
+
+def test_a_refusal_of_auth_is_heard_by_the_author(internet: Internet) -> None:
+    fault(internet, Rule(at="auth", service="submission", reply="454 4.7.0 not now", times=1))
+    with pytest.raises(Trouble, match="refuses our credentials") as refused:
+        internet.author("ann@a.test").submit(to="bob@b.test", text="?")
+    assert str(refused.value.reply) == "454 4.7.0 not now"
+    internet.author("ann@a.test").submit(to="bob@b.test", text="?")
+
+
+def test_a_refusal_of_quit_harms_nobody(internet: Internet) -> None:
+    fault(internet, Rule(at="quit", reply="451 stay a while"))
+    assert send(internet)[-1] == "relayed"
+    assert copies(internet) == 1
+
+
+def test_421_ends_the_connection(internet: Internet) -> None:
+    fault(internet, Rule(at="mail", office="mx.b.test", reply="421 4.3.2 closing", times=1))
+    assert "deferred" in send(internet)
+    assert copies(internet) == 1
+
+
+def test_a_host_that_is_too_busy(internet: Internet) -> None:
+    fault(internet, too_busy(office="mx.b.test", times=3))
+    assert send(internet).count("deferred") == 3
+    assert copies(internet) == 1
+
+
+def test_the_third_recipient_alone(internet: Internet) -> None:
+    fault(internet, Rule(at="rcpt", office="mx.b.test", nth=3, reply="450 4.2.1 busy", times=1))
+    letter = internet.author("ann@a.test").submit(to=["bob@b.test", "bea@b.test", "ben@b.test"], text="?")
+    internet.run()
+    (deferred,) = internet.journey(letter).only("deferred")
+    assert deferred.facts["recipient"] == "ben@b.test"
+    assert [copies(internet, f"{name}@b.test") for name in ("bob", "bea", "ben")] == [1, 1, 1]
+
+
+def test_a_recipient_that_fits_a_pattern(internet: Internet) -> None:
+    fault(internet, full_mailbox("be?@b.test", permanent=True))
+    steps = send(internet, "bob@b.test", "bea@b.test", "ben@b.test")
+    assert steps.count("bounced") == 2
+    assert (copies(internet), copies(internet, "bea@b.test")) == (1, 0)
+
+
+def test_a_full_mailbox_that_is_emptied_in_the_end(internet: Internet) -> None:
+    fault(internet, full_mailbox("bob@b.test", times=2))
+    assert send(internet).count("deferred") == 2
+    assert copies(internet) == 1
+
+
+def test_a_sender_that_fits_a_pattern(internet: Internet) -> None:
+    fault(internet, Rule(at="mail", sender="amy@*", service="submission", reply="550 5.7.1 not you"))
+    internet.author("ann@a.test").submit(to="bob@b.test", text="?")
+    with pytest.raises(NotTaken, match="not you"):
+        internet.author("amy@a.test").submit(to="bob@b.test", text="?")
+
+
+def test_greylisting_takes_who_comes_again(internet: Internet) -> None:
+    id_ = fault(internet, greylisting("12m", office="mx.b.test", service="mx"))
+    steps = send(internet)
+    assert steps.count("deferred") == internet.faults.fired(id_) >= 2
+    assert internet.now >= 12 * 60
+    assert copies(internet) == 1
+    assert "451 4.7.1" in internet.transcript
+
+
+@pytest.mark.parametrize("at", [*STEPS, "quit"])
+def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> None:
+    fault(internet, Rule(at=at, office="mx.b.test", service="mx", delay="40s", times=1))
+    assert "deferred" not in send(internet)
+    assert copies(internet) == 1
+    internet.advance(60)
+    assert internet.now >= 40
+
+
+@pytest.mark.parametrize("at", [*STEPS, "quit"])
+def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: SmtpStep) -> None:
+    fault(internet, Rule(at=at, office="mx.b.test", service="mx", drop="before", times=1))
+    send(internet)
+    # Only the answer to the final dot leaves open whether the letter was taken (RFC 1047).
+    assert copies(internet) == (2 if at == "final" else 1)
+
+
+@pytest.mark.parametrize("at", ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "final", "quit"])
+def test_a_connection_that_breaks_after_the_answer(internet: Internet, at: SmtpStep) -> None:
+    id_ = fault(internet, Rule(at=at, office="mx.b.test", service="mx", drop="after", times=1))
+    send(internet)
+    internet.advance("10m")
+    assert internet.faults.fired(id_) == 1
+    assert copies(internet) == 1
+
+
+def test_a_lost_answer_makes_two_letters(internet: Internet) -> None:
+    fault(internet, lost_answer(office="mx.b.test", times=1))
+    assert "deferred" in send(internet)
+    assert copies(internet) == 2
+
+
+def test_a_cut_in_the_middle_of_the_content_takes_nothing(internet: Internet) -> None:
+    fault(internet, cut_in_content(2000, office="mx.b.test", times=1))
+    letter = internet.author("ann@a.test").submit(to="bob@b.test", text="0123456789" * 10_000)
+    internet.run()
+    assert internet.journey(letter).only("deferred")
+    (read,) = internet.reader("bob@b.test").collect()
+    assert len(read.octets) > 100_000
+    assert "and no end)" in internet.transcript
+
+
+@pytest.mark.parametrize("at", [*STEPS, "quit"])
+def test_a_half_open_connection_is_given_up(internet: Internet, at: SmtpStep) -> None:
+    fault(internet, half_open(at, office="mx.b.test", service="mx", times=1))
+    steps = send(internet)
+    assert copies(internet) == 1
+    assert "deferred" in steps or at in {"starttls", "quit"}
+
+
+@pytest.mark.parametrize("at", ["connect", "ehlo", "mail", "rcpt", "data", "final"])
+def test_garbage_is_no_answer(internet: Internet, at: SmtpStep) -> None:
+    fault(internet, Rule(at=at, office="mx.b.test", service="mx", garbage="\x00\xff what?\r\n", times=1))
+    assert "deferred" in send(internet)
+    assert 1 <= copies(internet) <= 2
+
+
+def test_extensions_that_are_missing(internet: Internet) -> None:
+    fault(internet, Rule(at="ehlo", office="mx.b.test", without=("STARTTLS", "PIPELINING", "SIZE")))
+    send(internet)
+    assert copies(internet) == 1
+    (dialogue,) = [each for each in internet.transcript.of("mx.b.test") if each.client == "mx.a.test"]
+    assert "STARTTLS" not in str(dialogue)
+    assert "SIZE" not in str(dialogue)
+
+
+def test_a_handshake_that_fails_leaves_the_letter_to_policy(internet: Internet) -> None:
+    id_ = fault(internet, Rule(at="tls", office="mx.b.test", tls="refused", times=1))
+    send(internet)
+    assert internet.faults.fired(id_) == 1
+    assert copies(internet) == 1
+
+
+@pytest.mark.parametrize("kind", ["expired", "self-signed", "wrong-name"])
+def test_a_bad_certificate_is_refused_where_a_good_one_is_demanded(kind: str) -> None:
+    internet = Internet(7)
+    demand = TlsPolicy({"b.test": Demand.VERIFIED})
+    internet.host(
+        "mx.a.test",
+        domains=["a.test"],
+        accounts=["ann@a.test"],
+        relay=Relay(ca_file=internet.ca.file, schedule=QUICK, tls_policy=demand),
+    )
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
+    fault(internet, bad_certificate(kind, office="mx.b.test", service="mx", times=2))  # type: ignore[arg-type]
+    letter = internet.author("ann@a.test").submit(to="bob@b.test", text="?")
+    internet.run()
+    assert [stage.facts["status"] for stage in internet.journey(letter).only("deferred")] == ["4.7.5", "4.7.5"]
+    assert copies(internet) == 1
+
+
+def test_faults_with_chunks_as_with_data() -> None:
+    """BDAT has no answer of its own before its octets; what "data" refuses is refused at their end."""
+    internet = Internet(7)
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], limits=Limits())
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
+    for at in ("data", "final"):
+        internet.faults.add(Rule(at=at, office="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))
+    raw = b"Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\x01\n"
+    letter = internet.author("ann@a.test").submit(to="bob@b.test", raw=raw, body="BINARYMIME")
+    internet.run()
+    assert "BDAT" in internet.transcript
+    replies = [stage.facts["reply"] for stage in internet.journey(letter).only("deferred")]
+    assert ["no data" in replies[0], "no final" in replies[1]] == [True, True]
+    assert copies(internet) == 1
