@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.faults.faults import Faults, Moment
@@ -23,6 +23,16 @@ class FaultyStore:
         self._clock = clock
         for name in WRITES:
             setattr(self, name, self._faulty(name, getattr(store, name)))
+
+    async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
+        """A fault at "settle" is that of all of them: they share a flush of the disk."""
+        try:
+            if self._faults.any:
+                await self._fail("settle")
+        except StoreError as trouble:
+            return [trouble] * len(settlements)
+        written: list[Exception | None] = await self._store.settle_together(settlements)
+        return written
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
