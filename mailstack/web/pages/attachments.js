@@ -14,9 +14,12 @@ const MOST_TEXT = 100_000; // characters of a preview
 /** Where the octets of a part are. */
 export const partAt = (letter, each) => `v1/letters/${part(letter.id)}/parts/${part(each.part)}`;
 
+/** The parts that are attached, and no piece of the text. */
+export const attachedTo = (letter) => (letter.parts ?? []).filter((each) => !each.inline);
+
 /** The attachments, or null. */
 export function attachmentsOf(letter) {
-    const attached = (letter.parts ?? []).filter((each) => !each.inline && (each.name || !each.type.startsWith("text/") || each.attachment));
+    const attached = attachedTo(letter);
     if (!attached.length) return null;
     return h("section", { class: "attached", "aria-label": "Attachments" }, h("h2", {}, count(attached.length, "attachment")),
         h("ul", {}, attached.map((each) => card(letter, each))));

@@ -18,7 +18,7 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
     const files = field("Files", "files", { type: "file", multiple: true });
     const dialog = formDialog(in_reply_to ? "Reply" : "Write a letter", [
         field("From", "from", { tag: "select", required: true }, options(accounts.map((each) => [each, each]), chosen)),
-        field("To", "to", { required: true, value: to, autocomplete: "off", placeholder: "carol@elsewhere.test", hint: "Several with commas between. Any domain: the rest of the world is here." }),
+        field("To", "to", { required: true, autofocus: true, value: to, autocomplete: "off", placeholder: "carol@elsewhere.test", hint: "Several with commas between. Any domain: the rest of the world is here." }),
         h("details", { open: Boolean(cc) }, h("summary", {}, "Cc and Bcc"),
             h("div", { class: "fields" }, field("Cc", "cc", { value: cc, autocomplete: "off" }), field("Bcc", "bcc", { autocomplete: "off" }))),
         field("Subject", "subject", { value: subject, dir: "auto", autocomplete: "off" }),
@@ -36,6 +36,7 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
         const area = dialog.querySelector("textarea");
         area.focus();
         area.setSelectionRange(0, 0);
+        area.scrollTop = 0;
     }
 }
 

@@ -58,7 +58,7 @@ export function formDialog(title, fields, words, send, options = {}) {
             go.disabled = false;
         }
     });
-    form.querySelector("input, textarea, select")?.focus();
+    (form.querySelector("[autofocus]") ?? form.querySelector("input, textarea, select"))?.focus();
     return dialog;
 }
 

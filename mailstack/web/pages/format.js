@@ -72,7 +72,7 @@ export function person(who) {
 
 /** What a state is called, and how serious it is. */
 export const STATES = {
-    queued: ["under way", "wait"],
+    queued: ["waiting", "wait"],
     deferred: ["waiting", "wait"],
     held: ["held", "held"],
     relayed: ["relayed", "good"],

@@ -10,6 +10,7 @@ const WIDTHS = { phone: "As on a phone", tablet: "As on a tablet", full: "As wid
 const ICONS = { phone: "phone", tablet: "tablet", full: "screen" };
 const REMOTE = /(?:src|srcset|background|href|poster)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\//i;
 /** What may want something from elsewhere; a guess, for the offer to show it. The server decides what is let through. */
+const SMALLEST = 0.5; // to which a wide letter is shrunk where there is little room, as phones do
 const TALLEST = 20_000; // pixels of a frame; what is longer scrolls inside
 
 /** The HTML. The frame is sandboxed: no script, no form, no way out but links in new windows. */
@@ -58,10 +59,13 @@ function remote(letter, frame) {
 function settle(frame) {
     const inside = frame.contentDocument;
     if (!inside?.documentElement) return;
-    const { scrollY } = window;
+    const root = inside.documentElement;
+    root.style.zoom = "1";
+    const fits = frame.clientWidth / root.scrollWidth;
+    if (fits < 1) root.style.zoom = String(Math.max(SMALLEST, fits));
+    // A letter that fills its window would never shrink with it: it is measured in a low one.
     frame.style.height = "8rem";
-    frame.style.height = `${Math.min(TALLEST, Math.max(inside.documentElement.scrollHeight, inside.body?.scrollHeight ?? 0) + 2)}px`;
-    window.scrollTo(0, scrollY);
+    frame.style.height = `${Math.min(TALLEST, Math.ceil(Math.max(root.getBoundingClientRect().height, root.scrollHeight)) + 2)}px`;
     if (frame.dataset.heard === inside.URL) return;
     frame.dataset.heard = inside.URL;
     inside.addEventListener("keydown", pressed);

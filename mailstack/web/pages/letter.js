@@ -2,7 +2,7 @@
 
 import { markUnread, releaseLetter, tagLetters } from "./acting.js";
 import { get, part } from "./api.js";
-import { attachmentsOf } from "./attachments.js";
+import { attachedTo, attachmentsOf } from "./attachments.js";
 import { copyButton } from "./copying.js";
 import { button, fill, h, own } from "./dom.js";
 import { exact, outward, person, safeLink, size, stateSign, time } from "./format.js";
@@ -146,6 +146,7 @@ export class LetterView {
                 letter.from && letter.sender && letter.sender !== letter.from.address ? row("Sent by", own(letter.sender, { class: "address" })) : null,
                 people("To", letter.to), people("Cc", letter.cc), people("Bcc", letter.bcc), people("Reply to", letter.reply_to),
                 people("For", onlyInEnvelope(letter)),
+                attached(letter),
                 row("Came", h("span", {}, time(letter.arrived, exact), h("span", { class: "quiet" }, ` · ${size(letter.size)}`)))));
     }
 
@@ -161,6 +162,15 @@ export class LetterView {
         this.endTab();
         for (const end of this.off) end();
     }
+}
+
+/** Names what is attached, and leads there. */
+function attached(letter) {
+    const names = attachedTo(letter).map((each) => each.name || each.type);
+    if (!names.length) return null;
+    const down = () => document.querySelector(".attached")?.scrollIntoView({ block: "start" });
+    return row("Attached", h("button", { type: "button", class: "link", dir: "auto", onclick: down },
+        names.length > MOST_PEOPLE ? `${names.slice(0, MOST_PEOPLE).join(", ")} and ${names.length - MOST_PEOPLE} more` : names.join(", ")));
 }
 
 const row = (name, ...what) => [h("dt", {}, name), h("dd", {}, what)];

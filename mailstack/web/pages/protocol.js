@@ -45,7 +45,7 @@ export function show(_, main) {
 
 function lineOf(line) {
     const text = String(line.line ?? line.text ?? "");
-    const kind = text.startsWith("C:") ? "client" : text.startsWith("S:") ? (/^S: ([45]\d\d|-ERR)/.test(text) ? "bad" : "server") : "aside";
+    const kind = text.startsWith("C:") ? "of-client" : text.startsWith("S:") ? (/^S: ([45]\d\d|-ERR)/.test(text) ? "of-trouble" : "of-server") : "of-us";
     return h("li", { class: kind }, time(line.at, exact),
-        own([line.service ?? line.office, line.client ?? line.peer ?? line.connection].filter(Boolean).join(" "), { class: "who" }), h("span", { class: "said", dir: "ltr" }, text));
+        own([line.service ?? line.office, line.client ?? line.peer ?? line.connection].filter(Boolean).join(" "), { class: "peer" }), h("span", { class: "said", dir: "ltr" }, text));
 }

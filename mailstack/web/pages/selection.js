@@ -121,6 +121,5 @@ export function iconButton(name, words, onclick, properties = {}) {
 }
 
 function everythingIn({ mailbox, query }) {
-    const words = [mailbox && `addressed:${mailbox}`, query].filter(Boolean).join(" ");
-    return words ? { query: words } : { all: true };
+    return mailbox || query ? { mailbox, query } : { all: true };
 }

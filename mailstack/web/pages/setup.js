@@ -13,13 +13,19 @@ const PICTURES = { "outlook-new": "screen", "outlook-classic": "screen", "thunde
 export function show(place, main) {
     let over = false;
     const { client, address } = place.query;
-    const title = client ? "" : "Set up a client";
-    const body = pageOf(main, title, client ? "" : "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.");
+    const body = client ? bare(main) : pageOf(main, "Set up a client", "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.");
     const draw = client ? steps(client, address) : choice(address);
     draw.then((found) => { if (!over) fill(body, found); }, (error) => {
         if (!over) fill(body, h("p", { class: "trouble", role: "alert" }, error.message), h("a", { class: "button", href: "#/setup" }, "Other clients"));
     });
     return () => { over = true; };
+}
+
+/** The page without a title: that of the client comes with its steps. */
+function bare(main) {
+    const body = h("div", { class: "page" });
+    main.append(body);
+    return body;
 }
 
 async function choice(address) {
