@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
@@ -105,6 +106,8 @@ class DevEnvironment:
         self._directory = StoreDirectory(self.store, [HOME_DOMAIN], self._clock, ttl=0.2)
         self.catalogue = self._catalogue()
         self._offices: list[PostOffice] = []
+        self._home: PostOffice | None = None
+        self._capture: PostOffice | None = None
         self._trimming = Repeating(self._clock, self._trim)
         self._keys = settings.keys or self.data / "tls"
         self.ca_file = self._keys / "ca.pem"
@@ -127,14 +130,14 @@ class DevEnvironment:
         world.doors["mx"] = world.exchange_door()
         await world.doors["mx"].listen([self._endpoint(0)])
         (world_mx,) = world.doors["mx"].addresses
-        home = self._office(self._home_config(world_mx.port), self._directory)
+        self._home = home = self._office(self._home_config(world_mx.port), self._directory)
+        self._capture = capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         home.doors["mx"] = home.exchange_door()
         await home.doors["mx"].listen([self._endpoint(0)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
-        capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
         capture.doors["capture"] = capture.smtp_door(
             capture.exchange, capture.config.exchange, authenticator=Anybody(), require_tls=False
         )
@@ -187,16 +190,56 @@ class DevEnvironment:
         await self.store.set_alias(Address.parse(address).key, targets)
         self._directory.forget()
 
+    async def remove_account(self, key: str) -> None:
+        """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
+        await self.store.remove_account(key)
+        self._directory.forget()
+
+    async def _reset_accounts(self) -> None:
+        """Those of the start, with their passwords of then, and no others."""
+        for account in await self.store.accounts():
+            await self.store.remove_account(account.address)
+        await self._open_accounts()
+        self._directory.forget()
+
+    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
     def _catalogue(self) -> Catalogue:
         """All letters of all offices; whose mailbox an address is, home knows."""
-        reactor, settings = self._reactor, self._settings
         return Catalogue(
             self.store,
-            FileDatabase(reactor, self.data),
+            FileDatabase(self._reactor, self.data),
             self._clock,
-            lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+            self._in_thread,
             self._directory.mailbox,
-            Keeping(settings.max_letters, settings.max_age),
+            Keeping(self._settings.max_letters, self._settings.max_age),
+        )
+
+    def _pages(self) -> Sequence[Any]:
+        """Those of other tools for tests, whose clients work here."""
+        # Asked when the web listens; nothing else pays for them.
+        from mailstack.web.ground import Ground  # noqa: PLC0415
+        from mailstack.web.intake import Intake  # noqa: PLC0415
+        from mailstack.web.mailpit.about import Told  # noqa: PLC0415
+        from mailstack.web.peers import Accounts, peer_pages  # noqa: PLC0415
+
+        assert self._capture is not None
+        assert self._home is not None
+        clock = self._clock
+        capture, outward = Intake(self._capture.exchange, clock), Intake(self._home.exchange, clock)
+        return peer_pages(
+            Ground(self.catalogue, clock, self._in_thread, capture, outward),
+            Accounts(
+                self.store,
+                self.add_account,
+                self.remove_account,
+                self._reset_accounts,
+                lambda: self.services,
+                HOME_DOMAIN,
+                any_password=self._settings.any_password,
+            ),
+            Told(data=self.data),
         )
 
     def _port(self, service: str) -> int:
@@ -253,6 +296,7 @@ class DevEnvironment:
                 directory=directory,
                 holder_of=_holder_of,
                 catalogue=self.catalogue,
+                more_pages=self._pages,
                 accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
             ),
         )

@@ -325,12 +325,21 @@ class PostOffice:
         """Pages for people, and the files by which their clients set themselves up."""
         # Only an office that has such a door pays for twisted.web.
         from mailstack.web.door import web_door  # noqa: PLC0415
+        from mailstack.web.site import Everybody  # noqa: PLC0415
 
         around = self._around
         bound = {name: door.addresses[0].port for name, door in self.doors.items() if door.addresses}
         context = around.context.for_web() if implicit_tls else None
         return web_door(
-            around.reactor, self.config, bound, self._connections, implicit_tls=context, accounts=around.accounts
+            around.reactor,
+            self.config,
+            bound,
+            self._connections,
+            implicit_tls=context,
+            accounts=around.accounts,
+            more=around.more_pages(),
+            # Where passwords are shown to everybody, nobody needs one.
+            doorkeeper=Everybody() if around.accounts else None,
         )
 
     def _door(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,8 @@ class Surroundings(Struct, frozen=True):
     """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.beset`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: `context`."""
+    more_pages: Callable[[], Sequence[Any]] = tuple
+    """Gives routes (mailstack.web.routes) beyond those of every office; asked when there is a web door."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 

@@ -253,13 +253,13 @@ def _changed(connection: sqlite3.Connection, statement: str, values: Sequence[ob
 def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     """Out of sight, until `bring_back` or `drop`."""
     condition, values = where(which, trigrams=has_trigrams(connection))
-    numbers = _changed(
-        connection,
+    rows = connection.execute(
         "UPDATE letters SET deleted = ? WHERE number IN"
-        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number",
+        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number, id",
         [token, *values],
-    )
-    return Deleted(len(numbers), token, tuple(numbers[:MOST_TOLD]))
+    ).fetchall()
+    told = sorted(rows)[:MOST_TOLD]
+    return Deleted(len(rows), token, tuple(int(row[0]) for row in told), tuple(LetterId(row[1]) for row in told))
 
 
 def bring_back(connection: sqlite3.Connection, token: str) -> list[int]:

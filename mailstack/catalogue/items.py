@@ -100,6 +100,8 @@ class Deleted(Struct, frozen=True):
     token: str
     numbers: tuple[int, ...]
     """The first of them, at most MOST_TOLD."""
+    ids: tuple[LetterId, ...] = ()
+    """Of these."""
 
 
 class MailboxCount(Struct, frozen=True):

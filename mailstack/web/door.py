@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
@@ -20,8 +20,9 @@ from mailstack.web.client_files import client_files
 from mailstack.web.front import front_pages
 from mailstack.web.instructions import instruction_pages
 from mailstack.web.office import ShownOffice
+from mailstack.web.routes import Route
 from mailstack.web.signing import ProfileSigner
-from mailstack.web.site import Site
+from mailstack.web.site import Doorkeeper, Site
 from mailstack.wire import HostPort
 
 
@@ -33,6 +34,8 @@ def web_door(
     *,
     implicit_tls: IOpenSSLServerConnectionCreator | None = None,
     accounts: tuple[tuple[str, str], ...] = (),
+    more: Sequence[Route] = (),
+    doorkeeper: Doorkeeper | None = None,
 ) -> WebDoor:
     """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS."""
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
@@ -40,12 +43,13 @@ def web_door(
     shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
     ports = Ports(reactor, implicit_tls=implicit_tls, proxies=config.proxy.networks, proxy_timeout=config.proxy.timeout)
     bounds = Bounds(config.web.max_body, config.web.request_timeout, config.limits.session_time)
-    return WebDoor(reactor, site_of(shown), ports, limits=limits, bounds=bounds)
+    return WebDoor(reactor, site_of(shown, more, doorkeeper), ports, limits=limits, bounds=bounds)
 
 
-def site_of(office: ShownOffice) -> Site:
-    """Every page of an office."""
-    return Site((*front_pages(office), *instruction_pages(office), *client_files(office)), office.hosts)
+def site_of(office: ShownOffice, more: Sequence[Route] = (), doorkeeper: Doorkeeper | None = None) -> Site:
+    """Every page of an office, and `more`."""
+    pages = (*front_pages(office), *instruction_pages(office), *client_files(office), *more)
+    return Site(pages, office.hosts, doorkeeper=doorkeeper)
 
 
 class WebDoor(Factory):

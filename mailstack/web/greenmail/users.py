@@ -1,0 +1,133 @@
+"""GreenMail's users: made, listed and removed, and the messages in their mailboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct, field
+
+from mailstack.letter import Address, AddressError
+from mailstack.letter.content import read_all
+from mailstack.reading import read
+from mailstack.store import Conflict, Store
+from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.mailpit.taken import taken
+from mailstack.web.routes import Route
+
+MOST = 1000
+"""Messages of one answer."""
+INBOX = "inbox"
+
+
+class NewUser(Struct, frozen=True):
+    """What POST /api/user takes."""
+
+    email: str
+    password: str
+    login: str = ""
+
+
+class User(Struct, frozen=True):
+    login: str
+    email: str
+
+
+class Message(Struct, frozen=True):
+    uid: str
+    message_id: str = field(name="Message-ID")
+    subject: str
+    content_type: str = field(name="contentType")
+    mime_message: str = field(name="mimeMessage")
+
+
+def said(text: str, status: int = 200) -> Answer:
+    """GreenMail's way to say something."""
+    return in_json({"message": text}, status)
+
+
+def user_pages(
+    store: Store,
+    add: Callable[[str, str], Awaitable[None]],
+    remove: Callable[[str], Awaitable[None]],
+    domain: str,
+) -> tuple[Route, ...]:
+    """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one."""
+    pages = _Users(store, add, remove, domain)
+    return (
+        Route("GET", "/api/user", pages.users, "admin"),
+        Route("POST", "/api/user", pages.add, "admin"),
+        Route("DELETE", "/api/user/{user}", pages.remove, "admin"),
+        Route("GET", "/api/user/{user}/messages", pages.messages, "admin"),
+        Route("GET", "/api/user/{user}/messages/", pages.messages, "admin"),
+        Route("GET", "/api/user/{user}/messages/{folder}", pages.messages, "admin"),
+        Route("GET", "/api/user/{user}/messages/{folder}/", pages.messages, "admin"),
+    )
+
+
+class _Users:
+    def __init__(
+        self,
+        store: Store,
+        add: Callable[[str, str], Awaitable[None]],
+        remove: Callable[[str], Awaitable[None]],
+        domain: str,
+    ) -> None:
+        self._store = store
+        self._add = add
+        self._remove = remove
+        self._domain = domain
+
+    async def users(self, _: Ask) -> Answer:
+        return in_json([self._shown(account.address) for account in await self._store.accounts()])
+
+    async def add(self, ask: Ask) -> Answer:
+        wanted = taken(ask, NewUser)
+        try:
+            address = Address.parse(wanted.email.strip())
+        except AddressError as error:
+            return said(f"Can not create user: {wanted.email[:100]!r} is no address: {error}", 400)
+        if wanted.login.lower() not in {"", address.key, str(address).lower(), address.local.lower()}:
+            return said("Can not create user: users log in here with their address; leave login empty", 400)
+        try:
+            await self._add(str(address), wanted.password)
+        except Conflict:
+            return said(f"Can not create user: {address} is there already", 400)
+        except ValueError as error:
+            return said(f"Can not create user: {error}", 400)
+        return in_json(self._shown(address.key))
+
+    async def remove(self, ask: Ask) -> Answer:
+        name = ask.variables["user"]
+        known = {account.address for account in await self._store.accounts()}
+        if (key := self._key(name)) not in known:
+            return said(f"User '{name[:100]}' not found", 400)
+        await self._remove(key)
+        return said(f"User '{name[:100]}' deleted")
+
+    async def messages(self, ask: Ask) -> Answer:
+        """The whole mailbox; there are no other folders."""
+        if (folder := ask.variables.get("folder", INBOX)).lower() != INBOX:
+            return said(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
+        key = self._key(ask.variables["user"])
+        found = []
+        for entry in await self._store.entries(key, 0, MOST):
+            try:
+                octets = await read_all(await self._store.read(key, entry.uid))
+            except KeyError:
+                continue  # it went meanwhile
+            reading = read(octets)
+            source = octets.decode("utf-8", "replace")
+            content_type = reading.first("Content-Type") or "text/plain"
+            found.append(Message(str(entry.uid), reading.first("Message-ID"), reading.subject, content_type, source))
+        return in_json(found)
+
+    def _key(self, name: str) -> str:
+        """Whose mailbox an address, or a login, is."""
+        try:
+            return Address.parse(name if "@" in name else f"{name}@{self._domain}").key
+        except AddressError:
+            return ""
+
+    def _shown(self, address: str) -> User:
+        local, _, domain = address.rpartition("@")
+        return User(local if domain == self._domain else address, address)

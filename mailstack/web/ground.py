@@ -1,0 +1,22 @@
+"""What pages about letters stand on."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.indexing import InThread
+from mailstack.web.intake import Intake
+from mailstack.wire import Clock
+
+
+class Ground(Struct, frozen=True):
+    """Of one environment."""
+
+    catalogue: Catalogue
+    clock: Clock
+    in_thread: InThread
+    capture: Intake
+    """Takes what is to be looked at."""
+    outward: Intake
+    """Sends on what is released."""

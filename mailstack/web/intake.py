@@ -1,0 +1,60 @@
+"""Letters that enter an office by HTTP: the rules of a station hold for them, as in a session of SMTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailstack.letter import Address, AddressError, Arrival, Envelope, LetterId, Recipient, new_letter_id
+from mailstack.letter.header import split, without
+from mailstack.smtp.arriving import Arriving
+from mailstack.smtp.extensions.mtpriority import Priorities
+from mailstack.smtp.limits import SessionLimits
+from mailstack.smtp.replies import Refusal, reply
+from mailstack.smtp.station import Station
+from mailstack.wire import Clock
+
+NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
+BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
+_ONLY_SEEN_BY_SENDER = (b"bcc",)
+
+
+class Intake:
+    """Hands letters to a station."""
+
+    def __init__(self, station: Station, clock: Clock) -> None:
+        self._station = station
+        self._clock = clock
+
+    async def hand_in(self, sender: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+        """Take responsibility for a letter; durable when it returns. An empty sender is the null reverse-path.
+
+        Blind copies are not told in it (RFC 5322 §3.6.3). Raises Refusal.
+        """
+        try:
+            envelope = Envelope(
+                Address.parse(sender) if sender else None,
+                tuple(Recipient(Address.parse(each)) for each in recipients),
+                "7BIT" if octets.isascii() else "8BITMIME",
+                () if _is_ascii(sender, recipients) else (("SMTPUTF8", ""),),
+            )
+        except AddressError as error:
+            raise Refusal(BAD_ADDRESS, str(error)) from error
+        if not envelope.recipients:
+            raise Refusal(NO_RECIPIENT)
+        now = self._clock.now()
+        arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP")
+        limit = SessionLimits().header_size
+        arriving = Arriving(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())
+        end = split(octets)
+        try:
+            await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
+            await arriving.write(octets[end:])
+            await self._station.accept(await arriving.finish(), arriving.facts)
+        except BaseException:
+            arriving.discard()
+            raise
+        return letter
+
+
+def _is_ascii(sender: str, recipients: Sequence[str]) -> bool:
+    return "".join((sender, *recipients)).isascii()

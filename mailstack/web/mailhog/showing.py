@@ -1,0 +1,58 @@
+"""Letters as MailHog shows messages: everything in them as it was sent, still encoded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mailstack.catalogue.items import Item
+from mailstack.letter.header import fields
+from mailstack.reading import Part, read
+from mailstack.reading.words import unfolded
+from mailstack.web.mailhog.shapes import Content, Message, Mime, Path, Raw
+
+MOST_PARTS = 1000
+
+
+def message(item: Item, octets: bytes, helo: str) -> Message:
+    """Takes time in proportion to the letter's size."""
+    reading = read(octets)
+    tree = reading.tree
+    mime = _mime(tree, reading.octets)
+    return Message(
+        id=item.id,
+        from_=_path(item.sender),
+        to=tuple(_path(each) for each in item.recipients),
+        content=Content(_headers(reading.octets[: tree.start]), _text(reading.octets[tree.start :]), len(octets), None),
+        created=datetime.fromtimestamp(item.arrived, UTC).isoformat().replace("+00:00", "Z"),
+        mime=mime,
+        raw=Raw(item.sender, item.recipients, _text(octets), helo),
+    )
+
+
+def _mime(part: Part, letter: bytes) -> Mime | None:
+    """The parts of a multipart."""
+    if not part.is_multipart:
+        return None
+    return Mime(tuple(_content(each, letter) for each in part.parts))
+
+
+def _content(part: Part, letter: bytes) -> Content:
+    body = letter[part.start : part.end]
+    return Content(_headers(letter[part.head : part.start]), _text(body), len(body), _mime(part, letter))
+
+
+def _headers(section: bytes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, field in fields(section):
+        if name:
+            found.setdefault(_text(field.partition(b":")[0].strip()), []).append(_text(unfolded(field)))
+    return found
+
+
+def _path(address: str) -> Path:
+    mailbox, _, domain = address.rpartition("@")
+    return Path(None, mailbox, domain, "")
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")

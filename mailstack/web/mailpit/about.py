@@ -1,0 +1,105 @@
+"""What Mailpit says of itself: its state, the settings of its interface, and whether it is alive."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from msgspec import Struct
+
+from mailstack import __version__
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.items import Which
+from mailstack.web.asking import Answer, Ask, in_json, plain
+from mailstack.web.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
+from mailstack.web.routes import Route
+from mailstack.wire import Clock
+
+
+class Told(Struct, frozen=True):
+    """What an instance was told, and what it can."""
+
+    label: str = ""
+    spam_assassin: bool = False
+    chaos: bool = False
+    relays: bool = True
+    data: Path | None = None
+    """Its directory."""
+
+
+def about_pages(catalogue: Catalogue, clock: Clock, told: Told) -> tuple[Route, ...]:
+    """Pages that are about no message."""
+    pages = _About(catalogue, clock, told)
+    return (
+        Route("GET", "/api/v1/info", pages.info, "admin"),
+        Route("GET", "/api/v1/webui", pages.interface, "admin"),
+        Route("GET", "/livez", pages.alive),
+        Route("GET", "/readyz", pages.ready),
+    )
+
+
+class _About:
+    def __init__(self, catalogue: Catalogue, clock: Clock, told: Told) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._told = told
+        self._begun = clock.now()
+        self._accepted = self._octets = self._deleted = 0
+        catalogue.feed.listen(self._count)
+
+    def _count(self, event: object) -> None:
+        name, data = getattr(event, "name", ""), getattr(event, "data", None)
+        if name == "letter" and data is not None:
+            self._accepted += 1
+            self._octets += data.item.size
+        elif name == "deleted" and data is not None:
+            self._deleted += data.count
+        elif name == "pruned" and isinstance(data, int):
+            self._deleted += data
+
+    async def info(self, _: Ask) -> Answer:
+        await self._catalogue.up_to_date()
+        listed = await self._catalogue.listed(Which(), 0)
+        data = self._told.data
+        files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
+        return in_json(
+            Information(
+                version=f"mailstack {__version__}",
+                latest_version=f"mailstack {__version__}",
+                database=str(data or ""),
+                database_size=sum(each.stat().st_size for each in files),
+                messages=listed.total,
+                unread=listed.unread,
+                tags=await self._catalogue.tags(),
+                runtime_stats=RuntimeStats(
+                    uptime=int(self._clock.now() - self._begun),
+                    memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                    messages_deleted=self._deleted,
+                    smtp_accepted=self._accepted,
+                    smtp_accepted_size=self._octets,
+                    smtp_rejected=0,
+                    smtp_ignored=0,
+                ),
+            )
+        )
+
+    async def interface(self, _: Ask) -> Answer:
+        told = self._told
+        return in_json(
+            Interface(
+                label=told.label,
+                message_relay=MessageRelay(enabled=told.relays),
+                spam_assassin=told.spam_assassin,
+                chaos_enabled=told.chaos,
+                duplicates_ignored=False,
+                hide_delete_all_button=False,
+            )
+        )
+
+    async def alive(self, _: Ask) -> Answer:
+        return plain("OK")
+
+    async def ready(self, _: Ask) -> Answer:
+        """Once the catalogue can be asked."""
+        await self._catalogue.listed(Which(), 0)
+        return plain("OK")

@@ -1,0 +1,64 @@
+"""Mailpit's POST /send and /release: letters that enter, or leave, by HTTP."""
+
+from __future__ import annotations
+
+from mailstack.smtp.replies import Refusal
+from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.intake import Intake
+from mailstack.web.mailpit.composing import checked, compose, recipients_of
+from mailstack.web.mailpit.messages import OK
+from mailstack.web.mailpit.taken import Releasing, Sending, taken
+from mailstack.web.routes import Route
+from mailstack.web.shelf import Shelf, found
+from mailstack.wire import Clock
+
+
+def sending_pages(shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) -> tuple[Route, ...]:
+    """`capture` takes what is sent to be looked at; `outward` sends on what is released."""
+    pages = _Sending(shelf, clock, capture, outward)
+    return (
+        Route("POST", "/api/v1/send", pages.send, "admin", is_large=True),
+        Route("POST", "/api/v1/message/{id}/release", pages.release, "admin"),
+    )
+
+
+class _Sending:
+    def __init__(self, shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) -> None:
+        self._shelf = shelf
+        self._clock = clock
+        self._capture = capture
+        self._outward = outward
+
+    async def send(self, ask: Ask) -> Answer:
+        """A refusal is JSON here, as nowhere else."""
+        try:
+            sending = taken(ask, Sending)
+            octets = compose(sending, self._clock.now())
+            letter = await self._capture.hand_in(checked(sending.author.email), recipients_of(sending), octets)
+        except Trouble as trouble:
+            return in_json({"Error": trouble.why}, trouble.status)
+        except Refusal as refusal:
+            return in_json({"Error": str(refusal.reply)}, 400)
+        return in_json({"ID": letter})
+
+    async def release(self, ask: Ask) -> Answer:
+        """To other addresses, through the queue: it is carried like every letter, and nobody waits here for that."""
+        wanted = _released_to(ask)
+        if not wanted:
+            raise Trouble(400, "No valid addresses found")
+        item = await found(self._shelf.catalogue, ask.variables["id"])
+        octets = await self._shelf.octets(item)
+        try:
+            await self._outward.hand_in(
+                item.author.address if item.author else "", [checked(each) for each in wanted], octets
+            )
+        except Refusal as refusal:
+            raise Trouble(400, f"SMTP error: {refusal.reply}") from None
+        return OK
+
+
+def _released_to(ask: Ask) -> tuple[str, ...]:
+    """The addresses: as `{"To": […]}`, or as a bare list, which some clients send."""
+    if ask.body.lstrip().startswith(b"["):
+        return taken(ask, tuple[str, ...])
+    return taken(ask, Releasing).to

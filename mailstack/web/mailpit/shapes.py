@@ -1,0 +1,135 @@
+"""The values of Mailpit's API v1, named in JSON as it names them."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class Address(Struct, frozen=True, rename="pascal"):
+    name: str
+    address: str
+
+
+class MessageSummary(Struct, frozen=True, rename="pascal"):
+    """One message as lists show it."""
+
+    id: str = field(name="ID")
+    message_id: str = field(name="MessageID")
+    read: bool
+    from_: Address | None = field(name="From")
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    """Who got it, but is not named in its header."""
+    reply_to: tuple[Address, ...]
+    subject: str
+    created: str
+    username: str
+    tags: tuple[str, ...]
+    size: int
+    attachments: int
+    snippet: str
+
+
+class MessagesSummary(Struct, frozen=True):
+    """A page of a list."""
+
+    total: int
+    unread: int
+    count: int
+    messages_count: int
+    messages_unread: int
+    start: int
+    tags: tuple[str, ...]
+    messages: tuple[MessageSummary, ...]
+
+
+class Checksums(Struct, frozen=True):
+    md5: str = field(name="MD5")
+    sha1: str = field(name="SHA1")
+    sha256: str = field(name="SHA256")
+
+
+class Attachment(Struct, frozen=True, rename="pascal"):
+    part_id: str = field(name="PartID")
+    file_name: str
+    content_type: str
+    content_id: str = field(name="ContentID")
+    size: int
+    checksums: Checksums
+
+
+class ListUnsubscribe(Struct, frozen=True, rename="pascal"):
+    header: str
+    links: tuple[str, ...]
+    errors: str
+    header_post: str
+
+
+class Message(Struct, frozen=True, rename="pascal"):
+    """One message, opened."""
+
+    id: str = field(name="ID")
+    message_id: str = field(name="MessageID")
+    from_: Address | None = field(name="From")
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+    return_path: str
+    subject: str
+    list_unsubscribe: ListUnsubscribe
+    date: str
+    tags: tuple[str, ...]
+    username: str
+    text: str
+    html: str = field(name="HTML")
+    size: int
+    inline: tuple[Attachment, ...]
+    attachments: tuple[Attachment, ...]
+    read: bool = True
+    """Older clients want it."""
+
+
+class RuntimeStats(Struct, frozen=True, rename="pascal"):
+    uptime: int
+    memory: int
+    messages_deleted: int
+    smtp_accepted: int = field(name="SMTPAccepted")
+    smtp_accepted_size: int = field(name="SMTPAcceptedSize")
+    smtp_rejected: int = field(name="SMTPRejected")
+    smtp_ignored: int = field(name="SMTPIgnored")
+
+
+class Information(Struct, frozen=True, rename="pascal"):
+    """AppInformation."""
+
+    version: str
+    latest_version: str
+    database: str
+    database_size: int
+    messages: int
+    unread: int
+    tags: dict[str, int]
+    runtime_stats: RuntimeStats
+
+
+class MessageRelay(Struct, frozen=True, rename="pascal"):
+    enabled: bool
+    smtp_server: str = field(name="SMTPServer", default="")
+    return_path: str = ""
+    allowed_recipients: str = ""
+    blocked_recipients: str = ""
+    override_from: str = ""
+    preserve_message_ids: bool = field(name="PreserveMessageIDs", default=False)
+
+
+class Interface(Struct, frozen=True, rename="pascal"):
+    """WebUIConfiguration."""
+
+    label: str
+    message_relay: MessageRelay
+    spam_assassin: bool
+    chaos_enabled: bool
+    duplicates_ignored: bool
+    hide_delete_all_button: bool

@@ -1,0 +1,32 @@
+"""The HTML of a letter as a page of its own, whose guards keep it from running anything, and mostly from asking anybody."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from mailstack.reading import Reading
+
+_REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
+NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data:; media-src 'self'"
+REMOTE = "img-src data: https: http: 'self'; style-src 'unsafe-inline' https: http:; font-src data: https: http:; media-src https: http: 'self'"
+
+
+def policy(*, remote: bool) -> str:
+    """The Content-Security-Policy: never a script, a form or a frame.
+
+    It keeps its origin, for its images are behind Cross-Origin-Resource-Policy; without scripts nothing can use it.
+    """
+    shown = REMOTE if remote else NOTHING_REMOTE
+    return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+
+
+def html_of(reading: Reading, letter: str, prefix: str = "") -> str:
+    """The HTML with references to parts (RFC 2392) as paths of ours."""
+    numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
+
+    def path(found: re.Match[str]) -> str:
+        number = numbers.get(unquote(found[1]).lower())
+        return f"{prefix}/api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
+
+    return _REFERENCE.sub(path, reading.html) if numbers else reading.html

@@ -1,0 +1,52 @@
+"""The pages of other tools for tests, together: where two of them have the same path, one answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from msgspec import Struct
+
+from mailstack.store import Store
+from mailstack.web.greenmail.service import service_pages
+from mailstack.web.greenmail.users import user_pages
+from mailstack.web.ground import Ground
+from mailstack.web.mailhog.messages import message_pages
+from mailstack.web.mailpit.about import Told
+from mailstack.web.mailpit.pages import mailpit_pages
+from mailstack.web.routes import Route
+from mailstack.wire import HostPort
+
+
+class Accounts(Struct, frozen=True):
+    """The accounts of the environment, and its services."""
+
+    store: Store
+    add: Callable[[str, str], Awaitable[None]]
+    """An account with its password. Raises Conflict, AddressError, ValueError."""
+    remove: Callable[[str], Awaitable[None]]
+    """By its key."""
+    reset: Callable[[], Awaitable[None]]
+    """Brings back those of the start, and no others."""
+    services: Callable[[], Mapping[str, HostPort]]
+    domain: str
+    """That of logins without one."""
+    any_password: bool = False
+
+
+def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first: bool = False) -> tuple[Route, ...]:
+    """Mailpit's, MailHog's and GreenMail's. With `mailhog_first` what Mailpit has as well answers as MailHog does."""
+    hog = message_pages(ground, is_first=mailhog_first)
+    taken = {(route.method, route.path) for route in hog}
+    pit = [route for route in mailpit_pages(ground, told) if (route.method, route.path) not in taken]
+    return (
+        *pit,
+        *hog,
+        *user_pages(accounts.store, accounts.add, accounts.remove, accounts.domain),
+        *service_pages(
+            accounts.store,
+            ground.catalogue,
+            accounts.services,
+            accounts.reset,
+            any_password=accounts.any_password,
+        ),
+    )

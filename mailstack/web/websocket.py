@@ -1,0 +1,89 @@
+"""WebSockets on which only we speak (RFC 6455): each text of a source as a message; what clients say is read and dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+
+from twisted.internet.defer import CancelledError, Deferred
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
+from wsproto.utilities import RemoteProtocolError, generate_accept_token
+
+from mailstack.web.asking import Ask, Line, Trouble, Upgrade
+
+_log = logging.getLogger(__name__)
+
+MOST_FROM_CLIENT = 65_536
+"""Octets of a message, which nobody wants."""
+GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, BUG = 1001, 1002, 1009, 1011
+"""RFC 6455 §7.4.1."""
+
+
+def told_by_websocket(ask: Ask, texts: AsyncGenerator[str, None]) -> Upgrade:
+    """The upgrade that a client asks for. Raises Trouble 426 for no proper handshake (§4.2.1)."""
+    key = ask.fields.get("sec-websocket-key", "")
+    if ask.fields.get("upgrade", "").lower() != "websocket" or len(key) != 24 or not key.isascii():
+        raise Trouble(426, "This is a WebSocket: ask with Upgrade: websocket.", ("Upgrade", "websocket"))
+    if ask.fields.get("sec-websocket-version", "").strip() != "13":
+        raise Trouble(426, "This is a WebSocket of version 13.", ("Sec-WebSocket-Version", "13"))
+    accepted = generate_accept_token(key.encode("ascii")).decode("ascii")
+    return Upgrade("websocket", _Telling(texts).converse, (("Sec-WebSocket-Accept", accepted),))
+
+
+class _Telling:
+    """One conversation: two coroutines, the one that tells, and the one that hears when to end."""
+
+    def __init__(self, texts: AsyncGenerator[str, None]) -> None:
+        self._texts = texts
+        self._frames = Connection(ConnectionType.SERVER)
+        self._heard = 0
+
+    async def converse(self, line: Line) -> None:
+        """Until the texts end, or the client goes."""
+        telling = Deferred.fromCoroutine(self._tell(line))
+        try:
+            await self._hear(line)
+        finally:
+            telling.cancel()
+
+    async def _tell(self, line: Line) -> None:
+        code = GOING_AWAY
+        try:
+            async for text in self._texts:
+                await self._say(line, TextMessage(text))
+        except CancelledError:
+            return
+        except Exception:  # noqa: BLE001 - it ends this conversation, and nothing else
+            _log.exception("a bug in what a WebSocket tells")
+            code = BUG
+        finally:
+            await self._texts.aclose()
+        await self._say(line, CloseConnection(code))
+
+    async def _say(self, line: Line, event: Event) -> None:
+        """Nothing, once the end was said."""
+        is_answer = isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING
+        if self._frames.state is ConnectionState.OPEN or is_answer:
+            await line.write(self._frames.send(event))
+
+    async def _hear(self, line: Line) -> None:
+        while octets := await line.read():
+            self._frames.receive_data(octets)
+            try:
+                for event in self._frames.events():
+                    await self._heed(line, event)
+            except RemoteProtocolError:
+                await self._say(line, CloseConnection(PROTOCOL_ERROR))
+                return
+            if self._heard > MOST_FROM_CLIENT:
+                await self._say(line, CloseConnection(TOO_BIG))
+                return
+            if self._frames.state is ConnectionState.CLOSED:
+                return
+
+    async def _heed(self, line: Line, event: Event) -> None:
+        if isinstance(event, CloseConnection | Ping):
+            await self._say(line, event.response())
+        elif isinstance(event, Message):
+            self._heard = 0 if event.message_finished else self._heard + len(event.data)
