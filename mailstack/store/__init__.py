@@ -17,6 +17,7 @@ from mailstack.discreet import Discreet
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.tls_results import TlsResults
 
 
 class StoreError(Exception):
@@ -233,7 +234,7 @@ class Filter(Struct, frozen=True):
     limit: int = 1000
 
 
-class Store(Announcements, Protocol):
+class Store(Announcements, TlsResults, Protocol):
     """Everything an office keeps."""
 
     async def open(self) -> None:

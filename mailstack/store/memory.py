@@ -31,13 +31,14 @@ from mailstack.store.memory_announcing import MemoryAnnouncements
 from mailstack.store.memory_contacts import MemoryContacts
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
 from mailstack.store.memory_orders import MemoryOrders
+from mailstack.store.memory_tls_counting import MemoryTlsResults
 from mailstack.store.rows import FAR, as_json, key, waits_until
 
 _PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
-class MemoryStore(MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddresses):
+class MemoryStore(MemoryTlsResults, MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddresses):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:

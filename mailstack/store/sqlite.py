@@ -49,6 +49,7 @@ from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.threads import CallsFromThreads, Workers, Writer
+from mailstack.store.tls_counting import StoredTlsResults
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqliteStore(StoredAnnouncements, StoredOrders):
+class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredOrders):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
     One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.

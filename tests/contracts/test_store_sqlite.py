@@ -13,6 +13,7 @@ from tests.contracts.announcements import *  # noqa: F403
 from tests.contracts.orders import *  # noqa: F403
 from tests.contracts.store import *  # noqa: F403
 from tests.contracts.store import Subject
+from tests.contracts.tls_results import *  # noqa: F403
 
 
 @pytest.fixture

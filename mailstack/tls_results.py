@@ -1,0 +1,109 @@
+"""What sessions with other hosts came to in TLS, counted for reports to those whose hosts they are (RFC 8460 §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+PolicyType = Literal["tlsa", "sts", "no-policy-found"]
+ResultType = Literal[
+    "starttls-not-supported",
+    "certificate-host-mismatch",
+    "certificate-expired",
+    "certificate-not-trusted",
+    "validation-failure",
+    "tlsa-invalid",
+    "dnssec-invalid",
+    "sts-policy-fetch-error",
+    "sts-policy-invalid",
+    "sts-webpki-invalid",
+]
+"""RFC 8460 §4.3. `dane-required` is not among them: no setting here demands DANE of a domain that has none."""
+
+DAY = 86_400
+
+
+class AppliedPolicy(Struct, frozen=True):
+    """The policy that a session was held to."""
+
+    type: PolicyType
+    domain: str
+    """Whose it is (§1.1): the recipients' domain, or the TLSA base domain; A-labels, lower case."""
+    lines: tuple[str, ...] = ()
+    """Of an MTA-STS policy its lines, of DANE its TLSA records."""
+    hosts: tuple[str, ...] = ()
+    """The patterns of hosts in an MTA-STS policy."""
+
+
+class SessionFailure(Struct, frozen=True):
+    """Why a session was no success."""
+
+    type: ResultType
+    sending_ip: str = ""
+    host: str = ""
+    """The host that was called, by its name in the MX record."""
+    receiving_ip: str = ""
+    reason: str = ""
+    """More, for people; printable ASCII."""
+
+
+class TlsCount(Struct, frozen=True):
+    """Sessions of one day that came to the same."""
+
+    day: int
+    """Since 1970, in UTC."""
+    domain: str
+    """Of the recipients: who may want to hear of it."""
+    policy: AppliedPolicy
+    failure: SessionFailure | None
+    """None: they succeeded."""
+    sessions: int
+
+
+class TlsReportDue(Struct, frozen=True):
+    """A report that somebody is to write: for one domain, of one day."""
+
+    day: int
+    domain: str
+    attempts: int
+    """Begun, this one too."""
+    sent: tuple[str, ...] = ()
+    """The addresses that have it already."""
+
+    @property
+    def ends(self) -> float:
+        """When the day is over, seconds since 1970."""
+        return float((self.day + 1) * DAY)
+
+
+class SessionResults(Protocol):
+    """Who hears of every session outward."""
+
+    def count(self, domain: str, policy: AppliedPolicy, failure: SessionFailure | None) -> None:
+        """One session for recipients of `domain`. Never raises, never waits."""
+
+
+class TlsResults(Protocol):
+    """The part of a store that keeps the counts until they are reported."""
+
+    async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
+        """Add to what is there. `due` says when the report of a day for a domain is, if it is not known yet."""
+
+    async def tls_results(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
+        """What was counted and is not reported yet, in a fixed order; of one domain, of one day, or of all."""
+
+    async def next_tls_report(self) -> float | None:
+        """When the first report is due; None when there is none."""
+
+    async def claim_tls_report(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
+        """The one that is longest due, which nobody else gets until `now` + `lease`; None when none is."""
+
+    async def settle_tls_report(
+        self, owner: str, report: TlsReportDue, *, again: float | None = None, sent: Sequence[str] = ()
+    ) -> None:
+        """Forget it and its counts; or with `again` have it due then, with what was sent of it."""
+
+    async def forget_tls_results(self, before: int) -> int:
+        """Forget days before this one, reported or not; how many reports."""
