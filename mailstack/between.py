@@ -31,6 +31,10 @@ class Between(Generic[EventT]):
         return self._peer.tls_failure
 
     @property
+    def tls_fault(self) -> str:
+        return self._peer.tls_fault
+
+    @property
     def can_start_tls(self) -> bool:
         return self._peer.can_start_tls
 

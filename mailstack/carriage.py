@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.config import Config
+from mailstack.config.tls_reports import are_sent, collector, reporter
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address
 from mailstack.net.clock import ReactorClock
@@ -24,6 +25,7 @@ from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
+from mailstack.submission.signing import Signing
 from mailstack.surroundings import Surroundings
 from mailstack.wire import HostPort
 
@@ -32,12 +34,22 @@ class Carriage:
     """One office's stations behind the counter: `queue` takes letters, `runner` has `relay` and the mailboxes carry them."""
 
     def __init__(
-        self, config: Config, around: Surroundings, clock: ReactorClock, addresses: Callable[[], list[HostPort]]
+        self,
+        config: Config,
+        around: Surroundings,
+        clock: ReactorClock,
+        addresses: Callable[[], list[HostPort]],
+        signing: Callable[[], Signing | None],
     ) -> None:
-        """`addresses` gives where the office listens: a letter is never relayed to ourselves."""
+        """`addresses` gives where the office listens: a letter is never relayed to ourselves.
+
+        `signing` gives what signs letters now, if anything does.
+        """
         waits = config.relay.schedule
         schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
         router = Router(around.directory)
+        reports = are_sent(config)
+        self.collector = collector(config, around.store, clock) if reports else None
         self.relay = RelayAgent(
             around.names,
             around.caller,
@@ -58,6 +70,7 @@ class Carriage:
             connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
             down_limits=_down_limits(config),
             is_ours=lambda where: leads_to(where, addresses()),
+            results=self.collector,
         )
         self.quotas = _quotas(config, around)
         local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
@@ -96,6 +109,9 @@ class Carriage:
         )
         self.queue = Queue(
             store, router, self.runner, journal, local, name, schedule, clock, bouncer, around.random.random
+        )
+        self.reporter = (
+            reporter(config, store, clock, around.reactor, around.names, self.queue, signing) if reports else None
         )
 
 

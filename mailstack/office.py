@@ -85,11 +85,13 @@ class PostOffice:
         self._announcers: list[Announcer] = []
         if config.webhooks:
             subscribe(config, around.store)
-            self._announcers = announcers(config, around.store, self.clock, around.reactor, around.poll)
+            self._announcers = announcers(
+                config, around.store, self.clock, around.reactor, poll=around.poll, jitter=around.random.random
+            )
             self._around = around = replace(around, journal=Waking(around.journal, self._announcers))
         self._open = False
         self._waiting: list[Deferred[None]] = []
-        self._carriage = carriage = Carriage(config, around, self.clock, self._addresses)
+        self._carriage = carriage = Carriage(config, around, self.clock, self._addresses, self._signing)
         ours, limits = config.submission, config.limits
         self.counter = Counter(
             config.hostname,
@@ -176,6 +178,8 @@ class PostOffice:
         await self._carriage.runner.start()
         for announcer in self._announcers:
             await announcer.start()
+        if self._carriage.reporter is not None:
+            self._carriage.reporter.start()
         self._pruning.start(HOUSEKEEPING)
         self._open = True
         waiting, self._waiting = self._waiting, []
@@ -193,6 +197,9 @@ class PostOffice:
         self._carriage.runner.stop(lambda: stopped.callback(None), patience)
         await stopped
         await self._carriage.relay.close()
+        if self._carriage.reporter is not None and self._carriage.collector is not None:
+            self._carriage.reporter.stop()
+            await self._carriage.collector.flush()
         told: list[Deferred[None]] = []
         for announcer in self._announcers:
             ended: Deferred[None] = Deferred()

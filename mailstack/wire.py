@@ -181,6 +181,10 @@ class Peer(Protocol[EventT_co]):
     def tls_failure(self) -> str:
         """Why `start_tls` gave False, for people."""
 
+    @property
+    def tls_fault(self) -> str:
+        """The same for programs: what was wrong with the certificate, in the words of RFC 8460 §4.3; else ""."""
+
     def close(self) -> None:
         """Send what is written, then close."""
 

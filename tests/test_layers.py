@@ -27,6 +27,7 @@ LAYERS = """
     mailstack.queue
     mailstack.submission mailstack.relay mailstack.exchange mailstack.delivery mailstack.mailbox
     mailstack.webhooks
+    mailstack.tls_reports
     mailstack.net
     mailstack.accounts mailstack.store.*
     mailstack.catalogue

@@ -21,7 +21,7 @@ NAMES = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
-COMMAND = re.compile(r"(?:\$ |# |`|^)mailstack ((?:[a-z]+)(?: [a-z][a-z-]*)?)", re.MULTILINE)
+COMMAND = re.compile(r"(?:\$ |# |`|^)mailstack ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)", re.MULTILINE)
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
     "journey": ("mailstack.cli.journey:journey", "Tell one letter's life, step by step."),
     "suppress": ("mailstack.cli.suppress:suppress", "Name addresses elsewhere that no letter goes to any more."),
+    "tls-report": ("mailstack.cli.tls_report:tls_report", "See what TLS with the hosts of other domains came to."),
     "webhook": ("mailstack.cli.webhook:webhook", "See which programs are told what becomes of letters."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
 }

@@ -25,6 +25,7 @@ from mailstack.config.model import (
     Schedule,
     Submission,
     Tls,
+    TlsReports,
     Web,
     Webhook,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Schedule",
     "Submission",
     "Tls",
+    "TlsReports",
     "Web",
     "Webhook",
     "load",

@@ -37,6 +37,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_policy(config, source),
         *_authentication(config, source),
         *_webhooks(config, source),
+        *_tls_reports(config, source),
     ]
 
 
@@ -222,6 +223,15 @@ def _authentication(config: Config, source: Source) -> Iterator[Problem]:
         if each.selector in taken:
             yield source.problem(key, f"{each.selector} is there twice", "a selector names one key", item=item)
         taken.add(each.selector)
+
+
+def _tls_reports(config: Config, source: Source) -> Iterator[Problem]:
+    ours, key = config.tls_reports, ("tls_reports",)
+    if ours.send == "on" and not (config.dkim.keys and config.domains):
+        cure = "`mailstack dkim generate` makes a key; a report that is not signed is not believed (RFC 8460 §3)"
+        yield source.problem((*key, "send"), "needs a key in [[dkim.keys]], and domains", cure)
+    if ours.author is not None and ours.author.ascii_domain.lower() not in config.domains:
+        yield source.problem((*key, "author"), f"{ours.author} is in none of `domains`", "name an address here")
 
 
 _HERE = ("127.0.0.1", "::1", "localhost")

@@ -329,6 +329,16 @@ class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_age: Duration = read_duration("7d")
 
 
+class TlsReports(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether and how other domains are told what TLS with their hosts came to."""
+
+    send: Literal["auto", "on", "off"] = "auto"
+    author: Address | None = None
+    organization: str = ""
+    contact: str = ""
+    spread: Duration = read_duration("4h")
+
+
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A program elsewhere that is told by HTTP what becomes of letters; `load` sees to it that name and url are given."""
 
@@ -383,5 +393,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     clients: Clients = field(default_factory=Clients)
     web: Web = field(default_factory=Web)
     mta_sts: MtaSts = field(default_factory=MtaSts)
+    tls_reports: TlsReports = field(default_factory=TlsReports)
     journey: Journey = field(default_factory=Journey)
     log: Log = field(default_factory=Log)

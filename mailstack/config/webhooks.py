@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ def subscribe(config: Config, store: Store) -> None:
         store.announce(target_of(each), partial(is_wanted, events=frozenset(each.events)))
 
 
-def announcers(config: Config, store: Store, clock: Clock, reactor: Any, poll: float) -> list[Announcer]:
-    """What tells them: one for each. `poll` is in seconds."""
+def announcers(
+    config: Config, store: Store, clock: Clock, reactor: Any, *, poll: float, jitter: Callable[[], float]
+) -> list[Announcer]:
+    """What tells them: one for each. `poll` is in seconds; `jitter` gives numbers in [0, 1)."""
     return [
         Announcer(
             store,
@@ -39,6 +41,7 @@ def announcers(config: Config, store: Store, clock: Clock, reactor: Any, poll: f
             owner=config.hostname,
             schedule=Schedule(each.first, each.longest, 0, each.give_up_after),
             limits=AnnouncerLimits(in_flight=each.in_flight, lease=each.timeout + _MARGIN, poll=poll),
+            jitter=jitter,
         )
         for each in config.webhooks
     ]

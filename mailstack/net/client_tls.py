@@ -31,8 +31,11 @@ _FAULTS = {
     66: "its key is too weak",
 }
 """What OpenSSL finds wrong, by its X509_V_ERR_ numbers, for people."""
+_TYPES = {10: "certificate-expired", **dict.fromkeys((18, 19, 20, 21, 24), "certificate-not-trusted")}
+"""What reports call it (RFC 8460 §4.3.1); all others are "validation-failure"."""
 _OF_ANY = frozenset({9, 10, 23})
 """What is said of the server's certificate, unless one above it is meant."""
+_ANY_FAULT = "validation-failure"
 _UNREADABLE = "it can't be read"
 
 LOST = "the connection was lost in it"
@@ -125,7 +128,8 @@ class Handshake:
         self._server_name = server_name or ""
         self._verify = verify
         self._dane = dane
-        self._fault = ""
+        self._fault = self.fault_type = ""
+        """`fault_type` says for TLS reports what was wrong with the certificate (RFC 8460 §4.3); empty for nothing."""
 
     @property
     def failed(self) -> bool:
@@ -133,7 +137,7 @@ class Handshake:
         return bool(self._fault)
 
     def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
-        self._fault = ""
+        self._fault = self.fault_type = ""
         connection = SSL.Connection(self._context, None)
         if sni := _sni(self._server_name):
             connection.set_tlsext_host_name(sni)
@@ -154,6 +158,7 @@ class Handshake:
             self._fault = dane_fault(connection.get_peer_cert_chain(as_cryptography=True) or [], self._dane) or ""
         except Exception as error:  # noqa: BLE001 - a stranger's certificates: what can't be read matches nothing
             self._fault = f"{_UNREADABLE} ({type(error).__name__})"
+        self.fault_type = _ANY_FAULT if self._fault else ""
         return not self._fault
 
     def why(self, failure: Failure) -> str:
@@ -172,13 +177,15 @@ class Handshake:
         """OpenSSL's question about each certificate of the chain, the server's own last; then its name is looked at."""
         if not good:
             above = " (a certificate above it)" if depth and error in _OF_ANY else ""
+            self.fault_type = self.fault_type or _TYPES.get(error, _ANY_FAULT)
             self._fault = self._fault or _FAULTS.get(error, f"OpenSSL's error {error}") + above
             return False
         if depth == 0:
             try:
                 self._fault = name_fault(certificate.to_cryptography(), (self._server_name.rstrip("."),)) or ""
+                self.fault_type = "certificate-host-mismatch" if self._fault else ""
             except Exception as trouble:  # noqa: BLE001 - as above
-                self._fault = f"{_UNREADABLE} ({type(trouble).__name__})"
+                self._fault, self.fault_type = f"{_UNREADABLE} ({type(trouble).__name__})", _ANY_FAULT
         return not self._fault
 
 

@@ -14,9 +14,11 @@ from mailstack.net.secured import why as explained
 from mailstack.relay.loopback import is_loopback
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import PolicyUnavailable
+from mailstack.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"
 _MOST_ADDRESSES = 3
+_UNREACHED: ResultType = "sts-policy-fetch-error"
 
 
 class HttpsPolicies:
@@ -47,7 +49,7 @@ class HttpsPolicies:
             addresses = await self._names.addresses(host)
         except (NoSuchDomain, NamesUnavailable) as trouble:
             raise PolicyUnavailable(str(trouble)) from None
-        why = f"{host} has no address"
+        why, kind = f"{host} has no address", _UNREACHED
         for address in addresses[:_MOST_ADDRESSES]:
             if is_loopback(address):
                 # A name that anybody publishes must not lead to services of this machine.
@@ -61,7 +63,8 @@ class HttpsPolicies:
                 raise PolicyUnavailable(f"https://{host}{PATH}: {trouble}") from None
             except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, the policy can't be had
                 why = f"https://{host}{PATH} at {address}: {explained(trouble, handshake)}"
-        raise PolicyUnavailable(why)
+                kind = "sts-webpki-invalid" if handshake.failed else _UNREACHED
+        raise PolicyUnavailable(why, kind)
 
     async def _get(self, host: str, address: str, handshake: Handshake) -> bytes:
         # Imported here: most offices hardly ever meet a policy, and it is a large library.

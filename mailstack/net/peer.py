@@ -91,6 +91,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_task",
         "_timer",
         "_tls_failure",
+        "_tls_fault",
         "_turn",
         "_waiter",
         "_waiting",
@@ -124,7 +125,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._context = context
         self._client_tls = client_tls
         self._shaking = shaking
-        self._tls_failure = ""
+        self._tls_failure = self._tls_fault = ""
         self._encrypted = encrypted
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
@@ -173,6 +174,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._ending = Disconnected(reason.getErrorMessage())
         if self._shaking is not None and self._facts is UNKNOWN_TLS:
             self._tls_failure = self._shaking.why(reason)
+            self._tls_fault = self._shaking.fault_type
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -225,6 +227,10 @@ class NetPeer(Protocol, Generic[EventT]):
     @property
     def tls_failure(self) -> str:
         return self._tls_failure
+
+    @property
+    def tls_fault(self) -> str:
+        return self._tls_fault
 
     @property
     def can_start_tls(self) -> bool:

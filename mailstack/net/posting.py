@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,10 +38,12 @@ class HttpPoster:
         idle: float = 5.0,
         most: int = 65_536,
         loopback_only: bool = False,
+        addresses: Callable[[str], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         """`timeout` is the seconds for one request, all in all; `connections` are kept, each for `idle` seconds.
 
         Of an answer `most` octets are read. `loopback_only`: nothing outside this machine is called, whatever the URL.
+        `addresses` gives those that a host may be called at, or raises Unreachable; None: whatever the system knows.
         """
         self._reactor = reactor
         self._client_tls = client_tls
@@ -50,6 +52,7 @@ class HttpPoster:
         self._idle = idle
         self._most = most
         self._loopback_only = loopback_only
+        self._addresses = addresses
         self._pool: Any = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -60,7 +63,8 @@ class HttpPoster:
             raise Unreachable(f"only loopback addresses are called here, and {host[:60]!r} is not one")
         secure = parts.scheme == "https"
         handshake = self._client_tls.handshake(host, verify=True) if secure else None
-        endpoint = self._endpoint(host, parts.port or (443 if secure else 80))
+        where = host if self._addresses is None else (await self._addresses(host))[0]
+        endpoint = self._endpoint(where, parts.port or (443 if secure else 80))
         asking = Deferred.fromCoroutine(self._ask(Secured(endpoint, handshake, self._reactor), url, headers, body))
         try:
             return await asking.addTimeout(self._timeout, self._reactor)

@@ -35,6 +35,7 @@ from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
+from mailstack.tls_results import SessionFailure, SessionResults
 from mailstack.wire import Caller, Clock, HostPort, Unreachable, is_path
 
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
@@ -96,12 +97,13 @@ class RelayAgent:
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
         is_ours: Callable[[HostPort], bool] = lambda _: False,
+        results: SessionResults | None = None,
     ) -> None:
         """`hostname` is ours, and what EHLO says unless `ehlo_name` is another one; `random` shuffles equal hosts.
 
         `port` is for hosts that the DNS names. `security` holds where `tls_policy` says nothing, and what domains publish asks
         for no more: by DANE, where `dane` says that `names` come from a resolver that can be trusted, and by `sts`. `is_ours` knows where
-        this office itself listens.
+        this office itself listens. `results` hears what TLS came to with every host that the DNS names.
         """
         self._hosts = Hosts(
             names,
@@ -125,7 +127,9 @@ class RelayAgent:
             down_limits=down_limits,
             timeouts=timeouts,
             derive=derive,
+            results=results,
         )
+        self._results = results
         self._clock = clock
         self._limits = attempt_limits
 
@@ -161,12 +165,14 @@ class RelayAgent:
                 policy = str(security)
                 progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
                 under_tls = wishes.requires_tls and not is_path(candidate.host)
-                go = _Go(candidate, security, under_tls, letter, recipients, hurried, transcript, progress)
+                domain = way.domain if way.published and way.domain else ""
+                go = _Go(candidate, security, under_tls, letter, recipients, hurried, transcript, progress, domain)
                 handover = await self._through(go)
             except Refused as refused:
                 transcript.append(f"-- {candidate}: {clean(str(refused))}")
                 failures.append(refused.outcome)
                 reached = None
+                self._count_refused(way, candidate, refused)
                 continue
             except (Unreachable, Trouble) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
@@ -177,6 +183,14 @@ class RelayAgent:
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": policy}
         return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts, reached)
+
+    def _count_refused(self, way: Way, candidate: Candidate, refused: Refused) -> None:
+        """A host that must not be called, by what its domain publishes, is a session that failed (RFC 8460 §4.3.2)."""
+        if self._results is not None and way.domain is not None and refused.published is not None:
+            failure = SessionFailure(
+                refused.fault, "", candidate.host, candidate.address.host, clean(refused.outcome.text)
+            )
+            self._results.count(way.domain, refused.published, failure)
 
     async def _through(self, go: _Go) -> _Handover:
         """Hand over on a kept connection, or a fresh one.
@@ -205,7 +219,9 @@ class RelayAgent:
         return handover
 
     async def _open(self, go: _Go) -> Connection:
-        connection = await self._connections.open(go.candidate, go.security, go.transcript, hurried=go.hurried)
+        connection = await self._connections.open(
+            go.candidate, go.security, go.transcript, hurried=go.hurried, domain=go.counted_for
+        )
         self._check_offer(go, connection)
         return connection
 
@@ -327,6 +343,8 @@ class _Go(Struct, frozen=True):
     hurried: bool
     transcript: list[str]
     progress: _Progress
+    counted_for: str = ""
+    """The domain whose TLS reports tell of the session; empty where the operator decided about TLS."""
 
     @property
     def domain(self) -> str:

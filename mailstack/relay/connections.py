@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailstack.cache import TimedCache
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
-from mailstack.relay.trouble import is_down
+from mailstack.relay.trouble import clean, is_down
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.client import ClientEngine, ClientEvent
 from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
+from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
 from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
 
 
@@ -37,6 +39,9 @@ class ConnectionLimits(Struct, frozen=True):
     remembered: int = 1000
     """Hosts remembered as failing in TLS."""
 
+
+_NOT_SUPPORTED: ResultType = "starttls-not-supported"
+_ANY_FAULT: ResultType = "validation-failure"
 
 CONNECTION_LIMITS = ConnectionLimits()
 
@@ -96,6 +101,11 @@ class _Call(Struct, frozen=True):
     candidate: Candidate
     security: Security
     transcript: list[str]
+    domain: str = ""
+
+
+def _policy(call: _Call) -> AppliedPolicy:
+    return call.security.published or AppliedPolicy("no-policy-found", call.domain)
 
 
 class Connections:
@@ -111,19 +121,23 @@ class Connections:
         down_limits: DownLimits = DOWN_LIMITS,
         timeouts: Timeouts | None = None,
         derive: Derive = derive_here,
+        results: SessionResults | None = None,
     ) -> None:
-        """`hostname` is what we say in EHLO; `derive` does what SCRAM costs."""
+        """`hostname` is what we say in EHLO; `derive` does what SCRAM costs; `results` hears what TLS came to."""
         self._caller = caller
         self._clock = clock
         self._hostname = hostname
         self._limits = limits
         self._timeouts = timeouts or Timeouts()
         self._derive = derive
+        self._results = results
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
         self._down = DownHosts(clock, down_limits)
         self._clear: TimedCache[HostPort, str] = TimedCache(clock.now, limits.clear, limits.remembered)
+        self._untried: TimedCache[HostPort, SessionFailure] = TimedCache(clock.now, limits.clear, limits.remembered)
+        """Why hosts failed what their domain has in testing: it is not tried again soon."""
 
     def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
@@ -173,10 +187,12 @@ class Connections:
         transcript: list[str],
         *,
         hurried: bool = False,
+        domain: str = "",
     ) -> Connection:
         """A fresh connection, secured as demanded; what is said goes into `transcript`.
 
-        One who is `hurried` also calls a host that has been down for long.
+        One who is `hurried` also calls a host that has been down for long. `domain` is whose hosts these are by what
+        the DNS says, if nobody else said more: what TLS comes to is counted for it.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
         """
@@ -185,7 +201,7 @@ class Connections:
             transcript.append(f"-- {candidate}: not called ({reason})")
             raise Unreachable(reason)
         try:
-            connection = await self._open_as_demanded(_Call(candidate, security, transcript))
+            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain))
         except (Unreachable, Trouble) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble))
@@ -196,6 +212,23 @@ class Connections:
         return connection
 
     async def _open_as_demanded(self, call: _Call) -> Connection:
+        """What a domain has in testing is tried first, as if it were enforced, where somebody wants to hear what comes of it."""
+        address = call.candidate.address
+        if self._results is not None and call.security.trial:
+            if (known := self._untried.get(address)) is not None:
+                connection = await self._openly(replace(call, domain=""))
+                self._results.count(call.domain, _policy(call), known)
+                return connection
+            try:
+                return await self._connect(call, start_tls=True, trial=True)
+            except Trouble as trouble:
+                if trouble.stage != "starttls":
+                    raise
+            call.transcript.append("-- once more, for the domain's MTA-STS policy is in testing")
+            call = replace(call, domain="")
+        return await self._openly(call)
+
+    async def _openly(self, call: _Call) -> Connection:
         """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
         demand, address = call.security.demand, call.candidate.address
         if demand is not Demand.OPPORTUNISTIC:
@@ -209,7 +242,7 @@ class Connections:
             call.transcript.append("-- once more, in the clear")
         return await self._connect(call, start_tls=False)
 
-    async def _connect(self, call: _Call, *, start_tls: bool) -> Connection:
+    async def _connect(self, call: _Call, *, start_tls: bool, trial: bool = False) -> Connection:
         candidate, security, transcript = call.candidate, call.security, call.transcript
         engine = ClientEngine()
         try:
@@ -231,7 +264,7 @@ class Connections:
         try:
             await session.open()
             if start_tls and not security.implicit:
-                await self._start_tls(connection)
+                await self._begin_tls(call, connection, trial=trial)
             if who := candidate.credentials:
                 await session.authenticate(who.username, who.password, derive=self._derive)
         except Trouble as trouble:
@@ -249,12 +282,42 @@ class Connections:
         connection.tls = peer.tls
         return connection
 
-    async def _start_tls(self, connection: Connection) -> None:
-        """STARTTLS if it is offered; raises Trouble when it fails, or is demanded and not offered."""
+    async def _begin_tls(self, call: _Call, connection: Connection, *, trial: bool) -> None:
+        """STARTTLS, and the count of what came of it. Raises Trouble."""
+        # Known only as long as there is a connection, and it is in the clear.
+        local = connection.peer.local.host if self._results is not None else ""
+        offered = "STARTTLS" in connection.session.extensions
+        kind = reason = ""
+        try:
+            if not await self._start_tls(connection, trial=trial):
+                kind = _NOT_SUPPORTED
+        except Trouble as trouble:
+            refused = trouble.reply is not None or not offered
+            kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
+            raise
+        finally:
+            self._tell_result(call, local, kind, reason)
+
+    def _tell_result(self, call: _Call, local: str, kind: str, reason: str) -> None:
+        if self._results is None or not call.domain:
+            return
+        host, wrong = call.candidate, call.security.fault
+        if not kind and wrong is not None:
+            kind, reason = wrong.type, wrong.reason
+        failure = None
+        if kind:
+            known: ResultType = kind  # type: ignore[assignment]  # of our own words
+            failure = SessionFailure(known, local, host.host, host.address.host, clean(reason))
+            if call.security.trial:
+                self._untried.put(host.address, failure)
+        self._results.count(call.domain, _policy(call), failure)
+
+    async def _start_tls(self, connection: Connection, *, trial: bool) -> bool:
+        """STARTTLS if it is offered, and whether; raises Trouble when it fails, or is demanded and not offered."""
         session, security = connection.session, connection.security
         if "STARTTLS" not in session.extensions:
-            if security.demand is Demand.OPPORTUNISTIC:
-                return
+            if security.demand is Demand.OPPORTUNISTIC and not trial:
+                return False
             raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
         # A host that says 220 and never shakes hands is not waited for without end.
         late: list[str] = []
@@ -267,15 +330,16 @@ class Connections:
         try:
             # RFC 7672 §8.1: the name under which the TLSA records were found.
             name = security.dane.names[0] if security.dane else connection.candidate.host
-            await session.start_tls(name, verify=security.verify, dane=security.dane)
+            await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
         except Trouble as trouble:
             if trouble.stage != "starttls" or trouble.reply is not None:
                 raise
             reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
             session.dialogue.append(f"-- {reason}")
-            raise Trouble("starttls", None, reason) from trouble
+            raise Trouble("starttls", None, reason, trouble.fault) from trouble
         finally:
             stop_timer()
+        return True
 
     def _expire(self) -> None:
         """Say goodbye on those that were idle for long enough. One timer serves all, for a busy host keeps hundreds a second."""

@@ -11,6 +11,7 @@ from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
 from mailstack.relay.sts_policy import Mode
 from mailstack.relay.wishes import Wishes
+from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure
 from mailstack.wire import Dane, Tlsa, is_path
 
 TLS_POLICY = Status(4, 7, 5)
@@ -18,6 +19,9 @@ REQUIRETLS_NEEDED = Status(5, 7, 30)
 ENCRYPTION_NEEDED = Status(5, 7, 10)
 
 _USABLE = frozenset((usage, selector, matching) for usage in (2, 3) for selector in (0, 1) for matching in (0, 1, 2))
+_NOT_NAMED = "the policy does not name this host"
+_MOST_LINE = 1000
+"""Characters of a record that are told: one may hold a whole certificate."""
 _LENGTHS = {1: 32, 2: 64}
 """Octets of a digest, by matching type."""
 
@@ -25,9 +29,17 @@ _LENGTHS = {1: 32, 2: 64}
 class Refused(Exception):
     """A host must not be called for this letter; the outcome says what that would mean if it were the only one."""
 
-    def __init__(self, outcome: Deferred | Failed) -> None:
+    def __init__(
+        self,
+        outcome: Deferred | Failed,
+        published: AppliedPolicy | None = None,
+        fault: ResultType = "validation-failure",
+    ) -> None:
+        """`published` is the policy that forbids it, and `fault` what a TLS report says of it (RFC 8460 §4.3)."""
         super().__init__(outcome.text)
         self.outcome = outcome
+        self.published = published
+        self.fault: ResultType = fault
 
 
 def requiretls_missing(host: str) -> Failed:
@@ -58,7 +70,12 @@ class Demands:
             if published is not None:
                 if await wishes.reaches_rather_than_hides():
                     return replace(security, why=f"{security.why}, TLS-Required: No")
-                security = security.at_least(published)
+                security = replace(
+                    security.at_least(published),
+                    published=published.published,
+                    trial=published.trial,
+                    fault=published.fault,
+                )
         if not wishes.requires_tls or is_path(candidate.host):
             return security
         return _with_requiretls(security, way, candidate, vouched=vouched)
@@ -70,16 +87,19 @@ class Demands:
             return found, False
         policy = None if self._sts is None else await self._sts.policy(domain)
         if policy is None or policy.mode is Mode.NONE:
-            return None, False
+            trouble = None if self._sts is None else self._sts.trouble(domain)
+            return (replace(otherwise, fault=SessionFailure(trouble)) if trouble else None), False
         # RFC 8461 §4.1, §5.
-        named = policy.names(candidate.host)
+        named, applied = policy.names(candidate.host), AppliedPolicy("sts", domain, policy.lines, policy.mx)
         if policy.mode is Mode.TESTING:
             note = f"MTA-STS of {domain} in testing" + ("" if named else f", which does not name {candidate.host}")
-            return replace(otherwise, why=f"{otherwise.why}; {note}"), False
+            fault = None if named else SessionFailure("validation-failure", reason=_NOT_NAMED)
+            why = f"{otherwise.why}; {note}"
+            return replace(otherwise, why=why, published=applied, trial=named, fault=fault), False
         if not named:
             text = f"{candidate.host} is not a host that the MTA-STS policy of {domain} names"
-            raise Refused(Deferred(TLS_POLICY, text, candidate.host))
-        return Security(Demand.VERIFIED, why=f"MTA-STS of {domain}"), True
+            raise Refused(Deferred(TLS_POLICY, text, candidate.host), applied)
+        return Security(Demand.VERIFIED, why=f"MTA-STS of {domain}", published=applied), True
 
     async def _by_dane(self, domain: str, candidate: Candidate) -> Security | None:
         """RFC 7672 §2.2: only what is signed counts, and what should be there and can't be had stops us."""
@@ -94,14 +114,22 @@ class Demands:
                     break
         except NamesUnavailable as trouble:
             text = f"{host}: its TLSA records can't be had ({trouble})"
-            raise Refused(Deferred(TLS_POLICY, text, host)) from None
+            applied = AppliedPolicy("tlsa", found.lower().rstrip(".") or host)
+            raise Refused(Deferred(TLS_POLICY, text, host), applied, "dnssec-invalid") from None
         if not records or base is None:
             return None
         usable = tuple(record for record in records if _is_usable(record))
+        applied = AppliedPolicy("tlsa", found.lower().rstrip("."), tuple([_line(record) for record in records]))
         if not usable:
-            return Security(Demand.REQUIRED, why=f"DANE, no record of {name} can be used")
+            why, fault = f"DANE, no record of {name} can be used", SessionFailure("tlsa-invalid")
+            return Security(Demand.REQUIRED, why=why, published=applied, fault=fault)
         names = tuple(dict.fromkeys((found, host, base, domain)))
-        return Security(Demand.DANE, dane=Dane(usable, names), why=f"DANE {name}")
+        return Security(Demand.DANE, dane=Dane(usable, names), why=f"DANE {name}", published=applied)
+
+
+def _line(record: Tlsa) -> str:
+    """The record as TLS reports tell it (RFC 8460 §4.4)."""
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex().upper()}"[:_MOST_LINE]
 
 
 def _is_usable(record: Tlsa) -> bool:

@@ -28,6 +28,7 @@ from msgspec import Struct, field
 
 from mailstack.relay import patterns
 from mailstack.relay.routes import SmartHost
+from mailstack.tls_results import AppliedPolicy, SessionFailure
 from mailstack.wire import Dane
 
 
@@ -61,6 +62,12 @@ class Security(Struct, frozen=True, eq=False):
     """What Demand.DANE demands."""
     why: str = "[relay] tls"
     """By whom: the line of the table, for the journey. It makes no difference to a connection."""
+    published: AppliedPolicy | None = None
+    """What the domain publishes, for TLS reports. It makes no difference to a connection."""
+    trial: bool = False
+    """Whether that is in testing (RFC 8461 §5): it is tried first, so that a report can say what would fail."""
+    fault: SessionFailure | None = None
+    """What is wrong with what the domain publishes, for TLS reports; the hosts are filled in later."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Security) and self._terms == other._terms

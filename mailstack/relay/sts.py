@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
+from mailstack.tls_results import ResultType
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -17,6 +18,11 @@ _log = logging.getLogger(__name__)
 
 class PolicyUnavailable(Exception):
     """A policy could not be fetched; str() says why, for people."""
+
+    def __init__(self, why: str, type: ResultType = "sts-policy-fetch-error") -> None:  # noqa: A002
+        """`type` is what a TLS report calls it (RFC 8460 §4.3.2.2)."""
+        super().__init__(why)
+        self.type = type
 
 
 class PolicySite(Protocol):
@@ -75,6 +81,8 @@ class Sts:
         self._clock = clock
         self._limits = limits
         self._known: OrderedDict[str, tuple[float, KeptPolicy | None]] = OrderedDict()
+        self._troubles: dict[str, ResultType] = {}
+        """What went wrong with those of `_known` whose policy can't be had."""
 
     async def policy(self, domain: str) -> StsPolicy | None:
         """The policy that holds for a domain in lower case; None when it has none. Never raises: what can't be had is None,
@@ -87,8 +95,13 @@ class Sts:
             self._remember(domain, now + self._limits.ask_again, kept)
         return kept.policy if kept is not None and kept.holds(now) else None
 
+    def trouble(self, domain: str) -> ResultType | None:
+        """Why the policy that a domain has published was not to be had when it was last looked for."""
+        return self._troubles.get(domain)
+
     async def _look(self, domain: str, now: float) -> KeptPolicy | None:
         kept = self._shelf.get(domain)
+        self._troubles.pop(domain, None)
         try:
             current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
         except (NoSuchDomain, NamesUnavailable):
@@ -100,6 +113,7 @@ class Sts:
             policy = read_policy(await self._site.fetch(domain))
         except (PolicyUnavailable, NotAPolicy) as trouble:
             _log.warning("the MTA-STS policy of %s can't be had: %s", domain, trouble)
+            self._troubles[domain] = trouble.type if isinstance(trouble, PolicyUnavailable) else "sts-policy-invalid"
             return kept
         kept = KeptPolicy(current, now, policy)
         self._shelf.put(domain, kept)
@@ -112,7 +126,7 @@ class Sts:
         self._known.pop(domain, None)
         self._known[domain] = until, kept
         if len(self._known) > self._limits.remembered:
-            self._known.popitem(last=False)
+            self._troubles.pop(self._known.popitem(last=False)[0], None)
 
 
 class MemoryShelf:

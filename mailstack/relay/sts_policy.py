@@ -47,6 +47,12 @@ class StsPolicy(Struct, frozen=True):
     mx: tuple[str, ...]
     """Patterns in lower case: a host, or "*." and a domain."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As TLS reports tell it (RFC 8460 §4.4)."""
+        hosts = [f"mx: {host}" for host in self.mx]
+        return ("version: STSv1", f"mode: {self.mode.value}", *hosts, f"max_age: {self.max_age}")
+
     def names(self, host: str) -> bool:
         """Whether a pattern fits; the wildcard stands for one label (§4.1)."""
         host = host.lower().rstrip(".")

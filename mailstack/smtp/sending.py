@@ -58,13 +58,15 @@ class Timeouts(Struct, frozen=True):
 class Trouble(Exception):
     """The session can't go on; the connection is of no more use."""
 
-    def __init__(self, stage: Stage, reply: Reply | None, reason: str) -> None:
+    def __init__(self, stage: Stage, reply: Reply | None, reason: str, fault: str = "") -> None:
         super().__init__(f"{stage}: {reason}")
         self.stage: Stage = stage
         self.reply = reply
         """What the host said to it; None when it said nothing, or nothing that SMTP knows."""
         self.reason = reason
         """For people."""
+        self.fault = fault
+        """Of a handshake: what was wrong with the certificate, as `Peer.tls_fault` says it."""
 
 
 class SendingSession:
@@ -121,7 +123,8 @@ class SendingSession:
         if ready.code != 220:
             raise Trouble("starttls", ready, "the host refuses STARTTLS")
         if not await self._peer.start_tls(server_name, verify=verify, dane=dane):
-            raise Trouble("starttls", None, f"the TLS handshake failed: {self._peer.tls_failure}")
+            failed = f"the TLS handshake failed: {self._peer.tls_failure}"
+            raise Trouble("starttls", None, failed, self._peer.tls_fault)
         self._note("-- TLS")
         await self._hello()
 

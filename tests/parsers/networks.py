@@ -14,6 +14,7 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
+from mailstack.tls_reports.record import MOST_ADDRESSES, read_record
 from mailstack.wire import Tlsa
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
@@ -117,6 +118,17 @@ def _networks(octets: bytes) -> None:
     assert within(str(network.network_address), [network]) or network.version == 6
 
 
+def _tlsrpt_record(octets: bytes) -> None:
+    """A few addresses, each a mailbox in ASCII or an https URI without blanks."""
+    found = read_record(words(octets))
+    assert len(found) <= MOST_ADDRESSES
+    for each in found:
+        assert each.uri.isascii()
+        assert each.uri.isprintable()
+        assert each.mailbox is not None or each.uri.lower().startswith("https://")
+        assert each.mailbox is None or str(each.mailbox).isascii()
+
+
 PARSERS = (
     Parser(
         "dns-answers",
@@ -153,6 +165,15 @@ PARSERS = (
         (b'{"id": "1", "fetched": 1.5, "mode": "enforce", "max_age": 604800, "mx": ["mx.x.test", "*.y.test"]}', b"[]"),
     ),
     Parser("sts-record", ("relay.sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
+    Parser(
+        "tlsrpt-record",
+        ("tls_reports.record",),
+        _tlsrpt_record,
+        (
+            b"v=TLSRPTv1; rua=mailto:a%2Bb@x.test?subject=1, https://r.x.test:8443/v1\nv=spf1 -all",
+            b"v=TLSRPTv1;rua=https://[::1/",
+        ),
+    ),
     Parser(
         "networks",
         ("policy.networks",),

@@ -52,6 +52,9 @@ class Strict:
     async def policy(self, domain: str) -> StsPolicy | None:
         return self._policy if domain == "elsewhere.test" else None
 
+    def trouble(self, domain: str) -> None:
+        return None
+
 
 ENFORCED = Strict(Mode.ENFORCE, MX)
 

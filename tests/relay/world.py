@@ -153,7 +153,7 @@ class MemoryPeer:
         self.local = local
         self.tls: TlsFacts | None = None
         self.can_start_tls = True
-        self.tls_failure = "certificate verify failed"
+        self.tls_failure, self.tls_fault = "certificate verify failed", "certificate-not-trusted"
         self.closed = False
         self._world = world
         self._ending: Ending | None = None

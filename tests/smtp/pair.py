@@ -55,6 +55,7 @@ class MemoryPeer:
     full: bool = False
     tls_works: bool = True
     tls_failure: str = "certificate verify failed: it has expired"
+    tls_fault: str = "certificate-expired"
     other: MemoryPeer = field(init=False)
     said: bytearray = field(factory=bytearray)
     ending: Ending | None = None

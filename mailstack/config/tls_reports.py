@@ -1,0 +1,112 @@
+"""The TLS reports of a configuration, put together."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mailstack.config.model import Config
+from mailstack.letter import Address, Letter
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.posting import HttpPoster
+from mailstack.policy.networks import networks_of, within
+from mailstack.queue.queue import Queue
+from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.smtp.replies import Refusal
+from mailstack.store import Store, StoreError
+from mailstack.submission.signing import Signing
+from mailstack.tls_reports.collector import Collector
+from mailstack.tls_reports.report import Reporting
+from mailstack.tls_reports.reporter import Reporter
+from mailstack.webhooks.announcer import NotTold
+from mailstack.wire import Clock, Unreachable
+
+_TIMEOUT = 60.0
+INTERNAL = networks_of(
+    (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "::/128", "::1/128", "fc00::/7", "fe80::/10", "64:ff9b::/96",
+    )
+)  # fmt: skip
+"""Where no URL that a stranger publishes may lead."""
+
+
+def are_sent(config: Config) -> bool:
+    """Whether TLS reports are counted and sent. "auto": where one of our keys signs for the domain that they come from.
+
+    A report that is not signed must not be believed (RFC 8460 §3), so that without a key there is nothing to send.
+    """
+    if config.tls_reports.send != "auto":
+        return config.tls_reports.send == "on"
+    if not config.domains:
+        return False
+    author = author_of(config).ascii_domain.lower()
+    domains = [domain for key in config.dkim.keys for domain in key.domains or config.domains]
+    return any(author == domain or author.endswith(f".{domain}") for domain in domains)
+
+
+def author_of(config: Config) -> Address:
+    """Who writes them."""
+    return config.tls_reports.author or Address("postmaster", config.domains[0])
+
+
+def reporting_of(config: Config) -> Reporting:
+    """What reports say of us."""
+    author, ours = author_of(config), config.tls_reports
+    domain = author.ascii_domain.lower()
+    return Reporting(ours.organization or domain, ours.contact or str(author.in_ascii), domain)
+
+
+def collector(config: Config, store: Store, clock: Clock) -> Collector:
+    """What counts."""
+    return Collector(store, clock, submitter=author_of(config).ascii_domain.lower(), spread=config.tls_reports.spread)
+
+
+def reporter(  # noqa: PLR0917  # each of a type of its own
+    config: Config,
+    store: Store,
+    clock: Clock,
+    reactor: Any,
+    names: Names,
+    queue: Queue,
+    signing: Callable[[], Signing | None],
+) -> Reporter:
+    """What writes and sends. `signing` gives what signs now."""
+
+    async def send(letter: Letter) -> None:
+        facts = {"by": "mailstack", "report": "tls"}
+        signer = signing()
+        try:
+            signed, more = await signer.signed(letter) if signer is not None else (letter, {})
+            if not more:
+                raise NotTold(f"no DKIM key signs for {author_of(config).ascii_domain}")
+            await queue.accept(signed, "submitted", {**facts, **more})
+        except (StoreError, Refusal) as trouble:
+            raise NotTold(str(trouble)) from None
+
+    poster = HttpPoster(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
+    return Reporter(
+        store, names, clock, poster, send, reporting_of(config), author_of(config), config.hostname, config.hostname
+    )
+
+
+class _Outside:
+    """Where a name leads to, unless that is inside: a stranger's URL must not reach what only we can."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    async def __call__(self, host: str) -> Sequence[str]:
+        """Raises Unreachable."""
+        try:
+            found = (str(ipaddress.ip_address(host)),)
+        except ValueError:
+            try:
+                found = await self._names.addresses(host)  # type: ignore[assignment]  # any number of them
+            except (NoSuchDomain, NamesUnavailable) as trouble:
+                raise Unreachable(str(trouble)) from None
+        outside = [address for address in found if not within(address, INTERNAL)]
+        if not outside:
+            raise Unreachable(f"{host} has no address" + (" but inside of this network" if found else ""))
+        return outside

@@ -1,0 +1,103 @@
+"""A TLS report: the counts of one day for one domain, as JSON (RFC 8460 §4)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
+
+MOST_DETAILS = 1000
+"""Failures of one policy that are told by themselves; all are counted."""
+
+
+class Reporting(Struct, frozen=True):
+    """Who reports."""
+
+    organization: str
+    contact: str
+    """An address, or a URI."""
+    domain: str
+    """Ours: the submitter."""
+
+
+class TlsReport(Struct, frozen=True):
+    """One report, ready to be sent."""
+
+    domain: str
+    """About whose hosts it is."""
+    day: int
+    id: str
+    name: str
+    """Of its file (§5.1)."""
+    octets: bytes
+    """Of the JSON, compressed by gzip."""
+
+
+def report_on(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting) -> TlsReport:
+    """The report; the same counts give the same one, its id too, so that a receiver can drop what it gets twice."""
+    begin, end = day * DAY, (day + 1) * DAY - 1
+    digest = hashlib.sha256(f"{reporting.domain} {domain} {day}".encode()).hexdigest()[:16]
+    report_id = f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d}.{digest}@{reporting.domain}"
+    octets = msgspec.json.encode(document(domain, day, counts, reporting, report_id))
+    name = f"{reporting.domain}!{domain}!{begin}!{end}!{digest}.json.gz"
+    return TlsReport(domain, day, report_id, name, gzip.compress(octets, mtime=0))
+
+
+def document(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting, report_id: str) -> dict[str, Any]:
+    """What the JSON says (§4.4)."""
+    begin, end = day * DAY, (day + 1) * DAY - 1
+    policies: dict[AppliedPolicy, list[TlsCount]] = {}
+    for each in counts:
+        if (each.domain, each.day) == (domain, day):
+            policies.setdefault(each.policy, []).append(each)
+    return {
+        "organization-name": reporting.organization,
+        "date-range": {"start-datetime": _stamp(begin), "end-datetime": _stamp(end)},
+        "contact-info": reporting.contact,
+        "report-id": report_id,
+        "policies": [_policy(policy, found) for policy, found in policies.items()],
+    }
+
+
+def _policy(policy: AppliedPolicy, counts: Sequence[TlsCount]) -> dict[str, Any]:
+    applied: dict[str, Any] = {"policy-type": policy.type}
+    if policy.lines:
+        applied["policy-string"] = list(policy.lines)
+    applied["policy-domain"] = policy.domain
+    if policy.hosts:
+        applied["mx-host"] = list(policy.hosts)
+    failed = [(each.failure, each.sessions) for each in counts if each.failure is not None]
+    found: dict[str, Any] = {
+        "policy": applied,
+        "summary": {
+            "total-successful-session-count": sum(each.sessions for each in counts if each.failure is None),
+            "total-failure-session-count": sum(sessions for _, sessions in failed),
+        },
+    }
+    if failed:
+        most = sorted(failed, key=lambda each: -each[1])[:MOST_DETAILS]
+        found["failure-details"] = [_detail(failure, sessions) for failure, sessions in most]
+    return found
+
+
+def _detail(failure: SessionFailure, sessions: int) -> dict[str, Any]:
+    detail: dict[str, Any] = {
+        "result-type": failure.type,
+        "sending-mta-ip": failure.sending_ip,
+        "receiving-mx-hostname": failure.host,
+        "receiving-ip": failure.receiving_ip,
+        "failed-session-count": sessions,
+        "failure-reason-code": failure.reason,
+    }
+    return {name: value for name, value in detail.items() if value != ""}
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

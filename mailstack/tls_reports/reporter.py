@@ -1,0 +1,154 @@
+"""The Reporter: when a day is over, writes the reports that domains ask for, and sends them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter.content import Octets
+from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.store import StoreError
+from mailstack.tls_reports.letter import octets_of
+from mailstack.tls_reports.record import Rua, read_record
+from mailstack.tls_reports.report import Reporting, TlsReport, report_on
+from mailstack.tls_results import DAY, TlsReportDue, TlsResults
+from mailstack.webhooks.announcer import NotTold
+from mailstack.webhooks.webhook import Poster
+from mailstack.wire import Clock, Unreachable
+
+_log = logging.getLogger(__name__)
+
+NEVER = (("NOTIFY", "NEVER"),)
+"""A report that can't be delivered is nobody's concern."""
+
+
+class ReporterLimits(Struct, frozen=True):
+    """Times are in seconds."""
+
+    poll: float = 600.0
+    """How often the store is looked at."""
+    lease: float = 900.0
+    """After which another process takes over a report; longer than writing and sending one takes."""
+    again: float = 3600.0
+    """When what could not be sent is tried again."""
+    patience: float = 172_800.0
+    """After the end of the day, when a report is given up."""
+    keep: int = 4
+    """Days that counts are kept at most."""
+
+
+class Reporter:
+    """States: made, running (`start`), stopped (`stop`). All that waits is in the store."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        store: TlsResults,
+        names: Names,
+        clock: Clock,
+        poster: Poster,
+        send: Callable[[Letter], Awaitable[None]],
+        reporting: Reporting,
+        author: Address,
+        office: str,
+        owner: str,
+        limits: ReporterLimits = ReporterLimits(),  # noqa: B008  # frozen
+    ) -> None:
+        """`send` signs a letter and takes it into our queue; it raises NotTold when it can't. `author` is in From."""
+        self._store = store
+        self._names = names
+        self._clock = clock
+        self._poster = poster
+        self._send = send
+        self._reporting = reporting
+        self._author = author
+        self._office = office
+        self._owner = owner
+        self._limits = limits
+        self._running = False
+        self._cancel: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        self._running = True
+        self._clock.spawn(self._look())
+
+    def stop(self) -> None:
+        self._running = False
+        self._cancel()
+        self._poster.close()
+
+    async def _look(self) -> None:
+        """Write what is due, one after the other, and look again when more is."""
+        wait = self._limits.poll
+        try:
+            await self._store.forget_tls_results(int(self._clock.now() // DAY) - self._limits.keep)
+            while self._running and (due := await self._claim()) is not None:
+                await self._report(due)
+            if (first := await self._store.next_tls_report()) is not None:
+                wait = min(wait, max(1.0, first - self._clock.now()))
+        except StoreError as trouble:
+            _log.error("TLS reports can't be written yet: %s", trouble)
+        if self._running:
+            self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
+
+    async def _claim(self) -> TlsReportDue | None:
+        return await self._store.claim_tls_report(self._owner, self._clock.now(), self._limits.lease)
+
+    async def _report(self, due: TlsReportDue) -> None:
+        """One report to all who want it and haven't got it. Raises StoreError."""
+        sent = list(due.sent)
+        try:
+            wanting = await self._who_wants(due.domain)
+        except NamesUnavailable as trouble:
+            _log.info("whether %s wants TLS reports can't be found out: %s", due.domain, trouble)
+            await self._later(due, sent)
+            return
+        left = [each for each in wanting if each.uri not in sent]
+        if left:
+            counts = await self._store.tls_results(due.domain, due.day)
+            report = report_on(due.domain, due.day, counts, self._reporting)
+            for each in left:
+                try:
+                    await self._send_to(each, report)
+                except NotTold as trouble:
+                    _log.warning("the TLS report for %s does not reach %s: %s", due.domain, each.uri, trouble)
+                else:
+                    sent.append(each.uri)
+        if all(each.uri in sent for each in wanting):
+            await self._store.settle_tls_report(self._owner, due)
+        else:
+            await self._later(due, sent)
+
+    async def _later(self, due: TlsReportDue, sent: list[str]) -> None:
+        now = self._clock.now()
+        if now >= due.ends + self._limits.patience:
+            await self._store.settle_tls_report(self._owner, due)
+        else:
+            await self._store.settle_tls_report(self._owner, due, again=now + self._limits.again, sent=sent)
+
+    async def _who_wants(self, domain: str) -> tuple[Rua, ...]:
+        """Raises NamesUnavailable."""
+        try:
+            return read_record(await self._names.txt(f"_smtp._tls.{domain}"))
+        except NoSuchDomain:
+            return ()
+
+    async def _send_to(self, rua: Rua, report: TlsReport) -> None:
+        """Raises NotTold."""
+        if rua.mailbox is None:
+            try:
+                answer = await self._poster.post(rua.uri, {"Content-Type": "application/tlsrpt+gzip"}, report.octets)
+            except Unreachable as trouble:
+                raise NotTold(str(trouble)) from None
+            if not 200 <= answer.code < 300:
+                raise NotTold(f"the receiver answered {answer.code}")
+            return
+        now = self._clock.now()
+        letter = new_letter_id(now)
+        content = Octets(
+            octets_of(report, self._reporting, author=self._author, to=rua.mailbox, letter=letter, now=now)
+        )
+        envelope = Envelope(self._author, (Recipient(rua.mailbox, parameters=NEVER),), "7BIT")
+        await self._send(Letter(letter, envelope, content, Arrival(now, self._office, "LOCAL")))
