@@ -86,7 +86,8 @@ class Carriage:
         agents: dict[str, Agent] = {"local": local, "relay": gate}
         bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
         name, store, journal = config.hostname, around.store, around.journal
-        # One process serves an embedded store, so the office's name will do as the owner of claims, also after a crash.
+        seat = around.seat
+        owner = seat.owner(name)
         self.runner = Runner(
             store,
             agents,
@@ -94,21 +95,22 @@ class Carriage:
             clock,
             journal,
             name,
-            name,
+            owner,
             bouncer,
             RunnerLimits(
-                concurrency=config.relay.concurrency,
-                per_destination=config.relay.per_destination,
-                first_per_destination=config.relay.first_per_destination,
+                concurrency=seat.share(config.relay.concurrency),
+                per_destination=seat.share(config.relay.per_destination),
+                first_per_destination=max(1, seat.share(config.relay.first_per_destination)),
                 poll=around.poll,
             ),
             around.random.random,
             self.relay.line,
             standing=standing,
             postmaster=_postmaster(config),
+            left_behind=seat.left_behind(name),
         )
         self.queue = Queue(
-            store, router, self.runner, journal, local, name, schedule, clock, bouncer, around.random.random
+            store, router, self.runner, journal, local, owner, schedule, clock, bouncer, around.random.random
         )
         self.reporter = (
             reporter(config, store, clock, around.reactor, around.names, self.queue, signing) if reports else None

@@ -13,10 +13,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
 from mailstack.carriage import Carriage
+from mailstack.commons import alone
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.authentication import checks, signer
+from mailstack.config.checks import SERVED
 from mailstack.config.webhooks import announcers, subscribe
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
@@ -93,6 +95,7 @@ class PostOffice:
         self._waiting: list[Deferred[None]] = []
         self._carriage = carriage = Carriage(config, around, self.clock, self._addresses, self._signing)
         ours, limits = config.submission, config.limits
+        commons = around.commons or alone(self.clock.now)
         self.counter = Counter(
             config.hostname,
             carriage.queue,
@@ -105,7 +108,7 @@ class PostOffice:
         ownership = Ownership(around.directory) if ours.check_sender else None
         author = Author(ours.broken_header, ours.check_from, around.directory)
         lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
-        at_sender, at_recipient = about_accounts(config, self.clock, lookups, self.counter.is_local)
+        at_sender, at_recipient = about_accounts(config, self.clock, lookups, self.counter.is_local, commons.rates)
         self.submission = Submission(
             self.counter,
             ownership,
@@ -116,7 +119,7 @@ class PostOffice:
             signing=self._signing(),
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
-        guard = about_strangers(config, around.store, self.clock, lookups, names)
+        guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
         hops = TrustedHops(
             networks_of(config.exchange.priority_from),
             Priorities(config.exchange.min_priority, config.exchange.max_priority),
@@ -136,9 +139,13 @@ class PostOffice:
             per_minute=limits.connections_per_minute,
             busy=limits.busy / 100,
             now=self.clock.now,
+            counts=commons.connections,
+            rates=commons.rates,
         )
-        self._tarpit = Tarpit(self.clock, first=limits.tarpit, longest=limits.tarpit_longest, most=limits.tarpit_most)
-        self._login_delay = LoginDelay(math.ceil(config.limits.pop3_login_delay), self.clock.now)
+        self._tarpit = Tarpit(
+            self.clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
+        )
+        self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), self.clock.now, commons.logins)
         self._pruning = Repeating(self.clock, self._prune)
         self.doors: dict[str, Listener] = {}
 
@@ -157,30 +164,31 @@ class PostOffice:
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
         listen = self.config.listen
-        services: tuple[tuple[str, Sequence[str], Callable[[], Listener]], ...] = (
-            ("submission", listen.submission, self.submission_door),
-            ("submissions", listen.submissions, lambda: self.submission_door(implicit_tls=True)),
-            ("mx", listen.mx, self.exchange_door),
-            ("lmtp", listen.lmtp, self.lmtp_door),
-            ("pop3", listen.pop3, self.pop3_door),
-            ("pop3s", listen.pop3s, lambda: self.pop3_door(implicit_tls=True)),
-            # Last, for it tells where the others are.
-            ("web", listen.web, self.web_door),
-            ("https", listen.https, lambda: self.web_door(implicit_tls=True)),
-        )
-        for name, descriptions, make in services:
+        doors: dict[str, Callable[[], Listener]] = {
+            "submission": self.submission_door,
+            "submissions": lambda: self.submission_door(implicit_tls=True),
+            "mx": self.exchange_door,
+            "lmtp": self.lmtp_door,
+            "pop3": self.pop3_door,
+            "pop3s": lambda: self.pop3_door(implicit_tls=True),
+            "web": self.web_door,
+            "https": lambda: self.web_door(implicit_tls=True),
+        }
+        for name in SERVED:
+            descriptions: Sequence[str] = getattr(listen, name)
             if descriptions:
-                self.doors[name] = make()
+                self.doors[name] = doors[name]()
                 await self.doors[name].listen(descriptions)
 
     async def start(self) -> None:
         """Serve those who wait, and work through the queue."""
         await self._carriage.runner.start()
-        for announcer in self._announcers:
-            await announcer.start()
-        if self._carriage.reporter is not None:
-            self._carriage.reporter.start()
-        self._pruning.start(HOUSEKEEPING)
+        if self._around.seat.keeps_house:
+            for announcer in self._announcers:
+                await announcer.start()
+            if self._carriage.reporter is not None:
+                self._carriage.reporter.start()
+            self._pruning.start(HOUSEKEEPING)
         self._open = True
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
@@ -347,6 +355,7 @@ class PostOffice:
             more=around.more_pages(),
             # Where passwords are shown to everybody, nobody needs one.
             doorkeeper=Everybody() if around.accounts else None,
+            endpoint=around.endpoint,
         )
 
     def _door(
@@ -363,6 +372,7 @@ class PostOffice:
             lifetime=self.config.limits.session_time,
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
+            endpoint=self._around.endpoint,
         )
 
     def _between(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:

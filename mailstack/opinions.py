@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailstack.commons import Ledger
 from mailstack.config import Config
 from mailstack.letter import Address
 from mailstack.policy.block import BlockList
@@ -22,7 +23,9 @@ from mailstack.store import Store
 from mailstack.wire import Clock
 
 
-def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames) -> Guard:
+def about_strangers(  # noqa: PLR0917  # collaborators, each of a type of its own
+    config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, ledger: Ledger
+) -> Guard:
     """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
     policy, exchange = config.policy, config.exchange
     at_connection: list[OfClient] = []
@@ -34,7 +37,9 @@ def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups
             at_connection.append(block.at_connection)
         at_recipient.append(block.at_recipient)
     if exchange.letters_per_hour or exchange.recipients_per_hour:
-        rates = Rates(clock.now, exchange.letters_per_hour, exchange.recipients_per_hour)
+        rates = Rates(
+            clock.now, exchange.letters_per_hour, exchange.recipients_per_hour, ledger=ledger, station="exchange"
+        )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if policy.dnsbl:
@@ -56,14 +61,14 @@ def about_strangers(config: Config, store: Store, clock: Clock, lookups: Lookups
 
 
 def about_accounts(
-    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool]
+    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], ledger: Ledger
 ) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
     """For submission: of a sender, and of a recipient (RFC 6409 §3.2, §6.2)."""
     ours, relay = config.submission, config.relay
     at_sender: list[OfSender] = []
     at_recipient: list[OfRecipient] = []
     if ours.letters_per_hour or ours.recipients_per_hour:
-        rates = Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour)
+        rates = Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour, ledger=ledger, station="submission")
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if relay.only_to and relay.others == "refuse":

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -25,15 +23,13 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.authentication.keys import KeyTrouble
+from mailstack.commons import Commons, alone
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
-from mailstack.config.certificates import identities, issue, patience, server_context
+from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.net.caller import TwistedCaller
-from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.heartbeat import Heartbeat
 from mailstack.net.https import HttpsPolicies
@@ -41,42 +37,33 @@ from mailstack.net.inspection import Concern, concerns
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.names import system_names
 from mailstack.net.policy_files import PolicyFiles
+from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
-from mailstack.net.tls import TlsError
 from mailstack.office import PostOffice, Surroundings
-from mailstack.store import StoreError
+from mailstack.premises import CannotStart, Owner, Premises, furnish
+from mailstack.seat import Seat
 from mailstack.store.sqlite import SqliteStore
+from mailstack.wire import HostPort
+
+__all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen", "settle_memory"]
 
 _log = logging.getLogger(__name__)
 
 
-class CannotStart(Exception):
-    """The office can't begin its work; str() says why and what to do about it."""
+class Inherited(Struct, frozen=True):
+    """What a worker has from the process that it comes from."""
+
+    premises: Premises
+    seat: Seat
+    endpoint: EndpointOf
+    """Gives the sockets that are bound already."""
+    commons: Commons
+    """What the limits of all workers together are counted in."""
+    ready: Callable[[], None]
+    """Called when the office works."""
 
 
-class Owner(Struct, frozen=True):
-    """Whom the process becomes after the start as root; -1: this part stays as it is."""
-
-    uid: int = -1
-    gid: int = -1
-
-
-@contextmanager
-def _given_to(owner: Owner | None, data: Path) -> Iterator[None]:
-    """What root makes in the data directory is the owner's: else he could not write there, nor read his own key."""
-    before = _parts(data)
-    yield
-    if owner is not None:
-        for path in _parts(data) - before:
-            os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
-
-
-def _parts(data: Path) -> set[Path]:
-    """The directory, what is in it, and the keys: all that can be made before the store is opened."""
-    return {path for path in (data, *data.glob("*"), *data.glob("tls/*")) if path.exists()}
-
-
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Have Python's cycle collector look at what a letter leaves behind, and not again and again at the program.
 
     Hardly anything here makes cycles, so it may look more seldom than by default (every 700 objects). What the start
@@ -99,12 +86,16 @@ class OfficeService(Service):
         stream: Stream,
         failed: Callable[[CannotStart], None],
         owner: Owner | None = None,
+        *,
+        inherited: Inherited | None = None,
     ) -> None:
         """`stream` gets the journey's lines; `failed` is told, once, when the office can't start.
 
-        `owner` is whom the process becomes between privilegedStartService and startService, if it does.
+        `owner` is whom the process becomes between privilegedStartService and startService, if it does. What is
+        `inherited` is not made again.
         """
         self._owner = owner
+        self._inherited = inherited
         self._reactor = reactor
         self._config = config
         self._stream = stream
@@ -119,31 +110,20 @@ class OfficeService(Service):
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         config, reactor = self._config, self._reactor
         clock = ReactorClock(reactor)
+        inherited = self._inherited
         try:
-            with _given_to(self._owner, config.data):
-                config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-                store = SqliteStore(reactor, config.data)
-                store.lock_office()
-                issue(config, clock.now())
-                secret = office_secret(config.data)
-            context = server_context(config)
-            tokens = token_checkers(config, store, clock, reactor)
-            client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
-            # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
-            client_tls.check()
-            keys = signing_keys(config)
-        except OSError as error:
-            self._fail(f"{config.data}: {error.strerror}; `data` must be a directory that this user may write")
+            premises = furnish(config, reactor, self._owner) if inherited is None else inherited.premises
+        except CannotStart as why:
+            self._fail(str(why))
             return
-        except (StoreError, TlsError, KeyTrouble) as error:
-            self._fail(str(error))
-            return
-        self._store = store
+        self._store = store = premises.store if inherited is None else SqliteStore(reactor, config.data)
+        seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
+        commons = alone(clock.now) if inherited is None else inherited.commons
         self._renewal = Renewal(
             reactor,
-            context,
+            premises.context,
             concerns=self._concerns,
-            issue=lambda: issue(config, clock.now()),
+            issue=lambda: issue(config, clock.now()) if seat.keeps_house else None,
             watch=config.tls.watch,
         )
         # From here on, for a hangup ends a process that does not hear it.
@@ -154,14 +134,20 @@ class OfficeService(Service):
             clock,
             rounds=accounts.bcrypt_rounds,
             scram_iterations=accounts.scram_iterations,
-            threads=accounts.threads,
-            queue_limit=accounts.queue,
+            threads=max(1, seat.share(accounts.threads)),
+            queue_limit=max(1, seat.share(accounts.queue)),
             remember=accounts.remember,
         )
-        scram = ScramChecker(store, secret, accounts.scram_iterations) if accounts.scram else None
+        scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
+        tokens = token_checkers(config, store, clock, reactor, premises.token_secret)
         checkers = [StoreChecker(store, self._passwords), *tokens, *certificate_checkers(config, store)]
         portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
-        throttle = Throttle(clock, first=accounts.failure_delay, longest=accounts.longest_delay)
+        throttle = Throttle(
+            clock,
+            first=accounts.failure_delay,
+            longest=accounts.longest_delay,
+            ledgers=(commons.failures, commons.places),
+        )
         names = system_names(
             reactor,
             [(server.host, server.port) for server in config.relay.nameservers],
@@ -175,16 +161,16 @@ class OfficeService(Service):
                 journal=LineJournal(self._stream, clock),
                 submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
-                context=context,
+                context=premises.context,
                 names=names,
-                signing_keys=keys,
+                signing_keys=premises.keys,
                 caller=TwistedCaller(
                     reactor,
                     source=config.relay.source_address or None,
                     source6=config.relay.source_address6 or None,
-                    client_tls=client_tls,
+                    client_tls=premises.client_tls,
                 ),
-                policies=HttpsPolicies(reactor, names, client_tls),
+                policies=HttpsPolicies(reactor, names, premises.client_tls),
                 shelf=PolicyFiles(config.data / "mta-sts"),
                 directory=StoreDirectory(
                     store,
@@ -193,6 +179,9 @@ class OfficeService(Service):
                     postmaster=config.delivery.postmaster,
                     subaddress=config.delivery.subaddress,
                 ),
+                seat=seat,
+                commons=commons,
+                endpoint=endpoint,
             ),
         )
         listening = Deferred.fromCoroutine(self._office.listen())
@@ -200,7 +189,7 @@ class OfficeService(Service):
         failures: list[Failure] = []
         listening.addErrback(failures.append)
         if failures:
-            self._cannot_listen(failures[0])
+            self._fail(cannot_listen(failures[0]))
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
@@ -216,13 +205,15 @@ class OfficeService(Service):
         assert self._office is not None
         await self._store.open()
         await self._office.start()
-        _settle_memory()
+        settle_memory()
         self._heartbeat.start()
         if self._renewal is not None:
             self._renewal.start()
-        for name, door in self._office.doors.items():
-            for address in door.addresses:
-                _log.info("%s: %s listens on %s port %d", self._config.hostname, name, address.host, address.port)
+        if self._inherited is not None:
+            self._inherited.ready()
+        else:
+            for name, door in self._office.doors.items():
+                announce(self._config.hostname, name, door.addresses)
 
     async def _stop(self) -> None:
         self._heartbeat.stop()
@@ -247,13 +238,20 @@ class OfficeService(Service):
             handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(reload))
             self._restore = lambda: signal.signal(signal.SIGHUP, handler)
 
-    def _cannot_listen(self, failure: Failure) -> None:
-        error = failure.value
-        if isinstance(error, CannotListenError):
-            self._fail(f"port {error.port} of {error.interface or 'every address'}: {error.socketError.strerror}")
-        else:
-            self._fail(f"[listen]: {failure.getErrorMessage()}")
-
     def _fail(self, why: str) -> None:
         self._office = None
         self._failed(CannotStart(why))
+
+
+def announce(office: str, service: str, addresses: Sequence[HostPort]) -> None:
+    """Say where a service can be reached now."""
+    for address in addresses:
+        _log.info("%s: %s listens on %s port %d", office, service, address.host, address.port)
+
+
+def cannot_listen(failure: Failure) -> str:
+    """Why a port can't be bound."""
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        return f"port {error.port} of {error.interface or 'every address'}: {error.socketError.strerror}"
+    return f"[listen]: {failure.getErrorMessage()}"

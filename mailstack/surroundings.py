@@ -11,11 +11,14 @@ from msgspec import Struct, field
 from mailstack.accounts.directory import Directory
 from mailstack.authentication.signing import SigningKey
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.commons import Commons
 from mailstack.journey import Journal
 from mailstack.net.lookups import ReverseNames
+from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.sasl import Authenticator
+from mailstack.seat import Seat
 from mailstack.store import Store
 from mailstack.wire import Caller, Engine, Peer
 
@@ -72,6 +75,12 @@ class Surroundings(Struct, frozen=True):
     """What a service of an office shows in a handshake; None: `context`."""
     more_pages: Callable[[], Sequence[Any]] = tuple
     """Gives routes (mailstack.web.routes) beyond those of every office; asked when there is a web door."""
+    seat: Seat = Seat()
+    """Which of the office's workers this process is."""
+    commons: Commons | None = None
+    """What it counts together with the others; None: it is alone."""
+    endpoint: EndpointOf = bind_anew
+    """What a service listens on."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 

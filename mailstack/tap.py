@@ -47,6 +47,11 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The office as a Twisted service."""
     config = options["office"]
     carry_stdlib_logging(config.log.level)
+    if config.workers.count > 1:
+        # Only an office with workers pays for their master.
+        from mailstack.workers.master import MasterService  # noqa: PLC0415
+
+        return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options))
     return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options))
 
 

@@ -15,7 +15,7 @@ ROOT = Path(mailstack.__file__).parent
 LAYERS = """
     mailstack
     mailstack.wire mailstack.discreet
-    mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.letter
+    mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.seat mailstack.commons mailstack.letter
     mailstack.sasl mailstack.reading
     mailstack.between
     mailstack.smtp mailstack.pop3
@@ -33,11 +33,12 @@ LAYERS = """
     mailstack.catalogue
     mailstack.config
     mailstack.faults
-    mailstack.opinions mailstack.setup mailstack.surroundings
+    mailstack.opinions mailstack.setup mailstack.surroundings mailstack.premises
     mailstack.beset
     mailstack.web mailstack.carriage
     mailstack.office
     mailstack.service mailstack.simulation
+    mailstack.workers
     mailstack.tap mailstack.dev
     mailstack.cli
     mailstack.testing
@@ -48,7 +49,7 @@ LAYERS = """
 `mailstack.store.*` are the implementations, `mailstack.store` itself is the interface."""
 
 GROUND = {"net", "accounts", "store", "journey", "catalogue"}
-ROOTS = {"office", "service", "tap", "dev", "cli", "web", "simulation", "testing", "pytest_plugin"}
+ROOTS = {"office", "workers", "service", "tap", "dev", "cli", "web", "simulation", "testing", "pytest_plugin"}
 TROUBLE = {"beset", "faults", "surroundings"}
 TWISTED = GROUND | ROOTS | TROUBLE
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
-from mailstack.cache import TimedCache
+from mailstack.commons import Ledger, OwnLedger
 from mailstack.policy.networks import client_of
 from mailstack.sasl import Unavailable
 from mailstack.wire import Clock
 
-_Name = tuple[str, str]
-"""Client and account; "" for any."""
-
-
-class _Failures(Struct):
-    """What went wrong lately under one name."""
-
-    count: int = 0
-    free_at: float = 0.0
-    """When the next attempt may be made, seconds since 1970."""
+_UNTIL, _COUNT, _FREE_AT = 0, 1, 2
+"""What the rows of failures hold, each under a client and an account, "" for any: until when they are remembered, how
+many they are, and when the next attempt may be made, in seconds since 1970."""
 
 
 class Throttle:
@@ -38,58 +29,69 @@ class Throttle:
         free: int = 3,
         forget: float = 600.0,
         welcome: float = 2592000.0,
-        capacity: int = 10000,
+        ledgers: tuple[Ledger, Ledger] | None = None,
     ) -> None:
         """Times in seconds. `free` failures cost nothing; the next delay is `first`, and doubles up to `longest`.
 
         Failures are forgotten `forget` seconds after the last one, a place that a user came from after `welcome`.
+        `ledgers`: for failures and for places, which other processes may share.
         """
         self._clock = clock
         self._first = first
         self._longest = longest
         self._free = free
-        self._failures: TimedCache[_Name, _Failures] = TimedCache(clock.now, forget, capacity)
-        self._welcome: TimedCache[_Name, bool] = TimedCache(clock.now, welcome, capacity)
+        self._forget = forget
+        self._welcome = welcome
+        self._failures, self._places = ledgers or (OwnLedger(clock.now, 10_000), OwnLedger(clock.now, 10_000))
 
     def delay(self, host: str, account: str) -> float:
         """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""
         client = client_of(host)
-        if self._welcome.get((client, account)):
-            return self._turn((client, account))
-        everywhere = self._failures.get(("", account))
-        slowed = 0.0 if everywhere is None else self._growth(everywhere.count)
-        return max(self._turn((client, "")), slowed)
+        with self._places.row(_name(client, account)) as place:
+            known = bool(place[0])
+        if known:
+            return self._turn(client, account)
+        with self._failures.row(_name("", account)) as everywhere:
+            slowed = self._growth(everywhere[_COUNT])
+        return max(self._turn(client, ""), slowed)
 
     def failed(self, host: str, account: str) -> None:
         """A wrong user name or password."""
         client = client_of(host)
-        for name in ((client, ""), ("", account), (client, account)):
-            failures = self._failures.get(name) or _Failures()
-            failures.count += 1
-            self._failures.put(name, failures)
+        for name in (_name(client, ""), _name("", account), _name(client, account)):
+            with self._failures.row(name) as failures:
+                failures[_UNTIL] = self._clock.now() + self._forget
+                failures[_COUNT] += 1
 
     def succeeded(self, host: str, account: str) -> None:
         """The user is in: what failed for this account from here was his own mistyping, and is forgiven."""
         client = client_of(host)
-        self._welcome.put((client, account), value=True)
-        own = self._failures.get((client, account))
-        from_here = self._failures.get((client, ""))
-        if own is not None and from_here is not None:
-            from_here.count = max(0, from_here.count - own.count)
-        self._failures.forget((client, account))
+        with self._places.row(_name(client, account)) as place:
+            place[_UNTIL] = self._clock.now() + self._welcome
+        with self._failures.row(_name(client, account)) as own:
+            forgiven = own[_COUNT]
+            own[:] = [0.0, 0.0, 0.0]
+        if forgiven:
+            with self._failures.row(_name(client, "")) as from_here:
+                from_here[_COUNT] = max(0.0, from_here[_COUNT] - forgiven)
 
-    def _turn(self, name: _Name) -> float:
-        failures = self._failures.get(name)
-        delay = 0.0 if failures is None else self._growth(failures.count)
-        if failures is None or delay == 0:
-            return 0.0
-        now = self._clock.now()
-        turn = max(now, failures.free_at) + delay
-        if turn - now > 2 * self._longest:
-            raise Unavailable(f"too many logins from {name[0]} wait after failures")
-        failures.free_at = turn
-        return turn - now
+    def _turn(self, client: str, account: str) -> float:
+        with self._failures.row(_name(client, account)) as failures:
+            delay = self._growth(failures[_COUNT])
+            if not delay:
+                return 0.0
+            now = self._clock.now()
+            turn = max(now, failures[_FREE_AT]) + delay
+            if turn - now > 2 * self._longest:
+                raise Unavailable(f"too many logins from {client} wait after failures")
+            failures[_FREE_AT] = turn
+            return turn - now
 
-    def _growth(self, count: int) -> float:
+    def _growth(self, count: float) -> float:
         beyond = count - self._free - 1
         return 0.0 if beyond < 0 else min(self._longest, self._first * 2.0 ** min(beyond, 60))
+
+
+def _name(client: str, account: str) -> str:
+    # No client has a blank in it.
+    return f"{client} {account}"

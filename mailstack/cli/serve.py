@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,14 @@ def serve(config: Path) -> None:
         reactor.callWhenRunning(reactor.stop)
 
     log_to(sys.stdout, settings.log.level)
-    service = OfficeService(reactor, settings, sys.stdout, failed)
+    service: Any
+    if settings.workers.count > 1:
+        # Only an office with workers pays for their master.
+        from mailstack.workers.master import MasterService
+
+        service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno())
+    else:
+        service = OfficeService(reactor, settings, sys.stdout, failed)
     service.privilegedStartService()
     if not failures:
         service.startService()

@@ -16,7 +16,9 @@ from mailstack.config.source import Source
 from mailstack.net.proxy_header import PROXIED
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
-"""The listeners of this version. Another one must stop the start: a silent port is found much later."""
+"""The listeners of this version, in the order in which they are bound: the pages, last, tell where the others are.
+
+Another one must stop the start: a silent port is found much later."""
 
 
 SMTP_PORT = 25
@@ -34,6 +36,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_only_to(config, source),
         *_schedule(config, source),
         *_relay(config, source),
+        *_workers(config, source),
         *_policy(config, source),
         *_authentication(config, source),
         *_webhooks(config, source),
@@ -85,6 +88,17 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
                 trouble = f'"{endpoint}" is listened on by {taken[port]} too'
                 yield source.problem(("listen", name), trouble, item=f"[{place}]")
             taken.setdefault(port, name)
+
+
+def _workers(config: Config, source: Source) -> Iterator[Problem]:
+    """Each worker makes connections to a host; together they make no more than the limits allow."""
+    count, relay = config.workers.count, config.relay
+    least = min(("concurrency", "per_destination"), key=lambda name: int(getattr(relay, name)))
+    if count > getattr(relay, least):
+        trouble = (
+            f"{count} workers can't share relay.{least} = {getattr(relay, least)}: each opens connections of its own"
+        )
+        yield source.problem(("workers", "count"), trouble, "have fewer workers, or allow more connections")
 
 
 def _certificate(config: Config, source: Source) -> Iterator[Problem]:

@@ -24,8 +24,15 @@ def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChe
     return [CertificateChecker(store, owners, config.domains if accounts.certificate_names else ())]
 
 
-def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any) -> list[TokenChecker]:
-    """One, or none. Raises OSError when the client's secret can't be read."""
+def client_secret(oauth: OAuth) -> str:
+    """What proves to the issuer who asks; empty where nothing is asked. Raises OSError."""
+    if not oauth.issuer or not oauth.introspection or oauth.client_secret_file is None:
+        return ""
+    return oauth.client_secret_file.read_text().strip()
+
+
+def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any, secret: str) -> list[TokenChecker]:
+    """One, or none; `secret` is the `client_secret`."""
     oauth = config.accounts.oauth
     if not oauth.issuer:
         return []
@@ -37,12 +44,11 @@ def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any) 
         oauth.leeway,
         config.domains[0] if config.domains else "",
     )
-    return [TokenChecker(store, _reader(oauth, clock, reactor), rules, clock)]
+    return [TokenChecker(store, _reader(oauth, clock, reactor, secret), rules, clock)]
 
 
-def _reader(oauth: OAuth, clock: Clock, reactor: Any) -> TokenReader:
+def _reader(oauth: OAuth, clock: Clock, reactor: Any, secret: str) -> TokenReader:
     if oauth.introspection:
-        secret = oauth.client_secret_file.read_text().strip() if oauth.client_secret_file else ""
         asking = Fetching(reactor, oauth.introspection, timeout=oauth.timeout, user=oauth.client_id, password=secret)
         return IntrospectedTokens(asking.post, clock, issuer=oauth.issuer, remember=oauth.remember)
     source = _of_file(oauth.jwks) if oauth.jwks else Fetching(reactor, oauth.jwks_url, timeout=oauth.timeout).get

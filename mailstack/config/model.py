@@ -362,6 +362,12 @@ class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keep: Duration = read_duration("30d")
 
 
+class Workers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The processes that serve the office together."""
+
+    count: Threads = 1
+
+
 class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written about all that."""
 
@@ -395,4 +401,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mta_sts: MtaSts = field(default_factory=MtaSts)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     journey: Journey = field(default_factory=Journey)
+    workers: Workers = field(default_factory=Workers)
     log: Log = field(default_factory=Log)

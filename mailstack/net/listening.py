@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory
 
 from mailstack.net.crowd import Crowd
 from mailstack.net.peer import NetPeer
-from mailstack.net.ports import Ports
+from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.net.proxied import PassedAddress
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
@@ -53,6 +53,7 @@ class Door(Factory, Generic[EventT]):
         lifetime: float = 86400.0,
         proxies: Iterable[str] = (),
         proxy_timeout: float = 5.0,
+        endpoint: EndpointOf = bind_anew,
     ) -> None:
         """`converse` is given the peer and the engine that `engine` made for it.
 
@@ -68,7 +69,11 @@ class Door(Factory, Generic[EventT]):
         self._implicit_tls = implicit_tls
         self._lifetime = lifetime
         self._ports = Ports(
-            reactor, implicit_tls=context if implicit_tls else None, proxies=proxies, proxy_timeout=proxy_timeout
+            reactor,
+            implicit_tls=context if implicit_tls else None,
+            proxies=proxies,
+            proxy_timeout=proxy_timeout,
+            endpoint=endpoint,
         )
         self._peers: Crowd[NetPeer[EventT]] = Crowd(reactor)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import serverFromString
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IReactorTime,
+    IStreamServerEndpoint,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -24,6 +26,11 @@ BACKLOG = 1024
 """Connections that the system may hold until we take them; it takes less if it must."""
 
 
+EndpointOf = Callable[[Any, str], IStreamServerEndpoint]
+"""Gives the endpoint of a description."""
+bind_anew: EndpointOf = serverFromString
+
+
 class Ports:
     """Bound by `listen`, until `close`."""
 
@@ -34,6 +41,7 @@ class Ports:
         implicit_tls: IOpenSSLServerConnectionCreator | None = None,
         proxies: Iterable[str] = (),
         proxy_timeout: float = 5.0,
+        endpoint: EndpointOf = bind_anew,
     ) -> None:
         """`implicit_tls` has the certificate of a service that is under TLS from the first octet; else it is in clear.
 
@@ -43,6 +51,7 @@ class Ports:
         self._implicit_tls = implicit_tls
         self._proxies = networks_of(proxies)
         self._proxy_timeout = proxy_timeout
+        self._endpoint = endpoint
         self._proxied: list[ProxiedFactory] = []
         self._ports: list[IListeningPort] = []
 
@@ -59,7 +68,7 @@ class Ports:
             factory = TLSMemoryBIOFactory(self._implicit_tls, False, service, clock=self._reactor)
         for description in descriptions:
             inner = description.removeprefix(PROXIED)
-            endpoint = serverFromString(self._reactor, _with_backlog(inner))
+            endpoint = self._endpoint(self._reactor, with_backlog(inner))
             self._ports.append(await endpoint.listen(factory if inner == description else self._behind_proxy(factory)))
 
     def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
@@ -84,7 +93,7 @@ class Ports:
             proxied.stop()
 
 
-def _with_backlog(description: str) -> str:
+def with_backlog(description: str) -> str:
     """Room for a burst of connections: with Twisted's 50 the others wait a second for their next try."""
     if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
         return f"{description}:backlog={BACKLOG}"

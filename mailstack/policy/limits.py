@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mailstack.commons import Counts, Ledger, OwnCounts
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import client_of
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
@@ -25,44 +26,41 @@ class ConnectionLimits:
         per_minute: int = 0,
         busy: float = 0.8,
         now: Callable[[], float] = time.time,
+        counts: Counts | None = None,
+        rates: Ledger | None = None,
     ) -> None:
-        """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are."""
+        """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are.
+
+        `counts` and `rates` may be shared with other processes.
+        """
         self._total = total
         self._per_address = per_address
-        self._rate = Rate(now, per_minute, MINUTE) if per_minute else None
+        self._rate = Rate(now, per_minute, MINUTE, ledger=rates, kind="connections") if per_minute else None
         self._busy = busy * total
-        self._open = 0
-        self._by_client: dict[str, int] = {}
+        self._counts = counts or OwnCounts()
 
     @property
     def open(self) -> int:
         """Connections admitted and not released."""
-        return self._open
+        return self._counts.total()
 
     def is_busy(self) -> bool:
         """Whether so many are open that nobody can be waited for as long as on a quiet day."""
-        return self._open >= self._busy
+        return self._counts.total() >= self._busy
 
     def admit(self, remote: HostPort) -> Verdict:
         """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
         client = client_of(remote.host)
-        count = self._by_client.get(client, 0)
-        if self._open >= self._total:
-            return Defer(TOO_MANY, f"{self._open} connections are open in all")
+        count, everybody = self._counts.of(client), self._counts.total()
+        if everybody >= self._total:
+            return Defer(TOO_MANY, f"{everybody} connections are open in all")
         if count >= self._per_address:
             return Defer(TOO_MANY, f"{client} has {count} connections open")
         if self._rate is not None and not self._rate.take(client):
             return Defer(TOO_FAST, f"{client} opened too many connections within a minute")
-        self._open += 1
-        self._by_client[client] = count + 1
+        self._counts.add(client)
         return PASS
 
     def release(self, remote: HostPort) -> None:
         """An admitted connection has ended."""
-        client = client_of(remote.host)
-        count = self._by_client[client] - 1
-        self._open -= 1
-        if count:
-            self._by_client[client] = count
-        else:
-            del self._by_client[client]
+        self._counts.remove(client_of(remote.host))

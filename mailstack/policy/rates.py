@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailstack.commons import Ledger, OwnLedger
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import client_of
 from mailstack.smtp.commands import Mail, Rcpt
@@ -22,43 +23,50 @@ class Rate:
     """So many at once, and as many again in each period, given back evenly (the "leaky bucket").
 
     One number for each name: the time at which all that it took is given back. Who has been quiet for a period is
-    forgotten, so that memory holds only those who were there in the last one, and at most `capacity`.
+    forgotten, so that memory holds only those who were there in the last one.
     """
 
-    def __init__(self, now: Callable[[], float], most: int, period: float = HOUR, capacity: int = 100_000) -> None:
-        """`period` in seconds."""
+    def __init__(
+        self,
+        now: Callable[[], float],
+        most: int,
+        period: float = HOUR,
+        *,
+        ledger: Ledger | None = None,
+        kind: str = "",
+    ) -> None:
+        """`period` in seconds. Rates that share a `ledger` differ in `kind`."""
         self._now = now
         self._each = period / most
         self._period = period
-        self._capacity = capacity
-        self._paid: dict[str, float] = {}
-
-    def __len__(self) -> int:
-        return len(self._paid)
+        self._ledger = ledger or OwnLedger(now)
+        self._kind = kind
 
     def take(self, name: str) -> bool:
         """Whether there was one left for `name`; it is used up then."""
         now = self._now()
-        paid = max(now, self._paid.pop(name, now)) + self._each
-        allowed = paid - now <= self._period + self._each / 1000
-        self._paid[name] = paid if allowed else paid - self._each
-        if len(self._paid) > self._capacity:
-            self._make_room(now)
+        with self._ledger.row(f"{self._kind} {name}") as row:
+            before = max(now, row[0])
+            allowed = before + self._each - now <= self._period + self._each / 1000
+            row[0] = before + self._each if allowed else before
         return allowed
-
-    def _make_room(self, now: float) -> None:
-        """Forget those who owe nothing; if that is nobody, the one who took longest ago."""
-        self._paid = {name: paid for name, paid in self._paid.items() if paid > now}
-        while len(self._paid) > self._capacity * 9 // 10:
-            del self._paid[next(iter(self._paid))]
 
 
 class Rates:
     """Letters and recipients in an hour, of an account that logged in, or else of a client address; 0 is no limit."""
 
-    def __init__(self, now: Callable[[], float], letters: int, recipients: int) -> None:
-        self._letters = Rate(now, letters) if letters else None
-        self._recipients = Rate(now, recipients) if recipients else None
+    def __init__(
+        self,
+        now: Callable[[], float],
+        letters: int,
+        recipients: int,
+        *,
+        ledger: Ledger | None = None,
+        station: str = "",
+    ) -> None:
+        """`station`: by what its letters are told from those of others in the same `ledger`."""
+        self._letters = Rate(now, letters, ledger=ledger, kind=f"{station} letters") if letters else None
+        self._recipients = Rate(now, recipients, ledger=ledger, kind=f"{station} recipients") if recipients else None
 
     async def at_sender(self, client: Client, mail: Mail) -> Verdict:  # noqa: ARG002
         name = _name(client)

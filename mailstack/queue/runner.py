@@ -80,9 +80,11 @@ class Runner:
         line: Callable[[Letter, str], str] = lambda _, destination: destination,
         standing: StandingOrders | None = None,
         postmaster: Address | None = None,
+        left_behind: Sequence[str] = (),
     ) -> None:
         """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
 
+        `left_behind`: owners that are dead for good, whose claims nobody else lets go of.
         `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
         `standing`: the orders that it obeys; None: those of the store. `postmaster` hears of reports that can't be
         delivered; None: nobody does.
@@ -98,6 +100,7 @@ class Runner:
         self._owner = owner
         self._bouncer = bouncer
         self._jitter = jitter
+        self._left_behind = (owner, *left_behind)
         self._line = line
         self._postmaster = postmaster
         self._backlog = Backlog(
@@ -123,7 +126,7 @@ class Runner:
 
     async def start(self) -> None:
         """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
-        await self._store.recover([self._owner], self._clock.now())
+        await self._store.recover(self._left_behind, self._clock.now())
         self._lines.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
         # Whoever starts an office with a million letters doesn't wait until they are looked through.

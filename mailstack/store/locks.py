@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -74,6 +75,41 @@ class _Waiting:
         with self._state:
             self._given_up = not self._taken.is_set()
             return not self._given_up
+
+
+def take_office(path: Path, patience: float = 5.0) -> int:
+    """The descriptor by which this process, and those that it forks, are the ones that serve from a directory.
+
+    Raises StoreError when another process does; when that is dead, and its workers are only about to end, after
+    `patience` seconds.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            if _is_dead(pid) and time.monotonic() < end:
+                time.sleep(0.01)
+                continue
+            os.close(descriptor)
+            raise StoreError(
+                f"another mailstack (pid {pid or 'unknown'}) serves this data directory: {path.parent}"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        return descriptor
+
+
+def _is_dead(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):
+        return False
+    return False
 
 
 class NameLocks:

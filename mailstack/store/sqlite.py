@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ from mailstack.store.ahead import Together
 from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
-from mailstack.store.locks import NameLocks, Turn
+from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.schema import migrate, migrations
@@ -54,6 +53,9 @@ from mailstack.store.tls_counting import StoredTlsResults
 T = TypeVar("T")
 
 DATABASE = "mailstack.sqlite3"
+TURN = "turn"
+MAILDROPS = "maildrops"
+"""Files that processes lock against each other; nothing is in them."""
 
 _PRUNED_AT_ONCE = 200
 _log = Logger()
@@ -107,14 +109,14 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredOrders):
         self._writer = Writer(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
-            turn=Turn(directory / "turn", busy_timeout),
+            turn=Turn(directory / TURN, busy_timeout),
             unlink=self._files.unlink,
             group=group,
         )
         self._subscriptions = Subscriptions()
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
-        self._maildrops = NameLocks(directory / "maildrops")
+        self._maildrops = NameLocks(directory / MAILDROPS)
         self._lock: int | None = None
 
     # --- the directory
@@ -143,22 +145,14 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredOrders):
     def lock_office(self) -> None:
         """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
         self._make_directory()
-        descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(descriptor)
-            raise StoreError(f"another mailstack (pid {pid}) serves this data directory: {self._directory}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        self._lock = descriptor
+        self._lock = take_office(self._directory / "lock")
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
         # Letters and password hashes are nobody else's business, also where the directory is open to others.
-        os.close(os.open(self._directory / DATABASE, os.O_RDWR | os.O_CREAT, 0o600))
+        for name in (DATABASE, TURN, MAILDROPS):
+            os.close(os.open(self._directory / name, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _connect(self, set_up: Callable[[sqlite3.Connection], object]) -> sqlite3.Connection:
         """A connection that `set_up` makes fit for its thread; closed again if that fails."""

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.batch import Batch, Operation, Transaction
-from mailstack.store.locks import Turn, TurnTimeout
+from mailstack.store.locks import Turn
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
@@ -45,8 +45,6 @@ def trouble(error: BaseException) -> BaseException:
 
 def _is_busy(error: BaseException) -> bool:
     """Whether another process kept us waiting: then each alone would only wait as long again."""
-    if isinstance(error, TurnTimeout):
-        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -204,12 +202,12 @@ class Writer:
             self._reactor.callFromThread(self._refuse)
             return
         self._reactor.callFromThread(_tell, [(opened, None)])
-        while group := self._next_group():
-            files: list[str] = []
-            outcomes = self._commit(connection, group, files)
+        while (job := self._jobs.get()) is not None:
+            group, files = [job], list[str]()
+            outcomes = self._in_turn(connection, group, files)
             self._reactor.callFromThread(_tell, list(zip([job.deferred for job in group], outcomes, strict=True)))
             self._unlink(files)
-            del group, outcomes
+            del job, group, outcomes
         connection.close()
         self._reactor.callFromThread(self._ended.callback, None)
 
@@ -220,41 +218,40 @@ class Writer:
         while (job := self._take()) is not None:
             job.deferred.errback(Failure(StoreError("the store could not be opened")))
 
-    def _next_group(self) -> list[_Job]:
-        """All that waits, at least one; empty when there will be no more."""
-        job = self._jobs.get()
-        group: list[_Job] = []
-        while job is not None:
+    def _in_turn(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+        """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
+        try:
+            with self._turn.taken():
+                self._gather(group)
+                return self._commit(connection, group, files)
+        except (StoreError, OSError) as error:
+            return [_Failed(trouble(error)) for _ in group]
+
+    def _gather(self, group: list[_Job]) -> None:
+        while len(group) < self._group and (job := self._take()) is not None:
             group.append(job)
-            if len(group) >= self._group:
-                return group
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return group
-        if group:
-            self._jobs.put(None)
-        return group
 
     def _take(self) -> _Job | None:
+        """What waits, if anything does; the end, which is found there as well, goes on waiting."""
         try:
-            return self._jobs.get_nowait()
+            job = self._jobs.get_nowait()
         except Empty:
             return None
+        if job is None:
+            self._jobs.put(None)
+        return job
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
         try:
-            with self._turn.taken():
-                return self._transact(connection, group, files)
+            return self._transact(connection, group, files)
         except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
             if len(group) == 1 or _is_busy(error):
                 return [_Failed(trouble(error)) for _ in group]
         outcomes = []
         for job in group:
             try:
-                with self._turn.taken():
-                    outcomes += self._transact(connection, [job], files)
+                outcomes += self._transact(connection, [job], files)
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
                 outcomes.append(_Failed(trouble(error)))
         return outcomes

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory
 from mailstack.net.crowd import Crowd
-from mailstack.net.ports import Ports
+from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.setup.services import services_of
@@ -36,12 +36,19 @@ def web_door(
     accounts: tuple[tuple[str, str], ...] = (),
     more: Sequence[Route] = (),
     doorkeeper: Doorkeeper | None = None,
+    endpoint: EndpointOf = bind_anew,
 ) -> WebDoor:
     """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS."""
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
     signer = ProfileSigner(reactor, identities(config)[0])
     shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
-    ports = Ports(reactor, implicit_tls=implicit_tls, proxies=config.proxy.networks, proxy_timeout=config.proxy.timeout)
+    ports = Ports(
+        reactor,
+        implicit_tls=implicit_tls,
+        proxies=config.proxy.networks,
+        proxy_timeout=config.proxy.timeout,
+        endpoint=endpoint,
+    )
     bounds = Bounds(config.web.max_body, config.web.request_timeout, config.limits.session_time)
     return WebDoor(reactor, site_of(shown, more, doorkeeper), ports, limits=limits, bounds=bounds)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.accounts.throttle import Throttle
+from mailstack.commons import OwnLedger
 from mailstack.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 
@@ -105,7 +106,8 @@ def test_failures_are_forgotten_after_a_while_without_any() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["delay", "fail", "succeed", "turn"]), st.integers(0, 20)), max_size=60))
 def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tuple[str, int]]) -> None:
     clock = HandClock()
-    throttle = Throttle(clock, longest=15, free=0, capacity=5)
+    ledgers = OwnLedger(clock.now, 5), OwnLedger(clock.now, 5)
+    throttle = Throttle(clock, longest=15, free=0, ledgers=ledgers)
     for move, number in moves:
         host, account = f"192.0.2.{number % 4}", f"u{number % 5}@home.test"
         if move == "fail":
@@ -117,5 +119,4 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
         else:
             with suppress(Unavailable):
                 assert 0 <= throttle.delay(host, account) <= 30
-        assert len(throttle._failures) <= 5
-        assert len(throttle._welcome) <= 5
+        assert all(len(ledger) <= 5 for ledger in ledgers)

@@ -1,4 +1,4 @@
-"""Kills two offices under load: `python -m tests.crash [--runs N] [--seed N] [--first N]`."""
+"""Kills two offices under load: `python -m tests.crash [--runs N] [--seed N] [--first N] [--workers N]`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first run, to repeat one that failed")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each office; half of the kills are of one")
     given = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mailstack-crash-") as directory:
-        crashes = Crashes(Path(directory), given.seed)
+        crashes = Crashes(Path(directory), given.seed, given.workers)
         try:
             for number in range(given.first, given.first + given.runs):
                 try:

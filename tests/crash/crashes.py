@@ -47,8 +47,8 @@ class Tally:
 class Crashes:
     """Two offices in a directory; `crash` is one round with them."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
-        self.home, self.away = two_offices(directory)
+    def __init__(self, directory: Path, seed: int, workers: int = 1) -> None:
+        self.home, self.away = two_offices(directory, workers)
         self.tally = Tally()
         self._seed = seed
         self._ledger = Ledger()
@@ -57,7 +57,10 @@ class Crashes:
         """The same number and seed choose the same moment, and the same offices to kill."""
         dice = random.Random(f"{self._seed}/{number}")
         victims = dice.choice([(self.home,), (self.home,), (self.away,), (self.home, self.away)])
-        self._round(f"c{number}", dice.randrange(1, MOST_LETTERS), dice.random() * 0.05, victims)
+        letters, pause = dice.randrange(1, MOST_LETTERS), dice.random() * 0.05
+        workers = self.home.workers
+        worker = dice.randrange(1, workers + 1) if workers > 1 and dice.random() < 0.5 else None
+        self._round(f"c{number}", letters, pause, victims, worker)
         self.tally.crashes += 1
 
     def calm(self) -> None:
@@ -66,8 +69,10 @@ class Crashes:
         self._round("calm", MOST_LETTERS, 0.0, ())
         assert self.tally.relayed_twice == before, "a letter was relayed twice without a crash"
 
-    def _round(self, name: str, letters: int, pause: float, victims: tuple[Office, ...]) -> None:
-        """So many letters acknowledged, a pause in seconds, and the kill."""
+    def _round(
+        self, name: str, letters: int, pause: float, victims: tuple[Office, ...], worker: int | None = None
+    ) -> None:
+        """So many letters acknowledged, a pause in seconds, and the kill: of whole offices, or of one worker in each."""
         for office in (self.home, self.away):
             if office.process is None:
                 office.start()
@@ -77,10 +82,14 @@ class Crashes:
             time.sleep(0.002)
         time.sleep(pause)
         for office in victims:
-            office.kill()
+            if worker is None:
+                office.kill()
+            else:
+                office.kill_worker(worker)
         load.stop()
         for office in victims:
-            office.start()
+            if office.process is None:
+                office.start()
         self._balance()
 
     def stop(self) -> None:

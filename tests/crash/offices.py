@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
 import socket
 from pathlib import Path
 
@@ -39,6 +41,7 @@ class Office:
     """Local parts; the password of each is the same."""
     directory: Path
     ports: dict[str, int]
+    workers: int = 1
     process: Process | None = field(default=None)
 
     @property
@@ -54,7 +57,7 @@ class Office:
         command("user", "import", "-c", str(self.config), str(users))
 
     def start(self) -> None:
-        self.process, _ = serve(self.config)
+        self.process, _ = serve(self.config, workers=self.workers)
 
     def kill(self) -> None:
         """SIGKILL, if it runs."""
@@ -62,6 +65,13 @@ class Office:
             self.process.kill()
             self.process.__exit__()
             self.process = None
+
+    def kill_worker(self, number: int) -> None:
+        """SIGKILL to one of several workers; returns when another one serves in its place."""
+        assert self.process is not None
+        os.kill(self.process.workers[number], signal.SIGKILL)
+        self.process.wait_for(f"worker {number} (pid {self.process.workers[number]}) was killed")
+        self.process.wait_for(f"worker {number} (pid")
 
     def stop(self) -> None:
         if self.process is not None:
@@ -82,11 +92,15 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def two_offices(directory: Path) -> tuple[Office, Office]:
+def two_offices(directory: Path, workers: int = 1) -> tuple[Office, Office]:
     """home.test and away.test, each knowing the way to the other; they don't run yet."""
     ports = free_ports(2 * len(SERVICES))
-    home = Office("home.test", ("alice", "bob"), directory / "home", dict(zip(SERVICES, ports[:3], strict=True)))
-    away = Office("away.test", ("carol", "dave"), directory / "away", dict(zip(SERVICES, ports[3:], strict=True)))
+    home = Office(
+        "home.test", ("alice", "bob"), directory / "home", dict(zip(SERVICES, ports[:3], strict=True)), workers
+    )
+    away = Office(
+        "away.test", ("carol", "dave"), directory / "away", dict(zip(SERVICES, ports[3:], strict=True)), workers
+    )
     home.furnish(away)
     away.furnish(home)
     return home, away

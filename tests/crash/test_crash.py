@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.crash.crashes import Crashes
 
 RUNS = 3
 
 
-def test_no_letter_is_lost_or_doubled_by_sigkill_under_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_letter_is_lost_or_doubled_by_sigkill_under_load(tmp_path: Path, workers: int) -> None:
     """RLY-14, SMTP-29, POP-29: `make crash` does the same as often as one likes."""
-    crashes = Crashes(tmp_path, seed=5321)
+    crashes = Crashes(tmp_path, seed=5321, workers=workers)
     try:
         crashes.calm()
         for number in range(RUNS):

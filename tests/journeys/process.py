@@ -46,6 +46,8 @@ class Process:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})},
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.workers: dict[int, int] = {}
+        """The process ids of an office's workers, by the number of their seat."""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -73,6 +75,21 @@ class Process:
         assert line, "the process ended"
         return line
 
+    def hear(self, line: str) -> None:
+        """Learn from a line of the log who the workers are."""
+        if found := re.search(r"worker (\d+) \(pid (\d+)\) is ready", line):
+            self.workers[int(found[1])] = int(found[2])
+
+    def wait_for(self, text: str) -> str:
+        """The next line with this text; what is said before it is heard."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < PATIENCE:
+            line = self.line()
+            self.hear(line)
+            if text in line:
+                return line
+        raise AssertionError(f"nothing is said of {text!r}")
+
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
         self.process.send_signal(signal.SIGKILL)
@@ -84,18 +101,21 @@ class Process:
         return self.process.wait(PATIENCE)
 
 
-def serve(config: Path, program: list[str] = MAILSTACK) -> tuple[Process, dict[str, int]]:
+def serve(config: Path, program: list[str] = MAILSTACK, *, workers: int = 1) -> tuple[Process, dict[str, int]]:
     """A running office, and the port of each of its services; `program` is `mailstack serve` or twistd."""
     pid_file = str(config.with_name("twistd.pid"))
     begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={pid_file}", "mailstack"]
-    process = Process(*begin, "-c", str(config), program=program)
+    environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
+    process = Process(*begin, "-c", str(config), program=program, environ=environ)
     ports: dict[str, int] = {}
     begun = time.monotonic()
     try:
         while len(ports) < 3:
             assert time.monotonic() - begun < PATIENCE
-            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
+            line = process.line()
+            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", line):
                 ports[found[1]] = int(found[2])
+            process.hear(line)
     except BaseException:
         process.__exit__()
         raise

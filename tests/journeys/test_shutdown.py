@@ -71,12 +71,13 @@ def in_mailbox(port: int) -> list[str]:
     return subjects
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
-def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str]) -> None:
+def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str], workers: int) -> None:
     """SMTP-41, CODE-16"""
     config = office(tmp_path)
     taken: set[str] = set()
-    server, ports = serve(config, program)
+    server, ports = serve(config, program, workers=workers)
     with server, ExitStack() as stack:
         clients = [Client(ports["mx"]) for _ in range(IDLE + AMID_DATA)]
         for client in clients:

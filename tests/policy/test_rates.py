@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.commons import OwnLedger
 from mailstack.policy.rates import Rate, Rates
 from mailstack.wire import HostPort
 from tests.aid import run
@@ -33,12 +34,11 @@ def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: li
         assert taken <= most + (now.at - begun) * most / 60.0 + 1e-3
 
 
-def test_the_names_that_are_held_are_bounded() -> None:
+def test_rates_in_one_ledger_do_not_mix() -> None:
     now = Now()
-    rate = Rate(now, 2, capacity=100)
-    for number in range(1000):
-        assert rate.take(f"client {number}")
-        assert len(rate) <= 100
+    ledger = OwnLedger(now)
+    letters, recipients = (Rate(now, 1, ledger=ledger, kind=kind) for kind in ("letters", "recipients"))
+    assert [letters.take("alice"), recipients.take("alice"), letters.take("alice")] == [True, True, False]
 
 
 def test_an_account_is_counted_wherever_it_comes_from_and_a_stranger_by_address() -> None:

@@ -1,0 +1,115 @@
+"""What all processes of an office count together, for limits that hold for them as a whole: interfaces, and the lone case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Ledger(Protocol):
+    """Three numbers under each name, none of which is kept longer than need be."""
+
+    def row(self, name: str) -> AbstractContextManager[list[float]]:
+        """The numbers of a name, to be read and set within the block, which waits for nothing.
+
+        The first says until when the row is kept, in seconds since 1970; all are 0 where there is none.
+        """
+
+
+class Counts(Protocol):
+    """How many connections there are."""
+
+    def total(self) -> int:
+        """In all."""
+
+    def of(self, client: str) -> int:
+        """Of one client; never fewer than there are."""
+
+    def add(self, client: str) -> None:
+        """One more, in this process."""
+
+    def remove(self, client: str) -> None:
+        """One that was added in this process has ended."""
+
+
+class Commons(Struct, frozen=True):
+    """All that is counted together."""
+
+    connections: Counts
+    rates: Ledger
+    """What clients and accounts took lately."""
+    failures: Ledger
+    """Logins that failed lately."""
+    places: Ledger
+    """Where accounts logged in from."""
+    logins: Ledger
+    """When readers logged in last."""
+
+
+class OwnLedger:
+    """The ledger of a process that serves alone."""
+
+    def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:
+        """Beyond `capacity` the rows go first that were used longest ago."""
+        self._now = now
+        self._capacity = capacity
+        self._rows: dict[str, list[float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @contextmanager
+    def row(self, name: str) -> Iterator[list[float]]:
+        """See Ledger."""
+        row = self._rows.pop(name, None)
+        now = self._now()
+        if row is None or row[0] <= now:
+            row = [0.0, 0.0, 0.0]
+        try:
+            yield row
+        finally:
+            if row[0] > now:
+                self._rows[name] = row
+                if len(self._rows) > self._capacity:
+                    self._make_room(now)
+
+    def _make_room(self, now: float) -> None:
+        self._rows = {name: row for name, row in self._rows.items() if row[0] > now}
+        while len(self._rows) > self._capacity * 9 // 10:
+            del self._rows[next(iter(self._rows))]
+
+
+class OwnCounts:
+    """The connections of a process that serves alone."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._clients: dict[str, int] = {}
+
+    def total(self) -> int:
+        """See Counts, for all of these."""
+        return self._total
+
+    def of(self, client: str) -> int:
+        return self._clients.get(client, 0)
+
+    def add(self, client: str) -> None:
+        self._total += 1
+        self._clients[client] = self._clients.get(client, 0) + 1
+
+    def remove(self, client: str) -> None:
+        self._total -= 1
+        left = self._clients[client] - 1
+        if left:
+            self._clients[client] = left
+        else:
+            del self._clients[client]
+
+
+def alone(now: Callable[[], float]) -> Commons:
+    """For an office of one process; `now` gives seconds since 1970."""
+    failures, places = OwnLedger(now, 10_000), OwnLedger(now, 10_000)
+    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now))

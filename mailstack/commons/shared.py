@@ -1,0 +1,150 @@
+"""The commons of several processes: memory that those share which a fork has parted, without a process that serves it."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import BinaryIO
+
+from mailstack.commons import Commons
+
+_ROW = struct.Struct("=16sddd")
+"""The digest of a name, and its numbers."""
+_WAYS = 8
+"""Rows that a name may be in; of these the one that is over first makes room."""
+_BUCKET = _WAYS * _ROW.size
+_PATIENCE = 0.5
+"""Seconds for which a lock is asked for. It is held for some microseconds, unless its process was stopped just then."""
+
+_SLOTS = 65_536
+_COUNT = struct.Struct("=i")
+
+
+class SharedLedger:
+    """Rows in shared memory, found by a digest under a key of this office, so that nobody can choose where his are."""
+
+    def __init__(self, buckets: int = 16_384) -> None:
+        """Room for eight times as many rows; memory is taken as they are used."""
+        self._buckets = buckets
+        self._memory = mmap.mmap(-1, buckets * _BUCKET)
+        self._locks: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the ledger is there
+        weakref.finalize(self, self._locks.close)
+        self._key = os.urandom(16)
+
+    @contextmanager
+    def row(self, name: str) -> Iterator[list[float]]:
+        """See Ledger. Rather than wait for a process that was stopped, two may count as one."""
+        digest = blake2b(name.encode(errors="surrogatepass"), digest_size=16, key=self._key).digest()
+        bucket = int.from_bytes(digest[:4]) % self._buckets
+        locked = self._lock(bucket)
+        try:
+            now = time.time()
+            place, row = self._find(digest, bucket * _BUCKET, now)
+            before = list(row)
+            yield row
+            # Who only looks for what is not there takes no place.
+            if row != before:
+                _ROW.pack_into(self._memory, place, digest, *row)
+        finally:
+            if locked:
+                fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, bucket)
+
+    def _lock(self, bucket: int) -> bool:
+        end = 0.0
+        while True:
+            try:
+                fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, bucket)
+            except (BlockingIOError, PermissionError):
+                end = end or time.monotonic() + _PATIENCE
+                if time.monotonic() > end:
+                    return False
+                os.sched_yield()
+            else:
+                return True
+
+    def _find(self, digest: bytes, start: int, now: float) -> tuple[int, list[float]]:
+        """Where the row of a digest is, or is to be, and its numbers."""
+        earliest, place = float("inf"), start
+        for at in range(start, start + _BUCKET, _ROW.size):
+            found, *row = _ROW.unpack_from(self._memory, at)
+            if found == digest:
+                return at, row if row[0] > now else [0.0, 0.0, 0.0]
+            if row[0] < earliest:
+                earliest, place = row[0], at
+        return place, [0.0, 0.0, 0.0]
+
+
+class SharedCounts:
+    """Connections by seat and client: each worker writes what is its own, and reads what is everybody's.
+
+    Clients are told apart by a hash of which 65,536 values are counted: two may be counted as one, but none as less.
+    """
+
+    def __init__(self, seats: int) -> None:
+        self._seats = seats
+        self._memory = mmap.mmap(-1, seats * (1 + _SLOTS) * _COUNT.size)
+        self._key = os.urandom(16)
+        self._seat = 0
+
+    def sit(self, number: int) -> None:
+        """In a worker: take a seat, counted from 1."""
+        self._seat = number - 1
+
+    def vacate(self, number: int) -> None:
+        """The worker of this seat is gone, with all its connections."""
+        size = (1 + _SLOTS) * _COUNT.size
+        start = (number - 1) * size
+        self._memory[start : start + size] = bytes(size)
+
+    def total(self) -> int:
+        """See Counts, for all of these."""
+        return sum(self.by_seat())
+
+    def by_seat(self) -> list[int]:
+        """The connections of each worker."""
+        return [self._read(seat, 0) for seat in range(self._seats)]
+
+    def of(self, client: str) -> int:
+        slot = self._slot(client)
+        return sum([self._read(seat, slot) for seat in range(self._seats)])
+
+    def add(self, client: str) -> None:
+        self._change(0, 1)
+        self._change(self._slot(client), 1)
+
+    def remove(self, client: str) -> None:
+        self._change(0, -1)
+        self._change(self._slot(client), -1)
+
+    def _slot(self, client: str) -> int:
+        digest = blake2b(client.encode(errors="surrogatepass"), digest_size=2, key=self._key).digest()
+        return 1 + int.from_bytes(digest)
+
+    def _at(self, seat: int, slot: int) -> int:
+        return (seat * (1 + _SLOTS) + slot) * _COUNT.size
+
+    def _read(self, seat: int, slot: int) -> int:
+        count: int = _COUNT.unpack_from(self._memory, self._at(seat, slot))[0]
+        return count
+
+    def _change(self, slot: int, by: int) -> None:
+        _COUNT.pack_into(self._memory, self._at(self._seat, slot), self._read(self._seat, slot) + by)
+
+
+class SharedCommons(Commons, frozen=True):
+    """Made before the fork; `connections` has a seat for each worker."""
+
+    connections: SharedCounts
+
+
+def shared_among(seats: int) -> SharedCommons:
+    """For an office of so many workers."""
+    return SharedCommons(SharedCounts(seats), SharedLedger(), SharedLedger(), SharedLedger(), SharedLedger())

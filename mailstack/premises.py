@@ -1,0 +1,93 @@
+"""The Premises of an office: what it needs before it can work, made while the process may still be root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.accounts.scram import office_secret
+from mailstack.authentication.keys import KeyTrouble
+from mailstack.authentication.signing import SigningKey
+from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
+from mailstack.config.certificates import issue, server_context
+from mailstack.config.logins import client_secret
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.server_tls import ServerContext
+from mailstack.net.tls import TlsError
+from mailstack.store import StoreError
+from mailstack.store.sqlite import SqliteStore
+
+
+class CannotStart(Exception):
+    """The office can't begin its work; str() says why and what to do about it."""
+
+
+class Owner(Struct, frozen=True):
+    """Whom the process becomes after the start as root; -1: this part stays as it is."""
+
+    uid: int = -1
+    gid: int = -1
+
+
+class Premises(Struct, frozen=True):
+    """Read and made once for all processes of an office, which may not be able to later."""
+
+    store: SqliteStore
+    """Not open yet; it has the lock by which no other mailstack serves from there."""
+    context: ServerContext
+    """The certificates shown to clients."""
+    client_tls: ClientTls
+    secret: bytes
+    """Known to this office alone."""
+    token_secret: str
+    """What proves who we are to the issuer of tokens; empty: nothing does."""
+    keys: tuple[SigningKey, ...]
+    """With which the letters of our users are signed."""
+
+
+def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
+    """Raises CannotStart. What is made in the data directory is the `owner`'s."""
+    try:
+        with _given_to(owner, config.data):
+            config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            store = SqliteStore(reactor, config.data)
+            store.lock_office()
+            issue(config, reactor.seconds())
+            secret = office_secret(config.data)
+        client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
+        # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
+        client_tls.check()
+        return Premises(
+            store,
+            server_context(config),
+            client_tls,
+            secret,
+            client_secret(config.accounts.oauth),
+            tuple(signing_keys(config)),
+        )
+    except OSError as error:
+        why = f"{config.data}: {error.strerror}; `data` must be a directory that this user may write"
+        raise CannotStart(why) from error
+    except (StoreError, TlsError, KeyTrouble) as error:
+        raise CannotStart(str(error)) from error
+
+
+@contextmanager
+def _given_to(owner: Owner | None, data: Path) -> Iterator[None]:
+    """What root makes in the data directory is the owner's: else he could not write there, nor read his own key."""
+    before = _parts(data)
+    yield
+    if owner is not None:
+        for path in _parts(data) - before:
+            os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+
+
+def _parts(data: Path) -> set[Path]:
+    """The directory, what is in it, and the keys: all that can be made before the store is opened."""
+    return {path for path in (data, *data.glob("*"), *data.glob("tls/*")) if path.exists()}

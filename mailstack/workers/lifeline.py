@@ -1,0 +1,60 @@
+"""The Lifeline: what master and worker say to each other, and by whose end each learns of the other's end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+STOP = b"stop"
+"""From the master: end in order."""
+READY = b"ready"
+"""From a worker: it serves."""
+FAILED = b"failed "
+"""From a worker: it can't start, and why."""
+WAKE = b"wake"
+"""From a worker, and on to the others: something is due that they may attempt."""
+
+
+class Lifeline(LineOnlyReceiver):
+    """One end of a pair of connected sockets. The system closes it with its process, however that ends."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = 65536
+
+    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        """`heard` is given what the other says, `ended` is called once, when the other has gone."""
+        self._heard = heard
+        self._ended = ended
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        self._heard(line)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802
+        self._ended()
+
+    def say(self, line: bytes) -> None:
+        """Soon; lost when the other is gone."""
+        if self.transport is not None:
+            self.sendLine(line.replace(b"\n", b" "))  # type: ignore[no-untyped-call]
+
+    def end(self) -> None:
+        """Close when all is said."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def let_go(self) -> None:
+        """In a forked process, whose copy this is not to be: close the descriptor without a word."""
+        if self.transport is not None:
+            cast("Any", self.transport).socket.close()
+
+
+def hold(reactor: Any, end: socket.socket, lifeline: Lifeline) -> None:
+    """Begin; the end is the lifeline's from now on."""
+    with end:
+        end.setblocking(False)
+        reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: lifeline))

@@ -1,0 +1,213 @@
+"""The master of an office's workers: binds and prepares all, forks them, sees to their ends, ends when all have ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+
+from mailstack.commons.shared import shared_among
+from mailstack.config import Config
+from mailstack.net.log import Stream
+from mailstack.premises import CannotStart, Owner, Premises, furnish
+from mailstack.seat import Seat
+from mailstack.service import announce, settle_memory
+from mailstack.workers.lifeline import FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.relayed_log import relay_log
+from mailstack.workers.sockets import Sockets
+from mailstack.workers.worker import Legacy, work
+
+_log = logging.getLogger(__name__)
+
+STEADY = 60.0
+"""Seconds after which a worker that ends is no sign of trouble with the next one."""
+FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
+"""Seconds before a worker that ended is replaced; each is twice the one before it."""
+LAST_PATIENCE = 25.0
+"""Seconds that workers have to end in, before they are killed."""
+_REAPING = 0.02
+
+
+class _Employed:
+    """One worker as the master sees it. States: starting, ready, ended."""
+
+    def __init__(self, seat: Seat, pid: int, begun: float) -> None:
+        self.seat = seat
+        self.pid = pid
+        self.begun = begun
+        self.ready = False
+        self.why = ""
+        """Why it could not start."""
+        self.lifeline: Lifeline
+
+
+class MasterService(Service):
+    """An office in `[workers] count` processes, as a Twisted service. See mailstack.service.OfficeService."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        stream: Stream,
+        failed: Callable[[CannotStart], None],
+        owner: Owner | None = None,
+        *,
+        output: int | None = None,
+    ) -> None:
+        """`output`: the descriptor that workers may write their log to; None: it comes here, for `stream`."""
+        self._reactor = reactor
+        self._config = config
+        self._stream = stream
+        self._failed = failed
+        self._owner = owner
+        self._output = output
+        self._premises: Premises | None = None
+        self._sockets = Sockets(reactor)
+        self._commons = shared_among(config.workers.count)
+        self._workers: dict[int, _Employed] = {}
+        """By the number of their seat."""
+        self._waits: dict[int, float] = {}
+        self._served = False
+        """Whether all workers have been ready once."""
+        self._ended: Deferred[None] | None = None
+        self._restore: Callable[[], object] = lambda: None
+
+    def privilegedStartService(self) -> None:  # noqa: N802
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        try:
+            self._premises = furnish(self._config, self._reactor, self._owner)
+            self._sockets.bind(self._config)
+        except CannotStart as why:
+            self._fail(why)
+            return
+        # From here on, for a hangup ends a process that does not hear it.
+        self._hear_hangup()
+
+    def startService(self) -> None:  # noqa: N802
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._premises is None:
+            return
+        # What is never looked at again is shared with the workers for as long as they live.
+        settle_memory()
+        for number in range(1, self._config.workers.count + 1):
+            self._employ(Seat(number, self._config.workers.count))
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._restore()
+        if self._workers:
+            self._ended = Deferred()
+            for worker in self._workers.values():
+                worker.lifeline.say(STOP)
+            killing = self._reactor.callLater(LAST_PATIENCE, self._kill)
+            await self._ended
+            if killing.active():
+                killing.cancel()
+        await self._sockets.close()
+        premises, self._premises = self._premises, None
+        if premises is not None:
+            await premises.store.close()
+
+    # --- workers
+
+    def _employ(self, seat: Seat) -> None:
+        """Fork a worker for a seat."""
+        assert self._premises is not None
+        ours, theirs = socket.socketpair()
+        output = relay_log(self._reactor, self._stream) if self._output is None else None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for other in self._workers.values():
+                other.lifeline.let_go()
+            descriptor = self._output if output is None else output.fileno()
+            assert descriptor is not None
+            work(
+                Legacy(
+                    self._config, seat, self._premises, self._sockets.taken_over(), self._commons, theirs, descriptor
+                )
+            )
+        theirs.close()
+        if output is not None:
+            output.close()
+        worker = _Employed(seat, pid, self._reactor.seconds())
+        worker.lifeline = Lifeline(lambda line: self._hear(worker, line), lambda: self._reap(worker))
+        self._workers[seat.number] = worker
+        hold(self._reactor, ours, worker.lifeline)
+
+    def _hear(self, worker: _Employed, line: bytes) -> None:
+        if line == READY:
+            worker.ready = True
+            _log.info("worker %d (pid %d) is ready", worker.seat.number, worker.pid)
+            if not self._served and all(each.ready for each in self._workers.values()):
+                self._served = True
+                self._announce()
+        elif line.startswith(FAILED):
+            worker.why = line.removeprefix(FAILED).decode(errors="replace")
+
+    def _announce(self) -> None:
+        for service, addresses in self._sockets.addresses():
+            announce(self._config.hostname, service, addresses)
+
+    def _reap(self, worker: _Employed) -> None:
+        """Its lifeline is cut: it has ended, or will in a moment."""
+        pid, status = os.waitpid(worker.pid, os.WNOHANG)
+        if not pid:
+            if self._reactor.seconds() - worker.begun > LAST_PATIENCE:
+                os.kill(worker.pid, signal.SIGKILL)
+            self._reactor.callLater(_REAPING, self._reap, worker)
+            return
+        del self._workers[worker.seat.number]
+        self._commons.connections.vacate(worker.seat.number)
+        if self._ended is not None:
+            if not self._workers:
+                self._ended.callback(None)
+        elif worker.why and not self._served:
+            self._fail(CannotStart(worker.why))
+        elif self.running:
+            self._replace(worker, status)
+
+    def _replace(self, worker: _Employed, status: int) -> None:
+        number = worker.seat.number
+        lived = self._reactor.seconds() - worker.begun
+        wait = FIRST_WAIT if lived > STEADY else self._waits.get(number, FIRST_WAIT)
+        self._waits[number] = min(2 * wait, LONGEST_WAIT)
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        _log.error("worker %d (pid %d) %s; another follows in %g s", number, worker.pid, worker.why or how, wait)
+        self._reactor.callLater(wait, self._employ_again, worker.seat)
+
+    def _employ_again(self, seat: Seat) -> None:
+        if self.running and self._ended is None:
+            self._employ(seat)
+
+    def _kill(self) -> None:
+        for worker in self._workers.values():
+            _log.error("worker %d (pid %d) does not end, and is killed", worker.seat.number, worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+
+    def _hear_hangup(self) -> None:
+        """Pass SIGHUP on, for the workers to read the certificates again."""
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(self._hang_up))
+            self._restore = lambda: signal.signal(signal.SIGHUP, handler)
+
+    def _hang_up(self) -> None:
+        for worker in self._workers.values():
+            os.kill(worker.pid, signal.SIGHUP)
+
+    def _fail(self, why: CannotStart) -> None:
+        self._failed(why)

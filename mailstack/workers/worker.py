@@ -1,0 +1,133 @@
+"""What a worker does from its fork to its end: one office on the sockets and premises of its master."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from msgspec import Struct
+from twisted.internet import default
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import globalLogPublisher
+
+from mailstack.commons.shared import SharedCommons
+from mailstack.config import Config
+from mailstack.net.line_stream import LineStream
+from mailstack.net.log import log_to
+from mailstack.premises import CannotStart, Premises
+from mailstack.seat import Seat
+from mailstack.service import Inherited, OfficeService
+from mailstack.workers.accepting import SharedEndpoint
+from mailstack.workers.lifeline import FAILED, READY, STOP, Lifeline, hold
+
+_LEAD = 1
+"""Connections by which a worker may be ahead of another."""
+
+_log = logging.getLogger(__name__)
+
+
+class Legacy(Struct, frozen=True):
+    """What the master leaves to a worker."""
+
+    config: Config
+    seat: Seat
+    premises: Premises
+    sockets: dict[str, list[socket.socket]]
+    """By description, in the order in which the services listen."""
+    commons: SharedCommons
+    lifeline: socket.socket
+    output: int
+    """The descriptor that the log goes to."""
+
+
+def work(legacy: Legacy) -> NoReturn:
+    """In a process that has just been forked: be a worker, to the end of the process."""
+    status = 1
+    try:
+        _forget_the_master(LineStream(legacy.output), legacy.config.log.level)
+        status = _Worker(_new_reactor(), legacy).run()
+    except BaseException:  # noqa: BLE001  # above is the master's code, which must never go on here
+        _log.exception("worker %d: a bug ended it", legacy.seat.number)
+    finally:
+        os._exit(status)
+
+
+def _forget_the_master(stream: LineStream, level: str) -> None:
+    """Its signals and its log are not ours."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Ctrl-C is heard by all processes of a terminal; the master says what follows from it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for observer in list(globalLogPublisher._observers):  # noqa: SLF001 - there is no other way to all of them
+        globalLogPublisher.removeObserver(observer)
+    log_to(stream, level)
+
+
+def _new_reactor() -> Any:
+    """The master's reactor shares its descriptors with all who come from it, so that nobody else may run it."""
+    sys.modules.pop("twisted.internet.reactor", None)
+    default.install()
+    from twisted.internet import reactor  # noqa: PLC0415 - it is another one now
+
+    return reactor
+
+
+class _Worker:
+    """States: starting, serving, stopping."""
+
+    def __init__(self, reactor: Any, legacy: Legacy) -> None:
+        self._reactor = reactor
+        self._legacy = legacy
+        self._stopping = False
+        self._failed = False
+        self._lifeline = Lifeline(self._hear, self._master_gone)
+
+    def run(self) -> int:
+        """The exit status, when all is over."""
+        legacy, reactor = self._legacy, self._reactor
+        hold(reactor, legacy.lifeline, self._lifeline)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
+        legacy.commons.connections.sit(legacy.seat.number)
+        inherited = Inherited(
+            legacy.premises, legacy.seat, self._endpoint, legacy.commons, lambda: self._lifeline.say(READY)
+        )
+        service = OfficeService(reactor, legacy.config, LineStream(legacy.output), self._fail, inherited=inherited)
+        service.privilegedStartService()
+        service.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+        reactor.run(installSignalHandlers=False)
+        return int(self._failed)
+
+    def _endpoint(self, reactor: Any, description: str) -> IStreamServerEndpoint:
+        return SharedEndpoint(reactor, self._legacy.sockets[description].pop(0), self._is_ahead)
+
+    def _is_ahead(self) -> bool:
+        """Whether another worker should take the next connection."""
+        counts = self._legacy.commons.connections.by_seat()
+        return counts[self._legacy.seat.number - 1] - min(counts) > _LEAD
+
+    def _hear(self, line: bytes) -> None:
+        if line == STOP:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._reactor.callWhenRunning(self._reactor.stop)
+
+    def _fail(self, why: CannotStart) -> None:
+        """The master tells; what was said is with it when the connection ends."""
+        self._failed = True
+        self._lifeline.say(FAILED + str(why).encode(errors="replace")[:4096])
+        self._lifeline.end()
+
+    def _master_gone(self) -> None:
+        if self._failed:
+            self._stop()
+        elif not self._stopping:
+            # Whoever starts the office again must not wait for us. What was answered with 250 is on the disk.
+            os._exit(1)

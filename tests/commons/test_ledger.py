@@ -1,0 +1,82 @@
+"""A ledger remembers what it must, no more, and the same in one process and in several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.commons import Ledger, OwnLedger
+from mailstack.commons.shared import SharedLedger
+
+BOTH = pytest.mark.parametrize("make", [lambda: OwnLedger(time.time), SharedLedger], ids=["own", "shared"])
+LATER = time.time() + 86_400
+
+
+def put(ledger: Ledger, name: str, *numbers: float) -> None:
+    with ledger.row(name) as row:
+        row[:] = numbers
+
+
+def get(ledger: Ledger, name: str) -> list[float]:
+    with ledger.row(name) as row:
+        return list(row)
+
+
+@BOTH
+def test_a_row_is_kept_until_its_time_is_over(make: Callable[[], Ledger]) -> None:
+    ledger = make()
+    assert get(ledger, "alice") == [0, 0, 0]
+    put(ledger, "alice", LATER, 1.5, -2.0)
+    put(ledger, "bob", time.time() - 1, 1.0, 1.0)
+    assert get(ledger, "alice") == [LATER, 1.5, -2.0]
+    assert get(ledger, "bob") == [0, 0, 0]
+    put(ledger, "alice", 0.0, 0.0, 0.0)
+    assert get(ledger, "alice") == [0, 0, 0]
+
+
+@BOTH
+@given(st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1e9)), max_size=60))
+def test_it_is_a_plain_dictionary(make: Callable[[], Ledger], changes: list[tuple[str, float]]) -> None:
+    ledger, plain = make(), dict[str, float]()
+    for name, number in changes:
+        put(ledger, name, LATER, number, 0.0)
+        plain[name] = number
+        assert get(ledger, name)[1] == number
+    assert {name: get(ledger, name)[1] for name in plain} == plain
+
+
+@BOTH
+def test_an_error_within_the_block_changes_nothing_for_others(make: Callable[[], Ledger]) -> None:
+    ledger = make()
+    put(ledger, "alice", LATER, 1.0, 1.0)
+    with pytest.raises(KeyError), ledger.row("alice"):
+        raise KeyError
+    assert get(ledger, "alice") == [LATER, 1.0, 1.0]
+
+
+def test_the_rows_of_one_process_are_bounded_and_the_last_used_ones_stay() -> None:
+    times = [0.0]
+    ledger = OwnLedger(lambda: times[0], capacity=100)
+    for number in range(1000):
+        put(ledger, f"client {number}", 60.0, 1.0, 1.0)
+        assert len(ledger) <= 100
+    assert get(ledger, "client 999")[1] == 1
+    assert get(ledger, "client 0")[1] == 0
+    times[0] = 61
+    for number in range(200):
+        put(ledger, f"later {number}", 200.0, 1.0, 1.0)
+    assert get(ledger, "client 999")[1] == 0
+
+
+def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
+    ledger = SharedLedger(buckets=16)
+    for number in range(1000):
+        put(ledger, f"client {number}", LATER + number, 1.0, 1.0)
+    assert [get(ledger, f"client {number}")[1] for number in range(100)] == [0] * 100
+    kept = sum(get(ledger, f"client {number}")[1] for number in range(900, 1000))
+    assert kept > 50, "who looks for what is not there takes nobody's place"
+    assert get(ledger, "client 999")[1] == 1

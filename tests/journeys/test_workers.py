@@ -1,0 +1,254 @@
+"""Several processes serve one office: what one process promises, they promise together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import poplib
+import re
+import signal
+import smtplib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, office, serve
+
+PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
+
+
+def greeting(port: int) -> tuple[socket.socket, bytes]:
+    """A new connection, and the first line of what is said on it."""
+    client = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    return client, client.recv(1000)
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < PATIENCE, what
+        time.sleep(0.01)
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process lives. Of one that has ended, and lost its parent, somebody else may hear late."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def sockets_of(pid: int) -> int:
+    """How many sockets a process has open."""
+    found = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += str(descriptor.readlink()).startswith("socket:")
+    return found
+
+
+def send(port: int, subject: str, *recipients: str) -> str:
+    """The reply to a letter from alice."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+        client.login("alice", "alice")
+        client.mail("alice@home.test")
+        for recipient in recipients:
+            client.rcpt(recipient)
+        code, text = client.data(f"Subject: {subject}\r\n\r\nHello\r\n")
+    assert code == 250, text
+    return text.decode()
+
+
+def subjects_of_bob(port: int) -> list[str]:
+    reader = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+    reader.user("bob")
+    reader.pass_("bob")
+    found: list[str] = []
+    for number in range(1, reader.stat()[0] + 1):
+        found += re.findall(rb"^Subject: (\S+)", b"\n".join(reader.top(number, 0)[1]), re.MULTILINE)[:1]
+    reader.quit()
+    return [subject.decode() for subject in found]
+
+
+@PROGRAMS
+def test_two_workers_take_letters_that_each_of_them_can_give_out(tmp_path: Path, program: list[str]) -> None:
+    server, ports = serve(office(tmp_path), program, workers=2)
+    with server:
+        assert sorted(server.workers) == [1, 2]
+        sent = [f"letter-{number}" for number in range(10)]
+        for subject in sent:
+            send(ports["submission"], subject, "bob@home.test")
+        assert subjects_of_bob(ports["pop3"]) == sent
+        server.wait_for("step=delivered")
+        assert server.stop() in (0, -signal.SIGTERM)
+    assert not any(map(is_there, server.workers.values()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not show the sockets of a process")
+@pytest.mark.parametrize("connections", [10, 50, 100])
+def test_connections_are_shared_out_evenly(tmp_path: Path, connections: int) -> None:
+    server, ports = serve(office(tmp_path), workers=2)
+    with server, contextlib.ExitStack() as stack:
+        before = {pid: sockets_of(pid) for pid in server.workers.values()}
+        clients = [socket.create_connection(("127.0.0.1", ports["mx"]), PATIENCE) for _ in range(connections)]
+        for client in clients:
+            stack.callback(client.close)
+            assert client.recv(3) == b"220"
+        taken = [sockets_of(pid) - before[pid] for pid in server.workers.values()]
+        assert sum(taken) >= connections
+        assert max(taken) - min(taken) <= 0.2 * connections
+
+
+def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path) -> None:
+    """CODE-16"""
+    config = office(tmp_path)
+    config.write_text(config.read_text() + "[limits]\nconnections_per_address = 3\n")
+    server, ports = serve(config, workers=2)
+    with server, contextlib.ExitStack() as stack:
+        for expected in (b"220", b"220", b"220", b"421", b"421"):
+            client, said = greeting(ports["mx"])
+            stack.callback(client.close)
+            assert said.startswith(expected)
+        # Whoever held a place loses it with his process, and not for ever.
+        for pid in server.workers.values():
+            os.kill(pid, signal.SIGKILL)
+        server.wait_for("is ready")
+        server.wait_for("is ready")
+        client, said = greeting(ports["mx"])
+        stack.callback(client.close)
+        assert said.startswith(b"220")
+
+
+def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
+    """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]."""
+    server, ports = serve(office(tmp_path), workers=2)
+    with server:
+        readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(6)]
+        for reader in readers:
+            reader.user("bob")
+        readers[0].pass_("bob")
+        for other in readers[1:]:
+            with pytest.raises(poplib.error_proto, match="IN-USE"):
+                other.pass_("bob")
+        readers[0].quit()
+        late = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+        late.user("bob")
+        late.pass_("bob")
+        for reader in (*readers[1:], late):
+            reader.close()
+
+
+def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_path: Path) -> None:
+    """SMTP-41: its claims are let go of when the next one sits down in its place."""
+    config = office(tmp_path)
+    taken: set[str] = set()
+    over = threading.Event()
+    server, ports = serve(config, workers=2)
+
+    def keep_sending(name: str) -> None:
+        count = 0
+        while not over.is_set():
+            # A connection that was cut tells nothing of its last letter.
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                count += 1
+                send(ports["submission"], f"{name}-{count}", "bob@home.test", "carol@elsewhere.test")
+                taken.add(f"{name}-{count}")
+
+    with server:
+        senders = [threading.Thread(target=keep_sending, args=(f"s{number}",)) for number in range(6)]
+        for sender in senders:
+            sender.start()
+        for number in (1, 2, 1):
+            goal = len(taken) + 20
+            until(lambda goal=goal: len(taken) >= goal, "letters are taken")  # type: ignore[misc]
+            os.kill(server.workers[number], signal.SIGKILL)
+            assert "SIGKILL" in server.wait_for(f"worker {number} (pid {server.workers[number]})")
+            server.wait_for(f"worker {number} (pid")
+        over.set()
+        for sender in senders:
+            sender.join(PATIENCE)
+        found = subjects_of_bob(ports["pop3"])
+        assert len(found) == len(set(found))
+        assert taken <= set(found)
+
+        def all_were_attempted() -> bool:
+            owed = lines_of_json(command("queue", "list", "--json", "-c", str(config), "--limit", "100000"))
+            to_carol = [each["deliveries"][1] for each in owed]
+            return len(to_carol) >= len(taken) and all(each["status"] is not None for each in to_carol)
+
+        until(all_were_attempted, "what dead workers had claimed is attempted by others")
+        assert server.stop() == 0
+
+
+@PROGRAMS
+def test_workers_end_with_their_master_and_the_office_starts_again_at_once(tmp_path: Path, program: list[str]) -> None:
+    config = office(tmp_path)
+    server, ports = serve(config, program, workers=2)
+    with server:
+        send(ports["submission"], "first", "bob@home.test")
+        server.kill()
+        again, ports = serve(config, workers=2)
+        with again:
+            assert not any(map(is_there, server.workers.values()))
+            send(ports["submission"], "second", "bob@home.test")
+            assert subjects_of_bob(ports["pop3"]) == ["first", "second"]
+            assert again.stop() == 0
+
+
+def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
+    server, ports = serve(office(tmp_path), workers=2)
+    with server:
+        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+        reader.user("bob")
+        reader.pass_("bob")
+        for pid in server.workers.values():
+            os.kill(pid, signal.SIGKILL)
+        assert subjects_of_bob(ports["pop3"]) == []
+        reader.close()
+
+
+@PROGRAMS
+def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -> None:
+    server, _ = serve(office(tmp_path), program, workers=2)
+    with server:
+        # Each reads them once as it begins.
+        for _ in range(2):
+            server.wait_for("the certificates were read")
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            server.wait_for("the certificates were read")
+        assert server.stop() in (0, -signal.SIGTERM)
+
+
+def test_a_worker_that_is_asked_to_end_ends_in_order_and_is_replaced(tmp_path: Path) -> None:
+    server, ports = serve(office(tmp_path), workers=2)
+    with server:
+        old = dict(server.workers)
+        os.kill(old[2], signal.SIGTERM)
+        assert "ended with status 0" in server.wait_for(f"worker 2 (pid {old[2]})")
+        server.wait_for("worker 2 (pid")
+        assert server.workers[2] != old[2]
+        send(ports["submission"], "after", "bob@home.test")
+        assert server.stop() == 0
+
+
+@PROGRAMS
+@pytest.mark.parametrize("trouble", ["port", "store"])
+def test_what_stops_the_start_of_a_worker_ends_the_program(tmp_path: Path, program: list[str], trouble: str) -> None:
+    config = office(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if trouble == "port":
+            taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
+            config.write_text(config.read_text().replace("tcp:0:interface=127.0.0.1", taken, 1))
+        else:
+            (tmp_path / "data" / "mailstack.sqlite3").write_text("no database at all" * 500)
+        begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={tmp_path / 'pid'}", "mailstack"]
+        environ = {"MAILSTACK_WORKERS__COUNT": "2"}
+        with Process(*begin, "-c", str(config), program=program, environ=environ) as ended:
+            assert ended.process.wait(PATIENCE) == 1
