@@ -46,6 +46,8 @@ class Process:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})},
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.said: list[str] = []
+        """The lines that were taken so far."""
         self.workers: dict[int, int] = {}
         """The process ids of an office's workers, by the number of their seat."""
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -73,6 +75,7 @@ class Process:
         """The next line of standard output."""
         line = self._lines.get(timeout=PATIENCE)
         assert line, "the process ended"
+        self.said.append(line)
         return line
 
     def hear(self, line: str) -> None:

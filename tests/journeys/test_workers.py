@@ -218,11 +218,10 @@ def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -
     server, _ = serve(office(tmp_path), program, workers=2)
     with server:
         # Each reads them once as it begins.
-        for _ in range(2):
-            server.wait_for("the certificates were read")
-        server.process.send_signal(signal.SIGHUP)
-        for _ in range(2):
-            server.wait_for("the certificates were read")
+        for expected in (2, 4):
+            while sum("the certificates were read" in line for line in server.said) < expected:
+                server.line()
+            server.process.send_signal(signal.SIGHUP)
         assert server.stop() in (0, -signal.SIGTERM)
 
 
