@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,15 @@ from mailstack.config import Authentication, Clients, Config, Limits, Listen, Re
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
+from mailstack.faults import Faults, Rule
+from mailstack.faults.certificates import BadCertificates
 from mailstack.journey import Journal
 from mailstack.letter import Address
 from mailstack.net.caller import TwistedCaller
-from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
 from mailstack.net.repeating import Repeating
 from mailstack.net.tls import private_ca, server_context
+from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.relay.loopback import LoopbackOnly
@@ -49,6 +52,7 @@ from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
 from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
 
 HOME_DOMAIN = Domain("home.test")
@@ -88,6 +92,10 @@ class DevSettings(Struct, frozen=True):
     """Seconds for which letters are kept for people who look."""
     keys: Path | None = None
     """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
+    faults: tuple[Rule, ...] = ()
+    """What goes wrong from the start."""
+    magic_recipients: bool = False
+    """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
     schedule: Schedule = Schedule()
     """When a letter that could not be passed on is tried again, and when it is given up."""
 
@@ -99,7 +107,7 @@ class DevEnvironment:
         self._reactor = reactor
         self._settings = settings
         self._journal = journal
-        self._clock = ReactorClock(reactor)
+        self._clock = TravellingClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
         self.store = ArchivingSqliteStore(reactor, self.data)
         self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
@@ -112,6 +120,14 @@ class DevEnvironment:
         self._keys = settings.keys or self.data / "tls"
         self.ca_file = self._keys / "ca.pem"
         self.services: dict[str, HostPort] = {}
+        self.faults = Faults(self._clock.now)
+        """What goes wrong in this environment."""
+        self.faults.magic = settings.magic_recipients
+        for rule in settings.faults:
+            self.faults.add(rule)
+        offices = (HOME, WORLD, CAPTURE)
+        self.travel = TimeTravel(self._clock, [partial(self.store.next_due, office) for office in offices])
+        """The time of this environment, which can be moved ahead."""
 
     async def start(self) -> None:
         """Bind all ports and begin to work.
@@ -297,6 +313,9 @@ class DevEnvironment:
                 holder_of=_holder_of,
                 catalogue=self.catalogue,
                 more_pages=self._pages,
+                clock=self._clock,
+                faults=self.faults,
+                bad_certificates=BadCertificates(self._keys),
                 accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
             ),
         )

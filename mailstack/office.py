@@ -77,7 +77,7 @@ class PostOffice:
 
     def __init__(self, config: Config, around: Surroundings) -> None:
         self.config = config
-        self.clock = ReactorClock(around.reactor)
+        self.clock = around.clock or ReactorClock(around.reactor)
         if around.faults is not None:
             # Only an environment where things shall go wrong pays for that.
             from mailstack.beset import beset  # noqa: PLC0415
@@ -277,6 +277,7 @@ class PostOffice:
                 may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
                 toll=self._tarpit,
                 is_busy=self._connections.is_busy,
+                elapsed=self._around.reactor.seconds,
             ).converse()
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:

@@ -13,6 +13,7 @@ from mailstack.authentication.signing import SigningKey
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.commons import Commons
 from mailstack.journey import Journal
+from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
@@ -59,6 +60,8 @@ class Surroundings(Struct, frozen=True):
     """Seconds between looks for what other processes, the commands, changed in the store."""
     holder_of: Callable[[str], str] | None = None
     """Which office holds a mailbox, where several share the store; None: this one."""
+    clock: ReactorClock | None = None
+    """What letters and queues live by, where that is not the reactor's own time; connections keep that one."""
     random: Random = field(default_factory=Random)
     """Spreads retries, and shuffles hosts that are equally good; no secret comes from it."""
     between: Between | None = None

@@ -38,7 +38,7 @@ LAYERS = """
     mailstack.web mailstack.carriage
     mailstack.office
     mailstack.service mailstack.simulation
-    mailstack.workers
+    mailstack.workers mailstack.travel
     mailstack.tap mailstack.dev
     mailstack.cli
     mailstack.testing

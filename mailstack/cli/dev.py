@@ -15,6 +15,7 @@ from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
     from mailstack.dev import DevEnvironment, DevSettings
+    from mailstack.faults import Rule
 
 _SECURITY = {
     "capture": "takes any letter, no login",
@@ -38,6 +39,19 @@ def _duration(_context: click.Context, _parameter: click.Parameter, value: str |
         raise click.BadParameter(str(error)) from None
 
 
+def _rules(_context: click.Context, _option: click.Parameter, file: Path | None) -> tuple[Rule, ...]:
+    """The rules of a file."""
+    if file is None:
+        return ()
+    from mailstack.faults.file import read_rules
+
+    try:
+        return read_rules(file.read_bytes())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise click.BadParameter(f"{file}: {why}") from None
+
+
 @click.command()
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
@@ -49,6 +63,10 @@ def _duration(_context: click.Context, _parameter: click.Parameter, value: str |
 @click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
+@click.option("--faults", metavar="FILE", callback=_rules, type=click.Path(dir_okay=False, path_type=Path),
+              help="What goes wrong from the start: a TOML file of [[fault]] tables.")  # fmt: skip
+@click.option("--magic-recipients", is_flag=True,
+              help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(
@@ -61,6 +79,8 @@ def dev(
     any_password: bool,
     weak_mechanisms: bool,
     scram: bool,
+    faults: tuple[Rule, ...],
+    magic_recipients: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -86,6 +106,8 @@ def dev(
         scram=scram,
         max_letters=max_letters,
         max_age=max_age,
+        faults=faults,
+        magic_recipients=magic_recipients,
     )
     _run(settings, as_json=as_json, quiet=quiet)
 

@@ -114,7 +114,7 @@ def _authority(directory: Path, at: datetime) -> tuple[x509.Certificate, ec.Elli
         .not_valid_before(at - _SKEW)
         .not_valid_after(at + CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -130,7 +130,7 @@ def _still_good(files: CertificateFiles, hostname: str, ca: x509.Certificate, at
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the cure)
         return False
-    wanted = x509.SubjectAlternativeName(_alternative_names(hostname))
+    wanted = x509.SubjectAlternativeName(alternative_names(hostname))
     return names == wanted and leaf.not_valid_before_utc <= at < leaf.not_valid_after_utc - RENEW_BEFORE
 
 
@@ -146,9 +146,9 @@ def _issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(at - _SKEW)
         .not_valid_after(min(at + LEAF_LIFE, ca.not_valid_after_utc))
-        .add_extension(x509.SubjectAlternativeName(_alternative_names(hostname)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternative_names(hostname)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
@@ -158,7 +158,8 @@ def _issue(
     _write(files.certificate, leaf.public_bytes(Encoding.PEM), 0o644)
 
 
-def _alternative_names(hostname: str) -> list[x509.GeneralName]:
+def alternative_names(hostname: str) -> list[x509.GeneralName]:
+    """Of a certificate for a host, and for whoever reaches it on this machine. Raises TlsError."""
     names: dict[str, x509.GeneralName] = {}
     for text in (hostname.lower().strip("[]"), *_ALWAYS):
         try:
@@ -179,7 +180,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """Of an authority that signs others' certificates, or of a host."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import shutil
 import tempfile
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailstack.net.certificates import CertificateFiles
+from mailstack.faults.certificates import Kind, begin, common_name, issue, new_key, sign
+from mailstack.net.certificates import CertificateFiles, key_usage
 from mailstack.net.server_tls import ServerContext, server_context
 
-Kind = Literal["good", "expired", "self-signed", "wrong-name"]
-"""Of certificates: "good" is for the name that was asked for and from this authority; the others have one fault each."""
-
-_BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
-_OVER = datetime(2001, 1, 1, tzinfo=UTC)
-_END = datetime(2100, 1, 1, tzinfo=UTC)
-"""Virtual time and the real one, which OpenSSL compares with, lie both between the last two."""
-
-OTHER_NAME = "somebody-else.test"
-"""For which a "wrong-name" certificate is."""
+__all__ = ["Authority", "Kind", "authority"]
 
 
 class Authority:
@@ -41,22 +28,25 @@ class Authority:
     def __init__(self, name: str = "CA of a simulated internet") -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
         atexit.register(shutil.rmtree, self._directory, ignore_errors=True)
-        self._key = Ed25519PrivateKey.generate()
+        self._key = new_key()
         self._made: dict[tuple[str, str], CertificateFiles] = {}
         self._contexts: dict[tuple[str, str], ServerContext] = {}
         self.file = self._directory / "ca.pem"
         """Its own certificate (PEM), to be trusted by clients: `ca_file` of a configuration."""
-        own = _name(name)
-        builder = _builder(own, own, self._key, "ca", _END)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        certificate = builder.sign(self._key, None)
-        self._subject = certificate.subject
-        self.file.write_bytes(certificate.public_bytes(Encoding.PEM))
+        self._name = common_name(name)
+        builder = begin(self._name, self._name, self._key, "ca")
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+        )
+        self.file.write_bytes(sign(builder, self._key).public_bytes(Encoding.PEM))
 
     def issue(self, name: str, kind: Kind = "good") -> CertificateFiles:
         """A certificate for a DNS name, and its key, as PEM files that live as long as the process."""
         if (name, kind) not in self._made:
-            self._made[name, kind] = self._make(name, kind)
+            files = issue(self._directory, name, kind, self._name, self._key)
+            self._made[name, kind] = CertificateFiles(files.certificate, files.key, self.file)
         return self._made[name, kind]
 
     def context(self, name: str, kind: Kind = "good") -> ServerContext:
@@ -66,44 +56,8 @@ class Authority:
             self._contexts[name, kind] = server_context(files.certificate, files.key)
         return self._contexts[name, kind]
 
-    def _make(self, name: str, kind: Kind) -> CertificateFiles:
-        key = Ed25519PrivateKey.generate()
-        shown = OTHER_NAME if kind == "wrong-name" else name
-        own = kind == "self-signed"
-        issuer = _name(shown) if own else self._subject
-        builder = _builder(_name(shown), issuer, key, f"{name}/{kind}", _OVER if kind == "expired" else _END)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(shown)]), critical=False)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        certificate = builder.sign(key if own else self._key, None)
-        stem = hashlib.sha256(f"{name}/{kind}".encode()).hexdigest()[:16]
-        files = CertificateFiles(self._directory / f"{stem}.pem", self._directory / f"{stem}-key.pem", self.file)
-        files.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
-        files.key.touch(0o600)
-        files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return files
-
 
 @cache
 def authority() -> Authority:
     """The one of this process."""
     return Authority()
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: Ed25519PrivateKey, number: str, end: datetime
-) -> x509.CertificateBuilder:
-    # A serial number of the same length for every certificate.
-    serial = int.from_bytes(b"\x40" + hashlib.sha256(number.encode()).digest()[:15])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(_BEGIN)
-        .not_valid_after(end)
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])

@@ -81,11 +81,12 @@ class Session:
         may_speak_for_others: bool = False,
         toll: Toll | None = None,
         is_busy: Callable[[], bool] = lambda: False,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
 
         `may_speak_for_others` offers XCLIENT. `toll` is what errors cost. `is_busy` says whether so many are here that
-        nobody may be slow.
+        nobody may be slow. `elapsed` gives seconds, for how long a client takes; None: by the `clock`, which may be moved.
         """
         self.station = station
         self.identity: Identity | None = None
@@ -104,6 +105,7 @@ class Session:
         self._letters = 0
         self._toll = toll
         self._is_busy = is_busy
+        self._elapsed = elapsed or clock.now
         self._errors = 0
         self._guesses = 0
 
@@ -429,10 +431,10 @@ class Session:
     async def _receive(self, arriving: Arriving) -> EndOfData:
         """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
         failure: BaseException | None = None
-        begun, size = self._clock.now(), 0
+        begun, size = self._elapsed(), 0
         while True:
             # Who dribbles has less time for each piece, until there is none left.
-            left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._clock.now()
+            left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._elapsed()
             event = await self._peer.next_event(self._patience(min(self._limits.data_timeout, left)))
             if isinstance(event, EndOfData):
                 if failure is not None:

@@ -10,6 +10,8 @@ from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
 from mailstack.config.position import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
+from mailstack.faults.file import read_rules
+from mailstack.faults.rule import Rule
 from mailstack.relay.routes import RouteError, Routes, Target
 from mailstack.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from tests.parsers.parser import Parser, scratch, text, unless
@@ -100,7 +102,24 @@ def _file(octets: bytes) -> None:
     load(file, environ)
 
 
+@unless(ValueError)
+def _faults(octets: bytes) -> None:
+    """A rule that was read is the same when it is written and read again."""
+    for rule in read_rules(octets):
+        assert Rule.from_json(rule.to_json()) == rule
+
+
 PARSERS = (
+    Parser(
+        "faults",
+        ("faults.file", "faults.rule"),
+        _faults,
+        (
+            b'[[fault]]\nat = "rcpt"\nrecipient = "*@b.test"\nreply = "452 4.2.2 mailbox full"\ntimes = 2\n',
+            b'[[fault]]\nat = "pop3.retr"\ndelay = "30s"\nprobability = 0.5\n[[fault]]\nat = "tls"\ntls = "expired"\n',
+            b'[[fault]]\nat = "ehlo"\nwithout = ["STARTTLS"]\n',
+        ),
+    ),
     Parser("setting", ("config.values", "config.durations", "config.sizes", "relay.routes"), _values, _SEEDS),
     Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
     Parser(

@@ -1,0 +1,92 @@
+"""Travel in time for an environment that runs on the real one: days of retries, notices and expiry happen now, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from mailstack.config.durations import LONGEST, read_duration
+from mailstack.net.travelling import TravellingClock
+
+_LOOK = 0.005
+"""Real seconds between looks whether everything is quiet."""
+_STILL = 3
+"""Looks in a row that must find it so: an answer may be under way between two hosts."""
+PATIENCE = 30.0
+"""Real seconds that what is under way may take before the journey goes on."""
+MOST_STOPS = 100_000
+"""Moments at which one journey may stop."""
+
+
+class Delayed(Exception):
+    """The journey stopped on its way, because something takes its (real) time; str() says until when it came."""
+
+
+class TimeTravel:
+    """Moves a clock from one moment at which something is due to the next, and waits there until it is done.
+
+    Connections keep the real time: none of them breaks, and no client's patience ends.
+    """
+
+    def __init__(self, clock: TravellingClock, dues: Iterable[Callable[[], Coroutine[Any, Any, float | None]]]) -> None:
+        """`dues` ask the stores and queues when something is due next (seconds since 1970), or None."""
+        self._clock = clock
+        self._dues = tuple(dues)
+        self._travelling = False
+
+    @property
+    def now(self) -> float:
+        """The travelled time, seconds since 1970."""
+        return self._clock.now()
+
+    @property
+    def ahead(self) -> float:
+        """Seconds before the real time."""
+        return self._clock.ahead
+
+    async def advance(self, span: float | str) -> float:
+        """Let so much time pass (seconds, or "5d") and everything happen that is due in it; the time it is then.
+
+        Raises ValueError for no span, Delayed when another journey is under way, or something took too long.
+        """
+        seconds = float(read_duration(span) if isinstance(span, str) else span)
+        if not 0 <= seconds <= LONGEST:
+            raise ValueError("a span from 0 to ten years, forwards")
+        if self._travelling:
+            raise Delayed("another journey is under way: wait until it has arrived")
+        self._travelling = True
+        try:
+            await self._go(self._clock.now() + seconds)
+        finally:
+            self._travelling = False
+        return self._clock.now()
+
+    async def _go(self, target: float) -> None:
+        before = 0.0
+        for _ in range(MOST_STOPS):
+            await self._be_still()
+            due = await self._next_due()
+            if due is None or due > target:
+                break
+            # What is due and does not happen, as when somebody else has it, must not hold us for ever.
+            due = max(due, self._clock.now()) if due > before else max(due, self._clock.now()) + 1.0
+            if due > target:
+                break
+            # A little later: sums of times are not exact.
+            self._clock.move_to(due + 0.001)
+            before = due
+        self._clock.move_to(target)
+        await self._be_still()
+
+    async def _next_due(self) -> float | None:
+        known = [due for ask in self._dues if (due := await ask()) is not None]
+        return min(known, default=None)
+
+    async def _be_still(self) -> None:
+        quiet, waited = 0, 0.0
+        while quiet < _STILL:
+            await self._clock.pause(_LOOK)
+            waited += _LOOK
+            quiet = quiet + 1 if not self._clock.busy else 0
+            if waited > PATIENCE:
+                raise Delayed("something is under way that takes its real time: try again when it has ended")
