@@ -108,6 +108,7 @@ class Carriage:
             standing=standing,
             postmaster=_postmaster(config),
             left_behind=seat.left_behind(name),
+            conditions=self.relay.conditions,
         )
         self.queue = Queue(
             store, router, self.runner, journal, local, owner, schedule, clock, bouncer, around.random.random

@@ -20,7 +20,7 @@ LAYERS = """
     mailstack.between
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey
-    mailstack.announcements mailstack.tls_results
+    mailstack.announcements mailstack.conditions mailstack.tls_results
     mailstack.store
     mailstack.policy
     mailstack.authentication

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import nlargest
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from mailstack.conditions import Condition
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.queue.delivery import Delivery
@@ -156,6 +158,19 @@ class Backlog:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
         self._ended_jobs -= 1
         self.octets -= _octets(job)
+
+    def conditions(self, most: int) -> list[Condition]:
+        """The destinations for which most jobs wait, and what they wait for."""
+        longest = nlargest(most, self._waiting_for.items(), key=lambda each: each[1])
+        return [self._condition(destination, waiting) for destination, waiting in longest]
+
+    def _condition(self, destination: str, waiting: int) -> Condition:
+        active, width = self._active.get(destination, 0), self._windows.width(destination)
+        if active >= width:
+            text = f"{active} attempts are under way, as many as it gets at a time, and {waiting} wait in hand"
+        else:
+            text = f"{active} of its {width} attempts at a time are under way, and {waiting} wait for others to end"
+        return Condition("busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting})
 
     def _may_start(self, lane: _Lane) -> bool:
         return not lane.retry or self._active_retries < self._most_retries

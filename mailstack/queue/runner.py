@@ -17,6 +17,7 @@ from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
+from mailstack.queue.noticeboard import Noticeboard, Source
 from mailstack.queue.outcomes import Ended, Outcomes
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
@@ -30,6 +31,10 @@ _log = logging.getLogger(__name__)
 _BUG = Deferred(Status(4, 3, 0), "local error; the letter is safe and will be tried again")
 _LEAST_WAIT = 0.001
 """Seconds between two looks at the store, whatever it says is due."""
+
+
+def _none(_most: int) -> tuple[()]:
+    return ()
 
 
 class RunnerLimits(Struct, frozen=True):
@@ -81,13 +86,14 @@ class Runner:
         standing: StandingOrders | None = None,
         postmaster: Address | None = None,
         left_behind: Sequence[str] = (),
+        conditions: Source = _none,
     ) -> None:
         """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
 
         `left_behind`: owners that are dead for good, whose claims nobody else lets go of.
         `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
         `standing`: the orders that it obeys; None: those of the store. `postmaster` hears of reports that can't be
-        delivered; None: nobody does.
+        delivered; None: nobody does. `conditions` gives what the agents know and letters wait for.
         """
         self.limits = limits
         self.standing = standing or StandingOrders(store)
@@ -110,6 +116,7 @@ class Runner:
             most=limits.backlog,
         )
         self._outcomes = Outcomes(store, clock, limits.settle_wait, self._reports, self._written)
+        self._board = Noticeboard(store, clock, owner, (self._backlog.conditions, conditions))
         self._local = 0
         self._running = False
         self._starting_jobs = False
@@ -269,6 +276,7 @@ class Runner:
             wait = await self._claim_due()
             for line in [line for line in self._lines if self._backlog.is_low(line)]:
                 await self._fetch(line)
+            await self._board.post()
         except StoreError as trouble:
             _log.error("what is due can't be claimed: %s", trouble)
         finally:

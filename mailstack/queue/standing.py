@@ -67,6 +67,13 @@ class StandingOrders:
             letter, [(one, _first(whys, released.get(str(one.recipient.address)))) for one, whys in reasons], now
         )
 
+    async def would_hold(self, letter: Letter, delivery: Delivery) -> str:
+        """Why it would be held if its turn came now; empty when it would be attempted."""
+        whys = self._reasons(letter, delivery)
+        released = await self._released(letter) if whys else {}
+        why = _first(whys, released.get(str(delivery.recipient.address)))
+        return "" if why is None else why.text
+
     def _reasons(self, letter: Letter, delivery: Delivery) -> list[_Why]:
         """The orders that stop a delivery."""
         if delivery.state is not DeliveryState.QUEUED:

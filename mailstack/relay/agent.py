@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.conditions import Condition
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
 from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.queue.attempt import Attempt
@@ -144,6 +145,10 @@ class RelayAgent:
     def line(self, letter: Letter, destination: str) -> str:
         """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
         return self._hosts.line(destination, letter.envelope.sender)
+
+    def conditions(self, most: int) -> list[Condition]:
+        """What letters wait for here, for people who ask."""
+        return self._connections.down(most)
 
     async def close(self) -> None:
         """Say goodbye on connections that were kept."""

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.cache import TimedCache
+from mailstack.conditions import Condition
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.routes import Credentials
@@ -170,6 +171,10 @@ class Connections:
         if self._stop_timer is None:
             self._stop_timer = self._clock.call_later(self._limits.idle, self._expire)
 
+    def down(self, most: int) -> list[Condition]:
+        """Hosts that are left alone."""
+        return self._down.conditions(most)
+
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
         if self._stop_timer is not None:
@@ -204,7 +209,7 @@ class Connections:
             connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain))
         except (Unreachable, Trouble) as trouble:
             if is_down(trouble):
-                self._down.failed(address, str(trouble))
+                self._down.failed(address, str(trouble), candidate.host)
             else:
                 self._down.reached(address)
             raise

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from mailstack.wire import Clock, HostPort
+from mailstack.conditions import Condition
+from mailstack.wire import Clock, HostPort, is_path
 
 
 class DownLimits(Struct, frozen=True):
@@ -27,6 +28,7 @@ DOWN_LIMITS = DownLimits()
 
 
 class _Host(Struct):
+    name: str
     reason: str
     failed: float
     wait: float
@@ -73,16 +75,27 @@ class DownHosts:
         """It answered."""
         self._hosts.pop(address, None)
 
-    def failed(self, address: HostPort, reason: str) -> None:
-        """It did not. Calls that were under way together count once."""
+    def failed(self, address: HostPort, reason: str, name: str = "") -> None:
+        """It did not. Calls that were under way together count once. `name` is what the host is told of by."""
         now = self._clock.now()
         known = self._hosts.get(address)
         if known is not None and known.probed is None and now < known.failed + known.wait:
             return
         wait = self._limits.first if known is None else min(known.wait * 2, self._limits.longest)
-        self._hosts[address] = _Host(reason, now, wait)
+        self._hosts[address] = _Host(name or address.host, reason, now, wait)
         if len(self._hosts) > self._limits.remembered:
             self._hosts.popitem(last=False)
+
+    def conditions(self, most: int) -> list[Condition]:
+        """The hosts that are left alone now, those that failed last first."""
+        found: list[Condition] = []
+        for address, host in reversed(self._hosts.items()):
+            until = host.failed + host.wait
+            if len(found) < most and until > self._clock.now():
+                facts = {"host": host.name, "address": address.host, "port": address.port}
+                name = host.name if is_path(address.host) else f"{host.name} [{address.host}]:{address.port}"
+                found.append(Condition("down", name, host.reason, until, facts))
+        return found
 
 
 def _time_of(at: float) -> str:

@@ -137,12 +137,14 @@ class Hosts:
 
     def line(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
-        if route := self._routes.find(destination):
-            said = self._tls_policy.find(destination.rstrip("."))
-            return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
-        if of_sender := self._sender_routes.find(sender):
-            return f"smart host of {of_sender[0]}"
-        return "smart host" if self._smart_hosts else destination
+        return line(
+            destination,
+            sender,
+            routes=self._routes,
+            smart_hosts=self._smart_hosts,
+            sender_routes=self._sender_routes,
+            tls_policy=self._tls_policy,
+        )
 
     async def find(self, destination: str, sender: Address | None = None) -> Way:
         """The way to a domain or address literal, for letters of this sender; raises NoWay."""
@@ -276,6 +278,24 @@ class Hosts:
         four = [address for address in found if ":" not in address]
         turns = chain.from_iterable(zip_longest(six, four))
         return tuple(address for address in turns if address is not None)[: self._limits.addresses_of_a_host]
+
+
+def line(
+    destination: str,
+    sender: Address | None,
+    *,
+    routes: Routes,
+    smart_hosts: Sequence[SmartHost],
+    sender_routes: SenderRoutes,
+    tls_policy: TlsPolicy,
+) -> str:
+    """See `Hosts.line`; from the settings alone."""
+    if route := routes.find(destination):
+        said = tls_policy.find(destination.rstrip("."))
+        return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
+    if of_sender := sender_routes.find(sender):
+        return f"smart host of {of_sender[0]}"
+    return "smart host" if smart_hosts else destination
 
 
 def is_dns_name(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from mailstack.announcements import Announcements
+from mailstack.conditions import Conditions
 from mailstack.discreet import Discreet
 from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
@@ -234,7 +235,7 @@ class Filter(Struct, frozen=True):
     limit: int = 1000
 
 
-class Store(Announcements, TlsResults, Protocol):
+class Store(Announcements, Conditions, TlsResults, Protocol):
     """Everything an office keeps."""
 
     async def open(self) -> None:
@@ -289,6 +290,9 @@ class Store(Announcements, TlsResults, Protocol):
 
     async def lines(self, office: str, limit: int) -> list[str]:
         """Lines that anything waits in."""
+
+    async def lines_of(self, letter: LetterId) -> dict[int, str]:
+        """The lines that deliveries of a letter wait in, by their numbers; those that wait in none are missing."""
 
     async def settle(self, settlement: Settlement) -> None:
         """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""

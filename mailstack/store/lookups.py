@@ -158,6 +158,10 @@ def lines(connection: sqlite3.Connection, office: str, limit: int) -> list[str]:
     return [rows.text(line) for (line,) in connection.execute(sql.LINES, (office, office, limit))]
 
 
+def lines_of(connection: sqlite3.Connection, letter: LetterId) -> dict[int, str]:
+    return {rows.number(number): rows.text(line) for number, line in connection.execute(sql.LINES_OF, (letter,))}
+
+
 def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:
     return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
 

@@ -28,6 +28,7 @@ from mailstack.store import (
 from mailstack.store.contents import Gone, WritingInMemory
 from mailstack.store.memory_addresses import MemoryAddresses
 from mailstack.store.memory_announcing import MemoryAnnouncements
+from mailstack.store.memory_conditions import MemoryConditions
 from mailstack.store.memory_contacts import MemoryContacts
 from mailstack.store.memory_mailboxes import Kept, Mailboxes, Name
 from mailstack.store.memory_orders import MemoryOrders
@@ -38,7 +39,9 @@ _PRIORITIES = range(HIGHEST, LOWEST - 1, -1)
 _STOPPED = {DeliveryState.HELD, DeliveryState.REMOVED}
 
 
-class MemoryStore(MemoryTlsResults, MemoryAnnouncements, MemoryOrders, MemoryContacts, MemoryAddresses):
+class MemoryStore(
+    MemoryTlsResults, MemoryAnnouncements, MemoryConditions, MemoryOrders, MemoryContacts, MemoryAddresses
+):
     """See `mailstack.store.Store`."""
 
     def __init__(self) -> None:
@@ -174,6 +177,9 @@ class MemoryStore(MemoryTlsResults, MemoryAnnouncements, MemoryOrders, MemoryCon
 
     async def lines(self, office: str, limit: int) -> list[str]:
         return sorted(line for where, line in self._lines if where == office)[:limit]
+
+    async def lines_of(self, letter: LetterId) -> dict[int, str]:
+        return {number: where[1] for (of, number), where in self._line_of.items() if of == letter}
 
     def _earliest(self, office: str, priority: int) -> float | None:
         """When the first of this priority may be claimed; what has changed since it was put there is thrown away."""

@@ -128,6 +128,7 @@ LINES = """WITH RECURSIVE found (line) AS (
         WHERE found.line IS NOT NULL)
     SELECT line FROM found WHERE line IS NOT NULL LIMIT ?"""
 """From one to the next: what waits in them is not looked at."""
+LINES_OF = "SELECT number, line FROM deliveries WHERE letter = ? AND line IS NOT NULL"
 CLAIM = ("letter", "number", "due", "waits_until")
 
 

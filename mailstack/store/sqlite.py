@@ -42,6 +42,7 @@ from mailstack.store import (
 from mailstack.store.ahead import Together
 from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
+from mailstack.store.conditions import StoredConditions
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
 from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.orders import StoredOrders
@@ -61,7 +62,7 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredOrders):
+class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
     One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.
@@ -293,6 +294,9 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredOrders):
 
     async def lines(self, office: str, limit: int) -> list[str]:
         return await self._readers.do(lambda connection: lookups.lines(connection, office, limit))
+
+    async def lines_of(self, letter: LetterId) -> dict[int, str]:
+        return await self._readers.do(lambda connection: lookups.lines_of(connection, letter))
 
     # --- mailboxes
 

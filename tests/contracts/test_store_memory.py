@@ -7,6 +7,7 @@ import pytest
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.contracts.announcements import *  # noqa: F403
+from tests.contracts.conditions import *  # noqa: F403
 from tests.contracts.orders import *  # noqa: F403
 from tests.contracts.store import *  # noqa: F403
 from tests.contracts.store import Subject

@@ -10,6 +10,7 @@ import pytest
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.contracts.announcements import *  # noqa: F403
+from tests.contracts.conditions import *  # noqa: F403
 from tests.contracts.orders import *  # noqa: F403
 from tests.contracts.store import *  # noqa: F403
 from tests.contracts.store import Subject

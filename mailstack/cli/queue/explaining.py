@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from msgspec import Struct
 
+from mailstack.cli.queue.around import Reason
 from mailstack.cli.when import local_text, span_text
 from mailstack.letter import Letter
 from mailstack.letter.terms import deadline, released_at
@@ -26,13 +29,15 @@ class Explanation(Struct, frozen=True):
     """Seconds since 1970; None when none is planned."""
 
 
-def explain(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> Explanation:
-    """Of a delivery, at the time `now`."""
+def explain(
+    letter: Letter, delivery: Delivery, schedule: Schedule, now: float, reasons: Sequence[Reason] = ()
+) -> Explanation:
+    """Of a delivery, at the time `now`; `reasons` are what stands around it."""
     match delivery.state:
         case DeliveryState.HELD:
             return _held(letter, delivery, schedule)
         case DeliveryState.QUEUED:
-            return _queued(letter, delivery, schedule, now)
+            return _queued(letter, delivery, schedule, now, {each.kind for each in reasons})
         case state:
             return Explanation(_ENDED[state], "")
 
@@ -56,14 +61,21 @@ def _held(letter: Letter, delivery: Delivery, schedule: Schedule) -> Explanation
     return Explanation(f"Held: {why}.", then)
 
 
-def _queued(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> Explanation:
+def _queued(letter: Letter, delivery: Delivery, schedule: Schedule, now: float, kinds: Collection[str]) -> Explanation:
     if delivery.claimed_by is not None and delivery.lease > now:
+        doing = "in hand: it is under way, or waits for its turn" if "busy" in kinds else "under way"
         return Explanation(
-            f"Attempt {delivery.attempts} is under way.",
+            f"Attempt {delivery.attempts} is {doing}.",
             f"If it ends without an answer (a crash), the next one is at {local_text(max(delivery.due, now))}.",
             delivery.due,
         )
     number = delivery.attempts + 1
+    if "in line" in kinds:
+        return Explanation(
+            f"Attempt {number} comes when its turn does, or is looked after at {local_text(delivery.due)} at the latest.",
+            _then(letter, delivery, schedule, now),
+            delivery.due,
+        )
     when = (
         f"at {local_text(delivery.due)}, in {span_text(delivery.due - now)}"
         if delivery.due > now

@@ -36,12 +36,17 @@ class Group(Struct):
     next_attempt: float | None = None
     """The earliest, seconds since 1970; None when all are held."""
     reasons: Counter[str] = field(default_factory=Counter)
+    hosts: set[str] = field(default_factory=set)
+    """Those of the last attempts."""
+    why: str = ""
+    """What the running office knows of the destination."""
 
     def add(self, record: Record, delivery: Delivery, now: float) -> None:
         self.count += 1
         minutes = (now - record.letter.arrival.at) / 60
         self.ages[sum(minutes > age for age in AGES)] += 1
         self.reasons[last_word(delivery)] += 1
+        self.hosts.add(delivery.host)
         if delivery.state is DeliveryState.HELD:
             self.held += 1
         elif self.next_attempt is None or delivery.due < self.next_attempt:
@@ -49,8 +54,8 @@ class Group(Struct):
 
     @property
     def reason(self) -> str:
-        """The one that is given most often."""
-        return self.reasons.most_common(1)[0][0] if self.reasons else ""
+        """What the office knows now; else what was heard most often."""
+        return self.why or self.reasons.most_common(1)[0][0] if self.reasons else ""
 
     def row(self, now: float) -> tuple[str, ...]:
         """For a table with the columns of `columns`."""
@@ -73,7 +78,7 @@ class Group(Struct):
 
 
 def columns(by: By) -> tuple[str, ...]:
-    return (by, "all", *LABELS, "held", "next", "most often heard")
+    return (by, "all", *LABELS, "held", "next", "why" if by == "destination" else "most often heard")
 
 
 def grouped(records: Sequence[Record], by: By, now: float) -> list[Group]:

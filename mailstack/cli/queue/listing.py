@@ -9,11 +9,13 @@ import click
 
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table, size_text
+from mailstack.cli.queue.around import reason_of
 from mailstack.cli.queue.grouping import NAMES, By, columns, grouped
 from mailstack.cli.queue.selecting import MOST, narrowed, select, with_selection
 from mailstack.cli.records import due_text, last_word, record_json, sender_text
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
+from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
 from mailstack.store import Record
 
@@ -39,9 +41,14 @@ def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json
     """
     with OpenStore(place) as office:
         records = select(office, selection, MOST if by else limit)
+        conditions = office.run(office.store.conditions(time.time())) if by else []
+        rules = office.run(office.store.orders()).rules if by else ()
     now = time.time()
     if by:
         groups = grouped(narrowed(records, selection), by, now)
+        for group in groups if by == "destination" else ():
+            if group.name != LOCAL:
+                group.why = reason_of(group.name, group.hosts, conditions, rules, place)
         if as_json:
             for group in groups[:limit]:
                 print_json(group.json(by))

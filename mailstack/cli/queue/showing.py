@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from mailstack.cli.journey import step_json
 from mailstack.cli.names import letter_id, unknown_letter
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import clean, print_json, size_text
+from mailstack.cli.queue.around import Around, Reason, look_around
 from mailstack.cli.queue.explaining import explain
 from mailstack.cli.records import last_word, record_json, sender_text
 from mailstack.cli.run import OpenStore
@@ -20,7 +22,7 @@ from mailstack.cli.timeline import journey_lines
 from mailstack.cli.when import local_text, utc_text
 from mailstack.journey import Step
 from mailstack.letter import Envelope
-from mailstack.queue.delivery import DeliveryState
+from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Filter, Record
 
@@ -48,13 +50,30 @@ def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name
         records = office.run(office.store.records(Filter(ids=(wanted,), limit=1)))
         if not records:
             raise unknown_letter(wanted)
-        steps = office.run(office.store.steps(wanted))
-    schedule, now = schedule_of(place), time.time()
+        seen = _Seen(
+            records[0],
+            office.run(office.store.steps(wanted)),
+            schedule_of(place),
+            look_around(place, office, records[0]),
+        )
+    now = time.time()
     if as_json:
-        print_json(_document(records[0], steps, schedule, now))
+        print_json(_document(seen, now))
         return
-    for line in _lines(records[0], steps, schedule, now):
+    for line in _lines(seen, now):
         click.echo(clean(line))
+
+
+class _Seen(Struct, frozen=True):
+    """All that explains a letter."""
+
+    record: Record
+    steps: list[Step]
+    schedule: Schedule
+    around: Around
+
+    def reasons(self, delivery: Delivery) -> list[Reason]:
+        return self.around.reasons(self.record.letter, delivery, self.steps)
 
 
 def schedule_of(place: Place) -> Schedule:
@@ -65,11 +84,14 @@ def schedule_of(place: Place) -> Schedule:
     return Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
 
 
-def _document(record: Record, steps: list[Step], schedule: Schedule, now: float) -> dict[str, Any]:
+def _document(seen: _Seen, now: float) -> dict[str, Any]:
+    record, schedule = seen.record, seen.schedule
     document = record_json(record)
     for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
-        told = explain(record.letter, delivery, schedule, now)
-        shown["explanation"] = {"now": told.now, "then": told.then}
+        reasons = seen.reasons(delivery)
+        told = explain(record.letter, delivery, schedule, now, reasons)
+        because = [each.json(None if each.until is None else utc_text(each.until)) for each in reasons]
+        shown["explanation"] = {"now": told.now, "then": told.then, "because": because}
     envelope = record.letter.envelope
     document["envelope"] = {
         "body": envelope.body,
@@ -79,12 +101,12 @@ def _document(record: Record, steps: list[Step], schedule: Schedule, now: float)
         ],
     }
     document["gives_up"] = utc_text(record.letter.arrival.at + schedule.give_up_after)
-    document["attempts"] = [step_json(step) for step in steps if step.step in ATTEMPTS]
+    document["attempts"] = [step_json(step) for step in seen.steps if step.step in ATTEMPTS]
     return document
 
 
-def _lines(record: Record, steps: list[Step], schedule: Schedule, now: float) -> Iterator[str]:
-    letter = record.letter
+def _lines(seen: _Seen, now: float) -> Iterator[str]:
+    record, letter = seen.record, seen.record.letter
     arrival = letter.arrival
     by = f" from {arrival.remote.host}" if arrival.remote else ""
     yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.office}"
@@ -96,13 +118,16 @@ def _lines(record: Record, steps: list[Step], schedule: Schedule, now: float) ->
         yield ""
         original = f" (for {delivery.recipient.original})" if delivery.recipient.original else ""
         yield f"{delivery.recipient.address}{original}: {delivery.state}; attempts: {delivery.attempts}"
-        told = explain(letter, delivery, schedule, now)
+        reasons = seen.reasons(delivery)
+        told = explain(letter, delivery, seen.schedule, now, reasons)
         if delivery.text and not (delivery.state is DeliveryState.HELD and delivery.status is None):
             yield from _wrapped("last heard", last_word(delivery))
         yield from _wrapped("now", told.now)
+        for reason in reasons:
+            yield from _wrapped("because", reason.text)
         if told.then:
             yield from _wrapped("then", told.then)
-    attempts = [step for step in steps if step.step in ATTEMPTS]
+    attempts = [step for step in seen.steps if step.step in ATTEMPTS]
     yield ""
     yield "Attempts:" if attempts else "No attempt has been made yet."
     yield from (f"  {line}" for line in journey_lines(attempts, dialogue=True))

@@ -1,0 +1,33 @@
+"""Conditions: what a running office knows of hosts and destinations, told so that other processes can explain a wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+
+class Condition(Struct, frozen=True):
+    """One thing that letters wait for."""
+
+    kind: Literal["down", "busy"]
+    """A host that is left alone, or a destination that gets no more attempts at a time."""
+    name: str
+    """Of the host, as journeys name it, address and port included; or what the letters for the destination have in common."""
+    text: str
+    """Why, for people; the name stands before it."""
+    until: float | None = None
+    """When a host is called again, seconds since 1970."""
+    facts: Mapping[str, Any] = {}
+    """For programs: `host`, or `under_way`, `at_a_time` and `waiting`."""
+
+
+class Conditions(Protocol):
+    """The part of `mailstack.store.Store` that keeps them."""
+
+    async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
+        """In place of what this process told before; believed until `valid_until`, for a process may die."""
+
+    async def conditions(self, now: float) -> list[Condition]:
+        """What all processes tell that is still to be believed."""

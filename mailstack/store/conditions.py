@@ -1,0 +1,46 @@
+"""What running processes tell of hosts and destinations, in the database: a row for each process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from mailstack.conditions import Condition
+from mailstack.store import rows
+from mailstack.store.batch import Transaction
+from mailstack.store.threads import Workers, Writer
+
+_FORGET = "DELETE FROM conditions WHERE owner = ?"
+_TELL = "INSERT INTO conditions (owner, valid_until, told) VALUES (?, ?, ?)"
+_TOLD = "SELECT owner, told FROM conditions WHERE valid_until > ? ORDER BY owner"
+_decode = msgspec.json.Decoder(list[Condition]).decode
+
+
+class StoredConditions:
+    """The part of `mailstack.store.Store` that keeps them."""
+
+    _readers: Workers[sqlite3.Connection]
+    _writer: Writer
+
+    async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
+        told = rows.as_json(list(conditions)) if conditions else None
+        await self._writer.do(partial(_tell, owner=owner, told=told, valid_until=valid_until))
+
+    async def conditions(self, now: float) -> list[Condition]:
+        return await self._readers.do(lambda connection: _conditions(connection, now))
+
+
+def _tell(transaction: Transaction, owner: str, told: str | None, valid_until: float) -> None:
+    transaction.execute(_FORGET, (owner,))
+    if told is not None:
+        transaction.execute(_TELL, (owner, valid_until, told))
+
+
+def _conditions(connection: sqlite3.Connection, now: float) -> list[Condition]:
+    found: list[Condition] = []
+    for owner, told in connection.execute(_TOLD, (now,)).fetchall():
+        found += rows.checked("conditions", owner, partial(_decode, told))
+    return found

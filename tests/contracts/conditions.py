@@ -1,0 +1,36 @@
+"""The contract of `mailstack.conditions.Conditions`: import the tests where a fixture `subject` gives an open store."""
+
+from __future__ import annotations
+
+from mailstack.conditions import Condition
+from mailstack.queue.delivery import DeliveryState
+from mailstack.store import Settlement
+from tests.contracts.store import BOB, CAROL, Subject, acceptance, claimed, to
+
+DOWN = Condition("down", "mx [192.0.2.1]:25", "connection refused", 2000.0, {"host": "mx", "port": 25})
+BUSY = Condition("busy", "else.test", "20 attempts are under way", None, {"waiting": 7})
+
+
+def test_conditions_replace_those_of_the_same_process_and_stand_beside_others(subject: Subject) -> None:
+    store, run = subject.store, subject.run
+    run(store.tell_conditions("one", [DOWN, BUSY], 1100.0))
+    run(store.tell_conditions("two", [DOWN], 1100.0))
+    run(store.tell_conditions("one", [BUSY], 1100.0))
+    assert run(store.conditions(1000.0)) == [BUSY, DOWN]
+    run(store.tell_conditions("one", [], 1100.0))
+    assert run(store.conditions(1000.0)) == [DOWN]
+
+
+def test_what_a_dead_process_told_is_believed_no_longer(subject: Subject) -> None:
+    subject.run(subject.store.tell_conditions("one", [DOWN], 1100.0))
+    assert subject.run(subject.store.conditions(1099.0)) == [DOWN]
+    assert subject.run(subject.store.conditions(1100.0)) == []
+
+
+def test_which_deliveries_stand_in_line_is_known_by_letter(subject: Subject) -> None:
+    one, two = claimed(subject, BOB, CAROL)
+    change = to(DeliveryState.QUEUED, two, attempts=0)
+    subject.run(subject.store.settle(Settlement((type(change)(two, change.after, "else.test"),))))
+    assert subject.run(subject.store.lines_of(one.letter)) == {1: "else.test"}
+    subject.run(subject.store.accept(other := acceptance()))
+    assert subject.run(subject.store.lines_of(other.letter.id)) == {}

@@ -1,0 +1,107 @@
+"""What letters wait for is told when it changes, and while it lasts, and costs nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.conditions import Condition
+from mailstack.queue.noticeboard import Noticeboard
+from mailstack.queue.runner import RunnerLimits
+from mailstack.store import StoreError
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
+from tests.queue.clock import HandClock
+from tests.queue.letters import a_letter
+from tests.queue.rig import Rig
+
+DOWN = Condition("down", "mx [192.0.2.1]:25", "connection refused", 2e9)
+
+
+class CountingStore(MemoryStore):
+    writes = 0
+    failing = False
+
+    async def tell_conditions(self, owner, conditions, valid_until):
+        self.writes += 1
+        if self.failing:
+            raise StoreError("the disk is away")
+        await super().tell_conditions(owner, conditions, valid_until)
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+def post(board: Noticeboard, clock: HandClock, seconds: int) -> None:
+    for _ in range(seconds):
+        clock.advance(1)
+        run(board.post())
+
+
+def test_an_empty_board_is_never_written(store, clock):
+    post(Noticeboard(store, clock, "me", [lambda _: []]), clock, 600)
+    assert store.writes == 0
+
+
+def test_what_changes_is_told_soon_and_what_stays_is_believed_as_long_as_it_stays(store, clock):
+    told = []
+    board = Noticeboard(store, clock, "me", [lambda _: list(told)])
+    told.append(DOWN)
+    post(board, clock, 2)
+    assert run(store.conditions(clock.now())) == [DOWN]
+    for _ in range(100):
+        post(board, clock, 3)
+        assert run(store.conditions(clock.now())) == [DOWN]
+    assert store.writes < 25
+    told.clear()
+    post(board, clock, 2)
+    assert run(store.conditions(clock.now())) == []
+
+
+def test_when_the_process_dies_what_it_told_is_soon_forgotten(store, clock):
+    post(Noticeboard(store, clock, "me", [lambda _: [DOWN]]), clock, 1)
+    clock.advance(31)
+    assert run(store.conditions(clock.now())) == []
+
+
+def test_trouble_of_the_store_is_logged_and_it_is_told_later(store, clock, caplog):
+    store.failing = True
+    board = Noticeboard(store, clock, "me", [lambda _: [DOWN]])
+    post(board, clock, 3)
+    assert "the disk is away" in caplog.text
+    store.failing = False
+    post(board, clock, 3)
+    assert run(store.conditions(clock.now())) == [DOWN]
+
+
+def test_a_destination_whose_window_is_full_is_told():
+    rig = Rig(limits=RunnerLimits(per_destination=2, first_per_destination=2))
+    rig.relay.waits = True
+    for _ in range(7):
+        rig.accept(a_letter("x@else.test"))
+    rig.accept(a_letter("x@third.test"))
+    rig.clock.advance(4)
+    (busy,) = run(rig.store.conditions(rig.clock.now()))
+    assert (busy.kind, busy.name) == ("busy", "else.test")
+    assert busy.facts == {"under_way": 2, "at_a_time": 2, "waiting": 5}
+    while rig.relay.under_way:
+        rig.relay.answer()
+    rig.clock.advance(4)
+    assert run(rig.store.conditions(rig.clock.now())) == []
+
+
+def test_a_destination_that_waits_for_others_is_told():
+    rig = Rig(limits=RunnerLimits(concurrency=2))
+    rig.relay.waits = True
+    for number in range(3):
+        rig.accept(a_letter(f"x@d{number}.test"))
+    rig.clock.advance(4)
+    (busy,) = run(rig.store.conditions(rig.clock.now()))
+    assert busy.name == "d2.test"
+    assert "wait for others to end" in busy.text
