@@ -1,8 +1,8 @@
 """One reactor in a thread of its own, started on first use and shared by the process.
 
 It is not the reactor that Twisted installs for the process: that one is never asked for, so it may be whatever the
-program under test wants, run by trial or pytest-twisted in the main thread, or not be there at all. Ours turns an
-asyncio loop, so that handlers written for asyncio run in the same thread.
+program under test wants, run by trial or pytest-twisted in the main thread, or not be there at all. Ours turns an asyncio loop of
+its own, which works on every system.
 """
 
 from __future__ import annotations

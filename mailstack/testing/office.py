@@ -10,16 +10,11 @@ It runs in a thread of its own, beside whatever the test runs; all its methods m
 
 from __future__ import annotations
 
-import atexit
 import math
 import os
-import shutil
 import ssl
-import tempfile
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from functools import cache
-from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -34,6 +29,7 @@ from mailstack.queue.operator import Operator
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background
 from mailstack.testing.journey import Journey
+from mailstack.testing.keys import keys_directory
 from mailstack.testing.ledger import Ledger
 from mailstack.testing.letter import Letter
 from mailstack.testing.waiting import awaited, is_in_loop
@@ -107,7 +103,7 @@ class Office:
         reactor = self._background.reactor
         self._ledger = ledger = Ledger(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
         self._environment = environment = DevEnvironment(
-            reactor, replace(self._settings, keys=_keys(os.getpid())), ledger
+            reactor, replace(self._settings, keys=keys_directory()), ledger
         )
         ledger.read_from(environment.store)
         await environment.start()
@@ -367,16 +363,3 @@ class Office:
             f"Does the program send to {at['capture'].host} port {at['capture'].port} (no login, no TLS),"
             f" {at['submission'].port} (login, STARTTLS) or {at['submissions'].port} (login, TLS)?"
         )
-
-
-@cache
-def _keys(process: int) -> Path:  # noqa: ARG001 - a fork makes its own
-    """Where the CA of all offices of this process is: keys are made once, and trusted by who was told of them."""
-    directory = Path(tempfile.mkdtemp(prefix="mailstack-testing-"))
-    atexit.register(_forget, directory, os.getpid())
-    return directory
-
-
-def _forget(directory: Path, process: int) -> None:
-    if os.getpid() == process:
-        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""A drop-in for pytest-localserver's `smtpserver`: the fixture, and its Server, on mailstack's SMTP engine.
+
+In a conftest.py: `from mailstack.testing.localserver import smtpserver`, or run pytest with
+`-p mailstack.testing.localserver`.
+"""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Iterator
+from email.message import Message
+from typing import Any
+
+import pytest
+
+from mailstack.testing.aiosmtpd.controller import Controller
+from mailstack.testing.aiosmtpd.smtp import Envelope, Session
+
+__all__ = ["Handler", "MessageDetails", "Server", "smtpserver"]
+
+
+class MessageDetails:
+    """How a message came."""
+
+    def __init__(
+        self,
+        peer: Any,
+        mailfrom: str | None,
+        rcpttos: list[str],
+        *,
+        mail_options: list[str] | None = None,
+        rcpt_options: list[str] | None = None,
+    ) -> None:
+        self.peer = peer
+        self.mailfrom = mailfrom
+        self.rcpttos = rcpttos
+        if mail_options:
+            self.mail_options = mail_options
+        if rcpt_options:
+            self.rcpt_options = rcpt_options
+
+
+class Handler:
+    """Keeps every letter."""
+
+    def __init__(self) -> None:
+        self.outbox: list[Message] = []
+
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
+        message: Any = email.message_from_bytes(envelope.original_content or b"")
+        message.details = MessageDetails(session.peer, envelope.mail_from, envelope.rcpt_tos)
+        self.outbox.append(message)
+        return "250 OK"
+
+
+class Server(Controller):
+    """Listens once it is started; its letters are in `outbox`."""
+
+    def __init__(self, host: str = "localhost", port: int = 0) -> None:
+        super().__init__(Handler(), hostname=host, port=port, server_hostname=host)
+
+    @property
+    def outbox(self) -> list[Message]:
+        """The letters, each with `details` (peer, mailfrom, rcpttos)."""
+        kept: list[Message] = self.handler.outbox
+        return kept
+
+    @property
+    def addr(self) -> tuple[str, int]:
+        """Host and port."""
+        assert self.server is not None, "start() first"
+        host, port, *_ = self.server.sockets[0].getsockname()
+        return host, port
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether it takes connections."""
+        return self.server is not None and self.server.is_serving()
+
+    def stop(self, timeout: float | None = None) -> None:  # noqa: ARG002 - it ends at once
+        """Close the port and end the thread; harmless when it doesn't run."""
+        super().stop(no_assert=True)
+
+    def __del__(self) -> None:
+        if self.is_alive():
+            self.stop()
+
+
+@pytest.fixture
+def smtpserver() -> Iterator[Server]:
+    """A running Server: `addr` and `outbox`."""
+    server = Server()
+    server.start()
+    yield server
+    server.stop()
