@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -63,9 +64,10 @@ class Background:
         self.process = os.getpid()
         self.loop = asyncio.SelectorEventLoop()
         self.reactor: Any = OwnReactor(self.loop)
+        # Daemons, as the thread itself: an office that somebody forgot must not keep the process from ending.
+        self.reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
         started = threading.Event()
         self.reactor.callWhenRunning(started.set)
-        # A daemon: a test that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="mailstack-reactor", daemon=True)
         self._thread.start()
         if not started.wait(PATIENCE):
