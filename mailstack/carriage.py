@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailstack.authentication.signed import Signing
 from mailstack.config import Config
 from mailstack.config.tls_reports import are_sent, collector, reporter
 from mailstack.delivery.agent import DeliveryAgent
@@ -25,7 +26,6 @@ from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
-from mailstack.submission.signing import Signing
 from mailstack.surroundings import Surroundings
 from mailstack.wire import HostPort
 
@@ -39,11 +39,11 @@ class Carriage:
         around: Surroundings,
         clock: ReactorClock,
         addresses: Callable[[], list[HostPort]],
-        signing: Callable[[], Signing | None],
+        signing: Signing,
     ) -> None:
         """`addresses` gives where the office listens: a letter is never relayed to ourselves.
 
-        `signing` gives what signs letters now, if anything does.
+        `signing` signs what leaves in our name.
         """
         waits = config.relay.schedule
         schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
@@ -84,7 +84,7 @@ class Carriage:
         )
         gate = Gate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
         agents: dict[str, Agent] = {"local": local, "relay": gate}
-        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size)
+        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size, signing=signing)
         name, store, journal = config.hostname, around.store, around.journal
         seat = around.seat
         owner = seat.owner(name)
@@ -114,7 +114,9 @@ class Carriage:
             store, router, self.runner, journal, local, owner, schedule, clock, bouncer, around.random.random
         )
         self.reporter = (
-            reporter(config, store, clock, around.reactor, around.names, self.queue, signing) if reports else None
+            reporter(config, store, clock, around.reactor, around.names, self.queue, signing)
+            if reports and seat.keeps_house
+            else None
         )
 
 

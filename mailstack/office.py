@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
+from mailstack.authentication.signed import Signing
+from mailstack.authentication.signing import SigningKey
 from mailstack.carriage import Carriage
 from mailstack.commons import alone
 from mailstack.config import Config
@@ -54,7 +56,6 @@ from mailstack.smtp.station import Station
 from mailstack.store import StoreError
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
-from mailstack.submission.signing import Signing
 from mailstack.surroundings import Surroundings
 from mailstack.webhooks.announcer import Announcer
 from mailstack.webhooks.waking import Waking
@@ -88,11 +89,19 @@ class PostOffice:
         if config.webhooks:
             subscribe(config, around.store)
             self._announcers = announcers(
-                config, around.store, self.clock, around.reactor, poll=around.poll, jitter=around.random.random
+                config,
+                around.store,
+                self.clock,
+                around.reactor,
+                seat=around.seat,
+                poll=around.poll,
+                jitter=around.random.random,
             )
             self._around = around = replace(around, journal=Waking(around.journal, self._announcers))
         self._open = False
         self._waiting: list[Deferred[None]] = []
+        self._signing = Signing()
+        self.sign_by(config, around.signing_keys)
         self._carriage = carriage = Carriage(config, around, self.clock, self._addresses, self._signing)
         ours, limits = config.submission, config.limits
         commons = around.commons or alone(self.clock.now)
@@ -116,7 +125,7 @@ class PostOffice:
             author=author,
             at_sender=at_sender,
             at_recipient=at_recipient,
-            signing=self._signing(),
+            signing=self._signing,
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
         guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
@@ -131,6 +140,7 @@ class PostOffice:
             guard=guard,
             names=names if config.exchange.reverse_dns else None,
             checks=checks(config, lookups, self._in_thread, self.clock.now, around.random.random),
+            signing=self._signing if config.dkim.sign_relayed else None,
         )
         self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
         self._connections = ClientLimits(
@@ -156,10 +166,9 @@ class PostOffice:
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)
 
-    def _signing(self) -> Signing | None:
-        """Puts our signatures on letters, if there are keys for that."""
-        found = signer(self.config, self._around.signing_keys, self._in_thread, self.clock.now)
-        return Signing(found) if found is not None else None
+    def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
+        """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""
+        self._signing.use(signer(config, keys, self._in_thread, self.clock.now))
 
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
@@ -205,8 +214,9 @@ class PostOffice:
         self._carriage.runner.stop(lambda: stopped.callback(None), patience)
         await stopped
         await self._carriage.relay.close()
-        if self._carriage.reporter is not None and self._carriage.collector is not None:
+        if self._carriage.reporter is not None:
             self._carriage.reporter.stop()
+        if self._carriage.collector is not None:
             await self._carriage.collector.flush()
         told: list[Deferred[None]] = []
         for announcer in self._announcers:

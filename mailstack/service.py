@@ -16,6 +16,7 @@ from twisted.application.service import Service
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from mailstack.accounts.authenticator import CredAuthenticator
@@ -25,8 +26,11 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
+from mailstack.authentication.keys import KeyTrouble
+from mailstack.authentication.signing import SigningKey
 from mailstack.commons import Commons, alone
-from mailstack.config import Config
+from mailstack.config import Config, ConfigError
+from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.net.caller import TwistedCaller
@@ -88,12 +92,15 @@ class OfficeService(Service):
         owner: Owner | None = None,
         *,
         inherited: Inherited | None = None,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
         """`stream` gets the journey's lines; `failed` is told, once, when the office can't start.
 
         `owner` is whom the process becomes between privilegedStartService and startService, if it does. What is
-        `inherited` is not made again.
+        `inherited` is not made again. `reread` gives the configuration as it is written now, for what a hangup may
+        change: the keys that sign.
         """
+        self._reread = reread
         self._owner = owner
         self._inherited = inherited
         self._reactor = reactor
@@ -127,7 +134,7 @@ class OfficeService(Service):
             watch=config.tls.watch,
         )
         # From here on, for a hangup ends a process that does not hear it.
-        self._hear_hangup(self._renewal.reload)
+        self._hear_hangup(self._reload)
         accounts = config.accounts
         self._passwords = Passwords(
             reactor,
@@ -210,6 +217,8 @@ class OfficeService(Service):
         if self._renewal is not None:
             self._renewal.start()
         if self._inherited is not None:
+            # Our master does not look whether they have changed since he started.
+            self._reread_keys()
             self._inherited.ready()
         else:
             for name, door in self._office.doors.items():
@@ -232,8 +241,38 @@ class OfficeService(Service):
         config = self._config
         return concerns(identities(config), config.hostname, self._reactor.seconds(), patience(config))
 
+    def _reload(self) -> None:
+        """Read certificates and DKIM keys again. What is wrong with them is logged, and changes nothing."""
+        if self._renewal is not None:
+            self._renewal.reload()
+        self._reread_keys()
+
+    def _reread_keys(self) -> None:
+        reread = self._reread
+        if reread is None:
+            return
+
+        def read() -> tuple[Config, tuple[SigningKey, ...]]:
+            config = reread()
+            return config, signing_keys(config)
+
+        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read)
+        reading.addCallbacks(self._take_keys, self._keep_keys)
+
+    def _take_keys(self, found: tuple[Config, tuple[SigningKey, ...]]) -> None:
+        config, keys = found
+        if self._office is not None:
+            self._office.sign_by(config, keys)
+            _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
+
+    def _keep_keys(self, failure: Failure) -> None:
+        if failure.check(ConfigError, KeyTrouble):
+            _log.error("%s; letters are signed as before", failure.getErrorMessage())
+        else:
+            _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())
+
     def _hear_hangup(self, reload: Callable[[], None]) -> None:
-        """Have SIGHUP read the certificates again. Signals come to the main thread, and nothing but a process has them."""
+        """Have SIGHUP read again what may change. Signals come to the main thread, and nothing but a process has them."""
         if threading.current_thread() is threading.main_thread():
             handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(reload))
             self._restore = lambda: signal.signal(signal.SIGHUP, handler)

@@ -8,6 +8,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,22 @@ class Options(usage.Options):
             raise usage.UsageError("which office? give -c FILE; etc/mailstack.toml shows every setting")
         try:
             # twistd changes its directory when it becomes a daemon.
-            self["office"] = load(Path(file).absolute(), os.environ)
+            self["reread"] = partial(load, Path(file).absolute(), os.environ)
+            self["office"] = self["reread"]()
         except ConfigError as error:
             raise usage.UsageError(str(error)) from error
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The office as a Twisted service."""
-    config = options["office"]
+    config, reread = options["office"], options["reread"]
     carry_stdlib_logging(config.log.level)
     if config.workers.count > 1:
         # Only an office with workers pays for their master.
         from mailstack.workers.master import MasterService  # noqa: PLC0415
 
-        return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options))
-    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options))
+        return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
+    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
 
 
 def _owner(options: Options) -> Owner | None:

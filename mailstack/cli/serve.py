@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,14 @@ def serve(config: Path) -> None:
 
     log_to(sys.stdout, settings.log.level)
     service: Any
+    reread = partial(load, config.absolute(), os.environ)
     if settings.workers.count > 1:
         # Only an office with workers pays for their master.
         from mailstack.workers.master import MasterService
 
-        service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno())
+        service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno(), reread=reread)
     else:
-        service = OfficeService(reactor, settings, sys.stdout, failed)
+        service = OfficeService(reactor, settings, sys.stdout, failed, reread=reread)
     service.privilegedStartService()
     if not failures:
         service.startService()

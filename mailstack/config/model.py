@@ -201,6 +201,7 @@ class Dkim(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: tuple[DkimKey, ...] = ()
     headers: tuple[FieldName, ...] = tuple(FieldName(name) for name in SIGNED)
     oversign: tuple[FieldName, ...] = tuple(FieldName(name) for name in OVERSIGNED)
+    sign_relayed: bool = False
 
 
 class Authentication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from mailstack.authentication.signed import Signing
 from mailstack.config.model import Config
 from mailstack.letter import Address, Letter
 from mailstack.net.client_tls import ClientTls
@@ -15,7 +16,6 @@ from mailstack.queue.queue import Queue
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Store, StoreError
-from mailstack.submission.signing import Signing
 from mailstack.tls_reports.collector import Collector
 from mailstack.tls_reports.report import Reporting
 from mailstack.tls_reports.reporter import Reporter
@@ -70,15 +70,14 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
     reactor: Any,
     names: Names,
     queue: Queue,
-    signing: Callable[[], Signing | None],
+    signing: Signing,
 ) -> Reporter:
-    """What writes and sends. `signing` gives what signs now."""
+    """What writes and sends."""
 
     async def send(letter: Letter) -> None:
         facts = {"by": "mailstack", "report": "tls"}
-        signer = signing()
         try:
-            signed, more = await signer.signed(letter) if signer is not None else (letter, {})
+            signed, more = await signing.signed(letter)
             if not more:
                 raise NotTold(f"no DKIM key signs for {author_of(config).ascii_domain}")
             await queue.accept(signed, "submitted", {**facts, **more})

@@ -12,6 +12,7 @@ from mailstack.config.model import Webhook as Settings
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.queue.schedule import Schedule
+from mailstack.seat import Seat
 from mailstack.store import Store
 from mailstack.webhooks.announcer import Announcer, AnnouncerLimits
 from mailstack.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
@@ -29,7 +30,7 @@ def subscribe(config: Config, store: Store) -> None:
 
 
 def announcers(
-    config: Config, store: Store, clock: Clock, reactor: Any, *, poll: float, jitter: Callable[[], float]
+    config: Config, store: Store, clock: Clock, reactor: Any, *, seat: Seat, poll: float, jitter: Callable[[], float]
 ) -> list[Announcer]:
     """What tells them: one for each. `poll` is in seconds; `jitter` gives numbers in [0, 1)."""
     return [
@@ -38,9 +39,11 @@ def announcers(
             clock,
             webhook(each, store, clock, reactor),
             target=target_of(each),
-            owner=config.hostname,
+            owner=seat.owner(config.hostname),
             schedule=Schedule(each.first, each.longest, 0, each.give_up_after),
-            limits=AnnouncerLimits(in_flight=each.in_flight, lease=each.timeout + _MARGIN, poll=poll),
+            limits=AnnouncerLimits(
+                in_flight=max(1, seat.share(each.in_flight)), lease=each.timeout + _MARGIN, poll=poll
+            ),
             jitter=jitter,
         )
         for each in config.webhooks

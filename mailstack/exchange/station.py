@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.authentication.results import without_results_of
+from mailstack.authentication.signed import Signing
 from mailstack.exchange.checks import Checks
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
@@ -32,10 +33,12 @@ class Exchange:
         guard: Guard | None = None,
         names: ClientNames | None = None,
         checks: Checks | None = None,
+        signing: Signing | None = None,
     ) -> None:
         """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
 
         Without `names` nobody's name is looked up, and without `checks` no letter is asked who answers for it.
+        `signing` signs letters of the networks that may relay; None: they go as they come.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -44,6 +47,7 @@ class Exchange:
         self._guard = guard or Guard()
         self._names = names
         self._checks = checks
+        self._signing = signing
 
     async def check_client(self, client: Client) -> None:
         """Begin to look for the client's name; most are welcome."""
@@ -81,8 +85,10 @@ class Exchange:
         return without_results_of(self.hostname, section)
 
     async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
-        """With the results of our checks on top (RFC 8601 §4.1). Raises the Refusal of what its owner disowns."""
+        """With the results of our checks on top (RFC 8601 §4.1), or signed. Raises the Refusal of what its owner disowns."""
         remote = letter.arrival.remote
+        if self._signing is not None and remote is not None and self._relaying.trusts(remote):
+            return await self._signing.signed(letter)
         if self._checks is None or self._guard.is_friend(letter.arrival.account, remote.host if remote else ""):
             return letter, NO_FACTS
         return await self._checks.examine(letter, arrived)

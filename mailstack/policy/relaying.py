@@ -19,8 +19,12 @@ class Relaying:
         """`networks` in CIDR notation. Raises ValueError for one that is not."""
         self._networks = networks_of(networks)
 
+    def trusts(self, remote: HostPort) -> bool:
+        """Whether a host is in one of the networks."""
+        return within(remote.host, self._networks)
+
     def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
         """`account` is who logged in on this connection, None for nobody."""
-        if account is not None or within(remote.host, self._networks):
+        if account is not None or self.trusts(remote):
             return PASS
         return Refuse(DENIED, f"{remote.host} is in no network that may relay")

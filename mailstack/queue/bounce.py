@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from mailstack.authentication.signed import Signing
 from mailstack.letter import Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
@@ -23,15 +25,22 @@ class Bouncer:
     """Writes reports and routes them to the sender of the original."""
 
     def __init__(
-        self, router: Router, office: str, *, most_header: int = 65_536, most_returned: int = 1_048_576
+        self,
+        router: Router,
+        office: str,
+        *,
+        most_header: int = 65_536,
+        most_returned: int = 1_048_576,
+        signing: Signing | None = None,
     ) -> None:
         """How many octets of the original a report returns at most: `most_header` of its header section, or
-        `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3).
+        `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3). `signing` signs those that leave.
         """
         self._router = router
         self._office = office
         self._most_header = most_header
         self._most_returned = most_returned
+        self._signing = signing
 
     async def report(self, due: ReportDue, original: Letter, now: float, claim: FirstClaim | None) -> Acceptance:
         """The report, ready for a Settlement; its reverse-path is null, so that nobody bounces it (RFC 3464 §2).
@@ -64,9 +73,20 @@ class Bouncer:
         body = "8BITMIME" if report.is_eight_bit else "7BIT"
         envelope = Envelope(None, (Recipient(sender),), body, parameters)
         letter = Letter(due.id, envelope, Octets(report.octets()), Arrival(now, self._office, "LOCAL"))
-        facts = {"by": "mailstack", "report": due.kind, "original": original.id}
+        facts: dict[str, Any] = {"by": "mailstack", "report": due.kind, "original": original.id}
+        if self._signing is not None and any(route.destination != LOCAL for route in routes):
+            letter, more = await self._signed(letter, self._signing)
+            facts.update(more)
         deliveries = first_deliveries(letter, routes, now=now, claim=claim)
         return enter(letter, routes, deliveries, (), "submitted", facts, now)
+
+    async def _signed(self, report: Letter, signing: Signing) -> tuple[Letter, Mapping[str, Any]]:
+        """A report is worth more unsigned than not sent at all."""
+        try:
+            return await signing.signed(report)
+        except Exception:  # noqa: BLE001
+            _log.exception("a bug: report %s goes without a signature", report.id)
+            return report, {}
 
     async def reports(
         self, dues: Sequence[ReportDue], original: Letter, now: float, claim: FirstClaim | None

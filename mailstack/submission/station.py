@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.authentication.results import without_results_of
+from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
 from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
@@ -15,7 +16,6 @@ from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import NO_FACTS, Arrived, Client, Facts
 from mailstack.submission.author import Author
 from mailstack.submission.fixups import complete
-from mailstack.submission.signing import Signing
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")

@@ -61,8 +61,10 @@ class MasterService(Service):
         owner: Owner | None = None,
         *,
         output: int | None = None,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
         """`output`: the descriptor that workers may write their log to; None: it comes here, for `stream`."""
+        self._reread = reread
         self._reactor = reactor
         self._config = config
         self._stream = stream
@@ -137,7 +139,14 @@ class MasterService(Service):
             assert descriptor is not None
             work(
                 Legacy(
-                    self._config, seat, self._premises, self._sockets.taken_over(), self._commons, theirs, descriptor
+                    self._config,
+                    seat,
+                    self._premises,
+                    self._sockets.taken_over(),
+                    self._commons,
+                    theirs,
+                    descriptor,
+                    self._reread,
                 )
             )
         theirs.close()

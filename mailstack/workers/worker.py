@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from msgspec import Struct
@@ -42,6 +43,8 @@ class Legacy(Struct, frozen=True):
     lifeline: socket.socket
     output: int
     """The descriptor that the log goes to."""
+    reread: Callable[[], Config] | None = None
+    """See OfficeService."""
 
 
 def work(legacy: Legacy) -> NoReturn:
@@ -95,7 +98,14 @@ class _Worker:
         inherited = Inherited(
             legacy.premises, legacy.seat, self._endpoint, legacy.commons, lambda: self._lifeline.say(READY)
         )
-        service = OfficeService(reactor, legacy.config, LineStream(legacy.output), self._fail, inherited=inherited)
+        service = OfficeService(
+            reactor,
+            legacy.config,
+            LineStream(legacy.output),
+            self._fail,
+            inherited=inherited,
+            reread=legacy.reread,
+        )
         service.privilegedStartService()
         service.startService()
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import succeed
 
 from mailstack.authentication.keys import KeyTrouble
+from mailstack.authentication.signed import Signing
 from mailstack.cli.place import Place
 from mailstack.cli.queue.routing import clock, directory_of
 from mailstack.cli.queue.showing import schedule_of
@@ -31,7 +32,6 @@ from mailstack.smtp.replies import Refusal
 from mailstack.smtp.station import NO_FACTS
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
-from mailstack.submission.signing import Signing
 
 DEV_HOST = HostName("mx.home.test")
 """The office of a dev environment that a letter enters."""

@@ -1,4 +1,4 @@
-"""Signs what our users send, once nothing of it will change any more (RFC 6409 §8.5, RFC 6376 §5.3)."""
+"""Signs what leaves in our name, once nothing of it will change any more (RFC 6409 §8.5, RFC 6376 §5.3)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from mailstack.smtp.station import NO_FACTS, Facts
 
 
 class Signing:
-    """Puts DKIM signatures on letters."""
+    """Puts DKIM signatures on letters, by the keys that there are now."""
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(self, signer: Signer | None = None) -> None:
+        """None: nothing is signed."""
+        self._signer = signer
+
+    def use(self, signer: Signer | None) -> None:
+        """Sign by other keys from now on."""
         self._signer = signer
 
     async def signed(self, letter: Letter) -> tuple[Letter, Facts]:
@@ -23,12 +28,13 @@ class Signing:
 
         The same letter when there is no key for its author.
         """
-        names = await self._signer.key_names(letter.content)
-        if not names:
+        signer = self._signer
+        names = await signer.key_names(letter.content) if signer is not None else []
+        if signer is None or not names:
             return letter, NO_FACTS
         try:
             envelope, content = await fit_body(letter.envelope, letter.content, ())
         except Refusal:  # it can't be converted, here or anywhere
             envelope, content = letter.envelope, letter.content
-        signatures = await self._signer.signatures(content)
+        signatures = await signer.signatures(content)
         return replace(letter, envelope=envelope, content=Prefixed(signatures, content)), {"signed": names}

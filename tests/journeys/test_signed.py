@@ -1,0 +1,151 @@
+"""What else is signed than letters of users: reports that leave, and letters of machines that may relay; by new keys too."""
+
+from __future__ import annotations
+
+import poplib
+import smtplib
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from mailstack.authentication.keys import generate
+from mailstack.config import Dkim, DkimKey, Exchange, Relay
+from mailstack.config.values import Network, Selector
+from mailstack.simulation.site import Site
+from tests.journeys.internet import Internet
+from tests.journeys.process import PATIENCE, office, serve
+from tests.journeys.test_abuse import call
+from tests.journeys.test_certificates import hang_up
+
+KEY = generate("rsa", 1024)
+CAROL = "carol@elsewhere.test"
+MACHINE = "203.0.113.50"
+
+
+@pytest.fixture
+def internet() -> Internet:
+    return Internet()
+
+
+def home(internet: Internet, tmp_path: Path, **dkim: bool) -> Site:
+    file = tmp_path / "s1.pem"
+    file.write_bytes(KEY.pem())
+    internet.zone.txt("s1._domainkey.home.test", KEY.record())
+    keys = (DkimKey(selector=Selector("s1"), file=file),)
+    return internet.office(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test"],
+        dkim=Dkim(keys=keys, **dkim),
+        relay=Relay(relay_from=(Network(f"{MACHINE}/32"),)),
+        exchange=Exchange(reverse_dns=False),
+    )
+
+
+def elsewhere(internet: Internet) -> Site:
+    return internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+
+
+def bring(internet: Internet, site: Site, sender: str, recipient: str, author: str) -> None:
+    octets = (
+        f"EHLO machine.test\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
+        f"From: {author}\r\nTo: {recipient}\r\nSubject: hello\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+        "Message-ID: <1@home.test>\r\n\r\nHi\r\n.\r\nQUIT\r\n"
+    ).encode()
+    client = call(internet, site, octets, host=MACHINE)
+    assert b"queued as" in client.heard
+    internet.reactor.advance(60)
+
+
+def test_a_report_that_leaves_is_signed(internet: Internet, tmp_path: Path) -> None:
+    """The host's name is below the key's domain, so that DMARC finds them aligned."""
+    site, there = home(internet, tmp_path), elsewhere(internet)
+    bring(internet, site, CAROL, "nobody@third.test", "carol@elsewhere.test")
+    (letter,) = internet.fetch(there, CAROL)
+    assert b"dkim=pass header.d=home.test" in letter
+    assert b"From: Mail Delivery System <MAILER-DAEMON@mx.home.test>" in letter
+    (step,) = [each for each in site.journal.steps if each.facts.get("report") == "failed" and "by" in each.facts]
+    assert step.facts["signed"] == ["s1._domainkey.home.test"]
+
+
+def test_a_report_to_a_mailbox_here_needs_no_signature(internet: Internet, tmp_path: Path) -> None:
+    site = home(internet, tmp_path)
+    internet.submit(site, "alice@home.test", "nobody@third.test")
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(site, "alice@home.test")
+    assert b"MAILER-DAEMON" in letter
+    assert not letter.split(b"\r\n\r\n")[0].count(b"DKIM-Signature:")
+
+
+@pytest.mark.parametrize(
+    ("asked", "author", "signed"),
+    [
+        (True, "robot@home.test", True),
+        (True, "robot@sub.home.test", True),
+        (True, "robot@other.test", False),
+        (False, "robot@home.test", False),
+    ],
+)
+def test_letters_of_machines_that_may_relay_are_signed_where_it_is_asked_for(
+    internet: Internet, tmp_path: Path, asked: bool, author: str, signed: bool
+) -> None:
+    site, there = home(internet, tmp_path, sign_relayed=asked), elsewhere(internet)
+    bring(internet, site, "robot@home.test", CAROL, author)
+    (letter,) = internet.fetch(there, CAROL)
+    assert (b"dkim=pass header.d=home.test" in letter) is signed
+
+
+def test_a_stranger_is_never_signed_for(internet: Internet, tmp_path: Path) -> None:
+    site = home(internet, tmp_path, sign_relayed=True)
+    octets = (
+        b"EHLO x.test\r\nMAIL FROM:<alice@home.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n"
+        b"From: alice@home.test\r\n\r\nHi\r\n.\r\nQUIT\r\n"
+    )
+    call(internet, site, octets)
+    internet.reactor.advance(60)
+    for letter in internet.fetch(site, "alice@home.test"):
+        assert b"DKIM-Signature" not in letter
+
+
+def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> None:
+    site, there = home(internet, tmp_path), elsewhere(internet)
+    other = generate("ed25519")
+    internet.zone.txt("e2._domainkey.home.test", other.record())
+    from mailstack.authentication.signing import SigningKey
+
+    config = replace(site.office.config, dkim=replace(site.office.config.dkim, keys=()))
+    site.office.sign_by(config, [SigningKey("e2", other, ("home.test",))])
+    internet.submit(site, "alice@home.test", CAROL)
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(there, CAROL)
+    assert b"header.s=e2" in letter
+    assert b"header.s=s1" not in letter
+
+
+def test_a_hangup_takes_new_keys_from_the_file_and_keeps_the_old_ones_when_it_is_wrong(tmp_path: Path) -> None:
+    config = office(tmp_path)
+    process, ports = serve(config)
+    with process:
+        (tmp_path / "s7.pem").write_bytes(KEY.pem())
+        good = config.read_text() + '\n[[dkim.keys]]\nselector = "s7"\nfile = "s7.pem"\n'
+        config.write_text(good)
+        hang_up(process, "letters are signed with s7")
+        config.write_text(good.replace("s7.pem", "gone.pem"))
+        hang_up(process, "letters are signed as before")
+        assert b" s=s7;" in received(ports)
+        assert process.stop() == 0
+
+
+def received(ports: dict[str, int]) -> bytes:
+    """A letter that alice has sent, as bob gets it."""
+    with smtplib.SMTP("127.0.0.1", ports["submission"], timeout=PATIENCE) as client:
+        client.login("alice", "alice")
+        client.sendmail("alice@home.test", ["bob@home.test"], b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi\r\n")
+    reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+    reader.user("bob")
+    reader.pass_("bob")
+    _, lines, _ = reader.retr(1)
+    reader.quit()
+    return b"\r\n".join(lines)
