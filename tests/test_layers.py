@@ -30,7 +30,8 @@ LAYERS = """
     mailstack.tls_reports
     mailstack.net
     mailstack.accounts mailstack.store.*
-    mailstack.catalogue
+    mailstack.following
+    mailstack.records mailstack.catalogue
     mailstack.config
     mailstack.faults
     mailstack.opinions mailstack.setup mailstack.surroundings mailstack.premises

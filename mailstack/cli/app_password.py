@@ -10,7 +10,8 @@ from mailstack.cli.names import address as parse_address
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
-from mailstack.cli.when import local_text, utc_text
+from mailstack.cli.when import local_text
+from mailstack.records import utc_text
 
 LONGEST_NAME = 100
 """Characters."""

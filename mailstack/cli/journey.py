@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from time import sleep as pause
-from typing import Any
 
 import click
 
-from mailstack.cli.follow import Journey, journey_of
 from mailstack.cli.names import letter_id, unknown_letter
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json
-from mailstack.cli.records import recipient_texts, sender_text
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import headline, journey_lines
-from mailstack.cli.when import utc_text
+from mailstack.following import Journey, journey_of
 from mailstack.journey import Step
+from mailstack.records import journey_json, step_json
 
 INTERVAL = 0.5
 """Seconds between two looks of --follow."""
@@ -52,7 +50,7 @@ def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) 
 
         told = look()
         if as_json and not follow:
-            print_json(document(told))
+            print_json(journey_json(told))
             return
         if not as_json:
             click.echo(headline(told))
@@ -64,22 +62,6 @@ def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) 
                 printed = _print_new(told.steps, printed, dialogue=dialogue, as_json=as_json)
         except KeyboardInterrupt:
             return
-
-
-def document(told: Journey) -> dict[str, Any]:
-    """The JSON shape that programs rely on."""
-    return {
-        "id": told.asked,
-        "sender": sender_text(told.source.letter.envelope),
-        "recipients": recipient_texts(told.source),
-        "steps": [step_json(step) for step in told.steps],
-    }
-
-
-def step_json(step: Step) -> dict[str, Any]:
-    """One step; its facts stand beside what every step has."""
-    always = {"at": utc_text(step.at), "office": step.office, "step": step.step, "letter": step.letter}
-    return always | {name: fact for name, fact in step.facts.items() if name not in always}
 
 
 def _print_new(steps: Sequence[Step], printed: Collection[Step], *, dialogue: bool, as_json: bool) -> Sequence[Step]:

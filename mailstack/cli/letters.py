@@ -7,9 +7,10 @@ import click
 from mailstack.cli.names import address
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table, size_text
-from mailstack.cli.records import recipient_texts, record_json, sender_text, whereabouts
+from mailstack.cli.records import whereabouts
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import Since, local_text
+from mailstack.records import recipient_texts, record_json, sender_text
 from mailstack.store import Filter
 
 

@@ -11,7 +11,8 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
-from mailstack.cli.when import local_text, utc_text
+from mailstack.cli.when import local_text
+from mailstack.records import utc_text
 from mailstack.store import Suppression
 
 MOST_TEXT = 300

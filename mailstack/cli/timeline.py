@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from mailstack.cli.follow import Journey
 from mailstack.cli.printing import clean, size_text
-from mailstack.cli.records import recipient_texts, sender_text
 from mailstack.cli.when import clock_text, local_text
+from mailstack.following import Journey
 from mailstack.journey import Step
+from mailstack.records import recipient_texts, sender_text
 
 PHRASES = {
     "recipient": "for {}",

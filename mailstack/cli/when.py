@@ -8,11 +8,6 @@ from typing import Any
 import click
 
 
-def utc_text(at: float) -> str:
-    """As programs read it, always of one length: "2026-11-23T21:00:00.123456Z"."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def local_text(at: float) -> str:
     """As people read it, in their time zone, to the second."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

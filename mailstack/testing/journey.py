@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailstack.cli.follow import Journey as Found
+from mailstack.following import Journey as Found
 from mailstack.journey import Step
 
 

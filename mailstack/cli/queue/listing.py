@@ -12,11 +12,12 @@ from mailstack.cli.printing import print_json, print_table, size_text
 from mailstack.cli.queue.around import reason_of
 from mailstack.cli.queue.grouping import NAMES, By, columns, grouped
 from mailstack.cli.queue.selecting import MOST, narrowed, select, with_selection
-from mailstack.cli.records import due_text, last_word, record_json, sender_text
+from mailstack.cli.records import due_text, last_word
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
 from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
+from mailstack.records import record_json, sender_text
 from mailstack.store import Record
 
 

@@ -10,20 +10,20 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from mailstack.cli.journey import step_json
 from mailstack.cli.names import letter_id, unknown_letter
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import clean, print_json, size_text
 from mailstack.cli.queue.around import Around, Reason, look_around
 from mailstack.cli.queue.explaining import explain
-from mailstack.cli.records import last_word, record_json, sender_text
+from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import journey_lines
-from mailstack.cli.when import local_text, utc_text
+from mailstack.cli.when import local_text
 from mailstack.journey import Step
 from mailstack.letter import Envelope
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
+from mailstack.records import record_json, sender_text, step_json, utc_text
 from mailstack.store import Filter, Record
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailstack.cli.journey import step_json
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import clean, print_json
 from mailstack.cli.queue.changes import Changes
@@ -22,6 +21,7 @@ from mailstack.cli.timeline import facts_text, journey_lines
 from mailstack.cli.when import clock_text
 from mailstack.journey import Step
 from mailstack.queue.selection import Selection
+from mailstack.records import step_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from mailstack.cli.printing import clean
-from mailstack.cli.records import last_word, sender_text
+from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
 from mailstack.queue.delivery import OWED, DeliveryState
+from mailstack.records import sender_text
 from mailstack.store import Filter, Record
 
 MOST = 100_000
