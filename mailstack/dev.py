@@ -31,7 +31,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
-from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay, Schedule
+from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay, Schedule, Web
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
@@ -46,7 +46,7 @@ from mailstack.net.tls import private_ca, server_context
 from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
-from mailstack.relay.loopback import LoopbackOnly
+from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.routes import Routes, Target
 from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
@@ -172,6 +172,8 @@ class DevEnvironment:
         Clients may take `patience` seconds for theirs.
         """
         self._trimming.stop()
+        # Who waits for a letter hears now that none will come.
+        self.catalogue.feed.close()
         for office in self._offices:
             await office.stop(patience)
         await self.catalogue.stop()
@@ -276,7 +278,8 @@ class DevEnvironment:
             web=at["web"],
         )
         told = Clients(host=HostName("localhost"))
-        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen, clients=told)
+        web = Web(admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]))
+        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen, clients=told, web=web)
         return replace(config, relay=Relay(port=world_port, schedule=self._settings.schedule))
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
@@ -316,6 +319,7 @@ class DevEnvironment:
                 clock=self._clock,
                 faults=self.faults,
                 bad_certificates=BadCertificates(self._keys),
+                is_open=is_loopback(self._settings.host),
                 accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
             ),
         )

@@ -350,8 +350,8 @@ class PostOffice:
     def web_door(self, *, implicit_tls: bool = False) -> Listener:
         """Pages for people, and the files by which their clients set themselves up."""
         # Only an office that has such a door pays for twisted.web.
+        from mailstack.web.api.backstage import Backstage  # noqa: PLC0415
         from mailstack.web.door import web_door  # noqa: PLC0415
-        from mailstack.web.site import Everybody  # noqa: PLC0415
 
         around = self._around
         bound = {name: door.addresses[0].port for name, door in self.doors.items() if door.addresses}
@@ -364,8 +364,7 @@ class PostOffice:
             implicit_tls=context,
             accounts=around.accounts,
             more=around.more_pages(),
-            # Where passwords are shown to everybody, nobody needs one.
-            doorkeeper=Everybody() if around.accounts else None,
+            behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission),
             endpoint=around.endpoint,
         )
 

@@ -10,7 +10,6 @@ from msgspec import Struct, field
 
 from mailstack.accounts.directory import Directory
 from mailstack.authentication.signing import SigningKey
-from mailstack.catalogue.catalogue import Catalogue
 from mailstack.commons import Commons
 from mailstack.journey import Journal
 from mailstack.net.clock import ReactorClock
@@ -25,6 +24,9 @@ from mailstack.wire import Caller, Engine, Peer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+
+    # Only an office that shows letters pays for that.
+    from mailstack.catalogue.catalogue import Catalogue
 
     # An office without faults does not pay for them.
     from mailstack.faults.faults import Faults
@@ -84,6 +86,8 @@ class Surroundings(Struct, frozen=True):
     """What it counts together with the others; None: it is alone."""
     endpoint: EndpointOf = bind_anew
     """What a service listens on."""
+    is_open: bool = False
+    """Whether whoever reaches the web page by loopback is its owner, and need not log in: in a dev environment."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 

@@ -13,9 +13,9 @@ from mailstack.catalogue import index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.indexing import Indexing, InThread, holders_of
-from mailstack.catalogue.items import MOST_TOLD, Deleted, Item, Listed, MailboxCount, Which
+from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
 from mailstack.journey import Journal, Step
-from mailstack.letter import Address, Content
+from mailstack.letter import Address, Content, LetterId
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
@@ -121,7 +121,7 @@ class Catalogue:
         """Its octets, as they entered. Raises KeyError when they are gone."""
         return await self._store.content(item.id)
 
-    async def records(self, items: Sequence[Item]) -> dict[str, Record]:
+    async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:
         """What the store knows of letters and their copies, by id."""
         ids = tuple([each for item in items for each in (item.id, *item.copies)])
         found = await self._store.records(Filter(ids=ids, limit=len(ids))) if ids else []
@@ -172,7 +172,8 @@ class Catalogue:
             return
         given = tuple(numbers[:MOST_TOLD])
         items = await self.first(Which(numbers=given), len(given))
-        self.feed.tell("changed", tuple(items), frozenset(name for item in items for name in holders_of(item)))
+        holders = frozenset(name for item in items for name in holders_of(item))
+        self.feed.tell("changed", Changes(len(numbers), tuple(items)), holders)
 
     async def delete(self, which: Which) -> Deleted:
         """Out of the catalogue; mailboxes keep what they have. `undo` brings it back for a while."""
@@ -181,7 +182,7 @@ class Catalogue:
         if deleted.count:
             self._dropping.add(token)
             self._clock.call_later(self.keeping.undo, lambda: self._time_is_over(token))
-            self.feed.tell("deleted", deleted)
+            self.feed.tell("deleted", deleted, None if which.seen_by is None else frozenset({which.seen_by}))
         return deleted
 
     async def undo(self, token: str) -> int:
@@ -207,19 +208,18 @@ class Catalogue:
         dropped = await self._drop(lambda connection: index.beyond(connection, keep=keep, before=before, limit=AT_ONCE))
         self._retaining = False
         if dropped:
-            self.feed.tell("pruned", dropped)
+            self.feed.tell("pruned", Deleted(len(dropped), "", tuple(dropped[:MOST_TOLD])))
 
-    async def _drop(self, choose: Callable[..., list[int]]) -> int:
+    async def _drop(self, choose: Callable[..., list[int]]) -> list[LetterId]:
         """For good: out of the archive first, so that nothing comes back of itself. In parts, so that nobody waits long."""
-        total = 0
+        ids: list[LetterId] = []
         try:
             while self._is_open and (numbers := await self._database.read(choose)):
                 await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
-                await self._database.write(partial(index.drop, numbers=numbers))
-                total += len(numbers)
+                ids += await self._database.write(partial(index.drop, numbers=numbers))
         except StoreError:
             _log.exception("letters could not be dropped from the catalogue")
-        return total
+        return ids
 
 
 class _Overhearing:

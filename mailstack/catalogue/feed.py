@@ -83,6 +83,10 @@ class Feed:
             raise Missed
         return [event for event in self._events if event.sequence > sequence]
 
+    def since(self, sequence: int) -> list[Event]:
+        """The same, without those that are forgotten."""
+        return [event for event in self._events if event.sequence > sequence]
+
     async def more(self, sequence: int) -> None:
         """Return when there is something after `sequence`, or the feed is closed; may be cancelled."""
         if self._closed or self._sequence > sequence:

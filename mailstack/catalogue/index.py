@@ -258,8 +258,7 @@ def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
         f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number, id",
         [token, *values],
     ).fetchall()
-    told = sorted(rows)[:MOST_TOLD]
-    return Deleted(len(rows), token, tuple(int(row[0]) for row in told), tuple(LetterId(row[1]) for row in told))
+    return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
 def bring_back(connection: sqlite3.Connection, token: str) -> list[int]:
@@ -291,10 +290,10 @@ def beyond(connection: sqlite3.Connection, *, keep: int | None, before: float | 
     return sorted(found)
 
 
-def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str]:
+def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterId]:
     """For good; the ids of the letters."""
     given = json.dumps(numbers)
-    ids = [str(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {_GIVEN}", (given,))]
+    ids = [LetterId(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {_GIVEN}", (given,))]
     connection.execute(f"DELETE FROM searched WHERE rowid {_GIVEN}", (given,))
     for table in _TABLES:
         connection.execute(f"DELETE FROM {table} WHERE number {_GIVEN}", (given,))

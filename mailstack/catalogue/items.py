@@ -98,7 +98,15 @@ class Deleted(Struct, frozen=True):
 
     count: int
     token: str
-    numbers: tuple[int, ...]
+    ids: tuple[LetterId, ...]
+    """Of the first of them, at most MOST_TOLD."""
+
+
+class Changes(Struct, frozen=True):
+    """Letters that people marked, tagged or brought back."""
+
+    count: int
+    items: tuple[Item, ...]
     """The first of them, at most MOST_TOLD."""
     ids: tuple[LetterId, ...] = ()
     """Of these."""

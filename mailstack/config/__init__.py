@@ -7,6 +7,7 @@ from mailstack.config.load import load
 from mailstack.config.model import (
     Accounts,
     Authentication,
+    Catalogue,
     Clients,
     Config,
     Delivery,
@@ -33,6 +34,7 @@ from mailstack.config.model import (
 __all__ = [
     "Accounts",
     "Authentication",
+    "Catalogue",
     "Clients",
     "Config",
     "ConfigError",

@@ -21,6 +21,7 @@ from mailstack.config.values import (
     IpText,
     Keyword,
     Network,
+    Origin,
     Owner,
     Selector,
     WebUrl,
@@ -320,6 +321,20 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hosts: tuple[HostName, ...] = ()
     max_body: Size = Size(65536)
     request_timeout: Duration = read_duration("30s")
+    max_upload: Size = Size(73400320)
+    streams: Count = 500
+    streams_per_client: Count = 250
+    admins: tuple[Address, ...] = ()
+    cors: tuple[Origin, ...] = ()
+
+
+class Catalogue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether and how long letters are kept for people who look."""
+
+    enabled: bool = False
+    max_letters: CountOrNone = 100_000
+    max_age: Duration = read_duration("30d")
+    undo: Duration = read_duration("1m")
 
 
 class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -399,6 +414,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = field(default_factory=Limits)
     clients: Clients = field(default_factory=Clients)
     web: Web = field(default_factory=Web)
+    catalogue: Catalogue = field(default_factory=Catalogue)
     mta_sts: MtaSts = field(default_factory=MtaSts)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     journey: Journey = field(default_factory=Journey)

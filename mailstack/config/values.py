@@ -39,6 +39,9 @@ HookName = NewType("HookName", str)
 WebUrl = NewType("WebUrl", str)
 """An http or https URL without user, password and fragment; empty for none."""
 
+Origin = NewType("Origin", str)
+"""Scheme, host and port of a web page, as a browser names it (RFC 6454): "http://localhost:3000"."""
+
 Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
 Selector = NewType("Selector", str)
@@ -58,6 +61,7 @@ class Owner(Struct, frozen=True):
 DNS_PORT = 53
 _HOOK_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _WEB_URL = re.compile(r"https?://[!-~]{1,2000}\Z")
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 """RFC 5322 §3.6.8."""
 
@@ -159,6 +163,13 @@ def read_web_url(text: object) -> WebUrl:
     return WebUrl(text)
 
 
+def read_origin(text: object) -> Origin:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not _ORIGIN.match(text.lower()):
+        raise ValueError('the origin of a web page such as "http://localhost:3000", without a path')
+    return Origin(text.lower())
+
+
 def read_keyword(text: object) -> Keyword:
     """One of the extensions of SMTP that there are. Raises ValueError."""
     known = sorted(extension.keyword for extension in OFFERED)
@@ -219,6 +230,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     HostPort: read_nameserver,
     SmartHost: read_smart_host,
     Keyword: read_keyword,
+    Origin: read_origin,
     HookName: read_hook_name,
     WebUrl: read_web_url,
     Selector: read_selector,

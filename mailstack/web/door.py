@@ -15,14 +15,18 @@ from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.setup.services import services_of
+from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.routes import api_routes
 from mailstack.web.channel import Bounds, WebChannel
 from mailstack.web.client_files import client_files
 from mailstack.web.front import front_pages
 from mailstack.web.instructions import instruction_pages
+from mailstack.web.login import login_of, open_routes
 from mailstack.web.office import ShownOffice
+from mailstack.web.origins import Origins
 from mailstack.web.routes import Route
 from mailstack.web.signing import ProfileSigner
-from mailstack.web.site import Doorkeeper, Site
+from mailstack.web.site import Everybody, Site
 from mailstack.wire import HostPort
 
 
@@ -35,10 +39,13 @@ def web_door(
     implicit_tls: IOpenSSLServerConnectionCreator | None = None,
     accounts: tuple[tuple[str, str], ...] = (),
     more: Sequence[Route] = (),
-    doorkeeper: Doorkeeper | None = None,
+    behind: Backstage | None = None,
     endpoint: EndpointOf = bind_anew,
 ) -> WebDoor:
-    """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS."""
+    """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS.
+
+    `behind` is what the API stands on; None: there is none.
+    """
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
     signer = ProfileSigner(reactor, identities(config)[0])
     shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
@@ -49,14 +56,23 @@ def web_door(
         proxy_timeout=config.proxy.timeout,
         endpoint=endpoint,
     )
-    bounds = Bounds(config.web.max_body, config.web.request_timeout, config.limits.session_time)
-    return WebDoor(reactor, site_of(shown, more, doorkeeper), ports, limits=limits, bounds=bounds)
+    web = config.web
+    bounds = Bounds(web.max_body, web.request_timeout, config.limits.session_time, web.max_upload)
+    return WebDoor(reactor, site_of(shown, more, behind), ports, limits=limits, bounds=bounds)
 
 
-def site_of(office: ShownOffice, more: Sequence[Route] = (), doorkeeper: Doorkeeper | None = None) -> Site:
-    """Every page of an office, and `more`."""
+def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:
+    """Every page of an office, `more`, and its API."""
     pages = (*front_pages(office), *instruction_pages(office), *client_files(office), *more)
-    return Site(pages, office.hosts, doorkeeper=doorkeeper)
+    if behind is None:
+        return Site(pages, office.hosts)
+    login = None if behind.around.is_open else login_of(behind)
+    return Site(
+        (*pages, *api_routes(behind, login.routes if login else open_routes())),
+        office.hosts,
+        doorkeeper=login or Everybody(),
+        origins=Origins(office.config.web.cors),
+    )
 
 
 class WebDoor(Factory):

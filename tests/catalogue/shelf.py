@@ -50,8 +50,8 @@ def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
-    def __init__(self, directory: Path | None, **keeping: Any) -> None:
-        self.clock = HandClock()
+    def __init__(self, directory: Path | None, clock: Any = None, **keeping: Any) -> None:
+        self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory
         self.keeping = Keeping(**keeping)

@@ -55,8 +55,15 @@ def responses(octets: bytes, method: str = "GET") -> list[Response]:
 class Web:
     """The door, and who knocks."""
 
-    def __init__(self, site: Site, *, bounds: Bounds | None = None, limits: ConnectionLimits | None = None) -> None:
-        self.reactor = SimulatedReactor(seed=3)
+    def __init__(
+        self,
+        site: Site,
+        *,
+        bounds: Bounds | None = None,
+        limits: ConnectionLimits | None = None,
+        reactor: SimulatedReactor | None = None,
+    ) -> None:
+        self.reactor = reactor or SimulatedReactor(seed=3)
         self.limits = limits or ConnectionLimits()
         self.office = self.reactor.host(OFFICE)
         self.door = WebDoor(

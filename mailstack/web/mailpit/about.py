@@ -52,10 +52,8 @@ class _About:
         if name == "letter" and data is not None:
             self._accepted += 1
             self._octets += data.item.size
-        elif name == "deleted" and data is not None:
+        elif name in {"deleted", "pruned"} and data is not None:
             self._deleted += data.count
-        elif name == "pruned" and isinstance(data, int):
-            self._deleted += data
 
     async def info(self, _: Ask) -> Answer:
         await self._catalogue.up_to_date()

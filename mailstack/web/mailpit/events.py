@@ -53,8 +53,8 @@ def _of(event: Event) -> Iterator[tuple[str, Any]]:
     match event.name:
         case "letter":
             yield "new", summary(event.data.item)
-        case "changed" if event.data:
-            for item in event.data:
+        case "changed" if event.data.count == len(event.data.items):
+            for item in event.data.items:
                 yield "update", {"ID": item.id, "Read": not item.unread, "Tags": item.tags}
         case "deleted" if 0 < len(event.data.ids) == event.data.count:
             for letter in event.data.ids:

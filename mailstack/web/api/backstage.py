@@ -1,0 +1,28 @@
+"""What the API stands on: one office, and what is around it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.indexing import InThread
+from mailstack.config import Config
+from mailstack.smtp.station import Station
+from mailstack.surroundings import Surroundings
+from mailstack.wire import Clock
+
+
+class Backstage(Struct, frozen=True):
+    """Of one office."""
+
+    config: Config
+    around: Surroundings
+    clock: Clock
+    in_thread: InThread
+    submission: Station
+    """Takes what users write here."""
+
+    @property
+    def catalogue(self) -> Catalogue | None:
+        """None: no letters are kept for people."""
+        return self.around.catalogue

@@ -1,0 +1,93 @@
+"""The API described for programs (OpenAPI 3.1), from the same table that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+import mailstack
+from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.routes import Route, Told
+
+_REFERENCE = "#/components/schemas/{name}"
+_JSON = "application/json"
+_PROBLEM = {
+    "description": "A problem (RFC 9457); detail says what to do.",
+    "content": {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
+}
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {"title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+}
+
+
+def described(routes: Iterable[Route]) -> dict[str, Any]:
+    """The document about those of the routes that are told."""
+    told = [(route, route.told) for route in routes if route.told is not None]
+    types = [kind for _, each in told for kind in (each.takes, each.gives) if kind is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route, each in told:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mailstack",
+            "version": mailstack.__version__,
+            "description": "Letters, their journeys, the queue, and what else an office has.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM_SCHEMA},
+            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        },
+    }
+
+
+def _operation(route: Route, told: Told, schema_of: dict[int, Any]) -> dict[str, Any]:
+    parts = [part for part in route.path.split("/") if part.startswith("{")]
+    named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
+    asked = [
+        {"name": each.name, "in": "query", "description": each.says, "schema": msgspec.json.schema(each.kind)}
+        for each in told.query
+    ]
+    operation: dict[str, Any] = {
+        "operationId": "_".join(
+            [route.method.lower(), *[p.strip("{}").replace(".", "_") for p in route.path.split("/")[2:]]]
+        ),
+        "summary": told.summary,
+        "parameters": [*named, *asked],
+        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
+    }
+    if told.takes is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.takes)]}}}
+    if route.access != "anyone":
+        operation["security"] = [{"basic": []}, {}]
+        operation["x-access"] = route.access
+    return operation
+
+
+def _answer(told: Told, schema_of: dict[int, Any]) -> dict[str, Any]:
+    if told.gives is not None:
+        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.gives)]}}}
+    if told.media_type:
+        return {"description": told.summary, "content": {told.media_type: {}}}
+    return {"description": told.summary}
+
+
+class Description:
+    """The page with it; made when it is asked for first."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.route = Route("GET", "/v1/openapi.json", self.page, told=Told("This description.", gives=dict[str, Any]))
+        self._routes = (*routes, self.route)
+        self._answer: Answer | None = None
+
+    async def page(self, _: Ask) -> Answer:
+        if self._answer is None:
+            self._answer = in_json(described(self._routes))
+        return self._answer

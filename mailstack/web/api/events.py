@@ -1,0 +1,119 @@
+"""What happens, as server-sent events: a stream that can be taken up again where it broke."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.feed import Event, Missed
+from mailstack.catalogue.indexing import Entered
+from mailstack.catalogue.items import Changes, Deleted, Item
+from mailstack.journey import Step
+from mailstack.records import step_json
+from mailstack.web.api import telling
+from mailstack.web.api.patience import within
+from mailstack.web.api.places import Places
+from mailstack.web.api.shelf import Shelf
+from mailstack.web.asking import Answer, Ask, Visitor
+from mailstack.web.routes import Parameter, Route, Told
+from mailstack.wire import Clock
+
+ALIVE = 15.0
+"""Seconds of silence after which a comment is sent, so that nobody between takes the connection for dead."""
+MOST_AT_ONCE = 500
+"""Events in one piece."""
+AGAIN = 1000
+"""Milliseconds after which a browser comes back."""
+
+CALLED = {"pruned": "deleted"}
+"""Events that have another name outside."""
+
+_TOLD = Told(
+    "Server-sent events: letter (Summary), changed, deleted, step, queue, fault, dialogue, and reset when some were missed.",
+    (Parameter("after", "As Last-Event-ID, for those who can't send fields."),),
+    media_type="text/event-stream",
+)
+
+
+def event_routes(shelf: Shelf, clock: Clock, places: Places) -> tuple[Route, ...]:
+    """The stream."""
+    return (Route("GET", "/v1/events", Events(shelf, clock, places).events, "user", told=_TOLD),)
+
+
+class Events:
+    """The page behind it."""
+
+    def __init__(self, shelf: Shelf, clock: Clock, places: Places) -> None:
+        self._shelf = shelf
+        self._catalogue: Catalogue = shelf.catalogue
+        self._clock = clock
+        self._places = places
+
+    async def events(self, ask: Ask) -> Answer:
+        self._places.check(ask)
+        return Answer(self._stream(ask), "text/event-stream; charset=utf-8")
+
+    async def _stream(self, ask: Ask) -> AsyncGenerator[bytes, None]:
+        feed = self._catalogue.feed
+        with self._places.one(ask):
+            yield b"retry: %d\n\n" % AGAIN
+            position = feed.newest
+            came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
+            if came_back:
+                try:
+                    position = feed.sequence_of(came_back)
+                    feed.after(position)
+                except Missed:
+                    position = feed.newest
+                    yield _framed(feed.name_of(position), "reset", {})
+            while not feed.is_closed:
+                try:
+                    events = feed.after(position)[:MOST_AT_ONCE]
+                except Missed:
+                    position = feed.newest
+                    yield _framed(feed.name_of(position), "reset", {})
+                    continue
+                if not events:
+                    if not await within(self._clock, feed.more(position), ALIVE):
+                        yield b":\n\n"
+                    continue
+                position = events[-1].sequence
+                pieces = [
+                    _framed(feed.name_of(event.sequence), CALLED.get(event.name, event.name), data)
+                    for event in events
+                    if _may_hear(event, ask.visitor) and (data := await self._data(event, ask.visitor)) is not None
+                ]
+                if pieces:
+                    yield b"".join(pieces)
+
+    async def _data(self, event: Event, visitor: Visitor) -> Any:
+        """What is told of it, in JSON's values; None: nothing."""
+        match event.data:
+            case Entered(item, record):
+                return telling.summary(item, {record.letter.id: record})
+            case Step():
+                return step_json(event.data)
+            case Deleted(count, _, ids):
+                return {"count": count, "ids": ids if count == len(ids) else None}
+            case Changes(count, items):
+                own = [each for each in items if _is_for(each, visitor)]
+                changed = None if count > len(items) else [each.id for each in own]
+                return {"count": count, "ids": changed, "letters": await self._shelf.summaries(own)}
+            case data:
+                return data
+
+
+def _may_hear(event: Event, visitor: Visitor) -> bool:
+    return visitor.is_admin or (event.holders is not None and visitor.account in event.holders)
+
+
+def _is_for(item: Item, visitor: Visitor) -> bool:
+    return visitor.is_admin or visitor.account in item.mailboxes or visitor.account == item.account
+
+
+def _framed(name: str, kind: str, data: Any) -> bytes:
+    """One event of the stream; JSON has no line breaks."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (name.encode(), kind.encode(), msgspec.json.encode(data))

@@ -1,0 +1,156 @@
+"""Letters: listed, read, marked, tagged, deleted and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+from msgspec.structs import replace
+
+from mailstack.catalogue.reading import tag_of
+from mailstack.letter import Content
+from mailstack.web.api import telling
+from mailstack.web.api.choosing import number, which_of
+from mailstack.web.api.parts import disposed
+from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Undoing
+from mailstack.web.api.shelf import Shelf
+from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.routes import Parameter, Route, Told
+
+MOST_LISTED = 1000
+LISTED = 50
+ANY_NUMBER = 2**62
+
+_QUERY = Parameter(
+    "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
+)
+_MAILBOX = Parameter("mailbox", "An address: the letters for this mailbox.")
+_LIST = Told(
+    "Letters, the newest first.",
+    (
+        _MAILBOX,
+        _QUERY,
+        Parameter("limit", f"At most so many; {LISTED} if it is not said, {MOST_LISTED} at most.", int),
+        Parameter("before", "Letters with a lower number: `next` of the page before.", int),
+    ),
+    gives=LetterList,
+)
+
+
+def letter_routes(shelf: Shelf, now: Callable[[], float]) -> tuple[Route, ...]:
+    """The routes about letters."""
+    pages = Letters(shelf, now)
+    one = "/v1/letters/{id}"
+    return (
+        Route("GET", "/v1/letters", pages.listed, "user", told=_LIST),
+        Route(
+            "PATCH", "/v1/letters", pages.mark, "user", told=Told("Mark as read, tag.", takes=Marking, gives=Changed)
+        ),
+        Route("DELETE", "/v1/letters", pages.delete, "user", told=Told("Delete.", takes=Chosen, gives=Gone)),
+        Route(
+            "POST", "/v1/undo", pages.undo, "user", told=Told("Bring back what was deleted.", takes=Undoing, gives=Back)
+        ),
+        Route(
+            "GET",
+            "/v1/tags",
+            pages.tags,
+            "user",
+            told=Told("All tags, and how many letters have each.", gives=dict[str, int]),
+        ),
+        Route("GET", one, pages.one, "user", told=Told("One letter, read; it stays unread.", gives=Letter)),
+        Route("GET", one + "/source", pages.source, "user", told=Told("Its octets.", media_type="text/plain")),
+        Route("GET", one + "/tree", pages.tree, "user", told=Told("Its MIME parts.", gives=Node)),
+        Route("GET", one + "/parts/{part}", pages.part, "user", told=Told("One part, decoded.", media_type="*/*")),
+    )
+
+
+class Letters:
+    """The pages behind them."""
+
+    def __init__(self, shelf: Shelf, now: Callable[[], float]) -> None:
+        self._shelf = shelf
+        self._now = now
+
+    async def listed(self, ask: Ask) -> Answer:
+        limit = number(ask, "limit", LISTED, most=MOST_LISTED)
+        before = number(ask, "before", None, most=ANY_NUMBER)
+        which = which_of(
+            ask,
+            self._now(),
+            query=ask.query.get("query", ""),
+            mailbox=ask.query.get("mailbox") or None,
+            everything=True,
+        )
+        assert limit is not None
+        found = await self._shelf.catalogue.listed(replace(which, before=before), limit)
+        shown = await self._shelf.summaries(found.items)
+        following = found.items[-1].number if len(found.items) == limit and limit else None
+        return in_json(LetterList(shown, found.total, found.unread, following))
+
+    async def mark(self, ask: Ask) -> Answer:
+        wish = from_json(ask, Marking)
+        which = which_of(ask, self._now(), ids=wish.ids, query=wish.query, mailbox=wish.mailbox, everything=wish.all)
+        changed = 0
+        if wish.unread is not None:
+            changed = await self._shelf.catalogue.mark(which, unread=wish.unread)
+        if wish.add_tags or wish.remove_tags:
+            tags = [_tag(each) for each in wish.add_tags]
+            # What was chosen by is:unread is not so any longer.
+            changed = max(changed, await self._shelf.catalogue.tag(which, tags, wish.remove_tags))
+        return in_json(Changed(changed))
+
+    async def delete(self, ask: Ask) -> Answer:
+        wish = from_json(ask, Chosen)
+        which = which_of(ask, self._now(), ids=wish.ids, query=wish.query, mailbox=wish.mailbox, everything=wish.all)
+        await self._shelf.catalogue.up_to_date()
+        deleted = await self._shelf.catalogue.delete(which)
+        return in_json(Gone(deleted.count, deleted.token if deleted.count else None))
+
+    async def undo(self, ask: Ask) -> Answer:
+        back = await self._shelf.catalogue.undo(from_json(ask, Undoing).token)
+        if not back:
+            raise Trouble(404, "It is too late to bring that back, or nothing was deleted under this token.")
+        return in_json(Back(back))
+
+    async def tags(self, _: Ask) -> Answer:
+        return in_json(await self._shelf.catalogue.tags())
+
+    async def one(self, ask: Ask) -> Answer:
+        item = await self._shelf.item(ask)
+        found = await self._shelf.letters([item])
+        if not found:
+            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
+        return in_json(found[0])
+
+    async def source(self, ask: Ask) -> Answer:
+        item = await self._shelf.item(ask)
+        try:
+            content = await self._shelf.catalogue.content(item)
+        except KeyError:
+            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
+        name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
+        return Answer(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
+
+    async def tree(self, ask: Ask) -> Answer:
+        reading = await self._shelf.reading(await self._shelf.item(ask))
+        return in_json(telling.tree(reading.tree))
+
+    async def part(self, ask: Ask) -> Answer:
+        reading = await self._shelf.reading(await self._shelf.item(ask))
+        wanted = ask.variables["part"]
+        part = reading.part(wanted)
+        if part is None or part.is_multipart:
+            raise Trouble(404, f"There is no part {wanted[:20]}; {ask.path.rpartition('/parts/')[0]}/tree lists them.")
+        octets = await self._shelf.work(lambda: reading.content_of(part), part.end - part.start)
+        return disposed(part, octets)
+
+
+async def _chunks(content: Content) -> AsyncGenerator[bytes, None]:
+    async for chunk in content.chunks():
+        yield chunk
+
+
+def _tag(text: str) -> str:
+    tag = tag_of(text)
+    if not tag:
+        raise Trouble(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")
+    return tag

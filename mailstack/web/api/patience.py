@@ -1,0 +1,32 @@
+"""A wait with an end."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from mailstack.wire import Clock
+
+
+async def within(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Whether it came to its end in time; else it is cancelled, as it is when we are."""
+    waiting = Deferred.fromCoroutine(wait)
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = True
+        waiting.cancel()
+
+    stop = clock.call_later(seconds, end)
+    try:
+        await waiting
+    except CancelledError:
+        if not late:
+            raise
+        return False
+    finally:
+        stop()
+    return True

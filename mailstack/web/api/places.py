@@ -1,0 +1,47 @@
+"""How many requests may go on for long: streams, and waits for letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mailstack.policy.networks import client_of
+from mailstack.web.asking import Ask, Trouble
+
+
+class Places:
+    """In all, and for one client."""
+
+    def __init__(self, most: int, most_of_one: int) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many go on."""
+        return self._taken.total()
+
+    def check(self, ask: Ask) -> None:
+        """Raises Trouble 503 when there is no place for this client."""
+        client = client_of(ask.remote.host)
+        if self.taken >= self._most or self._taken[client] >= self._most_of_one:
+            raise Trouble(
+                503,
+                "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
+                ("Retry-After", "5"),
+            )
+
+    @contextmanager
+    def one(self, ask: Ask) -> Iterator[None]:
+        """A place. Raises Trouble 503 when there is none."""
+        self.check(ask)
+        client = client_of(ask.remote.host)
+        self._taken[client] += 1
+        try:
+            yield
+        finally:
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]

@@ -1,0 +1,42 @@
+"""All routes of the API, for one office."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.description import Description
+from mailstack.web.api.events import event_routes
+from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.letters import letter_routes
+from mailstack.web.api.places import Places
+from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.waiting import wait_routes
+from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.routes import Route
+
+
+def api_routes(behind: Backstage, logins: Iterable[Route]) -> tuple[Route, ...]:
+    """In the order in which they are described; `logins` are those by which one says who one is."""
+    routes = (*_letters(behind), *journey_routes(behind.around.store, behind.catalogue), *logins)
+    return (*routes, Description(routes).route)
+
+
+def _letters(behind: Backstage) -> tuple[Route, ...]:
+    """What needs the catalogue; without one, a word about that."""
+    if behind.catalogue is None:
+        return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
+    web = behind.config.web
+    shelf = Shelf(behind.catalogue, behind.in_thread)
+    places = Places(web.streams, web.streams_per_client)
+    return (
+        *letter_routes(shelf, behind.clock.now),
+        *wait_routes(shelf, behind.clock, places),
+        *event_routes(shelf, behind.clock, places),
+    )
+
+
+async def _no_letters(_: Ask) -> Answer:
+    raise Trouble(
+        404, "This office keeps no letters for people who look; [catalogue] enabled = true would have it do so."
+    )

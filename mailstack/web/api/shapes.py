@@ -1,0 +1,171 @@
+"""The values that the API gives and takes, as JSON has them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+Time = str
+"""ISO 8601, UTC: "2026-11-23T21:00:00.123456Z"."""
+MOST_IDS = 10_000
+"""Letters that one request may name."""
+Ids = Annotated[list[str], Meta(max_length=MOST_IDS)]
+Texts = Annotated[list[str], Meta(max_length=100)]
+
+
+class Person(Struct, frozen=True):
+    """Somebody as a field of a letter names him."""
+
+    name: str
+    address: str
+
+
+class RecipientState(Struct, frozen=True):
+    """What became of a letter for one recipient."""
+
+    address: str
+    state: str
+    """ "queued", "held", "delivered", "relayed", "bounced", "collected", "removed", or "mixed" behind an alias."""
+
+
+class Summary(Struct, frozen=True):
+    """A letter as lists show it."""
+
+    id: str
+    number: int
+    """Grows with each letter that enters."""
+    subject: str
+    author: Person | None = field(name="from")
+    to: list[Person]
+    cc: list[Person]
+    sender: str
+    """Of the envelope; "" is the null reverse-path."""
+    recipients: list[RecipientState]
+    size: int
+    arrived: Time
+    unread: bool
+    tags: list[str]
+    attachments: int
+    snippet: str
+    state: str
+    """That of all recipients, or "mixed"."""
+
+
+class PartShown(Struct, frozen=True):
+    """One part of a letter that is no multipart."""
+
+    part: str
+    """Its number, as IMAP counts: "1", "2.1"."""
+    name: str
+    type: str
+    size: int
+    content_id: str
+    inline: bool
+
+
+class Unsubscribing(Struct, frozen=True):
+    """What List-Unsubscribe says."""
+
+    header: str
+    links: list[str]
+    post: str
+    one_click: bool
+    """Whether one POST to the first https link is enough (RFC 8058)."""
+    faults: list[str]
+
+
+class Letter(Summary, frozen=True, kw_only=True):
+    """A letter, read."""
+
+    bcc: list[Person]
+    reply_to: list[Person]
+    date: Time | None
+    """By its Date field."""
+    message_id: str
+    text: str
+    html: str
+    parts: list[PartShown]
+    headers: list[tuple[str, str]]
+    links: list[str]
+    codes: list[str]
+    """One-time codes, the likeliest first."""
+    envelope: dict[str, Any]
+    """How it came: sender, recipients, client, account, TLS."""
+    list_unsubscribe: Unsubscribing | None
+
+
+class LetterList(Struct, frozen=True):
+    """Some letters, the newest first."""
+
+    letters: list[Summary]
+    total: int
+    """That the query finds."""
+    unread: int
+    next: int | None
+    """`before` of the next page; null at the end."""
+
+
+class Chosen(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which letters: by id, by a query, or all."""
+
+    ids: Ids | None = None
+    query: str | None = None
+    mailbox: str | None = None
+    all: bool = False
+
+
+class Marking(Struct, frozen=True, forbid_unknown_fields=True):
+    """What shall become of letters that are chosen as for DELETE."""
+
+    ids: Ids | None = None
+    query: str | None = None
+    mailbox: str | None = None
+    all: bool = False
+    unread: bool | None = None
+    add_tags: Texts = field(default_factory=list)
+    remove_tags: Texts = field(default_factory=list)
+
+
+class Changed(Struct, frozen=True):
+    """How many letters changed."""
+
+    changed: int
+
+
+class Gone(Struct, frozen=True):
+    """How many letters are deleted, and what brings them back."""
+
+    deleted: int
+    undo: str | None
+    """For POST /v1/undo, for a while; null when nothing was deleted."""
+
+
+class Undoing(Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+
+
+class Back(Struct, frozen=True):
+    """How many letters are back."""
+
+    restored: int
+
+
+class Node(Struct, frozen=True):
+    """A part of a letter, with those within it."""
+
+    part: str
+    type: str
+    name: str
+    size: int
+    disposition: str
+    content_id: str
+    charset: str
+    encoding: str
+    parts: list[Node]
+
+
+class Waited(Struct, frozen=True):
+    """The letters that were waited for, the oldest first."""
+
+    letters: list[Letter]

@@ -1,0 +1,89 @@
+"""Letters of the catalogue as the API gives them: found, told, and read where nobody has to wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.indexing import InThread
+from mailstack.catalogue.items import Item, Which
+from mailstack.letter import LetterId
+from mailstack.letter.content import read_all
+from mailstack.reading import Reading, read
+from mailstack.store import Record
+from mailstack.web.api import telling
+from mailstack.web.api.choosing import seen_by
+from mailstack.web.api.shapes import Letter, Summary
+from mailstack.web.asking import Ask, Trouble
+
+T = TypeVar("T")
+
+AT_ONCE = 32_768
+"""Octets of a letter that are read where others wait; a larger one is read in a thread."""
+
+
+class Shelf:
+    """For the pages of the API."""
+
+    def __init__(self, catalogue: Catalogue, in_thread: InThread) -> None:
+        self.catalogue = catalogue
+        self._in_thread = in_thread
+
+    async def item(self, ask: Ask) -> Item:
+        """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
+
+        A letter that was accepted a moment ago is waited for: its id may be known before it is read.
+        """
+        name = ask.variables["id"]
+        item = None if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+        if item is None:
+            await self.catalogue.up_to_date()
+            item = await self._latest(ask) if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+        if item is None:
+            raise Trouble(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
+        return item
+
+    async def _latest(self, ask: Ask) -> Item | None:
+        return next(iter((await self.catalogue.listed(Which(seen_by=seen_by(ask)), 1)).items), None)
+
+    async def octets(self, item: Item) -> bytes:
+        """Raises Trouble 404."""
+        try:
+            return await read_all(await self.catalogue.content(item))
+        except KeyError:
+            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
+
+    async def reading(self, item: Item) -> Reading:
+        """Raises Trouble 404."""
+        octets = await self.octets(item)
+        return await self.work(lambda: read(octets), len(octets))
+
+    async def summaries(self, items: Sequence[Item]) -> list[Summary]:
+        """With where each letter is now."""
+        records = await self.catalogue.records(items)
+        return [telling.summary(item, records) for item in items]
+
+    async def letters(self, items: Sequence[Item]) -> list[Letter]:
+        """Each read; without those whose octets are gone."""
+        records = await self.catalogue.records(items)
+        found: list[Letter] = []
+        for item in items:
+            try:
+                octets = await self.octets(item)
+            except Trouble:
+                continue
+            found.append(await self.work(partial(_told, item, records, octets), len(octets)))
+        return found
+
+    async def work(self, do: Callable[[], T], octets: int) -> T:
+        """What takes time in proportion to so many octets."""
+        if octets <= AT_ONCE:
+            return do()
+        done: Any = await self._in_thread(do)
+        return done  # type: ignore[no-any-return]
+
+
+def _told(item: Item, records: Mapping[LetterId, Record], octets: bytes) -> Letter:
+    return telling.letter(item, records, read(octets))

@@ -1,0 +1,183 @@
+"""Who asks: by a password with each request (RFC 7617), or by a session that a browser logged in to."""
+
+from __future__ import annotations
+
+import binascii
+import secrets
+from base64 import b64decode
+from collections.abc import Collection
+from hashlib import sha256
+from typing import Protocol
+
+from msgspec import Struct
+
+from mailstack.cache import TimedCache
+from mailstack.relay.loopback import is_loopback
+from mailstack.sasl import Authenticator, Credentials, Denied, Unavailable
+from mailstack.store import Account
+from mailstack.web.api.backstage import Backstage
+from mailstack.web.asking import Answer, Ask, Trouble, Visitor, from_json, in_json
+from mailstack.web.routes import Route, Told
+from mailstack.wire import Clock
+
+COOKIE = "mailstack"
+LONGEST = 12 * 3600.0
+"""Seconds that a session lasts, from the login."""
+MOST = 10_000
+"""Sessions; the oldest goes for the next."""
+
+
+class LoginWanted(Struct, frozen=True, forbid_unknown_fields=True):
+    """Address and password of an account."""
+
+    username: str
+    password: str
+
+
+class Me(Struct, frozen=True):
+    """Who one is here."""
+
+    account: str
+    admin: bool
+
+
+class Accounts(Protocol):
+    """The part of a Store that is asked."""
+
+    async def account(self, address: str) -> Account | None: ...
+
+
+class _Session(Struct, frozen=True):
+    account: str
+    stamp: bytes
+    """Of the password by which it began: a new password ends it."""
+
+
+def login_of(behind: Backstage) -> Login:
+    """By the accounts of the office."""
+    config, around = behind.config, behind.around
+    return Login(
+        around.readers,
+        around.store,
+        behind.clock,
+        admins=[admin.key for admin in config.web.admins],
+        # Passwords that the page itself shows need no protection.
+        require_tls=config.accounts.require_tls and not around.accounts,
+    )
+
+
+def open_routes() -> tuple[Route, ...]:
+    """Where nobody has to log in, one may ask all the same who one is."""
+    return (Route("GET", "/v1/me", _me, "user", told=_ME),)
+
+
+async def _me(ask: Ask) -> Answer:
+    return in_json(Me(ask.visitor.account, ask.visitor.is_admin))
+
+
+_ME = Told("Who one is here.", gives=Me)
+
+
+class Login:
+    """A site.Doorkeeper; guesses wait as they do at every port, since it is the same portal and throttle that decide."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        admins: Collection[str] = (),
+        require_tls: bool = True,
+    ) -> None:
+        """`admins` are `Address.key`s. With `require_tls` a password in clear is taken from this machine alone."""
+        self._authenticator = authenticator
+        self._accounts = accounts
+        self._admins = frozenset(admins)
+        self._require_tls = require_tls
+        self._sessions: TimedCache[bytes, _Session] = TimedCache(clock.now, LONGEST, MOST)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Where browsers log in, and out."""
+        return (
+            Route("POST", "/v1/login", self.log_in, told=Told("Begin a session.", takes=LoginWanted, gives=Me)),
+            Route("DELETE", "/v1/login", self.log_out, told=Told("End it.", gives=Me)),
+            *open_routes(),
+        )
+
+    async def visitor(self, ask: Ask) -> Visitor:
+        """Raises Trouble."""
+        session = self._sessions.get(_digest(_token(ask)))
+        if session is not None:
+            if await self._stamp(session.account) == session.stamp:
+                return self._known(session.account)
+            self._sessions.forget(_digest(_token(ask)))
+        kind, _, given = ask.fields.get("authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            raise _unknown(ask, "Log in with the address and password of an account.")
+        try:
+            name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            raise _unknown(ask, "That is no Authorization by Basic (RFC 7617).") from None
+        if not colon:
+            raise _unknown(ask, "That is no Authorization by Basic (RFC 7617).")
+        return self._known(await self._checked(ask, name, password))
+
+    def _known(self, account: str) -> Visitor:
+        return Visitor(account, account in self._admins)
+
+    async def _checked(self, ask: Ask, name: str, password: str) -> str:
+        """The account. Raises Trouble."""
+        if self._require_tls and not ask.is_secure and not is_loopback(ask.remote.host):
+            raise Trouble(403, "Passwords are taken over https only; [accounts] require_tls says so.")
+        try:
+            return await self._authenticator.login(
+                Credentials(username=name, password=password, mechanism="HTTP"), ask.remote
+            )
+        except Denied:
+            raise _unknown(ask, "The user name or the password is wrong.") from None
+        except Unavailable:
+            raise Trouble(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5")) from None
+
+    async def log_in(self, ask: Ask) -> Answer:
+        """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
+        wanted = from_json(ask, LoginWanted)
+        account = await self._checked(ask, wanted.username, wanted.password)
+        token = secrets.token_urlsafe(32)
+        self._sessions.put(_digest(token), _Session(account, await self._stamp(account)))
+        visitor = self._known(account)
+        return in_json(Me(account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
+
+    async def log_out(self, ask: Ask) -> Answer:
+        self._sessions.forget(_digest(_token(ask)))
+        return in_json(Me("", admin=False), 200, _cookie(ask, "", 0))
+
+    async def _stamp(self, account: str) -> bytes:
+        """Changes with the password; the same for every mailbox without an account."""
+        found = await self._accounts.account(account)
+        return b"" if found is None else sha256(found.password_hash).digest()
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="replace")).digest()
+
+
+def _token(ask: Ask) -> str:
+    for each in ask.fields.get("cookie", "").split(";"):
+        name, _, value = each.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def _cookie(ask: Ask, token: str, seconds: int) -> tuple[str, str]:
+    secure = "; Secure" if ask.is_secure else ""
+    return ("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+
+
+def _unknown(ask: Ask, why: str) -> Trouble:
+    """Programs are told how to log in; a browser would put up a window of its own, and has a page for it."""
+    if "sec-fetch-mode" in ask.fields:
+        return Trouble(401, why)
+    return Trouble(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))

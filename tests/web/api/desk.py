@@ -1,0 +1,65 @@
+"""The API over a catalogue in memory, asked without a network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.web.api.events import event_routes
+from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.letters import letter_routes
+from mailstack.web.api.places import Places
+from mailstack.web.api.shelf import Shelf as ApiShelf
+from mailstack.web.api.waiting import wait_routes
+from mailstack.web.asking import Answer, Ask, Visitor
+from mailstack.web.routes import Route
+from mailstack.web.site import Everybody, Site
+from mailstack.wire import Clock, HostPort
+from tests.aid import run
+from tests.catalogue.shelf import Shelf, inline
+
+
+class As:
+    """A Doorkeeper that knows who comes."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    async def visitor(self, _: Ask) -> Visitor:
+        return Visitor(self.account)
+
+
+def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None) -> list[Route]:
+    shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50)
+    return [
+        *letter_routes(shelf, clock.now),
+        *wait_routes(shelf, clock, places),
+        *event_routes(shelf, clock, places),
+        *journey_routes(store, catalogue),
+    ]
+
+
+class Desk(Shelf):
+    """Letters are put in, and asked for."""
+
+    def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Answer:
+        site = Site(
+            routes(self.catalogue, self.store, self.clock),
+            ["x.test"],
+            doorkeeper=As(account) if account else Everybody(),
+        )
+        octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        fields = {"content-type": "application/json"}
+        asked = Ask(method, path, "x.test", query, octets, fields, HostPort("127.0.0.1", 1))
+        answer = run(site.answer(asked))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def json(
+        self, method: str, path: str, body: object = None, *, status: int = 200, account: str = "", **query: str
+    ) -> Any:
+        answer = self.ask(method, path, body, account=account, **query)
+        assert isinstance(answer.body, bytes)
+        assert answer.status == status, answer.body
+        return json.loads(answer.body)

@@ -1,0 +1,71 @@
+"""What is written about the API is what it answers: the description for programs, and the one for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailstack.web.api.description import described
+from mailstack.web.login import Login, open_routes
+from mailstack.web.routes import Route
+from tests.web.api.desk import Desk, routes
+
+REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    found = Desk(None)
+    yield found
+    found.close()
+
+
+def all_routes(desk: Desk) -> list[Route]:
+    login = Login(None, desk.store, desk.clock)  # type: ignore[arg-type]
+    return [*routes(desk.catalogue, desk.store, desk.clock), *login.routes]
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name == "$ref":
+                yield each
+            else:
+                yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)
+
+
+def test_every_route_is_described(desk: Desk) -> None:
+    document = json.loads(json.dumps(described(all_routes(desk))))
+    assert document["openapi"].startswith("3.1")
+    for route in all_routes(desk):
+        operation = document["paths"][route.path][route.method.lower()]
+        assert operation["summary"].endswith(".")
+        variables = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert variables == set(re.findall(r"\{(\w+)\}", route.path))
+    names = [each["operationId"] for path in document["paths"].values() for each in path.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_referred_to_is_there(desk: Desk) -> None:
+    document = described(all_routes(desk))
+    for reference in references(document):
+        assert reference.rpartition("/")[2] in document["components"]["schemas"]
+
+
+def test_the_reference_has_every_route_and_no_other(desk: Desk) -> None:
+    written = set(re.findall(r"^\| `([A-Z]+ /v1/[^`]*)`", REFERENCE, re.MULTILINE))
+    there = {f"{route.method} {route.path}" for route in all_routes(desk)}
+    assert written - {"GET /v1/openapi.json"} == there - {"GET /v1/events"}
+    assert "`GET /v1/events`" in REFERENCE
+
+
+def test_who_one_is_can_be_asked_where_nobody_logs_in() -> None:
+    assert [route.path for route in open_routes()] == ["/v1/me"]

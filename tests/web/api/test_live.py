@@ -1,0 +1,188 @@
+"""Waits and streams over a simulated network: who waits is told at once, and who goes leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mailstack.catalogue.feed import Feed, Missed
+from mailstack.catalogue.items import Which
+from mailstack.net.clock import ReactorClock
+from mailstack.simulation import SimulatedReactor
+from mailstack.web.api.events import ALIVE
+from mailstack.web.api.places import Places
+from mailstack.web.channel import Bounds
+from mailstack.web.site import Doorkeeper, Everybody, Site
+from tests.catalogue.shelf import ALICE, BOB, Shelf, text
+from tests.simulation.protocols import Recorder
+from tests.web.api.desk import As, routes
+from tests.web.browsing import OFFICE, Response, Web, responses
+
+
+class Live:
+    """The API behind a door of a simulated host."""
+
+    def __init__(self, doorkeeper: Doorkeeper | None = None) -> None:
+        reactor = SimulatedReactor(seed=5)
+        self.clock = ReactorClock(reactor.host(OFFICE))
+        self.shelf = Shelf(None, self.clock)
+        self.places = Places(3, 2)
+        self.site = Site(
+            routes(self.shelf.catalogue, self.shelf.store, self.clock, self.places),
+            ["x.test"],
+            doorkeeper=doorkeeper or Everybody(),
+        )
+        self.web = Web(self.site, bounds=Bounds(1000, 30.0, 3600.0), reactor=reactor)
+        self.reactor = reactor
+
+    def ask(self, path: str, *fields: str, address: str = "192.0.2.7", wait: float = 0.1) -> Recorder:
+        client = self.web.knock(address)
+        self.web.say(client, "\r\n".join([f"GET {path} HTTP/1.1", "Host: x.test", *fields, "", ""]).encode(), wait=wait)
+        return client
+
+    def close(self) -> None:
+        self.shelf.close()
+        self.reactor.result_of(self.web.door.stop_listening())
+        self.reactor.result_of(self.web.door.wait_until_empty(1))
+        assert self.places.taken == 0
+        assert self.web.limits.open == 0
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    found = Live()
+    yield found
+    found.close()
+
+
+def answer(client: Recorder) -> Response:
+    (only,) = responses(client.received)
+    return only
+
+
+def events(client: Recorder) -> list[tuple[str, str, Any]]:
+    """Id, name and data of what a stream has given."""
+    _, _, body = client.received.partition(b"\r\n\r\n")
+    chunks, told = body, b""
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        told, chunks = told + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    found = []
+    for each in told.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in each.split("\n") if ": " in line and not line.startswith(":"))
+        if "event" in fields:
+            found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+    return found
+
+
+def test_who_waits_for_a_letter_is_told_as_it_comes(live: Live) -> None:
+    client = live.ask("/v1/wait?to=bob%40home.test&subject=code&timeout=300", wait=120)
+    assert client.received == b"", "the time of a request does not end it"
+    live.shelf.put(text("other"))
+    live.shelf.put(text("your code", "Your code is 482910."))
+    live.reactor.advance(0.1)
+    found = json.loads(answer(client).body)["letters"]
+    assert [each["subject"] for each in found] == ["your code"]
+    assert found[0]["codes"] == ["482910"]
+
+
+def test_a_wait_has_an_end(live: Live) -> None:
+    client = live.ask("/v1/wait?to=bob%40home.test&timeout=300", wait=299)
+    assert client.received == b""
+    live.reactor.advance(2)
+    assert answer(client).status == 408
+    assert live.places.taken == 0
+
+
+def test_who_leaves_waits_no_longer(live: Live) -> None:
+    clients = [live.ask("/v1/wait"), live.ask("/v1/events")]
+    assert live.places.taken == 2
+    for client in clients:
+        client.transport.abortConnection()
+    live.reactor.advance(1)
+    assert live.places.taken == 0
+    live.shelf.put()
+
+
+def test_places_are_bounded_in_all_and_for_one_client(live: Live) -> None:
+    waiting = [live.ask("/v1/wait"), live.ask("/v1/events")]
+    refused = answer(live.ask("/v1/events"))
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    waiting.append(live.ask("/v1/wait", address="192.0.2.8"))
+    assert answer(live.ask("/v1/wait", address="192.0.2.9")).status == 503
+    for client in waiting:
+        client.transport.abortConnection()
+    live.reactor.advance(1)
+
+
+def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
+    client = live.ask("/v1/events", wait=120)
+    assert client.received.count(b":\n\n") >= 120 / ALIVE - 1, "a proxy between must not take it for dead"
+    letter = live.shelf.put(text("hello"))
+    live.shelf.run(live.shelf.catalogue.mark(Which(), unread=False))
+    live.shelf.run(live.shelf.catalogue.delete(Which()))
+    live.reactor.advance(0.1)
+    told = events(client)
+    assert [name for _, name, _ in told] == ["step", "letter", "changed", "deleted"]
+    assert told[0][2]["step"] == "submitted"
+    assert (told[1][2]["id"], told[1][2]["subject"], told[1][2]["state"]) == (letter, "hello", "delivered")
+    assert (told[2][2]["ids"], told[2][2]["letters"][0]["unread"]) == ([letter], False)
+    assert told[3][2] == {"count": 1, "ids": [letter]}
+
+
+def test_a_stream_goes_on_where_it_broke(live: Live) -> None:
+    client = live.ask("/v1/events")
+    live.shelf.put(text("first"))
+    live.reactor.advance(0.1)
+    last = events(client)[-1][0]
+    client.transport.abortConnection()
+    live.reactor.advance(1)
+    live.shelf.put(text("second"))
+    again = live.ask("/v1/events", f"Last-Event-ID: {last}")
+    assert [data["subject"] for _, name, data in events(again) if name == "letter"] == ["second"]
+    again.transport.abortConnection()
+    live.reactor.advance(1)
+
+
+@pytest.mark.parametrize("last", ["1", "abc", "00000000-1", "00000000-x", "-", "9" * 50])
+def test_who_can_not_be_told_what_he_missed_is_told_to_look_anew(live: Live, last: str) -> None:
+    live.shelf.put()
+    client = live.ask("/v1/events", f"Last-Event-ID: {last}")
+    assert [name for _, name, _ in events(client)] == ["reset"]
+
+
+def test_a_user_hears_of_his_own_letters(live: Live) -> None:
+    own = Live(As(BOB.key))
+    client = own.ask("/v1/events")
+    own.shelf.put(text("to bob"))
+    own.shelf.put(text("to alice", To="alice@home.test"), to=(ALICE,))
+    own.shelf.run(own.shelf.catalogue.mark(Which(), unread=False))
+    own.reactor.advance(0.1)
+    told = events(client)
+    assert [name for _, name, _ in told] == ["letter", "changed"]
+    assert told[0][2]["subject"] == "to bob"
+    assert [each["subject"] for each in told[1][2]["letters"]] == ["to bob"]
+    own.close()
+
+
+def test_waits_and_streams_end_with_the_office(live: Live) -> None:
+    waiting, stream = live.ask("/v1/wait"), live.ask("/v1/events")
+    live.shelf.catalogue.feed.close()
+    live.reactor.advance(0.1)
+    assert answer(waiting).status == 503
+    assert stream.received.endswith(b"0\r\n\r\n")
+
+
+def test_the_feed_forgets_the_oldest_and_says_so() -> None:
+    feed = Feed(kept=3)
+    for number in range(5):
+        feed.tell("step", number)
+    assert [event.data for event in feed.after(2)] == [2, 3, 4]
+    assert feed.after(5) == []
+    for sequence in (1, 6):
+        with pytest.raises(Missed):
+            feed.after(sequence)
+    assert [event.data for event in feed.since(0)] == [2, 3, 4]
