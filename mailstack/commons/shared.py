@@ -25,7 +25,6 @@ _PATIENCE = 0.5
 """Seconds for which a lock is asked for. It is held for some microseconds, unless its process was stopped just then."""
 
 _SLOTS = 65_536
-_COUNT = struct.Struct("=i")
 
 
 class SharedLedger:
@@ -89,8 +88,9 @@ class SharedCounts:
     """
 
     def __init__(self, seats: int) -> None:
-        self._seats = seats
-        self._memory = mmap.mmap(-1, seats * (1 + _SLOTS) * _COUNT.size)
+        self._totals = _counts(seats)
+        self._clients = _counts(seats * _SLOTS)
+        self._seats = range(seats)
         self._key = os.urandom(16)
         self._seat = 0
 
@@ -100,43 +100,37 @@ class SharedCounts:
 
     def vacate(self, number: int) -> None:
         """The worker of this seat is gone, with all its connections."""
-        size = (1 + _SLOTS) * _COUNT.size
-        start = (number - 1) * size
-        self._memory[start : start + size] = bytes(size)
+        self._totals[number - 1] = 0
+        self._clients[(number - 1) * _SLOTS : number * _SLOTS] = _counts(_SLOTS)
 
     def total(self) -> int:
         """See Counts, for all of these."""
-        return sum(self.by_seat())
+        return sum(self._totals)
 
     def by_seat(self) -> list[int]:
         """The connections of each worker."""
-        return [self._read(seat, 0) for seat in range(self._seats)]
+        return self._totals.tolist()
 
     def of(self, client: str) -> int:
         slot = self._slot(client)
-        return sum([self._read(seat, slot) for seat in range(self._seats)])
+        return sum([self._clients[seat * _SLOTS + slot] for seat in self._seats])
 
     def add(self, client: str) -> None:
-        self._change(0, 1)
-        self._change(self._slot(client), 1)
+        self._totals[self._seat] += 1
+        self._clients[self._seat * _SLOTS + self._slot(client)] += 1
 
     def remove(self, client: str) -> None:
-        self._change(0, -1)
-        self._change(self._slot(client), -1)
+        self._totals[self._seat] -= 1
+        self._clients[self._seat * _SLOTS + self._slot(client)] -= 1
 
     def _slot(self, client: str) -> int:
         digest = blake2b(client.encode(errors="surrogatepass"), digest_size=2, key=self._key).digest()
-        return 1 + int.from_bytes(digest)
+        return int.from_bytes(digest)
 
-    def _at(self, seat: int, slot: int) -> int:
-        return (seat * (1 + _SLOTS) + slot) * _COUNT.size
 
-    def _read(self, seat: int, slot: int) -> int:
-        count: int = _COUNT.unpack_from(self._memory, self._at(seat, slot))[0]
-        return count
-
-    def _change(self, slot: int, by: int) -> None:
-        _COUNT.pack_into(self._memory, self._at(self._seat, slot), self._read(self._seat, slot) + by)
+def _counts(number: int) -> memoryview[int]:
+    """So many counts, 0 each, in memory that a fork shares; to read or write one is one step of the processor."""
+    return memoryview(mmap.mmap(-1, 4 * number)).cast("i")
 
 
 class SharedCommons(Commons, frozen=True):

@@ -8,6 +8,8 @@ not their length, is what a commit costs.
 from __future__ import annotations
 
 import itertools
+import os
+import secrets
 import sqlite3
 import time
 from collections import Counter
@@ -19,8 +21,24 @@ from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 
-_sequence = itertools.count(time.time_ns() // 1000)
-"""Parts steps of the same instant, across restarts too: it never grows by a million a second."""
+
+class _Sequence:
+    """Numbers that part steps of the same instant, in their order. No two processes ever give the same, nor do two lives."""
+
+    def __init__(self) -> None:
+        self.next: Callable[[], int]
+        self._begin()
+        # A process that was forked must not go on where its twin does.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """From the time, for the order; in 20 bits beneath, what no other process has."""
+        start = time.time_ns() // 1_000_000 << _OWN | secrets.randbits(_OWN)
+        self.next = itertools.count(start, 1 << _OWN).__next__
+
+
+_OWN = 20
+_sequence = _Sequence()
 
 
 class Transaction:
@@ -143,7 +161,7 @@ class Batch:
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self.steps += (step.letter, next(_sequence), step.at, step.office, step.step, rows.as_json(step.facts))
+            self.steps += (step.letter, _sequence.next(), step.at, step.office, step.step, rows.as_json(step.facts))
         if self.subscriptions:
             for announcement in self.subscriptions.of(steps):
                 self.announcements += rows.announcement_row(announcement)

@@ -1,0 +1,30 @@
+"""Steps of one letter, written by several processes, never meet in their numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_TWINS = """
+import os
+from mailstack.store.batch import _sequence
+for _ in range(3):
+    if not os.fork():
+        for _ in range(1000):
+            print(_sequence.next())
+        print(end="", flush=True)
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+for _ in range(1000):
+    print(_sequence.next())
+"""
+
+
+def test_forked_processes_number_their_steps_apart() -> None:
+    """A worker that takes over a letter of another one writes steps beside those that are there."""
+    said = subprocess.run([sys.executable, "-c", _TWINS], capture_output=True, text=True, timeout=60, check=True).stdout
+    numbers = [int(line) for line in said.split()]
+    assert len(numbers) == 4000
+    assert len(set(numbers)) == 4000
+    assert max(numbers) < 2**63
