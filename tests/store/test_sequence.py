@@ -8,16 +8,18 @@ import sys
 _TWINS = """
 import os
 from mailstack.store.batch import _sequence
+
+def tell():
+    for _ in range(1000):
+        print(_sequence.next())
+    print(end="", flush=True)
+
 for _ in range(3):
     if not os.fork():
-        for _ in range(1000):
-            print(_sequence.next())
-        print(end="", flush=True)
+        tell()
         os._exit(0)
-for _ in range(3):
     os.wait()
-for _ in range(1000):
-    print(_sequence.next())
+tell()
 """
 
 
