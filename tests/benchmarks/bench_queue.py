@@ -1,6 +1,7 @@
 """Measures a long queue: `python -m tests.benchmarks.bench_queue [--letters N…] [--start N…] [--relay N]`.
 
-Picking what is due, among 10^3 to 10^6 letters that wait for later; the start of an office with 1,000 and with 100,000
+How what a letter costs grows with the queue: accepting one, looking for what is due, claiming it, reading and settling
+it, among 10^3 to 10^6 letters that wait for later, in milliseconds of the clock for each letter; the start of an office with 1,000 and with 100,000
 letters that are all due, for a host that is down, and what memory it takes; and, where smtp-sink (Postfix) is installed,
 how fast 5,000 letters of 4 KB leave the queue for one host, by 1 and by 100 domains. Prints one JSON object a line.
 """
@@ -16,14 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery
-from mailstack.store import Acceptance, rows
+from mailstack.letter.content import Octets, read_all
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.store import Acceptance, Change, Settlement, rows
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.benchmarks.bench_memory import rss
@@ -71,27 +75,69 @@ def fill(directory: Path, letters: int, *, domains: int, due: float, first: int 
     connection.close()
 
 
-def pick(letters: int) -> None:
-    """How long it takes to look for what is due, and to claim it, among many that are not."""
+def grow(letters: int, rounds: int = 5) -> None:
+    """What a letter costs among so many that wait for later: the medians of a few rounds of DUE letters."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         fill(directory, letters, domains=1000, due=time.time() + 86400, size=72)
-        fill(directory, DUE, domains=20, due=time.time() - 60, first=90_000_000, size=72)
         pump: Any = Pump()
-        store = SqliteStore(pump, directory)
-        pump.run(store.open())
-        looks = []
-        for _ in range(20):
-            begun = time.perf_counter()
-            pump.run(store.next_due(OFFICE))
-            looks.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        work = store.claim(OFFICE, "me", time.time(), limit=DUE, lease=60, next_due=lambda one, at: at + 9e5)
-        claims = pump.run(work)
-        spent = time.perf_counter() - begun
-        assert len(claims) == DUE
-        pump.run(store.close())
-        tell({"waiting": letters, "look_ms": statistics.median(looks) * 1e3, "claim_200_ms": spent * 1e3})
+        # One takes letters, the other has them go, so that contents are read as after a restart.
+        store, other = SqliteStore(pump, directory), SqliteStore(pump, directory)
+        for each in (store, other):
+            pump.run(each.open())
+        spent: dict[str, list[float]] = {"accept": [], "look": [], "claim": [], "read": [], "settle": []}
+        for _ in range(rounds):
+            for name, seconds in one_round(pump, store, other):
+                spent[name].append(seconds)
+        for each in (store, other):
+            pump.run(each.close())
+        costs = {f"{name}_ms": statistics.median(times) / DUE * 1e3 for name, times in spent.items() if name != "look"}
+        tell({"waiting": letters, "look_ms": statistics.median(spent["look"]) * 1e3, **costs})
+
+
+def one_round(pump: Any, store: SqliteStore, other: SqliteStore) -> Iterator[tuple[str, float]]:
+    """DUE letters of 4 KB on their way through the queue, and the seconds of each part of it."""
+    begun = time.perf_counter()
+    for waiting in [pump.start(store.accept(due_now())) for _ in range(DUE)]:
+        finish(pump, waiting)
+    yield "accept", time.perf_counter() - begun
+    begun = time.perf_counter()
+    pump.run(other.next_due(OFFICE))
+    yield "look", time.perf_counter() - begun
+    begun = time.perf_counter()
+    work = other.claim(OFFICE, "me", time.time(), limit=DUE, lease=60, next_due=lambda one, at: at + 9e5)
+    claims = pump.run(work)
+    yield "claim", time.perf_counter() - begun
+    assert len(claims) == DUE
+    begun = time.perf_counter()
+    for claim in claims:
+        pump.run(read_all(claim.letter.content))
+    yield "read", time.perf_counter() - begun
+    settlements = [relayed(delivery) for claim in claims for delivery in claim.deliveries]
+    begun = time.perf_counter()
+    assert pump.run(other.settle_together(settlements)) == [None] * DUE
+    yield "settle", time.perf_counter() - begun
+
+
+def due_now() -> Acceptance:
+    letter = new_letter_id(time.time())
+    recipient = Recipient(Address("carol", "d0.test"))
+    content = Octets(b"Subject: hello\r\n\r\n" + (b"x" * 70 + b"\r\n") * 56)
+    return Acceptance(
+        Letter(letter, Envelope(Address("alice", "home.test"), (recipient,)), content, Arrival(0, OFFICE, "ESMTP")),
+        (Delivery(letter, 0, recipient, "d0.test", due=time.time() - 60),),
+        (Step(letter, time.time(), OFFICE, "submitted", {}),),
+    )
+
+
+def relayed(delivery: Delivery) -> Settlement:
+    after = replace(delivery, state=DeliveryState.RELAYED, claimed_by=None)
+    return Settlement((Change(delivery, after),), (), (Step(delivery.letter, time.time(), OFFICE, "relayed", {}),))
+
+
+def finish(pump: Any, waiting: list[Any]) -> None:
+    while not waiting:
+        pump._calls.get(timeout=PATIENCE)()
 
 
 CONFIG = """
@@ -166,7 +212,7 @@ def main() -> None:
     parser.add_argument("--relay", type=int, default=5_000)
     given = parser.parse_args()
     for letters in given.letters:
-        pick(letters)
+        grow(letters)
     for letters in given.start:
         start(letters)
     if given.relay and shutil.which("smtp-sink"):
