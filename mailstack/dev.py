@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -31,10 +31,12 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
-from mailstack.config import Authentication, Clients, Config, Limits, Listen, Relay, Schedule, Web
+from mailstack.config import Accounts as AccountSettings
+from mailstack.config import Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Schedule, Web
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
-from mailstack.config.values import Domain, HostName
+from mailstack.config.sizes import Size
+from mailstack.config.values import Domain, HostName, Origin
 from mailstack.faults import Faults, Rule
 from mailstack.faults.certificates import BadCertificates
 from mailstack.journey import Journal
@@ -96,6 +98,24 @@ class DevSettings(Struct, frozen=True):
     """What goes wrong from the start."""
     magic_recipients: bool = False
     """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
+    at: Mapping[str, HostPort] = field(default_factory=dict)
+    """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
+    compat: str = ""
+    """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
+    web_hosts: tuple[str, ...] = ()
+    """More names that the pages answer to, as that of a container."""
+    users: tuple[tuple[str, str], ...] = ()
+    """More accounts: addresses and passwords."""
+    label: str = ""
+    """What the API calls this environment."""
+    cors: tuple[Origin, ...] = ()
+    """Origins whose pages may ask."""
+    clear_logins: bool = False
+    """Whether passwords may go without TLS."""
+    max_size: int | None = None
+    """Octets of a letter at the capture port; None: as usual."""
+    max_recipients: int | None = None
+    """Of a letter at the capture port; None: as usual."""
     schedule: Schedule = Schedule()
     """When a letter that could not be passed on is tried again, and when it is given up."""
 
@@ -147,22 +167,28 @@ class DevEnvironment:
         await world.doors["mx"].listen([self._endpoint(0)])
         (world_mx,) = world.doors["mx"].addresses
         self._home = home = self._office(self._home_config(world_mx.port), self._directory)
-        self._capture = capture = self._office(Config(hostname=CAPTURE, data=self.data), OpenDirectory((), CAPTURE))
+        capture = self._capture = self._office(self._capture_config(), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         home.doors["mx"] = home.exchange_door()
         await home.doors["mx"].listen([self._endpoint(0)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
-        capture.doors["capture"] = capture.smtp_door(
-            capture.exchange, capture.config.exchange, authenticator=Anybody(), require_tls=False
-        )
-        await capture.doors["capture"].listen([self._endpoint(self._port("capture"))])
+        for name in ("capture", "captures"):
+            if name == "capture" or name in self._settings.at:
+                capture.doors[name] = capture.smtp_door(
+                    capture.exchange,
+                    capture.config.exchange,
+                    authenticator=Anybody(),
+                    require_tls=False,
+                    implicit_tls=name == "captures",
+                )
+                await capture.doors[name].listen([self._endpoint_of(name)])
         await self.catalogue.start()
         for office in self._offices:
             await office.start()
         doors = {**capture.doors, **home.doors}
-        self.services = {name: doors[name].addresses[0] for name in PORTS}
+        self.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
         if self._settings.max_letters is not None:
             self._trimming.start(1.0)
 
@@ -192,7 +218,7 @@ class DevEnvironment:
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
-            "accounts": [{"address": f"{user}@{HOME_DOMAIN}", "password": user} for user in USERS],
+            "accounts": [{"address": address, "password": password} for address, password in self._users],
         }
 
     async def add_account(self, address: str, password: str) -> None:
@@ -207,6 +233,12 @@ class DevEnvironment:
         targets = [str(Address.parse(target)) for target in targets]
         await self.store.set_alias(Address.parse(address).key, targets)
         self._directory.forget()
+
+    @property
+    def _users(self) -> tuple[tuple[str, str], ...]:
+        """Addresses and passwords of the accounts that there are from the start."""
+        more = [(Address.parse(address).key, password) for address, password in self._settings.users]
+        return tuple({**{f"{user}@{HOME_DOMAIN}": user for user in USERS}, **dict(more)}.items())
 
     async def remove_account(self, key: str) -> None:
         """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
@@ -247,7 +279,7 @@ class DevEnvironment:
         clock = self._clock
         capture, outward = Intake(self._capture.exchange, clock), Intake(self._home.exchange, clock)
         return peer_pages(
-            Ground(self.catalogue, clock, self._in_thread, capture, outward),
+            Ground(self.catalogue, clock, self._in_thread, capture, outward, self.faults),
             Accounts(
                 self.store,
                 self.add_account,
@@ -257,19 +289,35 @@ class DevEnvironment:
                 HOME_DOMAIN,
                 any_password=self._settings.any_password,
             ),
-            Told(data=self.data),
+            Told(label=self._settings.label, data=self.data),
+            mailhog_first=self._settings.compat == "mailhog",
         )
 
     def _port(self, service: str) -> int:
         base = self._settings.port_base
         return base + PORTS[service] if base else 0
 
-    def _endpoint(self, port: int) -> Endpoint:
-        host = self._settings.host.replace(":", "\\:")
+    @property
+    def _web_host(self) -> str:
+        at = self._settings.at.get("web")
+        return self._settings.host if at is None else at.host
+
+    def _endpoint_of(self, service: str) -> Endpoint:
+        at = self._settings.at.get(service)
+        return self._endpoint(self._port(service)) if at is None else self._endpoint(at.port, at.host)
+
+    def _endpoint(self, port: int, host: str = "") -> Endpoint:
+        host = (host or self._settings.host).replace(":", "\\:")
         return Endpoint(f"tcp:{port}:interface={host}")
 
+    def _capture_config(self) -> Config:
+        settings = self._settings
+        size = None if settings.max_size is None else Size(settings.max_size)
+        taken = Exchange(max_size=size, max_recipients=settings.max_recipients)
+        return Config(hostname=CAPTURE, data=self.data, exchange=taken)
+
     def _home_config(self, world_port: int) -> Config:
-        at = {name: (self._endpoint(self._port(name)),) for name in PORTS}
+        at = {name: (self._endpoint_of(name),) for name in PORTS}
         listen = Listen(
             submission=at["submission"],
             submissions=at["submissions"],
@@ -278,8 +326,21 @@ class DevEnvironment:
             web=at["web"],
         )
         told = Clients(host=HostName("localhost"))
-        web = Web(admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]))
-        config = Config(hostname=HOME, data=self.data, domains=(HOME_DOMAIN,), listen=listen, clients=told, web=web)
+        web = Web(
+            hosts=tuple(HostName(name) for name in self._settings.web_hosts),
+            admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
+            cors=self._settings.cors,
+        )
+        accounts = AccountSettings(require_tls=not self._settings.clear_logins)
+        config = Config(
+            hostname=HOME,
+            data=self.data,
+            domains=(HOME_DOMAIN,),
+            listen=listen,
+            clients=told,
+            web=web,
+            accounts=accounts,
+        )
         return replace(config, relay=Relay(port=world_port, schedule=self._settings.schedule))
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
@@ -319,8 +380,8 @@ class DevEnvironment:
                 clock=self._clock,
                 faults=self.faults,
                 bad_certificates=BadCertificates(self._keys),
-                is_open=is_loopback(self._settings.host),
-                accounts=tuple((f"{user}@{HOME_DOMAIN}", user) for user in USERS),
+                is_open=is_loopback(self._web_host),
+                accounts=self._users,
             ),
         )
         self._offices.append(office)
@@ -329,10 +390,10 @@ class DevEnvironment:
     async def _open_accounts(self) -> None:
         now = self._clock.now()
         missing = []
-        for user in USERS:
-            if await self.store.account(f"{user}@{HOME_DOMAIN}") is None:
-                kept = await self._passwords.keep(user)
-                missing.append(Account(f"{user}@{HOME_DOMAIN}", kept.password_hash, now, scram=kept.scram))
+        for address, password in self._users:
+            if await self.store.account(address) is None:
+                kept = await self._passwords.keep(password)
+                missing.append(Account(address, kept.password_hash, now, scram=kept.scram))
         await self.store.add_accounts(missing)
 
     async def _trim(self) -> None:

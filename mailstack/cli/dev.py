@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mailstack.cli import registry
 from mailstack.cli.refusal import Refused
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _SECURITY = {
     "capture": "takes any letter, no login",
+    "captures": "takes any letter, no login: TLS",
     "submission": "send: STARTTLS + login",
     "submissions": "send: TLS + login",
     "pop3": "read: STLS + login",
@@ -52,7 +55,7 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
         raise click.BadParameter(f"{file}: {why}") from None
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
@@ -67,6 +70,10 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
               help="What goes wrong from the start: a TOML file of [[fault]] tables.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip
+@click.option("--web-host", "web_hosts", metavar="NAME", multiple=True, help="A name that the pages answer to as well.")
+@click.option("--compat", metavar="TOOL", type=click.Choice(["mailpit", "mailhog", "greenmail"]),
+              help="Take the place of mailpit, mailhog or greenmail: their ports, variables, and OPTIONS.")  # fmt: skip
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(
@@ -81,6 +88,9 @@ def dev(
     scram: bool,
     faults: tuple[Rule, ...],
     magic_recipients: bool,
+    web_hosts: tuple[str, ...],
+    compat: str | None,
+    options: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -94,8 +104,12 @@ def dev(
       mailstack dev                     then, elsewhere:
       mailstack send --to carol@elsewhere.test --subject Hello
       mailstack letters
+      mailstack dev --compat mailpit --smtp 127.0.0.1:2025 --max 100
     """
     from mailstack.dev import DevSettings
+
+    if options and compat is None:
+        raise click.UsageError(f"No such option: {options[0]} (those of other tools need --compat)")
 
     settings = DevSettings(
         host=host,
@@ -108,8 +122,25 @@ def dev(
         max_age=max_age,
         faults=faults,
         magic_recipients=magic_recipients,
+        web_hosts=web_hosts,
     )
+    if compat is not None:
+        settings, quiet = _in_place_of(compat, settings, options, quiet=quiet)
     _run(settings, as_json=as_json, quiet=quiet)
+
+
+def _in_place_of(
+    peer: str, settings: DevSettings, options: tuple[str, ...], *, quiet: bool
+) -> tuple[DevSettings, bool]:
+    """As another tool is told to be; what can't be is said on standard error."""
+    from mailstack.cli.peers.understood import understood
+
+    wish = understood(peer, settings, options, os.environ)
+    given = click.get_current_context().get_parameter_source("port_base")
+    settings = wish.settings(own_ports=given is not ParameterSource.DEFAULT)
+    for line in wish.said:
+        click.echo(f"mailstack: {line}", err=True)
+    return settings, quiet or wish.quiet
 
 
 def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:

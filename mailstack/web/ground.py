@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
+from mailstack.faults import Faults
 from mailstack.web.intake import Intake
 from mailstack.wire import Clock
 
@@ -20,3 +21,5 @@ class Ground(Struct, frozen=True):
     """Takes what is to be looked at."""
     outward: Intake
     """Sends on what is released."""
+    faults: Faults
+    """What goes wrong, to order."""

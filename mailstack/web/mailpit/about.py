@@ -15,13 +15,15 @@ from mailstack.web.mailpit.shapes import Information, Interface, MessageRelay, R
 from mailstack.web.routes import Route
 from mailstack.wire import Clock
 
+VERSION = f"v1.30.5 (mailstack {__version__})"
+"""Whose API this is: clients look at the number for what they can ask."""
+
 
 class Told(Struct, frozen=True):
     """What an instance was told, and what it can."""
 
     label: str = ""
     spam_assassin: bool = False
-    chaos: bool = False
     relays: bool = True
     data: Path | None = None
     """Its directory."""
@@ -62,8 +64,8 @@ class _About:
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         return in_json(
             Information(
-                version=f"mailstack {__version__}",
-                latest_version=f"mailstack {__version__}",
+                version=VERSION,
+                latest_version=VERSION,
                 database=str(data or ""),
                 database_size=sum(each.stat().st_size for each in files),
                 messages=listed.total,
@@ -88,7 +90,7 @@ class _About:
                 label=told.label,
                 message_relay=MessageRelay(enabled=told.relays),
                 spam_assassin=told.spam_assassin,
-                chaos_enabled=told.chaos,
+                chaos_enabled=True,
                 duplicates_ignored=False,
                 hide_delete_all_button=False,
             )

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.items import Which
 from mailstack.web.asking import Ask, Upgrade
+from mailstack.web.mailpit.about import VERSION
 from mailstack.web.mailpit.showing import summary
 from mailstack.web.routes import Route
 
@@ -45,7 +45,7 @@ async def told(catalogue: Catalogue) -> AsyncGenerator[str, None]:
                 yield _said(kind, data)
         if counts:
             listed = await catalogue.listed(Which(), 0)
-            yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": __version__})
+            yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
         await feed.more(at)
 
 

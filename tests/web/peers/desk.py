@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
 from mailstack.store import Account
 from mailstack.web.asking import Answer, Ask, Upgrade
@@ -36,8 +37,9 @@ class Desk:
 
     def __init__(self, *, mailhog_first: bool = False) -> None:
         self.shelf = Shelf(None)
+        self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
-        ground = Ground(self.shelf.catalogue, self.shelf.clock, inline, counter, counter)
+        ground = Ground(self.shelf.catalogue, self.shelf.clock, inline, counter, counter, self.faults)
         accounts = Accounts(
             self.shelf.store,
             self._add,

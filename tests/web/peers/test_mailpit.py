@@ -314,3 +314,15 @@ def test_events_are_told_by_a_websocket(desk: Desk) -> None:
 def test_a_websocket_wants_its_handshake(desk: Desk) -> None:
     assert desk.ask("GET", "/api/events").status == 426
     assert desk.ask("GET", "/api/events", upgrade="websocket").status == 426
+
+
+def test_chaos_is_a_rule_for_each_trigger(desk: Desk) -> None:
+    off = {"Sender": 451, "Recipient": 451, "Authentication": 535}
+    assert desk.get("/api/v1/chaos") == {name: {"ErrorCode": code, "Probability": 0} for name, code in off.items()}
+    answer = desk.ask("PUT", "/api/v1/chaos", {"Recipient": {"ErrorCode": 552, "Probability": 100}})
+    assert json.loads(whole(answer))["Recipient"] == {"ErrorCode": 552, "Probability": 100}
+    ((rule, _),) = desk.faults.list()
+    assert (rule.at, rule.probability) == ("rcpt", 1.0)
+    assert desk.ask("PUT", "/api/v1/chaos", {"Sender": {"ErrorCode": 200, "Probability": 1}}).status == 400
+    desk.ask("PUT", "/api/v1/chaos", {})
+    assert desk.faults.list() == []

@@ -1,0 +1,80 @@
+"""MailHog's options and variables (MH_…), and what each means here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from mailstack.cli.peers.flags import Flag, instead
+from mailstack.cli.peers.wish import Wish
+
+PREFIX = "MH_"
+
+_MONGO = "letters are kept in a directory (-maildir-path DIR, or mailstack's own --data DIR), or nowhere"
+_JIM = "say what goes wrong by faults (POST /v1/faults): by step, recipient and count, not by chance alone"
+_LOGIN = "bound to loopback, the pages ask for no login; bound elsewhere, for the address and password of an account"
+
+
+def prepare(wish: Wish) -> None:
+    """As MailHog is when it is told nothing, but on loopback only."""
+    for service, port in (("capture", 1025), ("web", 8025)):
+        wish.listen(service, service, str(port), port)
+
+
+def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:
+    wish.listen(service, option, value, port)
+
+
+def _api(wish: Wish, option: str, value: str) -> None:
+    """The API and the pages have one address here."""
+    if "web" not in wish.told:
+        wish.listen("web", option, value, 8025)
+    elif not value.endswith(f":{wish.at['web'].port}"):
+        wish.instead(option, f"the API is where the pages are, at port {wish.at['web'].port}")
+
+
+def _storage(wish: Wish, option: str, value: str) -> None:
+    if value not in {"memory", "maildir"}:
+        wish.instead(option, _MONGO)
+
+
+def _directory(wish: Wish, option: str, value: str) -> None:
+    wish.set(data=wish.directory(option, value))
+
+
+def _origins(wish: Wish, option: str, value: str) -> None:
+    wish.set(cors=wish.origins(option, value))
+
+
+def _flag(name: str, do: Callable[[Wish, str, str], None]) -> Flag:
+    return Flag(name, do, variable=PREFIX + name.upper().replace("-", "_"))
+
+
+FLAGS = (
+    _flag("smtp-bind-addr", partial(_listen, "capture", 1025)),
+    _flag("ui-bind-addr", partial(_listen, "web", 8025)),
+    _flag("api-bind-addr", _api),
+    _flag("api-host", instead("the API is where the pages are")),
+    _flag("hostname", instead("the office that takes letters is called capture.home.test")),
+    _flag("storage", _storage),
+    _flag("maildir-path", _directory),
+    _flag("mongo-uri", instead(_MONGO)),
+    _flag("mongo-db", instead(_MONGO)),
+    _flag("mongo-coll", instead(_MONGO)),
+    _flag("cors-origin", _origins),
+    _flag(
+        "outgoing-smtp",
+        instead("nothing leaves this machine in dev mode; `mailstack serve` relays by [relay] smart_host"),
+    ),
+    _flag("ui-web-path", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
+    _flag("auth-file", instead(_LOGIN)),
+    Flag("invite-jim", instead(_JIM), variable="MH_INVITE_JIM", kind="switch"),
+    *(
+        _flag(f"jim-{name}", instead(_JIM))
+        for name in (
+            *("accept", "disconnect", "linkspeed-affect", "linkspeed-min", "linkspeed-max"),
+            *("reject-auth", "reject-recipient", "reject-sender"),
+        )
+    ),
+)
+"""Every option of MailHog's last version."""

@@ -1,0 +1,179 @@
+"""Mailpit's options and variables (MP_…), and what each means here."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from mailstack.cli.peers.flags import Flag, already, instead
+from mailstack.cli.peers.wish import Wish
+from mailstack.cli.refusal import Refused
+
+PREFIX = "MP_"
+MOST = 500
+"""Messages that Mailpit keeps."""
+
+_RELAYED = "nothing leaves this machine in dev mode; an office that relays is `mailstack serve` with [relay] smart_host"
+_CHECKED = (
+    "the capture port takes any name and password; the submission ports want those of an account (POST /v1/accounts)"
+)
+_SECURED = "submission (STARTTLS) and submissions (TLS) are ports of their own; the capture port takes letters in clear as well"
+_CERTIFICATE = "all services show one certificate by a CA made here, whose file is named at the start"
+_LOGIN = "bound to loopback, the pages ask for no login; bound elsewhere, for the address and password of an account"
+_TAGS = (
+    "tags come from X-Tags and from +tags of addresses, and are set by API and web page; there are no filters for them"
+)
+_STORAGE = "the storage here needs no such care"
+_RELAY_KEYS = (
+    *("HOST", "PORT", "STARTTLS", "TLS", "ALLOW_INSECURE", "AUTH", "USERNAME", "PASSWORD", "SECRET", "RETURN_PATH"),
+    *("OVERRIDE_FROM", "ALLOWED_RECIPIENTS", "BLOCKED_RECIPIENTS", "PRESERVE_MESSAGE_IDS", "FWD_SMTP_ERRORS", "TO"),
+)
+_TRIGGER = re.compile(r"(sender|recipient|authentication):(\d{3}):(\d{1,3})", re.IGNORECASE)
+
+
+def prepare(wish: Wish) -> None:
+    """As Mailpit is when it is told nothing."""
+    for service, port in (("capture", 1025), ("web", 8025), ("pop3", 1110)):
+        wish.listen(service, service, str(port), port)
+    wish.set(max_letters=MOST, clear_logins=True)
+
+
+def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:
+    wish.listen(service, option, value, port)
+
+
+def _database(wish: Wish, option: str, value: str) -> None:
+    wish.set(data=wish.directory(option, value))
+
+
+def _most(wish: Wish, option: str, value: str) -> None:
+    wish.set(max_letters=wish.number(option, value) or None)
+
+
+def _age(wish: Wish, option: str, value: str) -> None:
+    wish.set(max_age=wish.duration(option, value))
+
+
+def _size(wish: Wish, option: str, value: str) -> None:
+    wish.set(max_size=wish.number(option, value, 1) * 1024 * 1024)
+
+
+def _recipients(wish: Wish, option: str, value: str) -> None:
+    wish.set(max_recipients=wish.number(option, value, 1))
+
+
+def _label(wish: Wish, _option: str, value: str) -> None:
+    wish.set(label=value)
+
+
+def _quiet(wish: Wish, _option: str, _value: str) -> None:
+    wish.quiet = True
+
+
+def _origins(wish: Wish, option: str, value: str) -> None:
+    wish.set(cors=wish.origins(option, value))
+
+
+def _triggers(wish: Wish, option: str, value: str) -> None:
+    found = {}
+    for each in value.split(","):
+        trigger = _TRIGGER.fullmatch(each.strip())
+        if trigger is None or not 400 <= int(trigger[2]) <= 599 or int(trigger[3]) > 100:
+            raise Refused(f"{option}: {each.strip()!r} is no trigger such as Sender:451:50")
+        found[trigger[1].capitalize()] = {"ErrorCode": int(trigger[2]), "Probability": int(trigger[3])}
+    wish.triggers = found
+
+
+def _text(name: str, do: object, short: str = "", variable: str = "") -> Flag:
+    return Flag(name, do, short, variable or _variable(name))  # type: ignore[arg-type]
+
+
+def _switch(name: str, do: object, short: str = "", variable: str = "") -> Flag:
+    return Flag(name, do, short, variable or _variable(name), kind="switch")  # type: ignore[arg-type]
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper().replace("-", "_")
+
+
+FLAGS = (
+    _text("database", _database, "d"),
+    _text("db-file", _database, variable="MP_DATA_FILE"),
+    _switch("disable-wal", instead(_STORAGE)),
+    _switch("disable-version-check", already),
+    _switch("disable-auto-vacuum", instead(_STORAGE)),
+    _text("compression", instead("letters are kept as they came")),
+    _text("label", _label),
+    _text("tenant-id", instead("give each tenant a directory of its own with --database")),
+    _text("max", _most, "m", "MP_MAX_MESSAGES"),
+    _text("max-age", _age),
+    _text("max-message-size", _size),
+    _switch("use-message-dates", instead("letters are listed by their arrival; their Date is in each of them")),
+    _switch("ignore-duplicate-ids", instead("every letter is kept")),
+    _text("log-file", instead("the log is standard error: 2> FILE")),
+    _switch("quiet", _quiet, "q"),
+    _switch("verbose", already, "v"),
+    _text("listen", partial(_listen, "web", 8025), "l", "MP_UI_BIND_ADDR"),
+    _text("webroot", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
+    _text("ui-auth-file", instead(_LOGIN)),
+    Flag("ui-auth", instead(_LOGIN), variable="MP_UI_AUTH"),
+    _text("ui-tls-cert", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
+    _text("ui-tls-key", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
+    _text("api-cors", _origins),
+    _switch("block-remote-css-and-fonts", already),
+    _switch("allow-internal-http-requests", already),
+    _switch("disable-link-check-rate-limit", already),
+    _switch(
+        "allow-untrusted-tls", instead("the link check does not ask over TLS whether a certificate is good, it says so")
+    ),
+    _switch("disable-http-compression", already),
+    _switch("hide-delete-all-button", instead("what is deleted can be brought back for a minute")),
+    _text("enable-spamassassin", instead("no spam check is asked in dev mode")),
+    _text("send-api-auth-file", instead(_LOGIN)),
+    Flag("send-api-auth", instead(_LOGIN), variable="MP_SEND_API_AUTH"),
+    _switch("send-api-auth-accept-any", already),
+    _text("smtp", partial(_listen, "capture", 1025), "s", "MP_SMTP_BIND_ADDR"),
+    _text("smtp-auth-file", instead(_CHECKED)),
+    Flag("smtp-auth", instead(_CHECKED), variable="MP_SMTP_AUTH"),
+    _switch("smtp-auth-accept-any", already),
+    _switch("smtp-auth-allow-insecure", already),
+    _text("smtp-tls-cert", instead(_CERTIFICATE)),
+    _text("smtp-tls-key", instead(_CERTIFICATE)),
+    _switch("smtp-require-starttls", instead(_SECURED)),
+    _switch("smtp-require-tls", instead(_SECURED)),
+    _switch(
+        "smtp-strict-rfc-headers",
+        instead("letters are kept as they come; `mailstack serve` has [submission] broken_header"),
+    ),
+    _switch("smtp-disable-rdns", already),
+    _text("smtp-max-recipients", _recipients),
+    _text("smtp-allowed-recipients", instead("say which are refused by a fault (POST /v1/faults, at: rcpt)")),
+    _switch("smtp-ignore-rejected-recipients", instead("a recipient that is refused is refused")),
+    _text("smtp-relay-config", instead(_RELAYED)),
+    _switch("smtp-relay-all", instead(_RELAYED)),
+    _text("smtp-relay-matching", instead(_RELAYED)),
+    _text("smtp-forward-config", instead(_RELAYED)),
+    *(Flag(f"relay {key}", instead(_RELAYED), variable=f"MP_SMTP_RELAY_{key}") for key in _RELAY_KEYS),
+    *(Flag(f"forward {key}", instead(_RELAYED), variable=f"MP_SMTP_FORWARD_{key}") for key in _RELAY_KEYS),
+    _switch("enable-chaos", already),
+    _text("chaos-triggers", _triggers),
+    _text("pop3", partial(_listen, "pop3", 1110), variable="MP_POP3_BIND_ADDR"),
+    _text("pop3-auth-file", instead("each mailbox is read by itself: name and password are its address")),
+    Flag(
+        "pop3-auth",
+        instead("each mailbox is read by itself: name and password are its address"),
+        variable="MP_POP3_AUTH",
+    ),
+    _text("pop3-tls-cert", instead(_CERTIFICATE)),
+    _text("pop3-tls-key", instead(_CERTIFICATE)),
+    _text("tag", instead(_TAGS), "t"),
+    _text("tags-config", instead(_TAGS)),
+    _switch("tags-title-case", instead(_TAGS)),
+    _text("tags-disable", instead(_TAGS)),
+    _switch("tags-username", instead(_TAGS)),
+    _text("enable-prometheus", already),
+    _text("webhook-url", instead("webhooks are in the configuration of an office: [[webhooks]] of `mailstack serve`")),
+    _text("webhook-limit", instead("webhooks here are queued and lose nothing, so that they need no limit")),
+    _text("webhook-delay", instead("webhooks here are queued and lose nothing, so that they need no limit")),
+)
+"""Every option of Mailpit 1.30."""

@@ -1,0 +1,96 @@
+"""What the options of a peer ask of the dev environment, gathered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from mailstack.cli.refusal import Refused
+from mailstack.config.durations import read_duration
+from mailstack.config.values import Origin, read_origin
+from mailstack.dev import PORTS, DevSettings
+from mailstack.faults.foreign import from_mailpit
+from mailstack.relay.loopback import is_loopback
+from mailstack.wire import HostPort
+
+
+class Wish:
+    """Filled option by option; then `settings`."""
+
+    def __init__(self, peer: str, settings: DevSettings) -> None:
+        self.peer = peer
+        self.said: list[str] = []
+        """Lines for people: what was not honoured, and what to do instead."""
+        self.at: dict[str, HostPort] = {}
+        self.told: set[str] = set()
+        """The services whose address was named by an option."""
+        self.accounts: list[tuple[str, str]] = []
+        self.triggers: dict[str, dict[str, int]] = {}
+        """Mailpit's chaos."""
+        self.quiet = False
+        self._changes: dict[str, Any] = {}
+        self._settings = settings
+
+    def settings(self, *, own_ports: bool) -> DevSettings:
+        """What peers don't have listens at the usual ports if these were asked for (`own_ports`), else at free ones."""
+        rest = {} if own_ports else {name: HostPort(self._settings.host, 0) for name in PORTS}
+        web = self.at["web"].host if "web" in self.at else self._settings.host
+        if not is_loopback(web):
+            self.said.append(f"the pages listen on {web}: there they ask for the address and password of an account")
+        settings = replace(self._settings, compat=self.peer, at={**rest, **self.at}, users=tuple(self.accounts))
+        faults = (*settings.faults, *from_mailpit(self.triggers))
+        return replace(settings, web_hosts=(*settings.web_hosts, self.peer), faults=faults, **self._changes)
+
+    def set(self, **changes: Any) -> None:
+        """Fields of DevSettings."""
+        self._changes.update(changes)
+
+    def listen(self, service: str, option: str, text: str, usual: int) -> None:
+        """Where a service listens: "[::]:1025", "0.0.0.0:1025", ":1025" or "1025". Raises Refused."""
+        if text.startswith("unix:"):
+            self.instead(option, 'sockets of Unix are for `mailstack serve`: [listen] mx = ["unix:/path"]')
+            return
+        host, _, port = text.rpartition(":")
+        everywhere = "::" if host == "[::]" else "0.0.0.0"  # noqa: S104 - they said so
+        host = everywhere if text.startswith(":") or host == "[::]" else host.strip("[]") or self._settings.host
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise Refused(f"{option}: {text!r} is no address such as 127.0.0.1:{usual}")
+        self.at[service] = HostPort("127.0.0.1" if host == "localhost" else host, int(port))
+        if option != service:
+            self.told.add(service)
+
+    def instead(self, option: str, advice: str) -> None:
+        """An option that is not honoured."""
+        self.said.append(f"{option} is not honoured: {advice}")
+
+    def number(self, option: str, text: str, least: int = 0) -> int:
+        """Raises Refused."""
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise Refused(f"{option}: {text!r} is no number from {least}")
+        return int(text)
+
+    def duration(self, option: str, text: str) -> float | None:
+        """Seconds, of "3d" or "12h"; None for none. Raises Refused."""
+        try:
+            return read_duration(text) or None
+        except ValueError as error:
+            raise Refused(f"{option}: {text!r} is not {error}") from error
+
+    def origins(self, option: str, text: str) -> tuple[Origin, ...]:
+        """Of pages that may ask, with commas between. Raises Refused."""
+        if "*" in text:
+            self.instead(option, "name the origins, as http://localhost:3000; not every page may read your letters")
+            return ()
+        try:
+            return tuple(read_origin(each.strip()) for each in text.split(",") if each.strip())
+        except ValueError as error:
+            raise Refused(f"{option}: {text!r} is not {error}") from error
+
+    def directory(self, option: str, text: str) -> Path:
+        """Where letters are kept; never a file of the peer's. Raises Refused."""
+        path = Path(text)
+        if path.is_file():
+            raise Refused(f"{option}: {path} is a file of {self.peer}'s; mailstack keeps a directory: name a new one")
+        return path

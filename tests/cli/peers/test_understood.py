@@ -1,0 +1,155 @@
+"""The options, variables and ports of Mailpit, MailHog and GreenMail: each is honoured, or a line says what to do instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailstack.cli.peers import mailhog, mailpit
+from mailstack.cli.peers.understood import understood
+from mailstack.cli.peers.wish import Wish
+from mailstack.cli.refusal import Refused
+from mailstack.dev import DevSettings
+from mailstack.wire import HostPort
+
+
+def wish(peer: str, *words: str, **environ: str) -> Wish:
+    return understood(peer, DevSettings(), words, environ)
+
+
+def settings(peer: str, *words: str, **environ: str) -> DevSettings:
+    return wish(peer, *words, **environ).settings(own_ports=False)
+
+
+def test_mailpits_ports_are_taken_and_the_rest_finds_free_ones() -> None:
+    found = settings("mailpit")
+    assert found.at["capture"] == HostPort("127.0.0.1", 1025)
+    assert found.at["web"] == HostPort("127.0.0.1", 8025)
+    assert found.at["pop3"] == HostPort("127.0.0.1", 1110)
+    assert found.at["submission"].port == 0
+    assert (found.max_letters, found.clear_logins, found.compat, found.web_hosts) == (
+        500,
+        True,
+        "mailpit",
+        ("mailpit",),
+    )
+    assert "submission" not in wish("mailpit").settings(own_ports=True).at
+
+
+def test_mailpits_options_in_every_form() -> None:
+    found = settings(
+        "mailpit", "--smtp", "0.0.0.0:2025", "--listen=[::]:9025", "-m", "10", "--max-age", "3d", "--label", "QA",
+        "--max-message-size=1", "--smtp-max-recipients", "5", "--api-cors", "http://a.test, http://b.test", "-v",
+    )  # fmt: skip
+    assert found.at["capture"] == HostPort("0.0.0.0", 2025)
+    assert found.at["web"] == HostPort("::", 9025)
+    assert (found.max_letters, found.max_age, found.label) == (10, 259200.0, "QA")
+    assert (found.max_size, found.max_recipients) == (1048576, 5)
+    assert found.cors == ("http://a.test", "http://b.test")
+
+
+def test_options_count_more_than_variables() -> None:
+    assert settings("mailpit", "--max", "7", MP_MAX_MESSAGES="9", MP_LABEL="x").max_letters == 7
+    assert settings("mailpit", MP_MAX_MESSAGES="9").max_letters == 9
+    assert settings("mailpit", MP_MAX_MESSAGES="0").max_letters is None
+    assert settings("mailhog", MH_SMTP_BIND_ADDR=":25").at["capture"] == HostPort("0.0.0.0", 25)
+
+
+@pytest.mark.parametrize("flag", mailpit.FLAGS, ids=lambda flag: flag.name)
+def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag) -> None:
+    _honoured_or_answered("mailpit", f"--{flag.name}", flag)
+
+
+@pytest.mark.parametrize("flag", mailhog.FLAGS, ids=lambda flag: flag.name)
+def test_every_option_of_mailhog_is_honoured_or_answered(flag: mailpit.Flag) -> None:
+    _honoured_or_answered("mailhog", f"-{flag.name}", flag)
+
+
+VALUES = {
+    "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
+    "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
+    "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
+    "cors-origin": "http://a.test", "compression": "1",
+}  # fmt: skip
+ALREADY = {
+    "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
+    "disable-link-check-rate-limit", "send-api-auth-accept-any", "smtp-auth-accept-any", "smtp-auth-allow-insecure",
+    "smtp-disable-rdns", "enable-chaos", "enable-prometheus",
+}  # fmt: skip
+"""They ask for what is so anyway."""
+
+
+def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag) -> None:
+    value = [] if flag.kind == "switch" else [VALUES.get(flag.name, "x")]
+    given, plain = wish(peer, option, *value), wish(peer)
+    changed = given.settings(own_ports=False) != plain.settings(own_ports=False)
+    honoured = changed or given.quiet or given.triggers or flag.name in ALREADY
+    assert honoured or [line for line in given.said if line.startswith(option)]
+
+
+@pytest.mark.parametrize(
+    ("peer", "words"),
+    [
+        ("mailpit", ["--nonsense"]),
+        ("mailpit", ["word"]),
+        ("mailpit", ["--max"]),
+        ("mailpit", ["--max", "-1"]),
+        ("mailpit", ["--max-age", "soon"]),
+        ("mailpit", ["--smtp", "1025x"]),
+        ("mailpit", ["--smtp", "127.0.0.1:99999"]),
+        ("mailpit", ["--quiet=maybe"]),
+        ("mailpit", ["--chaos-triggers", "Sender:200:5"]),
+        ("mailpit", ["--database", __file__]),
+        ("mailhog", ["--smtp", ":1"]),
+        ("greenmail", ["-Dother=1"]),
+        ("greenmail", ["-Dgreenmail.nonsense=1"]),
+        ("greenmail", ["-Dgreenmail.setup.xmpp"]),
+        ("greenmail", ["-Dgreenmail.users=bob"]),
+    ],
+)
+def test_what_is_no_option_of_theirs_stops_the_start(peer: str, words: list[str]) -> None:
+    with pytest.raises(Refused):
+        wish(peer, *words)
+
+
+def test_a_variable_that_nobody_knows_is_told() -> None:
+    assert wish("mailpit", MP_NEW="1").said == ["MP_NEW is not honoured: no such variable is known of mailpit"]
+    assert wish("mailpit", HOME="x").said == []
+
+
+def test_a_secret_is_never_shown() -> None:
+    assert "secret" not in " ".join(wish("mailpit", MP_UI_AUTH="user:secret", MP_SMTP_RELAY_PASSWORD="secret").said)
+
+
+def test_a_directory_is_kept(tmp_path: Path) -> None:
+    assert settings("mailhog", "-maildir-path", str(tmp_path / "new")).data == tmp_path / "new"
+
+
+def test_mailhogs_api_and_pages_are_at_one_port() -> None:
+    assert settings("mailhog", "-api-bind-addr", ":9025").at["web"].port == 9025
+    both = wish("mailhog", "-ui-bind-addr", ":8025", "-api-bind-addr", ":9025")
+    assert both.at["web"].port == 8025
+    assert any("8025" in line for line in both.said)
+
+
+def test_greenmails_ports() -> None:
+    found = wish("greenmail", "-Dgreenmail.setup.test.all", "-Dgreenmail.hostname=0.0.0.0")
+    ports = {name: at.port for name, at in found.at.items()}
+    assert ports == {"capture": 3025, "captures": 3465, "pop3": 3110, "pop3s": 3995, "web": 8080}
+    assert found.at["capture"].host == "0.0.0.0"
+    assert any("no IMAP" in line for line in found.said)
+    assert {name: at.port for name, at in wish("greenmail").at.items()} == ports
+    assert wish("greenmail", "-Dgreenmail.setup.smtp", "-Dgreenmail.smtp.port=0").at["capture"].port == 0
+    assert wish("greenmail", "-Dgreenmail.setup.pop3").at["pop3"].port == 110
+
+
+def test_greenmails_users_and_its_containers_variables() -> None:
+    found = settings(
+        "greenmail",
+        "-Dgreenmail.auth.disabled",
+        GREENMAIL_OPTS="-Dgreenmail.setup.test.smtp -Dgreenmail.users=bob:pw@x.test,eve:e",
+    )
+    assert found.users == (("bob@x.test", "pw"), ("eve@home.test", "e"))
+    assert found.any_password
+    assert "pop3" not in {name for name, at in found.at.items() if at.port}
