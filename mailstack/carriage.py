@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mailstack.authentication.signed import Signing
 from mailstack.config import Config
+from mailstack.config.origins import origins_of
 from mailstack.config.tls_reports import are_sent, collector, reporter
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address
@@ -71,6 +72,7 @@ class Carriage:
             down_limits=_down_limits(config),
             is_ours=lambda where: leads_to(where, addresses()),
             results=self.collector,
+            origins=origins_of(config),
         )
         self.quotas = _quotas(config, around)
         local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)

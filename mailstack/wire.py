@@ -57,6 +57,15 @@ class HostPort(Struct, frozen=True):
     """0 for a UNIX socket."""
 
 
+class Source(Struct, frozen=True):
+    """The addresses that a call comes from; empty ones are the system's choice, or the Caller's."""
+
+    four: str = ""
+    """For calls over IPv4."""
+    six: str = ""
+    """For calls over IPv6."""
+
+
 class ClientCertificate(Struct, frozen=True):
     """Who a client says it is: a certificate whose chain led to `tls.client_ca`, and whose key it has."""
 
@@ -218,9 +227,11 @@ class Caller(Protocol):
         server_name: str | None = None,
         verify: bool = False,
         dane: Dane | None = None,
+        source: Source | None = None,
     ) -> Peer[EventT]:
         """Connect within `timeout` seconds. `tls` shakes hands at once (implicit TLS, RFC 8314 §3).
 
+        `source` goes before what the Caller itself would call from.
         Raises Unreachable with a reason for people.
         """
 

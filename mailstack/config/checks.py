@@ -135,6 +135,12 @@ def _outward(config: Config, source: Source) -> Iterator[Problem]:
     ):
         if version in getattr(relay, name):
             yield source.problem(("relay", name), "is an address of the other family", f"write it into {other}")
+    for place, each in enumerate(relay.sources):
+        if ":" in each.source_address or "." in each.source_address6:
+            trouble = "source_address is for IPv4, and source_address6 for IPv6"
+            yield source.problem(("relay", "sources"), trouble, item=f"[{place}]")
+        if not (each.source_address or each.source_address6 or each.ehlo_name):
+            yield source.problem(("relay", "sources"), "says nothing", "give an address, or a name", item=f"[{place}]")
     if relay.dane and not relay.nameservers:
         cure = 'name a validating resolver that you trust, as nameservers = ["127.0.0.1"]'
         yield source.problem(("relay", "dane"), "needs to know whose DNSSEC validation is trusted", cure)

@@ -12,6 +12,7 @@ from mailstack.config.durations import Duration, read_duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import (
+    AddressPattern,
     Blocked,
     Domain,
     DomainPattern,
@@ -231,6 +232,16 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     give_up_after: Duration = read_duration("5d")
 
 
+class RelaySource(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From where, and under which name, hosts are called for some letters; what is empty is as in Relay."""
+
+    senders: tuple[AddressPattern, ...] = ()
+    domains: tuple[DomainPattern, ...] = ()
+    source_address: IpText = IpText("")
+    source_address6: IpText = IpText("")
+    ehlo_name: HostName = HostName("")
+
+
 class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How letters leave for other hosts."""
 
@@ -243,6 +254,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source_address: IpText = IpText("")
     source_address6: IpText = IpText("")
     ehlo_name: HostName = HostName("")
+    sources: tuple[RelaySource, ...] = ()
     tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
     ca_file: Path | None = None
     certificate: Path | None = None

@@ -15,7 +15,7 @@ from mailstack.authentication.signature import is_selector
 from mailstack.config import durations, endpoints, sizes
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain, parse_domain
-from mailstack.letter.patterns import domain_pattern
+from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.block import is_network
 from mailstack.relay.routes import SmartHost, Target
 from mailstack.smtp.extensions import OFFERED
@@ -31,6 +31,8 @@ Network = NewType("Network", str)
 """CIDR: "192.0.2.0/24", or one address."""
 Blocked = NewType("Blocked", str)
 """What a block list may name, in lower case: a network, a host name, an address, or "@" and a domain."""
+AddressPattern = NewType("AddressPattern", str)
+"""A pattern of addresses, as `mailstack.letter.patterns` keeps it."""
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
 
@@ -77,6 +79,11 @@ def read_domain(text: object) -> Domain:
 def read_domain_pattern(text: object) -> DomainPattern:
     """Raises ValueError."""
     return DomainPattern(domain_pattern(text if isinstance(text, str) else ""))
+
+
+def read_address_pattern(text: object) -> AddressPattern:
+    """Raises ValueError."""
+    return AddressPattern(address_pattern(text if isinstance(text, str) else ""))
 
 
 def read_host_name(text: object) -> HostName:
@@ -223,6 +230,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     endpoints.Endpoint: endpoints.read_endpoint,
     Domain: read_domain,
     DomainPattern: read_domain_pattern,
+    AddressPattern: read_address_pattern,
     HostName: read_host_name,
     Network: read_network,
     Blocked: read_blocked,

@@ -15,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
-from mailstack.wire import Dane, Engine, EventT, HostPort, Unreachable, is_path
+from mailstack.wire import Dane, Engine, EventT, HostPort, Source, Unreachable, is_path
 
 
 class TwistedCaller:
@@ -50,6 +50,7 @@ class TwistedCaller:
         server_name: str | None = None,
         verify: bool = False,
         dane: Dane | None = None,
+        source: Source | None = None,
     ) -> NetPeer[EventT]:
         """Connect within `timeout` seconds; with `tls`, shake hands in that time too, before anything is said.
 
@@ -68,7 +69,7 @@ class TwistedCaller:
         )
         factory: Factory[Any] = Factory.forProtocol(lambda: peer)
         factory.noisy = False
-        endpoint = self._endpoint(address, timeout)
+        endpoint = self._endpoint(address, timeout, source)
         if shaking is not None:
             factory = TLSMemoryBIOFactory(shaking, True, factory, clock=reactor)
         try:
@@ -79,12 +80,14 @@ class TwistedCaller:
             await _handshake(reactor, peer, late)
         return peer
 
-    def _endpoint(self, address: HostPort, timeout: float) -> IStreamClientEndpoint:
+    def _endpoint(self, address: HostPort, timeout: float, source: Source | None) -> IStreamClientEndpoint:
         if is_path(address.host):
             return UNIXClientEndpoint(self._reactor, address.host, timeout)
         family = ipaddress.ip_address(address.host).version
         endpoint_class = TCP6ClientEndpoint if family == 6 else TCP4ClientEndpoint
-        return endpoint_class(self._reactor, address.host, address.port, timeout, self._sources[family])
+        own = "" if source is None else source.six if family == 6 else source.four
+        bound = (own, 0) if own else self._sources[family]
+        return endpoint_class(self._reactor, address.host, address.port, timeout, bound)
 
 
 def _why(error: Exception, timeout: float) -> str:

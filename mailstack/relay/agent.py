@@ -19,6 +19,7 @@ from mailstack.relay.demands import Demands, Refused, requiretls_missing
 from mailstack.relay.down import DOWN_LIMITS, DownLimits
 from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
 from mailstack.relay.names import Names
+from mailstack.relay.origins import OriginRule
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
 from mailstack.relay.sts import Sts
@@ -99,12 +100,14 @@ class RelayAgent:
         derive: Derive = derive_here,
         is_ours: Callable[[HostPort], bool] = lambda _: False,
         results: SessionResults | None = None,
+        origins: Sequence[OriginRule] = (),
     ) -> None:
         """`hostname` is ours, and what EHLO says unless `ehlo_name` is another one; `random` shuffles equal hosts.
 
         `port` is for hosts that the DNS names. `security` holds where `tls_policy` says nothing, and what domains publish asks
         for no more: by DANE, where `dane` says that `names` come from a resolver that can be trusted, and by `sts`. `is_ours` knows where
         this office itself listens. `results` hears what TLS came to with every host that the DNS names.
+        `origins` say from where hosts are called, and under which name.
         """
         self._hosts = Hosts(
             names,
@@ -118,6 +121,7 @@ class RelayAgent:
             tls_policy=tls_policy,
             limits=host_limits,
             is_ours=is_ours,
+            origins=origins,
         )
         self._demands = Demands(names, dane=dane, sts=sts)
         self._connections = Connections(
@@ -361,6 +365,8 @@ def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:
     """For the `attempted` step."""
     candidate, tls = connection.candidate, connection.tls
     facts: dict[str, Any] = {"host": candidate.host, "address": candidate.address.host, "port": candidate.address.port}
+    if candidate.origin is not None:
+        facts["from"] = candidate.origin.label
     if tls is not None:
         facts["tls"] = {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified}
     if progress.remote_id is not None:

@@ -12,6 +12,7 @@ from mailstack.cache import TimedCache
 from mailstack.conditions import Condition
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
+from mailstack.relay.origins import Origin
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.trouble import clean, is_down
@@ -82,13 +83,13 @@ class Connection(Struct, eq=False):
         return lines
 
 
-_Key = tuple[str, HostPort, bool, Security, Credentials | None]
+_Key = tuple[str, HostPort, bool, Security, Credentials | None, Origin | None]
 """What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
 identity that it shows, are not lent to another."""
 
 
 def _key(candidate: Candidate, security: Security) -> _Key:
-    return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials
+    return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.origin
 
 
 class _Kept(NamedTuple):
@@ -259,12 +260,14 @@ class Connections:
                 server_name=candidate.host,
                 verify=security.verify,
                 dane=security.dane,
+                source=None if candidate.origin is None else candidate.origin.source,
             )
         except Unreachable as error:
             transcript.append(f"-- {candidate}: {error}")
             raise
         transcript.append(f"-- connected to {candidate}")
-        session = SendingSession(peer, engine, self._hostname, self._timeouts, lmtp=candidate.lmtp)
+        own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
+        session = SendingSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
         connection = Connection(candidate, peer, session, security)
         try:
             await session.open()

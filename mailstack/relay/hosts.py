@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.origins import Origin, OriginRule, find_origin
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Credentials, Routes, SenderRoutes, SmartHost, Target
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
 from mailstack.wire import HostPort, is_path
@@ -52,6 +53,8 @@ class Candidate(Struct, frozen=True):
     """What the operator demands of it; None: what the way does."""
     credentials: Credentials | None = None
     """Who we are to it."""
+    origin: Origin | None = None
+    """From where it is called; None: as every other."""
     signed: bool = False
     """Whether DNSSEC vouches for the MX record that named it; true of a domain that is its own host."""
 
@@ -118,10 +121,12 @@ class Hosts:
         tls_policy: TlsPolicy = NO_TLS_POLICY,
         limits: HostLimits = HOST_LIMITS,
         is_ours: Callable[[HostPort], bool] = lambda _: False,
+        origins: Sequence[OriginRule] = (),
     ) -> None:
         """`random` parts hosts of equal preference; `port` is for hosts that the DNS names. `smart_hosts` go in their order.
 
-        `security` is demanded where `tls_policy` says nothing. `is_ours` knows where this office itself listens.
+        `security` is demanded where `tls_policy` says nothing. `is_ours` knows where this office itself listens. The
+        first of `origins` that fits says from where a letter's hosts are called.
         """
         self._names = names
         self._random = random
@@ -134,6 +139,7 @@ class Hosts:
         self._tls_policy = tls_policy
         self._limits = limits
         self._is_ours = is_ours
+        self._origins = tuple(origins)
 
     def line(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
@@ -144,10 +150,20 @@ class Hosts:
             smart_hosts=self._smart_hosts,
             sender_routes=self._sender_routes,
             tls_policy=self._tls_policy,
+            origins=self._origins,
         )
 
     async def find(self, destination: str, sender: Address | None = None) -> Way:
         """The way to a domain or address literal, for letters of this sender; raises NoWay."""
+        way = await self._find(destination, sender)
+        origin = find_origin(self._origins, sender, destination) if self._origins else None
+        if origin is None:
+            return way
+        # A host is not called from an address that others are meant to have, as long as it has one of the right family.
+        callable_ = [each for each in way.candidates if origin.calls(each.address.host)] or way.candidates
+        return replace(way, candidates=tuple([replace(each, origin=origin) for each in callable_]))
+
+    async def _find(self, destination: str, sender: Address | None) -> Way:
         said = self._tls_policy.find(destination.rstrip("."))
         security = said or self._security
         if route := self._routes.find(destination):
@@ -288,8 +304,20 @@ def line(
     smart_hosts: Sequence[SmartHost],
     sender_routes: SenderRoutes,
     tls_policy: TlsPolicy,
+    origins: Sequence[OriginRule] = (),
 ) -> str:
     """See `Hosts.line`; from the settings alone."""
+    origin = find_origin(origins, sender, destination) if origins else None
+    if origin is not None:
+        others = line(
+            destination,
+            sender,
+            routes=routes,
+            smart_hosts=smart_hosts,
+            sender_routes=sender_routes,
+            tls_policy=tls_policy,
+        )
+        return f"{others} from {origin.label}"
     if route := routes.find(destination):
         said = tls_policy.find(destination.rstrip("."))
         return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.wire import Caller, Dane, Engine, EventT, HostPort, Peer, Unreachable, is_path
+from mailstack.wire import Caller, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable, is_path
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -25,12 +25,20 @@ class LoopbackOnly:
         server_name: str | None = None,
         verify: bool = False,
         dane: Dane | None = None,
+        source: Source | None = None,
     ) -> Peer[EventT]:
         """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
         if not is_path(address.host) and not is_loopback(address.host):
             raise Unreachable(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
         return await self._caller.call(
-            address, engine, timeout=timeout, tls=tls, server_name=server_name, verify=verify, dane=dane
+            address,
+            engine,
+            timeout=timeout,
+            tls=tls,
+            server_name=server_name,
+            verify=verify,
+            dane=dane,
+            source=source,
         )
 
 

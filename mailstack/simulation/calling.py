@@ -10,7 +10,7 @@ from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.simulation.host import Host
 from mailstack.simulation.transcript import Overheard, Transcript
-from mailstack.wire import Dane, Engine, EventT, HostPort, Peer, Unreachable
+from mailstack.wire import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
 
 
 class OverheardCaller:
@@ -42,10 +42,12 @@ class OverheardCaller:
         server_name: str | None = None,
         verify: bool = False,
         dane: Dane | None = None,
+        source: Source | None = None,
     ) -> Peer[EventT]:
         """As TwistedCaller does."""
         where = f"{self._name_of(address.host)} (port {address.port})"
         demands: dict[str, Any] = {"tls": tls, "server_name": server_name, "verify": verify, "dane": dane}
+        demands["source"] = source
         try:
             if self._is_office(address):
                 return await self._caller.call(address, engine, timeout=timeout, **demands)

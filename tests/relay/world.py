@@ -68,6 +68,7 @@ class World:
         self.offices: dict[HostPort, FakeOffice] = {}
         self.black_holes: set[HostPort] = set()
         self.calls: list[HostPort] = []
+        self.sources: list[Any] = []
         self.faults: list[Any] = []
 
     # --- wire.Clock
@@ -94,8 +95,10 @@ class World:
         server_name: str | None = None,
         verify: bool = False,
         dane: Any = None,
+        source: Any = None,
     ) -> MemoryPeer:
         self.calls.append(address)
+        self.sources.append(source)
         if address in self.black_holes:
             await self.sleep(timeout)
             raise Unreachable("no answer")

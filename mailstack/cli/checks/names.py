@@ -24,8 +24,10 @@ async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
         if is_private(domain)
     ]
     try:
-        if not is_private(config.relay.ehlo_name or config.hostname):
-            findings.append(await _own_name(config.relay.ehlo_name or config.hostname, names))
+        own = dict.fromkeys(
+            (config.relay.ehlo_name or config.hostname, *(each.ehlo_name for each in config.relay.sources))
+        )
+        findings += [await _own_name(name, names) for name in own if name and not is_private(name)]
         findings += [
             await _mail_exchange(domain, config.hostname, names) for domain in config.domains if not is_private(domain)
         ]

@@ -12,6 +12,7 @@ from mailstack.cli.place import Place
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
 from mailstack.conditions import Condition
+from mailstack.config.origins import origins_of
 from mailstack.journey import Step
 from mailstack.letter import Address, Letter
 from mailstack.letter.patterns import fits_domain
@@ -105,6 +106,7 @@ def line_of(place: Place | None, destination: str, sender: Address | None) -> st
         smart_hosts=relay.smart_host,
         sender_routes=relay.sender_routes,
         tls_policy=relay.tls_policy,
+        origins=origins_of(place.settings),
     )
 
 

@@ -1,0 +1,17 @@
+"""From where, and under which name, hosts are called, as a configuration says."""
+
+from __future__ import annotations
+
+from mailstack.config.model import Config
+from mailstack.relay.origins import Origin, OriginRule
+from mailstack.wire import Source
+
+
+def origins_of(config: Config) -> list[OriginRule]:
+    """The rules of `[[relay.sources]]`, in their order."""
+    return [
+        OriginRule(
+            Origin(Source(each.source_address, each.source_address6), each.ehlo_name), each.senders, each.domains
+        )
+        for each in config.relay.sources
+    ]
