@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from mailstack.simulation import Internet
     from mailstack.testing import Office
 
-_MARKER = "mailstack(**options): what the fixture's office is made with, as mailstack.testing.Office takes it"
+MOST_LINES = 200
+"""Lines of a transcript that are shown below a test that failed."""
+
+_MARKERS = (
+    "mailstack(**options): what the fixture's office is made with, as mailstack.testing.Office takes it",
+    "internet(**options): what the fixture's internet is made with, as mailstack.simulation.Internet takes it",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", _MARKER)
+    """Make the markers known."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.fixture
@@ -23,8 +31,7 @@ def mailstack(request: pytest.FixtureRequest) -> Iterator[Office]:
     """A post office for this test alone: see docs/reference/pytest.md."""
     from mailstack.testing import Office  # noqa: PLC0415
 
-    marker = request.node.get_closest_marker("mailstack")
-    with Office(**(marker.kwargs if marker else {})) as office:
+    with Office(**_options(request, "mailstack")) as office:
         yield office
 
 
@@ -45,13 +52,31 @@ def mailstack_django(mailstack: Office, settings: Any) -> Office:
     return mailstack
 
 
+@pytest.fixture
+def internet(request: pytest.FixtureRequest) -> Internet:
+    """A simulated internet of mail, on virtual time: see docs/reference/pytest.md."""
+    from mailstack.simulation import Internet  # noqa: PLC0415
+
+    return Internet(**_options(request, "internet"))
+
+
+def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
+    found = request.node.get_closest_marker(marker)
+    return dict(found.kwargs) if found else {}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what came, below a test that failed."""
     report = yield
     if report.failed and report.when == "call":
+        fixtures = getattr(item, "funcargs", {})
         for name in ("mailstack", "mailstack_session"):
-            office = getattr(item, "funcargs", {}).get(name)
-            if office is not None:
-                report.sections.append((f"Letters of the fixture {name}", office.report()))
+            if name in fixtures:
+                report.sections.append((f"Letters of the fixture {name}", fixtures[name].report()))
+        if "internet" in fixtures:
+            world = fixtures["internet"]
+            report.sections.append(
+                (f"Transcript of the internet (seed={world.seed})", world.transcript.tail(MOST_LINES))
+            )
     return report

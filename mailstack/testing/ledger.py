@@ -12,29 +12,20 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from mailstack.journey import Step
-from mailstack.letter import Address, AddressError, LetterId
-from mailstack.letter import Letter as StoredLetter
+from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.store import Filter, Store, StoreError
+from mailstack.testing.entered import Entered, key_of
+from mailstack.testing.letter import Letter
 
 T = TypeVar("T")
 
 ARRIVED = frozenset({"delivered", "relayed", "collected"})
 """Steps after which a recipient has his letter; the office that it is relayed to delivers before it says 250."""
 TELLING = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
-
-
-class Entered(Struct, frozen=True):
-    """A letter that was handed in."""
-
-    number: int
-    """Grows with each."""
-    letter: StoredLetter
-    octets: bytes
 
 
 class Ledger:
@@ -48,11 +39,12 @@ class Ledger:
         self._store: Store | None = None
         self._number = 0
         self._reading = 0
-        self._entered: dict[LetterId, Entered] = {}
+        self._letters: dict[LetterId, Letter] = {}
         self._last: dict[LetterId, dict[str, Step]] = {}
         """Of each letter and recipient (an Address.key) the last step that tells where it is."""
         self._aliases: dict[LetterId, dict[str, list[str]]] = {}
-        self._waiters: list[Callable[[], None]] = []
+        self._changes = 0
+        self._waiting: list[Deferred[None]] = []
 
     def read_from(self, store: Store) -> None:
         """Where the letters are."""
@@ -85,36 +77,31 @@ class Ledger:
             (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
             octets = await read_all(await self._store.content(letter))
             with self._lock:
-                self._entered[letter] = Entered(number, record.letter, octets)
+                self._letters[letter] = Letter(Entered(number, record.letter, octets))
         except (KeyError, StoreError, ValueError):
             pass  # it was cleared away meanwhile
         finally:
             self._reading -= 1
             self._look()
 
-    def _look(self) -> None:
-        for waiter in list(self._waiters):
-            waiter()
-
     # --- what tests ask
 
-    def letters(self) -> list[Entered]:
+    def letters(self) -> list[Letter]:
         """In the order in which they were handed in."""
         with self._lock:
-            return sorted(self._entered.values(), key=lambda entered: entered.number)
+            return sorted(self._letters.values(), key=lambda letter: letter.number)
 
     def clear(self) -> None:
         """Forget all; who waits goes on waiting."""
         with self._lock:
-            self._entered.clear()
+            self._letters.clear()
             self._last.clear()
             self._aliases.clear()
 
     def is_for(self, letter: LetterId, address: str) -> bool:
         """Whether an address (a key) is one that the letter was sent to, or that an alias led to."""
         with self._lock:
-            entered = self._entered[letter].letter
-            named = {recipient.address.key for recipient in entered.envelope.recipients}
+            named = set(map(key_of, self._letters[letter].recipients)) if letter in self._letters else set()
             return address in named or address in self._last.get(letter, {})
 
     def has_arrived(self, letter: LetterId, address: str | None = None) -> bool:
@@ -133,56 +120,62 @@ class Ledger:
 
     async def settled(self) -> None:
         """Return when all that was handed in so far can be seen. In the reactor's thread."""
-        if self._reading:
-            done: Deferred[None] = Deferred()
+        while self._reading:
+            await self._change()
 
-            def look() -> None:
-                if not self._reading:
-                    self._waiters.remove(look)
-                    done.callback(None)
-
-            self._waiters.append(look)
-            await done
-
-    def when(self, find: Callable[[], T | None], reactor: Any, timeout: float, late: Callable[[], T]) -> Future[T]:
+    def watch(
+        self, find: Callable[[], Coroutine[Any, Any, T | None]], reactor: Any, timeout: float, late: Callable[[], T]
+    ) -> Future[T]:
         """What `find` gives as soon as it is not None; after `timeout` seconds what `late` gives or raises.
 
         In the reactor's thread; both are called there.
         """
         future: Future[T] = Future()
-
-        def look() -> None:
-            try:
-                found = find()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, who waits shall have it
-                end(partial(future.set_exception, error))
-            else:
-                if found is not None or future.cancelled():
-                    end(partial(future.set_result, found))  # type: ignore[arg-type]
-
-        def end(tell: Callable[[], None]) -> None:
-            self._waiters.remove(look)
-            if timer.active():
-                timer.cancel()
-            if future.set_running_or_notify_cancel():
-                tell()
-
-        def too_late() -> None:
-            try:
-                tell = partial(future.set_result, late())
-            except BaseException as error:  # noqa: BLE001 - as above
-                tell = partial(future.set_exception, error)
-            end(tell)
-
-        timer = reactor.callLater(timeout, too_late)
-        self._waiters.append(look)
-        look()
+        self._spawn(self._watch(find, reactor, timeout, late, future))
         return future
 
+    async def _watch(
+        self,
+        find: Callable[[], Coroutine[Any, Any, T | None]],
+        reactor: Any,
+        timeout: float,
+        late: Callable[[], T],
+        future: Future[T],
+    ) -> None:
+        timer = reactor.callLater(timeout, self._look)
+        try:
+            while not future.cancelled():
+                seen, expired = self._changes, not timer.active()
+                found = await find()
+                if found is None and expired:
+                    found = late()
+                    _settle(future, partial(future.set_result, found))
+                elif found is not None:
+                    _settle(future, partial(future.set_result, found))
+                elif seen == self._changes:
+                    await self._change()
+                    continue
+                if found is not None or expired:
+                    return
+        except BaseException as error:  # noqa: BLE001 - whatever it is, who waits shall have it
+            _settle(future, partial(future.set_exception, error))
+        finally:
+            if timer.active():
+                timer.cancel()
 
-def key_of(address: str) -> str:
-    """The Address.key of what was written; as it is when it is no address."""
-    try:
-        return Address.parse(address).key
-    except AddressError:
-        return address.lower()
+    async def _change(self) -> None:
+        """Return at the next change."""
+        change: Deferred[None] = Deferred()
+        self._waiting.append(change)
+        await change
+
+    def _look(self) -> None:
+        self._changes += 1
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
+
+
+def _settle(future: Future[Any], tell: Callable[[], None]) -> None:
+    if future.set_running_or_notify_cancel():
+        tell()

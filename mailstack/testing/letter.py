@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from mailstack.reading import Link, Part, Reading, read
-from mailstack.testing.ledger import Entered, key_of
+from mailstack.testing.entered import Entered, key_of
 
 
 class Attachment:

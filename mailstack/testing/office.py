@@ -19,8 +19,9 @@ from typing import Any, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
+from mailstack.catalogue.items import Which
 from mailstack.config import Schedule
-from mailstack.config.durations import Duration
+from mailstack.config.durations import Duration, read_duration
 from mailstack.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.letter import LetterId
 from mailstack.net.clock import ReactorClock
@@ -28,20 +29,26 @@ from mailstack.queue.delivery import OWED
 from mailstack.queue.operator import Operator
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background
+from mailstack.testing.faults import OfficeFaults
 from mailstack.testing.journey import Journey
 from mailstack.testing.keys import keys_directory
 from mailstack.testing.ledger import Ledger
 from mailstack.testing.letter import Letter
+from mailstack.testing.lookout import Lookout
 from mailstack.testing.waiting import awaited, is_in_loop
-from mailstack.testing.wanted import MOST_TOLD, NoSuchLetter, Wanted, Wish, told
+from mailstack.testing.wanted import NoSuchLetter, Wanted, Wish
 from mailstack.wire import HostPort
 
 T = TypeVar("T")
 
+LONGEST_WAIT = 4 * 3600.0
+"""Seconds between two attempts at a letter, at most."""
 TIMEOUT = 10.0
 """Seconds that a letter is waited for, unless the test says otherwise."""
 MOST_WAITING = 100_000
 """Letters that `clear` takes out of the queue."""
+JOURNEY = 300.0
+"""Seconds that `advance` may take."""
 GRACE = 5.0
 """Seconds more until a wait that the offices do not end has failed."""
 GOODBYE = 0.2
@@ -61,19 +68,21 @@ class Office:
         any_password: bool = False,
         weak_mechanisms: bool = False,
         scram: bool = False,
-        retry: float = 0.2,
-        give_up: float = 10.0,
+        retry: float | str = 0.2,
+        give_up: float | str = 10.0,
     ) -> None:
         """Nothing happens yet.
 
         `any_password`, `weak_mechanisms` and `scram` are those of `mailstack dev`. A letter that another host puts off
-        is tried again after `retry` seconds, then after twice that, and so on, and bounces after `give_up` seconds.
+        is tried again after `retry`, then after twice that, and so on, and bounces after `give_up`; in seconds, or as "5d".
+        Raises ValueError.
         """
+        first, last = _seconds(retry), _seconds(give_up)
         schedule = Schedule(
-            first=Duration(retry),
-            longest=Duration(max(retry, 5.0)),
+            first=Duration(first),
+            longest=Duration(max(first, min(LONGEST_WAIT, last / 2))),
             warn_after=Duration(0),
-            give_up_after=Duration(give_up),
+            give_up_after=Duration(last),
         )
         self._settings = DevSettings(
             host=host,
@@ -87,6 +96,8 @@ class Office:
         self._environment: DevEnvironment | None = None
         self._ledger: Ledger | None = None
         self._ssl_context: ssl.SSLContext | None = None
+        self.faults = OfficeFaults(lambda: self._running.faults, self._there)
+        """What is to go wrong: `office.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
 
     # --- its life
 
@@ -209,21 +220,21 @@ class Office:
 
         async def look() -> list[Letter]:
             await self._book.settled()
-            return self._letters()
+            return self._book.letters()
 
         return self._call(look)
 
     def wait_for_letter(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
         """The first letter that fits and has reached its reader's mailbox, within `timeout` seconds.
 
-        `wish` is any of `to`, `subject`, `sender`, `after`, as `Wish` has them. Raises NoSuchLetter, which tells
+        `wish` is any of `to`, `subject`, `sender`, `query`, `after`, as `Wish` has them. Raises NoSuchLetter, which tells
         what came instead.
         """
         return self.wait_for_letters(1, timeout=timeout, **wish)[0]
 
     def wait_for_letters(self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> list[Letter]:
         """The first `count` letters that fit, in the order in which they were handed in; see `wait_for_letter`."""
-        return self._result(self._when(Wanted.of(**wish), count, timeout), timeout)
+        return self._result(self._when(Wanted.of(**wish), count, timeout, blocks=is_in_loop()), timeout)
 
     def assert_no_letter(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
         """No such letter is here, and none is handed in within so many seconds. Raises NoSuchLetter for the first."""
@@ -237,7 +248,7 @@ class Office:
         self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]
     ) -> list[Letter]:
         """`wait_for_letters` for coroutines."""
-        return await awaited(self._when(Wanted.of(**wish), count, timeout))
+        return await awaited(self._when(Wanted.of(**wish), count, timeout, blocks=False))
 
     async def assert_no_letter_async(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
         """`assert_no_letter` for coroutines."""
@@ -253,6 +264,14 @@ class Office:
             raise LookupError(f"no office here knows a letter {wanted}")
         return Journey(found)
 
+    def advance(self, span: float | str) -> None:
+        """Move its time ahead (seconds, or "5d"): retries, notices and bounces that are due in it happen now, in order.
+
+        Connections keep the real time. Raises ValueError, and travel.Delayed where something does not come to its end.
+        """
+        self._running  # noqa: B018 - says so when it does not run
+        self._ground.call(lambda: self._running.travel.advance(span), JOURNEY)
+
     def clear(self) -> None:
         """Forget every letter: those of before can't be waited for, read, or arrive. Accounts and aliases stay."""
         self._call(self._clear)
@@ -264,15 +283,17 @@ class Office:
         await Operator(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
         for office in (HOME, WORLD, CAPTURE):
             await store.prune(office, before=math.inf, keep=0)
+        await self._running.catalogue.delete(Which())
         self._book.clear()
 
     def report(self) -> str:
         """What came, and where it is, for whoever reads of a test that failed."""
-        letters = self.letters
-        lines = [told(letter, self._book) for letter in letters[-MOST_TOLD:]]
-        if len(letters) > MOST_TOLD:
-            lines.insert(0, f"({len(letters) - MOST_TOLD} before these)")
-        return "\n".join(lines) or f"No letter was handed in. {self._ports()}"
+
+        async def look() -> str:
+            await self._book.settled()
+            return self._lookout.report()
+
+        return self._call(look)
 
     # --- inside
 
@@ -296,34 +317,27 @@ class Office:
         assert self._ledger is not None
         return self._ledger
 
+    @property
+    def _lookout(self) -> Lookout:
+        return Lookout(self._ground.reactor, self._running, self._book)
+
     def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self._running  # noqa: B018 - says so when it does not run
         return self._ground.call(work)
 
-    def _letters(self) -> list[Letter]:
-        return [Letter(entered) for entered in self._book.letters()]
-
-    def _when(self, wanted: Wanted, count: int, timeout: float) -> Future[list[Letter]]:
-        blocks = is_in_loop()
-
-        def find() -> list[Letter] | None:
-            found = [letter for letter in self._letters() if wanted.is_met_by(letter, self._book)]
-            return found[:count] if len(found) >= count else None
-
-        def late() -> list[Letter]:
-            raise NoSuchLetter(self._failure(wanted, count, timeout, blocks=blocks))
-
-        return self._on_reactor(lambda: self._book.when(find, self._ground.reactor, timeout, late))
+    def _when(self, wanted: Wanted, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
+        return self._settled(lambda: self._lookout.when(wanted, count, timeout, blocks=blocks))
 
     def _never(self, wanted: Wanted, within: float) -> Future[None]:
-        def find() -> None:
-            for letter in self._letters():
-                if not any(wanted.unfit(letter, self._book)):
-                    raise NoSuchLetter(f"no {wanted} should come, but one did:\n{told(letter, self._book)}")
+        return self._settled(lambda: self._lookout.never(wanted, within))
 
-        return self._on_reactor(lambda: self._book.when(find, self._ground.reactor, within, lambda: None))
+    def _there(self, work: Callable[[], T]) -> T:
+        async def done() -> T:
+            return work()
 
-    def _on_reactor(self, work: Callable[[], T]) -> T:
+        return self._call(done)
+
+    def _settled(self, work: Callable[[], T]) -> T:
         async def done() -> T:
             await self._book.settled()
             return work()
@@ -339,27 +353,6 @@ class Office:
                 "the offices were too busy to say whether a letter came: is something blocking?"
             ) from None
 
-    def _failure(self, wanted: Wanted, count: int, timeout: float, *, blocks: bool) -> str:
-        letters = self._letters()
-        lines = [
-            f"no {wanted} came within {timeout:g} s"
-            if count == 1
-            else f"no {count} came of: {wanted}, in {timeout:g} s"
-        ]
-        if letters:
-            lines.append("These letters are here:")
-            lines += [f"  {told(letter, self._book, wanted)}" for letter in letters[-MOST_TOLD:]]
-        else:
-            lines.append(f"No letter was handed in at all. {self._ports()}")
-        if blocks:
-            lines.append(
-                "The event loop stood still meanwhile, and nothing in it could send: `await` wait_for_letter_async instead."
-            )
-        return "\n".join(lines)
 
-    def _ports(self) -> str:
-        at = self._running.services
-        return (
-            f"Does the program send to {at['capture'].host} port {at['capture'].port} (no login, no TLS),"
-            f" {at['submission'].port} (login, STARTTLS) or {at['submissions'].port} (login, TLS)?"
-        )
+def _seconds(span: float | str) -> float:
+    return float(read_duration(span) if isinstance(span, str) else span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, TypedDict
 
 from msgspec import Struct
@@ -29,6 +29,8 @@ class Wish(TypedDict, total=False):
     """Text that the subject holds, or a pattern that is searched in it."""
     sender: str | None
     """The address of the envelope, or of From; "" is the null reverse-path, which bounces and other reports have."""
+    query: str
+    """A search in Mailpit's language, as "has:attachment subject:Invoice"; the index of the environment answers it."""
     after: Letter | None
     """Only letters that were handed in after this one."""
 
@@ -39,6 +41,7 @@ class Wanted(Struct, frozen=True):
     to: str | None = None
     subject: str | re.Pattern[str] | None = None
     sender: str | None = None
+    query: str = ""
     after: Letter | None = None
 
     @classmethod
@@ -47,6 +50,7 @@ class Wanted(Struct, frozen=True):
         to: str | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | None = None,
+        query: str = "",
         after: Letter | None = None,
     ) -> Wanted:
         """As a test writes it. Raises AddressError, a ValueError, for an address that is none."""
@@ -54,6 +58,7 @@ class Wanted(Struct, frozen=True):
             None if to is None else Address.parse(to).key,
             subject,
             Address.parse(sender).key if sender else sender,
+            query,
             after,
         )
 
@@ -67,16 +72,21 @@ class Wanted(Struct, frozen=True):
             parts.append(f"with a subject like /{self.subject.pattern}/")
         if self.sender is not None:
             parts.append(f"from {self.sender or '<> (a report)'}")
+        if self.query:
+            parts.append(f"that {self.query!r} finds")
         if self.after is not None:
             parts.append(f"later than {self.after.id}")
         return " ".join(["letter", *parts])
 
-    def is_met_by(self, letter: Letter, ledger: Ledger) -> bool:
+    def is_met_by(self, letter: Letter, ledger: Ledger, found: Container[str]) -> bool:
         """Whether it is one of these, and has arrived."""
-        return not any(self.unfit(letter, ledger)) and ledger.has_arrived(LetterId(letter.id), self.to)
+        return not any(self.unfit(letter, ledger, found)) and ledger.has_arrived(LetterId(letter.id), self.to)
 
-    def unfit(self, letter: Letter, ledger: Ledger) -> Iterator[str]:
-        """Why this letter is not it; nothing when it is, wherever it may be at present."""
+    def unfit(self, letter: Letter, ledger: Ledger, found: Container[str]) -> Iterator[str]:
+        """Why this letter is not it; nothing when it is, wherever it may be at present.
+
+        `found` are the ids of those that the query finds.
+        """
         if self.to is not None and not ledger.is_for(LetterId(letter.id), self.to):
             yield f"not to {self.to}"
         if isinstance(self.subject, str) and self.subject not in letter.subject:
@@ -85,15 +95,17 @@ class Wanted(Struct, frozen=True):
             yield "its subject is not like that"
         if self.sender is not None and self.sender not in letter.senders:
             yield f"not from {self.sender or '<>'}"
+        if self.query and letter.id not in found:
+            yield f"{self.query!r} does not find it"
         if self.after is not None and letter.number <= self.after.number:
             yield f"not later than {self.after.id}"
 
 
-def told(letter: Letter, ledger: Ledger, wanted: Wanted | None = None) -> str:
+def told(letter: Letter, ledger: Ledger, wanted: Wanted | None = None, found: Container[str] = ()) -> str:
     """One letter, where it is, and why it is not the one that is wanted, as a line or more."""
     recipients = ", ".join(letter.recipients[:3]) + (" …" if len(letter.recipients) > 3 else "")
     lines = [f"{letter.id} from {letter.sender or '<>'} to {recipients}: {letter.subject!r}"]
-    if wanted is not None and (reasons := list(wanted.unfit(letter, ledger))):
+    if wanted is not None and (reasons := list(wanted.unfit(letter, ledger, found))):
         lines[0] += f" ({'; '.join(reasons)})"
     else:
         lines += [f"    {_standing(step)}" for step in ledger.standing(LetterId(letter.id))]

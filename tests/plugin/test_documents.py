@@ -20,6 +20,17 @@ def test_the_tutorial(pytester):
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
+def test_what_the_reference_shows_of_faults_and_of_the_internet(pytester):
+    faults, internet, *_ = blocks("reference/pytest.md")
+    lines = "".join(f"    {line}\n" for line in faults.splitlines())
+    pytester.makepyfile(
+        test_faults=f"from mailstack.faults import full_mailbox\n\ndef test_faults(mailstack):\n{lines}"
+        "    assert len(mailstack.faults.list()) == 3\n",
+        test_internet=internet + "    assert b'bob@b.test' in bounce.octets\n",
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
 def test_the_failure_that_the_tutorial_shows(pytester):
     application, reset, _ = blocks("tutorial-testing.md")
     wrong = reset.replace('(to="bob@home.test", subject="Reset")', '(to="bbo@home.test", subject="Reset", timeout=0.1)')

@@ -88,6 +88,58 @@ def test_a_test_that_failed_shows_what_came(project):
     assert "Quiet" not in result.stdout.str()
 
 
+def test_an_internet_is_simulated_from_a_seed_and_shown_when_its_test_fails(project):
+    project.makepyfile("""
+        import pytest
+
+        def world(internet):
+            internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
+            internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
+            letter = internet.author("ann@a.test").submit(to="bob@b.test", subject="Hello", text="Hello Bob")
+            internet.run()
+            return letter
+
+        transcripts = []
+
+        @pytest.mark.internet(seed=7)
+        @pytest.mark.parametrize("time", [1, 2])
+        def test_the_same_again(internet, time):
+            world(internet)
+            assert len(internet.reader("bob@b.test").collect()) == 1
+            transcripts.append(str(internet.transcript))
+            assert transcripts == [transcripts[0]] * time
+
+        def test_fails(internet):
+            world(internet)
+            assert not internet.sites
+    """)
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*Transcript of the internet (seed=1)*", "*RCPT TO:<bob@b.test>*"])
+
+
+def test_django_is_led_to_the_office(project):
+    project.makeconftest("""
+        import pytest
+
+        class Settings:
+            EMAIL_HOST = "smtp.production.example"
+
+        @pytest.fixture
+        def settings():
+            '''As pytest-django's.'''
+            return Settings()
+    """)
+    project.makepyfile("""
+        def test_it(mailstack_django, mailstack, settings):
+            assert mailstack_django is mailstack
+            assert (settings.EMAIL_HOST, settings.EMAIL_PORT) == (mailstack.capture.host, mailstack.capture.port)
+            assert settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
+            assert mailstack.flask_mail_settings()["MAIL_PORT"] == mailstack.capture.port
+    """)
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_workers_of_xdist_do_not_meet(project):
     project.makepyfile("""
         import pytest

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailstack import pytest_plugin, testing
+from mailstack.testing.faults import OfficeFaults
 from mailstack.testing.wanted import Wish
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/reference/pytest.md").read_text()
@@ -28,6 +29,7 @@ def public(kind):
         ("The office", [testing.Office]),
         ("A letter", [testing.Letter, testing.Attachment]),
         ("A journey", [testing.Journey]),
+        ("Faults", [OfficeFaults]),
     ],
 )
 def test_every_name_of_an_object_is_told_and_exists(section, kinds):
@@ -35,6 +37,7 @@ def test_every_name_of_an_object_is_told_and_exists(section, kinds):
     there = set().union(*map(public, kinds))
     others = {"host", "port", "step", "office", "at", "facts"}
     assert told - others == there
+    assert not there & others
 
 
 def test_every_fixture_is_told():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,7 +29,7 @@ class AuthResult:
     """Without success: whether the client was answered already."""
     message: str | None = None
     """The reply, where the usual one won't do."""
-    auth_data: Any = None
+    auth_data: Any = field(default=None, repr=False)
     """Kept in the session."""
 
 
