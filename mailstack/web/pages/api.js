@@ -8,6 +8,8 @@ export class Trouble extends Error {
     }
 }
 
+/** Why nothing was answered. */
+export const UNREACHED = "mailstack can't be reached. Is it running?";
 const PATIENCE = 30_000; // milliseconds; then the server counts as not there
 
 /** Called when the server wants a login. */
@@ -51,7 +53,7 @@ async function reach(path, given) {
     try {
         response = await fetch(path, { ...given, signal: AbortSignal.timeout(PATIENCE) });
     } catch {
-        throw new Trouble(0, "mailstack can't be reached. Is it running?");
+        throw new Trouble(0, UNREACHED);
     }
     if (response.ok) return response;
     if (response.status === 401) login.wanted();

@@ -62,7 +62,7 @@ const turning = new ResizeObserver((entries) => {
 function stationOf(station, before, next, chosen) {
     const marker = h("span", { class: "marker" }, icon(station.tone === "bad" && station.kind === "attempt" ? "close" : ICONS[station.kind]));
     const words = h("span", { class: "words" },
-        h("strong", { dir: "auto" }, station.title), TONES[station.tone] && station.kind === "attempt" ? h("span", { class: "offstage" }, `, ${TONES[station.tone]}`) : null,
+        h("strong", { dir: "auto" }, breakable(station.title)), TONES[station.tone] && station.kind === "attempt" ? h("span", { class: "offstage" }, `, ${TONES[station.tone]}`) : null,
         station.at && !(before?.at && exact(before.at) === exact(station.at)) ? time(station.at, exact) : null,
         station.details.map((each) => h("span", { class: "detail", dir: "auto" }, each)),
         station.said ? h("span", { class: "detail said", dir: "auto" }, station.said) : null,
@@ -74,6 +74,9 @@ function stationOf(station, before, next, chosen) {
     return h("li", { class: classes.filter(Boolean).join(" ") }, leg(station, next), body,
         station.report ? h("a", { class: "report", href: to(["letter", station.report]) }, "Read the report") : null);
 }
+
+/** A name that breaks behind its @, if it must. */
+const breakable = (name) => name.split("@").flatMap((each, index) => (index ? ["@", h("wbr"), each] : [each]));
 
 /** The way to the next station, and how long it took. */
 function leg(station, next) {

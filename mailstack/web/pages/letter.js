@@ -27,16 +27,18 @@ const MOST_LINKS = 100;
 
 /** A letter in a pane, until it is closed. */
 export class LetterView {
-    constructor(pane, id, { tab, place, back, after, step }) {
+    constructor(pane, id, { tab, place, back, refuse, after }) {
         this.id = id;
         this.tab = tab;
         this.place = place;
         this.pane = pane;
-        this.context = { back, after, step };
+        this.context = { back, refuse, after };
         this.endTab = () => {};
         this.closed = false;
         const reload = gathered(() => this.renew().catch(() => {}), 200);
+        const copies = new Set([id]);
         this.off = [
+            on("step", (step) => { if (copies.has(step.letter)) { copies.add(step.remote_id); reload(); } }),
             on("changed", (change) => { if (change.id === id || change.ids?.includes(id) || change.letters?.some((each) => each.id === id)) reload(); }),
             on("again", reload),
         ];
@@ -47,7 +49,7 @@ export class LetterView {
         try {
             this.letter = await get(`v1/letters/${part(this.id)}`);
         } catch (error) {
-            if (!this.closed) this.refused(error);
+            if (!this.closed) this.context.refuse(error);
             return;
         }
         if (this.closed) return;
@@ -62,13 +64,6 @@ export class LetterView {
         this.letter = letter;
         this.head.replaceWith((this.head = this.face()));
         this.tools.replaceWith((this.tools = this.bar()));
-    }
-
-    refused(error) {
-        fill(this.pane, h("section", { class: "empty" },
-            h("h1", {}, error.status === 404 ? "This letter is not here" : "This letter can't be shown"),
-            h("p", {}, error.status === 404 ? "It was deleted, or never came." : error.message),
-            button("Back to the list", this.context.back, { class: "primary" })));
     }
 
     draw() {

@@ -45,6 +45,7 @@ export class LetterList {
             on("changed", (change) => this.changed(change)),
             on("deleted", () => this.refreshSoon()),
             on("again", () => this.refreshSoon()),
+            on("step", gathered(() => this.refreshSoon(), 300)),
         ];
         this.scroller.addEventListener("scroll", () => { if (this.scroller.scrollTop < 20) this.tidings.hidden = true; }, { passive: true });
     }
@@ -75,6 +76,7 @@ export class LetterList {
         }
     }
 
+    /** Takes the newest page in. */
     take(letters, page) {
         const newest = this.letters[0]?.number ?? 0;
         const keptId = this.letters[this.cursor]?.id;
@@ -82,6 +84,7 @@ export class LetterList {
         // What lies beyond the page is kept only where the page reaches into it, else it might leave a gap.
         const last = letters.at(-1)?.number ?? 0;
         const known = page.next && this.letters.some((each) => each.number === last) ? this.letters.filter((each) => each.number < last) : [];
+        const before = new Map(this.letters.map((each) => [each.id, JSON.stringify(each)]));
         this.letters = [...letters, ...known];
         this.next = known.length ? this.next : page.next;
         this.count(page);
@@ -90,6 +93,20 @@ export class LetterList {
         this.selection.keep((id) => this.indexes.has(id));
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
         if (came && newest) { this.window.shift(came); this.tell(came); }
+        this.window.render();
+        for (const [index, each] of letters.entries()) if (before.get(each.id) !== JSON.stringify(each)) this.window.renew(each.id, index);
+        this.showBlank();
+    }
+
+    /** Takes letters out before the server's list is read again. */
+    drop(ids) {
+        const gone = new Set(ids);
+        const left = this.letters.filter((each) => !gone.has(each.id));
+        const unread = this.letters.filter((each) => gone.has(each.id) && each.unread).length;
+        this.count({ total: this.total - (this.letters.length - left.length), unread: Math.max(0, this.unread - unread) });
+        this.letters = left;
+        this.reindex();
+        this.cursor = Math.min(this.cursor, left.length - 1);
         this.window.renewAll();
         this.showBlank();
     }
@@ -136,7 +153,7 @@ export class LetterList {
             if (before.unread !== letter.unread) this.count({ total: this.total, unread: this.unread + (letter.unread ? 1 : -1) });
             this.window.renew(letter.id, index);
         }
-        if (!summaries.length || summaries.some((each) => !("subject" in each))) this.refreshSoon();
+        if (!summaries.length || change.ids === null || summaries.some((each) => !("subject" in each))) this.refreshSoon();
     }
 
     tell(came) {

@@ -41,6 +41,7 @@ export function connect() {
             wait = Math.min(wait * 2, LONGEST_WAIT);
         }
     };
+    source.addEventListener("reset", () => tell("again", null));
     for (const kind of KINDS) {
         source.addEventListener(kind, (event) => {
             try {

@@ -1,7 +1,8 @@
 /** The mail page: the list, and beside or above it the letter that is read. */
 
 import { deleteLetters, markUnread } from "./acting.js";
-import { h } from "./dom.js";
+import { Trouble, UNREACHED } from "./api.js";
+import { button, fill, h } from "./dom.js";
 import { pageKeys } from "./keyboard.js";
 import { LetterList } from "./letters.js";
 import { on } from "./live.js";
@@ -24,7 +25,10 @@ export function show(at, element) {
     const noKeys = pageKeys(KEYS);
     const gone = on("deleted", ({ ids }) => { if (reading && ids?.includes(reading.id)) back(); });
     move(at);
+    // What the first letter needs is there before it is opened, even if the office should go.
+    const soon = setTimeout(() => { for (const name of ["letter", "letter-body", "letter-inside"]) import(`./${name}.js`).catch(() => {}); }, 400);
     return () => {
+        clearTimeout(soon);
         noKeys();
         gone();
         reading?.close();
@@ -49,10 +53,15 @@ async function open(id, tab) {
     list.pointAt(id);
     pane.hidden = false;
     if (reading?.id === id) return void reading.turnTo(tab);
-    const { LetterView } = await import("./letter.js");
+    let LetterView;
+    try {
+        ({ LetterView } = await import("./letter.js"));
+    } catch {
+        return void refuse(new Trouble(0, UNREACHED));
+    }
     if (list?.open !== id) return undefined;
     reading?.close();
-    reading = new LetterView(pane, id, { tab, place, back, after: remove, step });
+    reading = new LetterView(pane, id, { tab, place, back, refuse, after: remove });
     return undefined;
 }
 
@@ -67,6 +76,13 @@ function close() {
         list.window.measure();
         if (list.at) list.point(list.cursor);
     }
+}
+
+/** Says in the letter's place why it is not there. */
+function refuse(error) {
+    const gone = error.status === 404;
+    fill(pane, h("section", { class: "empty" }, h("h1", {}, gone ? "This letter is not here" : "This letter can't be shown"),
+        h("p", {}, gone ? "It was deleted, or never came." : error.message), button("Back to the list", back, { class: "primary" })));
 }
 
 const back = () => go(["letters"], place);
@@ -89,6 +105,7 @@ async function remove() {
     if (!which) return undefined;
     const next = list.letters[list.cursor + 1] ?? list.letters[list.cursor - 1];
     if (await tried(() => deleteLetters(which, () => list?.refreshSoon()))) {
+        list.drop(which.ids);
         if (reading) next ? go(["letter", next.id], place, { replace: true }) : back();
         list.refreshSoon();
     }

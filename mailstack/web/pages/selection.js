@@ -109,6 +109,7 @@ export class Selection {
         if (this.all && !(await confirmed(`Delete ${number(size)} letters?`, "Delete", { explanation: "They can be brought back for a short while." }))) return;
         await tried(async () => {
             await deleteLetters(which, () => this.list.refreshSoon());
+            if (which.ids) this.list.drop(which.ids);
             this.clear();
             this.list.refreshSoon();
         });
