@@ -8,7 +8,7 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format bench fuzz crash dist clean
+.PHONY: help run test check format bench fuzz crash screenshots dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ fuzz: $(VENV)/.fuzzing  ## feed all parsers with octets that reach ever more of 
 crash: $(VENV)/.developing  ## kill two offices under load, again and again (make crash RUNS=200, ARGS="--seed 7")
 	@$(BIN)/python -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
+screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a running dev environment
+	@$(BIN)/python -m tests.browser.screenshots
+
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
 
@@ -63,6 +66,10 @@ $(VENV)/.developing: pyproject.toml
 	@echo "Setting up $(VENV) for development (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.browsing: $(VENV)/.developing
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	@touch $@
 
 $(VENV)/.fuzzing: $(VENV)/.developing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

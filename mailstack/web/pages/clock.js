@@ -3,8 +3,9 @@
 import { get, post } from "./api.js";
 import { button, h } from "./dom.js";
 import { field } from "./dialogs.js";
-import { span } from "./format.js";
+import { clock, now, span } from "./format.js";
 import { kept } from "./loading.js";
+import { showAhead } from "./navigation.js";
 import { notice, tried } from "./notices.js";
 import { pageOf } from "./tables.js";
 
@@ -15,16 +16,16 @@ export function show(_, main) {
     const face = h("p", { class: "bigclock", role: "timer", "aria-live": "off" }, "…");
     const ahead = h("p", { class: "quiet" }, "");
     const body = pageOf(main, "Clock", "Letters that wait for their next attempt, delay notices, bounces and expiry need hours or days. Travel there: everything that would have happened until then happens.");
-    let offset = 0; // milliseconds that the environment is ahead of us
-    const tick = () => { face.textContent = FACE.format(new Date(Date.now() + offset)); };
+    const tick = () => { face.textContent = FACE.format(new Date(now())); };
     const travel = (by) => tried(async () => {
         const found = await post("v1/clock", { advance: by });
         take(found);
-        notice(`It is ${FACE.format(new Date(Date.now() + offset))} now`);
+        notice(`It is ${FACE.format(new Date(now()))} now`);
     });
     const take = (found) => {
-        offset = new Date(found.now) - Date.now();
+        clock.ahead = new Date(found.now) - Date.now();
         const travelled = (found.ahead ?? 0) * 1000;
+        showAhead();
         ahead.textContent = travelled > 500 ? `${span(travelled)} ahead of this machine's clock. It only goes forward; a restart brings it back.` : "As this machine's clock.";
         tick();
         return h("section", { class: "card" }, face, ahead,

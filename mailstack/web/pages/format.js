@@ -9,19 +9,26 @@ const DATE = new Intl.DateTimeFormat([], { year: "numeric", month: "short", day:
 const WHOLE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
 const NUMBER = new Intl.NumberFormat();
 
+/** How far the environment's clock is before ours, in milliseconds: it may have travelled. */
+export const clock = { ahead: 0 };
+
+/** What time it is in the environment. */
+export const now = () => Date.now() + clock.ahead;
+
 /** A moment as short as can be: the time of today, else the day, else the date. */
-export function moment(iso, now = new Date()) {
+export function moment(iso) {
+    const today = new Date(now());
     const at = new Date(iso);
     if (Number.isNaN(at.getTime())) return "";
-    if (at.toDateString() === now.toDateString()) return CLOCK.format(at);
-    return at.getFullYear() === now.getFullYear() ? DAY.format(at) : DATE.format(at);
+    if (at.toDateString() === today.toDateString()) return CLOCK.format(at);
+    return at.getFullYear() === today.getFullYear() ? DAY.format(at) : DATE.format(at);
 }
 
 /** A moment to the second, with its day when that is not today. */
 export function exact(iso) {
     const at = new Date(iso);
     if (Number.isNaN(at.getTime())) return "";
-    const day = at.toDateString() === new Date().toDateString() ? "" : `${DAY.format(at)}, `;
+    const day = at.toDateString() === new Date(now()).toDateString() ? "" : `${DAY.format(at)}, `;
     return day + SECONDS.format(at);
 }
 

@@ -1,7 +1,7 @@
 /** The picture of a journey: stations on lines, drawn by CSS on ordered lists, so that what is seen is what is read out. */
 
 import { h, own, svg } from "./dom.js";
-import { exact, span, stateSign, time } from "./format.js";
+import { exact, now, span, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
 import { to } from "./routes.js";
 
@@ -92,9 +92,9 @@ function wanderer() {
 }
 
 /** Writes what is left until the moments that the picture counts down to. */
-export function countDown(element, now = Date.now()) {
+export function countDown(element) {
     for (const each of element.querySelectorAll(".countdown")) {
-        const left = new Date(each.dataset.until) - now;
-        each.textContent = left > 0 ? `in ${span(Math.ceil(left / 1000) * 1000)}` : "now";
+        const left = new Date(each.dataset.until) - now();
+        each.textContent = Number.isNaN(left) ? "" : left > 0 ? `in ${span(Math.ceil(left / 1000) * 1000)}` : "now";
     }
 }

@@ -1,6 +1,6 @@
 /** Starts the pages: shows the one that the location means, whenever it changes. */
 
-import { login } from "./api.js";
+import { UNREACHED, login } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { startKeyboard } from "./keyboard.js";
 import { connect, on } from "./live.js";
@@ -25,10 +25,14 @@ const PAGES = {
     login: () => import("./login.js"),
 };
 
+const AT_LEISURE = 1500; // milliseconds
+
 const main = document.getElementById("main");
 let shown = null; // the page's module
 let end = () => {};
 let turn = 0;
+let stumbled = false;
+let lame = false; // a file of the page could not be had; browsers don't ask for it twice
 
 async function show() {
     const place = here();
@@ -36,6 +40,7 @@ async function show() {
     if (!(name in PAGES)) return go(["letters"], {}, { replace: true });
     const mine = (turn += 1);
     showWhere(name, place);
+    stumbled = false;
     try {
         const page = await PAGES[name]();
         if (mine !== turn) return undefined;
@@ -54,10 +59,18 @@ async function show() {
 }
 
 function stumble(error) {
+    end();
+    end = () => {};
     shown = null;
+    stumbled = true;
+    main.className = "";
+    const words = isMissing(error) ? UNREACHED : error.message;
+    lame = isMissing(error);
     fill(main, h("section", { class: "empty" }, h("h1", {}, "This page could not be shown"),
-        h("p", {}, error.message), button("Try again", show, { class: "primary" })));
+        h("p", {}, words), button("Try again", () => (lame ? location.reload() : show()), { class: "primary" })));
 }
+
+const isMissing = (error) => error instanceof TypeError && /import|module/i.test(error.message);
 
 function showOffline(state) {
     const line = document.getElementById("offline");
@@ -68,7 +81,10 @@ function showOffline(state) {
 login.wanted = () => { if (here().path[0] !== "login") go(["login"], { from: location.hash }); };
 addEventListener("hashchange", show);
 on("state", showOffline);
+on("again", () => { if (stumbled) lame ? location.reload() : show(); });
 startNavigation();
 startKeyboard();
 show();
 connect();
+// Once there is nothing else to do, every page is fetched, and there even when the office is not.
+setTimeout(() => { for (const page of Object.values(PAGES)) page().catch(() => {}); }, AT_LEISURE);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { fill, h, own } from "./dom.js";
-import { number } from "./format.js";
+import { clock, number, span } from "./format.js";
 import { icon } from "./icons.js";
 import { showHelp } from "./keyboard.js";
 import { gathered, liveState, on } from "./live.js";
@@ -33,6 +33,9 @@ export function startNavigation() {
     for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
+    const lookAtClock = () => refreshClock().catch(() => {});
+    on("again", lookAtClock);
+    lookAtClock();
     lookAtMail();
     lookAtQueue();
     lookAtFaults();
@@ -88,6 +91,17 @@ async function refreshQueue() {
 async function refreshFaults() {
     const found = await get("v1/faults");
     badge("faulty", (found.faults ?? []).length);
+}
+
+async function refreshClock() {
+    const found = await get("v1/clock");
+    clock.ahead = new Date(found.now) - Date.now();
+    showAhead();
+}
+
+/** How far the environment has travelled. */
+export function showAhead() {
+    byId("ahead").textContent = clock.ahead > 5000 ? `+${span(clock.ahead)}` : "";
 }
 
 function badge(id, value) {

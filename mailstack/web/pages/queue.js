@@ -3,7 +3,8 @@
 import { get, part, post } from "./api.js";
 import { button, h, own } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
-import { count, exact, span, stateSign } from "./format.js";
+import { count, exact, stateSign } from "./format.js";
+import { countDown } from "./journey-picture.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
@@ -54,15 +55,16 @@ function group(name, waiting) {
     const reasons = new Map();
     for (const { delivery } of waiting) reasons.set(reasonOf(delivery), (reasons.get(reasonOf(delivery)) ?? 0) + 1);
     const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0];
-    const columns = ["Letter", "For", "Tries", "Next", "Why", ""];
+    // One reason for all is said once, above.
+    const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Why", ""].filter((name) => name !== false);
     return h("section", { class: "panelled group", "aria-label": name },
         h("header", {}, h("h2", {}, own(name)), h("span", { class: "quiet" }, count(waiting.length, "recipient")),
             h("span", { class: "inline" }, button("Try all now", () => act("retry", ids), { "data-key": `retry ${name}` }), button("Hold all", () => act("hold", ids), { "data-key": `hold ${name}` })),
             h("p", { class: "reason", dir: "auto" }, reason)),
-        table(columns, waiting.map((each) => row(each))).firstChild);
+        table(columns, waiting.map((each) => row(each, reasons.size > 1))).firstChild);
 }
 
-function row({ letter, delivery }) {
+function row({ letter, delivery }, explained) {
     const held = delivery.state === "held";
     const { id } = letter;
     return [
@@ -70,14 +72,14 @@ function row({ letter, delivery }) {
         own(delivery.recipient),
         h("span", { class: "figure" }, String(delivery.attempts ?? 0)),
         held ? stateSign("held") : h("span", { class: "figure countdown", "data-until": delivery.next_attempt ?? "", title: delivery.next_attempt ? exact(delivery.next_attempt) : null }, ""),
-        h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
+        explained && h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
         [
             held ? iconButton("play", "Release", () => act("release", [id]), { "data-key": `release ${id}` }) : iconButton("retry", "Try now", () => act("retry", [id]), { "data-key": `retry ${id}` }),
             held ? null : iconButton("hold", "Hold", () => act("hold", [id]), { "data-key": `hold ${id}` }),
             iconButton("alias", "Redirect", () => redirect(id, delivery.recipient), { "data-key": `redirect ${id}` }),
             iconButton("trash", "Remove", () => removeLetter(id), { "data-key": `remove ${id}` }),
         ],
-    ];
+    ].filter((cell) => cell !== false);
 }
 
 const reasonOf = (delivery) => [delivery.text && delivery.status && !delivery.text.includes(delivery.status) ? delivery.status : "", delivery.text].filter(Boolean).join(" ")
@@ -102,11 +104,4 @@ function redirect(id, recipient) {
 
 async function removeLetter(id) {
     if (await confirmed("Remove this letter from the queue?", "Remove", { explanation: "Nobody gets it, and its sender is not told." })) act("remove", [id]);
-}
-
-function countDown(element, now = Date.now()) {
-    for (const each of element.querySelectorAll(".countdown")) {
-        const left = new Date(each.dataset.until) - now;
-        each.textContent = Number.isNaN(left) ? "" : left > 0 ? `in ${span(Math.ceil(left / 1000) * 1000)}` : "now";
-    }
 }
