@@ -20,6 +20,7 @@ from mailstack.web.api.routes import api_routes
 from mailstack.web.channel import Bounds, WebChannel
 from mailstack.web.client_files import client_files
 from mailstack.web.front import front_pages
+from mailstack.web.inbox import inbox_pages
 from mailstack.web.instructions import instruction_pages
 from mailstack.web.login import login_of, open_routes
 from mailstack.web.office import ShownOffice
@@ -63,7 +64,9 @@ def web_door(
 
 def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:
     """Every page of an office, `more`, and its API."""
-    pages = (*front_pages(office), *instruction_pages(office), *client_files(office), *more)
+    has_inbox = behind is not None and behind.catalogue is not None
+    first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
+    pages = (*first, *instruction_pages(office), *client_files(office), *more)
     if behind is None:
         return Site(pages, office.hosts)
     login = None if behind.around.is_open else login_of(behind)

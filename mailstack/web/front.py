@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 
 from mailstack.web.asking import Answer, Ask
 from mailstack.web.instructions import Instructions
@@ -12,22 +11,17 @@ from mailstack.web.paper import paper, table
 from mailstack.web.routes import Route
 
 
-def front_pages(office: ShownOffice) -> tuple[Route, ...]:
-    """The page, and the style that it shares with the instructions."""
-    pages = FrontPages(office)
-    return (Route("GET", "/", pages.front), Route("GET", "/style.css", pages.style))
+def front_pages(office: ShownOffice, path: str = "/") -> tuple[Route, ...]:
+    """The page; its place is another where the inbox is at `/`."""
+    return (Route("GET", path, FrontPages(office).front),)
 
 
 class FrontPages:
-    """They need no script, and fit a phone; colours are those that the device is set to."""
+    """It needs no script, and fits a phone; colours are those that the device is set to."""
 
     def __init__(self, office: ShownOffice) -> None:
         self._office = office
         self._instructions = Instructions(office)
-        self._style = files("mailstack.web").joinpath("style.css").read_bytes()
-
-    async def style(self, _: Ask) -> Answer:
-        return Answer(self._style, "text/css; charset=utf-8")
 
     async def front(self, _: Ask) -> Answer:
         office = self._office

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from html import escape
+from importlib.resources import files
 from io import BytesIO
 from urllib.parse import urlencode
 
 from mailstack.setup.clients import BY_NAME, GUIDES
 from mailstack.setup.guide import CannotSetUp, Guide, Step
 from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.files import StaticFile
 from mailstack.web.office import ShownOffice
 from mailstack.web.paper import paper
 from mailstack.web.routes import Route
@@ -21,9 +23,13 @@ ON_PHONES = frozenset({"ios", "gmail-app", "k9"})
 
 
 def instruction_pages(office: ShownOffice) -> tuple[Route, ...]:
-    """The pages, by path."""
-    pages = Instructions(office)
-    return (Route("GET", "/setup", pages.setup), Route("GET", "/setup/code.svg", pages.code))
+    """The pages, and the style of all that need no script."""
+    pages, style = Instructions(office), StaticFile(files("mailstack.web").joinpath("style.css"))
+    return (
+        Route("GET", "/setup", pages.setup),
+        Route("GET", "/setup/code.svg", pages.code),
+        Route("GET", "/style.css", style.page),
+    )
 
 
 class Instructions:

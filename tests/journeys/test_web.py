@@ -117,6 +117,8 @@ def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
         facts = json.loads(process.line())
         assert facts["web"] == f"http://127.0.0.1:{facts['services']['web']['port']}/"
         with urllib.request.urlopen(facts["web"], timeout=20) as response:
+            assert b"<title>mailstack</title>" in response.read(), "the inbox"
+        with urllib.request.urlopen(facts["web"] + "office", timeout=20) as response:
             page = response.read().decode()
         for needed in (str(facts["services"]["pop3s"]["port"]), "alice@home.test", "ca.pem", "localhost"):
             assert needed in page

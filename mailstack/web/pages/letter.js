@@ -192,7 +192,7 @@ function findings(letter) {
     const links = (letter.links ?? []).slice(0, MOST_LINKS);
     if (!codes.length && !links.length) return null;
     return h("div", { class: "finds" },
-        codes.slice(0, 4).map((code) => h("div", { class: "find" }, h("span", { class: "label" }, "Code"), h("span", { class: "digits" }, code), copyButton(code, "the code"))),
+        codes.slice(0, 4).map((code) => h("div", { class: "find" }, h("span", { class: "label" }, "Code"), h("span", { class: "digits" }, code), copyButton(code, `the code ${code}`))),
         links.length ? h("details", { class: "links" }, h("summary", {}, links.length === 1 ? "1 link" : `${links.length} links`),
             h("ul", {}, links.map((link) => h("li", {}, copyButton(link, "the link"), safeLink(link) ? outward(safeLink(link), link) : own(link))))) : null);
 }

@@ -33,12 +33,19 @@ export function startNavigation() {
     for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
+    hideWhatIsNotHere().catch(() => {});
     const lookAtClock = () => refreshClock().catch(() => {});
     on("again", lookAtClock);
     lookAtClock();
     lookAtMail();
     lookAtQueue();
     lookAtFaults();
+}
+
+/** An office may have no faults, clock or zone: what its API does not know is not offered. */
+async function hideWhatIsNotHere() {
+    const { paths } = await get("v1/openapi.json");
+    for (const link of document.querySelectorAll("#navigation [data-needs]")) link.closest("li").hidden = !(link.dataset.needs in paths);
 }
 
 /** Marks the page that is shown. */
