@@ -12,6 +12,10 @@ NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data
 REMOTE = "img-src data: https: http: 'self'; style-src 'unsafe-inline' https: http:; font-src data: https: http:; media-src https: http: 'self'"
 
 
+_INNER = re.compile(r"<(/?)(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])", re.IGNORECASE)
+"""Tags of frames, as HTML's tokenizer knows them (§13.2.5.6). The policy blocks what they want, but browsers connect to its host all the same."""
+
+
 def policy(*, remote: bool) -> str:
     """The Content-Security-Policy: never a script, a form or a frame.
 
@@ -22,11 +26,12 @@ def policy(*, remote: bool) -> str:
 
 
 def html_of(reading: Reading, letter: str, prefix: str = "") -> str:
-    """The HTML with references to parts (RFC 2392) as paths of ours."""
+    """The HTML with references to parts (RFC 2392) as paths of ours, and without frames."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 
     def path(found: re.Match[str]) -> str:
         number = numbers.get(unquote(found[1]).lower())
         return f"{prefix}/api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
 
-    return _REFERENCE.sub(path, reading.html) if numbers else reading.html
+    html = _REFERENCE.sub(path, reading.html) if numbers else reading.html
+    return _INNER.sub(r"<\1blocked-", html)

@@ -1,0 +1,59 @@
+"""A letter's HTML as a page: whatever it says, no frame of its is left that a browser would connect for."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mailstack.reading import read
+from mailstack.web.mailpit.view import html_of
+
+PIECES = (
+    "<",
+    "</",
+    "iframe",
+    "IFRAME",
+    "frame",
+    "object",
+    "embed",
+    " src=https://far.test/",
+    "/",
+    ">",
+    "\t",
+    "\n",
+    "\f",
+    "x",
+    "<!--",
+    "-->",
+    '"',
+)
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+
+
+def shown(html: str) -> str:
+    head = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    return html_of(read(head + html.encode()), "1kq2v7m4e80c3xz")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+@example("<iframe src=https://far.test/>")
+@example("<p><IFrame\tsrcdoc='<iframe src=x>'></p>")
+def test_no_frame_is_left(html: str) -> None:
+    assert not {"iframe", "frame", "object", "embed", "portal"} & set(Tags(shown(html)).names)
+
+
+def test_what_is_no_frame_stays_as_it_is() -> None:
+    html = "<p class=frame>an <b>object</b> of <framework>x</framework> &lt;iframe&gt;</p>"
+    assert html in shown(html)
