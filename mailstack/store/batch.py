@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from mailstack.announcements import Subscriptions
 from mailstack.journey import Step
 from mailstack.letter import LetterId
@@ -38,6 +40,7 @@ class _Sequence:
 
 
 _OWN = 20
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
 _sequence = _Sequence()
 
 
@@ -53,6 +56,19 @@ class Transaction:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         return self.connection.execute(statement, parameters)
+
+    def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a SELECT of these columns, as one row of JSON where JSON can say it.
+
+        Each row that is fetched lets go of the interpreter's lock, and a busy reactor is slow to give it back.
+        """
+        try:
+            found = self.connection.execute(sql.as_one_row(statement, columns), parameters).fetchall()
+            whole: list[Any] = _decode(found[0][0])
+        except (sqlite3.Error, ValueError):
+            # Something is damaged. Row by row one finds out what, and has the others.
+            return self.connection.execute(statement, parameters).fetchall()
+        return whole
 
     def insert(self, table: str, columns: tuple[str, ...], flat: list[Any]) -> None:
         """`flat` holds the values of all rows, one after the other. Raises Conflict for a row that is there already."""

@@ -320,3 +320,9 @@ def small_contents(count: int) -> str:
     """The octets of several contents as one value, and which they are, with how many octets each: as LISTING, one row."""
     return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
     FROM (SELECT letter, octets FROM contents WHERE letter IN {marks(count)} AND octets IS NOT NULL)"""
+
+
+@lru_cache(maxsize=512)
+def as_one_row(statement: str, columns: tuple[str, ...]) -> str:
+    """All rows of a SELECT as one JSON array of arrays. Times lose what is beyond their fifteenth digit."""
+    return f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({statement})"
