@@ -174,8 +174,11 @@ class RelayAgent:
                 policy = str(security)
                 progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
                 under_tls = wishes.requires_tls and not is_path(candidate.host)
+                hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 domain = way.domain if way.published and way.domain else ""
-                go = _Go(candidate, security, under_tls, letter, recipients, hurried, transcript, progress, domain)
+                go = _Go(
+                    candidate, security, under_tls, letter, recipients, hurried, transcript, progress, domain, hasty
+                )
                 handover = await self._through(go)
             except Refused as refused:
                 transcript.append(f"-- {candidate}: {clean(str(refused))}")
@@ -192,6 +195,11 @@ class RelayAgent:
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": policy}
         return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts, reached)
+
+    def _has_another_address(self, way: Way, candidate: Candidate) -> bool:
+        """Whether the same host is called under another one if this does not answer soon."""
+        after = way.candidates[way.candidates.index(candidate) + 1 :]
+        return any(each.host == candidate.host and not self._connections.is_down(each.address) for each in after)
 
     def _count_refused(self, way: Way, candidate: Candidate, refused: Refused) -> None:
         """A host that must not be called, by what its domain publishes, is a session that failed (RFC 8460 §4.3.2)."""
@@ -229,7 +237,7 @@ class RelayAgent:
 
     async def _open(self, go: _Go) -> Connection:
         connection = await self._connections.open(
-            go.candidate, go.security, go.transcript, hurried=go.hurried, domain=go.counted_for
+            go.candidate, go.security, go.transcript, hurried=go.hurried, hasty=go.hasty, domain=go.counted_for
         )
         self._check_offer(go, connection)
         return connection
@@ -354,6 +362,8 @@ class _Go(Struct, frozen=True):
     progress: _Progress
     counted_for: str = ""
     """The domain whose TLS reports tell of the session; empty where the operator decided about TLS."""
+    hasty: bool = False
+    """Whether another address of this host is next."""
 
     @property
     def domain(self) -> str:

@@ -28,6 +28,8 @@ class ConnectionLimits(Struct, frozen=True):
 
     connect: float = 30.0
     """For a connection to open, its TLS included when that comes first."""
+    connect_next: float = 5.0
+    """The same, where another address of that host is called next: IPv6 that leads nowhere costs no more than that."""
     handshake: float = 60.0
     """For STARTTLS and the TLS that it begins."""
     idle: float = 2.0
@@ -104,6 +106,7 @@ class _Call(Struct, frozen=True):
     security: Security
     transcript: list[str]
     domain: str = ""
+    hasty: bool = False
 
 
 def _policy(call: _Call) -> AppliedPolicy:
@@ -172,6 +175,10 @@ class Connections:
         if self._stop_timer is None:
             self._stop_timer = self._clock.call_later(self._limits.idle, self._expire)
 
+    def is_down(self, address: HostPort) -> bool:
+        """Whether it did not answer when it was called last."""
+        return self._down.knows(address)
+
     def down(self, most: int) -> list[Condition]:
         """Hosts that are left alone."""
         return self._down.conditions(most)
@@ -193,11 +200,13 @@ class Connections:
         transcript: list[str],
         *,
         hurried: bool = False,
+        hasty: bool = False,
         domain: str = "",
     ) -> Connection:
         """A fresh connection, secured as demanded; what is said goes into `transcript`.
 
-        One who is `hurried` also calls a host that has been down for long. `domain` is whose hosts these are by what
+        One who is `hurried` also calls a host that has been down for long, one who is `hasty` has another address of
+        it to call. `domain` is whose hosts these are by what
         the DNS says, if nobody else said more: what TLS comes to is counted for it.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
@@ -207,7 +216,7 @@ class Connections:
             transcript.append(f"-- {candidate}: not called ({reason})")
             raise Unreachable(reason)
         try:
-            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain))
+            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty))
         except (Unreachable, Trouble) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
@@ -255,7 +264,7 @@ class Connections:
             peer: Peer[ClientEvent] = await self._caller.call(
                 candidate.address,
                 engine,
-                timeout=self._limits.connect,
+                timeout=self._limits.connect_next if call.hasty else self._limits.connect,
                 tls=security.implicit,
                 server_name=candidate.host,
                 verify=security.verify,

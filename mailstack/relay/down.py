@@ -71,6 +71,10 @@ class DownHosts:
         host.probed = now
         return None
 
+    def knows(self, address: HostPort) -> bool:
+        """Whether it is in any state but unknown."""
+        return address in self._hosts
+
     def reached(self, address: HostPort) -> None:
         """It answered."""
         self._hosts.pop(address, None)

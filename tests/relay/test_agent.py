@@ -251,6 +251,37 @@ def test_an_attempt_does_not_call_hosts_for_ever(world: World) -> None:
     assert len(world.calls) == 1
 
 
+def of_both_families(world: World) -> RelayAgent:
+    """Knows a host with an address of each family, and calls anybody."""
+    host = "mx.elsewhere.test"
+    names = FakeNames({"elsewhere.test": [(10, host)]}, {host: ["192.0.2.1", "2001:db8::1"]})
+    return RelayAgent(names, world, world, hostname="mx.home.test", random=Random(1))
+
+
+def test_ipv6_that_leads_nowhere_costs_one_letter_a_few_seconds_and_the_next_ones_nothing(world: World) -> None:
+    """RFC 5321 §5.1, in the spirit of RFC 8305 §4: families in turn, and none is waited for long while there is another."""
+    office = FakeOffice(world, "192.0.2.1")
+    world.black_holes.add(HostPort("2001:db8::1", 25))
+    relay = of_both_families(world)
+    begun = world.now()
+    assert attempt(world, using=relay).reached is True
+    assert world.now() - begun <= ConnectionLimits().connect_next
+    begun = world.now()
+    for _ in range(10):
+        assert attempt(world, using=relay).reached is True
+    assert world.now() == begun
+    assert len(office.letters) == 11
+    assert world.calls.count(HostPort("2001:db8::1", 25)) == 1
+
+
+def test_the_last_address_of_a_host_is_given_all_the_time_there_is(world: World) -> None:
+    world.black_holes |= {HostPort("192.0.2.1", 25), HostPort("2001:db8::1", 25)}
+    begun = world.now()
+    attempt(world, using=of_both_families(world))
+    limits = ConnectionLimits()
+    assert world.now() - begun == limits.connect_next + limits.connect
+
+
 # --- host-down memory
 
 
