@@ -126,6 +126,7 @@ class PostOffice:
             at_sender=at_sender,
             at_recipient=at_recipient,
             signing=self._signing,
+            verp=ours.verp,
         )
         names = ClientNames(lookups, self.clock.now, self.clock.spawn)
         guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
@@ -310,6 +311,7 @@ class PostOffice:
             max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
             least_by=int(settings.least_deliver_by),
             priorities=True,
+            verp=isinstance(settings, SubmissionSettings),
             withheld=frozenset(settings.withhold),
         )
 

@@ -140,6 +140,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     recipient_domain: bool = False
     letters_per_hour: CountOrNone = 0
     recipients_per_hour: CountOrNone = 0
+    verp: tuple[AddressPattern, ...] = ()
 
 
 class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

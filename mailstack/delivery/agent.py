@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 
-from mailstack.letter import Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter import Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
 from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.letter.verp import sender_for
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Attempt
@@ -40,18 +41,18 @@ class DeliveryAgent:
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
         """An outcome for each; the content isn't read."""
-        headers, size = return_path(letter.envelope.sender), letter.content.size
+        envelope, size = letter.envelope, letter.content.size
         if len(deliveries) == 1:
-            return Attempt((await self._outcome(deliveries[0], headers, size),))
-        return Attempt(tuple([await self._outcome(delivery, headers, size) for delivery in deliveries]))
+            return Attempt((await self._outcome(deliveries[0], envelope, size),))
+        return Attempt(tuple([await self._outcome(delivery, envelope, size) for delivery in deliveries]))
 
-    async def _outcome(self, delivery: Delivery, headers: bytes, size: int) -> Outcome:
+    async def _outcome(self, delivery: Delivery, envelope: Envelope, size: int) -> Outcome:
         address = delivery.recipient.address
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
                 hop = handed_over(self._office, delivery.letter, address, self._clock.now())
-                headers += delivered_to(address) + hop
+                headers = return_path(sender_for(envelope, delivery.recipient)) + delivered_to(address) + hop
                 full = await self._full(mailbox, len(headers) + size)
                 return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE

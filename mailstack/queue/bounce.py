@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailstack.authentication.signed import Signing
-from mailstack.letter import Arrival, Content, Envelope, Letter, Recipient
+from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.letter.report import Report
 from mailstack.letter.returned import Returned, is_returnable
 from mailstack.letter.terms import PRIORITY
+from mailstack.letter.verp import sender_for
 from mailstack.queue.entering import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settling import ReportDue
@@ -47,7 +48,7 @@ class Bouncer:
 
         `original` has a sender, or `due` somebody else to tell. Raises what the router raises.
         """
-        sender = due.to or original.envelope.sender
+        sender = due.to or _reader(due, original.envelope)
         assert sender is not None
         routes = await self._router.route((Recipient(sender),))
         # What isn't ASCII reaches mailboxes here as it is; to a host elsewhere it goes encoded where that can be.
@@ -120,6 +121,11 @@ class Bouncer:
         if len(section) < len(start) or letter.content.size <= len(start):
             return section
         return section[: section.rfind(b"\r\n") + 2] if b"\r\n" in section else b""
+
+
+def _reader(due: ReportDue, envelope: Envelope) -> Address | None:
+    """Who sent it: by VERP, where one recipient alone is told of."""
+    return sender_for(envelope, due.notices[0].recipient) if len(due.notices) == 1 else envelope.sender
 
 
 def _inherited(envelope: Envelope) -> tuple[tuple[str, str], ...]:

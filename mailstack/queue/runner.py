@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mailstack.journey import Journal
 from mailstack.letter import Address, Deferred, Letter, Status
 from mailstack.letter.terms import deadline
+from mailstack.letter.verp import delimiters_of
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
@@ -173,14 +174,15 @@ class Runner:
         return line not in self._lines and self._backlog.has_room(line)
 
     def _jobs(self, claim: Claim) -> list[Job]:
-        """What is claimed by us, grouped by line; most letters have one."""
-        groups: dict[str, list[Delivery]] = {}
+        """What is claimed by us, grouped by line; most letters have one. By VERP each recipient is a job of his own."""
+        apart = delimiters_of(claim.letter.envelope) is not None
+        groups: dict[tuple[str, int], list[Delivery]] = {}
         for delivery in claim.deliveries:
             if delivery.claimed_by == self._owner:
                 local = delivery.destination == LOCAL
                 line = LOCAL if local else self._line(claim.letter, delivery.destination)
-                groups.setdefault(line, []).append(delivery)
-        return [Job(claim.letter, line, tuple(group)) for line, group in groups.items()]
+                groups.setdefault((line, delivery.number if apart else 0), []).append(delivery)
+        return [Job(claim.letter, line, tuple(group)) for (line, _), group in groups.items()]
 
     # --- attempts
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mailstack.conditions import Condition
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
 from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
+from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
@@ -172,7 +173,9 @@ class RelayAgent:
             try:
                 security = await self._demands.of(way, candidate, wishes)
                 policy = str(security)
-                progress = _Progress(candidate.host, len(recipients), self._limits.recipients)
+                # A reverse-path for each recipient needs a transaction for each.
+                most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
+                progress = _Progress(candidate.host, len(recipients), most)
                 under_tls = wishes.requires_tls and not is_path(candidate.host)
                 hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 domain = way.domain if way.published and way.domain else ""
@@ -266,6 +269,8 @@ class RelayAgent:
                     break
                 chosen = tuple(go.recipients[number] for number in batch)
                 envelope = onward(letter, self._clock.now(), connection.session.extensions)
+                if delimiters_of(letter.envelope) is not None:
+                    envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))
                 replies = await connection.session.transact(envelope, chosen, letter.content)
                 progress.settle(batch, replies, connection.session.extensions)
         except Trouble as trouble:
@@ -340,7 +345,7 @@ def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Enve
     tells = PRIORITY in extensions and said_priority(letter.envelope) is None
     if not letter.envelope.parameters and not tells:
         return letter.envelope
-    parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL)]
+    parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL, XVERP)]
     by = deadline(letter)
     if by is not None:
         parameters.append((BY, str(by.from_now(now))))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mailstack.letter import Address, Content, Envelope, Recipient
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, DeliverBy, read_by
+from mailstack.letter.verp import XVERP
 from mailstack.letter.xtext import in_ascii, xtext
 from mailstack.smtp.commands import SMTPUTF8, Parameters
 from mailstack.smtp.replies import Reply, reply
@@ -26,6 +27,7 @@ _EXTENSION_OF = {
     PRIORITY: "MT-PRIORITY",
     HOLDFOR: "FUTURERELEASE",
     HOLDUNTIL: "FUTURERELEASE",
+    XVERP: XVERP,
     SMTPUTF8: SMTPUTF8,
     "REQUIRETLS": "REQUIRETLS",
     "RET": "DSN",

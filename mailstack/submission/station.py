@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from mailstack.authentication.results import without_results_of
 from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
+from mailstack.letter.patterns import fits_address
+from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
 from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
 from mailstack.policy.ownership import Ownership
@@ -35,11 +41,13 @@ class Submission:
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
         signing: Signing | None = None,
+        verp: Sequence[str] = (),
     ) -> None:
         """Without `ownership` an authenticated user may send under any name.
 
         `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
-        what becomes of a letter with a strange From. Without `signing` nothing is signed.
+        what becomes of a letter with a strange From. Without `signing` nothing is signed. `verp` are patterns of senders
+        whose letters have a reverse-path for each recipient, whether they ask for it or not.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -49,6 +57,7 @@ class Submission:
         self._at_sender = at_sender
         self._at_recipient = at_recipient
         self._signing = signing
+        self._verp = tuple(verp)
 
     async def check_client(self, client: Client) -> None:
         """Users come from anywhere; who it is, AUTH says."""
@@ -94,8 +103,20 @@ class Submission:
 
     async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:  # noqa: ARG002
         """Signed, where there is a key for its author (RFC 6409 §8.5)."""
+        if self._verp:
+            letter = replace(letter, envelope=with_verp(letter.envelope, self._verp))
         return (letter, NO_FACTS) if self._signing is None else await self._signing.signed(letter)
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns."""
         await self.counter.accept(letter, "submitted", facts)
+
+
+def with_verp(envelope: Envelope, patterns: Sequence[str]) -> Envelope:
+    """The envelope with the wish for VERP, where its sender fits one of the patterns."""
+    sender = envelope.sender
+    if sender is None or delimiters_of(envelope) is not None:
+        return envelope
+    if not any(fits_address(pattern, sender) for pattern in patterns):
+        return envelope
+    return replace(envelope, parameters=(*envelope.parameters, (XVERP, DELIMITERS)))

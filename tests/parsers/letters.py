@@ -7,7 +7,7 @@ import math
 import quopri
 from typing import Any
 
-from mailstack.letter import Address, AddressError, header, terms, xtext
+from mailstack.letter import Address, AddressError, Envelope, Recipient, header, terms, xtext
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.mailboxes import addresses_in
 from mailstack.letter.mime import Domain, Unconvertible, convert
@@ -16,6 +16,7 @@ from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts
 from mailstack.letter.returned import Returned
 from mailstack.letter.status import Status
+from mailstack.letter.verp import XVERP, read_delimiters, sender_for
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 
@@ -174,7 +175,21 @@ _MULTIPART = (
     b"--a b--\r\nepilogue\r\n"
 )
 
+
+@unless(ValueError)
+def _verp(octets: bytes) -> None:
+    """Delimiters and a recipient: a path that is an address in ASCII, of the sender's domain."""
+    delimiters, _, recipient = text(octets).partition(" ")
+    envelope = Envelope(Address("news", "home.test"), (), parameters=((XVERP, read_delimiters(delimiters)),))
+    found = sender_for(envelope, Recipient(Address.parse(recipient)))
+    assert found is not None
+    assert Address.parse(str(found)) == found
+    assert found.domain == "home.test"
+    assert found.local.isascii()
+
+
 PARSERS = (
+    Parser("verp", ("letter.verp",), _verp, (b"+= carol@elsewhere.test", "=- c@bücher.test".encode(), b'+= "a b"@x')),
     Parser(
         "address",
         ("letter.address",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from twisted.internet.defer import succeed
 
 from mailstack.authentication.keys import KeyTrouble
@@ -32,6 +33,7 @@ from mailstack.smtp.replies import Refusal
 from mailstack.smtp.station import NO_FACTS
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
+from mailstack.submission.station import with_verp
 
 DEV_HOST = HostName("mx.home.test")
 """The office of a dev environment that a letter enters."""
@@ -78,6 +80,8 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
         for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
             await writer.write(octets)
         whole = Letter(letter, prepared.envelope, await writer.finish(), arrival)
+        if place.settings is not None:
+            whole = replace(whole, envelope=with_verp(whole.envelope, place.settings.submission.verp))
         signing = _signing(place, time.now)
         whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
         await station.accept(whole, facts)

@@ -19,6 +19,7 @@ from mailstack.smtp.extensions.size import SIZE
 from mailstack.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.smtp.extensions.starttls import STARTTLS
 from mailstack.smtp.extensions.xclient import XCLIENT
+from mailstack.smtp.extensions.xverp import VERP
 
 OFFERED: tuple[Extension, ...] = (
     PIPELINING,
@@ -30,6 +31,7 @@ OFFERED: tuple[Extension, ...] = (
     DELIVERBY,
     FUTURERELEASE,
     MT_PRIORITY,
+    VERP,
     REQUIRETLS,
     ENHANCEDSTATUSCODES,
     EIGHTBITMIME,

@@ -36,6 +36,8 @@ class Capabilities(Struct, frozen=True):
     """The least time in seconds that a sender may give for delivery (RFC 2852); None takes no such wish."""
     priorities: bool = False
     """Whether senders may say which of their letters go first (RFC 6710)."""
+    verp: bool = False
+    """Whether senders may have a reverse-path for each recipient."""
     xclient: bool = False
     """Whether the client may speak for others."""
     since: float = 0.0
