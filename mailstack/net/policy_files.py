@@ -45,7 +45,8 @@ class PolicyFiles:
             "mx": policy.mx,
         }
         path = self._path(domain)
-        new = path.with_name(f"{path.name}.new")
+        # Another worker may be at it at the same time.
+        new = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             new.write_text(json.dumps(facts))

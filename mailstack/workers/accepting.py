@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 _log = Logger()
 
-TURN = 0.001
+TURN = 0.002
 """Seconds that a worker with more connections than another waits, for that one to take the next."""
 RELIEF = 1.0
 """Seconds without new connections when the system has no room for another."""

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -79,6 +79,7 @@ class MasterService(Service):
         self._waits: dict[int, float] = {}
         self._served = False
         """Whether all workers have been ready once."""
+        self._gave_up = False
         self._ended: Deferred[None] | None = None
         self._restore: Callable[[], object] = lambda: None
 
@@ -95,12 +96,16 @@ class MasterService(Service):
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
-        if self._premises is None:
+        if self._gave_up:
             return
         # What is never looked at again is shared with the workers for as long as they live.
         settle_memory()
-        for number in range(1, self._config.workers.count + 1):
-            self._employ(Seat(number, self._config.workers.count))
+        count = self._config.workers.count
+        try:
+            for number in range(1, count + 1):
+                self._employ(Seat(number, count))
+        except OSError as error:
+            self._fail(CannotStart(f"{count} workers can't be forked: {error.strerror}"))
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         super().stopService()  # type: ignore[no-untyped-call]
@@ -132,30 +137,32 @@ class MasterService(Service):
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
+            self._be_worker(seat, ours, theirs, output)
+        theirs.close()
+        if output is not None:
+            output.close()
+        worker = _Employed(seat, pid, self._reactor.seconds())
+        worker.lifeline = Lifeline(
+            lambda line: self._hear(worker, line), lambda: self._reap(worker, self._reactor.seconds())
+        )
+        self._workers[seat.number] = worker
+        hold(self._reactor, ours, worker.lifeline)
+
+    def _be_worker(
+        self, seat: Seat, ours: socket.socket, theirs: socket.socket, output: socket.socket | None
+    ) -> NoReturn:
+        """In the process that was forked. Nothing leads from here back into the master's code."""
+        try:
+            assert self._premises is not None
             ours.close()
             for other in self._workers.values():
                 other.lifeline.let_go()
             descriptor = self._output if output is None else output.fileno()
             assert descriptor is not None
-            work(
-                Legacy(
-                    self._config,
-                    seat,
-                    self._premises,
-                    self._sockets.taken_over(),
-                    self._commons,
-                    theirs,
-                    descriptor,
-                    self._reread,
-                )
-            )
-        theirs.close()
-        if output is not None:
-            output.close()
-        worker = _Employed(seat, pid, self._reactor.seconds())
-        worker.lifeline = Lifeline(lambda line: self._hear(worker, line), lambda: self._reap(worker))
-        self._workers[seat.number] = worker
-        hold(self._reactor, ours, worker.lifeline)
+            sockets = self._sockets.taken_over()
+            work(Legacy(self._config, seat, self._premises, sockets, self._commons, theirs, descriptor, self._reread))
+        finally:
+            os._exit(1)
 
     def _hear(self, worker: _Employed, line: bytes) -> None:
         if line == READY:
@@ -171,13 +178,13 @@ class MasterService(Service):
         for service, addresses in self._sockets.addresses():
             announce(self._config.hostname, service, addresses)
 
-    def _reap(self, worker: _Employed) -> None:
-        """Its lifeline is cut: it has ended, or will in a moment."""
+    def _reap(self, worker: _Employed, since: float) -> None:
+        """Its lifeline is cut since then: it has ended, or will in a moment."""
         pid, status = os.waitpid(worker.pid, os.WNOHANG)
         if not pid:
-            if self._reactor.seconds() - worker.begun > LAST_PATIENCE:
+            if self._reactor.seconds() - since > LAST_PATIENCE:
                 os.kill(worker.pid, signal.SIGKILL)
-            self._reactor.callLater(_REAPING, self._reap, worker)
+            self._reactor.callLater(_REAPING, self._reap, worker, since)
             return
         del self._workers[worker.seat.number]
         self._commons.connections.vacate(worker.seat.number)
@@ -190,18 +197,29 @@ class MasterService(Service):
             self._replace(worker, status)
 
     def _replace(self, worker: _Employed, status: int) -> None:
-        number = worker.seat.number
-        lived = self._reactor.seconds() - worker.begun
-        wait = FIRST_WAIT if lived > STEADY else self._waits.get(number, FIRST_WAIT)
-        self._waits[number] = min(2 * wait, LONGEST_WAIT)
+        if self._reactor.seconds() - worker.begun > STEADY:
+            self._waits.pop(worker.seat.number, None)
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        _log.error("worker %d (pid %d) %s; another follows in %g s", number, worker.pid, worker.why or how, wait)
-        self._reactor.callLater(wait, self._employ_again, worker.seat)
+        wait = self._employ_later(worker.seat)
+        why = worker.why or how
+        _log.error("worker %d (pid %d) %s; another follows in %g s", worker.seat.number, worker.pid, why, wait)
+
+    def _employ_later(self, seat: Seat) -> float:
+        """In how many seconds; each time it takes longer."""
+        wait = self._waits.get(seat.number, FIRST_WAIT)
+        self._waits[seat.number] = min(2 * wait, LONGEST_WAIT)
+        self._reactor.callLater(wait, self._employ_again, seat)
+        return wait
 
     def _employ_again(self, seat: Seat) -> None:
-        if self.running and self._ended is None:
+        if not self.running or self._ended is not None:
+            return
+        try:
             self._employ(seat)
+        except OSError as error:
+            wait = self._employ_later(seat)
+            _log.error("worker %d can't be forked: %s; tried again in %g s", seat.number, error.strerror, wait)
 
     def _kill(self) -> None:
         for worker in self._workers.values():
@@ -219,4 +237,6 @@ class MasterService(Service):
             os.kill(worker.pid, signal.SIGHUP)
 
     def _fail(self, why: CannotStart) -> None:
-        self._failed(why)
+        if not self._gave_up:
+            self._gave_up = True
+            self._failed(why)
