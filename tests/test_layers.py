@@ -33,7 +33,7 @@ LAYERS = """
     mailstack.following
     mailstack.records mailstack.catalogue
     mailstack.config
-    mailstack.faults
+    mailstack.faults mailstack.overheard
     mailstack.opinions mailstack.setup mailstack.surroundings mailstack.premises
     mailstack.beset
     mailstack.web mailstack.carriage

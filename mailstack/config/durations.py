@@ -1,4 +1,4 @@
-"""Durations as people write them, "5m" or "1h30m", in seconds."""
+"""Durations as people write them, "5m" or "1h30m", in seconds, and as they read them, "00:00:05.250"."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def read_duration(text: object) -> Duration:
     if seconds > LONGEST:
         raise ValueError("a duration of at most ten years")
     return Duration(float(seconds))
+
+
+def moment(seconds: float) -> str:
+    """A time since the start: "00:00:05.250", with days before it where there are any: "4d 23:59:07.000"."""
+    milliseconds = round(seconds * 1000)
+    days, rest = divmod(milliseconds, 86400 * 1000)
+    minutes, left = divmod(rest, 60_000)
+    return f"{f'{days}d ' if days else ''}{minutes // 60:02}:{minutes % 60:02}:{left // 1000:02}.{left % 1000:03}"

@@ -38,6 +38,7 @@ easily forgotten, it takes `clock=reactor`; a certificate's dates are compared w
 
 from __future__ import annotations
 
+from mailstack.overheard import Dialogue
 from mailstack.simulation.host import Host
 from mailstack.simulation.internet import Internet
 from mailstack.simulation.journeys import Journey, Stage
@@ -46,7 +47,7 @@ from mailstack.simulation.network import Network, Path
 from mailstack.simulation.people import Author, Collected, NotTaken, Reader, Sent
 from mailstack.simulation.reactor import SimulatedReactor
 from mailstack.simulation.site import Site
-from mailstack.simulation.transcript import Dialogue, Transcript
+from mailstack.simulation.transcript import Transcript
 
 __all__ = [
     "Author",

@@ -18,6 +18,7 @@ from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId, ids_drawn_by
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.tls import ServerContext
+from mailstack.overheard import overhear_server
 from mailstack.simulation.authority import Authority, Kind, authority
 from mailstack.simulation.calling import OverheardCaller
 from mailstack.simulation.disk import sqlite_store
@@ -31,7 +32,7 @@ from mailstack.simulation.people import Author, Reader, Sent
 from mailstack.simulation.reactor import SimulatedReactor
 from mailstack.simulation.site import Site
 from mailstack.simulation.spans import seconds_of
-from mailstack.simulation.transcript import MOST_LINES, Transcript, overhear_server
+from mailstack.simulation.transcript import MOST_LINES, Transcript
 from mailstack.store import Store
 from mailstack.store.memory import MemoryStore
 from mailstack.wire import Caller, Engine, HostPort, Peer

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from mailstack.config.durations import moment
 from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.simulation.spans import moment
 from mailstack.store import Store
 
 MOST_HOPS = 100
