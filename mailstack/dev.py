@@ -48,12 +48,14 @@ from mailstack.net.tls import private_ca, server_context
 from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
+from mailstack.protocol_log import ProtocolLog
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.routes import Routes, Target
 from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
 from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.surroundings import Managed, OfficeFacts
 from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
 
@@ -62,6 +64,11 @@ HOME = HostName("mx.home.test")
 WORLD = HostName("mx.world.test")
 CAPTURE = HostName("capture.home.test")
 
+ABOUT = {
+    HOME: "Your own office: the accounts, submission and POP3.",
+    WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
+    CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
+}
 NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
 """The DNS here knows of no signatures; who wants to try them runs an office with a configuration."""
 USERS = ("alice", "bob")
@@ -133,6 +140,9 @@ class DevEnvironment:
         self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self._directory = StoreDirectory(self.store, [HOME_DOMAIN], self._clock, ttl=0.2)
         self.catalogue = self._catalogue()
+        self.log = ProtocolLog(self.catalogue.feed, self._clock.now)
+        """What is said on every connection."""
+        self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
         self._offices: list[PostOffice] = []
         self._home: PostOffice | None = None
         self._capture: PostOffice | None = None
@@ -142,6 +152,7 @@ class DevEnvironment:
         self.services: dict[str, HostPort] = {}
         self.faults = Faults(self._clock.now)
         """What goes wrong in this environment."""
+        self.faults.told = lambda firing: self.catalogue.feed.tell("fault", firing)
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
@@ -266,6 +277,27 @@ class DevEnvironment:
             Keeping(self._settings.max_letters, self._settings.max_age),
         )
 
+    def _managed(self) -> Managed:
+        return Managed(
+            keep_password=self._passwords.keep,
+            forget=self._directory.forget,
+            zone=self._zone,
+            travel=self.travel,
+            offices=self._told_offices,
+            log=self.log,
+        )
+
+    def _told_offices(self) -> list[OfficeFacts]:
+        return [
+            OfficeFacts(
+                office.config.hostname,
+                ABOUT[office.config.hostname],
+                tuple(office.config.domains),
+                {name: door.addresses[0] for name, door in office.doors.items() if door.addresses},
+            )
+            for office in self._offices
+        ]
+
     def _pages(self) -> Sequence[Any]:
         """Those of other tools for tests, whose clients work here."""
         # Asked when the web listens; nothing else pays for them.
@@ -347,7 +379,6 @@ class DevEnvironment:
         # A developer's mistakes need no punishment.
         config = replace(config, limits=Limits(tarpit=Duration(0)), authentication=NO_QUESTIONS)
         files = private_ca(self._keys, HOME, self._clock.now())
-        zone = Zone({WORLD: [dns.Record_A(self._settings.host, 60)]}, everything_else=WORLD)
         any_password = self._settings.any_password
         checkers: list[Any] = [
             FirstOf([StoreChecker(self.store, self._passwords), OpenChecker(any_password=any_password)])
@@ -371,7 +402,7 @@ class DevEnvironment:
                 submitters=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram),
                 context=server_context(files.certificate, files.key),
-                names=DnsNames(zone, self._reactor),
+                names=DnsNames(self._zone, self._reactor),
                 caller=LoopbackOnly(TwistedCaller(self._reactor)),
                 directory=directory,
                 holder_of=_holder_of,
@@ -380,6 +411,8 @@ class DevEnvironment:
                 clock=self._clock,
                 faults=self.faults,
                 bad_certificates=BadCertificates(self._keys),
+                between=self.log.between,
+                managed=self._managed(),
                 is_open=is_loopback(self._web_host),
                 accounts=self._users,
             ),

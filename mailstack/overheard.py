@@ -54,7 +54,7 @@ class Dialogue:
     def note(self, text: str) -> None:
         """Say what happened to the connection."""
         self._flush()
-        self.lines.append(Line(self._now(), "-", text))
+        self._tell(Line(self._now(), "-", text))
 
     def hear(self, who: str, octets: bytes) -> None:
         """Be told of octets that one side sent ("S"), or that arrived from the other ("C")."""
@@ -72,9 +72,12 @@ class Dialogue:
             self._say(who, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
         self._waiting[who] = octets
 
+    def _tell(self, line: Line) -> None:
+        self.lines.append(line)
+
     def _say(self, who: str, text: str) -> None:
         verb = text[:4].upper()
-        self.lines.append(Line(self._now(), who, self._discreet(who, verb, text)))
+        self._tell(Line(self._now(), who, self._discreet(who, verb, text)))
         if who == "S" and verb == "354 ":
             self._begin("C", None)
         elif who == "C" and verb == "BDAT":
@@ -121,7 +124,7 @@ class Dialogue:
             self._size += kept
             octets, whole = octets[kept:], False
         if whole:
-            self.lines.append(Line(self._now(), self._content, f"({self._size} octets)"))
+            self._tell(Line(self._now(), self._content, f"({self._size} octets)"))
             self._content = ""
         return octets, whole
 
@@ -130,7 +133,7 @@ class Dialogue:
         for who, octets in self._waiting.items():
             size = len(octets) + (self._size if self._content == who else 0)
             if size:
-                self.lines.append(Line(self._now(), who, f"({size} octets, and no end)"))
+                self._tell(Line(self._now(), who, f"({size} octets, and no end)"))
         self._waiting = {"C": b"", "S": b""}
         self._content = ""
 

@@ -21,6 +21,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.store import StoreError
+from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.sqlite import SqliteStore
 
 
@@ -51,12 +52,18 @@ class Premises(Struct, frozen=True):
     """With which the letters of our users are signed."""
 
 
+def office_store(config: Config, reactor: Any) -> SqliteStore:
+    """The store of an office; with an archive where letters are kept for people who look."""
+    kind = ArchivingSqliteStore if config.catalogue.enabled else SqliteStore
+    return kind(reactor, config.data)
+
+
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
     """Raises CannotStart. What is made in the data directory is the `owner`'s."""
     try:
         with _given_to(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            store = SqliteStore(reactor, config.data)
+            store = office_store(config, reactor)
             store.lock_office()
             issue(config, reactor.seconds())
             secret = office_secret(config.data)

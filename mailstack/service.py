@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from twisted.application.service import Service
@@ -33,6 +33,7 @@ from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
+from mailstack.journey import Journal
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.heartbeat import Heartbeat
@@ -44,10 +45,14 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
 from mailstack.office import PostOffice, Surroundings
-from mailstack.premises import CannotStart, Owner, Premises, furnish
+from mailstack.premises import CannotStart, Owner, Premises, furnish, office_store
 from mailstack.seat import Seat
 from mailstack.store.sqlite import SqliteStore
+from mailstack.surroundings import Managed
 from mailstack.wire import HostPort
+
+if TYPE_CHECKING:
+    from mailstack.catalogue.catalogue import Catalogue
 
 __all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen", "settle_memory"]
 
@@ -109,6 +114,7 @@ class OfficeService(Service):
         self._failed = failed
         self._store: SqliteStore | None = None
         self._office: PostOffice | None = None
+        self._catalogue: Catalogue | None = None
         self._heartbeat = Heartbeat(reactor)
         self._renewal: Renewal | None = None
         self._restore: Callable[[], object] = lambda: None
@@ -123,7 +129,7 @@ class OfficeService(Service):
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._store = store = premises.store if inherited is None else SqliteStore(reactor, config.data)
+        self._store = store = premises.store if inherited is None else office_store(config, reactor)
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         commons = alone(clock.now) if inherited is None else inherited.commons
         self._renewal = Renewal(
@@ -160,12 +166,21 @@ class OfficeService(Service):
             [(server.host, server.port) for server in config.relay.nameservers],
             validated=config.relay.dane,
         )
+        directory = StoreDirectory(
+            store,
+            config.domains,
+            clock,
+            postmaster=config.delivery.postmaster,
+            subaddress=config.delivery.subaddress,
+        )
+        self._catalogue = self._made_catalogue(store, directory, clock, seat)
+        journal: Journal = LineJournal(self._stream, clock)
         self._office = PostOffice(
             config,
             Surroundings(
                 reactor=reactor,
                 store=store,
-                journal=LineJournal(self._stream, clock),
+                journal=journal if self._catalogue is None else self._catalogue.told_of(journal),
                 submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
                 readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
                 context=premises.context,
@@ -179,12 +194,10 @@ class OfficeService(Service):
                 ),
                 policies=HttpsPolicies(reactor, names, premises.client_tls),
                 shelf=PolicyFiles(config.data / "mta-sts"),
-                directory=StoreDirectory(
-                    store,
-                    config.domains,
-                    clock,
-                    postmaster=config.delivery.postmaster,
-                    subaddress=config.delivery.subaddress,
+                directory=directory,
+                catalogue=self._catalogue,
+                managed=Managed(
+                    keep_password=self._passwords.keep, forget=directory.forget, session_secret=premises.secret
                 ),
                 seat=seat,
                 commons=commons,
@@ -197,6 +210,32 @@ class OfficeService(Service):
         listening.addErrback(failures.append)
         if failures:
             self._fail(cannot_listen(failures[0]))
+
+    def _made_catalogue(
+        self, store: SqliteStore, directory: StoreDirectory, clock: ReactorClock, seat: Seat
+    ) -> Catalogue | None:
+        """None where no letters are kept for people who look."""
+        config, reactor = self._config, self._reactor
+        if not config.catalogue.enabled:
+            return None
+        # Only an office that has one pays for it.
+        from mailstack.catalogue.catalogue import Catalogue, Keeping  # noqa: PLC0415
+        from mailstack.catalogue.database import FileDatabase  # noqa: PLC0415
+
+        settings = config.catalogue
+        keeping = Keeping(
+            (settings.max_letters or None) if seat.keeps_house else None,
+            (settings.max_age or None) if seat.keeps_house else None,
+            settings.undo,
+        )
+        return Catalogue(
+            store,
+            FileDatabase(reactor, config.data),
+            clock,
+            lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+            directory.mailbox,
+            keeping,
+        )
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
@@ -211,6 +250,8 @@ class OfficeService(Service):
         assert self._store is not None
         assert self._office is not None
         await self._store.open()
+        if self._catalogue is not None:
+            await self._catalogue.start()
         await self._office.start()
         settle_memory()
         self._heartbeat.start()
@@ -230,8 +271,13 @@ class OfficeService(Service):
             self._renewal.stop()
         self._restore()
         office, self._office = self._office, None
+        if self._catalogue is not None:
+            # Who waits for a letter hears now that none will come.
+            self._catalogue.feed.close()
         if office is not None:
             await office.stop()
+        if self._catalogue is not None:
+            await self._catalogue.stop()
         if self._store is not None:
             store, self._store = self._store, None
             self._passwords.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,48 @@ from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.sasl import Authenticator
 from mailstack.seat import Seat
 from mailstack.store import Store
-from mailstack.wire import Caller, Engine, Peer
+from mailstack.wire import Caller, Engine, HostPort, Peer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
     # Only an office that shows letters pays for that.
+    from mailstack.accounts.passwords import Kept
     from mailstack.catalogue.catalogue import Catalogue
 
     # An office without faults does not pay for them.
     from mailstack.faults.faults import Faults
     from mailstack.faults.tls import Shown
+    from mailstack.net.zone import Zone
+    from mailstack.protocol_log import ProtocolLog
+    from mailstack.travel import TimeTravel
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
 """Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""
+
+
+class OfficeFacts(Struct, frozen=True):
+    """One office of the environment, as people are told of it."""
+
+    name: str
+    about: str
+    domains: tuple[str, ...]
+    services: Mapping[str, HostPort]
+
+
+class Managed(Struct, frozen=True):
+    """What people may manage by HTTP, beyond what is in the store; None where there is nothing to manage."""
+
+    keep_password: Callable[[str], Awaitable[Kept]] | None = None
+    """What is kept of a password; raises ValueError for an unfit one."""
+    forget: Callable[[], None] = lambda: None
+    """Believe nothing any longer of what was read about accounts and aliases."""
+    session_secret: bytes = b""
+    """Proves that a session of a browser is ours; empty: one that is made for this run."""
+    zone: Zone | None = None
+    travel: TimeTravel | None = None
+    offices: Callable[[], Sequence[OfficeFacts]] = tuple
+    log: ProtocolLog | None = None
 
 
 class Surroundings(Struct, frozen=True):
@@ -78,6 +106,7 @@ class Surroundings(Struct, frozen=True):
     """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.beset`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: `context`."""
+    managed: Managed = Managed()
     more_pages: Callable[[], Sequence[Any]] = tuple
     """Gives routes (mailstack.web.routes) beyond those of every office; asked when there is a web door."""
     seat: Seat = Seat()

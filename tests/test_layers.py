@@ -33,13 +33,14 @@ LAYERS = """
     mailstack.following
     mailstack.records mailstack.catalogue
     mailstack.config
-    mailstack.faults mailstack.overheard
+    mailstack.faults mailstack.overheard mailstack.travel
+    mailstack.protocol_log
     mailstack.opinions mailstack.setup mailstack.surroundings mailstack.premises
     mailstack.beset
     mailstack.web mailstack.carriage
     mailstack.office
     mailstack.service mailstack.simulation
-    mailstack.workers mailstack.travel
+    mailstack.workers
     mailstack.tap mailstack.dev
     mailstack.cli
     mailstack.testing

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
-MOST_KEPT = 2000
+MOST_KEPT = 5000
 """Events; who comes back later than that has to look anew."""
 
 
@@ -40,6 +41,21 @@ class Feed:
         self._waiting: set[Deferred[None]] = set()
         self._listeners: list[Callable[[Event], None]] = []
         self._closed = False
+        self._watchers = 0
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody sees events as they come: what only then is of use need not be told else."""
+        return self._watchers > 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Somebody does."""
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     @property
     def newest(self) -> int:

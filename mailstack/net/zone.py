@@ -47,6 +47,14 @@ class Zone(common.ResolverBase):
         """Give a name more records; none at all makes a name that exists and has nothing."""
         self._records.setdefault(_key(name), []).extend(records)
 
+    def put(self, name: str, *records: Record) -> None:
+        """Give a name these records, in place of those that it has."""
+        self._records[_key(name)] = list(records)
+
+    def known(self) -> dict[str, list[Record]]:
+        """Every name, with its records."""
+        return {name: list(records) for name, records in self._records.items()}
+
     def remove(self, name: str) -> None:
         """The name exists no longer."""
         self._records.pop(_key(name), None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
-from mailstack.store import Acceptance, Placement, Settlement
+from mailstack.store import Acceptance, Placement
+from mailstack.store.batch import Batch
 from mailstack.store.memory import MemoryStore
 from mailstack.store.sqlite import SqliteStore
 
@@ -21,28 +24,15 @@ def archived(acceptance: Acceptance) -> Acceptance:
     return replace(acceptance, placements=(*acceptance.placements, kept))
 
 
-def with_reports_archived(settlement: Settlement) -> Settlement:
-    """The same, and the letters that it makes into the archive."""
-    if not settlement.acceptances:
-        return settlement
-    return replace(settlement, acceptances=tuple([archived(each) for each in settlement.acceptances]))
-
-
 class ArchivingSqliteStore(SqliteStore):
     """The store on disk, with an archive."""
 
-    async def accept(self, acceptance: Acceptance) -> None:
-        await super().accept(archived(acceptance))
-
-    async def settle(self, settlement: Settlement) -> None:
-        await super().settle(with_reports_archived(settlement))
+    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
+        await super()._write(batch, [archived(each) for each in acceptances])
 
 
 class ArchivingMemoryStore(MemoryStore):
     """The store in memory, with an archive."""
 
-    async def accept(self, acceptance: Acceptance) -> None:
-        await super().accept(archived(acceptance))
-
-    async def settle(self, settlement: Settlement) -> None:
-        await super().settle(with_reports_archived(settlement))
+    def _take(self, acceptance: Acceptance) -> None:
+        super()._take(archived(acceptance))

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.letter import Address, AddressError, Arrival, Envelope, LetterId, Recipient, new_letter_id
+from msgspec import Struct
+
+from mailstack.letter import (
+    Address,
+    AddressError,
+    Arrival,
+    Envelope,
+    LetterId,
+    Recipient,
+    ReversePath,
+    new_letter_id,
+)
 from mailstack.letter.header import split, without
 from mailstack.smtp.arriving import Arriving
+from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.limits import SessionLimits
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import Station
-from mailstack.wire import Clock
+from mailstack.wire import Clock, HostPort
 
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
 _ONLY_SEEN_BY_SENDER = (b"bcc",)
+
+
+class _Author(Struct, frozen=True):
+    """A smtp.station.Client that logged in by HTTP."""
+
+    account: str | None
+    sender: ReversePath
+    declared_size: int
+    remote: HostPort = HostPort("", 0)
+    helo: str = ""
+    must_start_tls: bool = False
 
 
 class Intake:
@@ -25,10 +48,12 @@ class Intake:
         self._station = station
         self._clock = clock
 
-    async def hand_in(self, sender: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+    async def hand_in(
+        self, sender: str, recipients: Sequence[str], octets: bytes, *, account: str | None = None
+    ) -> LetterId:
         """Take responsibility for a letter; durable when it returns. An empty sender is the null reverse-path.
 
-        Blind copies are not told in it (RFC 5322 §3.6.3). Raises Refusal.
+        With an `account`, who answers for it, the station's rules about sender and recipients hold as well. Blind copies are not told in it (RFC 5322 §3.6.3). Raises Refusal.
         """
         try:
             envelope = Envelope(
@@ -42,7 +67,12 @@ class Intake:
         if not envelope.recipients:
             raise Refusal(NO_RECIPIENT)
         now = self._clock.now()
-        arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP")
+        if account is not None:
+            client = _Author(account, envelope.sender, len(octets))
+            await self._station.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
+            for recipient in envelope.recipients:
+                await self._station.check_recipient(client, Rcpt(recipient.address))
+        arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
         arriving = Arriving(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())
         end = split(octets)

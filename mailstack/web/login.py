@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import hmac
 import secrets
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 from hashlib import sha256
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from mailstack.cache import TimedCache
@@ -24,7 +26,7 @@ COOKIE = "mailstack"
 LONGEST = 12 * 3600.0
 """Seconds that a session lasts, from the login."""
 MOST = 10_000
-"""Sessions; the oldest goes for the next."""
+"""Sessions that were ended before their time, and are remembered for that."""
 
 
 class LoginWanted(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,9 +50,35 @@ class Accounts(Protocol):
 
 
 class _Session(Struct, frozen=True):
+    """What a cookie says, signed: so every process of the office knows it, also after a restart."""
+
     account: str
-    stamp: bytes
+    until: float
+    """Seconds since 1970."""
+    stamp: str
     """Of the password by which it began: a new password ends it."""
+
+
+class _Seal:
+    """Signs sessions, and reads those that are signed."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret or secrets.token_bytes(32), b"sessions of browsers", "sha256")
+
+    def sealed(self, session: _Session) -> str:
+        body = urlsafe_b64encode(msgspec.json.encode(session))
+        return f"{body.decode()}.{self._mark(body)}"
+
+    def opened(self, token: str) -> _Session | None:
+        """None for what we have not signed."""
+        body, _, mark = token.partition(".")
+        octets = body.encode(errors="replace")
+        if not body or not hmac.compare_digest(self._mark(octets).encode(), mark.encode(errors="replace")):
+            return None
+        return msgspec.json.decode(urlsafe_b64decode(octets), type=_Session)
+
+    def _mark(self, body: bytes) -> str:
+        return hmac.new(self._key, body, "sha256").hexdigest()
 
 
 def login_of(behind: Backstage) -> Login:
@@ -63,6 +91,7 @@ def login_of(behind: Backstage) -> Login:
         admins=[admin.key for admin in config.web.admins],
         # Passwords that the page itself shows need no protection.
         require_tls=config.accounts.require_tls and not around.accounts,
+        secret=around.managed.session_secret,
     )
 
 
@@ -89,13 +118,16 @@ class Login:
         *,
         admins: Collection[str] = (),
         require_tls: bool = True,
+        secret: bytes = b"",
     ) -> None:
         """`admins` are `Address.key`s. With `require_tls` a password in clear is taken from this machine alone."""
         self._authenticator = authenticator
         self._accounts = accounts
         self._admins = frozenset(admins)
         self._require_tls = require_tls
-        self._sessions: TimedCache[bytes, _Session] = TimedCache(clock.now, LONGEST, MOST)
+        self._now = clock.now
+        self._seal = _Seal(secret)
+        self._ended: TimedCache[bytes, bool] = TimedCache(clock.now, LONGEST, MOST)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -108,11 +140,9 @@ class Login:
 
     async def visitor(self, ask: Ask) -> Visitor:
         """Raises Trouble."""
-        session = self._sessions.get(_digest(_token(ask)))
-        if session is not None:
-            if await self._stamp(session.account) == session.stamp:
-                return self._known(session.account)
-            self._sessions.forget(_digest(_token(ask)))
+        token = _token(ask)
+        if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
+            return self._known(session.account)
         kind, _, given = ask.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             raise _unknown(ask, "Log in with the address and password of an account.")
@@ -123,6 +153,14 @@ class Login:
         if not colon:
             raise _unknown(ask, "That is no Authorization by Basic (RFC 7617).")
         return self._known(await self._checked(ask, name, password))
+
+    async def _holds(self, session: _Session, token: str) -> bool:
+        """Whether it has not ended: by its time, a logout, or a new password."""
+        return (
+            self._now() < session.until
+            and self._ended.get(_digest(token)) is None
+            and await self._stamp(session.account) == session.stamp
+        )
 
     def _known(self, account: str) -> Visitor:
         return Visitor(account, account in self._admins)
@@ -144,19 +182,19 @@ class Login:
         """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
         wanted = from_json(ask, LoginWanted)
         account = await self._checked(ask, wanted.username, wanted.password)
-        token = secrets.token_urlsafe(32)
-        self._sessions.put(_digest(token), _Session(account, await self._stamp(account)))
+        token = self._seal.sealed(_Session(account, self._now() + LONGEST, await self._stamp(account)))
         visitor = self._known(account)
         return in_json(Me(account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
 
     async def log_out(self, ask: Ask) -> Answer:
-        self._sessions.forget(_digest(_token(ask)))
+        if token := _token(ask):
+            self._ended.put(_digest(token), value=True)
         return in_json(Me("", admin=False), 200, _cookie(ask, "", 0))
 
-    async def _stamp(self, account: str) -> bytes:
+    async def _stamp(self, account: str) -> str:
         """Changes with the password; the same for every mailbox without an account."""
         found = await self._accounts.account(account)
-        return b"" if found is None else sha256(found.password_hash).digest()
+        return "" if found is None else sha256(found.password_hash).hexdigest()[:32]
 
 
 def _digest(token: str) -> bytes:

@@ -21,11 +21,14 @@ def test_letters_and_reports_enter_the_archive_with_their_acceptance(on_disk: bo
     first, report = acceptance(), acceptance(at=1001.0)
     pump.run(store.accept(first))
     pump.run(store.settle(Settlement((), acceptances=(report,))))
+    third = acceptance(at=1002.0)
+    assert pump.run(store.settle_together([Settlement((), acceptances=(third,))])) == [None]
     kept = pump.run(store.entries(ARCHIVE, 0, 10))
-    assert [entry.letter for entry in kept] == [first.letter.id, report.letter.id]
+    assert [entry.letter for entry in kept] == [first.letter.id, report.letter.id, third.letter.id]
     assert kept[0].size == first.letter.content.size
     pump.run(store.update_maildrop(ARCHIVE, collected=(), deleted=[kept[0].uid], steps=()))
-    assert [entry.letter for entry in pump.run(store.entries(ARCHIVE, 0, 10))] == [report.letter.id]
+    left = [entry.letter for entry in pump.run(store.entries(ARCHIVE, 0, 10))]
+    assert left == [report.letter.id, third.letter.id]
     pump.run(store.close())
 
 

@@ -58,7 +58,7 @@ class Events:
 
     async def _stream(self, ask: Ask) -> AsyncGenerator[bytes, None]:
         feed = self._catalogue.feed
-        with self._places.one(ask):
+        with self._places.one(ask), feed.watched():
             yield b"retry: %d\n\n" % AGAIN
             position = feed.newest
             came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mailstack.net.clock import ReactorClock
+from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.composing import composing_routes
 from mailstack.web.api.description import Description
+from mailstack.web.api.environment import environment_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.places import Places
+from mailstack.web.api.queue import queue_routes
 from mailstack.web.api.shelf import Shelf
 from mailstack.web.api.waiting import wait_routes
 from mailstack.web.asking import Answer, Ask, Trouble
@@ -18,7 +23,14 @@ from mailstack.web.routes import Route
 
 def api_routes(behind: Backstage, logins: Iterable[Route]) -> tuple[Route, ...]:
     """In the order in which they are described; `logins` are those by which one says who one is."""
-    routes = (*_letters(behind), *journey_routes(behind.around.store, behind.catalogue), *logins)
+    routes = (
+        *_letters(behind),
+        *journey_routes(behind.around.store, behind.catalogue),
+        *queue_routes(behind),
+        *account_routes(behind),
+        *environment_routes(behind),
+        *logins,
+    )
     return (*routes, Description(routes).route)
 
 
@@ -28,11 +40,14 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
     web = behind.config.web
     shelf = Shelf(behind.catalogue, behind.in_thread)
+    # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
+    patience = ReactorClock(behind.around.reactor)
     places = Places(web.streams, web.streams_per_client)
     return (
         *letter_routes(shelf, behind.clock.now),
-        *wait_routes(shelf, behind.clock, places),
-        *event_routes(shelf, behind.clock, places),
+        *composing_routes(behind, shelf),
+        *wait_routes(shelf, behind.clock.now, patience, places),
+        *event_routes(shelf, patience, places),
     )
 
 

@@ -18,6 +18,7 @@ from mailstack.web.api.shapes import Letter, Node, PartShown, Person, RecipientS
 
 FETCHED = "src"
 """The kind of link that nobody follows: what a mail client fetches to show the letter."""
+REMOVED = DeliveryState.REMOVED.value
 UNKNOWN = "unknown"
 """The state of a letter whose history has been forgotten."""
 
@@ -131,7 +132,8 @@ def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[Recipien
             if (delivery.recipient.original or address).key == recipient.address.key:
                 further = copies.get(address.key) if delivery.state is DeliveryState.RELAYED else None
                 states += further or [delivery.state.value]
-        told.append(RecipientState(str(recipient.address), _together(states)))
+        # What was redirected is removed for the address that it was for.
+        told.append(RecipientState(str(recipient.address), _together([s for s in states if s != REMOVED] or states)))
     return told
 
 

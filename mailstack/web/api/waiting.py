@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec.structs import replace
 
@@ -38,16 +40,17 @@ _TOLD = Told(
 )
 
 
-def wait_routes(shelf: Shelf, clock: Clock, places: Places) -> tuple[Route, ...]:
-    """The long poll."""
-    return (Route("GET", "/v1/wait", Waiting(shelf, clock, places).wait, "user", told=_TOLD),)
+def wait_routes(shelf: Shelf, now: Callable[[], float], clock: Clock, places: Places) -> tuple[Route, ...]:
+    """The long poll. `now` is the time of letters, `clock` that of those who wait."""
+    return (Route("GET", "/v1/wait", Waiting(shelf, now, clock, places).wait, "user", told=_TOLD),)
 
 
 class Waiting:
     """The page behind it."""
 
-    def __init__(self, shelf: Shelf, clock: Clock, places: Places) -> None:
+    def __init__(self, shelf: Shelf, now: Callable[[], float], clock: Clock, places: Places) -> None:
         self._shelf = shelf
+        self._now = now
         self._catalogue = shelf.catalogue
         self._clock = clock
         self._places = places
@@ -57,9 +60,9 @@ class Waiting:
         patience = seconds(ask, "timeout", PATIENCE, LONGEST)
         assert wanted is not None
         with self._places.one(ask):
-            which = await self._which(ask)
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._catalogue.up_to_date()
+            which = await self._which(ask)
             return await self._waited(which, wanted, self._clock.now() + patience)
 
     async def _waited(self, which: Which, wanted: int, until: float) -> Answer:
@@ -94,7 +97,7 @@ class Waiting:
 
     async def _which(self, ask: Ask) -> Which:
         query, subject = ask.query.get("query", ""), ask.query.get("subject", "")
-        terms = terms_of(query, self._clock.now())
+        terms = terms_of(query, self._now())
         if subject:
             terms = (*terms, Term(Within("subject", subject.casefold())))
         to, author = ask.query.get("to", ""), ask.query.get("from", "")
@@ -115,7 +118,7 @@ class Waiting:
         if (item := await self._catalogue.item(after)) is not None:
             return replace(which, after=item.number)
         try:
-            return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._clock.now())))
+            return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))
         except BadQuery:
             raise Trouble(
                 400, "after is the number or the id of a letter that is there, or a time in ISO 8601"

@@ -34,7 +34,7 @@ def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None
     shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50)
     return [
         *letter_routes(shelf, clock.now),
-        *wait_routes(shelf, clock, places),
+        *wait_routes(shelf, clock.now, clock, places),
         *event_routes(shelf, clock, places),
         *journey_routes(store, catalogue),
     ]

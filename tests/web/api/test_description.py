@@ -60,11 +60,10 @@ def test_what_is_referred_to_is_there(desk: Desk) -> None:
         assert reference.rpartition("/")[2] in document["components"]["schemas"]
 
 
-def test_the_reference_has_every_route_and_no_other(desk: Desk) -> None:
-    written = set(re.findall(r"^\| `([A-Z]+ /v1/[^`]*)`", REFERENCE, re.MULTILINE))
-    there = {f"{route.method} {route.path}" for route in all_routes(desk)}
-    assert written - {"GET /v1/openapi.json"} == there - {"GET /v1/events"}
-    assert "`GET /v1/events`" in REFERENCE
+def test_the_reference_has_every_route(desk: Desk) -> None:
+    """That it has no other, test_managing.py sees."""
+    written = set(re.findall(r"`([A-Z]+ /v1/[^`? ]*)`", REFERENCE))
+    assert {f"{route.method} {route.path}" for route in all_routes(desk)} <= written
 
 
 def test_who_one_is_can_be_asked_where_nobody_logs_in() -> None:

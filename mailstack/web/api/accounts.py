@@ -1,0 +1,265 @@
+"""Accounts, aliases and mailboxes."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from mailstack.catalogue.items import MailboxCount, Which
+from mailstack.letter import Address, AddressError
+from mailstack.records import utc_text
+from mailstack.store import Account, Conflict, MaildropInUse
+from mailstack.store.archiving import ARCHIVE
+from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.choosing import seen_by
+from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.routes import Route, Told
+
+OWNER = "http"
+"""Who holds a maildrop while it is emptied."""
+
+
+class NewAccount(Struct, frozen=True, forbid_unknown_fields=True):
+    address: str
+    password: str
+
+
+class NewPassword(Struct, frozen=True, forbid_unknown_fields=True):
+    password: str
+
+
+class AccountShown(Struct, frozen=True):
+    """Somebody who can log in."""
+
+    address: str
+    created: str
+    quota: int | None
+    password: str | None
+    """Only in a dev environment, where it is everybody's; null when it was changed."""
+
+
+class AccountList(Struct, frozen=True):
+    accounts: list[AccountShown]
+
+
+class AliasShown(Struct, frozen=True, forbid_unknown_fields=True):
+    """An address that leads to others."""
+
+    address: str
+    targets: list[str] = field(default_factory=list)
+
+
+class AliasList(Struct, frozen=True):
+    aliases: list[AliasShown]
+
+
+class MailboxShown(Struct, frozen=True):
+    address: str
+    octets: int
+    """That POP3 has there."""
+    letters: int
+    """For it, that the API lists."""
+    unread: int
+
+
+class MailboxList(Struct, frozen=True):
+    mailboxes: list[MailboxShown]
+
+
+class Emptied(Struct, frozen=True):
+    """How many letters have left a mailbox."""
+
+    deleted: int
+
+
+class Removed(Struct, frozen=True):
+    """What is there no longer."""
+
+    removed: str
+
+
+def account_routes(behind: Backstage) -> tuple[Route, ...]:
+    """The routes about who is here."""
+    pages = Accounts(behind)
+    one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
+    shown = AccountShown
+    return (
+        Route(
+            "GET",
+            "/v1/accounts",
+            pages.accounts,
+            "user",
+            told=Told("Who can log in; of users only oneself.", gives=AccountList),
+        ),
+        Route(
+            "POST", "/v1/accounts", pages.add, "admin", told=Told("Add one.", takes=NewAccount, gives=shown, status=201)
+        ),
+        Route("PATCH", one, pages.change, "admin", told=Told("Change the password.", takes=NewPassword, gives=shown)),
+        Route("DELETE", one, pages.remove, "admin", told=Told("Remove it, and its mailbox.", gives=Removed)),
+        Route(
+            "GET", "/v1/aliases", pages.aliases, "admin", told=Told("Addresses that lead to others.", gives=AliasList)
+        ),
+        Route(
+            "POST",
+            "/v1/aliases",
+            pages.set_alias,
+            "admin",
+            told=Told("Set one.", takes=AliasShown, gives=AliasShown, status=201),
+        ),
+        Route("DELETE", alias, pages.remove_alias, "admin", told=Told("Remove one.", gives=Removed)),
+        Route(
+            "GET",
+            "/v1/mailboxes",
+            pages.mailboxes,
+            "user",
+            told=Told("Mailboxes, and how much is in each.", gives=MailboxList),
+        ),
+        Route(
+            "DELETE",
+            "/v1/mailboxes/{address}/letters",
+            pages.empty,
+            "user",
+            told=Told("Empty a mailbox; its letters go from the list as well.", gives=Emptied),
+        ),
+    )
+
+
+class Accounts:
+    """The pages behind them."""
+
+    def __init__(self, behind: Backstage) -> None:
+        self._behind = behind
+        self._store = behind.around.store
+        self._managed = behind.around.managed
+
+    async def accounts(self, ask: Ask) -> Answer:
+        own = seen_by(ask)
+        return in_json(
+            AccountList([self._shown(each) for each in await self._store.accounts() if own in {None, each.address}])
+        )
+
+    def _shown(self, account: Account) -> AccountShown:
+        around = self._behind.around
+        known = dict(around.accounts)
+        return AccountShown(account.address, utc_text(account.created), account.quota, known.get(account.address))
+
+    async def add(self, ask: Ask) -> Answer:
+        wanted = from_json(ask, NewAccount)
+        address = _address(wanted.address)
+        if not self._behind.around.directory.is_local(address.domain):
+            raise Trouble(400, f"{address.domain} is no domain of this office.")
+        keep = self._managed.keep_password
+        if keep is None:
+            raise Trouble(501, "Accounts can't be added here; `mailstack user add` does it.")
+        try:
+            kept = await keep(wanted.password)
+        except ValueError as error:
+            raise Trouble(400, str(error)) from None
+        account = Account(address.key, kept.password_hash, self._behind.clock.now(), scram=kept.scram)
+        try:
+            await self._store.add_accounts([account])
+        except Conflict as conflict:
+            raise Trouble(409, str(conflict)) from None
+        self._managed.forget()
+        return in_json(self._shown(account), 201)
+
+    async def change(self, ask: Ask) -> Answer:
+        key = _address(ask.variables["address"]).key
+        keep = self._managed.keep_password
+        if keep is None:
+            raise Trouble(501, "Passwords can't be changed here; `mailstack user password` does it.")
+        try:
+            kept = await keep(from_json(ask, NewPassword).password)
+            await self._store.set_password(key, kept.password_hash, kept.scram)
+        except KeyError:
+            raise Trouble(404, f"There is no account {key}.") from None
+        except ValueError as error:
+            raise Trouble(400, str(error)) from None
+        self._managed.forget()
+        account = await self._store.account(key)
+        if account is None:
+            raise Trouble(404, f"There is no account {key}.")
+        return in_json(self._shown(account))
+
+    async def remove(self, ask: Ask) -> Answer:
+        key = _address(ask.variables["address"]).key
+        try:
+            await self._store.remove_account(key)
+        except KeyError:
+            raise Trouble(404, f"There is no account {key}.") from None
+        self._managed.forget()
+        return in_json(Removed(key))
+
+    async def aliases(self, _: Ask) -> Answer:
+        return in_json(
+            AliasList([AliasShown(address, list(targets)) for address, targets in await self._store.aliases()])
+        )
+
+    async def set_alias(self, ask: Ask) -> Answer:
+        wanted = from_json(ask, AliasShown)
+        address = _address(wanted.address)
+        if not self._behind.around.directory.is_local(address.domain):
+            raise Trouble(400, f"{address.domain} is no domain of this office.")
+        targets = [str(_address(target)) for target in wanted.targets]
+        if not targets:
+            raise Trouble(400, 'An alias leads somewhere: {"address": "sales@…", "targets": ["alice@…"]}')
+        try:
+            await self._store.set_alias(address.key, targets)
+        except Conflict as conflict:
+            raise Trouble(409, str(conflict)) from None
+        self._managed.forget()
+        return in_json(AliasShown(address.key, targets), 201)
+
+    async def remove_alias(self, ask: Ask) -> Answer:
+        key = _address(ask.variables["address"]).key
+        try:
+            await self._store.remove_alias(key)
+        except KeyError:
+            raise Trouble(404, f"There is no alias {key}.") from None
+        self._managed.forget()
+        return in_json(Removed(key))
+
+    async def mailboxes(self, ask: Ask) -> Answer:
+        octets = await self._store.mailboxes()
+        octets.pop(ARCHIVE, None)
+        counts: dict[str, MailboxCount] = {}
+        if (catalogue := self._behind.catalogue) is not None:
+            counts = {each.mailbox: each for each in await catalogue.mailboxes()}
+        own = seen_by(ask)
+        names = sorted(name for name in {*octets, *counts} if own in {None, name})
+        nothing = MailboxCount("", 0, 0)
+        return in_json(
+            MailboxList(
+                [
+                    MailboxShown(name, octets.get(name, 0), found.total, found.unread)
+                    for name in names
+                    for found in (counts.get(name, nothing),)
+                ]
+            )
+        )
+
+    async def empty(self, ask: Ask) -> Answer:
+        key = _address(ask.variables["address"]).key
+        if seen_by(ask) not in {None, key}:
+            raise Trouble(403, "That is somebody else's mailbox.")
+        deleted = 0
+        if (catalogue := self._behind.catalogue) is not None:
+            await catalogue.up_to_date()
+            deleted = (await catalogue.delete(Which(mailbox=key))).count
+        try:
+            maildrop = await self._store.open_maildrop(key, OWNER)
+        except MaildropInUse:
+            raise Trouble(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
+        try:
+            uids = [entry.uid for entry in maildrop.entries]
+            await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
+        finally:
+            await self._store.release_maildrop(key, OWNER)
+        return in_json(Emptied(max(deleted, len(uids))))
+
+
+def _address(text: str) -> Address:
+    """Raises Trouble 400."""
+    try:
+        return Address.parse(text.strip())
+    except AddressError as error:
+        raise Trouble(400, f"{text[:60]!r} is no address: {error}") from None

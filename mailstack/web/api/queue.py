@@ -1,0 +1,158 @@
+"""The queue: what waits and why, and what an operator may do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.catalogue.items import Which
+from mailstack.letter import Address, AddressError, Letter, LetterId
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.delivery import OWED, Delivery
+from mailstack.queue.operator import Act, Operator
+from mailstack.queue.route import Router
+from mailstack.records import record_json
+from mailstack.store import Filter, Record
+from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.choosing import number
+from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.routes import Parameter, Route, Told
+
+LISTED = 100
+MOST_LISTED = 1000
+ACTS = ("hold", "release", "retry", "remove", "redirect")
+
+
+class Wish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked of an act; all of it may be left out."""
+
+    recipient: str = ""
+    """Only for this recipient."""
+    to: str = ""
+    """Where `redirect` sends the letter."""
+    bounce: bool = False
+    """Whether `remove` tells the sender."""
+
+
+class Done(Struct, frozen=True):
+    """What became of it for one recipient."""
+
+    letter: str
+    recipient: str
+    done: bool
+    why_not: str
+
+
+class Acts(Struct, frozen=True):
+    acts: list[Done]
+
+
+class Waiting(Struct, frozen=True):
+    """Letters that somebody still waits for, the newest first."""
+
+    letters: list[dict[str, Any]]
+    more: bool
+    """Whether there are others."""
+
+
+def queue_routes(behind: Backstage) -> tuple[Route, ...]:
+    """The routes about what is owed."""
+    pages = Queue(behind)
+    limit = Parameter("limit", f"At most so many; {LISTED} if it is not said, {MOST_LISTED} at most.", int)
+    told = {
+        "hold": "Make no attempt until it is released.",
+        "release": "What was held is due now.",
+        "retry": "Try it now.",
+        "remove": "Give it up; with bounce the sender is told.",
+        "redirect": "Send it to another address instead.",
+    }
+    return (
+        Route("GET", "/v1/queue", pages.listed, "admin", told=Told("What waits, and why.", (limit,), gives=Waiting)),
+        Route("GET", "/v1/queue/{id}", pages.one, "admin", told=Told("One letter that waits.", gives=dict[str, Any])),
+        *(
+            Route(
+                "POST",
+                f"/v1/queue/{{id}}/{act}",
+                pages.acting(act),
+                "admin",
+                told=Told(told[act], takes=Wish, gives=Acts),
+            )
+            for act in ACTS
+        ),
+    )
+
+
+class Queue:
+    """The pages behind them."""
+
+    def __init__(self, behind: Backstage) -> None:
+        self._behind = behind
+        self._store = behind.around.store
+        self._router = Router(behind.around.directory)
+
+    async def listed(self, ask: Ask) -> Answer:
+        limit = number(ask, "limit", LISTED, least=1, most=MOST_LISTED)
+        assert limit is not None
+        found = await self._store.records(Filter(states=OWED, limit=limit + 1))
+        return in_json(Waiting(await self._told(found[:limit]), len(found) > limit))
+
+    async def one(self, ask: Ask) -> Answer:
+        wanted = ask.variables["id"]
+        found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
+        if not found:
+            raise Trouble(404, f"No office here knows a letter {wanted[:40]}.")
+        return in_json((await self._told(found))[0])
+
+    async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
+        """With the subjects, as far as the catalogue has them."""
+        subjects: dict[str, str] = {}
+        if self._behind.catalogue is not None and records:
+            ids = tuple(record.letter.id for record in records)
+            for item in await self._behind.catalogue.first(Which(ids=ids), len(ids)):
+                subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
+        return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
+
+    def acting(self, act: str) -> Any:
+        """The page of one act."""
+
+        async def page(ask: Ask) -> Answer:
+            wish = from_json(ask, Wish) if ask.body else Wish()
+            acts = await self._act(ask, act, wish)
+            if not any(each.done for each in acts):
+                status = 404 if not acts or not acts[0].recipient else 409
+                raise Trouble(status, acts[0].why_not if acts else "The letter has no such recipient.")
+            steps = [each.step for each in acts if each.step is not None]
+            self._behind.around.journal.tell(steps)
+            return in_json(Acts([Done(each.letter, each.recipient, each.done, each.why_not) for each in acts]))
+
+        return page
+
+    async def _act(self, ask: Ask, act: str, wish: Wish) -> list[Act]:
+        """Raises Trouble."""
+
+        def picks(_: Letter, delivery: Delivery) -> bool:
+            recipient = delivery.recipient
+            return wish.recipient in {"", str(recipient.address), str(recipient.original or "")}
+
+        ids = [LetterId(ask.variables["id"])]
+        by = ask.visitor.account or "operator"
+        operator = Operator(self._store, self._behind.clock.now, by=by, picks=picks)
+        match act:
+            case "hold":
+                return await operator.hold(ids)
+            case "release":
+                return await operator.release(ids)
+            case "retry":
+                return await operator.retry(ids)
+            case "remove":
+                return await operator.remove(ids, bouncer=self._bouncer() if wish.bounce else None)
+        try:
+            target = Address.parse(wish.to)
+        except AddressError as error:
+            raise Trouble(400, f'Say where to: {{"to": "dora@elsewhere.test"}} ({error})') from None
+        return await operator.redirect(ids, target, self._router)
+
+    def _bouncer(self) -> Bouncer:
+        config = self._behind.config
+        return Bouncer(self._router, config.hostname, most_returned=config.limits.report_size)

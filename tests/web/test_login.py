@@ -1,0 +1,175 @@
+"""Who asks: passwords, sessions and guesses; and what nobody gets without them."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.realm import IReader, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.store import Account
+from mailstack.store.memory import MemoryStore
+from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.login import COOKIE, LONGEST, Login
+from mailstack.web.routes import Route
+from mailstack.web.site import Site
+from mailstack.wire import HostPort
+from tests.aid import run
+from tests.queue.clock import HandClock
+
+BOB, ROOT = "bob@home.test", "root@home.test"
+HERE, FAR = HostPort("127.0.0.1", 5), HostPort("192.0.2.7", 5)
+
+
+async def page(ask: Ask) -> Answer:
+    return in_json({"account": ask.visitor.account, "admin": ask.visitor.is_admin})
+
+
+class House:
+    """A site whose pages are for users, and for administrators."""
+
+    def __init__(self, *, require_tls: bool = True, secret: bytes = b"s") -> None:
+        self.clock = HandClock()
+        self.store = MemoryStore()
+        run(self.store.add_accounts([Account(BOB, b"hash", 0.0)]))
+        authenticator = CredAuthenticator(
+            Portal(Realm(), [OpenChecker()]), self.clock, Throttle(self.clock), ["home.test"], IReader
+        )
+        self.login = Login(authenticator, self.store, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret)
+        routes = [Route("GET", "/v1/own", page, "user"), Route("GET", "/v1/all", page, "admin"), *self.login.routes]
+        self.site = Site(routes, ["x.test"], doorkeeper=self.login)
+
+    def ask(
+        self, method: str, path: str, *, body: Any = None, remote: HostPort = HERE, secure: bool = False, **fields: str
+    ) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        if body is not None:
+            named["content-type"] = "application/json"
+        octets = b"" if body is None else json.dumps(body).encode()
+        asked = Ask(method, path, "x.test", {}, octets, named, remote, is_secure=secure, authority="x.test")
+        answer = run(self.site.answer(asked))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def session(self, user: str = BOB, **more: Any) -> str:
+        answer = self.ask("POST", "/v1/login", body={"username": user, "password": user}, **more)
+        assert answer.status == 200, answer.body
+        cookie = dict(answer.headers)["Set-Cookie"]
+        assert cookie.startswith(f"{COOKIE}=")
+        return cookie.partition(";")[0]
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_a_program_sends_a_password_with_each_request(house: House) -> None:
+    """RFC 7617"""
+    answer = house.ask("GET", "/v1/own", authorization=basic(BOB, BOB))
+    assert answer.body == b'{"account":"bob@home.test","admin":false}'
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Basic",
+        "Basic !!!",
+        "Basic " + b64encode(b"nocolon").decode(),
+        basic(BOB, "wrong"),
+        basic("", ""),
+        "Bearer x",
+        "Basic \xff",
+    ],
+)
+def test_who_proves_nothing_gets_nothing(house: House, authorization: str) -> None:
+    answer = house.ask("GET", "/v1/own", authorization=authorization)
+    assert answer.status == 401
+    assert dict(answer.headers)["WWW-Authenticate"].startswith("Basic ")
+    assert answer.media_type.startswith("application/problem+json")
+
+
+def test_a_browser_is_not_asked_by_a_window_of_its_own(house: House) -> None:
+    answer = house.ask("GET", "/v1/own", sec_fetch_mode="cors", sec_fetch_site="same-origin")
+    assert answer.status == 401
+    assert "WWW-Authenticate" not in dict(answer.headers)
+
+
+def test_only_administrators_see_what_is_theirs(house: House) -> None:
+    assert house.ask("GET", "/v1/all", authorization=basic(BOB, BOB)).status == 403
+    assert house.ask("GET", "/v1/all", authorization=basic(ROOT, ROOT)).status == 200
+
+
+def test_a_session_is_a_cookie_that_no_script_and_no_other_site_has(house: House) -> None:
+    answer = house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB})
+    cookie = dict(answer.headers)["Set-Cookie"]
+    assert "; HttpOnly; SameSite=Strict" in cookie
+    assert "Secure" not in cookie
+    assert (
+        "; Secure"
+        in dict(house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, secure=True).headers)[
+            "Set-Cookie"
+        ]
+    )
+    mine = house.session()
+    assert house.ask("GET", "/v1/me", cookie=f"a=b; {mine}").body == b'{"account":"bob@home.test","admin":false}'
+
+
+def test_a_session_ends_by_logout_by_its_time_and_with_the_password(house: House) -> None:
+    first, second, third = (house.session() for _ in range(3))
+    house.clock.advance(1)
+    first = house.session()
+    assert dict(house.ask("DELETE", "/v1/login", cookie=first).headers)["Set-Cookie"].startswith(f"{COOKIE}=; ")
+    assert house.ask("GET", "/v1/own", cookie=first).status == 401
+    assert house.ask("GET", "/v1/own", cookie=second).status == 200
+    run(house.store.set_password(BOB, b"new"))
+    assert house.ask("GET", "/v1/own", cookie=third).status == 401
+    fourth = house.session()
+    assert house.ask("GET", "/v1/own", cookie=fourth).status == 200
+    house.clock.advance(LONGEST + 1)
+    assert house.ask("GET", "/v1/own", cookie=fourth).status == 401
+
+
+def test_a_session_is_known_to_every_process_of_the_office_and_to_no_other() -> None:
+    mine = House(secret=b"one").session()
+    assert House(secret=b"one").ask("GET", "/v1/own", cookie=mine).status == 200
+    assert House(secret=b"two").ask("GET", "/v1/own", cookie=mine).status == 401
+    body, _, mark = mine.rpartition(".")
+    for forged in (f"{body}.", f"{body}.{'0' * 64}", f"{body}x.{mark}", f"{COOKIE}=.", f"{COOKIE}=é.é"):
+        assert House(secret=b"one").ask("GET", "/v1/own", cookie=forged).status == 401
+
+
+def test_no_password_is_taken_in_clear_from_another_machine(house: House) -> None:
+    assert house.ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 403
+    assert house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, remote=FAR).status == 403
+    assert house.ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR, secure=True).status == 200
+    assert House(require_tls=False).ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 200
+
+
+def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
+    """RFC 4954 §9; the same throttle decides."""
+    for _ in range(4):
+        assert house.ask("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
+    asked = Ask("GET", "/v1/own", "x.test", fields={"authorization": basic(BOB, "wrong")}, remote=HERE)
+    answers: list[Any] = []
+    Deferred.fromCoroutine(house.site.answer(asked)).addCallback(answers.append)
+    assert answers == []
+    house.clock.advance(5)
+    assert answers[0].status == 401
+
+
+def test_another_site_logs_nobody_in(house: House) -> None:
+    answer = house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, origin="http://evil.test")
+    assert answer.status == 403
