@@ -42,6 +42,7 @@ from mailstack.faults.certificates import BadCertificates
 from mailstack.journey import Journal
 from mailstack.letter import Address
 from mailstack.net.caller import TwistedCaller
+from mailstack.net.client_tls import ClientTls
 from mailstack.net.names import DnsNames
 from mailstack.net.repeating import Repeating
 from mailstack.net.tls import private_ca, server_context
@@ -263,6 +264,16 @@ class DevEnvironment:
         await self._open_accounts()
         self._directory.forget()
 
+    async def _look(self, url: str) -> int:
+        """The status of a page of this machine. Raises Unreachable."""
+        from mailstack.net.posting import HttpPoster  # noqa: PLC0415 - few ask for it
+
+        poster = HttpPoster(self._reactor, ClientTls(), timeout=5.0, loopback_only=True)
+        try:
+            return await poster.look(url)
+        finally:
+            poster.close()
+
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
@@ -311,7 +322,7 @@ class DevEnvironment:
         clock = self._clock
         capture, outward = Intake(self._capture.exchange, clock), Intake(self._home.exchange, clock)
         return peer_pages(
-            Ground(self.catalogue, clock, self._in_thread, capture, outward, self.faults),
+            Ground(self.catalogue, clock, self._in_thread, capture, outward, self.faults, self._look),
             Accounts(
                 self.store,
                 self.add_account,

@@ -57,6 +57,13 @@ class HttpPoster:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Raises Unreachable when there was no answer, with the reason."""
+        return await self._call(b"POST", url, headers, Upload(body))
+
+    async def look(self, url: str) -> int:
+        """The status of an answer to HEAD. Raises Unreachable."""
+        return (await self._call(b"HEAD", url, {}, None)).code
+
+    async def _call(self, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None) -> Answer:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if self._loopback_only and not is_loopback(host) and host != _LOCAL:
@@ -65,7 +72,9 @@ class HttpPoster:
         handshake = self._client_tls.handshake(host, verify=True) if secure else None
         where = host if self._addresses is None else (await self._addresses(host))[0]
         endpoint = self._endpoint(where, parts.port or (443 if secure else 80))
-        asking = Deferred.fromCoroutine(self._ask(Secured(endpoint, handshake, self._reactor), url, headers, body))
+        asking = Deferred.fromCoroutine(
+            self._ask(Secured(endpoint, handshake, self._reactor), method, url, headers, body)
+        )
         try:
             return await asking.addTimeout(self._timeout, self._reactor)
         except TooLate:
@@ -89,7 +98,9 @@ class HttpPoster:
         kind = TCP6ClientEndpoint if version == 6 else TCP4ClientEndpoint
         return kind(self._reactor, host, port, self._timeout)
 
-    async def _ask(self, endpoint: Secured, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _ask(
+        self, endpoint: Secured, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
+    ) -> Answer:
         # Imported here: most offices post nothing, and it is a large library.
         from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
@@ -102,7 +113,7 @@ class HttpPoster:
         sent = Headers({"User-Agent": ["mailstack"], **{name: [value] for name, value in headers.items()}})
 
         def request() -> Any:
-            return agent.request(b"POST", url.encode("ascii"), sent, Upload(body))
+            return agent.request(method, url.encode("ascii"), sent, body)
 
         try:
             response = await request()

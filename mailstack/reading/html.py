@@ -21,6 +21,7 @@ _ATTRIBUTE = re.compile(r"([^\s=/>\"']{1,60}+)(?:\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\
 _HUGE = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
 _SPACES = re.compile(r"[ \t]+")
 _GAP = re.compile(r"\n{3,}")
+_STYLE = re.compile(r"<style(?![\w-])[^<>]*+>", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _RAW = {"script", "style", "title", "textarea", "xmp", "noframes", "template"}
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
@@ -81,7 +82,27 @@ def addresses(html: str) -> Iterator[tuple[str, str]]:
                     yield kind, value.strip().translate(_IN_ADDRESS)
 
 
-def _tokens(html: str) -> Iterator[tuple[str, bool, str, str]]:
+def elements(html: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each opening tag, with its attributes, styles and scripts among them."""
+    for tag, opens, attributes, _ in _tokens(html, raw=True):
+        if tag and opens:
+            yield tag, dict(_attributes(attributes)) if attributes else {}
+
+
+def styles(html: str) -> Iterator[str]:
+    """What stands in the style elements."""
+    at = 0
+    while found := _STYLE.search(html, at):
+        at = _behind(html, found.end(), "style")
+        yield html[found.end() : at]
+
+
+def comments(html: str) -> int:
+    """How many there are."""
+    return html.count("<!--")
+
+
+def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, str]]:
     """(tag, whether it opens, its attributes, "") or ("", False, "", text); nothing of scripts and styles."""
     at = 0
     preformatted = 0
@@ -94,7 +115,8 @@ def _tokens(html: str) -> Iterator[tuple[str, bool, str, str]]:
             tag, opens = tag.lower(), not found["close"]
             if opens and tag in _RAW:
                 at = _behind(html, at, tag)
-                continue
+                if not raw:
+                    continue
             if tag == "pre":
                 preformatted = max(0, preformatted + (1 if opens else -1))
             yield tag, opens, found["attributes"], ""

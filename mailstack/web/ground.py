@@ -7,6 +7,7 @@ from msgspec import Struct
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.faults import Faults
+from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
 from mailstack.wire import Clock
 
@@ -23,3 +24,5 @@ class Ground(Struct, frozen=True):
     """Sends on what is released."""
     faults: Faults
     """What goes wrong, to order."""
+    look: Look
+    """The status that a URL answers with."""

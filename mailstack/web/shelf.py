@@ -26,7 +26,7 @@ class Shelf:
 
     def __init__(self, catalogue: Catalogue, in_thread: InThread) -> None:
         self.catalogue = catalogue
-        self._in_thread = in_thread
+        self.in_thread = in_thread
 
     async def octets(self, item: Item) -> bytes:
         """Raises Trouble 404."""
@@ -44,7 +44,7 @@ class Shelf:
         """What takes time in proportion to so many octets."""
         if octets <= AT_ONCE:
             return work()
-        done: T = await self._in_thread(work)
+        done: T = await self.in_thread(work)
         return done
 
 

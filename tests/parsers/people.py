@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 from mailstack.reading import Limits, read
-from tests.parsers.parser import Parser
+from mailstack.web.checks.html import check, known
+from mailstack.web.checks.html_features import features_of
+from tests.parsers.parser import Parser, text
 from tests.reading.test_reading import LETTER
 
 _FEW = Limits(parts=20, fields=50, text=5000, people=20, links=20, snippet=80)
@@ -43,12 +45,34 @@ def _reading(octets: bytes) -> None:
         [each.url for each in letter.links],
     ]
     said += [letter.unsubscribe and (letter.unsubscribe.links, letter.unsubscribe.faults), str(letter.date)]
-    text = json.dumps(said, ensure_ascii=False)
-    assert text.encode("utf-8")  # which has no surrogates
-    assert "\0" not in text
+    shown = json.dumps(said, ensure_ascii=False)
+    assert shown.encode("utf-8")  # which has no surrogates
+    assert "\0" not in shown
 
+
+def _features(octets: bytes) -> None:
+    """Whatever HTML says, its features are counted, and what clients make of them adds up."""
+    html = text(octets)
+    found, nodes = features_of(html, _KNOWN)
+    assert all(count > 0 for count in found.values())
+    checked = check(html)
+    assert checked.total.nodes == nodes
+    assert round(checked.total.supported + checked.total.partial + checked.total.unsupported) in {100, 0}
+
+
+_KNOWN = {feature.slug for feature in known().features}
 
 PARSERS = (
+    Parser(
+        "html-features",
+        ("reading.html", "web.checks.css_features", "web.checks.html", "web.checks.html_features"),
+        _features,
+        (
+            b"<!doctype html><style>/* x */ @media (hover) { .a > b:hover::after, #c [d] { color: red !important } }</style>",
+            b'<input type=radio><a href="#x"><img src="a.tiff?b" style="width: calc(1px + 2vw); --x: 1em; background: url(y)">',
+            b"<style>a{b:'c",
+        ),
+    ),
     Parser(
         "reading",
         (

@@ -11,6 +11,7 @@ from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.web.asking import Answer, Ask, in_json, plain
+from mailstack.web.mailpit.metrics import metric_pages
 from mailstack.web.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
 from mailstack.web.routes import Route
 from mailstack.wire import Clock
@@ -35,6 +36,7 @@ def about_pages(catalogue: Catalogue, clock: Clock, told: Told) -> tuple[Route, 
     return (
         Route("GET", "/api/v1/info", pages.info, "admin"),
         Route("GET", "/api/v1/webui", pages.interface, "admin"),
+        *metric_pages(pages.information),
         Route("GET", "/livez", pages.alive),
         Route("GET", "/readyz", pages.ready),
     )
@@ -58,29 +60,31 @@ class _About:
             self._deleted += data.count
 
     async def info(self, _: Ask) -> Answer:
+        return in_json(await self.information())
+
+    async def information(self) -> Information:
+        """As of now."""
         await self._catalogue.up_to_date()
         listed = await self._catalogue.listed(Which(), 0)
         data = self._told.data
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
-        return in_json(
-            Information(
-                version=VERSION,
-                latest_version=VERSION,
-                database=str(data or ""),
-                database_size=sum(each.stat().st_size for each in files),
-                messages=listed.total,
-                unread=listed.unread,
-                tags=await self._catalogue.tags(),
-                runtime_stats=RuntimeStats(
-                    uptime=int(self._clock.now() - self._begun),
-                    memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                    messages_deleted=self._deleted,
-                    smtp_accepted=self._accepted,
-                    smtp_accepted_size=self._octets,
-                    smtp_rejected=0,
-                    smtp_ignored=0,
-                ),
-            )
+        return Information(
+            version=VERSION,
+            latest_version=VERSION,
+            database=str(data or ""),
+            database_size=sum(each.stat().st_size for each in files),
+            messages=listed.total,
+            unread=listed.unread,
+            tags=await self._catalogue.tags(),
+            runtime_stats=RuntimeStats(
+                uptime=int(self._clock.now() - self._begun),
+                memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                messages_deleted=self._deleted,
+                smtp_accepted=self._accepted,
+                smtp_accepted_size=self._octets,
+                smtp_rejected=0,
+                smtp_ignored=0,
+            ),
         )
 
     async def interface(self, _: Ask) -> Answer:

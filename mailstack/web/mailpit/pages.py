@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailstack.web.ground import Ground
 from mailstack.web.mailpit.about import Told, about_pages
 from mailstack.web.mailpit.chaos import chaos_pages
+from mailstack.web.mailpit.checks import check_pages
 from mailstack.web.mailpit.events import event_pages
 from mailstack.web.mailpit.message import message_pages
 from mailstack.web.mailpit.messages import list_pages
@@ -21,6 +22,7 @@ def mailpit_pages(ground: Ground, told: Told) -> tuple[Route, ...]:
         *message_pages(shelf, ground.clock),
         *sending_pages(shelf, ground.clock, ground.capture, ground.outward),
         *event_pages(ground.catalogue),
+        *check_pages(shelf, ground.look),
         *chaos_pages(ground.faults),
         *about_pages(ground.catalogue, ground.clock, told),
     )

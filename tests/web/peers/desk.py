@@ -16,7 +16,7 @@ from mailstack.web.ground import Ground
 from mailstack.web.mailpit.about import Told
 from mailstack.web.peers import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
-from mailstack.wire import HostPort
+from mailstack.wire import HostPort, Unreachable
 from tests.aid import run
 from tests.catalogue.shelf import Shelf, inline
 
@@ -39,7 +39,7 @@ class Desk:
         self.shelf = Shelf(None)
         self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
-        ground = Ground(self.shelf.catalogue, self.shelf.clock, inline, counter, counter, self.faults)
+        ground = Ground(self.shelf.catalogue, self.shelf.clock, inline, counter, counter, self.faults, self._look)
         accounts = Accounts(
             self.shelf.store,
             self._add,
@@ -52,6 +52,11 @@ class Desk:
         pages = peer_pages(ground, accounts, Told(), mailhog_first=mailhog_first)
         self.site = Site(pages, (), doorkeeper=Everybody())
         self.resets = 0
+
+    async def _look(self, url: str) -> int:
+        if "gone" in url:
+            raise Unreachable("nobody is there")
+        return 404 if "missing" in url else 200
 
     async def _add(self, address: str, password: str) -> None:
         await self.shelf.store.add_accounts([Account(Address.parse(address).key, password.encode(), 0.0)])

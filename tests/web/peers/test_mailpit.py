@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
 from mailstack.letter import Address
+from mailstack.web.thumbnail import thumbnail
 from tests.catalogue.shelf import BOB, text
 from tests.web.peers.desk import Desk, Wire, whole
 
@@ -326,3 +328,45 @@ def test_chaos_is_a_rule_for_each_trigger(desk: Desk) -> None:
     assert desk.ask("PUT", "/api/v1/chaos", {"Sender": {"ErrorCode": 200, "Probability": 1}}).status == 400
     desk.ask("PUT", "/api/v1/chaos", {})
     assert desk.faults.list() == []
+
+
+def test_checks_of_html_and_links(desk: Desk) -> None:
+    html = b'<style>.a{display:flex}</style><p style="gap:1em"><a href="https://a.test/missing">a</a><img src="http://b.test/gone"><a href="https://c.test">c</a>'
+    letter = desk.shelf.put(b"Content-Type: text/html\r\n\r\n" + html)
+    checked = desk.get(f"/api/v1/message/{letter}/html-check")
+    slugs = [each["Slug"] for each in checked["Warnings"]]
+    assert {"css-display-flex", "css-gap", "html-style"} <= set(slugs)
+    total = checked["Total"]
+    assert round(total["Supported"] + total["Partial"] + total["Unsupported"]) == 100
+    assert "ios" in checked["Platforms"]["apple-mail"]
+    links = desk.get(f"/api/v1/message/{letter}/link-check")
+    assert links["Errors"] == 2
+    assert [(each["URL"][-7:], each["StatusCode"], each["Status"]) for each in links["Links"]] == [
+        ("missing", 404, "Not Found"),
+        ("st/gone", 0, "nobody is there"),
+        ("/c.test", 200, "OK"),
+    ]
+    desk.shelf.put()
+    assert desk.ask("GET", "/api/v1/message/latest/html-check").status == 400
+
+
+def test_thumbnails_are_of_one_size_whatever_is_asked_for(desk: Desk) -> None:
+    image = pytest.importorskip("PIL.Image")
+    letter = desk.shelf.put(HTML)
+    for part in ("1.2", "2"):
+        small = desk.ask("GET", f"/api/v1/message/{letter}/part/{part}/thumb")
+        assert small.media_type == "image/jpeg"
+        assert image.open(io.BytesIO(whole(small))).size == (180, 120)
+    red = io.BytesIO()
+    image.new("RGB", (400, 400), "red").save(red, "PNG")
+    made = image.open(io.BytesIO(thumbnail(red.getvalue())))
+    assert made.getpixel((90, 60))[0] > 200 > made.getpixel((90, 60))[1]
+
+
+def test_metrics_for_prometheus(desk: Desk) -> None:
+    desk.shelf.put()
+    answer = desk.ask("GET", "/metrics")
+    assert answer.media_type.startswith("text/plain")
+    lines = whole(answer).decode().splitlines()
+    assert "mailpit_messages 1.0" in lines
+    assert "mailpit_smtp_accepted_total 1.0" in lines

@@ -1,0 +1,150 @@
+"""How the HTML of a letter fares in mail clients, by the data of caniemail.com."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+from msgspec import Struct
+
+from mailstack.web.checks.html_features import features_of
+
+_SUPPORT = {"y": "yes", "a": "partial", "n": "no"}
+
+
+class Feature(Struct, frozen=True):
+    """One feature as it is kept."""
+
+    slug: str
+    title: str
+    description: str
+    url: str
+    category: str
+    tags: tuple[str, ...]
+    keywords: str
+    notes: dict[str, str]
+    stats: dict[str, dict[str, tuple[str, str]]]
+    """By family and platform: the newest version, and "y", "a" (partly), "n" or "u" (unknown), with numbers of notes."""
+
+
+class Known(Struct, frozen=True):
+    """What caniemail.com knew."""
+
+    updated: str
+    families: dict[str, str]
+    platforms: dict[str, str]
+    features: tuple[Feature, ...]
+
+
+class Client(Struct, frozen=True, rename="pascal"):
+    """What one client makes of a feature."""
+
+    name: str
+    platform: str
+    family: str
+    version: str
+    support: str
+    """ "yes", "partial" or "no"."""
+    note_number: str
+
+
+class Score(Struct, frozen=True, rename="pascal"):
+    """How often a feature is used; and of the clients that were tested, in percent."""
+
+    found: int
+    supported: float
+    partial: float
+    unsupported: float
+
+
+class Finding(Struct, frozen=True, rename="pascal"):
+    """A feature that some client does not support wholly."""
+
+    slug: str
+    title: str
+    description: str
+    url: str = msgspec.field(name="URL")
+    category: str
+    tags: tuple[str, ...]
+    keywords: str
+    notes_by_number: dict[str, str]
+    score: Score
+    results: tuple[Client, ...]
+
+
+class Total(Struct, frozen=True, rename="pascal"):
+    """Of the features that the letter uses: each counts as often as it is used."""
+
+    tests: int
+    nodes: int
+    supported: float
+    partial: float
+    unsupported: float
+
+
+class Checked(Struct, frozen=True, rename="pascal"):
+    """The shape is that of Mailpit's HTMLCheckResponse."""
+
+    total: Total
+    platforms: dict[str, tuple[str, ...]]
+    warnings: tuple[Finding, ...]
+    """The worst first."""
+
+
+@cache
+def known() -> Known:
+    """Read once."""
+    octets = files("mailstack.web.checks").joinpath("caniemail.json").read_bytes()
+    return msgspec.json.decode(octets, type=Known)
+
+
+def check(html: str) -> Checked:
+    """Takes time in proportion to the length."""
+    data = known()
+    by_slug = {feature.slug: feature for feature in data.features}
+    found, nodes = features_of(html, by_slug.keys())
+    warnings = [_of(by_slug[slug], count, data) for slug, count in found.items()]
+    used = sum(found.values())
+
+    def share(name: str) -> float:
+        return round(sum(getattr(each.score, name) * each.score.found for each in warnings) / used, 2) if used else 0.0
+
+    partial, unsupported = share("partial"), share("unsupported")
+    total = Total(len(by_slug), nodes, round(100 - partial - unsupported, 2), partial, unsupported)
+    worst = sorted((each for each in warnings if each.score.supported < 100), key=lambda each: each.score.supported)
+    return Checked(total, _platforms(data), tuple(worst))
+
+
+def _of(feature: Feature, count: int, data: Known) -> Finding:
+    results = []
+    for family, platforms in feature.stats.items():
+        for platform, (version, support) in platforms.items():
+            if support[:1] in _SUPPORT:
+                name = f"{data.families.get(family, family)} {data.platforms.get(platform, platform)} ({version})"
+                note = support.partition("#")[2].split()[0] if "#" in support else ""
+                results.append(Client(name, platform, family, version, _SUPPORT[support[0]], note))
+    tested = len(results) or 1
+    kinds = [sum(each.support == kind for each in results) * 100 / tested for kind in ("partial", "no")]
+    score = Score(count, round(100 - sum(kinds), 2), round(kinds[0], 2), round(kinds[1], 2))
+    return Finding(
+        feature.slug,
+        feature.title,
+        feature.description,
+        feature.url,
+        feature.category,
+        feature.tags,
+        feature.keywords,
+        feature.notes,
+        score,
+        tuple(results),
+    )
+
+
+def _platforms(data: Known) -> dict[str, tuple[str, ...]]:
+    """The platforms of each family."""
+    found: dict[str, dict[str, None]] = {}
+    for feature in data.features:
+        for family, platforms in feature.stats.items():
+            found.setdefault(family, {}).update(dict.fromkeys(platforms))
+    return {family: tuple(platforms) for family, platforms in sorted(found.items())}

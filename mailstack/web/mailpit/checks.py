@@ -1,0 +1,45 @@
+"""Mailpit's checks of a message: its HTML, its links, and the thumbnails of its pictures."""
+
+from __future__ import annotations
+
+from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.checks import html as html_check
+from mailstack.web.checks import links as link_check
+from mailstack.web.routes import Route
+from mailstack.web.shelf import Shelf, found, part_of
+from mailstack.web.thumbnail import NoPictures, thumbnail
+
+
+def check_pages(shelf: Shelf, look: link_check.Look) -> tuple[Route, ...]:
+    """`look` asks a URL for its status."""
+
+    async def of_html(ask: Ask) -> Answer:
+        reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
+        if not reading.html:
+            raise Trouble(400, "message does not contain HTML")
+        return in_json(await shelf.do(lambda: html_check.check(reading.html), len(reading.html)))
+
+    async def of_links(ask: Ask) -> Answer:
+        reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
+        return in_json(await link_check.check(reading.links, look))
+
+    async def spam(_: Ask) -> Answer:
+        raise Trouble(400, "No spam check is asked in dev mode; a real office has its policies for that.")
+
+    async def small(ask: Ask) -> Answer:
+        reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
+        part = part_of(reading, ask.variables["part"])
+        octets = reading.content_of(part) if part.type.startswith("image/") else b""
+        try:
+            # Decoding a picture takes long, however few octets it has.
+            return Answer(await shelf.in_thread(lambda: thumbnail(octets)), "image/jpeg")
+        except NoPictures as trouble:
+            raise Trouble(501, str(trouble)) from None
+
+    one = "/api/v1/message/{id}"
+    return (
+        Route("GET", f"{one}/html-check", of_html, "admin"),
+        Route("GET", f"{one}/link-check", of_links, "admin"),
+        Route("GET", f"{one}/sa-check", spam, "admin"),
+        Route("GET", f"{one}/part/{{part}}/thumb", small, "admin"),
+    )

@@ -1,0 +1,35 @@
+"""A picture of 180 by 120 points, made with Pillow where that is installed."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+SIZE = (180, 120)
+MOST_POINTS = 50_000_000
+"""Of a picture that is decoded: a few octets may say that they are a thousand times as many."""
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+
+
+class NoPictures(Exception):
+    """str() says what is missing."""
+
+
+def thumbnail(octets: bytes) -> bytes:
+    """As JPEG: cut to shape, or on white where it is smaller; white alone for what is no picture. Raises NoPictures."""
+    try:
+        from PIL import Image, ImageOps  # noqa: PLC0415 - optional
+    except ImportError:
+        raise NoPictures("Thumbnails need Pillow: pip install mailstack[pictures]") from None
+    canvas = Image.new("RGB", SIZE, "white")
+    try:
+        picture = Image.open(BytesIO(octets), formats=FORMATS)
+        if picture.width * picture.height <= MOST_POINTS:
+            seen = picture.convert("RGBA")
+            small = seen.width < SIZE[0] or seen.height < SIZE[1]
+            seen = ImageOps.contain(seen, SIZE) if small else ImageOps.fit(seen, SIZE)
+            canvas.paste(seen, ((SIZE[0] - seen.width) // 2, (SIZE[1] - seen.height) // 2), seen)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError, Image.DecompressionBombError):
+        canvas = Image.new("RGB", SIZE, "white")
+    made = BytesIO()
+    canvas.save(made, "JPEG", quality=70)
+    return made.getvalue()
