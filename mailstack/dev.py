@@ -118,6 +118,8 @@ class DevSettings(Struct, frozen=True):
     """What the API calls this environment."""
     cors: tuple[Origin, ...] = ()
     """Origins whose pages may ask."""
+    with_jim: bool = False
+    """Whether MailHog's monkey is here from the start, who refuses by chance."""
     clear_logins: bool = False
     """Whether passwords may go without TLS."""
     max_size: int | None = None
@@ -322,7 +324,16 @@ class DevEnvironment:
         clock = self._clock
         capture, outward = Intake(self._capture.exchange, clock), Intake(self._home.exchange, clock)
         return peer_pages(
-            Ground(self.catalogue, clock, self._in_thread, capture, outward, self.faults, self._look),
+            Ground(
+                self.catalogue,
+                clock,
+                self._in_thread,
+                capture,
+                outward,
+                self.faults,
+                self._look,
+                self._settings.with_jim,
+            ),
             Accounts(
                 self.store,
                 self.add_account,

@@ -26,3 +26,5 @@ class Ground(Struct, frozen=True):
     """What goes wrong, to order."""
     look: Look
     """The status that a URL answers with."""
+    with_jim: bool = False
+    """Whether MailHog's monkey is here from the start."""

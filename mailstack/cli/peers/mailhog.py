@@ -11,7 +11,7 @@ from mailstack.cli.peers.wish import Wish
 PREFIX = "MH_"
 
 _MONGO = "letters are kept in a directory (-maildir-path DIR, or mailstack's own --data DIR), or nowhere"
-_JIM = "say what goes wrong by faults (POST /v1/faults): by step, recipient and count, not by chance alone"
+_JIM = "tell Jim once he is here (PUT /api/v2/jim)"
 _LOGIN = "bound to loopback, the pages ask for no login; bound elsewhere, for the address and password of an account"
 
 
@@ -42,6 +42,10 @@ def _directory(wish: Wish, option: str, value: str) -> None:
     wish.set(data=wish.directory(option, value))
 
 
+def _jim(wish: Wish, _option: str, _value: str) -> None:
+    wish.set(with_jim=True)
+
+
 def _origins(wish: Wish, option: str, value: str) -> None:
     wish.set(cors=wish.origins(option, value))
 
@@ -68,7 +72,7 @@ FLAGS = (
     ),
     _flag("ui-web-path", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
     _flag("auth-file", instead(_LOGIN)),
-    Flag("invite-jim", instead(_JIM), variable="MH_INVITE_JIM", kind="switch"),
+    Flag("invite-jim", _jim, variable="MH_INVITE_JIM", kind="switch"),
     *(
         _flag(f"jim-{name}", instead(_JIM))
         for name in (

@@ -13,6 +13,7 @@ from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.ground import Ground
 from mailstack.web.mailhog.events import event_pages
+from mailstack.web.mailhog.jim import jim_pages
 from mailstack.web.mailhog.releasing import Releasing
 from mailstack.web.mailhog.showing import message
 from mailstack.web.mailpit.taken import taken
@@ -37,6 +38,7 @@ def message_pages(ground: Ground, *, is_first: bool) -> tuple[Route, ...]:
     return (
         *(shared if is_first else ()),
         *event_pages(ground.catalogue.feed, pages.shown),
+        *jim_pages(ground.faults, invited=is_first and ground.with_jim),
         Route("GET", "/api/v1/messages/{id}", pages.one, "admin"),
         Route("DELETE", "/api/v1/messages/{id}", pages.delete, "admin"),
         Route("GET", "/api/v1/messages/{id}/download", pages.download, "admin"),

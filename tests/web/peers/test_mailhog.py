@@ -122,3 +122,21 @@ def test_without_its_flag_mailpits_list_stands_where_both_have_one() -> None:
     assert desk.get("/api/v1/messages")["messages_count"] == 1
     assert json.loads(whole(desk.ask("GET", "/api/v2/messages")))["total"] == 1
     desk.shelf.close()
+
+
+def test_jim_is_invited_told_and_sent_home(desk: Desk) -> None:
+    assert desk.ask("GET", "/api/v2/jim").status == 404
+    assert desk.ask("DELETE", "/api/v2/jim").status == 404
+    assert desk.ask("POST", "/api/v2/jim", {"AcceptChance": 1, "RejectSenderChance": 0.5}).status == 201
+    assert desk.ask("POST", "/api/v2/jim").status == 400
+    jim = desk.get("/api/v2/jim")
+    assert (jim["AcceptChance"], jim["RejectSenderChance"], jim["RejectAuthChance"]) == (1, 0.5, 0.05)
+    rules = {rule.id: rule.probability for rule, _ in desk.faults.list()}
+    assert rules["jim-mail"] == 0.5
+    assert "jim-connect" not in rules
+    assert desk.ask("PUT", "/api/v2/jim", {"RejectSenderChance": 0, "DisconnectChance": 0}).status == 200
+    assert {rule.id for rule, _ in desk.faults.list()} == {"jim-rcpt", "jim-auth"}
+    for wrong in ({"AcceptChance": 2}, {"LinkSpeedAffect": 0.1}, {"AcceptChance": "x"}):
+        assert desk.ask("PUT", "/api/v2/jim", wrong).status == 400
+    assert desk.ask("DELETE", "/api/v2/jim").status == 200
+    assert desk.faults.list() == []
