@@ -30,6 +30,7 @@ CAPABILITIES = Capabilities(
     max_hold=86400,
     least_by=30,
     priorities=True,
+    verp=True,
     xclient=True,
     max_recipients=10,
     since=1_750_000_000.0,
@@ -218,7 +219,7 @@ _SMTP_SEEDS = (
     _BEGIN + b"DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
     b"EHLO c.test\r\nMAIL FROM:<a@b.test> SIZE=10 BODY=BINARYMIME\r\nRCPT TO:<c@d.test>\r\nBDAT 4\r\nabcdBDAT 0 LAST\r\n",
     (
-        b"EHLO c.test\r\nMAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By HOLDFOR=60 BY=120;RT MT-PRIORITY=-3\r\n"
+        b"EHLO c.test\r\nMAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By HOLDFOR=60 BY=120;RT MT-PRIORITY=-3 XVERP=-=\r\n"
         b"RCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c+40d.test\r\nRSET\r\n"
     ),
     b"EHLO c.test\r\nMAIL FROM:<> HOLDUNTIL=2030-01-31T18:00:00Z AUTH=<> SIZE=20\r\nVRFY a\r\nEXPN a\r\nHELP x\r\n",
@@ -243,6 +244,7 @@ _EXTENSIONS = tuple(
         "smtputf8",
         "starttls",
         "xclient",
+        "xverp",
     ]
 )
 

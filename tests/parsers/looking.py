@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.catalogue.query import BadQuery, parse
+from mailstack.net.zone_text import TYPES, read_record, record_text
 from mailstack.web.channel import segments_of
 from tests.parsers.parser import Parser, text, unless
 
@@ -17,6 +18,25 @@ def _path(octets: bytes) -> None:
     assert all(isinstance(part, str) for part in segments_of(text(octets)))
 
 
+@unless(ValueError)
+def _record(octets: bytes) -> None:
+    """What is read is written as it can be read again."""
+    kind, _, value = text(octets).partition(" ")
+    record = read_record(kind, value)
+    again = record_text(record)
+    assert again[0] in TYPES
+    assert record_text(read_record(*again)) == again
+
+
+_RECORDS = (
+    b"MX 10 mx.elsewhere.test",
+    b"MX 0 .",
+    b"A 127.0.0.1",
+    b"AAAA 2001:db8::1",
+    b"CNAME _a.b.test.",
+    b"TXT v=spf1 -all",
+    b"X y",
+)
 _QUERIES = (
     b'-from:a@b.test subject:"a b" !tag:x is:unread has:attachment larger:1.5M smaller:3K after:2d before:2026-01-01',
     b'message-id:<a@b> addressed:@b.test word "two words" other:thing -',
@@ -25,5 +45,6 @@ _PATHS = (b"/v1/letters/%41%2f/parts/1", b"/%ff", b"")
 
 PARSERS = (
     Parser("query", ("catalogue.query",), _query, _QUERIES),
+    Parser("zone-record", ("net.zone_text",), _record, _RECORDS),
     Parser("path", ("web.channel",), _path, _PATHS),
 )

@@ -25,6 +25,7 @@ READ_ELSEWHERE = {
     "wire": "an interface",
     "between": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
+    "testing.aiosmtpd.peer": "hands what it gets to the engine",
     "net.proxied": "reads with net.proxy_header; tests/net/test_proxied.py has a property of its own",
     "web.flowing": "hands what it gets to the page",
     "net.zone": "our own names, in the process",
