@@ -10,6 +10,7 @@ import { complain } from "./notices.js";
 import { here, to } from "./routes.js";
 
 const MOST_MAILBOXES = 8; // more are a click away
+const MOST_WAITING = 99; // letters that are counted
 const LIVE_WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
 
 const byId = (id) => document.getElementById(id);
@@ -91,8 +92,8 @@ function listMailboxes() {
 }
 
 async function refreshQueue() {
-    const found = await get("v1/queue", { limit: 1 });
-    badge("waiting", found.total);
+    const { letters, more } = await get("v1/queue", { limit: MOST_WAITING });
+    byId("waiting").textContent = letters.length ? `${number(letters.length)}${more ? "+" : ""}` : "";
 }
 
 async function refreshFaults() {

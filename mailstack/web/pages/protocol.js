@@ -44,8 +44,8 @@ export function show(_, main) {
 }
 
 function lineOf(line) {
-    const text = String(line.line ?? line.text ?? "");
+    const text = String(line.line);
     const kind = text.startsWith("C:") ? "of-client" : text.startsWith("S:") ? (/^S: ([45]\d\d|-ERR)/.test(text) ? "of-trouble" : "of-server") : "of-us";
     return h("li", { class: kind }, time(line.at, exact),
-        own([line.service ?? line.office, line.client ?? line.peer ?? line.connection].filter(Boolean).join(" "), { class: "peer" }), h("span", { class: "said", dir: "ltr" }, text));
+        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }), h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")));
 }

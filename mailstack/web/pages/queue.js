@@ -3,7 +3,7 @@
 import { get, part, post } from "./api.js";
 import { button, h, own } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
-import { count, exact, stateSign } from "./format.js";
+import { count, exact, number, stateSign } from "./format.js";
 import { countDown } from "./journey-picture.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
@@ -21,14 +21,14 @@ export function show(_, main) {
     return () => { clearInterval(ticking); view.end(); };
 }
 
-function draw({ letters = [], total = letters.length }) {
+function draw({ letters = [], more }) {
     if (!letters.length) {
         return nothing(h("h2", {}, "Nothing waits"), h("p", {}, "Every letter has arrived or has been returned. To see one wait, let a host put letters off for a while:"),
             h("a", { class: "button", href: "#/faults" }, "Set a fault"));
     }
     const groups = byDestination(letters);
     const made = [
-        total > letters.length ? h("p", { class: "quiet" }, `The newest ${letters.length} of ${count(total, "letter")}.`) : null,
+        more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} letters; more wait.`) : null,
         [...groups].map(([name, waiting]) => group(name, waiting)),
     ];
     const holder = h("div", { class: "journey-view" }, made);

@@ -15,8 +15,8 @@ export function lesson(mailbox) {
 }
 
 async function fillIn(lines, to) {
-    const { services = {} } = await get("v1/offices");
-    const at = services.capture ?? { host: location.hostname, port: 1025 };
+    const { offices = [] } = await get("v1/offices");
+    const at = offices.find((each) => each.services.capture)?.services.capture ?? { host: location.hostname, port: 25 };
     const [host, port] = [at.host, at.port];
     const letter = `From: app@example.test\\r\\nTo: ${to}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n`;
     const lessons = [
