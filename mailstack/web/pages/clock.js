@@ -17,23 +17,21 @@ export function show(_, main) {
     const ahead = h("p", { class: "quiet" }, "");
     const body = pageOf(main, "Clock", "Letters that wait for their next attempt, delay notices, bounces and expiry need hours or days. Travel there: everything that would have happened until then happens.");
     const tick = () => { face.textContent = FACE.format(new Date(now())); };
-    const travel = (by) => tried(async () => {
-        const found = await post("v1/clock", { advance: by });
-        take(found);
-        notice(`It is ${FACE.format(new Date(now()))} now`);
-    });
     const take = (found) => {
         clock.ahead = new Date(found.now) - Date.now();
-        const travelled = (found.ahead ?? 0) * 1000;
+        ahead.textContent = found.ahead > 0.5 ? `${span(found.ahead * 1000)} ahead of this machine's clock. It only goes forward; a restart brings it back.` : "As this machine's clock.";
         showAhead();
-        ahead.textContent = travelled > 500 ? `${span(travelled)} ahead of this machine's clock. It only goes forward; a restart brings it back.` : "As this machine's clock.";
         tick();
-        return h("section", { class: "card" }, face, ahead,
-            h("div", { class: "inline" }, JUMPS.map(([by, words]) => button(words, () => travel(by), { class: by === "1h" ? "primary" : null }))), other);
     };
-    const other = h("form", { class: "inline", onsubmit: (event) => { event.preventDefault(); travel(other.elements.by.value.trim()); } },
+    const travel = (by) => tried(async () => {
+        take(await post("v1/clock", { advance: by }));
+        notice(`It is ${FACE.format(new Date(now()))} now`);
+    });
+    const other = h("form", { class: "inline by", onsubmit: (event) => { event.preventDefault(); travel(other.elements.by.value.trim()); } },
         field("By", "by", { required: true, placeholder: "36h", autocomplete: "off", pattern: "[0-9.]+[smhd]", title: "A number and s, m, h or d" }), h("button", {}, "Travel"));
-    const view = kept(body, () => get("v1/clock"), take);
+    const card = h("section", { class: "card" }, face, ahead,
+        h("div", { class: "inline" }, JUMPS.map(([by, words]) => button(words, () => travel(by), { class: by === "1h" ? "primary" : null }))), other);
+    const view = kept(body, () => get("v1/clock"), (found) => { take(found); return card; });
     const ticking = setInterval(tick, 1000);
     return () => { clearInterval(ticking); view.end(); };
 }

@@ -22,7 +22,7 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
         h("details", { open: Boolean(cc) }, h("summary", {}, "Cc and Bcc"),
             h("div", { class: "fields" }, field("Cc", "cc", { value: cc, autocomplete: "off" }), field("Bcc", "bcc", { autocomplete: "off" }))),
         field("Subject", "subject", { value: subject, dir: "auto", autocomplete: "off" }),
-        h("label", { class: "field composer" }, h("span", { class: "name" }, "Text"), h("textarea", { name: "text", dir: "auto", value: text })),
+        field("Text", "text", { tag: "textarea", dir: "auto", rows: 10, value: text }),
         files,
     ], "Send", async (given, form) => {
         const attachments = await read([...form.elements.files.files]);

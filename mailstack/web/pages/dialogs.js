@@ -3,6 +3,8 @@
 import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
 
+let fields = 0; // so far; each has an id
+
 /** Opens a window with a title; closes by Escape, its cross, or `close()` of what it returns. */
 export function openDialog(title, content, { wide = false } = {}) {
     const heading = h("h2", {}, title);
@@ -62,11 +64,12 @@ export function formDialog(title, fields, words, send, options = {}) {
     return dialog;
 }
 
-/** A labelled input; `hint` stands below it. `properties.tag` may be `select` or `textarea`. */
+/** A labelled input; `hint` explains it below. `properties.tag` may be `select` or `textarea`. */
 export function field(label, name, properties = {}, ...children) {
     const { tag = "input", hint = "", ...rest } = properties;
-    const control = h(tag, { name, ...rest }, ...children);
-    return h("label", { class: "field" }, h("span", { class: "name" }, label), control, hint && h("span", { class: "hint" }, hint));
+    const id = `field-${(fields += 1)}`;
+    const control = h(tag, { id, name, "aria-describedby": hint ? `${id}-hint` : null, ...rest }, ...children);
+    return h("div", { class: "field" }, h("label", { class: "name", for: id }, label), control, hint && h("span", { class: "hint", id: `${id}-hint` }, hint));
 }
 
 /** The options of a select. */

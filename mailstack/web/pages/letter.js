@@ -61,21 +61,22 @@ export class LetterView {
     async renew() {
         const letter = await get(`v1/letters/${part(this.id)}`);
         if (this.closed || !this.letter) return;
+        const { letter: before } = this;
         this.letter = letter;
-        this.head.replaceWith((this.head = this.face()));
-        this.tools.replaceWith((this.tools = this.bar()));
+        // Only what is another now: who has unfolded fifty names, or focused a button, keeps them.
+        if (JSON.stringify([letter.state, letter.tags]) !== JSON.stringify([before.state, before.tags])) this.head.replaceWith((this.head = this.face()));
+        if (letter.unread !== before.unread) this.marker.replaceWith((this.marker = this.markButton()));
     }
 
     draw() {
         const { letter } = this;
-        this.tools = this.bar();
         this.head = this.face();
         this.panel = h("div", { class: "panel", role: "tabpanel", id: "panel", tabindex: "0" });
         this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "The letter as" },
             Object.entries(TABS).filter(([, [, fits]]) => fits(letter)).map(([name, [words]]) =>
                 h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", "data-tab": name,
                     onclick: () => go(["letter", this.id, name], this.place, { replace: true }), onkeydown: (event) => this.arrow(event) }, words)));
-        fill(this.pane, h("div", { class: "letter" }, this.tools, this.head, findings(letter), this.tabs, this.panel, attachmentsOf(letter)));
+        fill(this.pane, h("div", { class: "letter" }, this.bar(), this.head, findings(letter), this.tabs, this.panel, attachmentsOf(letter)));
         this.pane.scrollTop = 0;
         this.turnTo(this.tab);
         if (!this.pane.contains(document.activeElement) && matchMedia("(max-width: 77.99rem)").matches) this.pane.focus({ preventScroll: true });
@@ -117,16 +118,22 @@ export class LetterView {
         event.preventDefault();
     }
 
+    markButton() {
+        const { unread } = this.letter;
+        return iconButton(unread ? "read" : "unread", unread ? "Mark as read" : "Mark as unread", () => tried(() => markUnread({ ids: [this.id] }, !unread)));
+    }
+
     bar() {
         const { letter } = this;
+        this.marker = this.markButton();
         const which = { ids: [this.id] };
         return h("div", { class: "tools", role: "toolbar", "aria-label": "This letter" },
             iconButton("back", "Back to the list (u)", this.context.back),
             h("span", { class: "gap" }),
             iconButton("reply", "Reply (r)", () => this.reply()),
             iconButton("send", "Release to a real address", () => releaseLetter(letter)),
-            iconButton("tag", "Tags", () => tagLetters(which, letter.tags ?? [])),
-            iconButton(letter.unread ? "read" : "unread", letter.unread ? "Mark as read" : "Mark as unread", () => tried(() => markUnread(which, !letter.unread))),
+            iconButton("tag", "Tags", () => tagLetters(which, this.letter.tags ?? [])),
+            this.marker,
             h("a", { class: "button bare", href: `v1/letters/${part(this.id)}/source`, download: `${this.id}.eml`, "aria-label": "Download the raw letter", title: "Download the raw letter" }, icon("download")),
             iconButton("trash", "Delete (#)", this.context.after));
     }

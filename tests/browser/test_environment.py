@@ -1,0 +1,186 @@
+"""The pages about the environment, in a real browser: what they say is so, and what they do happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser.browsing import DESKTOP, PHONE, until
+from tests.browser.conftest import Open
+from tests.browser.environment import Environment
+from tests.browser.letters import letter
+
+SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+
+
+@pytest.fixture
+def faulty(dev: Environment) -> Iterator[Environment]:
+    """Its hosts put off everything for busy.test; nothing of it is left behind."""
+    dev.api(
+        "POST",
+        "v1/faults",
+        {"at": "rcpt", "recipient": "*@busy.test", "reply": "451 4.7.1 come again", "service": "mx"},
+    )
+    yield dev
+    dev.api("DELETE", "v1/faults")
+    for each in dev.api("GET", "v1/queue")["letters"]:
+        dev.api("POST", f"v1/queue/{each['id']}/remove", {})
+
+
+def waiting(dev: Environment, subject: str = "Patience") -> str:
+    found = dev.submit(letter(subject, From="alice@home.test", To="erin@busy.test"), "erin@busy.test")
+    dev.wait(lambda: [step for step in dev.api("GET", f"v1/journeys/{found}")["steps"] if step["step"] == "deferred"])
+    return found
+
+
+@SIZES
+def test_a_letter_that_waits_is_seen_held_released_and_removed(
+    visit: Open, faulty: Environment, size: tuple[int, int]
+) -> None:
+    found = waiting(faulty)
+    page = visit("#/queue", size=size)
+    group = page.get_by_role("region", name="busy.test")
+    group.wait_for()
+    assert "451 4.7.1 come again" in group.inner_text()
+    assert "in " in group.locator(".countdown").inner_text()
+    state = lambda: faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["state"]  # noqa: E731
+    group.get_by_role("button", name="Hold", exact=True).click()
+    faulty.wait(lambda: state() == "held")
+    group.get_by_role("button", name="Release").click()
+    faulty.wait(lambda: state() == "queued")
+    group.get_by_role("button", name="Try now").click()
+    tried = lambda: faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["attempts"] >= 2  # noqa: E731
+    faulty.wait(tried)
+    group.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.get_by_role("heading", name="Nothing waits").wait_for()
+
+
+def test_a_letter_is_redirected(visit: Open, faulty: Environment) -> None:
+    waiting(faulty)
+    page = visit("#/queue")
+    page.get_by_role("button", name="Redirect").click()
+    page.get_by_label("To", exact=True).fill("carol@elsewhere.test")
+    page.get_by_role("dialog").get_by_role("button", name="Redirect").click()
+    page.get_by_role("heading", name="Nothing waits").wait_for()
+    faulty.wait(
+        lambda: [each for each in faulty.listed() if each["recipients"][0]["state"] in ("delivered", "relayed")]
+    )
+
+
+@SIZES
+def test_a_waiting_letter_s_journey_counts_down_and_goes_on(
+    visit: Open, faulty: Environment, size: tuple[int, int]
+) -> None:
+    found = waiting(faulty)
+    page = visit(f"#/journey/{found}", size=size)
+    page.locator(".map").get_by_text("Next attempt").wait_for()
+    until(page, "document.querySelector('.countdown').textContent.startsWith('in ')")
+    faulty.api("DELETE", "v1/faults")
+    page.get_by_role("button", name="Try now").click()
+    page.get_by_text("Not fetched yet").wait_for()
+    titles = page.locator(".map .station strong").all_inner_texts()
+    assert [each for each in titles if each.startswith("Attempt")] == ["Attempt 1", "Attempt 2"]
+
+
+@SIZES
+def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
+    page = visit("#/faults", size=size)
+    page.get_by_role("button", name="No such mailbox").click()
+    page.get_by_label("For recipients").fill("nobody@far.test")
+    page.get_by_role("button", name="Set", exact=True).click()
+    page.locator("td", has_text="At RCPT TO, for nobody@far.test").wait_for()
+    found = dev.submit(letter("In vain", From="alice@home.test", To="nobody@far.test"), "nobody@far.test")
+    dev.wait(lambda: [step for step in dev.api("GET", f"v1/journeys/{found}")["steps"] if step["step"] == "bounced"])
+    page.locator("td", has_text="once").wait_for()
+    page.get_by_role("button", name="End: ").click()
+    page.get_by_role("heading", name="Nothing goes wrong").wait_for()
+    assert dev.api("GET", "v1/faults")["faults"] == []
+    page.goto(f"{dev.web}#/journey/{found}")
+    page.get_by_role("link", name="Read the report").click()
+    page.get_by_role("heading", level=1).filter(has_text="could not be delivered").wait_for()
+
+
+def test_every_ready_made_fault_is_one_that_the_office_takes(visit: Open, dev: Environment) -> None:
+    page = visit("#/faults")
+    page.locator(".ready").wait_for()
+    ready = page.evaluate("import('./pages/fault-words.js').then(found => found.READY.map(([, , rule]) => rule))")
+    said = page.evaluate(
+        "import('./pages/fault-words.js').then(found => found.READY.map(([, , rule]) => found.sentence(rule)))"
+    )
+    assert len(ready) > 12
+    for rule, sentence in zip(ready, said, strict=True):
+        dev.api("POST", "v1/faults", rule)
+        assert "undefined" not in sentence
+        assert ": ." not in sentence
+    dev.api("DELETE", "v1/faults")
+
+
+def test_an_account_is_added_used_and_removed(visit: Open, dev: Environment) -> None:
+    page = visit("#/accounts")
+    page.get_by_role("button", name="Add an account").click()
+    page.get_by_role("textbox", name="Address").fill("dana@home.test")
+    page.get_by_role("textbox", name="Password").fill("a good password")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.locator("td", has_text="dana@home.test").wait_for()
+    assert any(each["address"] == "dana@home.test" for each in dev.api("GET", "v1/accounts")["accounts"])
+    page.get_by_label("Remove dana@home.test").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.locator("td", has_text="dana@home.test").wait_for(state="detached")
+
+
+def test_an_alias_leads_letters_on(visit: Open, dev: Environment) -> None:
+    page = visit("#/aliases")
+    page.get_by_role("button", name="Add an alias").click()
+    page.get_by_role("textbox", name="Alias").fill("sales@home.test")
+    page.get_by_role("textbox", name="Leads to").fill("alice@home.test, bob@home.test")
+    page.get_by_role("dialog").get_by_role("button", name="Add").click()
+    page.locator("td", has_text="sales@home.test").wait_for()
+    page.get_by_label("Remove sales@home.test").click()
+    page.get_by_role("heading", name="No aliases").wait_for()
+    assert dev.api("GET", "v1/aliases")["aliases"] == []
+
+
+def test_the_offices_and_their_ports_are_named(visit: Open, dev: Environment) -> None:
+    page = visit("#/offices")
+    page.locator(".card", has_text="mx.home.test").wait_for()
+    words = page.locator("main").inner_text()
+    for name in ("submission", "pop3s", "capture"):
+        assert str(dev.facts["services"][name]["port"]) in words
+    assert "mx.world.test" in words
+
+
+def test_a_name_of_the_zone_is_set_and_taken_back(visit: Open, dev: Environment) -> None:
+    page = visit("#/zone")
+    page.get_by_role("button", name="Set a name").click()
+    page.get_by_role("textbox", name="Name").fill("nomail.test")
+    page.get_by_role("textbox", name="Value").fill("0 .")
+    page.get_by_role("button", name="Set", exact=True).click()
+    page.locator("td", has_text="nomail.test").wait_for()
+    found = dev.submit(letter("To nowhere", From="alice@home.test", To="a@nomail.test"), "a@nomail.test")
+    dev.wait(lambda: [step for step in dev.api("GET", f"v1/journeys/{found}")["steps"] if step["step"] == "bounced"])
+    page.get_by_label("Remove MX of nomail.test").click()
+    page.locator("td", has_text="nomail.test").wait_for(state="detached")
+
+
+def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev: Environment) -> None:
+    page = visit("#/protocol")
+    page.locator(".log").wait_for()
+    dev.submit(letter("Overheard", From="alice@home.test"), "bob@home.test")
+    page.locator(".log li", has_text="MAIL FROM:<alice@home.test>").first.wait_for()
+    words = page.locator(".log").inner_text()
+    assert "AUTH" in words
+    assert "AGFsaWNlAGFsaWNl" not in words, "alice's password"
+    page.get_by_label("Show lines with").fill("rcpt to")
+    assert all("rcpt to" in each.lower() for each in page.locator(".log li:visible").all_inner_texts())
+
+
+def test_the_clock_travels(visit: Open, faulty: Environment) -> None:
+    """Last in its file for a reason: the environment's clock does not come back."""
+    found = waiting(faulty, "Late")
+    page = visit("#/clock")
+    before = faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["attempts"]
+    page.get_by_role("button", name="+1 hour").click()
+    page.get_by_text("ahead of this machine").wait_for()
+    faulty.wait(lambda: faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["attempts"] > before)

@@ -1,0 +1,151 @@
+"""One letter in a real browser: from every side, with what is in it, at every width."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.browsing import DESKTOP, PHONE, until
+from tests.browser.conftest import Open
+from tests.browser.environment import Environment
+from tests.browser.letters import letter, order
+
+
+@pytest.fixture
+def shop(dev: Environment) -> str:
+    """The id of the shop's letter."""
+    found = dev.send(order(), "bob@home.test")
+    dev.summary(found)
+    return found
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_html_is_shown_in_a_frame_as_tall_as_it_needs(visit: Open, shop: str, size: tuple[int, int]) -> None:
+    page = visit(f"#/letter/{shop}", size=size)
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("heading", name="Your parcel is on its way").wait_for()
+    box = page.locator("iframe")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert box.evaluate("e => e.contentDocument.documentElement.scrollHeight <= e.clientHeight + 2")
+    assert box.evaluate("e => e.contentDocument.documentElement.scrollWidth <= e.clientWidth + 2"), (
+        "wide letters shrink"
+    )
+    assert frame.locator("img[alt='The shop']").evaluate("e => e.naturalWidth") == 120, "a part of its own is shown"
+    page.get_by_text("Nothing is loaded from elsewhere").wait_for()
+
+
+def test_the_widths_of_devices(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}")
+    width = lambda: page.locator("iframe").evaluate("e => e.clientWidth")  # noqa: E731
+    page.get_by_label("As on a phone").click()
+    assert width() == 390
+    page.get_by_label("As on a tablet").click()
+    assert width() == 768
+    page.get_by_label("As wide as there is room").click()
+    assert width() == page.locator(".stage").evaluate("e => e.clientWidth")
+
+
+def test_a_link_in_a_letter_opens_a_window_of_its_own(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}")
+    page.context.route("**/*shop.example/**", lambda route: route.fulfill(body="the shop"))
+    with page.context.expect_page() as opened:
+        page.frame_locator("iframe").get_by_text("Track your parcel").click()
+    assert opened.value.url == "https://shop.example/track?order=4711"
+    assert opened.value.evaluate("window.opener") is None
+    assert page.url.endswith(f"#/letter/{shop}")
+
+
+def test_codes_and_links_are_there_to_be_copied(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_label("Copy the code 482913").click()
+    until(page, "navigator.clipboard.readText().then(text => text === '482913')")
+    page.locator(".links summary").click()
+    assert "https://shop.example/track?order=4711" in page.locator(".links").inner_text()
+
+
+def test_every_tab_shows_something(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}")
+    wanted = {
+        "Text": "Your code is 482913",
+        "Headers": "orders@shop.example",
+        "Parts": "multipart/mixed",
+        "Source": "Content-Type: multipart/mixed",
+        "Journey": "Step by step",
+        "Checks": "Authentication",
+    }
+    for name, words in wanted.items():
+        page.get_by_role("tab", name=name).click()
+        page.locator(".panel").get_by_text(words).first.wait_for()
+        assert page.get_by_role("tab", selected=True).inner_text() == name
+    page.get_by_role("tab", selected=True).press("ArrowLeft")
+    until(page, "document.querySelector('[role=tab][aria-selected=true]').textContent === 'Source'")
+
+
+def test_attachments_are_previewed_and_downloaded(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}/text")
+    page.get_by_role("heading", name="3 attachments").wait_for()
+    page.get_by_label("Show parcel.png").click()
+    page.get_by_role("dialog").locator("img").wait_for()
+    assert page.get_by_role("dialog").locator("img").evaluate("e => e.decode().then(() => e.naturalWidth)") == 160
+    page.keyboard.press("Escape")
+    page.get_by_label("Show order.csv").click()
+    page.get_by_role("dialog").get_by_text("order;4711").wait_for()
+    page.keyboard.press("Escape")
+    with page.expect_download() as download:
+        page.get_by_label("Download invoice 2026-11.pdf").click()
+    assert download.value.suggested_filename == "invoice 2026-11.pdf"
+    with page.expect_download() as download:
+        page.get_by_label("Download the raw letter").click()
+    assert download.value.suggested_filename.endswith(".eml")
+
+
+def test_a_letter_to_fifty_is_short_until_one_asks(visit: Open, dev: Environment) -> None:
+    many = [f"person{number}@elsewhere.test" for number in range(50)]
+    found = dev.send(letter("To all", To=", ".join(many)), *many)
+    page = visit(f"#/letter/{found}", size=PHONE)
+    page.get_by_role("button", name="and 47 more").click()
+    assert "person49@elsewhere.test" in page.locator(".parties").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("مرحبا بك في خدمتنا", "السلام عليكم\n"),
+        ("Rechnung 🎉 für Zoë", "👋🏽 hallo\n"),
+        ("x" * 400, "y" * 3000 + "\n"),
+        ("", "\n"),
+    ],
+    ids=["arabic", "emoji", "long", "empty"],
+)
+def test_any_words_fit_a_phone(visit: Open, dev: Environment, subject: str, text: str) -> None:
+    found = dev.send(letter(subject, text), "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/letter/{found}", size=PHONE)
+    page.get_by_role("heading", level=1, name=subject or "(no subject)").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator(".reader").evaluate("e => e.scrollWidth <= e.clientWidth")
+    if subject.startswith("م"):
+        assert page.locator(".letter h1").evaluate("e => getComputedStyle(e).direction") == "rtl"
+
+
+def test_a_letter_is_released_through_the_queue(visit: Open, dev: Environment, shop: str) -> None:
+    page = visit(f"#/letter/{shop}")
+    page.get_by_label("Release to a real address").click()
+    page.get_by_role("dialog").get_by_label("To").fill("real@elsewhere.test")
+    page.get_by_role("button", name="Release", exact=True).click()
+    page.get_by_text("Released to real@elsewhere.test").wait_for()
+    dev.wait(lambda: any(each["recipients"][0]["address"] == "real@elsewhere.test" for each in dev.listed()))
+
+
+def test_paper_has_the_letter_and_nothing_to_press(visit: Open, shop: str) -> None:
+    page = visit(f"#/letter/{shop}/text")
+    page.locator(".plain").wait_for()
+    page.emulate_media(media="print")
+    assert page.locator(".plain").is_visible()
+    for gone in ("#navigation", ".tools", ".tabs", ".list"):
+        assert not page.locator(gone).is_visible()
+
+
+def test_a_letter_that_is_not_there_says_so(visit: Open) -> None:
+    page = visit("#/letter/1kq2v7m4e80c3xz")
+    page.get_by_role("heading", name="This letter is not here").wait_for()

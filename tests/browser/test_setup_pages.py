@@ -1,0 +1,59 @@
+"""Client set-up in a real browser: the same steps as the command tells, with what has to be typed ready to be copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mailstack.setup.clients import GUIDES
+from tests.browser.browsing import DESKTOP, PHONE, until
+from tests.browser.conftest import Open
+from tests.browser.environment import Environment
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_every_client_has_its_steps(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
+    page = visit("#/setup", size=size)
+    for guide in GUIDES:
+        page.locator(".client", has_text=guide.title).first.click()
+        page.get_by_role("heading", name=guide.title, level=1, exact=True).wait_for()
+        said = subprocess.run(
+            [sys.executable, "-m", "mailstack", "setup", guide.name, "alice@home.test", "--json"],
+            capture_output=True,
+            check=True,
+            timeout=60,
+            env={**os.environ, **dev.environ},
+        ).stdout
+        words = page.locator(".walk").inner_text()
+        for step in json.loads(said)["steps"]:
+            assert step["say"] in words
+            for value in step["values"].values():
+                assert value in words or value in ("on", "off") or value.endswith("ca.pem")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), guide.name
+        page.get_by_role("link", name="Other clients").click()
+        page.locator(".client").first.wait_for()
+
+
+def test_a_value_is_copied(visit: Open, dev: Environment) -> None:
+    page = visit(
+        "#/setup?client=outlook-classic&address=alice%40home.test", permissions=["clipboard-read", "clipboard-write"]
+    )
+    page.get_by_label("Copy Port").first.click()
+    port = dev.facts["services"]["pop3s"]["port"]
+    until(page, f"navigator.clipboard.readText().then(text => text === '{port}')")
+
+
+def test_a_profile_is_downloaded(visit: Open) -> None:
+    page = visit("#/setup?client=ios&address=alice%40home.test")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Configuration profile").click()
+    assert download.value.suggested_filename == "mail.mobileconfig"
+
+
+def test_an_address_of_somebody_elses_is_refused_in_words(visit: Open) -> None:
+    page = visit("#/setup?client=k9&address=a%40far.test")
+    page.get_by_text("This office has the domains home.test only.").wait_for()
