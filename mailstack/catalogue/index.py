@@ -11,9 +11,19 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import MOST_TOLD, Copy, Deleted, Entering, Item, Listed, MailboxCount, Which
+from mailstack.catalogue.items import (
+    MOST_COUNTED,
+    MOST_TOLD,
+    Copy,
+    Deleted,
+    Entering,
+    Item,
+    Listed,
+    MailboxCount,
+    Which,
+)
 from mailstack.catalogue.schema import has_trigrams
-from mailstack.catalogue.selecting import where
+from mailstack.catalogue.selecting import Selection, selection
 from mailstack.letter import LetterId
 from mailstack.store import Damaged
 
@@ -34,10 +44,10 @@ def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Se
 
 
 def _add(connection: sqlite3.Connection, entering: Entering) -> None:
-    item = entering.item
+    item, columns = entering.item, _columns(entering)
     added = connection.execute(
-        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, item)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, head, item)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             item.number,
             item.id,
@@ -46,6 +56,7 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
             item.attachments,
             item.inline,
             int(item.unread),
+            "\n".join(columns[:-2]),
             _encode(replace(item, tags=(), copies=(), mailboxes=())).decode(),
         ),
     )
@@ -62,19 +73,25 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
     _hold(connection, item.number, item.mailboxes)
     if item.account:
         connection.execute("INSERT OR IGNORE INTO holders VALUES (?, ?, 1)", (item.account, item.number))
+    connection.execute(
+        "INSERT INTO searched (rowid, subject, author, recipients, copied, hidden, reply, message, words)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (item.number, *columns),
+    )
+
+
+def _columns(entering: Entering) -> tuple[str, ...]:
+    """What is searched, in the order of the schema's COLUMNS."""
+    item = entering.item
     people = (item.to, item.cc, item.bcc, item.reply_to)
-    columns = (
+    found = (
         item.subject,
         f"{item.author.name} {item.author.address}" if item.author else "",
         *(" ".join(f"{one.name} {one.address}" for one in group) for group in people),
         item.message_id,
         entering.words,
     )
-    connection.execute(
-        "INSERT INTO searched (rowid, subject, author, recipients, copied, hidden, reply, message, words)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (item.number, *(text.casefold() for text in columns)),
-    )
+    return tuple(text.casefold() for text in found)
 
 
 def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
@@ -119,27 +136,35 @@ def forget_all(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE progress SET number = 0")
 
 
+def _chosen(connection: sqlite3.Connection, which: Which) -> Selection:
+    return selection(which, trigrams=has_trigrams(connection))
+
+
 def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int = 0) -> Listed:
     """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
+    chosen = _chosen(connection, which)
     items = _items(
         connection,
-        f"SELECT l.number, l.unread, l.item FROM letters AS l WHERE {condition} ORDER BY l.number DESC LIMIT ? OFFSET ?",
-        [*values, limit, start],
+        f"SELECT l.number, l.unread, l.item FROM {chosen.source} WHERE {chosen.condition}"
+        f" ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
+        [*chosen.values, limit, start],
     )
-    if which.before is not None:
-        condition, values = where(replace(which, before=None), trigrams=has_trigrams(connection))
+    # All letters, or all of a mailbox, are counted quickly; of what is searched for there may be too many.
+    most = MOST_COUNTED if which.terms else -1
+    chosen = _chosen(connection, replace(which, before=None))
     total, unread = connection.execute(
-        f"SELECT count(*), coalesce(sum(l.unread), 0) FROM letters AS l WHERE {condition}", values
+        "SELECT count(*), coalesce(sum(unread), 0) FROM"
+        f" (SELECT l.unread FROM {chosen.source} WHERE {chosen.condition} LIMIT ?)",
+        [*chosen.values, most],
     ).fetchone()
-    return Listed(tuple(items), int(total), int(unread))
+    return Listed(tuple(items), int(total), int(unread), is_exact=total != most)
 
 
 def first(connection: sqlite3.Connection, which: Which, limit: int) -> list[Item]:
     """The oldest `limit` of them, the oldest first."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
-    statement = f"SELECT l.number, l.unread, l.item FROM letters AS l WHERE {condition} ORDER BY l.number LIMIT ?"
-    return _items(connection, statement, [*values, limit])
+    chosen = _chosen(connection, which)
+    statement = f"SELECT l.number, l.unread, l.item FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
+    return _items(connection, statement, [*chosen.values, limit])
 
 
 def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
@@ -176,38 +201,43 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
 
 def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
     """The numbers of those that changed."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
+    chosen = _chosen(connection, which)
     return _changed(
         connection,
-        "UPDATE letters SET unread = ? WHERE unread <> ? AND number IN"
-        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number",
-        [int(unread), int(unread), *values],
+        f"UPDATE letters SET unread = ? WHERE unread <> ? AND number IN ({chosen.numbers}) RETURNING number",
+        [int(unread), int(unread), *chosen.values],
     )
 
 
 def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
     """Put tags on, and take others off; the numbers of those that changed."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
-    chosen = f"SELECT l.number FROM letters AS l WHERE {condition}"
-    changed: set[int] = set()
-    for name in remove:
-        statement = f"DELETE FROM tags WHERE tag = ? AND number IN ({chosen}) RETURNING number"
-        changed.update(_changed(connection, statement, [name.casefold(), *values]))
-    for name in add:
-        statement = (
-            f"INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, l.number, ? FROM letters AS l WHERE {condition}"
-            " RETURNING number"
-        )
-        changed.update(_changed(connection, statement, [name.casefold(), name, *values]))
-    return sorted(changed)
+    return _tag(connection, _numbers(connection, which), add, remove)
 
 
 def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
-    """These tags and no others."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
-    chosen = f"SELECT l.number FROM letters AS l WHERE {condition}"
-    changed = set(_changed(connection, f"DELETE FROM tags WHERE number IN ({chosen}) RETURNING number", values))
-    return sorted(changed | set(tag(connection, which, tags, ())))
+    """These tags and no others; the numbers of those that changed."""
+    given = _numbers(connection, which)
+    had = _changed(connection, f"DELETE FROM tags WHERE number {_GIVEN} RETURNING number", [given])
+    return sorted({*had, *_tag(connection, given, tags, ())})
+
+
+def _numbers(connection: sqlite3.Connection, which: Which) -> str:
+    """Chosen once: by a tag that is taken off they could not be chosen again."""
+    chosen = _chosen(connection, which)
+    return json.dumps(_changed(connection, chosen.numbers, chosen.values))
+
+
+def _tag(connection: sqlite3.Connection, given: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+    changed: set[int] = set()
+    for name in remove:
+        statement = f"DELETE FROM tags WHERE tag = ? AND number {_GIVEN} RETURNING number"
+        changed.update(_changed(connection, statement, [name.casefold(), given]))
+    for name in add:
+        statement = (
+            "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?) RETURNING number"
+        )
+        changed.update(_changed(connection, statement, [name.casefold(), name, given]))
+    return sorted(changed)
 
 
 def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
@@ -252,11 +282,10 @@ def _changed(connection: sqlite3.Connection, statement: str, values: Sequence[ob
 
 def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     """Out of sight, until `bring_back` or `drop`."""
-    condition, values = where(which, trigrams=has_trigrams(connection))
+    chosen = _chosen(connection, which)
     rows = connection.execute(
-        "UPDATE letters SET deleted = ? WHERE number IN"
-        f" (SELECT l.number FROM letters AS l WHERE {condition}) RETURNING number, id",
-        [token, *values],
+        f"UPDATE letters SET deleted = ? WHERE number IN ({chosen.numbers}) RETURNING number, id",
+        [token, *chosen.values],
     ).fetchall()
     return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 

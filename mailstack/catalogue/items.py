@@ -88,9 +88,13 @@ class Listed(Struct, frozen=True):
     items: tuple[Item, ...]
     total: int
     unread: int
+    is_exact: bool = True
+    """Whether there are no more: of a search that finds very many, the newest are not all counted."""
 
 
 MOST_TOLD = 1000
+MOST_COUNTED = 10_000
+"""Letters that a search finds and that are counted."""
 
 
 class Deleted(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE letters (
@@ -16,6 +16,7 @@ CREATE TABLE letters (
     inline INTEGER NOT NULL,
     unread INTEGER NOT NULL,
     deleted TEXT, -- the token that brings it back
+    head TEXT NOT NULL, -- subject and people, folded
     item TEXT NOT NULL -- all of it, as JSON
 );
 CREATE INDEX letters_shown ON letters (number, unread) WHERE deleted IS NULL;

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec import Struct
+
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
 from mailstack.catalogue.schema import COLUMNS
@@ -14,7 +16,8 @@ from mailstack.letter import Address, AddressError
 Condition = tuple[str, tuple[object, ...]]
 
 TRIGRAM = 3
-"""Characters from which a text is found by the index; for shorter ones each letter is looked at."""
+"""Characters from which a text is found by the index; a shorter one is looked for in each letter, and if it is ASCII,
+which in a long text means nothing, only in its subject and people."""
 
 _COLUMN_OF = {"from": "author", "to": "recipients", "cc": "copied", "bcc": "hidden", "reply-to": "reply"}
 _FLAGS = {
@@ -36,9 +39,32 @@ def key_of(text: str) -> str:
         return text.casefold()
 
 
-def where(which: Which, *, trigrams: bool) -> tuple[str, list[object]]:
-    """What stands behind WHERE, of `letters AS l`, and its parameters. What is deleted is never chosen."""
+class Selection(Struct, frozen=True):
+    """A choice of letters, as parts of a statement."""
+
+    source: str
+    """What stands behind FROM; `l` is the letter."""
+    condition: str
+    values: tuple[object, ...]
+    order: str
+    """The column of the number by which the source is read, so that the first few are had without reading all."""
+
+    @property
+    def numbers(self) -> str:
+        """A statement that gives the numbers."""
+        return f"SELECT l.number FROM {self.source} WHERE {self.condition}"
+
+
+def selection(which: Which, *, trigrams: bool) -> Selection:
+    """What is deleted is never chosen."""
     found: list[Condition] = [("l.deleted IS NULL", ())]
+    wanted = [term for term in which.terms if trigrams and not term.negated and _match(term) is not None]
+    matches = [match for term in wanted if (match := _match(term)) is not None]
+    source, order = "letters AS l", "l.number"
+    if matches:
+        # The index is asked once, and gives its letters in order.
+        source, order = "searched AS s CROSS JOIN letters AS l", "s.rowid"
+        found.append(("s.searched MATCH ? AND l.number = s.rowid", (" AND ".join(matches),)))
     if which.ids is not None:
         ids = json.dumps(which.ids)
         by_copy = "SELECT number FROM copies WHERE id IN (SELECT value FROM json_each(?))"
@@ -54,11 +80,38 @@ def where(which: Which, *, trigrams: bool) -> tuple[str, list[object]]:
     if which.written_by is not None:
         found.append(_by_address(("sender", "from"), which.written_by))
     if which.after is not None:
-        found.append(("l.number > ?", (which.after,)))
+        found.append((f"{order} > ?", (which.after,)))
     if which.before is not None:
-        found.append(("l.number < ?", (which.before,)))
-    found += [_term(term, trigrams=trigrams) for term in which.terms]
-    return " AND ".join(text for text, _ in found), [value for _, values in found for value in values]
+        found.append((f"{order} < ?", (which.before,)))
+    found += [_term(term, trigrams=trigrams) for term in which.terms if term not in wanted]
+    values = tuple(value for _, some in found for value in some)
+    return Selection(source, " AND ".join(text for text, _ in found), values, order)
+
+
+def _match(term: Term) -> str | None:
+    """What the index of trigrams is asked for the text of a term; None when it can't find that."""
+    columns, text = _sought(term)
+    if len(text) < TRIGRAM:
+        return None
+    quoted = '"' + text.replace('"', '""') + '"'
+    return quoted if columns == COLUMNS else f"({{{' '.join(columns)}}} : {quoted})"
+
+
+def _sought(term: Term) -> tuple[tuple[str, ...], str]:
+    """The text of a term, and in which columns it may be; "" for a term that asks something else."""
+    match term.what:
+        case Words(text):
+            return COLUMNS, text
+        case Within(field, text):
+            return ("subject" if field == "subject" else "message",), text
+        case Named() as named if not named.is_address and not named.is_domain:
+            return tuple(_COLUMN_OF[field] for field in _fields(named)), named.text
+        case _:
+            return (), ""
+
+
+def _fields(named: Named) -> tuple[str, ...]:
+    return tuple(_COLUMN_OF) if named.field == "addressed" else (named.field,)
 
 
 def _term(term: Term, *, trigrams: bool) -> Condition:
@@ -67,13 +120,17 @@ def _term(term: Term, *, trigrams: bool) -> Condition:
 
 
 def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one for each kind
+    columns, text = _sought(term)
+    if text and trigrams and (match := _match(term)) is not None:
+        return "l.number IN (SELECT rowid FROM searched WHERE searched MATCH ?)", (match,)
+    if text and columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
+        return "instr(l.head, ?)", (text,)
+    if text:
+        looks = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
+        return f"EXISTS (SELECT 1 FROM searched AS t WHERE t.rowid = l.number AND ({looks}))", (text,) * len(columns)
     match term.what:
-        case Words(text):
-            return _containing(COLUMNS, text, trigrams=trigrams)
-        case Named() as named:
-            return _named(named, trigrams=trigrams)
-        case Within(field, text):
-            return _containing(("subject" if field == "subject" else "message",), text, trigrams=trigrams)
+        case Named(_, name) as named:
+            return _by_address(_fields(named), key_of(name) if named.is_address else name)
         case Tagged(tag):
             return "l.number IN (SELECT number FROM tags WHERE tag = ?)", (tag,)
         case Flag(name):
@@ -82,27 +139,9 @@ def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one fo
             return f"l.size {'>' if is_larger else '<'} ?", (octets,)
         case Arrived(is_after, at):
             return f"l.arrived {'>=' if is_after else '<'} ?", (at,)
-
-
-def _named(named: Named, *, trigrams: bool) -> Condition:
-    fields = tuple(_COLUMN_OF) if named.field == "addressed" else (named.field,)
-    if named.is_address:
-        return _by_address(fields, key_of(named.text))
-    if named.is_domain:
-        return _by_address(fields, named.text)
-    return _containing(tuple(_COLUMN_OF[field] for field in fields), named.text, trigrams=trigrams)
+        case _:
+            return "TRUE", ()
 
 
 def _by_address(fields: tuple[str, ...], address: str) -> Condition:
     return _ADDRESSED.format(marks=", ".join("?" * len(fields))), (*fields, address)
-
-
-def _containing(columns: tuple[str, ...], text: str, *, trigrams: bool) -> Condition:
-    """Letters that have the text in one of the columns."""
-    if trigrams and len(text) >= TRIGRAM:
-        quoted = '"' + text.replace('"', '""') + '"'
-        filtered = quoted if columns == COLUMNS else f"{{{' '.join(columns)}}} : {quoted}"
-        return "l.number IN (SELECT rowid FROM searched WHERE searched MATCH ?)", (filtered,)
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    looks = " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in columns)
-    return f"l.number IN (SELECT rowid FROM searched WHERE {looks})", (pattern,) * len(columns)

@@ -84,7 +84,7 @@ class Letters:
         found = await self._shelf.catalogue.listed(replace(which, before=before), limit)
         shown = await self._shelf.summaries(found.items)
         following = found.items[-1].number if len(found.items) == limit and limit else None
-        return in_json(LetterList(shown, found.total, found.unread, following))
+        return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
 
     async def mark(self, ask: Ask) -> Answer:
         wish = from_json(ask, Marking)

@@ -102,6 +102,8 @@ class LetterList(Struct, frozen=True):
     total: int
     """That the query finds."""
     unread: int
+    exact: bool
+    """Whether that is all: of a search that finds more than 10,000 letters no more are counted."""
     next: int | None
     """`before` of the next page; null at the end."""
 

@@ -1,0 +1,164 @@
+"""The catalogue with many letters: filling it, lists, searches, changes, and how soon a new letter is told.
+
+python -m tests.benchmarks.bench_catalogue [LETTERS]      100,000 if it is not said
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mailstack.catalogue import index
+from mailstack.catalogue.items import Entering, Which
+from mailstack.catalogue.query import parse
+from mailstack.catalogue.reading import Arriving, entering
+from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter.content import Octets
+from mailstack.store import Record
+from tests.catalogue.shelf import Shelf, text
+
+AT_ONCE = 500
+QUERIES = (
+    "",
+    "invoice",
+    "xylophone",
+    '"order number 77"',
+    "from:user77@shop.test",
+    "to:bob7@home.test is:unread",
+    "subject:welcome -tag:done",
+    "from:user7 has:attachment",
+    "ab",
+    "before:2020-01-01",
+    "larger:1K smaller:1M",
+)
+WORDS = [
+    "order",
+    "invoice",
+    "welcome",
+    "number",
+    "your",
+    "account",
+    "please",
+    "confirm",
+    "shipping",
+    "password",
+    "reset",
+    "hello",
+    "world",
+    "token",
+    "meeting",
+    "report",
+    "weekly",
+    "newsletter",
+    "update",
+    "payment",
+    "receipt",
+    "thanks",
+    "regards",
+    "team",
+    "support",
+    "question",
+    "answer",
+    "delivery",
+]
+
+
+def letters(count: int) -> Iterator[Arriving]:
+    dice = random.Random(7)
+    for number in range(1, count + 1):
+        words = " ".join(dice.choices(WORDS, k=dice.randrange(40, 300)))
+        octets = text(
+            f"{dice.choice(WORDS)} {number}",
+            f"{words} order number {number}" + (" xylophone" if number % 5000 == 0 else ""),
+            From=f"User {number % 1000} <user{number % 1000}@shop.test>",
+            To=f"bob{number % 100}@home.test",
+        )
+        now = 1_760_000_000.0 + number
+        recipient = Recipient(Address(f"bob{number % 100}", "home.test"))
+        letter = Letter(
+            new_letter_id(now),
+            Envelope(Address(f"user{number % 1000}", "shop.test"), (recipient,)),
+            Octets(octets),
+            Arrival(now, "mx.home.test", "ESMTP"),
+        )
+        yield Arriving(number, Record(letter, ()), octets, (recipient.address.key,))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def timed(what: str, do: Callable[[], Any], times: int = 7) -> None:
+    spent = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        do()
+        spent.append(time.perf_counter() - begun)
+    say(f"{what:<44} {1000 * median(spent):8.1f} ms  (worst {1000 * max(spent):.1f})")
+
+
+def main(count: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        shelf = Shelf(Path(directory) / "data")
+        _fill(shelf, count)
+        size = sum(file.stat().st_size for file in Path(directory).rglob("catalogue.sqlite3*"))
+        say(f"{'the index on the disk':<44} {size / 2**20:8.1f} MiB")
+        for query in QUERIES:
+            which = Which(terms=parse(query, 1_760_000_000.0 + count))
+            timed(f"list 50, counted: {query!r}", lambda which=which: shelf.run(shelf.catalogue.listed(which, 50)))
+        page = Which(before=count // 2)
+        timed("a page in the middle", lambda: shelf.run(shelf.catalogue.listed(page, 50)))
+        box = Which(mailbox="bob7@home.test")
+        timed("one mailbox", lambda: shelf.run(shelf.catalogue.listed(box, 50)))
+        timed("all mailboxes, counted", lambda: shelf.run(shelf.catalogue.mailboxes()))
+        timed("all tags, counted", lambda: shelf.run(shelf.catalogue.tags()))
+        _live(shelf)
+        timed("mark all as read", lambda: shelf.run(shelf.catalogue.mark(Which(), unread=False)), 1)
+        shelf.close()
+
+
+def _fill(shelf: Shelf, count: int) -> None:
+    begun = time.perf_counter()
+    some: list[Entering] = []
+    for arriving in letters(count):
+        some.append(entering(arriving))
+        if len(some) == AT_ONCE or arriving.number == count:
+            shelf.run(_add(shelf, some, arriving.number))
+            some = []
+    spent = time.perf_counter() - begun
+    say(f"{count} letters read and indexed{'':<15} {count / spent:8.0f} letters/s")
+
+
+async def _add(shelf: Shelf, some: list[Entering], number: int) -> None:
+    database = shelf.catalogue._database
+    await database.write(lambda connection: index.add(connection, some, (), 0))
+    del number
+
+
+def _live(shelf: Shelf) -> None:
+    """From the acceptance to the event, with all those letters there."""
+    told: list[float] = []
+    stop = shelf.catalogue.feed.listen(
+        lambda event: told.append(time.perf_counter()) if event.name == "letter" else None
+    )
+    spent = []
+    # The archive of this bench holds nothing of the letters above: its numbers must begin behind them.
+    for _ in range(20):
+        begun = time.perf_counter()
+        shelf.put(text("live"))
+        spent.append((told[-1] if told else time.perf_counter()) - begun)
+    stop()
+    say(
+        f"{'accept, read, index and tell one letter':<44} {1000 * median(spent):8.1f} ms  (worst {1000 * max(spent):.1f})"
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)

@@ -1,0 +1,130 @@
+"""The API of a real office: nobody reads a letter without a login, and everybody his own letters only."""
+
+from __future__ import annotations
+
+import json
+import re
+import smtplib
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.journeys.process import Process, command
+
+CONFIG = """
+hostname = "mx.home.test"
+domains = ["home.test"]
+[listen]
+mx = ["tcp:0:interface=127.0.0.1"]
+web = ["tcp:0:interface=127.0.0.1"]
+[accounts]
+bcrypt_rounds = 4
+[web]
+admins = ["root@home.test"]
+[catalogue]
+enabled = true
+[authentication]
+spf = false
+dmarc = false
+"""
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    directory: Path = tmp_path_factory.mktemp("office")
+    file = directory / "mailstack.toml"
+    file.write_text(CONFIG)
+    for user in ("alice", "bob", "root"):
+        (directory / user).write_text(user)
+        command("user", "add", "-c", str(file), f"{user}@home.test", "--password-file", str(directory / user))
+    with Process("serve", "-c", str(file)) as process:
+        found: dict[str, int] = {}
+        while len(found) < 2:
+            if line := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
+                found[line[1]] = int(line[2])
+        with smtplib.SMTP("127.0.0.1", found["mx"], timeout=20) as client:
+            for user in ("alice", "bob"):
+                client.sendmail("ann@far.test", f"{user}@home.test", f"Subject: for {user}\r\n\r\nHi\r\n".encode())
+        yield found
+        assert process.stop() in (0, -15)
+
+
+def ask(
+    ports: dict[str, int], path: str, user: str = "", method: str = "GET", body: object = None, **fields: str
+) -> tuple[int, Any, Any]:
+    headers = {name.replace("_", "-"): value for name, value in fields.items()}
+    if user:
+        headers["Authorization"] = "Basic " + b64encode(f"{user}@home.test:{user}".encode()).decode()
+    octets = None if body is None else json.dumps(body).encode()
+    headers |= {} if body is None else {"Content-Type": "application/json"}
+    request = Request(f"http://127.0.0.1:{ports['web']}{path}", octets, headers, method=method)
+    try:
+        with urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer), answer.headers
+    except HTTPError as error:
+        return error.code, json.load(error), error.headers
+
+
+def test_everybody_sees_his_own_letters_and_an_administrator_all(ports: dict[str, int]) -> None:
+    assert ask(ports, "/v1/wait?to=bob@home.test", "bob")[0] == 200
+    seen = {
+        user: {each["subject"] for each in ask(ports, "/v1/letters", user)[1]["letters"]}
+        for user in ("alice", "bob", "root")
+    }
+    assert seen == {"alice": {"for alice"}, "bob": {"for bob"}, "root": {"for alice", "for bob"}}
+    foreign = ask(ports, "/v1/letters", "alice")[1]["letters"][0]["id"]
+    assert ask(ports, f"/v1/letters/{foreign}", "bob")[0] == 404
+    assert ask(ports, "/v1/accounts", "bob")[1]["accounts"][0]["address"] == "bob@home.test"
+    assert ask(ports, "/v1/queue", "bob")[0] == 403
+    assert ask(ports, "/v1/queue", "root")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/letters",
+        "/v1/letters/latest",
+        "/v1/wait",
+        "/v1/events",
+        "/v1/queue",
+        "/v1/accounts",
+        "/v1/me",
+        "/v1/mailboxes",
+    ],
+)
+def test_nothing_is_told_without_a_login(ports: dict[str, int], path: str) -> None:
+    status, problem, headers = ask(ports, path)
+    assert (status, problem["status"]) == (401, 401)
+    assert headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_what_clients_need_to_be_set_up_stays_public(ports: dict[str, int]) -> None:
+    with urlopen(
+        f"http://127.0.0.1:{ports['web']}/mail/config-v1.1.xml?emailaddress=x@home.test", timeout=20
+    ) as answer:
+        assert answer.status == 200
+
+
+def test_a_browser_logs_in_for_a_session_and_out_again(ports: dict[str, int]) -> None:
+    wanted = {"username": "alice", "password": "alice"}
+    status, me, headers = ask(ports, "/v1/login", method="POST", body=wanted)
+    assert (status, me) == (200, {"account": "alice@home.test", "admin": False})
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    assert ask(ports, "/v1/letters", Cookie=cookie)[1]["total"] == 1
+    assert ask(ports, "/v1/login", method="POST", body={**wanted, "password": "wrong"})[0] == 401
+    assert ask(ports, "/v1/login", method="DELETE", Cookie=cookie)[0] == 200
+    assert ask(ports, "/v1/letters", Cookie=cookie)[0] == 401
+
+
+def test_a_letter_is_written_in_ones_own_name_only(ports: dict[str, int]) -> None:
+    own = {"from": "alice@home.test", "to": ["bob@home.test"], "subject": "from alice"}
+    status, sent, _ = ask(ports, "/v1/letters", "alice", "POST", own)
+    assert status == 201
+    assert ask(ports, f"/v1/letters/{sent['id']}", "alice")[1]["subject"] == "from alice"
+    assert ask(ports, f"/v1/letters/{sent['id']}", "bob")[0] == 200
+    assert ask(ports, "/v1/letters", "alice", "POST", {**own, "from": "bob@home.test"})[0] == 422
