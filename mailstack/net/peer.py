@@ -296,6 +296,8 @@ class NetPeer(Protocol, Generic[EventT]):
     async def start_tls(
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
     ) -> bool:
+        if isinstance(self._ending, Disconnected):
+            return False  # the client did not wait for our answer
         transport = self._transport()
         self.engine.tls_started()
         self._encrypted = True

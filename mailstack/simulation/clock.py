@@ -25,7 +25,19 @@ class DelayedCall:
     """
 
     # A simulation makes hundreds of thousands of these, and changes them: slots.
-    __slots__ = ("_clock", "_due", "_order", "_place", "_place_time", "args", "called", "cancelled", "func", "kw")
+    __slots__ = (
+        "_clock",
+        "_due",
+        "_order",
+        "_place",
+        "_place_time",
+        "args",
+        "called",
+        "cancelled",
+        "func",
+        "kw",
+        "owner",
+    )
 
     def __init__(
         self,
@@ -44,6 +56,8 @@ class DelayedCall:
         self.kw = kw
         self.called = False
         self.cancelled = False
+        self.owner: object = None
+        """Whose call it is, where that may matter."""
 
     def getTime(self) -> float:
         """When the call will be made, in virtual seconds since 1970."""
@@ -127,6 +141,10 @@ class VirtualClock:
             if order == call._place and call.active() and type(call) is DelayedCall
         ]
         return sorted(calls, key=lambda call: (call._due, call._order))
+
+    def calls_of(self, owner: object) -> list[DelayedCall]:
+        """The calls that are somebody's, and will be made."""
+        return [call for _, order, call in self._heap if call.owner is owner and order == call._place and call.active()]
 
     def next_time(self) -> float:
         """When the next call is due; infinity when there is none."""

@@ -73,6 +73,7 @@ class Internet:
         self.sites: dict[str, Site] = {}
         """The post offices, by host name."""
         self._start = self.reactor.seconds()
+        self._trusting = ClientTls(self.ca.file)
         self._ids = self.reactor.random.getrandbits
         self._addresses = {"offices": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
         self._people: dict[str, Host] = {}
@@ -209,13 +210,16 @@ class Internet:
 
     def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
         """Stand between an office's conversations and their connections: Surroundings.between."""
+        if not self.transcript.is_kept:
+            return peer
         dialogue = self.transcript.begin(self._name_of(peer.remote.host), f"{office} ({service})")
         return overhear_server(peer, engine, dialogue)
 
     def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Caller:
         """Calls from a machine; the transcript tells of those that reach nobody, and of what strangers say."""
-        tls = client_tls or ClientTls(self.ca.file)
-        return OverheardCaller(host, tls, name, self.transcript, self._is_office, self._name_of)
+        return OverheardCaller(
+            host, client_tls or self._trusting, name, self.transcript, self._is_office, self._name_of
+        )
 
     def something_happened(self) -> None:
         """Be told that a letter took a step: it may have been the last one."""

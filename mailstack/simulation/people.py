@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from mailstack.letter import Address, Envelope, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.pop3.client import ClientEngine as Pop3Client
 from mailstack.pop3.fetching import FetchingSession
+from mailstack.sasl.keys import salted
 from mailstack.smtp.client import ClientEngine as SmtpClient
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import SendingSession
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 PATIENCE = 600.0
 """Virtual seconds that a person's program waits for a connection, and for each answer of a mailbox."""
 
+_SHORT = 78
+"""Characters of a line that need no folding (RFC 5322 §2.1.1)."""
 _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
 
 
@@ -85,6 +89,16 @@ class Collected(Struct, frozen=True):
 
     def __str__(self) -> str:
         return self.octets.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+
+
+@lru_cache(1024)
+def _salted(password: str, salt: bytes, iterations: int) -> bytes:
+    return salted(password, salt, iterations)
+
+
+async def _derive(password: str, salt: bytes, iterations: int) -> bytes:
+    """What SCRAM derives of a password; it costs more than all else of a login, and is always the same."""
+    return _salted(password, salt, iterations)
 
 
 class Person:
@@ -161,16 +175,25 @@ class Author(Person):
         session = SendingSession(peer, engine, "client.invalid")
         await session.open()
         await session.start_tls(hostname, verify=True)
-        await session.authenticate(self.address, self._parsed.key)
+        await session.authenticate(self.address, self._parsed.key, derive=_derive)
         return session
 
     def _write(self, recipients: Sequence[Recipient], subject: str, text: str) -> bytes:
+        """As a mail program would; by Python's library, unless it is so plain that no library is needed."""
+        fields = {
+            "From": self.address,
+            "To": ", ".join(str(each.address) for each in recipients),
+            "Subject": subject,
+            "Date": format_datetime(self._internet.date),
+            "Message-ID": f"<{self._internet.count_letter()}.simulated@{self._parsed.domain}>",
+        }
+        lines = [f"{name}: {value}" for name, value in fields.items()]
+        if all(len(line) < _SHORT and line.isascii() and line.isprintable() for line in [*lines, *text.split("\n")]):
+            end = "" if not text or text.endswith("\n") else "\n"
+            return "\r\n".join([*lines, "", (text + end).replace("\n", "\r\n")]).encode("ascii")
         message = EmailMessage(email.policy.SMTP)
-        message["From"] = self.address
-        message["To"] = ", ".join(str(each.address) for each in recipients)
-        message["Subject"] = subject
-        message["Date"] = format_datetime(self._internet.date)
-        message["Message-ID"] = f"<{self._internet.count_letter()}.simulated@{self._parsed.domain}>"
+        for name, value in fields.items():
+            message[name] = value
         message.set_content(text)
         return bytes(message)
 

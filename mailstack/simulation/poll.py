@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet,
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailstack.simulation.network import Network
+from mailstack.simulation.network import Machine, Network
 from mailstack.simulation.sockets import SimulatedSocket
 
 
@@ -71,6 +71,20 @@ class Poll:
         for known in (self._readers, self._writers, self._waiting, self._ready):
             known.clear()
         return removed
+
+    def forget(self, machine: Machine) -> list[Any]:
+        """Forget the readers and writers of one machine, without a word to them; they are returned."""
+        gone = [
+            each
+            for known in (self._readers, self._writers)
+            for each, socket in known.items()
+            if socket.machine is machine
+        ]
+        for descriptor in gone:
+            self.removeReader(descriptor)
+            self.removeWriter(descriptor)
+            self._ready.pop(descriptor, None)
+        return gone
 
     def getReaders(self) -> list[IReadDescriptor]:
         """Those that wait to read."""

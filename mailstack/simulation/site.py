@@ -28,6 +28,7 @@ from mailstack.sasl import ScramKeys
 from mailstack.sasl.keys import FEWEST
 from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
+from mailstack.simulation.life import Life, mortal
 from mailstack.store import Account, Filter, Store
 from mailstack.surroundings import Surroundings
 
@@ -80,7 +81,10 @@ class Site:
         self.accounts = tuple(accounts)
         self.journal = Notebook(internet)
         self.office: PostOffice
-        """The one that works now; another after `restart`."""
+        """The one that works now; another after each `start`."""
+        self.life: Life
+        """The program that it runs in."""
+        self._is_closed = False
         self._internet = internet
         self._aliases = aliases
         self._context = context
@@ -95,17 +99,39 @@ class Site:
 
     async def open(self) -> None:
         """A new office on the same store, as when its program is started."""
-        self.office = self._make(self.host)
+        self.life = Life(self.host)
+        self._is_closed = False
+        self.office = self._make(self.life)
         await self.office.listen()
         await self.office.start()
+        # What an earlier life stored in its last moment it told nobody.
+        self._internet.something_happened()
 
     def stop(self) -> None:
         """Close the office as an operator does; its host refuses connections until `start`."""
-        self._internet.result_of(self.office.stop())
+        if self.is_up:
+            self._internet.result_of(self.office.stop())
+            self._is_closed = True
 
     def start(self) -> None:
         """Open it again, on the same store."""
         self._internet.result_of(self.open())
+
+    def crash(self) -> None:
+        """End its program now, as SIGKILL does; what was stored remains. Connections are reset, and calls refused until `start`."""
+        self.life.kill()
+
+    def crash_at(self, write: int, *, after: bool = False, restart: float | str = "1m") -> None:
+        """End its program at the n-th write into its store from now, before it or right after it.
+
+        It is started again after `restart` (seconds, or "1m").
+        """
+        self.life.kill_at(write, after=after, then=lambda: self._internet.after(restart, self.open))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its program runs."""
+        return self.life.is_alive and not self._is_closed
 
     def states(self) -> dict[str, str]:
         """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the office."""
@@ -116,15 +142,15 @@ class Site:
         """The last steps that the office told of."""
         return self.journal.steps[-last:]
 
-    def _make(self, host: Host) -> PostOffice:
+    def _make(self, host: Life) -> PostOffice:
         config, internet = self.config, self._internet
-        clock = ReactorClock(host)
-        scram = ScramChecker(self.store, b"k" * 32, FEWEST)
+        clock, store = ReactorClock(host), mortal(self.store, host)
+        scram = ScramChecker(store, b"k" * 32, FEWEST)
         portal, throttle = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock)
         names, client_tls = DnsNames(internet.zone, host), ClientTls(config.relay.ca_file)
         surroundings = Surroundings(
             reactor=host,
-            store=self.store,
+            store=store,
             journal=self.journal,
             submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
             readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
@@ -132,7 +158,7 @@ class Site:
             names=names,
             caller=internet.caller_of(host, self.hostname, client_tls),
             policies=HttpsPolicies(host, names, client_tls),
-            directory=StoreDirectory(self.store, config.domains, clock),
+            directory=StoreDirectory(store, config.domains, clock),
             signing_keys=signing_keys(config),
             poll=_LOOK,
             random=Random(f"{internet.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it

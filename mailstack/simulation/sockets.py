@@ -274,6 +274,16 @@ class SimulatedSocket:
         """The two addresses of a connection; nothing without one."""
         return (self._bound[0], self._remote[0]) if self._remote is not None else ()
 
+    @property
+    def machine(self) -> Machine:
+        """Whose it is."""
+        return self._machine
+
+    def vanish(self) -> None:
+        """Be closed by the kernel of a machine whose program is no more: the other side reads a reset."""
+        self._linger = True
+        self.close()
+
     def take_reset(self) -> None:
         """The connection is over, for nobody knows why."""
         self._take_reset()

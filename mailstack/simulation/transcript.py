@@ -25,6 +25,11 @@ class Transcript:
         self._count = 0
 
     @property
+    def is_kept(self) -> bool:
+        """Whether anything is."""
+        return self._most > 0
+
+    @property
     def dialogues(self) -> tuple[Dialogue, ...]:
         """Those that are kept, the oldest first."""
         return tuple(self._kept)

@@ -1,0 +1,123 @@
+"""Whatever goes wrong, if it ends: every letter that was taken is delivered, or its author is told that it was not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from mailstack.config import Relay, Schedule
+from mailstack.faults import Rule
+from mailstack.pop3.fetching import Broken, Refused
+from mailstack.simulation import Collected, Internet, NotTaken, Sent
+from mailstack.smtp.sending import Trouble
+from mailstack.wire import Unreachable
+
+SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
+POP3 = ["connect", "user", "pass", "stls", "stat", "retr", "dele", "quit", "any"]
+MOST = 4
+"""Rules at a time, each of which happens at most 3 times."""
+
+refusals = st.sampled_from(["421 4.3.2 no", "451 4.3.0 no", "452 4.2.2 no", "550 5.7.1 no", "554 no"])
+common: list[st.SearchStrategy[dict[str, Any]]] = [
+    st.fixed_dictionaries({"delay": st.sampled_from(["1s", "2m", "1h"])}),
+    st.fixed_dictionaries({"drop": st.sampled_from(["before", "after"])}),
+    st.just({"silence": True}),
+]
+at_smtp = st.one_of(
+    *common,
+    st.fixed_dictionaries({"reply": refusals}),
+    st.fixed_dictionaries({"garbage": st.sampled_from(["\r\n", "250", "hello\r\n", "999 what\r\n", "\x00\xff\r\n"])}),
+)
+at_pop3 = st.one_of(
+    *common, st.fixed_dictionaries({"reply": st.just("-ERR [SYS/TEMP] no")}), st.just({"garbage": "?\r\n"})
+)
+beneath = st.sampled_from(
+    [
+        {"at": "tls", "tls": "refused"},
+        {"at": "tls", "tls": "expired"},
+        {"at": "call", "drop": "before"},
+        {"at": "call", "silence": True},
+        {"at": "dns", "answer": "servfail"},
+        {"at": "dns", "answer": "timeout"},
+        {"at": "disk", "error": "failed"},
+        {"at": "disk", "error": "full"},
+        {"at": "rcpt", "greylist": "1h"},
+    ]
+)
+faults = st.one_of(
+    st.builds(lambda at, what: {"at": at, **what}, st.sampled_from(SMTP), at_smtp),
+    st.builds(lambda at, what: {"at": f"pop3.{at}", **what}, st.sampled_from(POP3), at_pop3),
+    beneath,
+)
+rules = st.lists(
+    st.builds(
+        lambda what, office, times, after: {**what, "office": office, "times": times, "after": after},
+        faults,
+        st.sampled_from(["", "mx.a.test", "mx.b.test"]),
+        st.integers(1, 3),
+        st.integers(0, 2),
+    ),
+    min_size=1,
+    max_size=MOST,
+)
+crashes = st.lists(st.tuples(st.sampled_from(["mx.a.test", "mx.b.test"]), st.integers(1, 6), st.booleans()), max_size=1)
+
+
+def submitted(internet: Internet) -> Sent | None:
+    """The letter, if it was taken in the end."""
+    ann = internet.author("ann@a.test")
+    for _ in range(4 * MOST):
+        try:
+            return ann.submit(to="bob@b.test", subject="Hello", text="Hello")
+        except (Trouble, NotTaken, Unreachable):
+            internet.advance("2m")
+    return None
+
+
+def collected(internet: Internet, address: str) -> list[Collected]:
+    """What its reader has, however often he has to try."""
+    letters: list[Collected] = []
+    for _ in range(15 * MOST):
+        try:
+            return letters + internet.reader(address).collect()
+        except (Broken, Refused, Unreachable):
+            internet.advance("30m")
+    raise AssertionError("it can't be read, though all faults have ended")
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # What it finds is short enough as it is, and made smaller at the price of minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+@given(rules, crashes)
+def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
+    wrong: list[dict[str, Any]], ends: list[tuple[str, int, bool]]
+) -> None:
+    internet = Internet(7)
+    relay = Relay(ca_file=internet.ca.file, schedule=Schedule(first=300.0, longest=3600.0))
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], relay=relay)
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], relay=relay)
+    for rule in wrong:
+        try:
+            internet.faults.add(Rule.from_json(rule))
+        except ValueError:
+            continue  # what can't be meant, as a greeting without octets
+    for office, write, after in ends:
+        internet.sites[office].crash_at(write, after=after)
+    sent = submitted(internet)
+    internet.run(at_most="20d")
+    if sent is None:
+        return  # nothing was promised
+    journey = internet.journey(sent)
+    reports = [internet.journey(report) for report in journey.reports]
+    assert any(told.only("delivered") for told in (journey, *reports)), str(journey)
+    for site in internet.sites.values():
+        assert internet.result_of(site.store.next_due(site.hostname)) is None
+    # And what is in a mailbox can be read; an answer to QUIT that was lost has emptied it all the same.
+    collected(internet, "bob@b.test")
+    collected(internet, "ann@a.test")

@@ -1,0 +1,169 @@
+"""An office that dies between any two writes: no letter that was answered with 250 is lost, and none is placed twice.
+
+The journey is a whole one, from the author's client to the reader's; every write of either office is a moment to die at,
+before it and right after it. Relaying is at least once: where the answer to a final dot was lost, the letter comes again,
+as another one (RFC 1047).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mailstack.config import Relay, Schedule
+from mailstack.pop3.fetching import Broken, Refused
+from mailstack.simulation import Internet, NotTaken, Reader, Sent
+from mailstack.smtp.sending import Trouble
+from mailstack.wire import Unreachable
+
+A, B = "mx.a.test", "mx.b.test"
+
+
+class Story:
+    """Ann writes to Bob elsewhere and to Amy at her own office; both read. Whoever is refused or cut off tries again."""
+
+    def __init__(self, store: str = "memory") -> None:
+        self.internet = Internet(7, transcript=20_000)
+        schedule = Relay(ca_file=self.internet.ca.file, schedule=Schedule(first=300.0, longest=3600.0))
+        kept: dict[str, Any] = {"store": store, "relay": schedule}
+        self.internet.host(A, domains=["a.test"], accounts=["ann@a.test", "amy@a.test"], **kept)
+        self.internet.host(B, domains=["b.test"], accounts=["bob@b.test"], **kept)
+        self.taken: list[Sent] = []
+        self.read: dict[str, dict[str, str]] = {}
+        """By mailbox and id, the letters that its reader has."""
+
+    def tell(self) -> None:
+        """To its end."""
+        self._submit()
+        self.internet.run(at_most="10d")
+        for user in ("amy@a.test", "bob@b.test", "ann@a.test"):
+            self._collect(user)
+
+    def _submit(self) -> None:
+        ann = self.internet.author("ann@a.test")
+        for _ in range(5):
+            try:
+                self.taken.append(ann.submit(to=["bob@b.test", "amy@a.test"], subject="Hello", text="Hello"))
+            except (Trouble, Unreachable, NotTaken):
+                self.internet.advance("2m")
+            else:
+                return
+        raise AssertionError("the letter was never taken")
+
+    def _collect(self, user: str) -> None:
+        reader = self.internet.reader(user)
+        for _ in range(5):
+            try:
+                self.internet.result_of(self._fetch(reader, self.read.setdefault(user, {})))
+            except (Broken, Refused, Unreachable):
+                self.internet.advance("2m")
+            else:
+                return
+        raise AssertionError(f"{user} could never read")
+
+    async def _fetch(self, reader: Reader, into: dict[str, str]) -> None:
+        """What was read is there, also where the answer to QUIT is lost; then it is read again, or is gone."""
+        session = await reader.session()
+        count, _ = await session.stat()
+        ids = []
+        for number in range(1, count + 1):
+            letter = (await session.retr(number)).decode()
+            ids.append(letter.partition("id ")[2].partition(" ")[0])
+            into[ids[-1]] = letter
+            await session.dele(number)
+        assert len(set(ids)) == len(ids), f"one letter is twice in the mailbox of {reader.address}: {ids}"
+        await session.quit()
+
+    def writes(self) -> dict[str, int]:
+        """How often each office wrote."""
+        return {name: site.life.writes for name, site in self.internet.sites.items()}
+
+    def check(self) -> None:
+        """What was promised is there, and nothing twice."""
+        (sent,) = self.taken
+        assert sorted(sent.replies) == ["amy@a.test", "bob@b.test"]
+        assert not sent.refused
+        assert self.read["bob@b.test"], "what was acknowledged has arrived"
+        assert not self.read["ann@a.test"], "a report on a letter that arrived"
+        assert sent.id in self.read["amy@a.test"], "what was acknowledged is there"
+        for office in (A, B):
+            assert not self._owed(office)
+
+    def _owed(self, office: str) -> bool:
+        site = self.internet.sites[office]
+        return self.internet.result_of(site.store.next_due(office)) is not None
+
+
+def moments() -> Iterator[tuple[str, int, bool]]:
+    """Every write of either office in an undisturbed story, counted from the moment at which both work."""
+    story = Story()
+    before = story.writes()
+    story.tell()
+    story.check()
+    for office, count in story.writes().items():
+        for write in range(1, count - before[office] + 1):
+            yield office, write, False
+            yield office, write, True
+
+
+MOMENTS = list(moments())
+NAMES = [f"{office}-{write}-{'after' if after else 'before'}" for office, write, after in MOMENTS]
+
+
+def test_there_are_moments_to_die_at() -> None:
+    assert {office for office, _, _ in MOMENTS} == {A, B}
+    assert len(MOMENTS) >= 10
+
+
+@pytest.mark.parametrize(("office", "write", "after"), MOMENTS, ids=NAMES)
+def test_a_crash_at_any_write_loses_nothing_and_places_nothing_twice(office: str, write: int, after: bool) -> None:
+    story = Story()
+    site = story.internet.sites[office]
+    life = site.life
+    site.crash_at(write, after=after)
+    story.tell()
+    assert not life.is_alive, "it did die"
+    story.check()
+
+
+@pytest.mark.parametrize(("office", "write", "after"), MOMENTS, ids=NAMES)
+def test_a_second_crash_while_it_recovers_changes_nothing(office: str, write: int, after: bool) -> None:
+    story = Story()
+    site = story.internet.sites[office]
+
+    async def restart() -> None:
+        await site.open()
+        site.crash_at(1, after=after)
+
+    site.life.kill_at(write, after=after, then=lambda: story.internet.after("1m", restart))
+    story.tell()
+    story.check()
+
+
+def test_a_crash_resets_connections_and_refuses_calls_until_it_is_started() -> None:
+    story = Story()
+    site, ann = story.internet.sites[A], story.internet.author("ann@a.test")
+    session = story.internet.result_of(ann.session())
+    site.crash()
+    assert not site.is_up
+    with pytest.raises(Trouble):
+        story.internet.result_of(session.start_tls(None, verify=False))
+    with pytest.raises(Unreachable, match="refused"):
+        ann.submit(to="amy@a.test", text="?")
+    site.start()
+    assert site.is_up
+    story.tell()
+    story.check()
+
+
+def test_sqlite_as_memory() -> None:
+    """The store on the disk, in threads, has the same moments."""
+    story = Story("sqlite")
+    before = story.writes()
+    story.tell()
+    story.check()
+    assert {name: count - before[name] for name, count in story.writes().items()} == {
+        office: sum(1 for each, _, after in MOMENTS if each == office and after) for office in (A, B)
+    }
