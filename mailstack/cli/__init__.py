@@ -26,6 +26,8 @@ COMMANDS = {
     "suppress": ("mailstack.cli.suppress:suppress", "Name addresses elsewhere that no letter goes to any more."),
     "tls-report": ("mailstack.cli.tls_report:tls_report", "See what TLS with the hosts of other domains came to."),
     "webhook": ("mailstack.cli.webhook:webhook", "See which programs are told what becomes of letters."),
+    "fault": ("mailstack.cli.fault:fault", "Have things go wrong in a dev environment."),
+    "clock": ("mailstack.cli.clock:clock", "Move the time of a dev environment ahead."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
 }
 """Command name: where it is, and the line that `mailstack --help` shows, so that help imports none of them."""

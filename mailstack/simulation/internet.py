@@ -49,13 +49,17 @@ _LISTEN = Listen(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",))  # 
 class Internet:
     """Everything there is. The same seed and the same calls give the same transcript, to the octet and the millisecond.
 
-    internet = Internet(seed=7)
-    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
-    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
-    letter = internet.author("ann@a.test").submit(to="bob@b.test", subject="Hello", text="Hello Bob")
-    internet.run()
-    (letter_of_bob,) = internet.reader("bob@b.test").collect()
-    print(internet.journey(letter), internet.transcript)
+    Nothing of it leaves the process:
+
+        internet = Internet(seed=7)
+        internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
+        internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
+        letter = internet.author("ann@a.test").submit(to="bob@b.test", subject="Hello", text="Hello Bob")
+        internet.run()
+        (letter_of_bob,) = internet.reader("bob@b.test").collect()
+        print(internet.journey(letter), internet.transcript)
+
+    A run of it is turned by whoever calls `run`, `advance`, or anything else that takes virtual time.
     """
 
     def __init__(self, seed: int = 1, *, path: Path | None = None, transcript: int = MOST_LINES) -> None:

@@ -13,6 +13,8 @@ from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import Store
 
+_TOLD = ("recipient", "mailbox", "host", "reply", "why")
+"""The facts that a line tells, as far as a later one does not say the same."""
 MOST_HOPS = 100
 """Letters that one journey may lead through (RFC 5321 §6.3)."""
 
@@ -31,10 +33,9 @@ class Stage(Struct, frozen=True):
     """Its id in that office."""
 
     def __str__(self) -> str:
-        told = [
-            str(self.facts[name]) for name in ("recipient", "mailbox", "host", "reply", "why") if self.facts.get(name)
-        ]
-        return f"{moment(self.at)}  {self.office:<16}  {self.step:<9}  {', '.join(dict.fromkeys(told))}".rstrip()
+        words = [str(self.facts[name]) for name in _TOLD if self.facts.get(name)]
+        told = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
+        return f"{moment(self.at)}  {self.office:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
 
 
 class Journey(Struct, frozen=True):

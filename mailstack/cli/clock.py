@@ -1,0 +1,57 @@
+"""`mailstack clock`: what time it is in the dev environment, and travel ahead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from mailstack.cli.asking import ask
+from mailstack.cli.place import Place, at_place
+
+
+@click.group()
+def clock() -> None:
+    """See the time of a running dev environment, and move it ahead: days of retries happen now.
+
+    \b
+    Example:
+      mailstack clock advance 5d
+    """
+
+
+@clock.command()
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@at_place
+def show(place: Place, *, as_json: bool) -> None:
+    """Say what time it is there.
+
+    \b
+    Example:
+      mailstack clock show
+    """
+    _tell(ask(place, "GET", "/v1/clock"), as_json=as_json)
+
+
+@clock.command()
+@click.argument("span")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@at_place
+def advance(place: Place, span: str, *, as_json: bool) -> None:
+    """Let SPAN ("1h", "5d") pass, and everything happen that is due in it; no connection breaks.
+
+    \b
+    Example:
+      mailstack clock advance 5d
+    """
+    _tell(ask(place, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
+
+
+def _tell(clock: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(clock))
+    else:
+        hours, seconds = divmod(round(clock["ahead"]), 3600)
+        ahead = f"{hours} h {seconds // 60} min ahead" if clock["ahead"] >= 1 else "the time of this machine"
+        click.echo(f"{clock['now']}  ({ahead})")

@@ -1,0 +1,96 @@
+"""`mailstack fault`: have something go wrong in the dev environment, see what does, end it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from mailstack.cli.asking import ask
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.refusal import Refused
+
+
+@click.group()
+def fault() -> None:
+    """Have things go wrong in a running dev environment: refusals, delays, broken connections, full disks.
+
+    \b
+    Example:
+      mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
+      mailstack fault add at=final drop=before
+      mailstack fault list
+      mailstack fault clear
+    """
+
+
+@fault.command()
+@click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
+@at_place
+def add(place: Place, settings: tuple[str, ...]) -> None:
+    """Have something go wrong from now on; NAME=VALUE are the fields of a rule. Prints its id.
+
+    \b
+    Example:
+      mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
+    """
+    made = ask(place, "POST", "/v1/faults", _rule(settings))
+    click.echo(made["id"])
+
+
+@fault.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@at_place
+def list_(place: Place, *, as_json: bool) -> None:
+    """Show what goes wrong, and how often it happened.
+
+    \b
+    Example:
+      mailstack fault list --json
+    """
+    for rule in ask(place, "GET", "/v1/faults")["faults"]:
+        click.echo(json.dumps(rule) if as_json else _line(rule))
+
+
+@fault.command()
+@click.argument("ids", metavar="[ID]…", nargs=-1)
+@at_place
+def clear(place: Place, ids: tuple[str, ...]) -> None:
+    """End the faults with these ids, or all of them.
+
+    \b
+    Example:
+      mailstack fault clear f1
+    """
+    from urllib.parse import quote
+
+    paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
+    ended = sum(ask(place, "DELETE", path)["cleared"] for path in paths)
+    click.echo(f"{ended} ended" if ended else "there was none")
+
+
+def _rule(settings: Iterable[str]) -> dict[str, Any]:
+    """Numbers, true, false and lists are read as JSON; all else is text."""
+    rule: dict[str, Any] = {}
+    for each in settings:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise Refused(f"{each}: write it as NAME=VALUE, as in at=rcpt")
+        rule[name] = _value(value)
+    return rule
+
+
+def _value(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float | list) else text
+
+
+def _line(rule: dict[str, Any]) -> str:
+    told = {name: value for name, value in rule.items() if name not in {"id", "fired"}}
+    words = " ".join(f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in told.items())
+    return f"{rule['id']:<8}  {rule['fired']:>5} times  {words}"
