@@ -23,6 +23,7 @@ from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
 from mailstack.net.own_time import OwnConnector, OwnPort
+from mailstack.testing import real_time
 
 T = TypeVar("T")
 
@@ -30,8 +31,18 @@ PATIENCE = 30.0
 """Seconds that a call may take; what takes longer has gone wrong."""
 
 
+class OwnLoop(asyncio.SelectorEventLoop):
+    """A loop whose time no test can stop."""
+
+    def time(self) -> float:
+        """Seconds since some moment."""
+        return real_time.monotonic()
+
+
 class OwnReactor(AsyncioSelectorReactor):
     """A reactor beside the one of the process, whose connections keep its own time."""
+
+    seconds = staticmethod(real_time.seconds)
 
     _registerAsIOThread = False  # noqa: N815 - the process's idea of which thread that is belongs to the installed reactor
 
@@ -62,7 +73,7 @@ class Background:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.loop = asyncio.SelectorEventLoop()
+        self.loop = OwnLoop()
         self.reactor: Any = OwnReactor(self.loop)
         # Daemons, as the thread itself: an office that somebody forgot must not keep the process from ending.
         self.reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]

@@ -6,11 +6,11 @@ import atexit
 import os
 import shutil
 import tempfile
-import time
 from functools import cache
 from pathlib import Path
 
 from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.testing import real_time
 
 HOST = "mx.home.test"
 """The name that the certificate is for, beside localhost, 127.0.0.1 and ::1."""
@@ -23,7 +23,7 @@ def keys_directory() -> Path:
 
 def certificate_files() -> CertificateFiles:
     """They themselves."""
-    return private_ca(keys_directory(), HOST, time.time())
+    return private_ca(keys_directory(), HOST, real_time.seconds())
 
 
 @cache

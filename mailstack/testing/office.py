@@ -241,7 +241,7 @@ class Office:
         self._result(self._never(Wanted.of(**wish), within), within)
 
     async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
-        """`wait_for_letter` for coroutines of asyncio, trio and Twisted: their loop turns meanwhile."""
+        """`wait_for_letter` for coroutines of asyncio and Twisted: their loop turns meanwhile."""
         return (await self.wait_for_letters_async(1, timeout=timeout, **wish))[0]
 
     async def wait_for_letters_async(

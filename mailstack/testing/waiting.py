@@ -1,9 +1,8 @@
-"""Waits for a result from another thread: in plain code, and in coroutines of asyncio, trio or Twisted."""
+"""Waits for a result from another thread: in plain code, and in coroutines of asyncio or Twisted."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -23,9 +22,6 @@ async def awaited(future: Future[T]) -> T:
     """The result, in whatever kind of coroutine this is."""
     if is_in_loop() and asyncio.current_task() is not None:
         return await asyncio.wrap_future(future)
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)  # type: ignore[no-any-return]
     return await _deferred(future)  # type: ignore[no-any-return]
 
 

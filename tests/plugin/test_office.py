@@ -277,6 +277,18 @@ def test_a_forked_process_has_offices_of_its_own(office):
     assert office.wait_for_letter(to="bob@home.test").subject == "From the child"
 
 
+def test_a_test_may_stop_the_time_of_its_program(office, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0)
+    submit(office, "carol@elsewhere.test")
+    office.wait_for_letter(to="carol@elsewhere.test")
+    with pytest.raises(NoSuchLetter):
+        office.wait_for_letter(to="dan@elsewhere.test", timeout=0.02)
+    with Office() as another:
+        submit(another, "carol@elsewhere.test")
+        another.wait_for_letter(to="carol@elsewhere.test")
+
+
 ALONE = """
 import sys
 from mailstack.testing import Office
