@@ -58,7 +58,7 @@ GOODBYE = 0.2
 class Office:
     """Two post offices, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
 
-    It is new and empty, and used once: for the next test make another, that takes some 20 ms.
+    It is new and empty, and used once: for the next test make another, that takes some 30 ms.
     """
 
     def __init__(
