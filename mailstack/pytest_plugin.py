@@ -65,6 +65,13 @@ def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
     return dict(found.kwargs) if found else {}
 
 
+def _report(office: Office) -> str:
+    try:
+        return office.report()
+    except Exception as error:  # noqa: BLE001 - a test may have stopped the office; its own failure is what counts
+        return f"They can't be had: {error}"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what came, below a test that failed."""
@@ -73,7 +80,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         fixtures = getattr(item, "funcargs", {})
         for name in ("mailstack", "mailstack_session"):
             if name in fixtures:
-                report.sections.append((f"Letters of the fixture {name}", fixtures[name].report()))
+                report.sections.append((f"Letters of the fixture {name}", _report(fixtures[name])))
         if "internet" in fixtures:
             world = fixtures["internet"]
             report.sections.append(

@@ -10,6 +10,7 @@ It runs in a thread of its own, beside whatever the test runs; all its methods m
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import ssl
@@ -107,6 +108,8 @@ class Office:
             raise RuntimeError("this office has been started; make another for another test")
         self._background = ground = background()
         ground.call(self._start)
+        # Who forgets to stop it leaves nothing behind all the same.
+        atexit.register(self.stop)
         return self
 
     async def _start(self) -> None:
@@ -123,6 +126,7 @@ class Office:
         """Close the ports and forget all. Harmless when it was not started, or was stopped."""
         if self._environment is not None and self._background is not None and self._background.process == os.getpid():
             environment, self._environment = self._environment, None
+            atexit.unregister(self.stop)
             self._background.call(lambda: environment.stop(GOODBYE))
 
     def __enter__(self) -> Self:

@@ -26,7 +26,7 @@ class Wish(TypedDict, total=False):
     to: str | None
     """Exactly this address of the envelope, or one that an alias of it led to."""
     subject: str | re.Pattern[str] | None
-    """Text that the subject holds, or a pattern that is searched in it."""
+    """Text that the subject holds, in upper or lower case, or a pattern that is searched in it."""
     sender: str | None
     """The address of the envelope, or of From; "" is the null reverse-path, which bounces and other reports have."""
     query: str
@@ -89,7 +89,7 @@ class Wanted(Struct, frozen=True):
         """
         if self.to is not None and not ledger.is_for(LetterId(letter.id), self.to):
             yield f"not to {self.to}"
-        if isinstance(self.subject, str) and self.subject not in letter.subject:
+        if isinstance(self.subject, str) and self.subject.casefold() not in letter.subject.casefold():
             yield f"{self.subject!r} is not in its subject"
         elif isinstance(self.subject, re.Pattern) and not self.subject.search(letter.subject):
             yield "its subject is not like that"

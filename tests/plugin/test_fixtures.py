@@ -79,11 +79,19 @@ def test_a_test_that_failed_shows_what_came(project):
 
         def test_passes(mailstack):
             hand_in(mailstack, "bob@home.test", "Quiet")
+
+        def test_stops_it_and_fails(mailstack):
+            mailstack.stop()
+            assert 0
     """)
     result = project.runpytest_subprocess()
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
-        ["*Letters of the fixture mailstack*", "*from app@shop.example to bob@home.test: 'Welcome'"]
+        [
+            "*Letters of the fixture mailstack*",
+            "*from app@shop.example to bob@home.test: 'Welcome'",
+            "They can't be had:*",
+        ]
     )
     assert "Quiet" not in result.stdout.str()
 
