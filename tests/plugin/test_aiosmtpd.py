@@ -344,3 +344,15 @@ def test_in_a_loop_of_somebody_else():
         task.cancel()
         loop.run_until_complete(asyncio.wait([task]))
     loop.close()
+
+
+class Hopeless(Unhelpful):
+    async def handle_exception(self, error):
+        return "no reply"
+
+
+def test_a_handler_whose_words_on_its_bugs_are_no_reply_either_is_told_so():
+    with running(Hopeless()) as controller, client(controller) as smtp:
+        with pytest.raises(smtplib.SMTPDataError, match=r"500.*must return a reply"):
+            smtp.sendmail("a@shop.example", "b@shop.example", LETTER)
+        assert smtp.noop()[0] == 250

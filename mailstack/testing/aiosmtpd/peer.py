@@ -79,7 +79,7 @@ class AsyncioPeer(Generic[EventT]):
         """Wait until most of it is written, or the connection is lost."""
         await self._writable.wait()
 
-    async def start_tls(self, protocol: asyncio.Protocol, context: ssl.SSLContext) -> None:
+    async def start_tls(self, protocol: Any, context: ssl.SSLContext) -> None:
         """Shake hands on the open connection; what came before is forgotten (RFC 3207 §4.2). Raises OSError."""
         self._engine.tls_started()
         self.transport = await self._loop.start_tls(

@@ -10,37 +10,20 @@ import socket
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from mailstack import __version__
-from mailstack.smtp.commands import (
-    Auth,
-    Chunk,
-    Data,
-    EndOfData,
-    Expand,
-    Hello,
-    Help,
-    Mail,
-    Noop,
-    Quit,
-    Rcpt,
-    Rejected,
-    Reset,
-    ServerEvent,
-    StartTls,
-    Verify,
-)
+from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.extensions.auth import AUTH
 from mailstack.smtp.extensions.eightbitmime import EIGHTBITMIME
-from mailstack.smtp.extensions.extension import Capabilities, Extension, agree
+from mailstack.smtp.extensions.extension import Capabilities, Extension
 from mailstack.smtp.extensions.pipelining import PIPELINING
 from mailstack.smtp.extensions.size import SIZE
 from mailstack.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.smtp.extensions.starttls import STARTTLS
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.server import ServerEngine
-from mailstack.testing.aiosmtpd.authenticating import Authenticating
+from mailstack.testing.aiosmtpd.commands import Commands, TLSSetupException, ssl_facts, verb_of
 from mailstack.testing.aiosmtpd.peer import AsyncioPeer
 from mailstack.testing.aiosmtpd.values import (
     MISSING,
@@ -75,11 +58,7 @@ AFTER_LOGIN = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "HELP"})
 _STATUS = re.compile(r"([2-5][0-9][0-9])(?:[ -](.*))?\Z", re.DOTALL)
 
 
-class TLSSetupException(Exception):
-    """The handshake after STARTTLS failed."""
-
-
-class SMTP(Authenticating, asyncio.Protocol):
+class SMTP(Commands, asyncio.Protocol):
     """One connection, by the rules of `handler`: `handle_EHLO`, `handle_MAIL` … coroutines that return a reply line."""
 
     def __init__(
@@ -148,7 +127,7 @@ class SMTP(Authenticating, asyncio.Protocol):
         self.session.peer = transport.get_extra_info("peername")
         self._tls = transport.get_extra_info("ssl_object") is not None
         if self._tls:
-            self.session.ssl = _ssl_facts(transport)
+            self.session.ssl = ssl_facts(transport)
         self._peer = AsyncioPeer(self.loop, self._engine, transport)
         self._conversation = self.loop.create_task(self._converse())
 
@@ -194,7 +173,7 @@ class SMTP(Authenticating, asyncio.Protocol):
         if isinstance(event, Disconnected | TimedOut | Stopping):
             return False
         self._owes = True
-        verb = _verb(event)
+        verb = verb_of(event)
         refused = self._forbidden(verb)
         if refused is not None:
             self._answer(refused)
@@ -205,7 +184,10 @@ class SMTP(Authenticating, asyncio.Protocol):
             log.exception("%r: the TLS handshake failed", self.session.peer)
             return False
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told to the client
-            self._answer(await self._about(error))
+            said = await self._about(error)
+            if not self._owes:
+                return False  # the answer is given already, and nobody knows how things stand
+            self._answer(said)
         if self._owes:
             self._answered()
         return verb != "QUIT" and self._unknown_left > 0
@@ -250,15 +232,13 @@ class SMTP(Authenticating, asyncio.Protocol):
         tell: Callable[[Exception], Awaitable[str]] | None = self._hooks.get("exception")
         try:
             if tell is not None:
-                return await tell(error)
+                told = await tell(error)
+                _reply(told)
+                return told
         except Exception as another:  # noqa: BLE001 - as above
             error = another
         log.error("%r: a handler failed", self.session.peer, exc_info=error)
         return f"500 Error: ({type(error).__name__}) {error}".replace("\r", " ").replace("\n", " ")
-
-    async def _hook(self, command: str, *arguments: Any) -> Any:
-        hook = self._hooks.get(command)
-        return MISSING if hook is None else await hook(self, self.session, self.envelope, *arguments)
 
     def _offer(self) -> None:
         open_to_logins = self._tls or not self._auth_require_tls
@@ -270,166 +250,6 @@ class SMTP(Authenticating, asyncio.Protocol):
             logins=True,
         )
         self._engine.tls = self._tls
-
-    # --- one coroutine for each command
-
-    async def _hello(self, hello: Hello) -> None:
-        self.envelope = Envelope()
-        self.session.extended_smtp = hello.extended
-        if not hello.extended:
-            status = await self._hook("HELO", hello.domain)
-            if status is MISSING:
-                self.session.host_name, status = hello.domain, f"250 {self.hostname}"
-            self._answer(status)
-            return
-        self._offer()
-        lines = [f"250-{line}" for line in (self.hostname, *agree(self._offered, self._engine).keywords)] + ["250 HELP"]
-        if "EHLO" not in self._hooks:
-            self.session.host_name = hello.domain
-        elif len(inspect.signature(self._hooks["EHLO"]).parameters) == 4:
-            lines[-1] = await self._hook("EHLO", hello.domain)
-        else:
-            lines = await self._hook("EHLO", hello.domain, lines)
-        self._answer("\r\n".join(lines))
-
-    async def _mail(self, mail: Mail) -> None:
-        address = "<>" if mail.sender is None else str(mail.sender)
-        options = [f"SIZE={mail.size}"] if mail.size is not None else []
-        options += [f"BODY={mail.body}"] if mail.body != "7BIT" else []
-        options += [f"{name}={value}" if value else name for name, value in mail.parameters]
-        self.envelope = Envelope()
-        self.envelope.smtp_utf8 = mail.smtputf8
-        status = await self._hook("MAIL", address, options)
-        if status is MISSING:
-            self.envelope.mail_from, status = address, "250 OK"
-            self.envelope.mail_options.extend(options)
-        self._answer(status)
-
-    async def _rcpt(self, rcpt: Rcpt) -> None:
-        address = str(rcpt.address)
-        options = [f"{name}={value}" if value else name for name, value in rcpt.parameters]
-        status = await self._hook("RCPT", address, options)
-        if status is MISSING:
-            self.envelope.rcpt_tos.append(address)
-            self.envelope.rcpt_options.extend(options)
-            status = "250 OK"
-        self._answer(status)
-
-    async def _data(self, _: Data) -> None:
-        self._answer("354 End data with <CR><LF>.<CR><LF>")
-        pieces: list[bytes] = []
-        while True:
-            event = await self._peer.next_event(self._timeout)
-            if isinstance(event, EndOfData):
-                break
-            if not isinstance(event, Chunk):
-                return
-            pieces.append(event.octets)
-        self._owes = True
-        envelope = self.envelope
-        if event.fault is not None:
-            self.envelope = Envelope()
-            self._answer(f"{event.fault.code} {event.fault.text}")
-            return
-        envelope.original_content = octets = b"".join(pieces)
-        envelope.content = self._decoded(octets) if self._decode_data else octets
-        try:
-            status = await self._hook("DATA")
-        finally:
-            self.envelope = Envelope()
-        self._answer("250 OK" if status is MISSING else status)
-
-    def _decoded(self, octets: bytes) -> str:
-        return octets.decode("utf-8", "surrogateescape") if self.enable_SMTPUTF8 else octets.decode("ascii")
-
-    async def _rset(self, _: Reset) -> None:
-        self.envelope = Envelope()
-        status = await self._hook("RSET")
-        self._answer("250 OK" if status is MISSING else status)
-
-    async def _noop(self, _: Noop) -> None:
-        status = await self._hook("NOOP", None)
-        self._answer("250 OK" if status is MISSING else status)
-
-    async def _help(self, _: Help) -> None:
-        self._answer("250 Supported commands: AUTH DATA EHLO HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY")
-
-    async def _vrfy(self, verify: Verify) -> None:
-        status = await self._hook("VRFY", verify.argument.strip().removeprefix("<").removesuffix(">"))
-        usual = "252 Cannot VRFY user, but will accept message and attempt delivery"
-        self._answer(usual if status is MISSING else status)
-
-    async def _expn(self, _: Expand) -> None:
-        self._answer("502 EXPN not implemented")
-
-    async def _quit(self, _: Quit) -> None:
-        status = await self._hook("QUIT")
-        self._answer("221 Bye" if status is MISSING else status)
-
-    async def _starttls(self, _: StartTls) -> None:
-        assert self.tls_context is not None, "the engine takes STARTTLS only where it is offered"
-        self._answer("220 Ready to start TLS")
-        try:
-            await self._peer.start_tls(self, self.tls_context)
-        except OSError as error:
-            raise TLSSetupException from error
-        self.transport = self._peer.transport
-        peer, self.session, self.envelope = self.session.peer, Session(self.loop), Envelope()
-        self.session.peer, self.session.ssl = peer, _ssl_facts(self.transport)
-        self._tls = True
-        self._offer()
-        if (hook := self._hooks.get("STARTTLS")) is not None:
-            self._tls_okay = bool(hook(self, self.session, self.envelope))
-
-    async def _rejected(self, rejected: Rejected) -> None:
-        if rejected.reply.code == 500:
-            self._unknown_left -= 1
-            if not self._unknown_left:
-                self._answer("502 5.5.1 Too many unrecognized commands, goodbye.")
-                return
-        if self.session.authenticated and _verb(rejected) == "AUTH":
-            self._answer("503 Already authenticated")
-            return
-        self._answer(f"{rejected.reply.code} {rejected.reply.text}")
-
-    _DOORS: ClassVar[dict[type, Callable[[Any, Any], Awaitable[None]]]] = {
-        Hello: _hello,
-        Mail: _mail,
-        Rcpt: _rcpt,
-        Data: _data,
-        Reset: _rset,
-        Noop: _noop,
-        Help: _help,
-        Verify: _vrfy,
-        Expand: _expn,
-        Quit: _quit,
-        StartTls: _starttls,
-        Auth: Authenticating.authenticate,
-        Rejected: _rejected,
-    }
-
-
-_VERBS: Mapping[type, str] = {
-    Mail: "MAIL",
-    Rcpt: "RCPT",
-    Data: "DATA",
-    Reset: "RSET",
-    Noop: "NOOP",
-    Help: "HELP",
-    Verify: "VRFY",
-    Expand: "EXPN",
-    Quit: "QUIT",
-    StartTls: "STARTTLS",
-    Auth: "AUTH",
-}
-
-
-def _verb(event: Any) -> str:
-    if isinstance(event, Hello):
-        return "EHLO" if event.extended else "HELO"
-    if isinstance(event, Rejected):
-        return event.line.split(b" ")[0].strip().decode("ascii", "replace").upper()
-    return _VERBS[type(event)]
 
 
 def _reply(status: str) -> Reply:
@@ -453,10 +273,3 @@ def _budget(limit: int | Mapping[str, int] | None) -> dict[str, int] | None:
     if not isinstance(limit, Mapping) or not all(isinstance(each, int) for each in limit.values()):
         raise TypeError("command_call_limit is a number, or a dict of command and number")
     return {"*": CALL_LIMIT_DEFAULT, **limit}
-
-
-def _ssl_facts(transport: Any) -> dict[str, Any]:
-    return {
-        name: transport.get_extra_info(name)
-        for name in ("ssl_object", "sslcontext", "peercert", "cipher", "compression")
-    }
