@@ -16,6 +16,7 @@ import os
 import ssl
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -103,11 +104,16 @@ class Office:
     # --- its life
 
     def start(self) -> Self:
-        """Bind the ports; it works when this returns. Raises OSError."""
+        """Bind the ports; it works when this returns. Raises twisted.internet.error.CannotListenError, OSError."""
         if self._environment is not None:
             raise RuntimeError("this office has been started; make another for another test")
         self._background = ground = background()
-        ground.call(self._start)
+        try:
+            ground.call(self._start)
+        except BaseException:
+            with suppress(Exception):
+                self.stop()
+            raise
         # Who forgets to stop it leaves nothing behind all the same.
         atexit.register(self.stop)
         return self

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import mailbox
+import re
 import smtplib
 import socket
 import ssl
 from io import StringIO
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mailstack.testing.aiosmtpd.controller import Controller, UnixSocketController, UnthreadedController
 from mailstack.testing.aiosmtpd.handlers import AsyncMessage, Debugging, Mailbox, Message, Proxy, Sink
@@ -356,3 +359,74 @@ def test_a_handler_whose_words_on_its_bugs_are_no_reply_either_is_told_so():
         with pytest.raises(smtplib.SMTPDataError, match=r"500.*must return a reply"):
             smtp.sendmail("a@shop.example", "b@shop.example", LETTER)
         assert smtp.noop()[0] == 250
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                *(
+                    b"EHLO x\r\n",
+                    b"HELO x\r\n",
+                    b"MAIL FROM:<a@b.c> SIZE=9\r\n",
+                    b"MAIL FROM:<>\r\n",
+                    b"RCPT TO:<a@b.c>\r\n",
+                ),
+                *(
+                    b"DATA\r\n",
+                    b"x\r\n.\r\n",
+                    b"..\r\n",
+                    b"AUTH PLAIN\r\n",
+                    b"AUTH LOGIN\r\n",
+                    b"AUTH PLAIN AGEAYg==\r\n",
+                ),
+                *(
+                    b"AUTH KEY\r\n",
+                    b"AUTH X-OTHER-KEY\r\n",
+                    b"YQ==\r\n",
+                    b"*\r\n",
+                    b"=\r\n",
+                    b"!\r\n",
+                    b"NOOP\r\n",
+                    b"RSET\r\n",
+                ),
+                *(
+                    b"VRFY a\r\n",
+                    b"EXPN a\r\n",
+                    b"HELP\r\n",
+                    b"STARTTLS\r\n",
+                    b"BDAT 4 LAST\r\n",
+                    b"FOO\r\n",
+                    b"QUIT\r\n",
+                    b"\n",
+                ),
+            ]
+        ),
+        st.binary(max_size=30),
+    ),
+    max_size=14,
+)
+
+
+@pytest.fixture(scope="module")
+def unhandled():
+    """A server whose loop tells what nobody caught."""
+    found = []
+    controller = running(OwnMechanism(), auth_require_tls=False, authenticator=judge, timeout=0.05)
+    controller.loop.set_exception_handler(lambda _loop, context: found.append(context))
+    with controller:
+        yield controller, found
+
+
+@given(pieces=PIECES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_client_sends_is_answered_by_replies(unhandled, caplog, pieces):
+    controller, found = unhandled
+    with socket.create_connection((controller.hostname, controller.port), 10) as plain:
+        plain.sendall(b"".join(pieces))
+        said = b""
+        while octets := plain.recv(65536):
+            said += octets
+    assert all(re.match(rb"[2-5]\d\d[ -]|\Z", line) for line in said.split(b"\r\n"))
+    assert found == []
+    assert [record for record in caplog.records if record.exc_info] == []

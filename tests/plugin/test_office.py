@@ -8,14 +8,17 @@ import re
 import smtplib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from email.policy import SMTP
 from pathlib import Path
 
 import pytest
+from twisted.internet.error import CannotListenError
 
 from mailstack.testing import NoSuchLetter, Office
+from mailstack.testing.keys import keys_directory
 from tests.plugin.sending import collect, hand_in, letter, submit
 
 
@@ -248,6 +251,14 @@ def test_an_office_that_does_not_run_says_so():
         office.start()
     with pytest.raises(RuntimeError, match="does not run"):
         office.wait_for_letter()
+
+
+def test_an_office_that_can_not_start_leaves_nothing_behind(tmp_path, monkeypatch):
+    keys_directory()  # of all offices of the process, where it belongs
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(CannotListenError):
+        Office(host="192.0.2.1").start()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_connection_left_open_does_not_hold_up_the_end():
