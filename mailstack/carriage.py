@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mailstack.authentication.signed import Signing
 from mailstack.config import Config
 from mailstack.config.origins import origins_of
-from mailstack.config.tls_reports import are_sent, collector, reporter
+from mailstack.config.reporting import are_sent
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address
 from mailstack.net.clock import ReactorClock
@@ -30,6 +31,10 @@ from mailstack.relay.sts import Sts
 from mailstack.surroundings import Surroundings
 from mailstack.wire import HostPort
 
+if TYPE_CHECKING:
+    from mailstack.tls_reports.collector import Collector
+    from mailstack.tls_reports.reporter import Reporter
+
 
 class Carriage:
     """One office's stations behind the counter: `queue` takes letters, `runner` has `relay` and the mailboxes carry them."""
@@ -49,8 +54,13 @@ class Carriage:
         waits = config.relay.schedule
         schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
         router = Router(around.directory)
-        reports = are_sent(config)
-        self.collector = collector(config, around.store, clock) if reports else None
+        self.collector: Collector | None = None
+        self.reporter: Reporter | None = None
+        if are_sent(config):
+            # Only an office that reports pays for it.
+            from mailstack.config.tls_reports import collector  # noqa: PLC0415
+
+            self.collector = collector(config, around.store, clock)
         self.relay = RelayAgent(
             around.names,
             around.caller,
@@ -115,11 +125,10 @@ class Carriage:
         self.queue = Queue(
             store, router, self.runner, journal, local, owner, schedule, clock, bouncer, around.random.random
         )
-        self.reporter = (
-            reporter(config, store, clock, around.reactor, around.names, self.queue, signing)
-            if reports and seat.keeps_house
-            else None
-        )
+        if self.collector is not None and seat.keeps_house:
+            from mailstack.config.tls_reports import reporter  # noqa: PLC0415
+
+            self.reporter = reporter(config, store, clock, around.reactor, around.names, self.queue, signing)
 
 
 def _quotas(config: Config, around: Surroundings) -> Quotas:

@@ -21,7 +21,6 @@ from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.authentication import checks, signer
 from mailstack.config.checks import SERVED
-from mailstack.config.webhooks import announcers, subscribe
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits as Pop3Limits
@@ -58,7 +57,6 @@ from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.surroundings import Surroundings
 from mailstack.webhooks.announcer import Announcer
-from mailstack.webhooks.waking import Waking
 from mailstack.wire import HostPort, Peer
 
 __all__ = ["PostOffice", "Surroundings"]
@@ -87,6 +85,10 @@ class PostOffice:
         self._around = around
         self._announcers: list[Announcer] = []
         if config.webhooks:
+            # Only an office that tells others pays for it.
+            from mailstack.config.webhooks import announcers, subscribe  # noqa: PLC0415
+            from mailstack.webhooks.waking import Waking  # noqa: PLC0415
+
             subscribe(config, around.store)
             self._announcers = announcers(
                 config,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionLost
@@ -117,7 +117,9 @@ class HttpPoster:
 
         try:
             response = await request()
-        except ResponseNeverReceived:
+        except ResponseNeverReceived as lost:
+            if any(reason.check(CancelledError) for reason in lost.reasons):
+                raise TooLate from None
             # Mostly a kept connection that the other side had closed; at least once is all that is promised.
             response = await request()
         # What the answer says beyond its code interests nobody.

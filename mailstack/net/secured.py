@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError  # noqa: A004 - Twisted has its own
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -89,4 +90,8 @@ def why(trouble: Exception, handshake: Handshake | None) -> str:
         fault = handshake.why(failure)
         if handshake.failed:
             return fault
+    if failure.check(ConnectionRefusedError):
+        return "connection refused"
+    if failure.check(ConnectionLost, ConnectionDone):
+        return "it hung up without an answer"
     return f"{type(failure.value).__name__}: {failure.getErrorMessage()}"[:200]

@@ -90,8 +90,10 @@ class Reporter:
                 wait = min(wait, max(1.0, first - self._clock.now()))
         except StoreError as trouble:
             _log.error("TLS reports can't be written yet: %s", trouble)
-        if self._running:
-            self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
+        finally:
+            # Also after a bug, whose report is due again when its lease ends.
+            if self._running:
+                self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
 
     async def _claim(self) -> TlsReportDue | None:
         return await self._store.claim_tls_report(self._owner, self._clock.now(), self._limits.lease)

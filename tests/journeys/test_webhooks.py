@@ -142,6 +142,19 @@ def test_only_2xx_is_taken_and_the_same_id_comes_again(internet: Internet, code:
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
+def test_who_never_answers_is_asked_once_and_then_left_alone(internet: Internet) -> None:
+    receiver = Receiver(internet.reactor.host(HOOKS))
+    receiver.code = 0
+    site = home(internet, hook(timeout=Duration(10), first=Duration(60)))
+    internet.submit(site, "alice@home.test", "bob@home.test")
+    internet.reactor.advance(50)
+    assert len(receiver.requests) == 1
+    (left,) = internet.reactor.result_of(site.store.announcements(None, 10))
+    assert (left.trouble, left.claimed_by) == ("no answer within 10 s", None)
+    internet.reactor.advance(30)
+    assert len(receiver.requests) == 2
+
+
 def test_a_receiver_that_asks_for_time_gets_it(internet: Internet) -> None:
     receiver = Receiver(internet.reactor.host(HOOKS))
     receiver.code, receiver.retry_after = 503, "900"
