@@ -114,7 +114,7 @@ class Announcements(Protocol):
         """How many wait for each target, by its name."""
 
     async def hurry_announcements(self, target: str, now: float) -> int:
-        """Make due at once what waits for a target, and isn't being told; how many. The oldest is due at HURRIED."""
+        """Make due at once what waits for a target, and isn't being told; the oldest at HURRIED. How many wait in all."""
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
         """Drop those of steps older than `before`, unless they are being told; how many."""

@@ -27,10 +27,14 @@ _RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by
 _NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
 _LIST = f"SELECT {_ALL} FROM announcements WHERE ? IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
 _WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
-_HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND claimed_by IS NULL"
+_HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND due > ? AND claimed_by IS NULL"
+_COUNT = "SELECT COUNT(*) FROM announcements WHERE target = ?"
 _FIRST = f"""UPDATE announcements SET due = {HURRIED} WHERE id IN
     (SELECT id FROM announcements WHERE target = ? AND claimed_by IS NULL ORDER BY at, id LIMIT 1)"""  # noqa: S608
-_FORGET = "DELETE FROM announcements WHERE (? IS NULL OR target = ?) AND at < ? AND (claimed_by IS NULL OR due <= ?)"
+_TARGETS = "SELECT DISTINCT target FROM announcements"
+_FORGET = """DELETE FROM announcements WHERE id IN
+    (SELECT id FROM announcements WHERE target = ? AND at < ? AND (claimed_by IS NULL OR due <= ?) LIMIT ?)"""
+_FORGOTTEN_AT_ONCE = 5000
 
 
 class StoredAnnouncements:
@@ -80,7 +84,17 @@ class StoredAnnouncements:
         return count
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
-        return await self._change(_FORGET, (target, target, before, before))
+        targets = [target] if target is not None else await self._readers.do(_targets)
+        return sum([await self._forget(each, before) for each in targets])
+
+    async def _forget(self, target: str, before: float) -> int:
+        """In parts, so that no commit waits long."""
+        total = 0
+        while True:
+            count = await self._change(_FORGET, (target, before, before, _FORGOTTEN_AT_ONCE))
+            total += count
+            if count < _FORGOTTEN_AT_ONCE:
+                return total
 
     async def _change(self, statement: str, parameters: Sequence[Any]) -> int:
         """How many rows it touched."""
@@ -115,14 +129,20 @@ def _settle(transaction: Transaction, owner: str, told: list[str], again: Sequen
 
 
 def _hurry(transaction: Transaction, target: str, now: float) -> int:
-    count = transaction.execute(_HURRY, (now, target)).rowcount
+    # Most were never tried, and are due already: few rows are touched, whatever waits.
+    transaction.execute(_HURRY, (now, target, now))
     transaction.execute(_FIRST, (target,))
-    return count
+    ((count,),) = transaction.execute(_COUNT, (target,)).fetchall()
+    return rows.checked("announcements", target, lambda: rows.number(count))
 
 
 def _next(connection: sqlite3.Connection, target: str) -> float | None:
     ((due,),) = connection.execute(_NEXT, (target,)).fetchall()
     return None if due is None else rows.checked("announcements", target, lambda: float(due))
+
+
+def _targets(connection: sqlite3.Connection) -> list[str]:
+    return [rows.text(target) for (target,) in connection.execute(_TARGETS)]
 
 
 def _list(connection: sqlite3.Connection, target: str | None, limit: int) -> list[Announcement]:

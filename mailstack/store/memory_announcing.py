@@ -76,8 +76,8 @@ class MemoryAnnouncements:
             each for each in await self.announcements(target, len(self._announcements)) if each.claimed_by is None
         ]
         for place, each in enumerate(waiting):
-            self._announcements[each.id] = replace(each, due=now if place else HURRIED)
-        return len(waiting)
+            self._announcements[each.id] = replace(each, due=min(each.due, now) if place else HURRIED)
+        return len(list(self._of(target)))
 
     async def forget_announcements(self, target: str | None, before: float) -> int:
         old = [

@@ -190,6 +190,11 @@ class Announcer:
 
     async def _settle_failure(self, announcement: Announcement, why: str, wait: float) -> None:
         now, step = self._clock.now(), announcement.step
+        if now >= self._paused_until:
+            # Those that were under way with it tell nothing new.
+            self._failures += 1
+            self._paused_until = self._schedule.next_due(now, self._failures, now, self._jitter())
+        self._paused_until = max(self._paused_until, now + wait)
         if self._schedule.is_expired(step.at, now):
             _log.warning("%s is not told of letter %s (%s): %s", self.target, step.letter, step.step, why)
             await self._settle(told=[announcement.id])
@@ -197,9 +202,6 @@ class Announcer:
             due = self._schedule.next_due(step.at, announcement.attempts, now, self._jitter())
             again = replace(announcement, due=max(due, now + wait), trouble=why[:_MOST_TEXT])
             await self._settle(again=[again])
-        self._failures += 1
-        pause = self._schedule.next_due(now, self._failures, now, self._jitter())
-        self._paused_until = max(self._paused_until, pause, now + wait)
 
     async def _settle(self, told: list[str] | None = None, again: list[Announcement] | None = None) -> None:
         try:

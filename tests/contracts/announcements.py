@@ -94,7 +94,9 @@ def test_what_was_told_is_gone_and_what_was_not_waits(subject: Subject) -> None:
     assert run(store.hurry_announcements(HOOK, 1010.0)) == 2
     assert [each.due for each in run(store.announcements(HOOK, 10))] == [HURRIED, 1010.0]
     assert [each.id for each in claimed(subject, store, 1010.0)] == [two.id, three.id]
-    assert run(store.hurry_announcements(HOOK, 1010.0)) == 0
+    # Nobody gets what is being told.
+    assert run(store.hurry_announcements(HOOK, 1010.0)) == 2
+    assert claimed(subject, store, 1010.0) == []
 
 
 def test_what_a_dead_process_held_is_due_at_once(subject: Subject) -> None:

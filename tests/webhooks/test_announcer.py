@@ -129,6 +129,18 @@ def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> N
     assert rig.waiting() == []
 
 
+def test_those_that_fail_together_count_once() -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.ear.waits = True
+    rig.queue(10)
+    for answered in rig.ear.under_way:
+        answered.callback(None)
+    rig.ear.waits = False
+    rig.clock.advance(20)
+    assert [round(at) for at, _ in rig.ear.heard] == [0, 0, 0, 5, 15]
+
+
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     rig = Rig()
     rig.ear.trouble = NotTold("the receiver answered 429", 600.0)
