@@ -148,14 +148,21 @@ def _outward(config: Config, source: Source) -> Iterator[Problem]:
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
     hosts, file, ca_file = config.relay.smart_host, config.relay.smart_host_password_file, config.relay.ca_file
-    key = ("relay", "smart_host_password_file")
+    key, tokens = ("relay", "smart_host_password_file"), config.relay.smart_host_token_file
     users = [host.credentials for host in hosts if host.credentials is not None]
     for user in users:
-        if not user.password and file is None:
-            cure = "name a file with it in smart_host_password_file"
+        if not user.password and file is None and tokens is None:
+            cure = "name a file with it in smart_host_password_file, or with a token in smart_host_token_file"
             yield source.problem(("relay", "smart_host"), f"the password of {user.username} is missing", cure)
     if file is not None and not users:
         yield source.problem(key, "needs a smart_host with a user", 'as smart_host = "smtp://user@host:587"')
+    token_key = ("relay", "smart_host_token_file")
+    if tokens is not None and file is not None:
+        yield source.problem(token_key, "stands beside smart_host_password_file", "keep one of the two")
+    if tokens is not None and not any(user.token_file for user in users):
+        yield source.problem(token_key, "needs a smart_host with a user and no password", 'as "smtp://user@host:587"')
+    elif tokens is not None and not tokens.is_file():
+        yield _no_file(source, token_key, tokens)
     if ca_file is not None and not ca_file.is_file():
         yield _no_file(source, ("relay", "ca_file"), ca_file)
 

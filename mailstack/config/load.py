@@ -87,6 +87,7 @@ def _rooted(config: Config, root: Path) -> Config:
         relay=structs.replace(
             relay,
             smart_host_password_file=password_file and root / password_file,
+            smart_host_token_file=relay.smart_host_token_file and root / relay.smart_host_token_file,
             ca_file=ca_file and root / ca_file,
             certificate=relay.certificate and root / relay.certificate,
             key=relay.key and root / relay.key,
@@ -103,8 +104,20 @@ def _own_name() -> HostName:
 
 
 def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem]]:
-    """The smart hosts with the password of the file, where they want one."""
-    hosts, file = config.relay.smart_host, config.relay.smart_host_password_file
+    """The smart hosts with the password of the file, or where their token is, where they want one."""
+    hosts, file, tokens = (
+        config.relay.smart_host,
+        config.relay.smart_host_password_file,
+        config.relay.smart_host_token_file,
+    )
+    if tokens is not None and file is None:
+        shown = tuple(
+            [
+                host if host.credentials is None or host.credentials.password else host.with_token_of(tokens)
+                for host in hosts
+            ]
+        )
+        return structs.replace(config, relay=structs.replace(config.relay, smart_host=shown)), []
     if file is None or not any(host.credentials for host in hosts):
         return config, []
     key = ("relay", "smart_host_password_file")

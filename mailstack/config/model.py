@@ -251,6 +251,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     smart_host: tuple[SmartHost, ...] = ()
     """Complete once loaded, also when the password has a file of its own."""
     smart_host_password_file: Path | None = None
+    smart_host_token_file: Path | None = None
     port: Port = 25
     source_address: IpText = IpText("")
     source_address6: IpText = IpText("")

@@ -15,6 +15,7 @@ from mailstack.relay.hosts import Candidate
 from mailstack.relay.origins import Origin
 from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
+from mailstack.relay.tokens import read_token
 from mailstack.relay.trouble import clean, is_down
 from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.client import ClientEngine, ClientEvent
@@ -283,7 +284,7 @@ class Connections:
             if start_tls and not security.implicit:
                 await self._begin_tls(call, connection, trial=trial)
             if who := candidate.credentials:
-                await session.authenticate(who.username, who.password, derive=self._derive)
+                await self._authenticate(session, who)
         except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
@@ -298,6 +299,17 @@ class Connections:
             transcript += connection.new_lines()
         connection.tls = peer.tls
         return connection
+
+    async def _authenticate(self, session: SendingSession, who: Credentials) -> None:
+        """Raises Trouble."""
+        if who.token_file is None:
+            await session.authenticate(who.username, who.password, derive=self._derive)
+            return
+        try:
+            token = read_token(who.token_file)
+        except (OSError, ValueError) as trouble:
+            raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
+        await session.authenticate_by_token(who.username, token)
 
     async def _begin_tls(self, call: _Call, connection: Connection, *, trial: bool) -> None:
         """STARTTLS, and the count of what came of it. Raises Trouble."""

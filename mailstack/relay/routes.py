@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -99,6 +100,8 @@ class Credentials(Discreet, frozen=True):
 
     username: str
     password: str
+    token_file: Path | None = None
+    """Where a bearer token is, in place of a password; read for each login, since others renew it."""
 
 
 class SmartHost(Struct, frozen=True):
@@ -147,6 +150,12 @@ class SmartHost(Struct, frozen=True):
             self
             if self.credentials is None
             else replace(self, credentials=replace(self.credentials, password=password))
+        )
+
+    def with_token_of(self, file: Path) -> SmartHost:
+        """The same with a token in that file, where there is a user."""
+        return (
+            self if self.credentials is None else replace(self, credentials=replace(self.credentials, token_file=file))
         )
 
 

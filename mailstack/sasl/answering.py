@@ -60,6 +60,38 @@ def choose(offered: Sequence[str], username: str, password: str, binding: Bindin
     return LoginAnswer(username, password) if "LOGIN" in offered else None
 
 
+def choose_bearer(offered: Sequence[str], username: str, token: str) -> Answering | None:
+    """The way to show a bearer token: the standard's, or Google's older one; None when neither is offered."""
+    for name in BearerAnswer.NAMES:
+        if name in offered:
+            return BearerAnswer(name, username, token)
+    return None
+
+
+class BearerAnswer:
+    """OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2."""
+
+    NAMES = ("OAUTHBEARER", "XOAUTH2")
+    trusts = True
+
+    def __init__(self, name: str, username: str, token: str) -> None:
+        self.name = name
+        if name == "OAUTHBEARER":
+            escaped = username.replace("=", "=3D").replace(",", "=2C")
+            whole = f"n,a={escaped},\x01auth=Bearer {token}\x01\x01"
+        else:
+            whole = f"user={username}\x01auth=Bearer {token}\x01\x01"
+        self.initial: bytes | None = whole.encode()
+        self._asked = False
+
+    async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
+        """What is wrong with the token comes as a challenge, and the refusal after it (RFC 7628 §3.2.3)."""
+        if self._asked:
+            raise Suspicious(f"{self.name} has only one challenge")
+        self._asked = True
+        return b"\x01" if self.name == "OAUTHBEARER" else b""
+
+
 class PlainAnswer:
     """RFC 4616 §2: [authzid] NUL authcid NUL passwd."""
 

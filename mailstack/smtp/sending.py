@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
-from mailstack.sasl.answering import Derive, Suspicious, choose, derive_here
+from mailstack.sasl.answering import Answering, Derive, Suspicious, choose, choose_bearer, derive_here
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import HostLimits
@@ -139,7 +139,17 @@ class SendingSession:
         if self._peer.tls is None and not allow_clear:
             raise Trouble("auth", None, "a password is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
-        exchange = choose(offered, username, password, self._peer.channel_binding, derive)
+        await self._prove(choose(offered, username, password, self._peer.channel_binding, derive))
+
+    async def authenticate_by_token(self, username: str, token: str) -> None:
+        """AUTH by a bearer token (RFC 7628), which is not sent without TLS. Raises Trouble."""
+        if self._peer.tls is None:
+            raise Trouble("auth", None, "a token is not sent without TLS")
+        offered = self.extensions.get("AUTH", "").upper().split()
+        await self._prove(choose_bearer(offered, username, token))
+
+    async def _prove(self, exchange: Answering | None) -> None:
+        """Raises Trouble."""
         if exchange is None:
             raise Trouble("auth", None, "the host offers no way of AUTH that we know")
         self._say(f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial))

@@ -367,6 +367,21 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + "[relay]\ndane = true\n", "4: relay.dane: needs to know whose DNSSEC validation is trusted"),
         (BASE + '[relay]\nkey = "mailstack.toml"\n', "4: relay.key: needs relay.certificate as well"),
         (BASE + '[relay]\nsource_address = "::1"\n', "4: relay.source_address: is an address of the other family"),
+        (
+            BASE + '[[relay.sources]]\nsource_address = "::1"\n',
+            "relay.sources[0]: source_address is for IPv4, and source_address6 for IPv6",
+        ),
+        (BASE + '[[relay.sources]]\nsenders = ["*@a.test"]\n', "relay.sources[0]: says nothing"),
+        (
+            BASE + '[relay]\nsmart_host_token_file = "t"\n',
+            "relay.smart_host_token_file: needs a smart_host with a user",
+        ),
+        (
+            BASE + '[relay]\nsmart_host = "smtp://a@b.test"\nsmart_host_token_file = "gone"\n',
+            "relay.smart_host_token_file: there is no file",
+        ),
+        (BASE + '[tls_reports]\nsend = "on"\n', "tls_reports.send: needs a key in [[dkim.keys]], and domains"),
+        (BASE + '[tls_reports]\nauthor = "a@b.test"\n', "tls_reports.author: a@b.test is in none of `domains`"),
         (BASE + '[relay]\nsource_address6 = "192.0.2.1"\n', "4: relay.source_address6: is an address of the other"),
         (BASE + '[relay.tls_policy]\n"x.test" = "always"\n', '4: relay.tls_policy."x.test": expected "never" or'),
         (BASE + '[relay.tls_policy]\n"*.[::1]" = "never"\n', "4: relay.tls_policy"),

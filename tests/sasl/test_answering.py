@@ -7,8 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from mailstack.sasl import Channel, ScramKeys
-from mailstack.sasl.answering import MOST_ITERATIONS, Answering, ScramAnswer, Suspicious, choose, derive_here
+from mailstack.sasl import Channel, Denied, ScramKeys, Token
+from mailstack.sasl.answering import (
+    MOST_ITERATIONS,
+    Answering,
+    ScramAnswer,
+    Suspicious,
+    choose,
+    choose_bearer,
+    derive_here,
+)
 from tests.aid import run
 from tests.sasl.exchange import Keeper, Talk
 
@@ -117,3 +125,37 @@ def test_questions_without_end_are_not_answered(name: str, questions: int) -> No
         run(client.respond(b"?"))
     with pytest.raises(Suspicious):
         run(client.respond(b"?"))
+
+
+@pytest.mark.parametrize(
+    ("offered", "name"),
+    [
+        (("PLAIN", "XOAUTH2", "OAUTHBEARER"), "OAUTHBEARER"),
+        (("XOAUTH2", "PLAIN"), "XOAUTH2"),
+    ],
+)
+def test_a_token_is_shown_in_the_way_that_our_server_understands(offered: tuple[str, ...], name: str) -> None:
+    """AUTH-16, AUTH-17"""
+    client = choose_bearer(offered, "b,o=b@home.test", "abc.def~")
+    assert client is not None
+    assert (client.name, client.trusts) == (name, True)
+    talk = Talk(name)
+    talk.prove(client.initial)
+    assert talk.keeper.asked == [Token(username="b,o=b@home.test", mechanism=name, token="abc.def~")]
+
+
+def test_a_token_is_shown_in_no_other_way() -> None:
+    assert choose_bearer(("PLAIN", "LOGIN", "SCRAM-SHA-256"), "bob", "abc") is None
+
+
+@pytest.mark.parametrize("name", ["OAUTHBEARER", "XOAUTH2"])
+def test_a_token_that_is_refused_is_heard_of_in_one_challenge(name: str) -> None:
+    """RFC 7628 §3.2.3"""
+    client = choose_bearer((name,), "bob", "abc")
+    assert client is not None
+    talk = Talk(name, Keeper(denies=Denied()))
+    with pytest.raises(Denied):
+        talk.prove(client.initial, lambda challenge: run(client.respond(challenge)))
+    assert len(talk.challenges) == 1
+    with pytest.raises(Suspicious):
+        run(client.respond(b"{}"))
