@@ -298,6 +298,7 @@ class DevEnvironment:
             travel=self.travel,
             offices=self._told_offices,
             log=self.log,
+            look=self._look,
         )
 
     def _told_offices(self) -> list[OfficeFacts]:

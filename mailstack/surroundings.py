@@ -62,6 +62,8 @@ class Managed(Struct, frozen=True):
     travel: TimeTravel | None = None
     offices: Callable[[], Sequence[OfficeFacts]] = tuple
     log: ProtocolLog | None = None
+    look: Callable[[str], Awaitable[int]] | None = None
+    """Asks a link of a letter for its status."""
 
 
 class Surroundings(Struct, frozen=True):

@@ -121,6 +121,13 @@ class Catalogue:
         """Its octets, as they entered. Raises KeyError when they are gone."""
         return await self._store.content(item.id)
 
+    async def content_of(self, letter: LetterId) -> Content | None:
+        """The octets of a copy, as they came to its office; None when they are gone."""
+        try:
+            return await self._store.content(letter)
+        except KeyError:
+            return None
+
     async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:
         """What the store knows of letters and their copies, by id."""
         ids = tuple([each for item in items for each in (item.id, *item.copies)])

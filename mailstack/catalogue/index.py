@@ -31,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
 
 _GIVEN = "IN (SELECT value FROM json_each(?))"
-_TABLES = ("addresses", "tags", "holders", "copies", "letters")
+_TABLES = ("addresses", "heads", "tags", "holders", "copies", "letters")
 
 
 def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Sequence[Copy], read_to: int) -> None:
@@ -46,8 +46,8 @@ def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Se
 def _add(connection: sqlite3.Connection, entering: Entering) -> None:
     item, columns = entering.item, _columns(entering)
     added = connection.execute(
-        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, head, item)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, item)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             item.number,
             item.id,
@@ -56,7 +56,6 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
             item.attachments,
             item.inline,
             int(item.unread),
-            "\n".join(columns[:-2]),
             _encode(replace(item, tags=(), copies=(), mailboxes=())).decode(),
         ),
     )
@@ -70,6 +69,7 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
         "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
         [(tag.casefold(), item.number, tag) for tag in item.tags],
     )
+    connection.execute("INSERT INTO heads (number, head) VALUES (?, ?)", (item.number, "\n".join(columns[:-2])))
     _hold(connection, item.number, item.mailboxes)
     if item.account:
         connection.execute("INSERT OR IGNORE INTO holders VALUES (?, ?, 1)", (item.account, item.number))
@@ -149,6 +149,9 @@ def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int 
         f" ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
         [*chosen.values, limit, start],
     )
+    if which.before is None and not start and len(items) < limit:
+        # That is all there is.
+        return Listed(tuple(items), len(items), sum(item.unread for item in items))
     # All letters, or all of a mailbox, are counted quickly; of what is searched for there may be too many.
     most = MOST_COUNTED if which.terms else -1
     chosen = _chosen(connection, replace(which, before=None))

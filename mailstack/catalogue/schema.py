@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE letters (
@@ -16,13 +16,18 @@ CREATE TABLE letters (
     inline INTEGER NOT NULL,
     unread INTEGER NOT NULL,
     deleted TEXT, -- the token that brings it back
-    head TEXT NOT NULL, -- subject and people, folded
     item TEXT NOT NULL -- all of it, as JSON
 );
 CREATE INDEX letters_shown ON letters (number, unread) WHERE deleted IS NULL;
 CREATE INDEX letters_unread ON letters (number) WHERE unread = 1 AND deleted IS NULL;
 CREATE INDEX letters_by_arrival ON letters (arrived, number);
 CREATE INDEX letters_deleted ON letters (deleted, number) WHERE deleted IS NOT NULL;
+
+-- Subject and people, folded: narrow, so that all can be looked through.
+CREATE TABLE heads (
+    number INTEGER NOT NULL PRIMARY KEY,
+    head TEXT NOT NULL
+);
 
 -- Who is named where, for searches by a whole address or domain.
 CREATE TABLE addresses (

@@ -124,7 +124,7 @@ def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one fo
     if text and trigrams and (match := _match(term)) is not None:
         return "l.number IN (SELECT rowid FROM searched WHERE searched MATCH ?)", (match,)
     if text and columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
-        return "instr(l.head, ?)", (text,)
+        return "l.number IN (SELECT number FROM heads WHERE instr(head, ?))", (text,)
     if text:
         looks = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
         return f"EXISTS (SELECT 1 FROM searched AS t WHERE t.rowid = l.number AND ({looks}))", (text,) * len(columns)

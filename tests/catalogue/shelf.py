@@ -17,7 +17,7 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from mailstack.net.log import SilentJournal
 from mailstack.queue.delivery import Delivery, DeliveryState
-from mailstack.store import Acceptance, Store
+from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archiving import ArchivingMemoryStore, ArchivingSqliteStore
 from mailstack.wire import HostPort
 from tests.aid import Pump, run
@@ -89,6 +89,7 @@ class Shelf:
         office: str = OFFICE,
         account: str | None = None,
         helo: str = "",
+        mailbox: str = "",
         settle: bool = True,
     ) -> LetterId:
         """One more letter that was accepted."""
@@ -101,13 +102,10 @@ class Shelf:
         deliveries = tuple(
             Delivery(letter, number, recipient, "x", state, now) for number, recipient in enumerate(given)
         )
-        self.run(
-            self.store.accept(
-                Acceptance(
-                    Letter(letter, Envelope(sender, given), Octets(octets or text()), arrival), deliveries, (step,)
-                )
-            )
-        )
+        octets = octets or text()
+        whole = Letter(letter, Envelope(sender, given), Octets(octets), arrival)
+        placements = (Placement(mailbox, (letter, 0), b"", len(octets), now),) if mailbox else ()
+        self.run(self.store.accept(Acceptance(whole, deliveries, (step,), placements)))
         self.journal.tell([step])
         if settle:
             self.settle()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from mailstack.net.clock import ReactorClock
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.checks import check_routes
 from mailstack.web.api.composing import composing_routes
 from mailstack.web.api.description import Description
 from mailstack.web.api.environment import environment_routes
@@ -46,6 +47,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     return (
         *letter_routes(shelf, behind.clock.now),
         *composing_routes(behind, shelf),
+        *check_routes(shelf, behind.around.managed.look),
         *wait_routes(shelf, behind.clock.now, patience, places),
         *event_routes(shelf, patience, places),
     )

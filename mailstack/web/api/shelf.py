@@ -60,6 +60,14 @@ class Shelf:
         octets = await self.octets(item)
         return await self.work(lambda: read(octets), len(octets))
 
+    async def reading_of(self, letter: LetterId) -> Reading | None:
+        """Of a copy in another office; None when its octets are gone."""
+        content = await self.catalogue.content_of(letter)
+        if content is None:
+            return None
+        octets = await read_all(content)
+        return await self.work(lambda: read(octets), len(octets))
+
     async def summaries(self, items: Sequence[Item]) -> list[Summary]:
         """With where each letter is now."""
         records = await self.catalogue.records(items)

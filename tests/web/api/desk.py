@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letters import letter_routes
@@ -30,10 +31,16 @@ class As:
         return Visitor(self.account)
 
 
+async def answers(url: str) -> int:
+    """A world in which every second link is dead."""
+    return 404 if "dead" in url else 200
+
+
 def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None) -> list[Route]:
     shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50)
     return [
         *letter_routes(shelf, clock.now),
+        *check_routes(shelf, answers),
         *wait_routes(shelf, clock.now, clock, places),
         *event_routes(shelf, clock, places),
         *journey_routes(store, catalogue),

@@ -1,0 +1,145 @@
+"""Checks of a letter: its HTML, its links, what the office found out about its authors, and how to leave its list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.letter import LetterId
+from mailstack.reading import Reading
+from mailstack.web.api.shapes import Unsubscribing
+from mailstack.web.api.shelf import Shelf
+from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.checks import html as html_check
+from mailstack.web.checks import links as link_check
+from mailstack.web.routes import Route, Told
+
+_METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
+_COMMENT = re.compile(r"\([^()]*+\)")
+MOST_METHODS = 100
+
+
+class Method(Struct, frozen=True):
+    """What one method found (RFC 8601 §2.3)."""
+
+    method: str
+    """ "spf", "dkim", "dmarc", "arc" …"""
+    result: str
+    detail: str
+
+
+class Vouched(Struct, frozen=True):
+    """What an office wrote into Authentication-Results, the newest field first."""
+
+    office: str
+    methods: list[Method]
+
+
+class Vouching(Struct, frozen=True):
+    results: list[Vouched]
+
+
+class Leaving(Struct, frozen=True):
+    """How a reader leaves the list; null when the letter does not say."""
+
+    unsubscribe: Unsubscribing | None
+
+
+def check_routes(shelf: Shelf, look: Callable[[str], Awaitable[int]] | None) -> tuple[Route, ...]:
+    """`look` asks a URL for its status; None: nobody is asked."""
+    pages = Checks(shelf, look)
+    one = "/v1/letters/{id}/checks/"
+    return (
+        Route(
+            "GET",
+            one + "html",
+            pages.html,
+            "user",
+            told=Told("What mail clients make of its HTML.", gives=dict[str, Any]),
+        ),
+        Route(
+            "GET",
+            one + "links",
+            pages.links,
+            "user",
+            told=Told("Whether its links answer: this asks their hosts.", gives=dict[str, Any]),
+        ),
+        Route(
+            "GET",
+            one + "authentication",
+            pages.authentication,
+            "user",
+            told=Told("What is known of its authors.", gives=Vouching),
+        ),
+        Route(
+            "GET", one + "unsubscribe", pages.unsubscribe, "user", told=Told("How to leave its list.", gives=Leaving)
+        ),
+        Route(
+            "GET", one + "spam", pages.spam, "user", told=Told("What a spam filter says of it.", gives=dict[str, Any])
+        ),
+    )
+
+
+class Checks:
+    """The pages behind them."""
+
+    def __init__(self, shelf: Shelf, look: Callable[[str], Awaitable[int]] | None) -> None:
+        self._shelf = shelf
+        self._look = look
+
+    async def _reading(self, ask: Ask) -> Reading:
+        return await self._shelf.reading(await self._shelf.item(ask))
+
+    async def html(self, ask: Ask) -> Answer:
+        reading = await self._reading(ask)
+        if not reading.html:
+            raise Trouble(404, "The letter has no HTML.")
+        return in_json(await self._shelf.work(lambda: html_check.check(reading.html), len(reading.html)))
+
+    async def links(self, ask: Ask) -> Answer:
+        reading = await self._reading(ask)
+        if self._look is None:
+            raise Trouble(404, "This office asks no other hosts for what is in letters.")
+        return in_json(await link_check.check(reading.links, self._look))
+
+    async def authentication(self, ask: Ask) -> Answer:
+        """The field of the office that took the letter, and those of offices before it: these may be anybody's words.
+
+        A letter that was relayed within the environment was looked at where it arrived: then that office's is given.
+        """
+        item = await self._shelf.item(ask)
+        told = await self._told_in(await self._shelf.reading(item))
+        for copy in item.copies:
+            found = await self._shelf.reading_of(LetterId(copy))
+            told = (await self._told_in(found) if found is not None else []) or told
+        return in_json(Vouching(told))
+
+    async def _told_in(self, reading: Reading) -> list[Vouched]:
+        return [vouched(body) for name, body in reading.headers if name.lower() == "authentication-results"]
+
+    async def unsubscribe(self, ask: Ask) -> Answer:
+        found = (await self._reading(ask)).unsubscribe
+        return in_json(
+            Leaving(
+                None
+                if found is None
+                else Unsubscribing(found.field, list(found.links), found.post, found.one_click, list(found.faults))
+            )
+        )
+
+    async def spam(self, ask: Ask) -> Answer:
+        await self._shelf.item(ask)
+        raise Trouble(404, "No spam filter is asked here.")
+
+
+def vouched(body: str) -> Vouched:
+    """The text of one Authentication-Results field."""
+    office, *methods = _COMMENT.sub(" ", body).split(";")
+    found = [match for each in methods[:MOST_METHODS] if (match := _METHOD.fullmatch(each))]
+    return Vouched(
+        " ".join(office.split())[:255],
+        [Method(match[1].lower(), match[2].lower(), " ".join(match[3].split())[:1000]) for match in found],
+    )

@@ -1,0 +1,70 @@
+"""Checks of a letter: each says what is there, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.letter import Address
+from mailstack.queue.delivery import DeliveryState
+from mailstack.web.api.checks import Method, Vouched, vouched
+from tests.catalogue.shelf import text
+from tests.web.api.desk import Desk
+
+HTML = '<style>p { position: fixed }</style><p><a href="https://a.test/x">a</a> <a href="https://dead.test/">b</a></p>'
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    found = Desk(None)
+    yield found
+    found.close()
+
+
+def test_html_and_links_are_looked_at(desk: Desk) -> None:
+    letter = desk.put(text(body=HTML, **{"Content-Type": "text/html"}))
+    html = desk.json("GET", f"/v1/letters/{letter}/checks/html")
+    assert "css-position" in {each["Slug"] for each in html["Warnings"]}
+    links = desk.json("GET", f"/v1/letters/{letter}/checks/links")
+    assert (links["Errors"], [each["StatusCode"] for each in links["Links"]]) == (1, [200, 404])
+    plain = desk.put(text())
+    desk.json("GET", f"/v1/letters/{plain}/checks/html", status=404)
+
+
+def test_how_to_leave_a_list_is_told(desk: Desk) -> None:
+    letter = desk.put(text(List_Unsubscribe="<https://l.test/u>", List_Unsubscribe_Post="List-Unsubscribe=One-Click"))
+    found = desk.json("GET", f"/v1/letters/{letter}/checks/unsubscribe")["unsubscribe"]
+    assert (found["links"], found["one_click"], found["faults"]) == (["https://l.test/u"], True, [])
+    assert desk.json("GET", f"/v1/letters/{desk.put()}/checks/unsubscribe") == {"unsubscribe": None}
+
+
+def test_what_was_found_where_a_letter_arrived_is_told(desk: Desk) -> None:
+    carol = Address("carol", "elsewhere.test")
+    source = desk.put(to=(carol,), state=DeliveryState.RELAYED, account="alice@home.test")
+    assert desk.json("GET", f"/v1/letters/{source}/checks/authentication") == {"results": []}
+    trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
+    field = b"Authentication-Results: mx.world.test;\r\n\tspf=pass smtp.mailfrom=home.test\r\n"
+    desk.put(trace + field + text(), to=(carol,), office="mx.world.test", helo="mx.home.test", mailbox=carol.key)
+    (found,) = desk.json("GET", f"/v1/letters/{source}/checks/authentication")["results"]
+    assert found["office"] == "mx.world.test"
+    assert found["methods"] == [{"method": "spf", "result": "pass", "detail": "smtp.mailfrom=home.test"}]
+
+
+def test_no_spam_filter_is_there(desk: Desk) -> None:
+    assert "spam" in desk.json("GET", f"/v1/letters/{desk.put()}/checks/spam", status=404)["detail"]
+
+
+def test_a_field_is_read_with_its_comments() -> None:
+    """RFC 8601 §2.2"""
+    assert vouched('mx.a.test (x) 1; dkim=fail (bad) reason="no key" header.d=b.test; none; dmarc=none') == Vouched(
+        "mx.a.test 1",
+        [Method("dkim", "fail", 'reason="no key" header.d=b.test'), Method("dmarc", "none", "")],
+    )
+
+
+@given(st.text(max_size=300))
+def test_any_field_is_read(body: str) -> None:
+    assert len(vouched(body).methods) <= body.count(";") + 1
