@@ -52,6 +52,6 @@ def _tell(clock: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(clock))
     else:
-        hours, seconds = divmod(round(clock["ahead"]), 3600)
-        ahead = f"{hours} h {seconds // 60} min ahead" if clock["ahead"] >= 1 else "the time of this machine"
+        hours, minutes = divmod(round(clock["ahead"] / 60), 60)
+        ahead = f"{hours} h {minutes} min ahead" if clock["ahead"] >= 1 else "the time of this machine"
         click.echo(f"{clock['now']}  ({ahead})")
