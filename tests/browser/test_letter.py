@@ -149,3 +149,18 @@ def test_paper_has_the_letter_and_nothing_to_press(visit: Open, shop: str) -> No
 def test_a_letter_that_is_not_there_says_so(visit: Open) -> None:
     page = visit("#/letter/1kq2v7m4e80c3xz")
     page.get_by_role("heading", name="This letter is not here").wait_for()
+
+
+def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: Environment) -> None:
+    sent = letter("News", From="news@example.test", List_Unsubscribe="<https://example.test/leave>")
+    sent.add_alternative('<p style="display:grid"><a href="https://shop.example/">shop</a></p>', subtype="html")
+    found = dev.send(sent, "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/letter/{found}/checks")
+    check = lambda name: page.get_by_role("region", name=name)  # noqa: E731
+    check("Authentication").get_by_text("not signed with DKIM").wait_for()
+    check("Unsubscribing").get_by_text("One click").wait_for()
+    check("HTML").get_by_text("of clients show it as meant").wait_for()
+    check("HTML").get_by_text("grid").first.wait_for()
+    check("Links").get_by_role("button").click()
+    check("Links").get_by_text("no answer").wait_for()

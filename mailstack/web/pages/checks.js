@@ -1,90 +1,101 @@
-/** The checks of a letter: how its HTML fares, whether its links live, and what a receiving host would think of it. */
+/** The checks of a letter: what a receiving host thought of it, how its HTML fares, whether its links live. */
 
 import { get, part } from "./api.js";
 import { button, fill, h, own } from "./dom.js";
-import { outward, safeLink } from "./format.js";
+import { count, outward, safeLink } from "./format.js";
 
-/** Each check: its name, what it looks at, and whether it is made at once or only when asked for. */
-const CHECKS = {
-    authentication: ["Authentication", "SPF, DKIM, DMARC and ARC, as the receiving office found them.", true],
-    unsubscribe: ["Unsubscribing", "List-Unsubscribe, as large mailbox providers want it (RFC 8058).", true],
-    html: ["HTML", "What mail clients make of its HTML and CSS.", true],
-    links: ["Links", "Whether its links and pictures answer. This asks the hosts that they lead to.", false],
-    spam: ["Spam", "What rspamd or SpamAssassin says, where there is one.", false],
-};
-const TONES = {
-    good: /^(pass|ok|yes|true|supported|2\d\d|valid|good)$/i,
-    wait: /^(partial|neutral|softfail|none|temperror|warning|3\d\d|unknown|skipped)$/i,
-    bad: /^(fail|no|false|unsupported|4\d\d|5\d\d|permerror|invalid|bad|error|dead)$/i,
-};
-const JUDGED = new Set(["result", "status", "support", "supported", "ok", "pass", "verdict", "code", "one_click"]);
-const MOST = 200; // findings that are shown at once
+/** Each check: its name, what it looks at, whether it is made at once or when asked for, and what it finds. */
+const CHECKS = [
+    ["Authentication", "What SPF, DKIM, DMARC and ARC said when the letter came.", true, authentication],
+    ["Unsubscribing", "List-Unsubscribe, as large mailbox providers want it (RFC 2369, RFC 8058).", true, unsubscribing],
+    ["HTML", "What mail clients make of its HTML and CSS, by caniemail.com.", true, html],
+    ["Links", "Whether they answer. In the dev environment only this machine is asked.", false, links],
+];
+const METHODS = ["spf", "dkim", "dmarc", "arc"];
+const MOST = 60; // findings that are shown at once
 
 export function showChecks(panel, letter) {
     let over = false;
-    fill(panel, h("div", { class: "checks" }, Object.entries(CHECKS).map(([name, [title, about, atOnce]]) => {
-        const body = h("div", {});
+    fill(panel, h("div", { class: "checks" }, CHECKS.map(([title, about, atOnce, check]) => {
+        const body = h("div", { class: "checked" });
         const run = async () => {
             fill(body, h("p", { class: "quiet", role: "status" }, "Looking"));
-            try {
-                const found = await get(`v1/letters/${part(letter.id)}/checks/${name}`);
-                if (!over) fill(body, told(found));
-            } catch (error) {
-                if (!over) fill(body, h("p", { class: "quiet" }, error.message));
-            }
+            const found = await check(letter).catch((error) => h("p", { class: "quiet" }, error.message));
+            if (!over) fill(body, found);
         };
         if (atOnce) run();
-        else fill(body, button("Check", run));
+        else fill(body, button("Check", run, { "aria-label": `Check: ${title}` }));
         return h("section", { class: "check", "aria-label": title }, h("header", {}, h("h2", {}, title), h("span", { class: "quiet" }, about)), body);
     })));
     return () => { over = true; };
 }
 
-/** A check's answer: what is said of the whole first, then each finding. */
-function told(found) {
-    if (found === null || (Array.isArray(found) && !found.length)) return h("p", { class: "quiet" }, "Nothing to say.");
-    if (Array.isArray(found)) return list(found);
-    const entries = Object.entries(found).filter(([, value]) => value !== null && value !== "");
-    const plain = entries.filter(([, value]) => typeof value !== "object");
-    const nested = entries.filter(([, value]) => typeof value === "object" && Object.keys(value).length);
+async function authentication(letter) {
+    const { steps } = await get(`v1/journeys/${part(letter.id)}`);
+    const asked = steps.flatMap((step) => METHODS.filter((name) => step[name] !== undefined).map((name) => [name, step[name], step.office]));
+    const fields = letter.headers.filter(([name]) => /^(authentication-results|received-spf|arc-authentication-results)$/i.test(name));
+    const signed = letter.headers.filter(([name]) => /^dkim-signature$/i.test(name)).length;
+    if (!asked.length && !fields.length) {
+        return h("p", {}, signed ? "The letter is signed with DKIM. " : "The letter is not signed with DKIM. ", "No office here asked about its sender: the dev environment's DNS knows of no signatures.");
+    }
+    return findings([
+        ...asked.map(([name, result, office]) => [sign(tone(resultOf(result)), resultOf(result)), h("strong", {}, name.toUpperCase()), h("span", { class: "quiet" }, `at ${office}`)]),
+        ...fields.map(([name, value]) => [h("strong", {}, name), own(value)]),
+    ]);
+}
+
+const resultOf = (result) => (typeof result === "object" && result ? result.result ?? JSON.stringify(result) : String(result));
+const tone = (result) => (/^pass/.test(result) ? "good" : /^(fail|permerror|reject)/.test(result) ? "bad" : "wait");
+
+async function unsubscribing({ list_unsubscribe: found }) {
+    if (!found) return h("p", {}, "The letter has no List-Unsubscribe. Who sends to many needs it: Gmail and Yahoo ask for one-click unsubscribing.");
+    return findings([
+        [sign(found.trouble ? "bad" : "good", found.trouble ? "faulty" : "in order"), own(found.trouble || found.header)],
+        [sign(found.one_click ? "good" : "wait", found.one_click ? "yes" : "no"), "One click (List-Unsubscribe-Post)"],
+        ...found.links.map((link) => [address(link)]),
+    ]);
+}
+
+async function html(letter) {
+    if (!letter.html) return h("p", {}, "The letter has no HTML.");
+    const { Total: total, Warnings: warnings } = await get(`api/v1/message/${part(letter.id)}/html-check`);
+    const share = (value, name) => h("span", { class: `share ${name}` }, `${Math.round(value)} % `);
+    const meter = h("div", { class: "meter", "aria-hidden": "true" }, [["good", total.Supported], ["wait", total.Partial]].map(([name, value]) => {
+        const bar = h("i", { class: name });
+        bar.style.width = `${value}%`;
+        return bar;
+    }));
     return [
-        plain.length ? h("dl", { class: "pairs" }, plain.map(([name, value]) => [h("dt", {}, words(name)), h("dd", {}, worth(name, value))])) : null,
-        nested.map(([name, value]) => h("section", {}, h("h3", {}, words(name)), told(value))),
-        entries.length ? null : h("p", { class: "quiet" }, "Nothing to say."),
+        h("p", {}, share(total.Supported, "good"), "of clients show it as meant, ", share(total.Partial, "wait"), "in part, ", share(total.Unsupported, "bad"), "not."), meter,
+        warnings.length ? findings(warnings.map(warning)) : h("p", { class: "quiet" }, "Nothing in it is a problem anywhere."),
     ];
 }
 
-function list(found) {
+function warning(each) {
+    const failing = each.Results.filter((client) => client.Support === "no").map((client) => client.Name);
     return [
-        h("ul", { class: "findings" }, found.slice(0, MOST).map((each) => h("li", {}, typeof each === "object" && each ? finding(each) : worth("", each)))),
-        found.length > MOST ? h("p", { class: "quiet" }, `and ${found.length - MOST} more`) : null,
+        h("div", { class: "row-head" }, h("strong", {}, own(each.Title)), h("span", { class: "quiet" }, count(each.Score.Found, "time")), sign(each.Score.Unsupported > 30 ? "bad" : "wait", `${Math.round(each.Score.Supported)} % support it`),
+            each.URL ? h("span", {}, address(each.URL, "caniemail.com")) : null),
+        failing.length ? h("span", { class: "quiet" }, `Not in ${[...new Set(failing)].join(", ")}`) : null,
     ];
 }
 
-/** One finding: its judgement and its name in the first line, the rest below. */
-function finding(each) {
-    const entries = Object.entries(each).filter(([, value]) => value !== null && value !== "");
-    const judged = entries.filter(([name, value]) => JUDGED.has(name) && typeof value !== "object");
-    const [title] = entries.filter(([name, value]) => !JUDGED.has(name) && typeof value === "string");
-    const rest = entries.filter((entry) => !judged.includes(entry) && entry !== title);
-    return [
-        h("div", { class: "row-head" }, judged.map(([name, value]) => worth(name, value)), title ? h("strong", {}, worth("", title[1])) : null),
-        rest.length ? h("span", { class: "quiet" }, rest.map(([name, value], index) => [index ? ", " : "", `${words(name)} `, typeof value === "object" ? brief(value) : worth("", value)])) : null,
-    ];
+async function links(letter) {
+    const { Links: found } = await get(`api/v1/message/${part(letter.id)}/link-check`);
+    if (!found.length) return h("p", {}, "The letter has no links.");
+    return findings(found.map((each) => [h("div", { class: "row-head" }, sign(each.StatusCode >= 200 && each.StatusCode < 400 ? "good" : "bad", each.StatusCode ? String(each.StatusCode) : "no answer"),
+        address(each.URL)), h("span", { class: "quiet" }, each.Status)]));
 }
 
-/** A value: judged, where its name says that it is a judgement; a link, where it is one. */
-function worth(name, value) {
-    const text = value === true ? "yes" : value === false ? "no" : String(value);
-    const tone = JUDGED.has(name) ? Object.keys(TONES).find((each) => TONES[each].test(text)) ?? "held" : null;
-    if (tone) return h("span", { class: `sign ${tone}` }, text);
-    const link = /^https?:/.test(text) ? safeLink(text) : null;
-    return link ? outward(link, text) : own(text);
+/** A list of findings; each is what stands in its lines. */
+function findings(rows) {
+    if (!rows.length) return null;
+    return [h("ul", { class: "findings" }, rows.slice(0, MOST).map((row) => h("li", {}, row))), rows.length > MOST ? h("p", { class: "quiet" }, `and ${rows.length - MOST} more`) : null];
 }
 
-const words = (name) => name.replaceAll("_", " ");
+const sign = (name, words) => h("span", { class: `sign ${name}` }, words);
 
-function brief(value) {
-    if (Array.isArray(value)) return value.map((each) => (typeof each === "object" && each ? brief(each) : String(each))).join(", ");
-    return Object.entries(value).map(([name, each]) => `${words(name)} ${typeof each === "object" && each ? brief(each) : each}`).join(", ");
+function address(text, words = text) {
+    const target = safeLink(text);
+    return target ? outward(target, words) : own(text);
 }

@@ -7,6 +7,7 @@ const LONGEST_WAIT = 15_000;
 const listeners = new Map();
 let source = null;
 let wait = FIRST_WAIT;
+let waiting = null; // to connect again
 let wasOpen = false;
 let state = "connecting";
 
@@ -26,6 +27,7 @@ export const liveState = () => state;
 /** Opens the stream. */
 export function connect() {
     source?.close();
+    clearTimeout(waiting);
     source = new EventSource("v1/events");
     source.onopen = () => {
         wait = FIRST_WAIT;
@@ -37,7 +39,7 @@ export function connect() {
         become("lost");
         // The browser tries again by itself, with the id of the last event, unless the answer was no stream at all.
         if (source.readyState === EventSource.CLOSED) {
-            setTimeout(connect, wait);
+            waiting = setTimeout(connect, wait);
             wait = Math.min(wait * 2, LONGEST_WAIT);
         }
     };
@@ -51,6 +53,13 @@ export function connect() {
             }
         });
     }
+}
+
+/** Ends it: where nobody is logged in nothing is heard. */
+export function disconnect() {
+    source?.close();
+    clearTimeout(waiting);
+    become("connecting");
 }
 
 function become(next) {

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { h } from "./dom.js";
 import { field } from "./dialogs.js";
-import { connect } from "./live.js";
+import { disconnect } from "./live.js";
 
 export function show(place, main) {
     const trouble = h("p", { class: "trouble", role: "alert" });
@@ -12,8 +12,8 @@ export function show(place, main) {
         trouble.textContent = "";
         try {
             await post("v1/login", Object.fromEntries(new FormData(form)));
-            connect();
             location.hash = place.query.from?.startsWith("#/") ? place.query.from : "#/letters";
+            location.reload();
         } catch (error) {
             trouble.textContent = error.status === 401 ? "That is no login here." : error.message;
         }
@@ -21,6 +21,8 @@ export function show(place, main) {
     field("Address", "username", { required: true, autocomplete: "username", autofocus: true }),
     field("Password", "password", { type: "password", required: true, autocomplete: "current-password" }),
     trouble, h("button", { class: "primary" }, "Log in"));
-    main.append(h("section", { class: "empty" }, h("h1", {}, "Log in"), form));
-    return () => {};
+    disconnect();
+    document.body.classList.add("outside");
+    main.append(h("section", { class: "empty login" }, h("h1", {}, "Log in"), form));
+    return () => document.body.classList.remove("outside");
 }

@@ -1,7 +1,7 @@
 /** The side of the window: pages, mailboxes with what is unread, and whether events arrive. */
 
-import { get } from "./api.js";
-import { fill, h, own } from "./dom.js";
+import { get, remove } from "./api.js";
+import { button, fill, h, own } from "./dom.js";
 import { clock, number, span } from "./format.js";
 import { icon } from "./icons.js";
 import { showHelp } from "./keyboard.js";
@@ -34,6 +34,7 @@ export function startNavigation() {
     for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
+    showMe().catch(() => {});
     hideWhatIsNotHere().catch(() => {});
     const lookAtClock = () => refreshClock().catch(() => {});
     on("again", lookAtClock);
@@ -47,6 +48,13 @@ export function startNavigation() {
 async function hideWhatIsNotHere() {
     const { paths } = await get("v1/openapi.json");
     for (const link of document.querySelectorAll("#navigation [data-needs]")) link.closest("li").hidden = !(link.dataset.needs in paths);
+}
+
+/** Who is logged in, where one has to be, and the way out. */
+async function showMe() {
+    const { account } = await get("v1/me");
+    byId("me").hidden = !account;
+    if (account) fill(byId("me"), own(account, { class: "address" }), button("Log out", async () => { await remove("v1/login"); location.reload(); }, { class: "link" }));
 }
 
 /** Marks the page that is shown. */
