@@ -9,7 +9,8 @@ import { exact, outward, person, safeLink, size, stateSign, time } from "./forma
 import { icon } from "./icons.js";
 import { gathered, on } from "./live.js";
 import { complain, tried } from "./notices.js";
-import { go } from "./routes.js";
+import { go, to } from "./routes.js";
+import { tagged } from "./searching.js";
 import { iconButton } from "./selection.js";
 
 /** The tabs: which letters have it, its name, and what shows it: `show(panel, letter)` returns what ends it. */
@@ -142,7 +143,7 @@ export class LetterView {
         const { letter } = this;
         return h("header", {},
             h("div", { class: "titles" }, h("h1", { dir: "auto" }, letter.subject || "(no subject)"),
-                stateSign(letter.state), (letter.tags ?? []).map((tag) => h("span", { class: "tag", dir: "auto" }, tag))),
+                stateSign(letter.state), (letter.tags ?? []).map((tag) => h("a", { class: "tag", dir: "auto", href: to(["letters"], { query: tagged(tag) }) }, tag))),
             h("dl", { class: "parties" },
                 row("From", letter.from ? person(letter.from) : own(letter.sender || "<>")),
                 letter.from && letter.sender && letter.sender !== letter.from.address ? row("Sent by", own(letter.sender, { class: "address" })) : null,

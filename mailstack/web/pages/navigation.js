@@ -8,8 +8,10 @@ import { showHelp } from "./keyboard.js";
 import { gathered, liveState, on } from "./live.js";
 import { complain } from "./notices.js";
 import { here, to } from "./routes.js";
+import { tagged } from "./searching.js";
 
 const MOST_MAILBOXES = 8; // more are a click away
+const MOST_TAGS = 6;
 const MOST_WAITING = 99; // letters that are counted
 const LIVE_WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
 
@@ -28,9 +30,9 @@ export function startNavigation() {
     byId("main").addEventListener("click", () => drawer(false), { capture: true });
     on("state", showLive);
     showLive();
-    const lookAtMail = gathered(() => refreshMailboxes().catch(() => {}), 400);
+    const lookAtMail = gathered(() => refreshMailboxes().catch(() => {}), 800);
     for (const kind of ["letter", "changed", "deleted", "again"]) on(kind, lookAtMail);
-    const lookAtQueue = gathered(() => refreshQueue().catch(() => {}), 400);
+    const lookAtQueue = gathered(() => refreshQueue().catch(() => {}), 800);
     for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
@@ -60,8 +62,8 @@ async function showMe() {
 /** Marks the page that is shown. */
 export function showWhere(name, place) {
     for (const link of document.querySelectorAll("#navigation a[data-page]")) {
-        const here = link.dataset.page === name && (link.dataset.mailbox ?? "") === (place.query.mailbox ?? "");
-        if (here) link.setAttribute("aria-current", "page");
+        const same = ["mailbox", "query"].every((each) => (link.dataset[each] ?? "") === (place.query[each] ?? ""));
+        if (link.dataset.page === name && same) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
     }
 }
@@ -79,7 +81,8 @@ export function showUnread(unread) {
 }
 
 async function refreshMailboxes() {
-    const found = await get("v1/mailboxes");
+    const [found, tags] = await Promise.all([get("v1/mailboxes"), get("v1/tags")]);
+    listTags(tags);
     mailboxes = (found.mailboxes ?? []).filter((each) => each.letters > 0 || each.account);
     listMailboxes();
 }
@@ -97,6 +100,11 @@ function listMailboxes() {
     fill(byId("mailboxes"), rows);
     const place = here();
     showWhere(place.path[0] ?? "letters", place);
+}
+
+function listTags(tags) {
+    fill(byId("tags"), Object.entries(tags).sort((a, b) => b[1] - a[1]).slice(0, MOST_TAGS).map(([tag, letters]) => h("li", {},
+        h("a", { href: to(["letters"], { query: tagged(tag) }), "data-page": "letters", "data-query": tagged(tag) }, icon("tag"), own(tag, { class: "name" }), h("span", { class: "count" }, number(letters))))));
 }
 
 async function refreshQueue() {

@@ -20,6 +20,9 @@ const LANGUAGE = [
     ["-from:cron !is:read", "- or ! means not"],
 ];
 
+/** The search for a tag. */
+export const tagged = (tag) => `tag:"${tag.replaceAll('"', "")}"`;
+
 /** The box; `changed(query)` is called when typing pauses, and at Enter. */
 export function searchBox(changed) {
     let timer = null;
