@@ -5,10 +5,10 @@ import { copyable } from "./copying.js";
 import { button, h, own } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
 import { number, time } from "./format.js";
+import { iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
-import { iconButton } from "./selection.js";
 import { nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {
@@ -22,7 +22,7 @@ export function show(_, main) {
 function draw({ accounts = [], mailboxes = [] }, again) {
     const boxes = new Map(mailboxes.map((each) => [each.address, each]));
     const others = mailboxes.filter((each) => !accounts.some((account) => account.address === each.address));
-    return h("div", { class: "journey-view" },
+    return h("div", { class: "stack" },
         accounts.length ? table(["Address", "Password", "Letters", ""], accounts.map((each) => account(each, boxes.get(each.address), again)), { label: "Accounts" })
             : nothing(h("p", {}, "There are no accounts.")),
         others.length ? [h("h2", {}, "Other mailboxes"), table(["Address", "Letters", ""], others.map((each) => mailbox(each, again)), { label: "Other mailboxes" })] : null);

@@ -4,9 +4,9 @@ import { get, part, post, remove } from "./api.js";
 import { words } from "./acting.js";
 import { button, h, own } from "./dom.js";
 import { field, formDialog } from "./dialogs.js";
+import { iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
-import { iconButton } from "./selection.js";
 import { nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {

@@ -2,7 +2,7 @@
 
 import { senders, words } from "./acting.js";
 import { post } from "./api.js";
-import { fill, h } from "./dom.js";
+import { h } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
 import { exact, nameOf, size } from "./format.js";
 import { notice } from "./notices.js";

@@ -4,10 +4,9 @@ import { get, part, post, remove } from "./api.js";
 import { button, h, own } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
 import { ACTIONS, READY, STEPS, sentence } from "./fault-words.js";
-import { icon } from "./icons.js";
+import { icon, iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
-import { iconButton } from "./selection.js";
 import { nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {
@@ -20,7 +19,7 @@ export function show(_, main) {
 }
 
 function draw(faults, again) {
-    return h("div", { class: "journey-view" },
+    return h("div", { class: "stack" },
         faults.length ? [
             table(["Fault", "Happened", ""], faults.map((each) => [
                 own(sentence(each)), h("span", { class: "figure" }, often(each)),

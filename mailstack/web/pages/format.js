@@ -78,7 +78,7 @@ export function person(who) {
 }
 
 /** What a state is called, and how serious it is. */
-export const STATES = {
+const STATES = {
     queued: ["waiting", "wait"],
     deferred: ["waiting", "wait"],
     held: ["held", "held"],

@@ -1,6 +1,6 @@
 /** The icons: one path each, on a square of 24, drawn with the pen of the text's colour. */
 
-import { svg } from "./dom.js";
+import { h, svg } from "./dom.js";
 
 const PATHS = {
     account: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm-8 8c.6-3.6 3.8-5 8-5s7.4 1.4 8 5",
@@ -52,4 +52,9 @@ const PATHS = {
 /** An icon by its name; the words beside it, or the button's label, say what it means. */
 export function icon(name) {
     return svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: PATHS[name] }));
+}
+
+/** A button that is an icon; `words` are what it is called. */
+export function iconButton(name, words, onclick, properties = {}) {
+    return h("button", { type: "button", class: "bare", "aria-label": words, title: words, onclick, ...properties }, icon(name));
 }

@@ -60,7 +60,7 @@ function face(journey) {
     const { trunk, lines } = modelOf(journey);
     if (!lines.length) return h("p", { class: "quiet" }, "No step of this letter is known.");
     const waiting = lines.filter((line) => WAITING.has(line.state));
-    return h("div", { class: "journey-view" },
+    return h("div", { class: "stack" },
         waiting.length ? pushes([...new Set(waiting.map((line) => line.letter))], waiting) : null,
         picture(trunk, grouped(lines), chosen),
         h("section", {}, h("h2", {}, "Step by step"), stepList(journey.steps)));

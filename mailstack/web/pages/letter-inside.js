@@ -48,7 +48,7 @@ export function showSource(panel, letter) {
 }
 
 /** Fills a panel with what must be fetched first, or with why it could not be. */
-export function fillLater(panel, work) {
+function fillLater(panel, work) {
     fill(panel, h("p", { class: "quiet", role: "status" }, "Loading"));
     work().then((found) => fill(panel, found), (error) => fill(panel, h("p", { class: "trouble", role: "alert" }, error.message)));
 }

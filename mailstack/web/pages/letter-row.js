@@ -27,7 +27,7 @@ export function letterRow(letter, { selected, current, place, onselect }) {
 }
 
 /** Who gets a letter: the first recipient, and how many more. */
-export function receivers(letter) {
+function receivers(letter) {
     const all = letter.recipients ?? [];
     const first = all[0]?.address ?? nameOf(letter.to?.[0]) ?? "";
     return all.length > 1 ? `${first} and ${all.length - 1} more` : first || "nobody";

@@ -6,12 +6,11 @@ import { attachedTo, attachmentsOf } from "./attachments.js";
 import { copyButton } from "./copying.js";
 import { button, fill, h, own } from "./dom.js";
 import { exact, outward, person, safeLink, size, stateSign, time } from "./format.js";
-import { icon } from "./icons.js";
+import { icon, iconButton } from "./icons.js";
 import { gathered, on } from "./live.js";
 import { complain, tried } from "./notices.js";
 import { go, to } from "./routes.js";
 import { tagged } from "./searching.js";
-import { iconButton } from "./selection.js";
 
 /** The tabs: which letters have it, its name, and what shows it: `show(panel, letter)` returns what ends it. */
 const TABS = {

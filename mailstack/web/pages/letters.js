@@ -255,7 +255,7 @@ export class LetterList {
     /** The letter under the cursor. */
     get at() { return this.letters[this.cursor] ?? null; }
 
-    /** "3 of 120 letters", for the head. */
+    /** "120 letters, 3 unread", for the head. */
     get words() {
         const what = count(this.total, "letter");
         return this.unread ? `${what}, ${number(this.unread)} unread` : what;

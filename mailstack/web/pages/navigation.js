@@ -81,7 +81,8 @@ export function showUnread(unread) {
 }
 
 async function refreshMailboxes() {
-    const [found, tags] = await Promise.all([get("v1/mailboxes"), get("v1/tags")]);
+    const [found, tags, newest] = await Promise.all([get("v1/mailboxes"), get("v1/tags"), get("v1/letters", { limit: 1 })]);
+    showUnread(newest.unread);
     listTags(tags);
     mailboxes = (found.mailboxes ?? []).filter((each) => each.letters > 0 || each.account);
     listMailboxes();

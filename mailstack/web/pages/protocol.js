@@ -17,7 +17,7 @@ export function show(_, main) {
     let paused = false;
     let waiting = [];
     const body = pageOf(main, "Protocol log", "Every line that clients and hosts say to each other, as it is said. Passwords and contents are left out.");
-    body.append(h("div", { class: "journey-view" }, h("div", { class: "filters" }, search, pause, button("Clear", () => fill(lines))), log));
+    body.append(h("div", { class: "stack" }, h("div", { class: "filters" }, search, pause, button("Clear", () => fill(lines))), log));
 
     const fits = (item) => !search.value || item.textContent.toLowerCase().includes(search.value.toLowerCase());
     const narrow = () => { for (const item of lines.children) item.hidden = !fits(item); };

@@ -4,11 +4,11 @@ import { get, part, post } from "./api.js";
 import { button, h, own } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
 import { count, exact, number, stateSign } from "./format.js";
+import { iconButton } from "./icons.js";
 import { countDown } from "./journey-picture.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
-import { iconButton } from "./selection.js";
 import { nothing, pageOf, table } from "./tables.js";
 
 const MOST = 500; // letters that are shown at once
@@ -31,7 +31,7 @@ function draw({ letters = [], more }) {
         more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} letters; more wait.`) : null,
         [...groups].map(([name, waiting]) => group(name, waiting)),
     ];
-    const holder = h("div", { class: "journey-view" }, made);
+    const holder = h("div", { class: "stack" }, made);
     countDown(holder);
     return holder;
 }

@@ -4,7 +4,7 @@ import { deleteLetters, markUnread, tagLetters } from "./acting.js";
 import { button, fill, h, own } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { number } from "./format.js";
-import { icon } from "./icons.js";
+import { iconButton } from "./icons.js";
 import { tried } from "./notices.js";
 
 /** The selection in a LetterList. */
@@ -114,11 +114,6 @@ export class Selection {
             this.list.refreshSoon();
         });
     }
-}
-
-/** A button that is an icon. */
-export function iconButton(name, words, onclick, properties = {}) {
-    return h("button", { type: "button", class: "bare", "aria-label": words, title: words, onclick, ...properties }, icon(name));
 }
 
 function everythingIn({ mailbox, query }) {

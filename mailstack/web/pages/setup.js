@@ -33,7 +33,7 @@ async function choice(address) {
     const whose = h("input", { type: "email", value: address || accounts[0]?.address || page.querySelector("input[name=address]")?.value || "", list: "known", autocomplete: "off", "aria-label": "Address" });
     whose.addEventListener("change", () => go(["setup"], { address: whose.value }, { replace: true }));
     const clients = [...page.querySelectorAll("select[name=client] option")];
-    return h("div", { class: "journey-view" },
+    return h("div", { class: "stack" },
         h("label", { class: "field whose" }, h("span", { class: "name" }, "Whose account?"), whose, h("datalist", { id: "known" }, accounts.map((each) => h("option", { value: each.address })))),
         h("ul", { class: "cards clients" }, clients.map((each) => h("li", {}, h("a", { class: "card client", href: to(["setup"], { client: each.value, address: whose.value }) },
             icon(PICTURES[each.value] ?? "setup"), h("span", {}, each.textContent))))),
@@ -55,7 +55,7 @@ async function steps(client, address) {
     const page = await paper(`${PAGE}?${new URLSearchParams({ client, address: address ?? "" })}`);
     const list = page.querySelector("ol.instructions");
     if (!list) throw new Error(page.textContent.trim().slice(0, 300) || "No steps are known.");
-    return h("div", { class: "journey-view" },
+    return h("div", { class: "stack" },
         h("header", { class: "client-head" }, h("h1", {}, page.querySelector("h1")?.textContent ?? client), own(address ?? "", { class: "quiet" }),
             h("a", { class: "button", href: to(["setup"], { address }) }, icon("back"), "Other clients")),
         extras(page),

@@ -10,7 +10,7 @@ export function table(columns, rows, { label = "" } = {}) {
 }
 
 /** One row of it. */
-export function tableRow(columns, row) {
+function tableRow(columns, row) {
     const { cells, ...properties } = Array.isArray(row) ? { cells: row } : row;
     return h("tr", properties, cells.map((cell, index) => h("td", { "data-label": columns[index], class: columns[index] ? null : "acts" },
         columns[index] ? h("div", {}, cell) : h("span", {}, cell))));

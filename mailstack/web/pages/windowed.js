@@ -33,7 +33,7 @@ export class Windowed {
         cancelAnimationFrame(this.asked);
         this.asked = 0;
         const { length } = this.source;
-        const top = this.scroller.scrollTop - this.list.offsetTop;
+        const top = this.scroller.scrollTop;
         const first = Math.max(0, Math.floor(top / this.height) - AROUND);
         const last = Math.min(length, Math.ceil((top + this.scroller.clientHeight) / this.height) + AROUND);
         this.list.style.height = `${length * this.height}px`;
@@ -75,10 +75,9 @@ export class Windowed {
 
     /** Scrolls as little as needed to show a row. */
     reveal(index) {
-        const top = index * this.height + this.list.offsetTop;
+        const top = index * this.height;
         const { scrollTop, clientHeight } = this.scroller;
-        const above = this.list.offsetTop;
-        if (top - above < scrollTop) this.scroller.scrollTop = top - above;
+        if (top < scrollTop) this.scroller.scrollTop = top;
         else if (top + this.height > scrollTop + clientHeight) this.scroller.scrollTop = top + this.height - clientHeight;
         this.render();
     }

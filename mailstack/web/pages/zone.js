@@ -3,9 +3,9 @@
 import { get, part, put, remove } from "./api.js";
 import { button, h, own } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
+import { iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
-import { iconButton } from "./selection.js";
 import { nothing, pageOf, table } from "./tables.js";
 
 const TYPES = [["MX", "MX: the host for a domain's mail"], ["A", "A: the address of a host"], ["AAAA", "AAAA: the IPv6 address of a host"], ["TXT", "TXT: SPF, DKIM, DMARC …"], ["CNAME", "CNAME: another name for it"], ["TLSA", "TLSA: DANE"]];
