@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -59,6 +59,9 @@ from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.surroundings import Managed, OfficeFacts
 from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
+
+if TYPE_CHECKING:
+    from mailstack.web.mailpit.webhook import Hooked
 
 HOME_DOMAIN = Domain("home.test")
 HOME = HostName("mx.home.test")
@@ -118,6 +121,8 @@ class DevSettings(Struct, frozen=True):
     """What the API calls this environment."""
     cors: tuple[Origin, ...] = ()
     """Origins whose pages may ask."""
+    webhook: str = ""
+    """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
     with_jim: bool = False
     """Whether MailHog's monkey is here from the start, who refuses by chance."""
     clear_logins: bool = False
@@ -143,6 +148,9 @@ class DevEnvironment:
         self._passwords = Passwords(reactor, self._clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self._directory = StoreDirectory(self.store, [HOME_DOMAIN], self._clock, ttl=0.2)
         self.catalogue = self._catalogue()
+        self._hook = self._hooked() if settings.webhook else None
+        if self._hook is not None:
+            self._journal = self._hook.waking(journal)
         self.log = ProtocolLog(self.catalogue.feed, self._clock.now)
         """What is said on every connection."""
         self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
@@ -199,6 +207,8 @@ class DevEnvironment:
                 )
                 await capture.doors[name].listen([self._endpoint_of(name)])
         await self.catalogue.start()
+        if self._hook is not None:
+            await self._hook.start()
         for office in self._offices:
             await office.start()
         doors = {**capture.doors, **home.doors}
@@ -216,6 +226,8 @@ class DevEnvironment:
         self.catalogue.feed.close()
         for office in self._offices:
             await office.stop(patience)
+        if self._hook is not None:
+            await self._hook.stop(patience)
         await self.catalogue.stop()
         self._passwords.close()
         await self.store.close()
@@ -265,6 +277,14 @@ class DevEnvironment:
             await self.store.remove_account(account.address)
         await self._open_accounts()
         self._directory.forget()
+
+    def _hooked(self) -> Hooked:
+        from mailstack.web.mailpit.webhook import Hooked  # noqa: PLC0415 - few want it
+
+        settings = self._settings
+        return Hooked(
+            self._reactor, self.store, self._clock, self.catalogue, url=settings.webhook, label=settings.label
+        )
 
     async def _look(self, url: str) -> int:
         """The status of a page of this machine. Raises Unreachable."""

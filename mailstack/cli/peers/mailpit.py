@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from urllib.parse import urlsplit
 
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
+from mailstack.relay.loopback import is_loopback
 
 PREFIX = "MP_"
 MOST = 500
@@ -72,6 +74,16 @@ def _quiet(wish: Wish, _option: str, _value: str) -> None:
 
 def _origins(wish: Wish, option: str, value: str) -> None:
     wish.set(cors=wish.origins(option, value))
+
+
+def _webhook(wish: Wish, option: str, value: str) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii():
+        raise Refused(f"{option}: {value!r} is no URL such as http://127.0.0.1:3000/hook")
+    if parts.hostname != "localhost" and not is_loopback(parts.hostname):
+        wish.instead(option, "nothing leaves this machine in dev mode; `mailstack serve` has [[webhooks]]")
+        return
+    wish.set(webhook=value)
 
 
 def _triggers(wish: Wish, option: str, value: str) -> None:
@@ -172,7 +184,7 @@ FLAGS = (
     _text("tags-disable", instead(_TAGS)),
     _switch("tags-username", instead(_TAGS)),
     _text("enable-prometheus", already),
-    _text("webhook-url", instead("webhooks are in the configuration of an office: [[webhooks]] of `mailstack serve`")),
+    _text("webhook-url", _webhook),
     _text("webhook-limit", instead("webhooks here are queued and lose nothing, so that they need no limit")),
     _text("webhook-delay", instead("webhooks here are queued and lose nothing, so that they need no limit")),
 )

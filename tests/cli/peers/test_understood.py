@@ -70,7 +70,7 @@ VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
-    "cors-origin": "http://a.test", "compression": "1",
+    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
@@ -101,6 +101,7 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag) -> None:
         ("mailpit", ["--quiet=maybe"]),
         ("mailpit", ["--chaos-triggers", "Sender:200:5"]),
         ("mailpit", ["--database", __file__]),
+        ("mailpit", ["--webhook-url", "ftp://x"]),
         ("mailhog", ["--smtp", ":1"]),
         ("greenmail", ["-Dother=1"]),
         ("greenmail", ["-Dgreenmail.nonsense=1"]),
