@@ -14,6 +14,7 @@ from mailstack.web.mailhog.messages import message_pages
 from mailstack.web.mailpit.about import Told
 from mailstack.web.mailpit.pages import mailpit_pages
 from mailstack.web.routes import Route
+from mailstack.web.shelf import Shelf
 from mailstack.wire import HostPort
 
 
@@ -41,7 +42,9 @@ def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first:
     return (
         *pit,
         *hog,
-        *user_pages(accounts.store, accounts.add, accounts.remove, accounts.domain),
+        *user_pages(
+            accounts.store, Shelf(ground.catalogue, ground.in_thread), accounts.add, accounts.remove, accounts.domain
+        ),
         *service_pages(
             accounts.store,
             ground.catalogue,

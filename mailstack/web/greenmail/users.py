@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from msgspec import Struct, field
 
@@ -13,6 +14,7 @@ from mailstack.store import Conflict, Store
 from mailstack.web.asking import Answer, Ask, in_json
 from mailstack.web.mailpit.taken import taken
 from mailstack.web.routes import Route
+from mailstack.web.shelf import Shelf
 
 MOST = 1000
 """Messages of one answer."""
@@ -47,12 +49,13 @@ def said(text: str, status: int = 200) -> Answer:
 
 def user_pages(
     store: Store,
+    shelf: Shelf,
     add: Callable[[str, str], Awaitable[None]],
     remove: Callable[[str], Awaitable[None]],
     domain: str,
 ) -> tuple[Route, ...]:
     """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one."""
-    pages = _Users(store, add, remove, domain)
+    pages = _Users(store, shelf, add, remove, domain)
     return (
         Route("GET", "/api/user", pages.users, "admin"),
         Route("POST", "/api/user", pages.add, "admin"),
@@ -68,17 +71,19 @@ class _Users:
     def __init__(
         self,
         store: Store,
+        shelf: Shelf,
         add: Callable[[str, str], Awaitable[None]],
         remove: Callable[[str], Awaitable[None]],
         domain: str,
     ) -> None:
         self._store = store
+        self._shelf = shelf
         self._add = add
         self._remove = remove
         self._domain = domain
 
     async def users(self, _: Ask) -> Answer:
-        return in_json([self._shown(account.address) for account in await self._store.accounts()])
+        return in_json([self._user(account.address) for account in await self._store.accounts()])
 
     async def add(self, ask: Ask) -> Answer:
         wanted = taken(ask, NewUser)
@@ -94,7 +99,7 @@ class _Users:
             return said(f"Can not create user: {address} is there already", 400)
         except ValueError as error:
             return said(f"Can not create user: {error}", 400)
-        return in_json(self._shown(address.key))
+        return in_json(self._user(address.key))
 
     async def remove(self, ask: Ask) -> Answer:
         name = ask.variables["user"]
@@ -115,10 +120,7 @@ class _Users:
                 octets = await read_all(await self._store.read(key, entry.uid))
             except KeyError:
                 continue  # it went meanwhile
-            reading = read(octets)
-            source = octets.decode("utf-8", "replace")
-            content_type = reading.first("Content-Type") or "text/plain"
-            found.append(Message(str(entry.uid), reading.first("Message-ID"), reading.subject, content_type, source))
+            found.append(await self._shelf.do(partial(_shown, entry.uid, octets), len(octets)))
         return in_json(found)
 
     def _key(self, name: str) -> str:
@@ -128,6 +130,13 @@ class _Users:
         except AddressError:
             return ""
 
-    def _shown(self, address: str) -> User:
+    def _user(self, address: str) -> User:
         local, _, domain = address.rpartition("@")
         return User(local if domain == self._domain else address, address)
+
+
+def _shown(uid: int, octets: bytes) -> Message:
+    reading = read(octets)
+    source = octets.decode("utf-8", "replace")
+    content_type = reading.first("Content-Type") or "text/plain"
+    return Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)

@@ -118,9 +118,8 @@ class _Messages:
         if not place.isascii() or not place.isdigit() or len(place) > 6:
             raise Trouble(404, "Error: there is no such part")
         part = part_of(reading, str(int(place) + 1))
-        return Answer(
-            reading.content_of(part), "application/octet-stream", 200, (("Content-Disposition", "attachment"),)
-        )
+        octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
+        return Answer(octets, "application/octet-stream", 200, (("Content-Disposition", "attachment"),))
 
     async def delete_all(self, _: Ask) -> Answer:
         await self._catalogue.up_to_date()

@@ -13,7 +13,10 @@ from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf, found, part_of, searched
 from mailstack.wire import Clock
 
-_NEVER_SHOWN = {"text/html", "text/xml", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xsl"}
+_NEVER_SHOWN = {
+    "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",
+    "text/html", "text/xml", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xsl",
+}  # fmt: skip
 """Types of parts that could act as pages of ours: they are for saving."""
 _HTML = "text/html; charset=utf-8"
 
@@ -43,7 +46,7 @@ class _Message:
         item = await self._asked(ask)
         reading = await self._shelf.reading(item)
         await self._shelf.catalogue.mark(Which(ids=(item.id,)), unread=False)
-        return in_json(message(item, reading))
+        return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
 
     async def headers(self, ask: Ask) -> Answer:
         """Names in alphabetical order and in their usual case, each with its values from the top, as they were sent."""
@@ -68,7 +71,8 @@ class _Message:
             ("Content-Disposition", f'{"inline" if shown else "attachment"}; filename="{name}"'),
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
         )
-        return Answer(reading.content_of(part), _type_of(part) if shown else "application/octet-stream", 200, headers)
+        octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
+        return Answer(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
 
     async def view(self, ask: Ask) -> Answer:
         """`ID.html`, `ID.txt`, or `latest`, which leads to the newest letter that a query finds."""
@@ -82,8 +86,9 @@ class _Message:
             return Answer(reading.readable.encode(), PLAIN)
         if not reading.html:
             raise Trouble(404, "This message does not contain a HTML part")
-        guard = policy(remote=ask.query.get("remote", "0") in {"1", "true"})
-        return Answer(html_of(reading, item.id).encode(), _HTML, 200, (("Content-Security-Policy", guard),))
+        remote = ask.query.get("remote", "0") in {"1", "true"}
+        page = html_of(reading, item.id, remote=remote).encode()
+        return Answer(page, _HTML, 200, (("Content-Security-Policy", policy(remote=remote)),))
 
     async def _in_inbox(self, ask: Ask) -> Answer:
         """The letter among the others; "latest" is the newest that a query finds."""

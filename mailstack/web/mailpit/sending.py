@@ -32,9 +32,9 @@ class _Sending:
     async def send(self, ask: Ask) -> Answer:
         """A refusal is JSON here, as nowhere else."""
         try:
-            sending = taken(ask, Sending)
-            octets = compose(sending, self._clock.now())
-            letter = await self._capture.hand_in(checked(sending.author.email), recipients_of(sending), octets)
+            now = self._clock.now()
+            sender, recipients, octets = await self._shelf.do(lambda: _composed(ask, now), len(ask.body))
+            letter = await self._capture.hand_in(sender, recipients, octets)
         except Trouble as trouble:
             return in_json({"Error": trouble.why}, trouble.status)
         except Refusal as refusal:
@@ -55,6 +55,12 @@ class _Sending:
         except Refusal as refusal:
             raise Trouble(400, f"SMTP error: {refusal.reply}") from None
         return OK
+
+
+def _composed(ask: Ask, now: float) -> tuple[str, tuple[str, ...], bytes]:
+    """Sender, recipients and octets of a letter that is written here. Raises Trouble 400."""
+    sending = taken(ask, Sending)
+    return checked(sending.author.email), recipients_of(sending), compose(sending, now)
 
 
 def _released_to(ask: Ask) -> tuple[str, ...]:

@@ -16,6 +16,16 @@ _INNER = re.compile(r"<(/?)(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])
 """Tags of frames, as HTML's tokenizer knows them (§13.2.5.6). The policy blocks what they want, but browsers connect to its host all the same."""
 
 
+_LEADS_AWAY = re.compile(
+    r"<(?=meta[\t\n\f\r />])(?!meta\s{1,9}(?:charset=|name=[\"']?(?:viewport|color-scheme|supported-color-schemes)[\"']?\s{1,9}"
+    r"content=)[\"'][^\"'<>]{0,200}[\"']\s{0,9}/?>)",
+    re.IGNORECASE,
+)
+"""Every meta but what only says how to show the page: a refresh takes the frame to another host, whatever the policy is."""
+_HINT = re.compile(r"<(?=link[\t\n\f\r />])", re.IGNORECASE)
+"""Some links have a browser connect to a host ahead of need, which no policy keeps it from."""
+
+
 def policy(*, remote: bool) -> str:
     """The Content-Security-Policy: never a script, a form or a frame.
 
@@ -25,13 +35,14 @@ def policy(*, remote: bool) -> str:
     return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 
 
-def html_of(reading: Reading, letter: str, prefix: str = "") -> str:
-    """The HTML with references to parts (RFC 2392) as paths of ours, and without frames."""
+def html_of(reading: Reading, letter: str, *, remote: bool = False) -> str:
+    """The HTML with references to parts (RFC 2392) as paths of ours, and without what connects to hosts in spite of the policy."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 
     def path(found: re.Match[str]) -> str:
         number = numbers.get(unquote(found[1]).lower())
-        return f"{prefix}/api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
+        return f"/api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
 
     html = _REFERENCE.sub(path, reading.html) if numbers else reading.html
-    return _INNER.sub(r"<\1blocked-", html)
+    html = _LEADS_AWAY.sub("<blocked-", _INNER.sub(r"<\1blocked-", html))
+    return html if remote else _HINT.sub("<blocked-", html)

@@ -370,3 +370,30 @@ def test_metrics_for_prometheus(desk: Desk) -> None:
     lines = whole(answer).decode().splitlines()
     assert "mailpit_messages 1.0" in lines
     assert "mailpit_smtp_accepted_total 1.0" in lines
+
+
+@pytest.mark.parametrize(
+    ("html", "stays"),
+    [
+        ('<meta http-equiv="refresh" content="0;url=https://a.test">', False),
+        ('<META content="0" http-equiv=refresh>', False),
+        ("<meta name=viewport http-equiv=refresh content='0'>", False),
+        ('<meta charset="utf-8" http-equiv="refresh">', False),
+        ('<meta charset="utf-8">', True),
+        ('<meta name="viewport" content="width=device-width" />', True),
+        ('<link rel="preconnect" href="https://a.test">', False),
+        ('<iframe src="https://a.test">', False),
+        ("<p>meta link</p>", True),
+    ],
+)
+def test_nothing_in_a_page_leads_a_browser_away(desk: Desk, html: str, stays: bool) -> None:
+    letter = desk.shelf.put(b"Content-Type: text/html\r\n\r\n" + html.encode())
+    assert (html.encode() in whole(desk.ask("GET", f"/view/{letter}.html"))) is stays
+
+
+def test_what_a_browser_could_run_is_for_saving(desk: Desk) -> None:
+    letter = desk.shelf.put(
+        b"Content-Type: text/javascript\r\nContent-Disposition: attachment; filename=x.js\r\n\r\nbad()"
+    )
+    part = desk.ask("GET", f"/api/v1/message/{letter}/part/1")
+    assert part.media_type == "application/octet-stream"
