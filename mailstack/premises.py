@@ -52,10 +52,10 @@ class Premises(Struct, frozen=True):
     """With which the letters of our users are signed."""
 
 
-def office_store(config: Config, reactor: Any) -> SqliteStore:
-    """The store of an office; with an archive where letters are kept for people who look."""
+def office_store(config: Config, reactor: Any, *, linger: float = 0.0) -> SqliteStore:
+    """The store of an office; with an archive where letters are kept for people who look. `linger`: see SqliteStore."""
     kind = ArchivingSqliteStore if config.catalogue.enabled else SqliteStore
-    return kind(reactor, config.data)
+    return kind(reactor, config.data, linger=linger)
 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:

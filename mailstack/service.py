@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen", "settle_memory"]
 
+LINGER = 0.004
+"""Seconds that a worker's transaction may wait for more letters while many come in (decision 20)."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -129,7 +132,7 @@ class OfficeService(Service):
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._store = store = premises.store if inherited is None else office_store(config, reactor)
+        self._store = store = premises.store if inherited is None else office_store(config, reactor, linger=LINGER)
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         commons = alone(clock.now) if inherited is None else inherited.commons
         self._renewal = Renewal(

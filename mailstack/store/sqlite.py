@@ -81,6 +81,7 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, Store
         address_seconds: float = 1.0,
         orphan_age: float = 3600.0,
         max_pages: int | None = None,
+        linger: float = 0.0,
     ) -> None:
         """`memory_limit`: octets of a content above which it goes to a file.
 
@@ -88,7 +89,8 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, Store
         process that writes. `group`: calls in one transaction at most. `address_seconds`: how long an account or alias
         that was read is believed; a change by another process is seen after that. `orphan_age`: seconds after which a
         file that no letter names is swept; longer than any process takes from a content's end to its acceptance.
-        `max_pages`: the most pages of 4 KiB that the database may have.
+        `max_pages`: the most pages of 4 KiB that the database may have. `linger`: seconds that a transaction may wait for
+        more calls while many are made; for processes that take turns.
         """
         self._directory = directory
         self._memory_limit = memory_limit
@@ -113,6 +115,7 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, Store
             turn=Turn(directory / TURN, busy_timeout),
             unlink=self._files.unlink,
             group=group,
+            linger=linger,
         )
         self._subscriptions = Subscriptions()
         self._held: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +19,11 @@ from mailstack.store.locks import Turn
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
+
+COMPANY = 4
+"""Jobs in a group after which the next one waits for more."""
+LOOK = 0.001
+"""Seconds between looks whether enough wait."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSALS = (StoreError, KeyError)
@@ -151,12 +157,17 @@ class Writer:
         turn: Turn,
         unlink: Callable[[list[str]], None],
         group: int,
+        linger: float = 0.0,
     ) -> None:
+        """`group`: most jobs in one transaction. `linger`: seconds that a group may wait for others, see `_linger`."""
         self._reactor = reactor
         self._connect = connect
         self._turn = turn
         self._unlink = unlink
         self._group = group
+        self._linger = linger
+        self._last = 0
+        """How many jobs were in the last group."""
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._ended: Deferred[None] = Deferred()
         self._open = False
@@ -220,12 +231,24 @@ class Writer:
 
     def _in_turn(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
+        if self._linger and self._last >= COMPANY:
+            self._wait_for_company()
         try:
             with self._turn.taken():
                 self._gather(group)
+                self._last = len(group)
                 return self._commit(connection, group, files)
         except (StoreError, OSError) as error:
             return [_Failed(trouble(error)) for _ in group]
+
+    def _wait_for_company(self) -> None:
+        """Where processes take turns, a group costs each of them what it costs one: so have fewer, and larger ones.
+
+        Only while much comes in: who comes alone never waits.
+        """
+        end = time.monotonic() + self._linger
+        while self._jobs.qsize() < 2 * self._last and time.monotonic() < end:
+            time.sleep(LOOK)
 
     def _gather(self, group: list[_Job]) -> None:
         while len(group) < self._group and (job := self._take()) is not None:
