@@ -26,7 +26,7 @@ def beset(around: Surroundings, office: str, clock: ReactorClock) -> Surrounding
     assert faults is not None
 
     def trouble(peer: Peer[Any], engine: Any, office: str, service: str) -> Peer[Any]:
-        place: Place[Any] = Place(faults, office, service, clock)
+        place = Place(faults, office, service, clock)
         return FaultyPop3(peer, engine, place) if isinstance(engine, Pop3Engine) else FaultySmtp(peer, engine, place)
 
     def show(office: str, service: str) -> IOpenSSLServerConnectionCreator:

@@ -14,8 +14,8 @@ _STILL = 3
 """Looks in a row that must find it so: an answer may be under way between two hosts."""
 PATIENCE = 30.0
 """Real seconds that what is under way may take before the journey goes on."""
-MOST_STOPS = 100_000
-"""Moments at which one journey may stop."""
+LONGEST_JOURNEY = 300.0
+"""Real seconds of one journey: whoever asked for it does not wait for ever."""
 
 
 class Delayed(Exception):
@@ -62,9 +62,11 @@ class TimeTravel:
         return self._clock.now()
 
     async def _go(self, target: float) -> None:
-        before = 0.0
-        for _ in range(MOST_STOPS):
+        before, began = 0.0, self._real()
+        while True:
             await self._be_still()
+            if self._real() - began > LONGEST_JOURNEY:
+                raise Delayed(f"it has been on its way for {LONGEST_JOURNEY:g} s: ask again, and it goes on")
             due = await self._next_due()
             if due is None or due > target:
                 break
@@ -77,6 +79,9 @@ class TimeTravel:
             before = due
         self._clock.move_to(target)
         await self._be_still()
+
+    def _real(self) -> float:
+        return self._clock.now() - self._clock.ahead
 
     async def _next_due(self) -> float | None:
         known = [due for ask in self._dues if (due := await ask()) is not None]

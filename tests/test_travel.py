@@ -143,6 +143,21 @@ def test_what_takes_its_real_time_is_not_hurried() -> None:
     assert clock.ahead == 0
 
 
+def test_a_journey_with_very_many_stops_is_interrupted_and_goes_on() -> None:
+    reactor = SimulatedReactor()
+    clock = TravellingClock(reactor)
+    begun = clock.now()
+
+    async def every_second() -> float:
+        return clock.now() + 1
+
+    travel = TimeTravel(clock, [every_second])
+    with pytest.raises(Delayed, match="ask again"):
+        reactor.result_of(travel.advance("5d"))
+    assert begun < travel.now < begun + 5 * DAY
+    assert travel.ahead > 0
+
+
 def test_one_journey_at_a_time() -> None:
     reactor = SimulatedReactor()
 

@@ -23,7 +23,7 @@ _SIZES = {"pop3.stat": _STAT, "pop3.retr": _ONE, "pop3.list": _LIST}
 class FaultyPop3(Faulty):
     """See `Faulty`."""
 
-    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, place: Place[Pop3Event]) -> None:
+    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, place: Place) -> None:
         super().__init__(peer, place)
         self._engine = engine
         self._counts: Counter[str] = Counter()

@@ -47,12 +47,14 @@ _UNHEARD = reply(451, "4.3.0", "nobody hears this")
 class FaultySmtp(Faulty):
     """See `Faulty`."""
 
-    def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, place: Place[ServerEvent]) -> None:
+    def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, place: Place) -> None:
         super().__init__(peer, place)
         self._engine = engine
         self._sender: Any = None
         self._has_sender = False
         self._recipients: list[Address] = []
+        """Those that were taken, and the one that is being answered."""
+        self._is_answered = True
         self._counts: Counter[str] = Counter()
         self._size = 0
         self._is_last = True
@@ -61,6 +63,13 @@ class FaultySmtp(Faulty):
         """What makes this content come slowly."""
         self._late: Rule | None = None
         """What a chunk is to be answered with, once its octets are here."""
+
+    def send(self, octets: bytes) -> None:
+        if not self._is_answered:
+            self._is_answered = True
+            if not octets.startswith(b"2"):
+                self._recipients.pop()
+        super().send(octets)
 
     async def start_tls(
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
@@ -125,6 +134,7 @@ class FaultySmtp(Faulty):
             self._counts["rcpt"] = 0
         elif isinstance(event, Rcpt):
             self._recipients.append(event.address)
+            self._is_answered = False
         elif isinstance(event, Data | Bdat):
             self._is_last = isinstance(event, Data) or event.last
 
@@ -161,8 +171,9 @@ class FaultySmtp(Faulty):
         answer: Reply = rule.refusal
         if isinstance(event, EndOfData):
             return replace(event, fault=answer)
-        if isinstance(event, Rcpt) and self._recipients:
+        if isinstance(event, Rcpt):
             self._recipients.pop()
+            self._is_answered = True
         self._peer.send(self._engine.answer(answer))
         if answer.closes or self._hang_up:
             self._hang_up = True

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from typing import Any
 
 from mailstack.between import Between
 from mailstack.config.durations import LONGEST
 from mailstack.faults.faults import Faults
 from mailstack.faults.rule import Rule
 from mailstack.net.clock import ReactorClock
-from mailstack.wire import Disconnected, Ending, EventT, Peer
+from mailstack.wire import Disconnected, Ending, Peer
 
 BROKEN = Disconnected("a fault broke the connection")
 
 
-class Place(Generic[EventT]):
+class Place:
     """Which faults are asked, for which service of which office."""
 
     __slots__ = ("clock", "faults", "office", "service")
@@ -32,7 +32,7 @@ class Faulty(Between[Any]):
     States: greeting (nothing was said), talking, mute (everything is swallowed), broken.
     """
 
-    def __init__(self, peer: Peer[Any], place: Place[Any]) -> None:
+    def __init__(self, peer: Peer[Any], place: Place) -> None:
         super().__init__(peer)
         self._place = place
         self._client = peer.remote.host

@@ -120,6 +120,14 @@ def test_a_full_mailbox_that_is_emptied_in_the_end(internet: Internet) -> None:
     assert copies(internet) == 1
 
 
+def test_a_recipient_that_was_refused_is_none_of_its_letter(internet: Internet) -> None:
+    id_ = fault(internet, Rule(at="final", service="mx", recipient="nobody@*", reply="451 4.3.0 no"))
+    other = fault(internet, Rule(at="final", service="mx", recipient="bob@*", reply="451 4.3.0 no", times=1))
+    send(internet, "bob@b.test", "nobody@b.test")
+    assert (internet.faults.fired(id_), internet.faults.fired(other)) == (0, 1)
+    assert copies(internet) == 1
+
+
 def test_a_sender_that_fits_a_pattern(internet: Internet) -> None:
     fault(internet, Rule(at="mail", sender="amy@*", service="submission", reply="550 5.7.1 not you"))
     internet.author("ann@a.test").submit(to="bob@b.test", text="?")
