@@ -100,8 +100,7 @@ class Outcomes:
 
     async def _write_group(self, group: Sequence[Ended], wait: float) -> None:
         failed: list[Ended] = []
-        troubles = await self._store.settle_together([ended.settlement for ended in group])
-        for ended, trouble in zip(group, troubles, strict=True):
+        for ended, trouble in zip(group, await self._troubles(group), strict=True):
             if trouble is not None and self._is_worth_another_try(ended, trouble, wait):
                 failed.append(ended)
             else:
@@ -109,6 +108,12 @@ class Outcomes:
         if failed:
             longer = min(wait * 2, _LONGEST_WAIT)
             self._clock.call_later(wait, lambda: self._clock.spawn(self._write_group(failed, longer)))
+
+    async def _troubles(self, group: Sequence[Ended]) -> list[Exception | None]:
+        try:
+            return await self._store.settle_together([ended.settlement for ended in group])
+        except Exception as bug:  # noqa: BLE001  # whatever it is, these attempts are over
+            return [bug] * len(group)
 
     def _is_worth_another_try(self, ended: Ended, trouble: Exception, wait: float) -> bool:
         """Also tells the log of the trouble."""
