@@ -31,6 +31,9 @@ NAMES_UNAVAILABLE = Status(4, 4, 3)
 WRONGLY_CONFIGURED = Status(4, 3, 5)
 
 
+_MOST_LINES = 10_000
+
+
 class NoWay(Exception):
     """No host can be called, and the outcome says what that means for every recipient there."""
 
@@ -140,9 +143,20 @@ class Hosts:
         self._limits = limits
         self._is_ours = is_ours
         self._origins = tuple(origins)
+        self._lines: dict[str, str] = {}
+        """By destination, where the sender does not matter: they are asked for several times for each letter."""
 
     def line(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
+        if self._origins or self._sender_routes.hosts:
+            return self._line(destination, sender)
+        if (known := self._lines.get(destination)) is None:
+            if len(self._lines) >= _MOST_LINES:
+                self._lines.clear()
+            known = self._lines[destination] = self._line(destination, None)
+        return known
+
+    def _line(self, destination: str, sender: Address | None) -> str:
         return line(
             destination,
             sender,
