@@ -81,7 +81,7 @@ def take(browser: Any, dev: Environment, name: str, where: str, shown: str) -> N
         page = context.new_page()
         page.goto(dev.web + where)
         page.locator(shown).first.wait_for()
-        page.wait_for_timeout(600)
+        page.wait_for_timeout(1500)
         sources.append("data:image/png;base64," + base64.b64encode(page.screenshot()).decode())
         context.close()
     page = browser.new_page()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.browser.browsing import DESKTOP, PHONE, WIDE, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
+from tests.clients.environment import need
 
 SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
@@ -236,3 +242,16 @@ def test_a_letter_is_written_and_answered(visit: Open, dev: Environment) -> None
     form.get_by_role("button", name="Send").click()
     page.get_by_text("Sent", exact=True).wait_for()
     dev.wait(lambda: dev.listed()[0]["subject"] == "Re: Your order 4711 has been shipped")
+
+
+def test_every_line_that_the_empty_inbox_teaches_sends_a_letter(visit: Open, dev: Environment) -> None:
+    need("swaks", "curl", "python3")
+    page = visit("#/letters?mailbox=carol%40elsewhere.test")
+    page.locator(".lesson pre").nth(3).wait_for()
+    lines = page.locator(".lesson pre").all_inner_texts()
+    environ = {**os.environ, **dev.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for count, line in enumerate(lines, 1):
+        subprocess.run(["bash", "-c", line], check=True, timeout=60, env=environ, capture_output=True)
+        dev.wait(lambda count=count: len(dev.listed()) == count)
+        page.locator(".row").nth(count - 1).wait_for()
+    assert {each["subject"] for each in dev.listed()} == {"Hello"}

@@ -41,9 +41,7 @@ export function startNavigation() {
     const lookAtClock = () => refreshClock().catch(() => {});
     on("again", lookAtClock);
     lookAtClock();
-    lookAtMail();
-    lookAtQueue();
-    lookAtFaults();
+    for (const first of [refreshMailboxes, refreshQueue, refreshFaults]) first().catch(() => {});
 }
 
 /** An office may have no faults, clock or zone: what its API does not know is not offered. */
