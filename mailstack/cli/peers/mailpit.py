@@ -136,7 +136,7 @@ FLAGS = (
     _switch("allow-internal-http-requests", already),
     _switch("disable-link-check-rate-limit", already),
     _switch(
-        "allow-untrusted-tls", instead("the link check does not ask over TLS whether a certificate is good, it says so")
+        "allow-untrusted-tls", instead("the link check wants a good certificate, and says what is wrong with another")
     ),
     _switch("disable-http-compression", already),
     _switch("hide-delete-all-button", instead("what is deleted can be brought back for a minute")),

@@ -11,12 +11,12 @@ from mailstack.catalogue.query import Named, Term, Words
 from mailstack.catalogue.selecting import key_of
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.bodies import taken
 from mailstack.web.ground import Ground
 from mailstack.web.mailhog.events import event_pages
 from mailstack.web.mailhog.jim import jim_pages
 from mailstack.web.mailhog.releasing import Releasing
 from mailstack.web.mailhog.showing import message
-from mailstack.web.mailpit.taken import taken
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf, found, number_of, part_of
 

@@ -10,8 +10,6 @@ from mailstack.reading import Part, read
 from mailstack.reading.words import unfolded
 from mailstack.web.mailhog.shapes import Content, Message, Mime, Path, Raw
 
-MOST_PARTS = 1000
-
 
 def message(item: Item, octets: bytes, helo: str) -> Message:
     """Takes time in proportion to the letter's size."""

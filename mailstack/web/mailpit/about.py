@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.feed import Event
 from mailstack.catalogue.items import Which
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.mailpit.metrics import metric_pages
@@ -51,13 +52,12 @@ class _About:
         self._accepted = self._octets = self._deleted = 0
         catalogue.feed.listen(self._count)
 
-    def _count(self, event: object) -> None:
-        name, data = getattr(event, "name", ""), getattr(event, "data", None)
-        if name == "letter" and data is not None:
+    def _count(self, event: Event) -> None:
+        if event.name == "letter":
             self._accepted += 1
-            self._octets += data.item.size
-        elif name in {"deleted", "pruned"} and data is not None:
-            self._deleted += data.count
+            self._octets += event.data.item.size
+        elif event.name in {"deleted", "pruned"}:
+            self._deleted += event.data.count
 
     async def info(self, _: Ask) -> Answer:
         return in_json(await self.information())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mailstack.faults import Faults
 from mailstack.faults.foreign import from_mailpit, to_mailpit
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
-from mailstack.web.mailpit.taken import Trigger, Triggers, taken
+from mailstack.web.bodies import taken
+from mailstack.web.mailpit.taken import Trigger, Triggers
 from mailstack.web.routes import Route
 
 _IDS = ("mailpit-sender", "mailpit-recipient", "mailpit-authentication")

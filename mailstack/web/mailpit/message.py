@@ -100,7 +100,7 @@ class _Message:
             query = ask.query.get("query", "")
             which = searched(query, self._clock.now()) if query.strip() else Which()
             item = next(iter((await self._shelf.catalogue.listed(which, 1)).items), None)
-        return Answer(b"", PLAIN, 302, (("Location", f"/#/letters/{item.id}" if item else "/"),))
+        return Answer(b"", PLAIN, 302, (("Location", f"../#/letters/{item.id}" if item else "../"),))
 
 
 def _type_of(part: Part) -> str:

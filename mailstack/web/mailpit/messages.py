@@ -9,9 +9,10 @@ from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Term
 from mailstack.catalogue.reading import tag_of
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.bodies import from_form, taken
 from mailstack.web.mailpit.shapes import MessagesSummary
 from mailstack.web.mailpit.showing import summary
-from mailstack.web.mailpit.taken import Chosen, Marking, Renaming, Tagging, from_form, taken
+from mailstack.web.mailpit.taken import Chosen, Marking, Renaming, Tagging
 from mailstack.web.routes import Route
 from mailstack.web.shelf import number_of, searched
 from mailstack.wire import Clock

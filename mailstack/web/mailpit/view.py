@@ -36,12 +36,12 @@ def policy(*, remote: bool) -> str:
 
 
 def html_of(reading: Reading, letter: str, *, remote: bool = False) -> str:
-    """The HTML with references to parts (RFC 2392) as paths of ours, and without what connects to hosts in spite of the policy."""
+    """The HTML with references to parts (RFC 2392) as paths of ours beside /view/, and without what connects to hosts in spite of the policy."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 
     def path(found: re.Match[str]) -> str:
         number = numbers.get(unquote(found[1]).lower())
-        return f"/api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
+        return f"../api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
 
     html = _REFERENCE.sub(path, reading.html) if numbers else reading.html
     html = _LEADS_AWAY.sub("<blocked-", _INNER.sub(r"<\1blocked-", html))

@@ -134,7 +134,7 @@ def test_header_source_and_parts(desk: Desk) -> None:
 def test_a_letter_as_a_page_runs_nothing_and_asks_nobody_unless_told_to(desk: Desk) -> None:
     letter = desk.shelf.put(HTML)
     page = desk.ask("GET", f"/view/{letter}.html")
-    assert f'src="/api/v1/message/{letter}/part/1.2"'.encode() in page.body  # type: ignore[operator]
+    assert f'src="../api/v1/message/{letter}/part/1.2"'.encode() in page.body  # type: ignore[operator]
     policies = [value for name, value in page.headers if name == "Content-Security-Policy"]
     assert "script-src" not in policies[-1]
     assert policies[-1].startswith("default-src 'none'; img-src data: 'self';")
@@ -142,8 +142,8 @@ def test_a_letter_as_a_page_runs_nothing_and_asks_nobody_unless_told_to(desk: De
     wide = desk.ask("GET", f"/view/{letter}.html?remote=1")
     assert "img-src data: https:" in [value for name, value in wide.headers if name == "Content-Security-Policy"][-1]
     assert desk.ask("GET", "/view/latest.txt").body == b"Hi"
-    assert ("Location", f"/#/letters/{letter}") in desk.ask("GET", "/view/latest?query=subject:h").headers
-    assert ("Location", "/") in desk.ask("GET", "/view/latest?query=subject:nothing").headers
+    assert ("Location", f"../#/letters/{letter}") in desk.ask("GET", "/view/latest?query=subject:h").headers
+    assert ("Location", "../") in desk.ask("GET", "/view/latest?query=subject:nothing").headers
     plain = desk.shelf.put()
     assert desk.ask("GET", f"/view/{plain}.html").status == 404
 

@@ -1,0 +1,45 @@
+"""Bodies of requests as clients of other tools write them: JSON whose names are in any case, as Go reads them, or forms."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from mailstack.web.asking import Ask, Trouble
+
+T = TypeVar("T")
+
+_OPAQUE = "headers"
+"""Whose names are the client's."""
+_DEEPEST = 10
+
+
+def taken(ask: Ask, kind: type[T]) -> T:
+    """The body as a value of `kind`, whose names are in lower case. Raises Trouble 400, which says where it is wrong."""
+    try:
+        return msgspec.convert(_folded(msgspec.json.decode(ask.body)), kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise Trouble(400, f"The body is not what this takes: {error}") from None
+
+
+def from_form(ask: Ask) -> dict[str, list[str]] | None:
+    """The fields of a form, by names in lower case: some clients send their JSON as one. None when it is none."""
+    if ask.fields.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        return None
+    try:
+        pairs = parse_qs(ask.body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10_000)
+    except ValueError as error:
+        raise Trouble(400, f"The form can't be read: {error}") from None
+    return {name.lower(): values for name, values in pairs.items()}
+
+
+def _folded(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise Trouble(400, "The body is nested too deep.")
+    if isinstance(value, dict):
+        return {
+            name.lower(): each if name.lower() == _OPAQUE else _folded(each, depth + 1) for name, each in value.items()
+        }
+    return [_folded(each, depth + 1) for each in value] if isinstance(value, list) else value
