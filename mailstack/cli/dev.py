@@ -46,10 +46,11 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
     """The rules of a file."""
     if file is None:
         return ()
-    from mailstack.faults.file import read_rules
+    from mailstack.faults.file import read_json_rules, read_rules
 
     try:
-        return read_rules(file.read_bytes())
+        read = read_json_rules if file.suffix == ".json" else read_rules
+        return read(file.read_bytes())
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise click.BadParameter(f"{file}: {why}") from None
@@ -67,7 +68,7 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
 @click.option("--faults", metavar="FILE", callback=_rules, type=click.Path(dir_okay=False, path_type=Path),
-              help="What goes wrong from the start: a TOML file of [[fault]] tables.")  # fmt: skip
+              help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip
 @click.option("--web-host", "web_hosts", metavar="NAME", multiple=True, help="A name that the pages answer to as well.")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailstack.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
 from mailstack.faults.faults import MOST_RULES, Moment
+from mailstack.faults.file import read_json_rules, read_rules
 from mailstack.faults.magic import magic
 from mailstack.faults.rule import STEPS
 from mailstack.letter import Address
@@ -186,6 +187,31 @@ def test_behaviours_of_james() -> None:
     ):
         with pytest.raises(ValueError, match=r"\w"):
             from_james([wrong])
+
+
+def test_a_file_of_rules_is_toml_or_json_ours_or_jamess() -> None:
+    rule = Rule(at="rcpt", reply="451 no", times=2)
+    assert read_rules(b'[[fault]]\nat = "rcpt"\nreply = "451 no"\ntimes = 2\n') == (rule,)
+    assert read_json_rules(b'[{"at": "rcpt", "reply": "451 no", "times": 2}]') == (rule,)
+    (james,) = read_json_rules(
+        b'[{"command": "RCPT TO", "response": {"code": 451, "message": "no"}, "numberOfAnswer": 2}]'
+    )
+    assert (james.at, james.reply, james.times) == ("rcpt", "451 no", 2)
+    for wrong, why in (
+        (b"[fault]", "nothing else|tables|at"),
+        (b'[[fault]]\nat = "x"', "fault 1"),
+        (b"a = 1", "a: a file"),
+        (b"\xff", "UTF-8"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            read_rules(wrong)
+    for wrong, why in (
+        (b"{}", "array"),
+        (b'[{"at": "x"}]', "fault 1"),
+        (b'[{"at": ' + b"[" * 100_000, "nested too deeply"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            read_json_rules(wrong)
 
 
 @pytest.mark.parametrize(

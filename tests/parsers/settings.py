@@ -10,7 +10,7 @@ from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
 from mailstack.config.position import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
-from mailstack.faults.file import read_rules
+from mailstack.faults.file import read_json_rules, read_rules
 from mailstack.faults.rule import Rule
 from mailstack.relay.routes import RouteError, Routes, Target
 from mailstack.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
@@ -109,7 +109,23 @@ def _faults(octets: bytes) -> None:
         assert Rule.from_json(rule.to_json()) == rule
 
 
+@unless(ValueError)
+def _json_faults(octets: bytes) -> None:
+    """The same, in JSON."""
+    for rule in read_json_rules(octets):
+        assert Rule.from_json(rule.to_json()) == rule
+
+
 PARSERS = (
+    Parser(
+        "json-faults",
+        ("faults.file", "faults.rule", "faults.foreign"),
+        _json_faults,
+        (
+            b'[{"at": "rcpt", "reply": "451 no", "times": 2}, {"at": "final", "drop": "before"}]',
+            b'[{"command": "RCPT TO", "condition": {"operator": "contains", "matchingValue": "bob@"}, "response": {"code": 451}}]',
+        ),
+    ),
     Parser(
         "faults",
         ("faults.file", "faults.rule"),
