@@ -390,6 +390,7 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + '[relay.schedule]\nfirst = "5h"\n', "3: relay.schedule.longest: must not be shorter than first"),
         (BASE + '[relay.schedule]\ngive_up_after = "0"\n', "4: relay.schedule.give_up_after: must be longer than 0"),
         (BASE + "[relay]\nper_destination = 160\n", "4: relay.per_destination: must not be greater than concurrency"),
+        (BASE + "[workers]\ncount = 21\n", "4: workers.count: 21 workers can't share relay.per_destination = 20"),
         (BASE + "[relay]\nper_destination = 4\n", "3: relay.first_per_destination: must not be greater than per_dest"),
         (BASE + '[relay]\ndown_first = "1h"\n', "3: relay.down_longest: must not be shorter than down_first"),
         (
