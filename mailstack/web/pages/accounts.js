@@ -13,36 +13,71 @@ import { nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
-    const body = pageOf(main, "Accounts", "Who can log in, to send and to fetch. In the dev environment every other address has a mailbox too, from its first letter on; its password is the address.",
-        button("Add an account", () => add(() => view.again()), { class: "primary" }));
-    view = kept(body, async () => ({ ...(await get("v1/accounts")), ...(await get("v1/mailboxes")) }), (found) => draw(found, () => view.again()), ["letter", "deleted"]);
+    const body = pageOf(
+        main,
+        "Accounts",
+        "Who can log in, to send and to fetch. In the dev environment every other address has a mailbox too, from its first letter on; its password is the address.",
+        button("Add an account", () => add(() => view.again()), { class: "primary" }),
+    );
+    view = kept(
+        body,
+        async () => ({ ...(await get("v1/accounts")), ...(await get("v1/mailboxes")) }),
+        (found) => draw(found, () => view.again()),
+        ["letter", "deleted"],
+    );
     return view.end;
 }
 
 function draw({ accounts = [], mailboxes = [] }, again) {
     const boxes = new Map(mailboxes.map((each) => [each.address, each]));
     const others = mailboxes.filter((each) => !accounts.some((account) => account.address === each.address));
-    return h("div", { class: "stack" },
-        accounts.length ? table(["Address", "Password", "Letters", ""], accounts.map((each) => account(each, boxes.get(each.address), again)), { label: "Accounts" })
+    return h(
+        "div",
+        { class: "stack" },
+        accounts.length
+            ? table(
+                  ["Address", "Password", "Letters", ""],
+                  accounts.map((each) => account(each, boxes.get(each.address), again)),
+                  { label: "Accounts" },
+              )
             : nothing(h("p", {}, "There are no accounts.")),
-        others.length ? [h("h2", {}, "Other mailboxes"), table(["Address", "Letters", ""], others.map((each) => mailbox(each, again)), { label: "Other mailboxes" })] : null);
+        others.length
+            ? [
+                  h("h2", {}, "Other mailboxes"),
+                  table(
+                      ["Address", "Letters", ""],
+                      others.map((each) => mailbox(each, again)),
+                      { label: "Other mailboxes" },
+                  ),
+              ]
+            : null,
+    );
 }
 
 function account(each, box, again) {
     const { address } = each;
     return [
         h("a", { href: to(["letters"], { mailbox: address }) }, own(address)),
-        each.password ? copyable(each.password, `the password of ${address}`) : h("span", { class: "quiet" }, each.created ? ["since ", time(each.created)] : "known to its owner"),
+        each.password
+            ? copyable(each.password, `the password of ${address}`)
+            : h("span", { class: "quiet" }, each.created ? ["since ", time(each.created)] : "known to its owner"),
         letters(box),
         [
             h("a", { class: "button bare", href: to(["setup"], { address }) }, "Set up a client"),
             box?.letters ? iconButton("mail", `Empty ${address}`, () => empty(address, again)) : null,
-            iconButton("trash", `Remove ${address}`, () => tried(async () => {
-                if (!(await confirmed(`Remove ${address}?`, "Remove", { explanation: "Nobody can log in by it any more, and it takes no more letters." }))) return;
-                await remove(`v1/accounts/${part(address)}`);
-                notice(`${address} removed`);
-                again();
-            })),
+            iconButton("trash", `Remove ${address}`, () =>
+                tried(async () => {
+                    if (
+                        !(await confirmed(`Remove ${address}?`, "Remove", {
+                            explanation: "Nobody can log in by it any more, and it takes no more letters.",
+                        }))
+                    )
+                        return;
+                    await remove(`v1/accounts/${part(address)}`);
+                    notice(`${address} removed`);
+                    again();
+                }),
+            ),
         ],
     ];
 }
@@ -55,7 +90,12 @@ function mailbox(each, again) {
     ];
 }
 
-const letters = (box) => h("span", { class: "figure" }, box ? `${number(box.letters ?? 0)}${box.unread ? `, ${number(box.unread)} unread` : ""}` : "0");
+const letters = (box) =>
+    h(
+        "span",
+        { class: "figure" },
+        box ? `${number(box.letters ?? 0)}${box.unread ? `, ${number(box.unread)} unread` : ""}` : "0",
+    );
 
 function empty(address, again) {
     return tried(async () => {
@@ -67,12 +107,23 @@ function empty(address, again) {
 }
 
 function add(again) {
-    formDialog("Add an account", [
-        field("Address", "address", { type: "email", required: true, autocomplete: "off", placeholder: "dana@home.test", hint: "At a domain of this office." }),
-        field("Password", "password", { required: true, autocomplete: "off", spellcheck: "false" }),
-    ], "Add", async (given) => {
-        await post("v1/accounts", given);
-        notice(`${given.address} can log in now`);
-        again();
-    });
+    formDialog(
+        "Add an account",
+        [
+            field("Address", "address", {
+                type: "email",
+                required: true,
+                autocomplete: "off",
+                placeholder: "dana@home.test",
+                hint: "At a domain of this office.",
+            }),
+            field("Password", "password", { required: true, autocomplete: "off", spellcheck: "false" }),
+        ],
+        "Add",
+        async (given) => {
+            await post("v1/accounts", given);
+            notice(`${given.address} can log in now`);
+            again();
+        },
+    );
 }

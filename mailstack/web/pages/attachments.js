@@ -21,30 +21,81 @@ export const attachedTo = (letter) => (letter.parts ?? []).filter((each) => !eac
 export function attachmentsOf(letter) {
     const attached = attachedTo(letter);
     if (!attached.length) return null;
-    return h("section", { class: "attached", "aria-label": "Attachments" }, h("h2", {}, count(attached.length, "attachment")),
-        h("ul", {}, attached.map((each) => card(letter, each))));
+    return h(
+        "section",
+        { class: "attached", "aria-label": "Attachments" },
+        h("h2", {}, count(attached.length, "attachment")),
+        h(
+            "ul",
+            {},
+            attached.map((each) => card(letter, each)),
+        ),
+    );
 }
 
 function card(letter, each) {
     const name = each.name || `part ${each.part}`;
-    return h("li", { class: "attachment" }, preview(letter, each, name),
-        h("div", { class: "label" }, own(name, { class: "name", title: name }), h("span", { class: "quiet" }, `${each.type}, ${size(each.size)}`),
-            h("a", { class: "button bare", href: partAt(letter, each), download: name, "aria-label": `Download ${name}`, title: "Download" }, icon("download"))));
+    return h(
+        "li",
+        { class: "attachment" },
+        preview(letter, each, name),
+        h(
+            "div",
+            { class: "label" },
+            own(name, { class: "name", title: name }),
+            h("span", { class: "quiet" }, `${each.type}, ${size(each.size)}`),
+            h(
+                "a",
+                {
+                    class: "button bare",
+                    href: partAt(letter, each),
+                    download: name,
+                    "aria-label": `Download ${name}`,
+                    title: "Download",
+                },
+                icon("download"),
+            ),
+        ),
+    );
 }
 
 function preview(letter, each, name) {
     if (PICTURES.has(each.type)) {
-        const open = () => openDialog(name, h("div", { class: "lightbox" }, h("img", { src: partAt(letter, each), alt: name })), { wide: true });
-        return h("button", { type: "button", class: "preview", "aria-label": `Show ${name}`, onclick: open }, h("img", { src: partAt(letter, each), alt: "", loading: "lazy" }));
+        const open = () =>
+            openDialog(name, h("div", { class: "lightbox" }, h("img", { src: partAt(letter, each), alt: name })), {
+                wide: true,
+            });
+        return h(
+            "button",
+            { type: "button", class: "preview", "aria-label": `Show ${name}`, onclick: open },
+            h("img", { src: partAt(letter, each), alt: "", loading: "lazy" }),
+        );
     }
     if (TEXTS.test(each.type)) {
-        return h("button", { type: "button", class: "preview", "aria-label": `Show ${name}`, onclick: () => showText(letter, each, name).catch(complain) }, icon("log"));
+        return h(
+            "button",
+            {
+                type: "button",
+                class: "preview",
+                "aria-label": `Show ${name}`,
+                onclick: () => showText(letter, each, name).catch(complain),
+            },
+            icon("log"),
+        );
     }
     return h("div", { class: "preview" }, icon("attach"));
 }
 
 async function showText(letter, each, name) {
     const found = await text(partAt(letter, each), MOST_TEXT);
-    openDialog(name, h("div", {}, h("pre", { class: "source", dir: "auto", tabindex: "0" }, found.text),
-        found.more ? h("p", { class: "quiet" }, "The rest is in the download.") : null), { wide: true });
+    openDialog(
+        name,
+        h(
+            "div",
+            {},
+            h("pre", { class: "source", dir: "auto", tabindex: "0" }, found.text),
+            found.more ? h("p", { class: "quiet" }, "The rest is in the download.") : null,
+        ),
+        { wide: true },
+    );
 }

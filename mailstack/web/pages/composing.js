@@ -16,22 +16,58 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
     const accounts = await senders();
     const chosen = accounts.find((each) => each.toLowerCase() === from?.toLowerCase()) ?? accounts[0];
     const files = field("Files", "files", { type: "file", multiple: true });
-    const dialog = formDialog(in_reply_to ? "Reply" : "Write a letter", [
-        field("From", "from", { tag: "select", required: true }, options(accounts.map((each) => [each, each]), chosen)),
-        field("To", "to", { required: true, autofocus: true, value: to, autocomplete: "off", placeholder: "carol@elsewhere.test", hint: "Several with commas between. Any domain: the rest of the world is here." }),
-        h("details", { open: Boolean(cc) }, h("summary", {}, "Cc and Bcc"),
-            h("div", { class: "fields" }, field("Cc", "cc", { value: cc, autocomplete: "off" }), field("Bcc", "bcc", { autocomplete: "off" }))),
-        field("Subject", "subject", { value: subject, dir: "auto", autocomplete: "off" }),
-        field("Text", "text", { tag: "textarea", dir: "auto", rows: 10, value: text }),
-        files,
-    ], "Send", async (given, form) => {
-        const attachments = await read([...form.elements.files.files]);
-        const { id } = await post("v1/letters", {
-            from: given.from, to: words(given.to), cc: words(given.cc ?? ""), bcc: words(given.bcc ?? ""),
-            subject: given.subject, text: given.text, attachments, in_reply_to,
-        });
-        notice("Sent", { action: { words: "See its way", run: () => go(["journey", id]) } });
-    }, { wide: true });
+    const dialog = formDialog(
+        in_reply_to ? "Reply" : "Write a letter",
+        [
+            field(
+                "From",
+                "from",
+                { tag: "select", required: true },
+                options(
+                    accounts.map((each) => [each, each]),
+                    chosen,
+                ),
+            ),
+            field("To", "to", {
+                required: true,
+                autofocus: true,
+                value: to,
+                autocomplete: "off",
+                placeholder: "carol@elsewhere.test",
+                hint: "Several with commas between. Any domain: the rest of the world is here.",
+            }),
+            h(
+                "details",
+                { open: Boolean(cc) },
+                h("summary", {}, "Cc and Bcc"),
+                h(
+                    "div",
+                    { class: "fields" },
+                    field("Cc", "cc", { value: cc, autocomplete: "off" }),
+                    field("Bcc", "bcc", { autocomplete: "off" }),
+                ),
+            ),
+            field("Subject", "subject", { value: subject, dir: "auto", autocomplete: "off" }),
+            field("Text", "text", { tag: "textarea", dir: "auto", rows: 10, value: text }),
+            files,
+        ],
+        "Send",
+        async (given, form) => {
+            const attachments = await read([...form.elements.files.files]);
+            const { id } = await post("v1/letters", {
+                from: given.from,
+                to: words(given.to),
+                cc: words(given.cc ?? ""),
+                bcc: words(given.bcc ?? ""),
+                subject: given.subject,
+                text: given.text,
+                attachments,
+                in_reply_to,
+            });
+            notice("Sent", { action: { words: "See its way", run: () => go(["journey", id]) } });
+        },
+        { wide: true },
+    );
     if (to) {
         const area = dialog.querySelector("textarea");
         area.focus();
@@ -43,7 +79,12 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
 /** What an answer to a letter begins with. */
 export function answerTo(letter) {
     const back = letter.reply_to?.length ? [letter.reply_to].flat() : [letter.from].filter(Boolean);
-    const quoted = (letter.text ?? "").slice(0, MOST_QUOTED).replace(/\s+$/, "").split("\n").map((line) => `> ${line}`).join("\n");
+    const quoted = (letter.text ?? "")
+        .slice(0, MOST_QUOTED)
+        .replace(/\s+$/, "")
+        .split("\n")
+        .map((line) => `> ${line}`)
+        .join("\n");
     return {
         from: letter.recipients?.[0]?.address,
         to: back.map((each) => each.address).join(", ") || letter.sender || "",
@@ -54,8 +95,15 @@ export function answerTo(letter) {
 }
 
 async function read(files) {
-    if (files.reduce((sum, file) => sum + file.size, 0) > LARGEST) throw new Error(`The files are larger than ${size(LARGEST)} together.`);
-    return Promise.all(files.map(async (file) => ({ name: file.name, type: file.type || "application/octet-stream", content: await base64(file) })));
+    if (files.reduce((sum, file) => sum + file.size, 0) > LARGEST)
+        throw new Error(`The files are larger than ${size(LARGEST)} together.`);
+    return Promise.all(
+        files.map(async (file) => ({
+            name: file.name,
+            type: file.type || "application/octet-stream",
+            content: await base64(file),
+        })),
+    );
 }
 
 function base64(file) {

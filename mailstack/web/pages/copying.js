@@ -8,8 +8,12 @@ const SAID = 1500; // milliseconds that the button says so
 /** A button that copies a text; `what` names it for those who don't see the neighbourhood. */
 export function copyButton(text, what, words = null) {
     const label = words ? h("span", {}, words) : null;
-    const made = h("button", { type: "button", class: words ? "copy" : "copy bare", "aria-label": `Copy ${what}`, title: `Copy ${what}` },
-        icon("copy"), label);
+    const made = h(
+        "button",
+        { type: "button", class: words ? "copy" : "copy bare", "aria-label": `Copy ${what}`, title: `Copy ${what}` },
+        icon("copy"),
+        label,
+    );
     made.addEventListener("click", async () => {
         const done = await copied(text);
         made.classList.add(done ? "done" : "failed");

@@ -8,9 +8,21 @@ let fields = 0; // so far; each has an id
 /** Opens a window with a title; closes by Escape, its cross, or `close()` of what it returns. */
 export function openDialog(title, content, { wide = false } = {}) {
     const heading = h("h2", {}, title);
-    const dialog = h("dialog", { class: wide ? "wide" : null, "aria-label": title },
-        h("header", {}, heading, h("button", { type: "button", class: "bare", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
-        content);
+    const dialog = h(
+        "dialog",
+        { class: wide ? "wide" : null, "aria-label": title },
+        h(
+            "header",
+            {},
+            heading,
+            h(
+                "button",
+                { type: "button", class: "bare", "aria-label": "Close", onclick: () => dialog.close() },
+                icon("close"),
+            ),
+        ),
+        content,
+    );
     const back = document.activeElement;
     dialog.addEventListener("close", () => {
         dialog.remove();
@@ -28,10 +40,22 @@ export function openDialog(title, content, { wide = false } = {}) {
 export function confirmed(question, words, { explanation = "", bad = true } = {}) {
     return new Promise((resolve) => {
         let answer = false;
-        const yes = button(words, () => { answer = true; dialog.close(); }, { class: bad ? "bad" : "primary", autofocus: true });
+        const yes = button(
+            words,
+            () => {
+                answer = true;
+                dialog.close();
+            },
+            { class: bad ? "bad" : "primary", autofocus: true },
+        );
         const dialog = openDialog(question, [
             explanation && h("p", {}, explanation),
-            h("footer", {}, button("Cancel", () => dialog.close()), yes),
+            h(
+                "footer",
+                {},
+                button("Cancel", () => dialog.close()),
+                yes,
+            ),
         ]);
         dialog.addEventListener("close", () => resolve(answer));
     });
@@ -44,8 +68,18 @@ export function confirmed(question, words, { explanation = "", bad = true } = {}
 export function formDialog(title, fields, words, send, options = {}) {
     const trouble = h("p", { class: "trouble", role: "alert" });
     const go = h("button", { class: "primary" }, words);
-    const form = h("form", { class: "fields", method: "dialog" }, fields, trouble,
-        h("footer", {}, button("Cancel", () => dialog.close()), go));
+    const form = h(
+        "form",
+        { class: "fields", method: "dialog" },
+        fields,
+        trouble,
+        h(
+            "footer",
+            {},
+            button("Cancel", () => dialog.close()),
+            go,
+        ),
+    );
     const dialog = openDialog(title, form, options);
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
@@ -69,7 +103,13 @@ export function field(label, name, properties = {}, ...children) {
     const { tag = "input", hint = "", ...rest } = properties;
     const id = `field-${(fields += 1)}`;
     const control = h(tag, { id, name, "aria-describedby": hint ? `${id}-hint` : null, ...rest }, ...children);
-    return h("div", { class: "field" }, h("label", { class: "name", for: id }, label), control, hint && h("span", { class: "hint", id: `${id}-hint` }, hint));
+    return h(
+        "div",
+        { class: "field" },
+        h("label", { class: "name", for: id }, label),
+        control,
+        hint && h("span", { class: "hint", id: `${id}-hint` }, hint),
+    );
 }
 
 /** The options of a select. */

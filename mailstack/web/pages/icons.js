@@ -56,5 +56,9 @@ export function icon(name) {
 
 /** A button that is an icon; `words` are what it is called. */
 export function iconButton(name, words, onclick, properties = {}) {
-    return h("button", { type: "button", class: "bare", "aria-label": words, title: words, onclick, ...properties }, icon(name));
+    return h(
+        "button",
+        { type: "button", class: "bare", "aria-label": words, title: words, onclick, ...properties },
+        icon(name),
+    );
 }

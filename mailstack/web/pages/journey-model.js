@@ -11,7 +11,7 @@ export function modelOf(journey) {
     const steps = journey.steps.map((step, index) => ({ ...step, index }));
     const first = steps.find((step) => step.step === "submitted" || step.step === "exchanged");
     if (!first) return { trunk: [], lines: [] };
-    const recipients = journey.recipients?.length ? journey.recipients : first.recipients ?? [];
+    const recipients = journey.recipients?.length ? journey.recipients : (first.recipients ?? []);
     return { trunk: trunkOf(first), lines: recipients.map((recipient) => lineOf(steps, first, recipient)) };
 }
 
@@ -29,16 +29,38 @@ export function grouped(lines) {
 
 function trunkOf(first) {
     const came = [first.protocol, tls(first)].filter(Boolean).join(", ");
-    const office = { kind: "office", tone: "good", title: first.office, details: ["took it", came].filter(Boolean), at: first.at, steps: [first.index] };
+    const office = {
+        kind: "office",
+        tone: "good",
+        title: first.office,
+        details: ["took it", came].filter(Boolean),
+        at: first.at,
+        steps: [first.index],
+    };
     if (first.original) return [{ ...office, details: ["wrote this report itself"] }];
     const who = first.step === "submitted" ? first.by || first.client : first.helo || first.client;
     const how = first.step === "submitted" ? "handed it in" : "handed it over";
-    const client = { kind: first.step === "submitted" ? "person" : "office", tone: "good", title: who || "a client", details: [how, first.client].filter(Boolean), at: null, steps: [first.index] };
+    const client = {
+        kind: first.step === "submitted" ? "person" : "office",
+        tone: "good",
+        title: who || "a client",
+        details: [how, first.client].filter(Boolean),
+        at: null,
+        steps: [first.index],
+    };
     return [client, office];
 }
 
 function lineOf(steps, first, recipient) {
-    const line = { recipient, state: "queued", stations: [], names: new Set([recipient.toLowerCase()]), letter: first.letter, tried: [], queue: null };
+    const line = {
+        recipient,
+        state: "queued",
+        stations: [],
+        names: new Set([recipient.toLowerCase()]),
+        letter: first.letter,
+        tried: [],
+        queue: null,
+    };
     const seen = new Set();
     while (line.letter && !seen.has(line.letter)) {
         seen.add(line.letter);
@@ -52,7 +74,9 @@ function lineOf(steps, first, recipient) {
 
 const concerns = (step, { names }) => {
     if (step.step === "collected") return true;
-    const named = [step.recipient, ...(step.recipients ?? [])].filter(Boolean).map((each) => String(each).toLowerCase());
+    const named = [step.recipient, ...(step.recipients ?? [])]
+        .filter(Boolean)
+        .map((each) => String(each).toLowerCase());
     return named.some((each) => names.has(each));
 };
 
@@ -64,11 +88,20 @@ function follow(line, step, steps) {
 const MADE = {
     exchanged(line, step) {
         if (!line.stations.length) return;
-        line.stations.push(station("office", "good", step.office, ["took it", [step.protocol, tls(step)].filter(Boolean).join(", ")], step));
+        line.stations.push(
+            station(
+                "office",
+                "good",
+                step.office,
+                ["took it", [step.protocol, tls(step)].filter(Boolean).join(", ")],
+                step,
+            ),
+        );
     },
     routed(line, step) {
         for (const target of step.targets ?? []) line.names.add(String(target).toLowerCase());
-        if (step.targets?.length) line.stations.push(station("alias", "good", "Alias", [`to ${step.targets.join(", ")}`], step));
+        if (step.targets?.length)
+            line.stations.push(station("alias", "good", "Alias", [`to ${step.targets.join(", ")}`], step));
         else if (step.via && step.via !== "mailbox" && !line.queue) {
             line.queue = station("queue", "good", "Queue", [step.why || `by ${step.via}`], step);
             line.stations.push(line.queue);
@@ -92,7 +125,11 @@ const MADE = {
         line.state = "relayed";
         line.next = null;
         if (step.remote_id && steps.some((each) => each.letter === step.remote_id)) line.letter = step.remote_id;
-        else line.stations.push({ ...station("office", "good", step.host || "the other host", ["answers for it now"], step), last: true });
+        else
+            line.stations.push({
+                ...station("office", "good", step.host || "the other host", ["answers for it now"], step),
+                last: true,
+            });
     },
     delivered(line, step) {
         line.state = "delivered";
@@ -106,7 +143,15 @@ const MADE = {
         if (step.by && line.mailbox && String(step.by).toLowerCase() !== line.mailbox) return;
         if (line.state === "collected") return;
         line.state = "collected";
-        line.stations.push(station("reader", "good", "Collected", [[step.protocol, tls(step)].filter(Boolean).join(", "), step.client && `from ${step.client}`], step));
+        line.stations.push(
+            station(
+                "reader",
+                "good",
+                "Collected",
+                [[step.protocol, tls(step)].filter(Boolean).join(", "), step.client && `from ${step.client}`],
+                step,
+            ),
+        );
     },
     bounced(line, step) {
         const attempt = line.pending;
@@ -161,16 +206,56 @@ function enqueue(line, step) {
 
 /** Draws together what is too much, and adds what is still to come. */
 function settle(line) {
-    if (line.letter) { line.queue = null; line.tried = []; return; }
+    if (line.letter) {
+        line.queue = null;
+        line.tried = [];
+        return;
+    }
     if (line.tried.length > MOST_ATTEMPTS) {
         const folded = line.tried.slice(1, -2);
         const at = line.stations.indexOf(folded[0]);
         line.stations = line.stations.filter((each) => !folded.includes(each));
-        line.stations.splice(at, 0, { kind: "attempts", tone: "wait", title: `${folded.length} more attempts`, details: ["all put off"], at: folded.at(-1).at, steps: folded.flatMap((each) => each.steps) });
+        line.stations.splice(at, 0, {
+            kind: "attempts",
+            tone: "wait",
+            title: `${folded.length} more attempts`,
+            details: ["all put off"],
+            at: folded.at(-1).at,
+            steps: folded.flatMap((each) => each.steps),
+        });
     }
-    if (line.state === "delivered") line.stations.push({ kind: "reader", tone: "quiet", title: "Not fetched yet", details: [], at: null, steps: [], ghost: true });
-    if (line.state === "deferred") line.stations.push({ kind: "next", tone: "wait", title: "Next attempt", details: [], at: null, next: line.next, steps: [], ghost: true });
-    if (line.state === "queued") line.stations.push({ kind: "next", tone: "wait", title: "Under way", details: [], at: null, steps: [], ghost: true, live: true });
+    if (line.state === "delivered")
+        line.stations.push({
+            kind: "reader",
+            tone: "quiet",
+            title: "Not fetched yet",
+            details: [],
+            at: null,
+            steps: [],
+            ghost: true,
+        });
+    if (line.state === "deferred")
+        line.stations.push({
+            kind: "next",
+            tone: "wait",
+            title: "Next attempt",
+            details: [],
+            at: null,
+            next: line.next,
+            steps: [],
+            ghost: true,
+        });
+    if (line.state === "queued")
+        line.stations.push({
+            kind: "next",
+            tone: "wait",
+            title: "Under way",
+            details: [],
+            at: null,
+            steps: [],
+            ghost: true,
+            live: true,
+        });
 }
 
 function station(kind, tone, title, details, step) {

@@ -6,8 +6,19 @@ import { icon } from "./icons.js";
 import { to } from "./routes.js";
 
 const ICONS = {
-    person: "account", office: "office", queue: "queue", attempt: "go", attempts: "retry", mailbox: "mailbox", reader: "read", bounce: "bounce",
-    held: "hold", released: "play", alias: "alias", removed: "trash", next: "clock",
+    person: "account",
+    office: "office",
+    queue: "queue",
+    attempt: "go",
+    attempts: "retry",
+    mailbox: "mailbox",
+    reader: "read",
+    bounce: "bounce",
+    held: "hold",
+    released: "play",
+    alias: "alias",
+    removed: "trash",
+    next: "clock",
 };
 const TONES = { good: "", wait: "put off", bad: "failed", quiet: "" };
 const LEAST = 132; // pixels that a station needs on a line that runs across
@@ -19,35 +30,71 @@ export function picture(trunk, lines, chosen) {
         const [line] = lines;
         return h("div", { class: "map single" }, track([...trunk, ...line.stations], chosen));
     }
-    return h("div", { class: "map" },
+    return h(
+        "div",
+        { class: "map" },
         track(trunk, chosen, { down: true, label: "From the sender" }),
-        h("ul", { class: "branches", "aria-label": "Recipients" }, lines.map((line) => branch(line, chosen))));
+        h(
+            "ul",
+            { class: "branches", "aria-label": "Recipients" },
+            lines.map((line) => branch(line, chosen)),
+        ),
+    );
 }
 
 function branch(line, chosen) {
     const [first, ...rest] = line.recipients;
-    return h("li", { class: `branch ${toneOf(line)}` },
-        h("div", { class: "goal" }, own(first, { class: "address" }), stateSign(line.state),
-            rest.length ? h("details", {}, h("summary", {}, `and ${rest.length} more, in the same way`), names(rest)) : null),
-        track(line.stations, chosen, { label: `To ${first}` }));
+    return h(
+        "li",
+        { class: `branch ${toneOf(line)}` },
+        h(
+            "div",
+            { class: "goal" },
+            own(first, { class: "address" }),
+            stateSign(line.state),
+            rest.length
+                ? h("details", {}, h("summary", {}, `and ${rest.length} more, in the same way`), names(rest))
+                : null,
+        ),
+        track(line.stations, chosen, { label: `To ${first}` }),
+    );
 }
 
 function names(all) {
-    const list = h("ul", { class: "names" }, all.slice(0, MOST_NAMED).map((each) => h("li", {}, own(each))));
+    const list = h(
+        "ul",
+        { class: "names" },
+        all.slice(0, MOST_NAMED).map((each) => h("li", {}, own(each))),
+    );
     if (all.length > MOST_NAMED) {
-        const rest = h("li", {}, h("button", { type: "button", class: "link", onclick: () => rest.replaceWith(...all.slice(MOST_NAMED).map((each) => h("li", {}, own(each)))) },
-            `${all.length - MOST_NAMED} more`));
+        const rest = h(
+            "li",
+            {},
+            h(
+                "button",
+                {
+                    type: "button",
+                    class: "link",
+                    onclick: () => rest.replaceWith(...all.slice(MOST_NAMED).map((each) => h("li", {}, own(each)))),
+                },
+                `${all.length - MOST_NAMED} more`,
+            ),
+        );
         list.append(rest);
     }
     return list;
 }
 
-const toneOf = (line) => ({ bounced: "bad", deferred: "wait", queued: "wait", held: "quiet", removed: "quiet" })[line.state] ?? "good";
+const toneOf = (line) =>
+    ({ bounced: "bad", deferred: "wait", queued: "wait", held: "quiet", removed: "quiet" })[line.state] ?? "good";
 
 /** One line of stations. It runs across where there is room, else down. */
 function track(stations, chosen, { down = false, label = "The way" } = {}) {
-    const list = h("ol", { class: "track", "aria-label": label, "data-way": down ? "down" : "across" },
-        stations.map((each, index) => stationOf(each, stations[index - 1], stations[index + 1], chosen)));
+    const list = h(
+        "ol",
+        { class: "track", "aria-label": label, "data-way": down ? "down" : "across" },
+        stations.map((each, index) => stationOf(each, stations[index - 1], stations[index + 1], chosen)),
+    );
     if (!down) turning.observe(list);
     return list;
 }
@@ -60,19 +107,34 @@ const turning = new ResizeObserver((entries) => {
 });
 
 function stationOf(station, before, next, chosen) {
-    const marker = h("span", { class: "marker" }, icon(station.tone === "bad" && station.kind === "attempt" ? "close" : ICONS[station.kind]));
-    const words = h("span", { class: "words" },
-        h("strong", { dir: "auto" }, breakable(station.title)), TONES[station.tone] && station.kind === "attempt" ? h("span", { class: "offstage" }, `, ${TONES[station.tone]}`) : null,
+    const marker = h(
+        "span",
+        { class: "marker" },
+        icon(station.tone === "bad" && station.kind === "attempt" ? "close" : ICONS[station.kind]),
+    );
+    const words = h(
+        "span",
+        { class: "words" },
+        h("strong", { dir: "auto" }, breakable(station.title)),
+        TONES[station.tone] && station.kind === "attempt"
+            ? h("span", { class: "offstage" }, `, ${TONES[station.tone]}`)
+            : null,
         station.at && !(before?.at && exact(before.at) === exact(station.at)) ? time(station.at, exact) : null,
         station.details.map((each) => h("span", { class: "detail", dir: "auto" }, each)),
         station.said ? h("span", { class: "detail said", dir: "auto" }, station.said) : null,
-        station.next && !station.at ? h("span", { class: "detail countdown", "data-until": station.next }, "") : null);
+        station.next && !station.at ? h("span", { class: "detail countdown", "data-until": station.next }, "") : null,
+    );
     const body = station.steps.length
         ? h("button", { type: "button", class: "stop", onclick: () => chosen(station.steps) }, marker, words)
         : h("span", { class: "stop" }, marker, words);
     const classes = ["station", station.tone, station.ghost && "ghost", station.live && "live", `is-${station.kind}`];
-    return h("li", { class: classes.filter(Boolean).join(" ") }, leg(station, next), body,
-        station.report ? h("a", { class: "report", href: to(["letter", station.report]) }, "Read the report") : null);
+    return h(
+        "li",
+        { class: classes.filter(Boolean).join(" ") },
+        leg(station, next),
+        body,
+        station.report ? h("a", { class: "report", href: to(["letter", station.report]) }, "Read the report") : null,
+    );
 }
 
 /** A name that breaks behind its @, if it must. */
@@ -83,12 +145,21 @@ function leg(station, next) {
     if (!next) return null;
     const took = next.at && station.at ? new Date(next.at) - new Date(station.at) : NaN;
     const classes = ["leg", next.tone, next.ghost && "ghost", next.live && "live"].filter(Boolean).join(" ");
-    return h("span", { class: classes }, took > 0 ? h("span", { class: "took" }, span(took)) : null, next.live ? wanderer() : null);
+    return h(
+        "span",
+        { class: classes },
+        took > 0 ? h("span", { class: "took" }, span(took)) : null,
+        next.live ? wanderer() : null,
+    );
 }
 
 /** The letter that moves along while it is under way. */
 function wanderer() {
-    return svg("svg", { class: "wanderer", viewBox: "0 0 16 12", "aria-hidden": "true" }, svg("path", { d: "M1 1h14v10H1zm0 .5 7 5.5 7-5.5" }));
+    return svg(
+        "svg",
+        { class: "wanderer", viewBox: "0 0 16 12", "aria-hidden": "true" },
+        svg("path", { d: "M1 1h14v10H1zm0 .5 7 5.5 7-5.5" }),
+    );
 }
 
 /** Writes what is left until the moments that the picture counts down to. */

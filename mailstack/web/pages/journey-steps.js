@@ -6,54 +6,135 @@ import { tls } from "./journey-model.js";
 import { to } from "./routes.js";
 
 const NAMES = {
-    submitted: "Handed in", exchanged: "Taken over", routed: "Way chosen", attempted: "Attempt", deferred: "Put off", relayed: "Relayed", delivered: "Delivered",
-    bounced: "Returned", collected: "Collected", held: "Held", released: "Released", redirected: "Redirected", removed: "Removed",
+    submitted: "Handed in",
+    exchanged: "Taken over",
+    routed: "Way chosen",
+    attempted: "Attempt",
+    deferred: "Put off",
+    relayed: "Relayed",
+    delivered: "Delivered",
+    bounced: "Returned",
+    collected: "Collected",
+    held: "Held",
+    released: "Released",
+    redirected: "Redirected",
+    removed: "Removed",
 };
-const TONES = { deferred: "wait", bounced: "bad", relayed: "good", delivered: "good", collected: "good", held: "held", removed: "held" };
+const TONES = {
+    deferred: "wait",
+    bounced: "bad",
+    relayed: "good",
+    delivered: "good",
+    collected: "good",
+    held: "held",
+    removed: "held",
+};
 const SHOWN = new Set(["at", "office", "step", "letter", "index", "dialogue", "tls"]);
 const MOST_NAMED = 3;
 
 /** The list; each item's id is `step-N`. */
 export function stepList(steps) {
-    return h("ol", { class: "steps", "aria-label": "Step by step" }, steps.map((step, index) => item(step, index)));
+    return h(
+        "ol",
+        { class: "steps", "aria-label": "Step by step" },
+        steps.map((step, index) => item(step, index)),
+    );
 }
 
 function item(step, index) {
     const facts = factsOf(step);
     const said = Array.isArray(step.dialogue) ? step.dialogue : [];
     const trouble = step.step === "deferred" || step.step === "bounced";
-    return h("li", { id: `step-${index}`, class: trouble ? "trouble-step" : null, tabindex: "-1" },
+    return h(
+        "li",
+        { id: `step-${index}`, class: trouble ? "trouble-step" : null, tabindex: "-1" },
         time(step.at, exact),
-        h("div", { class: "told" },
-            h("p", {}, h("strong", { class: `step-name ${TONES[step.step] ?? ""}` }, NAMES[step.step] ?? step.step), " ", sentence(step), " ", h("span", { class: "quiet" }, `at ${step.office}`)),
-            said.length || facts.length ? h("details", {}, h("summary", {}, said.length ? "What was said" : "More"), said.length ? dialogue(said) : null, facts.length ? table(facts) : null) : null));
+        h(
+            "div",
+            { class: "told" },
+            h(
+                "p",
+                {},
+                h("strong", { class: `step-name ${TONES[step.step] ?? ""}` }, NAMES[step.step] ?? step.step),
+                " ",
+                sentence(step),
+                " ",
+                h("span", { class: "quiet" }, `at ${step.office}`),
+            ),
+            said.length || facts.length
+                ? h(
+                      "details",
+                      {},
+                      h("summary", {}, said.length ? "What was said" : "More"),
+                      said.length ? dialogue(said) : null,
+                      facts.length ? table(facts) : null,
+                  )
+                : null,
+        ),
+    );
 }
 
 /** What was said between two hosts. */
 export function dialogue(lines) {
-    return h("pre", { class: "dialogue", tabindex: "0" }, lines.map((line) => {
-        const text = String(line);
-        const who = text.startsWith("C:") ? "client" : text.startsWith("S:") ? (/^S: [45]/.test(text) ? "server bad" : "server") : "aside";
-        return h("span", { class: who, dir: "ltr" }, `${text}\n`);
-    }));
+    return h(
+        "pre",
+        { class: "dialogue", tabindex: "0" },
+        lines.map((line) => {
+            const text = String(line);
+            const who = text.startsWith("C:")
+                ? "client"
+                : text.startsWith("S:")
+                  ? /^S: [45]/.test(text)
+                      ? "server bad"
+                      : "server"
+                  : "aside";
+            return h("span", { class: who, dir: "ltr" }, `${text}\n`);
+        }),
+    );
 }
 
 function sentence(step) {
     const whom = [step.recipient, ...(step.recipients ?? [])].filter(Boolean);
     const names = () => list(whom);
     switch (step.step) {
-        case "submitted": return step.original ? ["by the office itself, about letter ", letterLink(step.original)] : ["by ", own(step.by || step.client || "a client"), secured(step)];
-        case "exchanged": return ["from ", own(step.helo || step.client || "another host"), secured(step)];
-        case "routed": return step.mailbox ? ["into the mailbox ", own(step.mailbox)]
-            : step.targets ? ["to ", list(step.targets)] : ["for ", names(), " by ", own(step.via || ""), step.why ? [": ", own(step.why)] : null];
-        case "attempted": return ["at ", own(step.host || "another host"), secured(step), ", for ", names()];
-        case "deferred": return [names(), ": ", own(step.reply || step.status || "no reason is known"), step.next_attempt ? [". Again ", time(step.next_attempt, exact)] : null];
-        case "relayed": return [names(), ": ", own(step.reply || step.host || "")];
-        case "delivered": return ["into the mailbox ", own(step.mailbox || whom[0] || "")];
-        case "bounced": return [names(), ": ", own(step.reply || step.why || ""), step.report ? [". The sender is told in ", letterLink(step.report)] : null];
-        case "collected": return ["by ", own(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
-        case "redirected": return [names(), " to ", own(step.to || "")];
-        default: return [names(), step.by ? [" by ", own(step.by)] : null, step.why ? [": ", own(step.why)] : null];
+        case "submitted":
+            return step.original
+                ? ["by the office itself, about letter ", letterLink(step.original)]
+                : ["by ", own(step.by || step.client || "a client"), secured(step)];
+        case "exchanged":
+            return ["from ", own(step.helo || step.client || "another host"), secured(step)];
+        case "routed":
+            return step.mailbox
+                ? ["into the mailbox ", own(step.mailbox)]
+                : step.targets
+                  ? ["to ", list(step.targets)]
+                  : ["for ", names(), " by ", own(step.via || ""), step.why ? [": ", own(step.why)] : null];
+        case "attempted":
+            return ["at ", own(step.host || "another host"), secured(step), ", for ", names()];
+        case "deferred":
+            return [
+                names(),
+                ": ",
+                own(step.reply || step.status || "no reason is known"),
+                step.next_attempt ? [". Again ", time(step.next_attempt, exact)] : null,
+            ];
+        case "relayed":
+            return [names(), ": ", own(step.reply || step.host || "")];
+        case "delivered":
+            return ["into the mailbox ", own(step.mailbox || whom[0] || "")];
+        case "bounced":
+            return [
+                names(),
+                ": ",
+                own(step.reply || step.why || ""),
+                step.report ? [". The sender is told in ", letterLink(step.report)] : null,
+            ];
+        case "collected":
+            return ["by ", own(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
+        case "redirected":
+            return [names(), " to ", own(step.to || "")];
+        default:
+            return [names(), step.by ? [" by ", own(step.by)] : null, step.why ? [": ", own(step.why)] : null];
     }
 }
 
@@ -66,18 +147,43 @@ function list(all) {
 }
 
 function factsOf(step) {
-    const given = step.tls && typeof step.tls === "object" ? { ...step, ...Object.fromEntries(Object.entries(step.tls).map(([name, value]) => [`tls ${name}`, value])) } : step;
-    return Object.entries(given).filter(([name, value]) => !SHOWN.has(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
+    const given =
+        step.tls && typeof step.tls === "object"
+            ? {
+                  ...step,
+                  ...Object.fromEntries(Object.entries(step.tls).map(([name, value]) => [`tls ${name}`, value])),
+              }
+            : step;
+    return Object.entries(given).filter(
+        ([name, value]) =>
+            !SHOWN.has(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length),
+    );
 }
 
 function table(facts) {
-    return h("table", { class: "fieldtable" }, h("tbody", {}, facts.map(([name, value]) =>
-        h("tr", {}, h("th", { scope: "row" }, name.replaceAll("_", " ")), h("td", { dir: "auto" }, words(value))))));
+    return h(
+        "table",
+        { class: "fieldtable" },
+        h(
+            "tbody",
+            {},
+            facts.map(([name, value]) =>
+                h(
+                    "tr",
+                    {},
+                    h("th", { scope: "row" }, name.replaceAll("_", " ")),
+                    h("td", { dir: "auto" }, words(value)),
+                ),
+            ),
+        ),
+    );
 }
 
 function words(value) {
     if (Array.isArray(value)) return value.map(words).join(", ");
-    if (value && typeof value === "object") return Object.entries(value).map(([name, each]) => `${name} ${words(each)}`).join(", ");
+    if (value && typeof value === "object")
+        return Object.entries(value)
+            .map(([name, each]) => `${name} ${words(each)}`)
+            .join(", ");
     return String(value);
 }
-

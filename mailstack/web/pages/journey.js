@@ -17,11 +17,24 @@ const WAITING = new Set(["queued", "deferred", "held"]);
 export function show(place, main) {
     const id = place.path[1] ?? "";
     const panel = h("div", {});
-    const page = h("div", { class: "page" }, h("header", {}, h("h1", {}, "Journey"), h("a", { class: "button", href: to(["letter", id]) }, icon("mail"), "The letter")), panel);
+    const page = h(
+        "div",
+        { class: "page" },
+        h(
+            "header",
+            {},
+            h("h1", {}, "Journey"),
+            h("a", { class: "button", href: to(["letter", id]) }, icon("mail"), "The letter"),
+        ),
+        panel,
+    );
     main.append(page);
     const noKeys = pageKeys({ u: ["To the letter", () => go(["letter", id])] });
     const end = showIn(panel, { id });
-    return () => { noKeys(); end(); };
+    return () => {
+        noKeys();
+        end();
+    };
 }
 
 /** Draws the journey of a letter into a panel, and again whenever a step of it is told. */
@@ -34,17 +47,25 @@ export function showIn(panel, { id }) {
         const look = JSON.stringify(journey);
         if (over || look === seen) return;
         seen = look;
-        letters = new Set([id, ...journey.steps.map((step) => step.letter), ...journey.steps.map((step) => step.remote_id).filter(Boolean)]);
+        letters = new Set([
+            id,
+            ...journey.steps.map((step) => step.letter),
+            ...journey.steps.map((step) => step.remote_id).filter(Boolean),
+        ]);
         const open = new Set([...panel.querySelectorAll(".steps details[open]")].map((each) => each.closest("li").id));
         fill(panel, face(journey));
         for (const each of open) panel.querySelector(`#${CSS.escape(each)} details`)?.setAttribute("open", "");
         countDown(panel);
     };
-    const failed = (error) => { if (!over && !seen) fill(panel, h("p", { class: "trouble", role: "alert" }, error.message)); };
+    const failed = (error) => {
+        if (!over && !seen) fill(panel, h("p", { class: "trouble", role: "alert" }, error.message));
+    };
     const again = gathered(() => draw().catch(failed), 60);
     const ticking = setInterval(() => countDown(panel), 1000);
     const off = [
-        on("step", (step) => { if (letters.has(step.letter) || letters.has(step.remote_id)) again(); }),
+        on("step", (step) => {
+            if (letters.has(step.letter) || letters.has(step.remote_id)) again();
+        }),
         on("again", again),
     ];
     fill(panel, h("p", { class: "quiet", role: "status" }, "Loading"));
@@ -60,24 +81,35 @@ function face(journey) {
     const { trunk, lines } = modelOf(journey);
     if (!lines.length) return h("p", { class: "quiet" }, "No step of this letter is known.");
     const waiting = lines.filter((line) => WAITING.has(line.state));
-    return h("div", { class: "stack" },
+    return h(
+        "div",
+        { class: "stack" },
         waiting.length ? pushes([...new Set(waiting.map((line) => line.letter))], waiting) : null,
         picture(trunk, grouped(lines), chosen),
-        h("section", {}, h("h2", {}, "Step by step"), stepList(journey.steps)));
+        h("section", {}, h("h2", {}, "Step by step"), stepList(journey.steps)),
+    );
 }
 
 /** What an operator can do about a letter that waits. */
 function pushes(ids, waiting) {
-    const act = (verb, words) => () => tried(async () => {
-        for (const each of ids) await post(`v1/queue/${part(each)}/${verb}`, {});
-        notice(words);
-    });
+    const act = (verb, words) => () =>
+        tried(async () => {
+            for (const each of ids) await post(`v1/queue/${part(each)}/${verb}`, {});
+            notice(words);
+        });
     const held = waiting.every((line) => line.state === "held");
-    return h("p", { class: "inline" },
-        h("span", { class: "quiet" }, waiting.length === 1 ? "One recipient waits." : `${waiting.length} recipients wait.`),
+    return h(
+        "p",
+        { class: "inline" },
+        h(
+            "span",
+            { class: "quiet" },
+            waiting.length === 1 ? "One recipient waits." : `${waiting.length} recipients wait.`,
+        ),
         held ? button("Release", act("release", "Released")) : button("Try now", act("retry", "It is tried now")),
         held ? null : button("Hold", act("hold", "Held")),
-        h("a", { class: "button", href: "#/queue" }, "Queue"));
+        h("a", { class: "button", href: "#/queue" }, "Queue"),
+    );
 }
 
 function chosen(steps) {
@@ -88,6 +120,9 @@ function chosen(steps) {
         item.classList.add("marked");
         item.querySelector("details")?.setAttribute("open", "");
     }
-    items[0].scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    items[0].scrollIntoView({
+        block: "center",
+        behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
     items[0].focus({ preventScroll: true });
 }

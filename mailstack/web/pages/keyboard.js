@@ -29,7 +29,9 @@ let until = 0;
 /** The keys of the page that is shown: `{key: [what it does, function]}`. Returns what takes them away again. */
 export function pageKeys(keys) {
     ofPage = keys;
-    return () => { if (ofPage === keys) ofPage = {}; };
+    return () => {
+        if (ofPage === keys) ofPage = {};
+    };
 }
 
 /** Begins to listen. */
@@ -61,10 +63,32 @@ export function showHelp() {
 function table(title, keys) {
     const entries = Object.entries(keys);
     if (!entries.length) return null;
-    return h("section", {}, h("h3", {}, title), h("dl", {}, entries.map(([key, [what]]) => h("div", {},
-        h("dt", {}, key.split(" ").map((each) => h("kbd", {}, each))), h("dd", {}, what)))));
+    return h(
+        "section",
+        {},
+        h("h3", {}, title),
+        h(
+            "dl",
+            {},
+            entries.map(([key, [what]]) =>
+                h(
+                    "div",
+                    {},
+                    h(
+                        "dt",
+                        {},
+                        key.split(" ").map((each) => h("kbd", {}, each)),
+                    ),
+                    h("dd", {}, what),
+                ),
+            ),
+        ),
+    );
 }
 
 function inField(element) {
-    return element instanceof Element && element.matches("textarea, select, input:not([type=checkbox], [type=radio]), [contenteditable]");
+    return (
+        element instanceof Element &&
+        element.matches("textarea, select, input:not([type=checkbox], [type=radio]), [contenteditable]")
+    );
 }

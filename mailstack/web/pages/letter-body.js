@@ -16,12 +16,32 @@ const TALLEST = 20_000; // pixels of a frame; what is longer scrolls inside
 /** The HTML. The frame is sandboxed: no script, no form, no way out but links in new windows. */
 export function showHtml(panel, letter) {
     let width = sessionStorage.getItem("width") ?? "full";
-    const frame = h("iframe", { title: "The letter", sandbox: "allow-same-origin allow-popups allow-popups-to-escape-sandbox",
-        referrerpolicy: "no-referrer", src: source(letter, false), onload: () => settle(frame) });
+    const frame = h("iframe", {
+        title: "The letter",
+        sandbox: "allow-same-origin allow-popups allow-popups-to-escape-sandbox",
+        referrerpolicy: "no-referrer",
+        src: source(letter, false),
+        onload: () => settle(frame),
+    });
     const stage = h("div", { class: "stage", "data-width": width }, frame);
     const widths = h("div", { class: "widths", role: "group", "aria-label": "Width" });
-    const draw = () => fill(widths, Object.entries(WIDTHS).map(([name, words]) =>
-        h("button", { type: "button", title: words, "aria-label": words, "aria-pressed": String(width === name), onclick: () => choose(name) }, icon(ICONS[name]))));
+    const draw = () =>
+        fill(
+            widths,
+            Object.entries(WIDTHS).map(([name, words]) =>
+                h(
+                    "button",
+                    {
+                        type: "button",
+                        title: words,
+                        "aria-label": words,
+                        "aria-pressed": String(width === name),
+                        onclick: () => choose(name),
+                    },
+                    icon(ICONS[name]),
+                ),
+            ),
+        );
     const choose = (name) => {
         width = name;
         sessionStorage.setItem("width", name);
@@ -38,7 +58,14 @@ export function showHtml(panel, letter) {
 
 /** The plain text. */
 export function showText(panel, letter) {
-    fill(panel, h("pre", { class: "plain", dir: "auto" }, letter.text ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text.")));
+    fill(
+        panel,
+        h(
+            "pre",
+            { class: "plain", dir: "auto" },
+            letter.text ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text."),
+        ),
+    );
 }
 
 function source(letter, wholeWorld) {
@@ -47,10 +74,42 @@ function source(letter, wholeWorld) {
 
 function remote(letter, frame) {
     const line = h("span", { class: "remote" });
-    const off = () => fill(line, icon("shield"), h("span", {}, "Nothing is loaded from elsewhere."),
-        h("button", { type: "button", class: "link", onclick: () => { frame.src = source(letter, true); on(); } }, "Load remote content"));
-    const on = () => fill(line, icon("warn"), h("span", {}, "Remote content is loaded."),
-        h("button", { type: "button", class: "link", onclick: () => { frame.src = source(letter, false); off(); } }, "Stop"));
+    const off = () =>
+        fill(
+            line,
+            icon("shield"),
+            h("span", {}, "Nothing is loaded from elsewhere."),
+            h(
+                "button",
+                {
+                    type: "button",
+                    class: "link",
+                    onclick: () => {
+                        frame.src = source(letter, true);
+                        on();
+                    },
+                },
+                "Load remote content",
+            ),
+        );
+    const on = () =>
+        fill(
+            line,
+            icon("warn"),
+            h("span", {}, "Remote content is loaded."),
+            h(
+                "button",
+                {
+                    type: "button",
+                    class: "link",
+                    onclick: () => {
+                        frame.src = source(letter, false);
+                        off();
+                    },
+                },
+                "Stop",
+            ),
+        );
     off();
     return line;
 }

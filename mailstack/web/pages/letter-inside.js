@@ -11,8 +11,20 @@ const MOST_SOURCE = 300_000; // characters that are shown; the download has all
 
 /** Every field of the header, in its order. */
 export function showHeaders(panel, letter) {
-    fill(panel, h("table", { class: "fieldtable" }, h("tbody", {}, (letter.headers ?? []).map(([name, value]) =>
-        h("tr", {}, h("th", { scope: "row" }, own(name)), h("td", { dir: "auto" }, value))))));
+    fill(
+        panel,
+        h(
+            "table",
+            { class: "fieldtable" },
+            h(
+                "tbody",
+                {},
+                (letter.headers ?? []).map(([name, value]) =>
+                    h("tr", {}, h("th", { scope: "row" }, own(name)), h("td", { dir: "auto" }, value)),
+                ),
+            ),
+        ),
+    );
 }
 
 /** The tree of the parts. */
@@ -25,15 +37,49 @@ export function showTree(panel, letter) {
 
 function branch(letter, node) {
     const inner = node.parts ?? node.children ?? [];
-    return h("li", {},
-        h("div", { class: "node" }, h("code", {}, node.type), node.name ? own(node.name) : null,
+    return h(
+        "li",
+        {},
+        h(
+            "div",
+            { class: "node" },
+            h("code", {}, node.type),
+            node.name ? own(node.name) : null,
             h("span", { class: "quiet" }, facts(node)),
-            inner.length || !node.part ? null : h("a", { class: "button bare", href: partAt(letter, node), download: node.name || `part-${node.part}`, "aria-label": `Download part ${node.part}`, title: "Download" }, icon("download"))),
-        inner.length ? h("ul", {}, inner.map((each) => branch(letter, each))) : null);
+            inner.length || !node.part
+                ? null
+                : h(
+                      "a",
+                      {
+                          class: "button bare",
+                          href: partAt(letter, node),
+                          download: node.name || `part-${node.part}`,
+                          "aria-label": `Download part ${node.part}`,
+                          title: "Download",
+                      },
+                      icon("download"),
+                  ),
+        ),
+        inner.length
+            ? h(
+                  "ul",
+                  {},
+                  inner.map((each) => branch(letter, each)),
+              )
+            : null,
+    );
 }
 
 function facts(node) {
-    return [node.charset, node.encoding, node.disposition, node.content_id && `cid:${node.content_id}`, node.size !== undefined && size(node.size)].filter(Boolean).join(" · ");
+    return [
+        node.charset,
+        node.encoding,
+        node.disposition,
+        node.content_id && `cid:${node.content_id}`,
+        node.size !== undefined && size(node.size),
+    ]
+        .filter(Boolean)
+        .join(" · ");
 }
 
 /** The octets, as they came. */
@@ -41,14 +87,24 @@ export function showSource(panel, letter) {
     const from = `v1/letters/${part(letter.id)}/source`;
     fillLater(panel, async () => {
         const found = await text(from, MOST_SOURCE);
-        return [h("div", { class: "viewing" }, found.more ? h("span", { class: "quiet" }, "The beginning of a long letter.") : null,
-            copyButton(found.text, "the source", "Copy"), h("a", { class: "button", href: from, download: `${letter.id}.eml` }, icon("download"), "Download")),
-        h("pre", { class: "source", tabindex: "0" }, found.text)];
+        return [
+            h(
+                "div",
+                { class: "viewing" },
+                found.more ? h("span", { class: "quiet" }, "The beginning of a long letter.") : null,
+                copyButton(found.text, "the source", "Copy"),
+                h("a", { class: "button", href: from, download: `${letter.id}.eml` }, icon("download"), "Download"),
+            ),
+            h("pre", { class: "source", tabindex: "0" }, found.text),
+        ];
     });
 }
 
 /** Fills a panel with what must be fetched first, or with why it could not be. */
 function fillLater(panel, work) {
     fill(panel, h("p", { class: "quiet", role: "status" }, "Loading"));
-    work().then((found) => fill(panel, found), (error) => fill(panel, h("p", { class: "trouble", role: "alert" }, error.message)));
+    work().then(
+        (found) => fill(panel, found),
+        (error) => fill(panel, h("p", { class: "trouble", role: "alert" }, error.message)),
+    );
 }

@@ -11,19 +11,40 @@ const TOLD = new Set(["queued", "deferred", "held", "bounced", "failed", "remove
 
 /** The row; `place` is the list's mailbox and query, so that the way back leads to it. */
 export function letterRow(letter, { selected, current, place, onselect }) {
-    const link = h("a", { class: "line", href: to(["letter", letter.id], place), "aria-current": current ? "true" : null },
-        h("span", { class: "who" },
+    const link = h(
+        "a",
+        { class: "line", href: to(["letter", letter.id], place), "aria-current": current ? "true" : null },
+        h(
+            "span",
+            { class: "who" },
             letter.unread ? h("span", { class: "dot" }, h("span", { class: "offstage" }, "Unread ")) : null,
             own(nameOf(letter.from) || letter.sender || "<>", { class: "from" }),
-            h("span", { class: "to" }, " to ", own(receivers(letter)))),
-        h("span", { class: "what" },
-            own(letter.subject || "(no subject)", { class: "subject" }), " ",
-            h("span", { class: "snippet", dir: "auto" }, letter.snippet)),
+            h("span", { class: "to" }, " to ", own(receivers(letter))),
+        ),
+        h(
+            "span",
+            { class: "what" },
+            own(letter.subject || "(no subject)", { class: "subject" }),
+            " ",
+            h("span", { class: "snippet", dir: "auto" }, letter.snippet),
+        ),
         h("span", { class: "marks" }, marks(letter)),
-        time(letter.arrived));
-    const box = h("input", { type: "checkbox", class: "select", checked: selected, tabindex: "-1", onclick: onselect,
-        "aria-label": `Select ${letter.subject || "letter without subject"}` });
-    return h("li", { class: rowClass(letter, selected, current), "data-id": letter.id }, h("label", { class: "pick" }, box), link);
+        time(letter.arrived),
+    );
+    const box = h("input", {
+        type: "checkbox",
+        class: "select",
+        checked: selected,
+        tabindex: "-1",
+        onclick: onselect,
+        "aria-label": `Select ${letter.subject || "letter without subject"}`,
+    });
+    return h(
+        "li",
+        { class: rowClass(letter, selected, current), "data-id": letter.id },
+        h("label", { class: "pick" }, box),
+        link,
+    );
 }
 
 /** Who gets a letter: the first recipient, and how many more. */
@@ -43,7 +64,13 @@ function marks(letter) {
         tags.slice(0, MOST_TAGS).map((tag) => h("span", { class: "tag", dir: "auto" }, tag)),
         tags.length > MOST_TAGS ? h("span", { class: "tag" }, `+${tags.length - MOST_TAGS}`) : null,
         TOLD.has(letter.state) || typeof letter.state === "object" ? stateSign(letter.state) : null,
-        letter.attachments ? h("span", { class: "clip", title: `${letter.attachments} attached` }, icon("attach"),
-            h("span", { class: "offstage" }, `${letter.attachments} attached`)) : null,
+        letter.attachments
+            ? h(
+                  "span",
+                  { class: "clip", title: `${letter.attachments} attached` },
+                  icon("attach"),
+                  h("span", { class: "offstage" }, `${letter.attachments} attached`),
+              )
+            : null,
     ];
 }

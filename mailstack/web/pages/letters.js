@@ -45,9 +45,18 @@ export class LetterList {
             on("changed", (change) => this.changed(change)),
             on("deleted", () => this.refreshSoon()),
             on("again", () => this.refreshSoon()),
-            on("step", gathered(() => this.refreshSoon(), 300)),
+            on(
+                "step",
+                gathered(() => this.refreshSoon(), 300),
+            ),
         ];
-        this.scroller.addEventListener("scroll", () => { if (this.scroller.scrollTop < 20) this.tidings.hidden = true; }, { passive: true });
+        this.scroller.addEventListener(
+            "scroll",
+            () => {
+                if (this.scroller.scrollTop < 20) this.tidings.hidden = true;
+            },
+            { passive: true },
+        );
     }
 
     /** Shows a mailbox and a query. */
@@ -83,7 +92,10 @@ export class LetterList {
         const came = this.scroller.scrollTop > 20 ? letters.filter((each) => each.number > newest).length : 0;
         // What lies beyond the page is kept only where the page reaches into it, else it might leave a gap.
         const last = letters.at(-1)?.number ?? 0;
-        const known = page.next && this.letters.some((each) => each.number === last) ? this.letters.filter((each) => each.number < last) : [];
+        const known =
+            page.next && this.letters.some((each) => each.number === last)
+                ? this.letters.filter((each) => each.number < last)
+                : [];
         const before = new Map(this.letters.map((each) => [each.id, JSON.stringify(each)]));
         this.letters = [...letters, ...known];
         this.next = known.length ? this.next : page.next;
@@ -92,9 +104,13 @@ export class LetterList {
         if (keptId) this.cursor = this.indexes.get(keptId) ?? Math.min(this.cursor, this.letters.length - 1);
         this.selection.keep((id) => this.indexes.has(id));
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
-        if (came && newest) { this.window.shift(came); this.tell(came); }
+        if (came && newest) {
+            this.window.shift(came);
+            this.tell(came);
+        }
         this.window.render();
-        for (const [index, each] of letters.entries()) if (before.get(each.id) !== JSON.stringify(each)) this.window.renew(each.id, index);
+        for (const [index, each] of letters.entries())
+            if (before.get(each.id) !== JSON.stringify(each)) this.window.renew(each.id, index);
         this.showBlank();
     }
 
@@ -103,7 +119,10 @@ export class LetterList {
         const gone = new Set(ids);
         const left = this.letters.filter((each) => !gone.has(each.id));
         const unread = this.letters.filter((each) => gone.has(each.id) && each.unread).length;
-        this.count({ total: this.total - (this.letters.length - left.length), unread: Math.max(0, this.unread - unread) });
+        this.count({
+            total: this.total - (this.letters.length - left.length),
+            unread: Math.max(0, this.unread - unread),
+        });
         this.letters = left;
         this.reindex();
         this.cursor = Math.min(this.cursor, left.length - 1);
@@ -131,12 +150,18 @@ export class LetterList {
         const came = this.waiting.filter((each) => !this.indexes.has(each.id)).sort((a, b) => b.number - a.number);
         this.waiting = [];
         if (!came.length) return;
-        if (came.length > PAGE || (this.letters.length && came.at(-1).number < this.letters[0].number)) { this.refreshSoon(); return; }
+        if (came.length > PAGE || (this.letters.length && came.at(-1).number < this.letters[0].number)) {
+            this.refreshSoon();
+            return;
+        }
         if (this.scroller.scrollTop > 20) this.tell(came.length);
         this.letters = [...came, ...this.letters];
         if (this.cursor >= 0) this.cursor += came.length;
         this.reindex();
-        this.count({ total: this.total + came.length, unread: this.unread + came.filter((each) => each.unread).length });
+        this.count({
+            total: this.total + came.length,
+            unread: this.unread + came.filter((each) => each.unread).length,
+        });
         this.window.shift(came.length);
         this.window.render();
         this.showBlank();
@@ -150,14 +175,16 @@ export class LetterList {
             if (index === undefined || !("subject" in letter)) continue;
             const before = this.letters[index];
             this.letters[index] = letter;
-            if (before.unread !== letter.unread) this.count({ total: this.total, unread: this.unread + (letter.unread ? 1 : -1) });
+            if (before.unread !== letter.unread)
+                this.count({ total: this.total, unread: this.unread + (letter.unread ? 1 : -1) });
             this.window.renew(letter.id, index);
         }
-        if (!summaries.length || change.ids === null || summaries.some((each) => !("subject" in each))) this.refreshSoon();
+        if (!summaries.length || change.ids === null || summaries.some((each) => !("subject" in each)))
+            this.refreshSoon();
     }
 
     tell(came) {
-        this.told = (this.tidings.hidden ? 0 : this.told ?? 0) + came;
+        this.told = (this.tidings.hidden ? 0 : (this.told ?? 0)) + came;
         this.tidings.textContent = count(this.told, "new letter");
         this.tidings.hidden = false;
     }
@@ -175,28 +202,49 @@ export class LetterList {
         this.letters = [];
         this.reindex();
         this.window.renewAll();
-        fill(this.blank, h("section", { class: "empty" }, h("h2", {}, "No letters can be shown"), h("p", {}, error.message),
-            button("Try again", () => this.refresh())));
+        fill(
+            this.blank,
+            h(
+                "section",
+                { class: "empty" },
+                h("h2", {}, "No letters can be shown"),
+                h("p", {}, error.message),
+                button("Try again", () => this.refresh()),
+            ),
+        );
     }
 
     showBlank() {
         if (this.letters.length) return fill(this.blank);
         if (!this.place.query) return this.blank.firstChild ? undefined : fill(this.blank, lesson(this.place.mailbox));
-        return fill(this.blank, h("section", { class: "empty" }, h("h2", {}, "Nothing found"),
-            h("p", {}, "No letter has all of that. Addresses match whole; - before a word means not."),
-            h("a", { class: "button", href: to(["letters"], { mailbox: this.place.mailbox }) }, "Show all letters")));
+        return fill(
+            this.blank,
+            h(
+                "section",
+                { class: "empty" },
+                h("h2", {}, "Nothing found"),
+                h("p", {}, "No letter has all of that. Addresses match whole; - before a word means not."),
+                h("a", { class: "button", href: to(["letters"], { mailbox: this.place.mailbox }) }, "Show all letters"),
+            ),
+        );
     }
 
     // What Windowed asks for.
 
-    get length() { return this.letters.length; }
+    get length() {
+        return this.letters.length;
+    }
 
-    keyAt(index) { return this.letters[index].id; }
+    keyAt(index) {
+        return this.letters[index].id;
+    }
 
     make(index) {
         const letter = this.letters[index];
         return letterRow(letter, {
-            selected: this.selection.has(letter.id), current: index === this.cursor, place: this.place,
+            selected: this.selection.has(letter.id),
+            current: index === this.cursor,
+            place: this.place,
             onselect: (event) => this.selection.toggle(letter.id, event.shiftKey),
         });
     }
@@ -217,7 +265,9 @@ export class LetterList {
             this.reindex();
         } catch (error) {
             complain(error);
-            await new Promise((resolve) => { setTimeout(resolve, 2000); });
+            await new Promise((resolve) => {
+                setTimeout(resolve, 2000);
+            });
         } finally {
             this.loading = false;
         }
@@ -233,7 +283,9 @@ export class LetterList {
     /** Moves the cursor by some rows; gives back the letter that it is at then. */
     step(by) {
         if (!this.letters.length) return null;
-        this.point(Math.max(0, Math.min(this.letters.length - 1, this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by)));
+        this.point(
+            Math.max(0, Math.min(this.letters.length - 1, this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by)),
+        );
         return this.letters[this.cursor];
     }
 
@@ -253,7 +305,9 @@ export class LetterList {
     }
 
     /** The letter under the cursor. */
-    get at() { return this.letters[this.cursor] ?? null; }
+    get at() {
+        return this.letters[this.cursor] ?? null;
+    }
 
     /** "120 letters, 3 unread", for the head. */
     get words() {

@@ -24,11 +24,20 @@ export function kept(element, fetched, draw, kinds = []) {
         } catch (error) {
             if (over || mine !== turn || (seen && error.status === 0)) return;
             seen = "";
-            fill(element, h("div", { class: "nothing" }, h("p", { role: "alert" }, error.message), button("Try again", look)));
+            fill(
+                element,
+                h("div", { class: "nothing" }, h("p", { role: "alert" }, error.message), button("Try again", look)),
+            );
         }
     };
     const again = gathered(look, 120);
     const off = [...kinds, "again"].map((kind) => on(kind, again));
     look();
-    return { again: look, end: () => { over = true; for (const each of off) each(); } };
+    return {
+        again: look,
+        end: () => {
+            over = true;
+            for (const each of off) each();
+        },
+    };
 }

@@ -23,10 +23,14 @@ export function show(at, element) {
     main.append(side, pane);
     list = new LetterList(side);
     const noKeys = pageKeys(KEYS);
-    const gone = on("deleted", ({ ids }) => { if (reading && ids?.includes(reading.id)) back(); });
+    const gone = on("deleted", ({ ids }) => {
+        if (reading && ids?.includes(reading.id)) back();
+    });
     move(at);
     // What the first letter needs is there before it is opened, even if the office should go.
-    const soon = setTimeout(() => { for (const name of ["letter", "letter-body", "letter-inside"]) import(`./${name}.js`).catch(() => {}); }, 400);
+    const soon = setTimeout(() => {
+        for (const name of ["letter", "letter-body", "letter-inside"]) import(`./${name}.js`).catch(() => {});
+    }, 400);
     return () => {
         clearTimeout(soon);
         noKeys();
@@ -81,8 +85,16 @@ function close() {
 /** Says in the letter's place why it is not there. */
 function refuse(error) {
     const gone = error.status === 404;
-    fill(pane, h("section", { class: "empty" }, h("h1", {}, gone ? "This letter is not here" : "This letter can't be shown"),
-        h("p", {}, gone ? "It was deleted, or never came." : error.message), button("Back to the list", back, { class: "primary" })));
+    fill(
+        pane,
+        h(
+            "section",
+            { class: "empty" },
+            h("h1", {}, gone ? "This letter is not here" : "This letter can't be shown"),
+            h("p", {}, gone ? "It was deleted, or never came." : error.message),
+            button("Back to the list", back, { class: "primary" }),
+        ),
+    );
 }
 
 const back = () => go(["letters"], place);
@@ -123,7 +135,13 @@ const KEYS = {
     Enter: ["Open", () => list.at && go(["letter", list.at.id], place)],
     o: ["Open", () => list.at && go(["letter", list.at.id], place)],
     u: ["Back to the list", back],
-    x: ["Select", () => { if (!list.at) step(1); if (list.at) list.selection.toggle(list.at.id); }],
+    x: [
+        "Select",
+        () => {
+            if (!list.at) step(1);
+            if (list.at) list.selection.toggle(list.at.id);
+        },
+    ],
     X: ["Select all to here", () => list.at && list.selection.toggle(list.at.id, true)],
     Escape: ["Select nothing; back", () => (list.selection.size ? list.selection.clear() : reading && back())],
     "#": ["Delete", remove],

@@ -66,8 +66,16 @@ function stumble(error) {
     main.className = "";
     const words = isMissing(error) ? UNREACHED : error.message;
     lame = isMissing(error);
-    fill(main, h("section", { class: "empty" }, h("h1", {}, "This page could not be shown"),
-        h("p", {}, words), button("Try again", () => (lame ? location.reload() : show()), { class: "primary" })));
+    fill(
+        main,
+        h(
+            "section",
+            { class: "empty" },
+            h("h1", {}, "This page could not be shown"),
+            h("p", {}, words),
+            button("Try again", () => (lame ? location.reload() : show()), { class: "primary" }),
+        ),
+    );
 }
 
 const isMissing = (error) => error instanceof TypeError && /import|module/i.test(error.message);
@@ -75,16 +83,23 @@ const isMissing = (error) => error instanceof TypeError && /import|module/i.test
 function showOffline(state) {
     const line = document.getElementById("offline");
     line.hidden = state !== "lost";
-    line.textContent = state === "lost" ? "mailstack can't be reached. This page shows what it knew, and tries again by itself." : "";
+    line.textContent =
+        state === "lost" ? "mailstack can't be reached. This page shows what it knew, and tries again by itself." : "";
 }
 
-login.wanted = () => { if (here().path[0] !== "login") go(["login"], { from: location.hash }); };
+login.wanted = () => {
+    if (here().path[0] !== "login") go(["login"], { from: location.hash });
+};
 addEventListener("hashchange", show);
 on("state", showOffline);
-on("again", () => { if (stumbled) lame ? location.reload() : show(); });
+on("again", () => {
+    if (stumbled) lame ? location.reload() : show();
+});
 startNavigation();
 startKeyboard();
 show();
 connect();
 // Once there is nothing else to do, every page is fetched, and there even when the office is not.
-setTimeout(() => { for (const page of Object.values(PAGES)) page().catch(() => {}); }, AT_LEISURE);
+setTimeout(() => {
+    for (const page of Object.values(PAGES)) page().catch(() => {});
+}, AT_LEISURE);

@@ -25,8 +25,12 @@ export function startNavigation() {
     for (const id of ["compose", "compose-small"]) byId(id).addEventListener("click", compose);
     byId("help").addEventListener("click", showHelp);
     byId("menu").addEventListener("click", () => drawer(!document.body.classList.contains("open")));
-    byId("navigation").addEventListener("click", (event) => { if (event.target.closest("a")) drawer(false); });
-    document.addEventListener("keydown", (event) => { if (event.key === "Escape") drawer(false); });
+    byId("navigation").addEventListener("click", (event) => {
+        if (event.target.closest("a")) drawer(false);
+    });
+    document.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") drawer(false);
+    });
     byId("main").addEventListener("click", () => drawer(false), { capture: true });
     on("state", showLive);
     showLive();
@@ -47,14 +51,27 @@ export function startNavigation() {
 /** An office may have no faults, clock or zone: what its API does not know is not offered. */
 async function hideWhatIsNotHere() {
     const { paths } = await get("v1/openapi.json");
-    for (const link of document.querySelectorAll("#navigation [data-needs]")) link.closest("li").hidden = !(link.dataset.needs in paths);
+    for (const link of document.querySelectorAll("#navigation [data-needs]"))
+        link.closest("li").hidden = !(link.dataset.needs in paths);
 }
 
 /** Who is logged in, where one has to be, and the way out. */
 async function showMe() {
     const { account } = await get("v1/me");
     byId("me").hidden = !account;
-    if (account) fill(byId("me"), own(account, { class: "address" }), button("Log out", async () => { await remove("v1/login"); location.reload(); }, { class: "link" }));
+    if (account)
+        fill(
+            byId("me"),
+            own(account, { class: "address" }),
+            button(
+                "Log out",
+                async () => {
+                    await remove("v1/login");
+                    location.reload();
+                },
+                { class: "link" },
+            ),
+        );
 }
 
 /** Marks the page that is shown. */
@@ -79,7 +96,11 @@ export function showUnread(unread) {
 }
 
 async function refreshMailboxes() {
-    const [found, tags, newest] = await Promise.all([get("v1/mailboxes"), get("v1/tags"), get("v1/letters", { limit: 1 })]);
+    const [found, tags, newest] = await Promise.all([
+        get("v1/mailboxes"),
+        get("v1/tags"),
+        get("v1/letters", { limit: 1 }),
+    ]);
     showUnread(newest.unread);
     listTags(tags);
     mailboxes = (found.mailboxes ?? []).filter((each) => each.letters > 0 || each.account);
@@ -88,13 +109,43 @@ async function refreshMailboxes() {
 
 function listMailboxes() {
     const shown = all ? mailboxes : mailboxes.slice(0, MOST_MAILBOXES);
-    const rows = shown.map((each) => h("li", {},
-        h("a", { href: to(["letters"], { mailbox: each.address }), "data-page": "letters", "data-mailbox": each.address, title: each.address },
-            icon("mailbox"), own(each.address, { class: "name" }),
-            each.unread ? h("span", { class: "badge" }, number(each.unread)) : null)));
+    const rows = shown.map((each) =>
+        h(
+            "li",
+            {},
+            h(
+                "a",
+                {
+                    href: to(["letters"], { mailbox: each.address }),
+                    "data-page": "letters",
+                    "data-mailbox": each.address,
+                    title: each.address,
+                },
+                icon("mailbox"),
+                own(each.address, { class: "name" }),
+                each.unread ? h("span", { class: "badge" }, number(each.unread)) : null,
+            ),
+        ),
+    );
     if (mailboxes.length > shown.length) {
-        rows.push(h("li", {}, h("button", { type: "button", class: "bare more", onclick: () => { all = true; listMailboxes(); } },
-            `${mailboxes.length - shown.length} more`)));
+        rows.push(
+            h(
+                "li",
+                {},
+                h(
+                    "button",
+                    {
+                        type: "button",
+                        class: "bare more",
+                        onclick: () => {
+                            all = true;
+                            listMailboxes();
+                        },
+                    },
+                    `${mailboxes.length - shown.length} more`,
+                ),
+            ),
+        );
     }
     fill(byId("mailboxes"), rows);
     const place = here();
@@ -102,8 +153,29 @@ function listMailboxes() {
 }
 
 function listTags(tags) {
-    fill(byId("tags"), Object.entries(tags).sort((a, b) => b[1] - a[1]).slice(0, MOST_TAGS).map(([tag, letters]) => h("li", {},
-        h("a", { href: to(["letters"], { query: tagged(tag) }), "data-page": "letters", "data-query": tagged(tag) }, icon("tag"), own(tag, { class: "name" }), h("span", { class: "count" }, number(letters))))));
+    fill(
+        byId("tags"),
+        Object.entries(tags)
+            .sort((a, b) => b[1] - a[1])
+            .slice(0, MOST_TAGS)
+            .map(([tag, letters]) =>
+                h(
+                    "li",
+                    {},
+                    h(
+                        "a",
+                        {
+                            href: to(["letters"], { query: tagged(tag) }),
+                            "data-page": "letters",
+                            "data-query": tagged(tag),
+                        },
+                        icon("tag"),
+                        own(tag, { class: "name" }),
+                        h("span", { class: "count" }, number(letters)),
+                    ),
+                ),
+            ),
+    );
 }
 
 async function refreshQueue() {

@@ -14,7 +14,12 @@ export function notice(words, { action = null, bad = false } = {}) {
         box.remove();
         if (undoing === act) undoing = null;
     };
-    const act = action && (() => { gone(); action.run(); });
+    const act =
+        action &&
+        (() => {
+            gone();
+            action.run();
+        });
     if (act) {
         box.append(button(action.words, act));
         undoing = act;
@@ -23,7 +28,9 @@ export function notice(words, { action = null, bad = false } = {}) {
     let timer = setTimeout(gone, STAY);
     box.addEventListener("pointerenter", () => clearTimeout(timer));
     box.addEventListener("focusin", () => clearTimeout(timer));
-    box.addEventListener("pointerleave", () => { timer = setTimeout(gone, STAY / 2); });
+    box.addEventListener("pointerleave", () => {
+        timer = setTimeout(gone, STAY / 2);
+    });
     const place = document.getElementById("notices");
     while (place.children.length > 2) place.firstChild.remove();
     place.append(box);

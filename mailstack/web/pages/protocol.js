@@ -11,16 +11,48 @@ const BOTTOM = 40; // pixels from the end within which the log follows
 
 export function show(_, main) {
     const lines = h("ol", { class: "lines" });
-    const log = h("div", { class: "log", role: "log", "aria-label": "Protocol log", "aria-live": "off", tabindex: "0" }, lines);
-    const search = h("input", { type: "search", placeholder: "Show lines with", "aria-label": "Show lines with", oninput: () => narrow() });
-    const pause = button("Pause", () => { paused = !paused; pause.textContent = paused ? "Go on" : "Pause"; if (!paused) flush(); });
+    const log = h(
+        "div",
+        { class: "log", role: "log", "aria-label": "Protocol log", "aria-live": "off", tabindex: "0" },
+        lines,
+    );
+    const search = h("input", {
+        type: "search",
+        placeholder: "Show lines with",
+        "aria-label": "Show lines with",
+        oninput: () => narrow(),
+    });
+    const pause = button("Pause", () => {
+        paused = !paused;
+        pause.textContent = paused ? "Go on" : "Pause";
+        if (!paused) flush();
+    });
     let paused = false;
     let waiting = [];
-    const body = pageOf(main, "Protocol log", "Every line that clients and hosts say to each other, as it is said. Passwords and contents are left out.");
-    body.append(h("div", { class: "stack" }, h("div", { class: "filters" }, search, pause, button("Clear", () => fill(lines))), log));
+    const body = pageOf(
+        main,
+        "Protocol log",
+        "Every line that clients and hosts say to each other, as it is said. Passwords and contents are left out.",
+    );
+    body.append(
+        h(
+            "div",
+            { class: "stack" },
+            h(
+                "div",
+                { class: "filters" },
+                search,
+                pause,
+                button("Clear", () => fill(lines)),
+            ),
+            log,
+        ),
+    );
 
     const fits = (item) => !search.value || item.textContent.toLowerCase().includes(search.value.toLowerCase());
-    const narrow = () => { for (const item of lines.children) item.hidden = !fits(item); };
+    const narrow = () => {
+        for (const item of lines.children) item.hidden = !fits(item);
+    };
     function flush() {
         const follow = log.scrollHeight - log.scrollTop - log.clientHeight < BOTTOM;
         for (const each of waiting) {
@@ -36,16 +68,41 @@ export function show(_, main) {
     const heard = (line) => {
         waiting.push(line);
         if (waiting.length > MOST) waiting.shift();
-        if (!paused) asked ||= requestAnimationFrame(() => { asked = 0; flush(); });
+        if (!paused)
+            asked ||= requestAnimationFrame(() => {
+                asked = 0;
+                flush();
+            });
     };
-    get("v1/protocol").then((found) => { waiting = [...(found.lines ?? []), ...waiting]; flush(); log.scrollTop = log.scrollHeight; }, () => {});
+    get("v1/protocol").then(
+        (found) => {
+            waiting = [...(found.lines ?? []), ...waiting];
+            flush();
+            log.scrollTop = log.scrollHeight;
+        },
+        () => {},
+    );
     const off = on("dialogue", heard);
-    return () => { off(); cancelAnimationFrame(asked); };
+    return () => {
+        off();
+        cancelAnimationFrame(asked);
+    };
 }
 
 function lineOf(line) {
     const text = String(line.line);
-    const kind = text.startsWith("C:") ? "of-client" : text.startsWith("S:") ? (/^S: ([45]\d\d|-ERR)/.test(text) ? "of-trouble" : "of-server") : "of-us";
-    return h("li", { class: kind }, time(line.at, exact),
-        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }), h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")));
+    const kind = text.startsWith("C:")
+        ? "of-client"
+        : text.startsWith("S:")
+          ? /^S: ([45]\d\d|-ERR)/.test(text)
+              ? "of-trouble"
+              : "of-server"
+          : "of-us";
+    return h(
+        "li",
+        { class: kind },
+        time(line.at, exact),
+        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }),
+        h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")),
+    );
 }

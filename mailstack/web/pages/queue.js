@@ -15,16 +15,30 @@ const MOST = 500; // letters that are shown at once
 const DONE = { retry: "It is tried now", hold: "Held", release: "Released", remove: "Removed" };
 
 export function show(_, main) {
-    const body = pageOf(main, "Queue", "What has been accepted and not yet delivered: where it goes, why it waits, and when it is tried again.");
+    const body = pageOf(
+        main,
+        "Queue",
+        "What has been accepted and not yet delivered: where it goes, why it waits, and when it is tried again.",
+    );
     const view = kept(body, () => get("v1/queue", { limit: MOST }), draw, ["queue", "step"]);
     const ticking = setInterval(() => countDown(body), 1000);
-    return () => { clearInterval(ticking); view.end(); };
+    return () => {
+        clearInterval(ticking);
+        view.end();
+    };
 }
 
 function draw({ letters = [], more }) {
     if (!letters.length) {
-        return nothing(h("h2", {}, "Nothing waits"), h("p", {}, "Every letter has arrived or has been returned. To see one wait, let a host put letters off for a while:"),
-            h("a", { class: "button", href: "#/faults" }, "Set a fault"));
+        return nothing(
+            h("h2", {}, "Nothing waits"),
+            h(
+                "p",
+                {},
+                "Every letter has arrived or has been returned. To see one wait, let a host put letters off for a while:",
+            ),
+            h("a", { class: "button", href: "#/faults" }, "Set a fault"),
+        );
     }
     const groups = byDestination(letters);
     const made = [
@@ -57,11 +71,27 @@ function group(name, waiting) {
     const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0];
     // One reason for all is said once, above.
     const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Why", ""].filter((name) => name !== false);
-    return h("section", { class: "panelled group", "aria-label": name },
-        h("header", {}, h("h2", {}, own(name)), h("span", { class: "quiet" }, count(waiting.length, "recipient")),
-            h("span", { class: "inline" }, button("Try all now", () => act("retry", ids), { "data-key": `retry ${name}` }), button("Hold all", () => act("hold", ids), { "data-key": `hold ${name}` })),
-            h("p", { class: "reason", dir: "auto" }, reason)),
-        table(columns, waiting.map((each) => row(each, reasons.size > 1))).firstChild);
+    return h(
+        "section",
+        { class: "panelled group", "aria-label": name },
+        h(
+            "header",
+            {},
+            h("h2", {}, own(name)),
+            h("span", { class: "quiet" }, count(waiting.length, "recipient")),
+            h(
+                "span",
+                { class: "inline" },
+                button("Try all now", () => act("retry", ids), { "data-key": `retry ${name}` }),
+                button("Hold all", () => act("hold", ids), { "data-key": `hold ${name}` }),
+            ),
+            h("p", { class: "reason", dir: "auto" }, reason),
+        ),
+        table(
+            columns,
+            waiting.map((each) => row(each, reasons.size > 1)),
+        ).firstChild,
+    );
 }
 
 function row({ letter, delivery }, explained) {
@@ -71,10 +101,22 @@ function row({ letter, delivery }, explained) {
         h("a", { href: to(["journey", id]) }, own(letter.subject || letter.sender || "<>")),
         own(delivery.recipient),
         h("span", { class: "figure" }, String(delivery.attempts ?? 0)),
-        held ? stateSign("held") : h("span", { class: "figure countdown", "data-until": delivery.next_attempt ?? "", title: delivery.next_attempt ? exact(delivery.next_attempt) : null }, ""),
+        held
+            ? stateSign("held")
+            : h(
+                  "span",
+                  {
+                      class: "figure countdown",
+                      "data-until": delivery.next_attempt ?? "",
+                      title: delivery.next_attempt ? exact(delivery.next_attempt) : null,
+                  },
+                  "",
+              ),
         explained && h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
         [
-            held ? iconButton("play", "Release", () => act("release", [id]), { "data-key": `release ${id}` }) : iconButton("retry", "Try now", () => act("retry", [id]), { "data-key": `retry ${id}` }),
+            held
+                ? iconButton("play", "Release", () => act("release", [id]), { "data-key": `release ${id}` })
+                : iconButton("retry", "Try now", () => act("retry", [id]), { "data-key": `retry ${id}` }),
             held ? null : iconButton("hold", "Hold", () => act("hold", [id]), { "data-key": `hold ${id}` }),
             iconButton("alias", "Redirect", () => redirect(id, delivery.recipient), { "data-key": `redirect ${id}` }),
             iconButton("trash", "Remove", () => removeLetter(id), { "data-key": `remove ${id}` }),
@@ -82,8 +124,10 @@ function row({ letter, delivery }, explained) {
     ].filter((cell) => cell !== false);
 }
 
-const reasonOf = (delivery) => [delivery.text && delivery.status && !delivery.text.includes(delivery.status) ? delivery.status : "", delivery.text].filter(Boolean).join(" ")
-    || (delivery.attempts ? "the attempt is under way" : "not tried yet");
+const reasonOf = (delivery) =>
+    [delivery.text && delivery.status && !delivery.text.includes(delivery.status) ? delivery.status : "", delivery.text]
+        .filter(Boolean)
+        .join(" ") || (delivery.attempts ? "the attempt is under way" : "not tried yet");
 
 function act(verb, ids) {
     return tried(async () => {
@@ -93,15 +137,25 @@ function act(verb, ids) {
 }
 
 function redirect(id, recipient) {
-    formDialog("Redirect", [
-        h("p", {}, "What is still owed to ", own(recipient), " goes to another address instead."),
-        field("To", "to", { type: "email", required: true, autocomplete: "off" }),
-    ], "Redirect", async ({ to: target }) => {
-        await post(`v1/queue/${part(id)}/redirect`, { recipient, to: target });
-        notice(`Redirected to ${target}`);
-    });
+    formDialog(
+        "Redirect",
+        [
+            h("p", {}, "What is still owed to ", own(recipient), " goes to another address instead."),
+            field("To", "to", { type: "email", required: true, autocomplete: "off" }),
+        ],
+        "Redirect",
+        async ({ to: target }) => {
+            await post(`v1/queue/${part(id)}/redirect`, { recipient, to: target });
+            notice(`Redirected to ${target}`);
+        },
+    );
 }
 
 async function removeLetter(id) {
-    if (await confirmed("Remove this letter from the queue?", "Remove", { explanation: "Nobody gets it, and its sender is not told." })) act("remove", [id]);
+    if (
+        await confirmed("Remove this letter from the queue?", "Remove", {
+            explanation: "Nobody gets it, and its sender is not told.",
+        })
+    )
+        act("remove", [id]);
 }

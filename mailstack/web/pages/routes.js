@@ -3,7 +3,10 @@
 /** Where we are: the segments, decoded, and the query. */
 export function here() {
     const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-    return { path: path.split("/").filter(Boolean).map(decoded), query: Object.fromEntries(new URLSearchParams(query)) };
+    return {
+        path: path.split("/").filter(Boolean).map(decoded),
+        query: Object.fromEntries(new URLSearchParams(query)),
+    };
 }
 
 /** The fragment of a place. */

@@ -8,17 +8,45 @@ import { go, to } from "./routes.js";
 import { pageOf } from "./tables.js";
 
 const PAGE = "setup"; // the plain page that the office writes
-const PICTURES = { "outlook-new": "screen", "outlook-classic": "screen", "thunderbird": "mail", "apple-mail": "mail", ios: "phone", "gmail-app": "phone", k9: "phone", mutt: "code", "msmtp-mpop": "code" };
+const PICTURES = {
+    "outlook-new": "screen",
+    "outlook-classic": "screen",
+    thunderbird: "mail",
+    "apple-mail": "mail",
+    ios: "phone",
+    "gmail-app": "phone",
+    k9: "phone",
+    mutt: "code",
+    "msmtp-mpop": "code",
+};
 
 export function show(place, main) {
     let over = false;
     const { client, address } = place.query;
-    const body = client ? bare(main) : pageOf(main, "Set up a client", "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.");
+    const body = client
+        ? bare(main)
+        : pageOf(
+              main,
+              "Set up a client",
+              "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.",
+          );
     const draw = client ? steps(client, address) : choice(address);
-    draw.then((found) => { if (!over) fill(body, found); }, (error) => {
-        if (!over) fill(body, h("p", { class: "trouble", role: "alert" }, error.message), h("a", { class: "button", href: "#/setup" }, "Other clients"));
-    });
-    return () => { over = true; };
+    draw.then(
+        (found) => {
+            if (!over) fill(body, found);
+        },
+        (error) => {
+            if (!over)
+                fill(
+                    body,
+                    h("p", { class: "trouble", role: "alert" }, error.message),
+                    h("a", { class: "button", href: "#/setup" }, "Other clients"),
+                );
+        },
+    );
+    return () => {
+        over = true;
+    };
 }
 
 /** The page without a title: that of the client comes with its steps. */
@@ -30,36 +58,110 @@ function bare(main) {
 
 async function choice(address) {
     const [page, { accounts = [] }] = await Promise.all([paper(PAGE), get("v1/accounts").catch(() => ({}))]);
-    const whose = h("input", { type: "email", value: address || accounts[0]?.address || page.querySelector("input[name=address]")?.value || "", list: "known", autocomplete: "off", "aria-label": "Address" });
+    const whose = h("input", {
+        type: "email",
+        value: address || accounts[0]?.address || page.querySelector("input[name=address]")?.value || "",
+        list: "known",
+        autocomplete: "off",
+        "aria-label": "Address",
+    });
     whose.addEventListener("change", () => go(["setup"], { address: whose.value }, { replace: true }));
     const clients = [...page.querySelectorAll("select[name=client] option")];
-    return h("div", { class: "stack" },
-        h("label", { class: "field whose" }, h("span", { class: "name" }, "Whose account?"), whose, h("datalist", { id: "known" }, accounts.map((each) => h("option", { value: each.address })))),
-        h("ul", { class: "cards clients" }, clients.map((each) => h("li", {}, h("a", { class: "card client", href: to(["setup"], { client: each.value, address: whose.value }) },
-            icon(PICTURES[each.value] ?? "setup"), h("span", {}, each.textContent))))),
-        automatic(whose.value), authority(page));
+    return h(
+        "div",
+        { class: "stack" },
+        h(
+            "label",
+            { class: "field whose" },
+            h("span", { class: "name" }, "Whose account?"),
+            whose,
+            h(
+                "datalist",
+                { id: "known" },
+                accounts.map((each) => h("option", { value: each.address })),
+            ),
+        ),
+        h(
+            "ul",
+            { class: "cards clients" },
+            clients.map((each) =>
+                h(
+                    "li",
+                    {},
+                    h(
+                        "a",
+                        { class: "card client", href: to(["setup"], { client: each.value, address: whose.value }) },
+                        icon(PICTURES[each.value] ?? "setup"),
+                        h("span", {}, each.textContent),
+                    ),
+                ),
+            ),
+        ),
+        automatic(whose.value),
+        authority(page),
+    );
 }
 
 /** What clients find by themselves. */
 function automatic(address) {
     const domain = address.split("@").at(-1);
-    return h("section", { class: "card" }, h("h2", {}, "By themselves"),
-        h("ul", { class: "plain-links" },
-            h("li", {}, h("a", { href: `mail/config-v1.1.xml?${new URLSearchParams({ emailaddress: address })}` }, "Autoconfig"), h("span", { class: "quiet" }, " for Thunderbird and K-9")),
-            h("li", {}, h("code", {}, "autodiscover/autodiscover.xml"), h("span", { class: "quiet" }, " for Outlook, which asks by POST")),
-            h("li", {}, h("a", { href: `profile.mobileconfig?${new URLSearchParams({ address })}` }, "Configuration profile"), h("span", { class: "quiet" }, " for iPhone, iPad and Mac")),
-            h("li", {}, h("span", { class: "quiet" }, "The DNS records that let them find it: "), h("code", {}, `mailstack dns ${domain}`))));
+    return h(
+        "section",
+        { class: "card" },
+        h("h2", {}, "By themselves"),
+        h(
+            "ul",
+            { class: "plain-links" },
+            h(
+                "li",
+                {},
+                h(
+                    "a",
+                    { href: `mail/config-v1.1.xml?${new URLSearchParams({ emailaddress: address })}` },
+                    "Autoconfig",
+                ),
+                h("span", { class: "quiet" }, " for Thunderbird and K-9"),
+            ),
+            h(
+                "li",
+                {},
+                h("code", {}, "autodiscover/autodiscover.xml"),
+                h("span", { class: "quiet" }, " for Outlook, which asks by POST"),
+            ),
+            h(
+                "li",
+                {},
+                h("a", { href: `profile.mobileconfig?${new URLSearchParams({ address })}` }, "Configuration profile"),
+                h("span", { class: "quiet" }, " for iPhone, iPad and Mac"),
+            ),
+            h(
+                "li",
+                {},
+                h("span", { class: "quiet" }, "The DNS records that let them find it: "),
+                h("code", {}, `mailstack dns ${domain}`),
+            ),
+        ),
+    );
 }
 
 async function steps(client, address) {
     const page = await paper(`${PAGE}?${new URLSearchParams({ client, address: address ?? "" })}`);
     const list = page.querySelector("ol.instructions");
     if (!list) throw new Error(page.textContent.trim().slice(0, 300) || "No steps are known.");
-    return h("div", { class: "stack" },
-        h("header", { class: "client-head" }, h("h1", {}, page.querySelector("h1")?.textContent ?? client), own(address ?? "", { class: "quiet" }),
-            h("a", { class: "button", href: to(["setup"], { address }) }, icon("back"), "Other clients")),
+    return h(
+        "div",
+        { class: "stack" },
+        h(
+            "header",
+            { class: "client-head" },
+            h("h1", {}, page.querySelector("h1")?.textContent ?? client),
+            own(address ?? "", { class: "quiet" }),
+            h("a", { class: "button", href: to(["setup"], { address }) }, icon("back"), "Other clients"),
+        ),
         extras(page),
-        h("ol", { class: "walk" }, [...list.children].map(step)), authority(page));
+        h("ol", { class: "walk" }, [...list.children].map(step)),
+        authority(page),
+    );
 }
 
 function extras(page) {
@@ -67,31 +169,93 @@ function extras(page) {
     const code = page.querySelector(".code");
     if (!profile && !code) return null;
     const picture = code?.querySelector("img");
-    return h("div", { class: "card extras" },
-        profile ? h("a", { class: "button primary", href: profile.getAttribute("href") }, icon("download"), profile.textContent) : null,
-        picture ? h("figure", {}, h("img", { src: picture.getAttribute("src"), alt: picture.alt, width: 205, height: 205 }), h("figcaption", { class: "quiet" }, code.textContent.trim()))
-            : code ? h("p", { class: "quiet" }, code.textContent.trim()) : null);
+    return h(
+        "div",
+        { class: "card extras" },
+        profile
+            ? h(
+                  "a",
+                  { class: "button primary", href: profile.getAttribute("href") },
+                  icon("download"),
+                  profile.textContent,
+              )
+            : null,
+        picture
+            ? h(
+                  "figure",
+                  {},
+                  h("img", { src: picture.getAttribute("src"), alt: picture.alt, width: 205, height: 205 }),
+                  h("figcaption", { class: "quiet" }, code.textContent.trim()),
+              )
+            : code
+              ? h("p", { class: "quiet" }, code.textContent.trim())
+              : null,
+    );
 }
 
 /** One step: what to do, and the client's form with the values in its fields. */
 function step(item) {
-    const says = [...item.querySelectorAll("p")].map((each) => (each.firstElementChild?.tagName === "CODE" ? h("p", {}, h("code", {}, each.textContent)) : h("p", {}, each.textContent)));
-    const fields = [...item.querySelectorAll("dt")].map((name) => [name.textContent, name.nextElementSibling.textContent]);
+    const says = [...item.querySelectorAll("p")].map((each) =>
+        each.firstElementChild?.tagName === "CODE"
+            ? h("p", {}, h("code", {}, each.textContent))
+            : h("p", {}, each.textContent),
+    );
+    const fields = [...item.querySelectorAll("dt")].map((name) => [
+        name.textContent,
+        name.nextElementSibling.textContent,
+    ]);
     const text = item.querySelector("pre")?.textContent;
-    return h("li", {}, says,
-        fields.length ? h("dl", { class: "form" }, fields.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, shape(value), value === "on" || value === "off" ? null : copyButton(value, name))))) : null,
-        text ? h("figure", { class: "file" }, h("pre", { class: "source", tabindex: "0" }, text), copyButton(text, "these lines", "Copy")) : null);
+    return h(
+        "li",
+        {},
+        says,
+        fields.length
+            ? h(
+                  "dl",
+                  { class: "form" },
+                  fields.map(([name, value]) =>
+                      h(
+                          "div",
+                          {},
+                          h("dt", {}, name),
+                          h("dd", {}, shape(value), value === "on" || value === "off" ? null : copyButton(value, name)),
+                      ),
+                  ),
+              )
+            : null,
+        text
+            ? h(
+                  "figure",
+                  { class: "file" },
+                  h("pre", { class: "source", tabindex: "0" }, text),
+                  copyButton(text, "these lines", "Copy"),
+              )
+            : null,
+    );
 }
 
 /** A value as the client shows it: in a field, or as a tick. */
 function shape(value) {
-    if (value === "on" || value === "off") return h("span", { class: `tick ${value}` }, value === "on" ? icon("check") : null, h("span", { class: "offstage" }, value));
+    if (value === "on" || value === "off")
+        return h(
+            "span",
+            { class: `tick ${value}` },
+            value === "on" ? icon("check") : null,
+            h("span", { class: "offstage" }, value),
+        );
     return h("code", { dir: "auto" }, value);
 }
 
 function authority(page) {
     const link = [...page.querySelectorAll("a")].find((each) => each.getAttribute("href") === "ca.pem");
-    return link ? h("p", { class: "quiet" }, "The certificate is from a CA of this office's own: ", h("a", { href: "ca.pem" }, "ca.pem")) : null;
+    return link
+        ? h(
+              "p",
+              { class: "quiet" },
+              "The certificate is from a CA of this office's own: ",
+              h("a", { href: "ca.pem" }, "ca.pem"),
+          )
+        : null;
 }
 
 async function paper(path) {

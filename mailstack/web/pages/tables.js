@@ -4,22 +4,59 @@ import { h } from "./dom.js";
 
 /** A table; `columns` are names ("" for the column of buttons), each row a list of cells, or `{cells, ...properties}`. */
 export function table(columns, rows, { label = "" } = {}) {
-    return h("div", { class: "panelled" }, h("table", { class: "table", "aria-label": label || null },
-        h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "offstage" }, "Actions"))))),
-        h("tbody", {}, rows.map((row) => tableRow(columns, row)))));
+    return h(
+        "div",
+        { class: "panelled" },
+        h(
+            "table",
+            { class: "table", "aria-label": label || null },
+            h(
+                "thead",
+                {},
+                h(
+                    "tr",
+                    {},
+                    columns.map((name) =>
+                        h("th", { scope: "col" }, name || h("span", { class: "offstage" }, "Actions")),
+                    ),
+                ),
+            ),
+            h(
+                "tbody",
+                {},
+                rows.map((row) => tableRow(columns, row)),
+            ),
+        ),
+    );
 }
 
 /** One row of it. */
 function tableRow(columns, row) {
     const { cells, ...properties } = Array.isArray(row) ? { cells: row } : row;
-    return h("tr", properties, cells.map((cell, index) => h("td", { "data-label": columns[index], class: columns[index] ? null : "acts" },
-        columns[index] ? h("div", {}, cell) : h("span", {}, cell))));
+    return h(
+        "tr",
+        properties,
+        cells.map((cell, index) =>
+            h(
+                "td",
+                { "data-label": columns[index], class: columns[index] ? null : "acts" },
+                columns[index] ? h("div", {}, cell) : h("span", {}, cell),
+            ),
+        ),
+    );
 }
 
 /** A page with a title, some words about it, and what can be done there. */
 export function pageOf(main, title, about, ...tools) {
     const body = h("div", { class: "page-body" });
-    main.append(h("div", { class: "page" }, h("header", {}, h("h1", {}, title), h("div", { class: "inline" }, tools), about ? h("p", {}, about) : null), body));
+    main.append(
+        h(
+            "div",
+            { class: "page" },
+            h("header", {}, h("h1", {}, title), h("div", { class: "inline" }, tools), about ? h("p", {}, about) : null),
+            body,
+        ),
+    );
     return body;
 }
 

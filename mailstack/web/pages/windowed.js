@@ -63,7 +63,8 @@ export class Windowed {
         next.style.transform = row.style.transform;
         row.replaceWith(next);
         this.rows.set(key, next);
-        if (focused !== null) next.querySelector(focused ? `.${focused.split(" ")[0]}` : "a")?.focus({ preventScroll: true });
+        if (focused !== null)
+            next.querySelector(focused ? `.${focused.split(" ")[0]}` : "a")?.focus({ preventScroll: true });
     }
 
     /** Makes every row anew. */
@@ -78,7 +79,8 @@ export class Windowed {
         const top = index * this.height;
         const { scrollTop, clientHeight } = this.scroller;
         if (top < scrollTop) this.scroller.scrollTop = top;
-        else if (top + this.height > scrollTop + clientHeight) this.scroller.scrollTop = top + this.height - clientHeight;
+        else if (top + this.height > scrollTop + clientHeight)
+            this.scroller.scrollTop = top + this.height - clientHeight;
         this.render();
     }
 

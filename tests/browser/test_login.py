@@ -1,0 +1,49 @@
+"""Where others could reach the office, its pages ask who comes, show nothing before, and let out again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.browsing import DESKTOP, Trap, Watched, until
+from tests.browser.environment import Environment
+from tests.browser.letters import letter
+from tests.journeys.process import Process
+
+
+@pytest.fixture
+def guarded(tmp_path: Any) -> Iterator[Environment]:
+    """It listens on every interface, so that whoever comes has to log in."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--host", "0.0.0.0", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        found = Environment(process, environ)
+        found.web = f"http://127.0.0.1:{found.facts['services']['web']['port']}/"
+        found.facts["services"]["capture"]["host"] = "127.0.0.1"
+        yield found
+
+
+def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) -> None:
+    guarded.send(letter("For your eyes only"), "bob@home.test")
+    context = browser[0].new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+    page = context.new_page()
+    watched = Watched(page, browser[1])
+    page.goto(guarded.web + "#/letters?query=eyes")
+    page.get_by_role("heading", name="Log in").wait_for()
+    assert not page.locator("#navigation").is_visible()
+    assert not page.locator("#offline").is_visible()
+    page.get_by_label("Address").fill("bob@home.test")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("That is no login here.").wait_for()
+    page.get_by_label("Password").fill("bob")
+    page.get_by_role("button", name="Log in").click()
+    page.locator(".row", has_text="For your eyes only").wait_for()
+    assert page.url.endswith("#/letters?query=eyes"), "where one wanted to go"
+    until(page, "document.getElementById('live').dataset.state === 'live'")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("heading", name="Log in").wait_for()
+    assert page.locator(".row").count() == 0
+    context.close()
+    watched.check()
