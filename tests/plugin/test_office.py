@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import smtplib
@@ -13,6 +14,7 @@ import threading
 import time
 from email.policy import SMTP
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from twisted.internet.error import CannotListenError
@@ -286,6 +288,28 @@ def test_a_forked_process_has_offices_of_its_own(office):
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert office.wait_for_letter(to="bob@home.test").subject == "From the child"
+
+
+def by_http(office, path, body=None):
+    octets = None if body is None else json.dumps(body).encode()
+    request = Request(office.web + path, octets, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def test_what_programs_in_other_languages_do_by_http_is_the_same():
+    with Office() as office:
+        by_http(office, "v1/accounts", {"address": "dan@home.test", "password": "secret"})
+        by_http(office, "v1/faults", {"at": "final", "service": "smtp", "reply": "451 4.3.0 not now", "times": 1})
+        with pytest.raises(smtplib.SMTPDataError, match="451"):
+            hand_in(office, "dan@home.test", "Verify", "Your code is 482913\n")
+        hand_in(office, "dan@home.test", "Verify", "Your code is 482913\n")
+        (waited_for,) = by_http(office, "v1/wait?to=dan@home.test&subject=verify&timeout=10")["letters"]
+        found = office.wait_for_letter(to="dan@home.test", subject="verify")
+        assert (waited_for["id"], waited_for["codes"]) == (found.id, [found.code()])
+        assert [fired for _, fired in office.faults.list()] == [1]
+        assert by_http(office, "v1/clock", {"advance": "1h"})["ahead"] == pytest.approx(3600, abs=1)
+        assert len(collect(office, "dan@home.test", "secret")) == 1
 
 
 def test_a_test_may_stop_the_time_of_its_program(office, monkeypatch):
