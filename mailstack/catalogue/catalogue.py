@@ -16,12 +16,15 @@ from mailstack.catalogue.indexing import Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
+from mailstack.net.patience import within
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 
+PATIENCE = 5.0
+"""Seconds that one waits for the index to be up to date."""
 AT_ONCE = 500
 """Letters that are dropped in one transaction."""
 
@@ -52,7 +55,8 @@ class Catalogue:
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
     ) -> None:
         """`store` is one with an archive; it is opened and closed by whoever made it."""
-        self.feed = Feed()
+        # Those who listen are told in a turn of their own: not within the acceptance of a letter.
+        self.feed = Feed(soon=lambda do: clock.call_later(0, do))
         self.keeping = keeping
         self._store = store
         self._database = database
@@ -81,9 +85,9 @@ class Catalogue:
         await self._database.close()
 
     async def up_to_date(self) -> None:
-        """Return when all letters that were accepted before are found."""
+        """Return when all letters that were accepted before are found, or, while more come all the time, after a while."""
         self._indexing.nudge()
-        await self._indexing.idle()
+        await within(self._clock, self._indexing.idle(), PATIENCE)
 
     def told_of(self, journal: Journal) -> Journal:
         """The same journal, and we hear of its steps too."""

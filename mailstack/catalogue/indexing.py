@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from mailstack.catalogue.items import Copy, Entering, Item
 from mailstack.catalogue.reading import Arriving, entering, traced
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
-from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.store import Entry, Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
 
@@ -120,6 +120,16 @@ class Indexing:
             return False
         found = await self._store.records(Filter(ids=tuple(entry.letter for entry in entries), limit=len(entries)))
         records = {record.letter.id: record for record in found}
+        before = self._read_to
+        try:
+            await self._read(entries, records)
+        except StoreError:
+            # Nothing of them is in the index: they are read again.
+            self._read_to = before
+            raise
+        return True
+
+    async def _read(self, entries: Sequence[Entry], records: Mapping[LetterId, Record]) -> None:
         arriving: list[Arriving] = []
         copies: list[Copy] = []
         gone: list[int] = []
@@ -139,7 +149,6 @@ class Indexing:
             else:
                 arriving.append(Arriving(entry.uid, record, octets, mailboxes))
         await self._add(arriving, copies, gone)
-        return True
 
     async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
         read: list[Entering] = await self._in_thread(lambda: [entering(each) for each in arriving]) if arriving else []

@@ -12,11 +12,11 @@ from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item
 from mailstack.journey import Step
+from mailstack.net.patience import within
 from mailstack.records import step_json
 from mailstack.web.api import telling
-from mailstack.web.api.patience import within
 from mailstack.web.api.places import Places
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import Shelf, seen_of
 from mailstack.web.asking import Answer, Ask, Visitor
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
@@ -93,7 +93,7 @@ class Events:
         """What is told of it, in JSON's values; None: nothing."""
         match event.data:
             case Entered(item, record):
-                return telling.summary(item, {record.letter.id: record})
+                return telling.summary(seen_of(item, visitor), {record.letter.id: record})
             case Step():
                 return step_json(event.data)
             case Deleted(count, _, ids):
@@ -101,7 +101,7 @@ class Events:
             case Changes(count, items):
                 own = [each for each in items if _is_for(each, visitor)]
                 changed = None if count > len(items) else [each.id for each in own]
-                return {"count": count, "ids": changed, "letters": await self._shelf.summaries(own)}
+                return {"count": count, "ids": changed, "letters": await self._shelf.summaries(own, visitor)}
             case data:
                 return data
 

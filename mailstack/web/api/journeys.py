@@ -39,4 +39,6 @@ class Journeys:
         if self._catalogue is None:
             return False
         await self._catalogue.up_to_date()
-        return await self._catalogue.item(letter, seen_by(ask)) is not None
+        item = await self._catalogue.item(letter, seen_by(ask))
+        # A journey names all recipients: it is for who named them.
+        return item is not None and item.account == ask.visitor.account

@@ -82,7 +82,7 @@ class Letters:
         )
         assert limit is not None
         found = await self._shelf.catalogue.listed(replace(which, before=before), limit)
-        shown = await self._shelf.summaries(found.items)
+        shown = await self._shelf.summaries(found.items, ask.visitor)
         following = found.items[-1].number if len(found.items) == limit and limit else None
         return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
 
@@ -116,7 +116,7 @@ class Letters:
 
     async def one(self, ask: Ask) -> Answer:
         item = await self._shelf.item(ask)
-        found = await self._shelf.letters([item])
+        found = await self._shelf.letters([item], ask.visitor)
         if not found:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
         return in_json(found[0])

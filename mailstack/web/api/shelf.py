@@ -6,19 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.catalogue.items import Item, Which
+from mailstack.catalogue.selecting import key_of
 from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
-from mailstack.reading import Reading, read
+from mailstack.reading import Limits, Reading, read
 from mailstack.store import Record
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.shapes import Letter, Summary
-from mailstack.web.asking import Ask, Trouble
+from mailstack.web.asking import Ask, Trouble, Visitor
 
 T = TypeVar("T")
+
+MOST_TEXT = 16 * 1024 * 1024
+"""Octets of text, and of HTML, in one answer."""
 
 AT_ONCE = 32_768
 """Octets of a letter that are read where others wait; a larger one is read in a thread."""
@@ -68,21 +74,24 @@ class Shelf:
         octets = await read_all(content)
         return await self.work(lambda: read(octets), len(octets))
 
-    async def summaries(self, items: Sequence[Item]) -> list[Summary]:
+    async def summaries(self, items: Sequence[Item], visitor: Visitor) -> list[Summary]:
         """With where each letter is now."""
+        items = [seen_of(item, visitor) for item in items]
         records = await self.catalogue.records(items)
         return [telling.summary(item, records) for item in items]
 
-    async def letters(self, items: Sequence[Item]) -> list[Letter]:
-        """Each read; without those whose octets are gone."""
+    async def letters(self, items: Sequence[Item], visitor: Visitor) -> list[Letter]:
+        """Each read; without those whose octets are gone. Of many letters only so much text is given."""
+        items = [seen_of(item, visitor) for item in items]
         records = await self.catalogue.records(items)
+        limits = Limits(text=min(Limits().text, MOST_TEXT // max(1, len(items))))
         found: list[Letter] = []
         for item in items:
             try:
                 octets = await self.octets(item)
             except Trouble:
                 continue
-            found.append(await self.work(partial(_told, item, records, octets), len(octets)))
+            found.append(await self.work(partial(_told, item, records, octets, limits), len(octets)))
         return found
 
     async def work(self, do: Callable[[], T], octets: int) -> T:
@@ -93,5 +102,24 @@ class Shelf:
         return done  # type: ignore[no-any-return]
 
 
-def _told(item: Item, records: Mapping[LetterId, Record], octets: bytes) -> Letter:
-    return telling.letter(item, records, read(octets))
+def _told(item: Item, records: Mapping[LetterId, Record], octets: bytes, limits: Limits) -> Letter:
+    return telling.letter(item, records, read(octets, limits))
+
+
+def seen_of(item: Item, visitor: Visitor) -> Item:
+    """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
+    if visitor.is_admin or visitor.account == item.account:
+        return item
+    public = {key_of(one.address) for one in (*item.to, *item.cc)}
+    own = {visitor.account}
+
+    def is_told(address: str) -> bool:
+        key = key_of(address)
+        local, _, domain = key.rpartition("@")
+        return key in public or key in own or f"{local.partition('+')[0]}@{domain}" in own
+
+    return replace(
+        item,
+        recipients=tuple([address for address in item.recipients if is_told(address)]),
+        bcc=tuple([one for one in item.bcc if is_told(one.address)]),
+    )

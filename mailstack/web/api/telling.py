@@ -126,6 +126,8 @@ def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[Recipien
             copies.setdefault(original.key, []).append(delivery.state.value)
     told = []
     for recipient in record.letter.envelope.recipients:
+        if str(recipient.address) not in item.recipients:
+            continue
         states: list[str] = []
         for delivery in record.deliveries:
             address = delivery.recipient.address

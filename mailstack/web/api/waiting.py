@@ -11,12 +11,12 @@ from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import BadQuery, Term, Within
 from mailstack.catalogue.query import parse as parse_query
 from mailstack.catalogue.selecting import key_of
+from mailstack.net.patience import within
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
-from mailstack.web.api.patience import within
 from mailstack.web.api.places import Places
 from mailstack.web.api.shapes import Waited
 from mailstack.web.api.shelf import Shelf
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.asking import Answer, Ask, Trouble, Visitor, in_json
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
 
@@ -63,19 +63,19 @@ class Waiting:
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._catalogue.up_to_date()
             which = await self._which(ask)
-            return await self._waited(which, wanted, self._clock.now() + patience)
+            return await self._waited(ask.visitor, which, wanted, self._clock.now() + patience)
 
-    async def _waited(self, which: Which, wanted: int, until: float) -> Answer:
+    async def _waited(self, visitor: Visitor, which: Which, wanted: int, until: float) -> Answer:
         feed = self._catalogue.feed
         while True:
             position = feed.newest
             found = await self._catalogue.first(which, wanted)
             if len(found) >= wanted:
-                return in_json(Waited(await self._shelf.letters(found)))
+                return in_json(Waited(await self._shelf.letters(found, visitor)))
             if feed.is_closed:
                 raise Trouble(503, "The office stops.")
             if not await self._arrived(position, until):
-                letters = await self._shelf.letters(found)
+                letters = await self._shelf.letters(found, visitor)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"
                 raise Trouble(
                     408,

@@ -210,10 +210,33 @@ def test_a_user_sees_the_letters_of_his_mailbox_and_no_others(desk: Desk) -> Non
     for path in ("", "/source", "/tree", "/parts/1"):
         desk.json("GET", f"/v1/letters/{carols}{path}", account=BOB.key, status=404)
     desk.json("GET", f"/v1/journeys/{carols}", account=BOB.key, status=404)
+    desk.json("GET", f"/v1/journeys/{bobs}", account=BOB.key, status=404)
     assert desk.json("GET", f"/v1/journeys/{carols}", account=ALICE.key)["id"] == carols
     assert desk.json("DELETE", "/v1/letters", {"all": True}, account=BOB.key)["deleted"] == 1
     assert desk.json("PATCH", "/v1/letters", {"ids": [carols], "unread": False}, account=BOB.key) == {"changed": 0}
     assert desk.json("GET", "/v1/letters")["total"] == 1
+
+
+def test_nobody_is_told_of_blind_copies_but_who_sent_them(desk: Desk) -> None:
+    """RFC 5321 §7.2"""
+    tagged = Address("bob+x", "home.test")
+    letter = desk.put(text(Cc="ann@home.test"), to=(BOB, tagged, CAROL, Address("ann", "home.test")), account=ALICE.key)
+
+    def told(account: str) -> str:
+        found = desk.json("GET", f"/v1/letters/{letter}", account=account)
+        waited = desk.json("GET", "/v1/wait", account=account)["letters"][0]
+        listed = desk.json("GET", "/v1/letters", account=account)["letters"][0]
+        assert waited == found
+        assert listed["recipients"] == found["recipients"]
+        return str(found)
+
+    assert CAROL.key not in told(BOB.key)
+    assert "bob+x" in told(BOB.key)
+    assert "ann@home.test" in told(BOB.key)
+    assert "bob+x" not in told(CAROL.key)
+    assert CAROL.key in told(CAROL.key)
+    assert CAROL.key in told(ALICE.key)
+    assert CAROL.key in str(desk.json("GET", f"/v1/letters/{letter}"))
 
 
 def test_waiting_gives_what_is_there_already(desk: Desk) -> None:
