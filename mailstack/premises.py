@@ -21,7 +21,6 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.store import StoreError
-from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.sqlite import SqliteStore
 
 
@@ -54,8 +53,12 @@ class Premises(Struct, frozen=True):
 
 def office_store(config: Config, reactor: Any, *, linger: float = 0.0) -> SqliteStore:
     """The store of an office; with an archive where letters are kept for people who look. `linger`: see SqliteStore."""
-    kind = ArchivingSqliteStore if config.catalogue.enabled else SqliteStore
-    return kind(reactor, config.data, linger=linger)
+    if not config.catalogue.enabled:
+        return SqliteStore(reactor, config.data, linger=linger)
+    # Only an office with an archive pays for it.
+    from mailstack.store.archiving import ArchivingSqliteStore  # noqa: PLC0415
+
+    return ArchivingSqliteStore(reactor, config.data, linger=linger)
 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
