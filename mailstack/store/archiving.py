@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from mailstack.store import Acceptance, Placement
 from mailstack.store.batch import Batch
-from mailstack.store.memory import MemoryStore
 from mailstack.store.sqlite import SqliteStore
 
 ARCHIVE = "archive"
@@ -29,10 +28,3 @@ class ArchivingSqliteStore(SqliteStore):
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         await super()._write(batch, [archived(each) for each in acceptances])
-
-
-class ArchivingMemoryStore(MemoryStore):
-    """The store in memory, with an archive."""
-
-    def _take(self, acceptance: Acceptance) -> None:
-        super()._take(archived(acceptance))

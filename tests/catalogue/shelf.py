@@ -18,7 +18,8 @@ from mailstack.letter.content import Octets
 from mailstack.net.log import SilentJournal
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import Acceptance, Placement, Store
-from mailstack.store.archiving import ArchivingMemoryStore, ArchivingSqliteStore
+from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.store.memory_archiving import ArchivingMemoryStore
 from mailstack.wire import HostPort
 from tests.aid import Pump, run
 from tests.queue.clock import HandClock
