@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import msgspec
 from mailstack.config.errors import Problem
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
+from mailstack.config.spelling import meant
 from mailstack.config.values import READERS
 from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import TlsPolicy, TlsPolicyError
@@ -131,8 +131,8 @@ class _Reading:
         return None
 
     def _unknown(self, path: KeyPath, known: list[str]) -> None:
-        near = difflib.get_close_matches(path[-1], known, 1)
-        cure = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}"
+        near = meant(path[-1], known)
+        cure = f'did you mean "{near}"?' if near else f"known here: {', '.join(known)}"
         self.problems.append(self._source.problem(path, "unknown key", cure))
 
 

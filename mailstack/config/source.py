@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.position import KeyPath, key_lines, line_of
+from mailstack.config.spelling import meant
 
 PREFIX = "MAILSTACK_"
 
@@ -68,9 +68,7 @@ def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> boo
     Other programs make such names too (container platforms one for each port of a service called "mailstack"), so that
     a name without a table is only ours when it is, or nearly is, one that we know.
     """
-    if len(path) > 1:
-        return bool(difflib.get_close_matches(path[0], tables, 1, 0.8))
-    return bool(difflib.get_close_matches(path[0], keys | tables, 1, 0.8))
+    return meant(path[0], tables if len(path) > 1 else keys | tables, 0.8) is not None
 
 
 def _lay_over(given: dict[str, Any], path: KeyPath, value: str) -> None:
