@@ -137,9 +137,9 @@ class Catalogue:
         found = await self._store.records(Filter(ids=ids, limit=len(ids))) if ids else []
         return {record.letter.id: record for record in found}
 
-    async def tags(self) -> dict[str, int]:
-        """Each tag that a letter has, and how many have it."""
-        return await self._database.read(index.tags)
+    async def tags(self, seen_by: str | None = None) -> dict[str, int]:
+        """Each tag that a letter has, of those that an account may see, and how many have it."""
+        return await self._database.read(lambda connection: index.tags(connection, seen_by))
 
     async def mailboxes(self) -> list[MailboxCount]:
         """Everybody whom a letter is for."""

@@ -258,11 +258,13 @@ def remove_tag(connection: sqlite3.Connection, name: str) -> list[int]:
     return _changed(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
 
 
-def tags(connection: sqlite3.Connection) -> dict[str, int]:
-    """Each tag that a letter has, and how many have it."""
+def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str, int]:
+    """Each tag that a letter has, of those that an account may see, and how many have it."""
+    chosen = _chosen(connection, Which(seen_by=seen_by))
     rows = connection.execute(
-        "SELECT min(t.name), count(*) FROM tags AS t JOIN letters AS l ON l.number = t.number"
-        " WHERE l.deleted IS NULL GROUP BY t.tag ORDER BY t.tag"
+        f"SELECT min(t.name), count(*) FROM {chosen.source} JOIN tags AS t ON l.number = t.number"
+        f" WHERE {chosen.condition} GROUP BY t.tag ORDER BY t.tag",
+        chosen.values,
     )
     return {str(name): int(count) for name, count in rows}
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -58,8 +59,9 @@ class Selection(Struct, frozen=True):
 def selection(which: Which, *, trigrams: bool) -> Selection:
     """What is deleted is never chosen."""
     found: list[Condition] = [("l.deleted IS NULL", ())]
-    wanted = [term for term in which.terms if trigrams and not term.negated and _match(term) is not None]
-    matches = [match for term in wanted if (match := _match(term)) is not None]
+    sees = _Sight(which.seen_by)
+    wanted = [term for term in which.terms if trigrams and not term.negated and _match(term, sees) is not None]
+    matches = [match for term in wanted if (match := _match(term, sees)) is not None]
     source, order = "letters AS l", "l.number"
     if matches:
         # The index is asked once, and gives its letters in order.
@@ -76,36 +78,51 @@ def selection(which: Which, *, trigrams: bool) -> Selection:
     if which.seen_by is not None:
         found.append((f"{_HELD})", (which.seen_by,)))
     if which.addressed is not None:
-        found.append(_by_address(("recipient", "to", "cc"), which.addressed))
+        found.append(_by_address(sees.fields(("recipient", "to", "cc"), which.addressed), which.addressed))
     if which.written_by is not None:
         found.append(_by_address(("sender", "from"), which.written_by))
     if which.after is not None:
         found.append((f"{order} > ?", (which.after,)))
     if which.before is not None:
         found.append((f"{order} < ?", (which.before,)))
-    found += [_term(term, trigrams=trigrams) for term in which.terms if term not in wanted]
+    found += [_term(term, sees, trigrams=trigrams) for term in which.terms if term not in wanted]
     values = tuple(value for _, some in found for value in some)
     return Selection(source, " AND ".join(text for text, _ in found), values, order)
 
 
-def _match(term: Term) -> str | None:
+class _Sight(Struct, frozen=True):
+    """In what is searched for somebody: a user finds by a blind copy nobody but himself (RFC 5322 §3.6.3)."""
+
+    account: str | None
+    """None: an administrator."""
+
+    def columns(self, columns: Sequence[str]) -> tuple[str, ...]:
+        return tuple(each for each in columns if self.account is None or each != "hidden")
+
+    def fields(self, fields: Sequence[str], address: str) -> tuple[str, ...]:
+        """Those by which an address, or a domain, may be found."""
+        knows = self.account in {None, address}
+        return tuple(each for each in fields if knows or each not in {"bcc", "recipient"})
+
+
+def _match(term: Term, sees: _Sight) -> str | None:
     """What the index of trigrams is asked for the text of a term; None when it can't find that."""
-    columns, text = _sought(term)
-    if len(text) < TRIGRAM:
+    columns, text = _sought(term, sees)
+    if len(text) < TRIGRAM or not columns:
         return None
     quoted = '"' + text.replace('"', '""') + '"'
     return quoted if columns == COLUMNS else f"({{{' '.join(columns)}}} : {quoted})"
 
 
-def _sought(term: Term) -> tuple[tuple[str, ...], str]:
+def _sought(term: Term, sees: _Sight) -> tuple[tuple[str, ...], str]:
     """The text of a term, and in which columns it may be; "" for a term that asks something else."""
     match term.what:
         case Words(text):
-            return COLUMNS, text
+            return sees.columns(COLUMNS), text
         case Within(field, text):
             return ("subject" if field == "subject" else "message",), text
         case Named() as named if not named.is_address and not named.is_domain:
-            return tuple(_COLUMN_OF[field] for field in _fields(named)), named.text
+            return sees.columns([_COLUMN_OF[field] for field in _fields(named)]), named.text
         case _:
             return (), ""
 
@@ -114,14 +131,16 @@ def _fields(named: Named) -> tuple[str, ...]:
     return tuple(_COLUMN_OF) if named.field == "addressed" else (named.field,)
 
 
-def _term(term: Term, *, trigrams: bool) -> Condition:
-    text, values = _what(term, trigrams=trigrams)
+def _term(term: Term, sees: _Sight, *, trigrams: bool) -> Condition:
+    text, values = _what(term, sees, trigrams=trigrams)
     return (f"NOT ({text})", values) if term.negated else (text, values)
 
 
-def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one for each kind
-    columns, text = _sought(term)
-    if text and trigrams and (match := _match(term)) is not None:
+def _what(term: Term, sees: _Sight, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one for each kind
+    columns, text = _sought(term, sees)
+    if text and not columns:
+        return "FALSE", ()
+    if text and trigrams and (match := _match(term, sees)) is not None:
         return "l.number IN (SELECT rowid FROM searched WHERE searched MATCH ?)", (match,)
     if text and columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
         return "l.number IN (SELECT number FROM heads WHERE instr(head, ?))", (text,)
@@ -130,7 +149,8 @@ def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one fo
         return f"EXISTS (SELECT 1 FROM searched AS t WHERE t.rowid = l.number AND ({looks}))", (text,) * len(columns)
     match term.what:
         case Named(_, name) as named:
-            return _by_address(_fields(named), key_of(name) if named.is_address else name)
+            key = key_of(name) if named.is_address else name
+            return _by_address(sees.fields(_fields(named), key), key)
         case Tagged(tag):
             return "l.number IN (SELECT number FROM tags WHERE tag = ?)", (tag,)
         case Flag(name):
@@ -144,4 +164,6 @@ def _what(term: Term, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one fo
 
 
 def _by_address(fields: tuple[str, ...], address: str) -> Condition:
+    if not fields:
+        return "FALSE", ()
     return _ADDRESSED.format(marks=", ".join("?" * len(fields))), (*fields, address)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mailstack.catalogue.reading import tag_of
 from mailstack.letter import Content
 from mailstack.web.api import telling
-from mailstack.web.api.choosing import number, which_of
+from mailstack.web.api.choosing import number, seen_by, which_of
 from mailstack.web.api.parts import disposed
 from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Undoing
 from mailstack.web.api.shelf import Shelf
@@ -111,8 +111,8 @@ class Letters:
             raise Trouble(404, "It is too late to bring that back, or nothing was deleted under this token.")
         return in_json(Back(back))
 
-    async def tags(self, _: Ask) -> Answer:
-        return in_json(await self._shelf.catalogue.tags())
+    async def tags(self, ask: Ask) -> Answer:
+        return in_json(await self._shelf.catalogue.tags(seen_by(ask)))
 
     async def one(self, ask: Ask) -> Answer:
         item = await self._shelf.item(ask)

@@ -239,6 +239,27 @@ def test_nobody_is_told_of_blind_copies_but_who_sent_them(desk: Desk) -> None:
     assert CAROL.key in str(desk.json("GET", f"/v1/letters/{letter}"))
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["carol", "ca", "bcc:carol", f"bcc:{CAROL.key}", "bcc:@elsewhere.test", "addressed:carol", "bcc:c", "bcc:ca"],
+)
+def test_nobody_finds_out_by_searching_who_had_a_blind_copy(desk: Desk, query: str) -> None:
+    desk.put(to=(BOB, CAROL), account=ALICE.key)
+    assert desk.json("GET", "/v1/letters", query=query)["total"] == 1
+    assert desk.json("GET", "/v1/letters", query=query, account=BOB.key)["total"] == 0
+    assert desk.json("GET", "/v1/letters", query=f"-{query}", account=BOB.key)["total"] == 1
+    desk.json("GET", "/v1/wait", to=CAROL.key, timeout="0", account=BOB.key, status=408)
+    assert desk.json("GET", "/v1/wait", to=BOB.key, timeout="0", account=BOB.key)["letters"]
+    assert desk.json("GET", "/v1/wait", to=CAROL.key, timeout="0", account=CAROL.key)["letters"]
+
+
+def test_nobody_sees_the_tags_of_others_letters(desk: Desk) -> None:
+    desk.put(text(X_Tags="Takeover"), to=(CAROL,))
+    desk.put(text(X_Tags="Lunch"))
+    assert desk.json("GET", "/v1/tags", account=BOB.key) == {"Lunch": 1}
+    assert desk.json("GET", "/v1/tags") == {"Lunch": 1, "Takeover": 1}
+
+
 def test_waiting_gives_what_is_there_already(desk: Desk) -> None:
     first, second = desk.put(rich()), desk.put(text("other"))
     found = desk.json("GET", "/v1/wait", to="bob@home.test", subject="CODE")
