@@ -22,6 +22,8 @@ PEOPLE: frozenset[str] = frozenset({"from", "to", "cc", "bcc", "reply-to", "addr
 _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)
 _FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s*([kmg]?)i?b?", re.IGNORECASE)
+_MOST_OCTETS = 2**62
+"""Nothing is as large, and the database takes no larger number."""
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _FLAGS = {
     ("is", "read"): "read",
@@ -102,6 +104,9 @@ def parse(text: str, now: float = 0.0, zone: tzinfo = UTC) -> tuple[Term, ...]:
     """
     if len(text) > LONGEST:
         raise BadQuery(f"a query has {LONGEST} characters at most")
+    if "\0" in text:
+        # No letter has one, and the index of SQLite would take it for the end.
+        raise BadQuery("a query has no NUL")
     found = [term for each in _TERM.findall(text) if (term := _term(each, now, zone)) is not None]
     if len(found) > MOST_TERMS:
         raise BadQuery(f"a query has {MOST_TERMS} terms at most")
@@ -155,7 +160,7 @@ def _size(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise BadQuery(f"{text!r} is no size; write 1500, 100K or 2.5M")
-    return int(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].lower()])
+    return min(int(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].lower()]), _MOST_OCTETS)
 
 
 def _time(text: str, now: float, zone: tzinfo) -> float:

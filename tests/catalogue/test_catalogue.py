@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mailstack.catalogue import schema
 from mailstack.catalogue.items import Which
-from mailstack.catalogue.query import parse
+from mailstack.catalogue.query import BadQuery, parse
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
 from mailstack.store.archiving import ARCHIVE
@@ -122,6 +124,15 @@ def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool
         to=(BOB, CAROL),
     )
     assert bool(shelf.find(query)) is is_found, query
+
+
+@given(query=st.text(max_size=60) | st.from_regex(r"(larger|smaller|after|before):[0-9]{1,15}[kmgwd]?", fullmatch=True))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_query_is_too_odd_for_the_database(shelf: Shelf, query: str) -> None:
+    try:
+        shelf.find(query)
+    except BadQuery:
+        return
 
 
 def test_an_address_is_not_found_within_another(shelf: Shelf) -> None:

@@ -44,6 +44,7 @@ DAY = 86400.0
         ("is:read is:UNREAD is:tagged", [Flag("read"), Flag("unread"), Flag("tagged")]),
         ("has:attachment has:attachments has:inline", [Flag("attachment"), Flag("attachment"), Flag("inline")]),
         ("larger:1.5K smaller:2M larger:10", [Sized(True, 1536), Sized(False, 2 * 1024**2), Sized(True, 10)]),
+        ("larger:999999999999999G", [Sized(True, 2**62)]),
         ("after:1970-01-02", [Arrived(True, DAY)]),
         ("before:1970/01/02", [Arrived(False, DAY)]),
         ('after:"1970-01-01 00:01+00:00"', [Arrived(True, 60.0)]),
@@ -81,7 +82,8 @@ def test_a_whole_address_a_domain_and_a_part_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["larger:big", "before:never", "after:99999999999999", "is:open", "has:", "x" * (LONGEST + 1), "a " * 60]
+    "text",
+    ["larger:big", "before:never", "after:99999999999999", "is:open", "has:", "a\0b", "x" * (LONGEST + 1), "a " * 60],
 )
 def test_what_no_filter_can_be_is_refused_with_the_cure(text: str) -> None:
     if text == "has:":

@@ -17,7 +17,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.store import Account
 from mailstack.store.memory import MemoryStore
 from mailstack.web.asking import Answer, Ask, in_json
-from mailstack.web.login import COOKIE, LONGEST, Login
+from mailstack.web.login import COOKIE, LONGEST, MOST, Login
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
 from mailstack.wire import HostPort
@@ -140,6 +140,14 @@ def test_a_session_ends_by_logout_by_its_time_and_with_the_password(house: House
     assert house.ask("GET", "/v1/own", cookie=fourth).status == 200
     house.clock.advance(LONGEST + 1)
     assert house.ask("GET", "/v1/own", cookie=fourth).status == 401
+
+
+def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) -> None:
+    mine = house.session()
+    house.ask("DELETE", "/v1/login", cookie=mine)
+    for number in range(MOST + 1):
+        house.ask("DELETE", "/v1/login", cookie=f"{COOKIE}={number}.x")
+    assert house.ask("GET", "/v1/own", cookie=mine).status == 401
 
 
 def test_a_session_is_known_to_every_process_of_the_office_and_to_no_other() -> None:
