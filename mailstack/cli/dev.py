@@ -26,7 +26,7 @@ _SECURITY = {
     "submissions": "send: TLS + login",
     "pop3": "read: STLS + login",
     "pop3s": "read: TLS + login",
-    "web": "pages: how to set a client up",
+    "web": "the inbox, the HTTP API, how to set clients up",
 }
 
 
@@ -204,7 +204,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     ]
     lines += [
         "               every other address has a mailbox from its first letter on (password: the address)",
-        f"  web page     {facts['web']}",
+        f"  inbox        {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",
         "",
