@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request, datetimeToString
 
+from mailstack.room import Room
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.flowing import Flow, WebLine
 from mailstack.web.site import SAFE, Site
@@ -42,6 +43,8 @@ class Bounds(Struct, frozen=True):
     """Seconds for a connection in all."""
     large: int = 0
     """Octets of a body that may be as large as a letter; less than `body`: as that."""
+    held: int = 268_435_456
+    """Octets of large bodies, beyond `body` of each, that all clients together may have us hold."""
 
 
 class WebRequest(Request):
@@ -51,10 +54,13 @@ class WebRequest(Request):
     _work: Deferred[None] | None = None
     _is_safe = False
     _is_endless = False
+    _held = 0
+    """Octets of the body that are counted in the room of all."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         self._body = BytesIO()
         self._refused = False
+        self._room = self.channel.room
         self.content = self._body
         self._most = self.channel.most_body()
         if length is not None and length > self._most:
@@ -63,10 +69,17 @@ class WebRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if self._refused:
             return
-        if self._body.tell() + len(data) > self._most:
+        size = self._body.tell() + len(data)
+        room, more = self._room, max(0, size - self.channel.bounds.body - self._held)
+        if size > self._most:
             self._refuse()
+        elif more and room.held + more > room.most:
+            # RFC 9110 §15.6.4
+            self._refuse(b"503 Service Unavailable")
         else:
             self._body.write(data)
+            self._held += more
+            room.held += more
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
         """In place of Twisted's, which would parse forms."""
@@ -79,14 +92,25 @@ class WebRequest(Request):
             self.channel.persistent = 0
             self.setHeader("Connection", "close")
             self._say(plain("That is no request.", 400))
+            self._let_go()
             return
         self._is_safe = ask.method in SAFE
         self._work = Deferred.fromCoroutine(self._answer(ask))
         self._work.addErrback(self._failed)
+        self._work.addCallback(lambda _: self._let_go())
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         super().connectionLost(reason)
         self.leave()
+        if self._work is None:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """The body is no longer held."""
+        if self._held:
+            self._room.held -= self._held
+            self._held = 0
+            self.content = self._body = BytesIO()
 
     def leave(self) -> None:
         """Nobody waits for the answer: what only looks, or is being told, ends; what changes something goes on."""
@@ -183,12 +207,13 @@ class WebRequest(Request):
             flow.stopProducing()
             await pieces.aclose()
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: bytes = b"413 Content Too Large") -> None:
         """The rest of the body is not heard (RFC 9110 §15.5.14)."""
         self._refused = True
+        self._let_go()
         # Else Twisted would ask for what we don't want.
         self.requestHeaders.removeHeader("expect")
-        self.channel.refuse(b"413 Content Too Large")
+        self.channel.refuse(status)
 
 
 def _joined(values: Sequence[bytes]) -> str:
@@ -214,8 +239,12 @@ class WebChannel(HTTPChannel):
     maxHeaders = MOST_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
-    def __init__(self, reactor: Any, site: Site, bounds: Bounds, gone: Callable[[WebChannel], None]) -> None:
+    def __init__(
+        self, reactor: Any, site: Site, bounds: Bounds, room: Room, gone: Callable[[WebChannel], None]
+    ) -> None:
+        """`room` is for the large bodies of all."""
         super().__init__()
+        self.room = room
         self.site = site
         self.now: Callable[[], float] = reactor.seconds
         self.bounds = bounds

@@ -14,6 +14,7 @@ from mailstack.net.crowd import Crowd
 from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
+from mailstack.room import Room
 from mailstack.setup.services import services_of
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.routes import api_routes
@@ -58,7 +59,13 @@ def web_door(
         endpoint=endpoint,
     )
     web = config.web
-    bounds = Bounds(web.max_body, web.request_timeout, config.limits.session_time, web.max_upload)
+    bounds = Bounds(
+        web.max_body,
+        web.request_timeout,
+        config.limits.session_time,
+        web.max_upload,
+        max(web.max_upload, web.max_uploads),
+    )
     return WebDoor(reactor, site_of(shown, more, behind), ports, limits=limits, bounds=bounds)
 
 
@@ -89,6 +96,7 @@ class WebDoor(Factory):
         self._ports = ports
         self._limits = limits
         self._bounds = bounds
+        self._room = Room(bounds.held)
         self._channels: Crowd[WebChannel] = Crowd(reactor)
 
     @property
@@ -109,7 +117,7 @@ class WebDoor(Factory):
             self._limits.release(remote)
             self._channels.gone(channel)
 
-        channel = WebChannel(self._reactor, self._site, self._bounds, gone)
+        channel = WebChannel(self._reactor, self._site, self._bounds, self._room, gone)
         self._channels.add(channel)
         return channel
 

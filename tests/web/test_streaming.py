@@ -242,3 +242,24 @@ def test_only_a_page_that_takes_letters_is_sent_as_much(web: Web) -> None:
     assert answer.body == b"100000"
     (answer,) = web.ask(large.replace(b"/big", b"/change"))
     assert answer.status == 413
+
+
+def test_large_bodies_have_so_much_room_together_and_give_it_back(pages: Pages) -> None:
+    web = Web(pages.site, bounds=Bounds(1000, 30.0, 600.0, large=100_000, held=150_000))
+    begun = request("/big", "Content-Length: 100000", method="POST") + b"x" * 90_000
+    first, second, small = web.knock(), web.knock("192.0.2.8"), web.knock("192.0.2.9")
+    web.say(first, begun)
+    web.say(second, begun)
+    assert second.received.startswith(b"HTTP/1.1 503 ")
+    web.say(small, request("/big", "Content-Length: 900", method="POST") + b"x" * 900)
+    assert responses(small.received)[0].status == 200
+    web.say(first, b"x" * 10_000)
+    assert responses(first.received)[0].status == 200
+    # One that goes in the middle gives its room back, too.
+    for client in (web.knock(), web.knock()):
+        web.say(client, begun)
+        client.transport.abortConnection()  # type: ignore[attr-defined]
+        web.reactor.advance(1.0)
+    last = web.knock()
+    web.say(last, begun + b"x" * 10_000)
+    assert responses(last.received)[0].status == 200
