@@ -82,6 +82,12 @@ def test_every_document_is_found_from_the_start() -> None:
     assert set(DOCUMENTS) <= reached
 
 
+def test_every_package_has_its_line_in_the_architecture() -> None:
+    layout = (ROOT / "docs/explanation/architecture.md").read_text()
+    for package in sorted(file.parent.name for file in SOURCES.glob("*/__init__.py")):
+        assert re.search(rf"^  (?:\S+ +)*{package}/", layout, re.MULTILINE), package
+
+
 def test_every_refusal_of_a_session_is_explained() -> None:
     explained = (ROOT / "docs/reference/replies.md").read_text()
     given = re.compile(r'reply\(\s*([45][0-9]{2}),\s*"([45]\.[0-9.]+)"')
