@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds until a connection that should end is dropped."""
+MOST_DIGITS = 100
+"""Of a Content-Length."""
 MOST_FIELDS = 100
 """Of a header; and of a query."""
 
@@ -271,6 +273,15 @@ class WebChannel(HTTPChannel):
             self._line.feed(data)
         else:
             super().rawDataReceived(data)
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        """As Twisted's, which makes a number of any row of digits, and Python does not take rows that are too long."""
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and len(value.strip()) > MOST_DIGITS:
+            self.refuse(b"400 Bad Request")
+            return False
+        is_good: bool = super().headerReceived(line)
+        return is_good
 
     def most_body(self) -> int:
         """Octets that the body of the request that has begun may have."""

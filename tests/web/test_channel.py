@@ -123,6 +123,13 @@ def test_what_is_no_request_ends_the_connection_with_400(web: Web, octets: bytes
     assert client.lost is not None
 
 
+def test_a_length_that_python_makes_no_number_of_is_refused(web: Web) -> None:
+    client = web.knock()
+    web.say(client, b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
+    assert client.received.startswith(b"HTTP/1.1 400 ")
+    assert client.lost is not None
+
+
 @pytest.mark.parametrize(
     ("head", "body"),
     [
