@@ -186,13 +186,22 @@ class Catalogue:
         self.feed.tell("changed", Changes(len(numbers), tuple(items)), holders)
 
     async def delete(self, which: Which) -> Deleted:
-        """Out of the catalogue; mailboxes keep what they have. `undo` brings it back for a while."""
+        """Out of the catalogue; mailboxes keep what they have. `undo` brings it back for a while.
+
+        With `seen_by` it is out of that account's sight, and stays for all others whose letter it is.
+        """
         token = secrets.token_urlsafe(12)
-        deleted = await self._database.write(lambda connection: index.delete(connection, which, token))
+        if which.seen_by is None:
+            deleted = gone = await self._database.write(lambda connection: index.delete(connection, which, token))
+        else:
+            deleted, gone = await self._database.write(lambda connection: index.put_away(connection, which, token))
         if deleted.count:
             self._dropping.add(token)
             self._clock.call_later(self.keeping.undo, lambda: self._time_is_over(token))
-            self.feed.tell("deleted", deleted, None if which.seen_by is None else frozenset({which.seen_by}))
+        if deleted.count and which.seen_by is not None:
+            self.feed.tell("deleted", deleted, frozenset({which.seen_by}))
+        if gone.count:
+            self.feed.tell("deleted", gone)
         return deleted
 
     async def undo(self, token: str) -> int:

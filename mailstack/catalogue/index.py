@@ -72,7 +72,9 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
     connection.execute("INSERT INTO heads (number, head) VALUES (?, ?)", (item.number, "\n".join(columns[:-2])))
     _hold(connection, item.number, item.mailboxes)
     if item.account:
-        connection.execute("INSERT OR IGNORE INTO holders VALUES (?, ?, 1)", (item.account, item.number))
+        connection.execute(
+            "INSERT OR IGNORE INTO holders (mailbox, number, is_sender) VALUES (?, ?, 1)", (item.account, item.number)
+        )
     connection.execute(
         "INSERT INTO searched (rowid, subject, author, recipients, copied, hidden, reply, message, words)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -176,7 +178,7 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
     more: dict[str, dict[int, list[str]]] = {}
     for name, table in (("name", "tags"), ("id", "copies"), ("mailbox", "holders")):
         of = more.setdefault(table, {})
-        only = " AND is_sender = 0" if table == "holders" else ""
+        only = " AND is_sender = 0 AND hidden IS NULL" if table == "holders" else ""
         for number, value in connection.execute(
             f"SELECT number, {name} FROM {table} WHERE number {_GIVEN}{only} ORDER BY {name}", (numbers,)
         ):
@@ -273,7 +275,7 @@ def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
     """Everybody whom a letter is for, by name."""
     rows = connection.execute(
         "SELECT h.mailbox, count(*), sum(l.unread) FROM holders AS h JOIN letters AS l ON l.number = h.number"
-        " WHERE l.deleted IS NULL AND h.is_sender = 0 GROUP BY h.mailbox ORDER BY h.mailbox"
+        " WHERE l.deleted IS NULL AND h.is_sender = 0 AND h.hidden IS NULL GROUP BY h.mailbox ORDER BY h.mailbox"
     )
     return [MailboxCount(str(name), int(total), int(unread)) for name, total, unread in rows]
 
@@ -295,9 +297,32 @@ def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
+def put_away(connection: sqlite3.Connection, which: Which, token: str) -> tuple[Deleted, Deleted]:
+    """Out of sight of the account that `which.seen_by` is; and which of these nobody else has, so that they are deleted."""
+    numbers = _numbers(connection, which)
+    connection.execute(
+        f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {_GIVEN}", (token, which.seen_by, numbers)
+    )
+    rows = connection.execute(
+        "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
+        f" FROM letters WHERE number {_GIVEN} ORDER BY number",
+        (numbers,),
+    ).fetchall()
+    gone = [(number, letter) for number, letter, is_last in rows if is_last]
+    given = json.dumps([number for number, _ in gone])
+    connection.execute(f"UPDATE letters SET deleted = ? WHERE number {_GIVEN}", (token, given))
+    return (
+        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), which.seen_by or ""),
+        Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
+    )
+
+
 def bring_back(connection: sqlite3.Connection, token: str) -> list[int]:
     """The numbers of those that are seen again."""
-    return _changed(connection, "UPDATE letters SET deleted = NULL WHERE deleted = ? RETURNING number", [token])
+    statement = "UPDATE holders SET hidden = NULL WHERE hidden = ? RETURNING number"
+    held = _changed(connection, statement, [token])
+    statement = "UPDATE letters SET deleted = NULL WHERE deleted = ? RETURNING number"
+    return sorted({*held, *_changed(connection, statement, [token])})
 
 
 def deleted(connection: sqlite3.Connection, token: str | None, limit: int) -> list[int]:

@@ -104,6 +104,8 @@ class Deleted(Struct, frozen=True):
     token: str
     ids: tuple[LetterId, ...]
     """Of the first of them, at most MOST_TOLD."""
+    only_for: str = ""
+    """The account that sees them no longer; "" when nobody does."""
 
 
 class Changes(Struct, frozen=True):

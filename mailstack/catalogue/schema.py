@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 
 TABLES = """
 CREATE TABLE letters (
@@ -51,6 +51,7 @@ CREATE TABLE holders (
     mailbox TEXT NOT NULL,
     number INTEGER NOT NULL,
     is_sender INTEGER NOT NULL,
+    hidden TEXT, -- he has deleted it, but it is others' too: the token that brings it back to him
     PRIMARY KEY (mailbox, number)
 ) WITHOUT ROWID;
 CREATE INDEX holders_of ON holders (number);

@@ -28,7 +28,7 @@ _FLAGS = {
     "attachment": "l.attachments > 0",
     "inline": "l.inline > 0",
 }
-_HELD = "l.number IN (SELECT number FROM holders WHERE mailbox = ?"
+_HELD = "l.number IN (SELECT number FROM holders WHERE mailbox = ? AND hidden IS NULL"
 _ADDRESSED = "l.number IN (SELECT number FROM addresses WHERE field IN ({marks}) AND address = ?)"
 
 

@@ -208,6 +208,23 @@ def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
     assert shelf.run(shelf.catalogue.undo(deleted.token)) == 0
 
 
+def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
+    both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
+    deleted = shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key)))
+    assert (deleted.count, deleted.ids) == (2, (both, bobs))
+    assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
+    assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
+    assert shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key))).count == 0
+    assert [each.mailbox for each in shelf.run(shelf.catalogue.mailboxes())] == [CAROL.key]
+    assert [event.data.only_for for event in shelf.catalogue.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.find(seen_by=BOB.key) == [bobs, both]
+    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=CAROL.key)))
+    assert shelf.find() == [bobs, both]
+    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=BOB.key)))
+    assert shelf.find() == [bobs], "when all have deleted it nobody has it"
+
+
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
     token = shelf.run(shelf.catalogue.delete(Which())).token

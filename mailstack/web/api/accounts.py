@@ -244,7 +244,7 @@ class Accounts:
         deleted = 0
         if (catalogue := self._behind.catalogue) is not None:
             await catalogue.up_to_date()
-            deleted = (await catalogue.delete(Which(mailbox=key))).count
+            deleted = (await catalogue.delete(Which(mailbox=key, seen_by=seen_by(ask)))).count
         try:
             maildrop = await self._store.open_maildrop(key, OWNER)
         except MaildropInUse:

@@ -96,6 +96,8 @@ class Events:
                 return telling.summary(seen_of(item, visitor), {record.letter.id: record})
             case Step():
                 return step_json(event.data)
+            case Deleted(_, _, _, only_for) if only_for and only_for != visitor.account:
+                return None
             case Deleted(count, _, ids):
                 return {"count": count, "ids": ids if count == len(ids) else None}
             case Changes(count, items):

@@ -56,6 +56,8 @@ def _of(event: Event) -> Iterator[tuple[str, Any]]:
         case "changed" if event.data.count == len(event.data.items):
             for item in event.data.items:
                 yield "update", {"ID": item.id, "Read": not item.unread, "Tags": item.tags}
+        case "deleted" if event.data.only_for:
+            pass
         case "deleted" if 0 < len(event.data.ids) == event.data.count:
             for letter in event.data.ids:
                 yield "delete", {"ID": letter}
