@@ -1,23 +1,20 @@
-"""Letters of the catalogue for pages: found, fetched, and read where nobody has to wait for it."""
+"""Letters of the catalogue for pages: their octets, and what they say, read where nobody has to wait for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, tzinfo
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
-from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.query import BadQuery, parse
+from mailstack.catalogue.items import Item
 from mailstack.letter.content import read_all
-from mailstack.reading import Part, Reading, read
-from mailstack.web.asking import Ask, Trouble
+from mailstack.reading import Reading, read
+from mailstack.web.asking import Trouble
 
 T = TypeVar("T")
 
-AT_ONCE = 65_536
+AT_ONCE = 32_768
 """Octets of a letter that are read where others wait; a larger one is read in a thread."""
 
 
@@ -33,11 +30,14 @@ class Shelf:
         try:
             return await read_all(await self.catalogue.content(item))
         except KeyError:
-            raise Trouble(404, "Error: the message is gone") from None
+            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
 
     async def reading(self, item: Item) -> Reading:
         """Raises Trouble 404."""
-        octets = await self.octets(item)
+        return await self.read(await self.octets(item))
+
+    async def read(self, octets: bytes) -> Reading:
+        """What a letter says."""
         return await self.do(lambda: read(octets), len(octets))
 
     async def do(self, work: Callable[[], T], octets: int) -> T:
@@ -46,47 +46,3 @@ class Shelf:
             return work()
         done: T = await self.in_thread(work)
         return done
-
-
-async def found(catalogue: Catalogue, letter: str) -> Item:
-    """The letter of an id, or the newest for "latest". Raises Trouble 404."""
-    await catalogue.up_to_date()
-    if letter != "latest":
-        item = await catalogue.item(letter)
-    else:
-        item = next(iter((await catalogue.listed(Which(), 1)).items), None)
-    if item is None:
-        raise Trouble(404, "Error: message not found")
-    return item
-
-
-def searched(query: str, now: float, zone: str = "") -> Which:
-    """What a query finds. Raises Trouble 400 for one that says nothing, or can't be read."""
-    if not query.strip():
-        raise Trouble(400, "Error: no search query")
-    try:
-        return Which(terms=parse(query, now, zone_of(zone)))
-    except BadQuery as error:
-        raise Trouble(400, str(error)) from None
-
-
-def part_of(reading: Reading, number: str) -> Part:
-    """Raises Trouble 404."""
-    part = reading.part(number)
-    if part is None or part.is_multipart:
-        raise Trouble(404, "Error: there is no such part")
-    return part
-
-
-def zone_of(name: str) -> tzinfo:
-    """By its name in the list of time zones; UTC for none. Raises Trouble 400."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ValueError, OSError, LookupError):
-        raise Trouble(400, f"There is no time zone {name[:60]!r}; write one such as Europe/Berlin") from None
-
-
-def number_of(ask: Ask, name: str, default: int) -> int:
-    """A parameter of the query; what is no number counts as absent, as it does for Mailpit."""
-    text = ask.query.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else default

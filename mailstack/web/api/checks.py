@@ -11,7 +11,7 @@ from msgspec import Struct
 from mailstack.letter import LetterId
 from mailstack.reading import Reading
 from mailstack.web.api.shapes import Unsubscribing
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
@@ -48,7 +48,7 @@ class Leaving(Struct, frozen=True):
     unsubscribe: Unsubscribing | None
 
 
-def check_routes(shelf: Shelf, look: Callable[[str], Awaitable[int]] | None) -> tuple[Route, ...]:
+def check_routes(shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None) -> tuple[Route, ...]:
     """`look` asks a URL for its status; None: nobody is asked."""
     pages = Checks(shelf, look)
     one = "/v1/letters/{id}/checks/"
@@ -86,7 +86,7 @@ def check_routes(shelf: Shelf, look: Callable[[str], Awaitable[int]] | None) -> 
 class Checks:
     """The pages behind them."""
 
-    def __init__(self, shelf: Shelf, look: Callable[[str], Awaitable[int]] | None) -> None:
+    def __init__(self, shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None) -> None:
         self._shelf = shelf
         self._look = look
 
@@ -97,7 +97,7 @@ class Checks:
         reading = await self._reading(ask)
         if not reading.html:
             raise Trouble(404, "The letter has no HTML.")
-        return in_json(await self._shelf.work(lambda: html_check.check(reading.html), len(reading.html)))
+        return in_json(await self._shelf.do(lambda: html_check.check(reading.html), len(reading.html)))
 
     async def links(self, ask: Ask) -> Answer:
         reading = await self._reading(ask)

@@ -9,7 +9,7 @@ from mailstack.letter import Address, AddressError
 from mailstack.smtp.replies import Refusal
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.intake import Intake
 from mailstack.web.mailpit.composing import checked, compose, recipients_of
@@ -52,7 +52,7 @@ class Releasing(Struct, frozen=True, forbid_unknown_fields=True):
     to: list[str]
 
 
-def composing_routes(behind: Backstage, shelf: Shelf) -> tuple[Route, ...]:
+def composing_routes(behind: Backstage, shelf: ApiShelf) -> tuple[Route, ...]:
     """Where letters are written and sent on."""
     pages = Composing(behind, shelf)
     return (
@@ -79,7 +79,7 @@ def composing_routes(behind: Backstage, shelf: Shelf) -> tuple[Route, ...]:
 class Composing:
     """The pages behind them."""
 
-    def __init__(self, behind: Backstage, shelf: Shelf) -> None:
+    def __init__(self, behind: Backstage, shelf: ApiShelf) -> None:
         self._behind = behind
         self._shelf = shelf
         self._catalogue: Catalogue = shelf.catalogue
@@ -102,7 +102,7 @@ class Composing:
             headers=await self._answered(ask, wanted.in_reply_to),
         )
         recipients = recipients_of(sending)
-        octets = await self._shelf.work(lambda: compose(sending, self._behind.clock.now()), len(ask.body))
+        octets = await self._shelf.do(lambda: compose(sending, self._behind.clock.now()), len(ask.body))
         return await self._hand_in(account, checked(wanted.author), recipients, octets)
 
     async def release(self, ask: Ask) -> Answer:

@@ -16,7 +16,7 @@ from mailstack.net.patience import within
 from mailstack.records import step_json
 from mailstack.web.api import telling
 from mailstack.web.api.places import Places
-from mailstack.web.api.shelf import Shelf, seen_of
+from mailstack.web.api.shelf import ApiShelf, seen_of
 from mailstack.web.asking import Answer, Ask, Visitor
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
@@ -38,7 +38,7 @@ _TOLD = Told(
 )
 
 
-def event_routes(shelf: Shelf, clock: Clock, places: Places) -> tuple[Route, ...]:
+def event_routes(shelf: ApiShelf, clock: Clock, places: Places) -> tuple[Route, ...]:
     """The stream."""
     return (Route("GET", "/v1/events", Events(shelf, clock, places).events, "user", told=_TOLD),)
 
@@ -46,7 +46,7 @@ def event_routes(shelf: Shelf, clock: Clock, places: Places) -> tuple[Route, ...
 class Events:
     """The page behind it."""
 
-    def __init__(self, shelf: Shelf, clock: Clock, places: Places) -> None:
+    def __init__(self, shelf: ApiShelf, clock: Clock, places: Places) -> None:
         self._shelf = shelf
         self._catalogue: Catalogue = shelf.catalogue
         self._clock = clock

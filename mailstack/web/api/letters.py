@@ -12,7 +12,7 @@ from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of
 from mailstack.web.api.parts import disposed
 from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Undoing
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
@@ -36,7 +36,7 @@ _LIST = Told(
 )
 
 
-def letter_routes(shelf: Shelf, now: Callable[[], float]) -> tuple[Route, ...]:
+def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...]:
     """The routes about letters."""
     pages = Letters(shelf, now)
     one = "/v1/letters/{id}"
@@ -66,7 +66,7 @@ def letter_routes(shelf: Shelf, now: Callable[[], float]) -> tuple[Route, ...]:
 class Letters:
     """The pages behind them."""
 
-    def __init__(self, shelf: Shelf, now: Callable[[], float]) -> None:
+    def __init__(self, shelf: ApiShelf, now: Callable[[], float]) -> None:
         self._shelf = shelf
         self._now = now
 
@@ -140,7 +140,7 @@ class Letters:
         part = reading.part(wanted)
         if part is None or part.is_multipart:
             raise Trouble(404, f"There is no part {wanted[:20]}; {ask.path.rpartition('/parts/')[0]}/tree lists them.")
-        octets = await self._shelf.work(lambda: reading.content_of(part), part.end - part.start)
+        octets = await self._shelf.do(lambda: reading.content_of(part), part.end - part.start)
         return disposed(part, octets)
 
 

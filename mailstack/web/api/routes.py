@@ -16,7 +16,7 @@ from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.places import Places
 from mailstack.web.api.queue import queue_routes
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.api.waiting import wait_routes
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.routes import Route
@@ -40,7 +40,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     if behind.catalogue is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
     web = behind.config.web
-    shelf = Shelf(behind.catalogue, behind.in_thread)
+    shelf = ApiShelf(behind.catalogue, behind.in_thread)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
     patience = ReactorClock(behind.around.reactor)
     places = Places(web.streams, web.streams_per_client)

@@ -1,15 +1,12 @@
-"""Letters of the catalogue as the API gives them: found, told, and read where nobody has to wait for it."""
+"""Letters of the catalogue as the API gives them: found, and told as their visitor may see them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.indexing import InThread
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.selecting import key_of
 from mailstack.letter import LetterId
@@ -20,22 +17,14 @@ from mailstack.web.api import telling
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.shapes import Letter, Summary
 from mailstack.web.asking import Ask, Trouble, Visitor
-
-T = TypeVar("T")
+from mailstack.web.shelf import Shelf
 
 MOST_TEXT = 16 * 1024 * 1024
 """Octets of text, and of HTML, in one answer."""
 
-AT_ONCE = 32_768
-"""Octets of a letter that are read where others wait; a larger one is read in a thread."""
 
-
-class Shelf:
+class ApiShelf(Shelf):
     """For the pages of the API."""
-
-    def __init__(self, catalogue: Catalogue, in_thread: InThread) -> None:
-        self.catalogue = catalogue
-        self._in_thread = in_thread
 
     async def item(self, ask: Ask) -> Item:
         """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
@@ -54,25 +43,12 @@ class Shelf:
     async def _latest(self, ask: Ask) -> Item | None:
         return next(iter((await self.catalogue.listed(Which(seen_by=seen_by(ask)), 1)).items), None)
 
-    async def octets(self, item: Item) -> bytes:
-        """Raises Trouble 404."""
-        try:
-            return await read_all(await self.catalogue.content(item))
-        except KeyError:
-            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
-
-    async def reading(self, item: Item) -> Reading:
-        """Raises Trouble 404."""
-        octets = await self.octets(item)
-        return await self.work(lambda: read(octets), len(octets))
-
     async def reading_of(self, letter: LetterId) -> Reading | None:
         """Of a copy in another office; None when its octets are gone."""
         content = await self.catalogue.content_of(letter)
         if content is None:
             return None
-        octets = await read_all(content)
-        return await self.work(lambda: read(octets), len(octets))
+        return await self.read(await read_all(content))
 
     async def summaries(self, items: Sequence[Item], visitor: Visitor) -> list[Summary]:
         """With where each letter is now."""
@@ -91,15 +67,8 @@ class Shelf:
                 octets = await self.octets(item)
             except Trouble:
                 continue
-            found.append(await self.work(partial(_told, item, records, octets, limits), len(octets)))
+            found.append(await self.do(partial(_told, item, records, octets, limits), len(octets)))
         return found
-
-    async def work(self, do: Callable[[], T], octets: int) -> T:
-        """What takes time in proportion to so many octets."""
-        if octets <= AT_ONCE:
-            return do()
-        done: Any = await self._in_thread(do)
-        return done  # type: ignore[no-any-return]
 
 
 def _told(item: Item, records: Mapping[LetterId, Record], octets: bytes, limits: Limits) -> Letter:

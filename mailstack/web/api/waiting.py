@@ -15,7 +15,7 @@ from mailstack.net.patience import within
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
 from mailstack.web.api.places import Places
 from mailstack.web.api.shapes import Waited
-from mailstack.web.api.shelf import Shelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, Visitor, in_json
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
@@ -40,7 +40,7 @@ _TOLD = Told(
 )
 
 
-def wait_routes(shelf: Shelf, now: Callable[[], float], clock: Clock, places: Places) -> tuple[Route, ...]:
+def wait_routes(shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: Places) -> tuple[Route, ...]:
     """The long poll. `now` is the time of letters, `clock` that of those who wait."""
     return (Route("GET", "/v1/wait", Waiting(shelf, now, clock, places).wait, "user", told=_TOLD),)
 
@@ -48,7 +48,7 @@ def wait_routes(shelf: Shelf, now: Callable[[], float], clock: Clock, places: Pl
 class Waiting:
     """The page behind it."""
 
-    def __init__(self, shelf: Shelf, now: Callable[[], float], clock: Clock, places: Places) -> None:
+    def __init__(self, shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: Places) -> None:
         self._shelf = shelf
         self._now = now
         self._catalogue = shelf.catalogue

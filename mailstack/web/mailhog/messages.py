@@ -12,13 +12,14 @@ from mailstack.catalogue.selecting import key_of
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.bodies import taken
+from mailstack.web.finding import found, number_of, part_of
 from mailstack.web.ground import Ground
 from mailstack.web.mailhog.events import event_pages
 from mailstack.web.mailhog.jim import jim_pages
 from mailstack.web.mailhog.releasing import Releasing
 from mailstack.web.mailhog.showing import message
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf, found, number_of, part_of
+from mailstack.web.shelf import Shelf
 
 TEXT_JSON = "text/json; charset=utf-8"
 USUAL, MOST = 50, 250

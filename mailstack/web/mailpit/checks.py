@@ -5,8 +5,9 @@ from __future__ import annotations
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
+from mailstack.web.finding import found, part_of
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf, found, part_of
+from mailstack.web.shelf import Shelf
 from mailstack.web.thumbnail import NoPictures, thumbnail
 
 

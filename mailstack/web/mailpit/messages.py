@@ -10,11 +10,11 @@ from mailstack.catalogue.query import Arrived, Term
 from mailstack.catalogue.reading import tag_of
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.bodies import from_form, taken
+from mailstack.web.finding import number_of, searched
 from mailstack.web.mailpit.shapes import MessagesSummary
 from mailstack.web.mailpit.showing import summary
 from mailstack.web.mailpit.taken import Chosen, Marking, Renaming, Tagging
 from mailstack.web.routes import Route
-from mailstack.web.shelf import number_of, searched
 from mailstack.wire import Clock
 
 MOST = 10_000

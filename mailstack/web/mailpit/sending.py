@@ -5,12 +5,13 @@ from __future__ import annotations
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.bodies import taken
+from mailstack.web.finding import found
 from mailstack.web.intake import Intake
 from mailstack.web.mailpit.composing import checked, compose, recipients_of
 from mailstack.web.mailpit.messages import OK
 from mailstack.web.mailpit.taken import Releasing, Sending
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf, found
+from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock
 
 

@@ -11,7 +11,7 @@ from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.places import Places
-from mailstack.web.api.shelf import Shelf as ApiShelf
+from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.api.waiting import wait_routes
 from mailstack.web.asking import Answer, Ask, Visitor
 from mailstack.web.routes import Route
