@@ -1,18 +1,91 @@
-"""Changes to accounts and aliases. Each refuses before it has changed anything."""
+"""Accounts and aliases, in the database. Each change refuses before it has changed anything."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, rows, sql
+from mailstack.store import Account, AppPassword, Conflict, StoreError, lookups, maildrops, rows, sql
 from mailstack.store.batch import Transaction
+from mailstack.store.recent import Recent
+from mailstack.store.threads import Workers, Writer
 
+T = TypeVar("T")
 Change = Callable[[Transaction], None]
 
 _AT_ONCE = sql.MAX_PARAMETERS // 2
 
 
-def add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:
+class StoredAddresses:
+    """The part of `mailstack.store.Store` that keeps them. What was asked lately is not asked again."""
+
+    _readers: Workers[sqlite3.Connection]
+    _writer: Writer
+    _accounts: Recent[Account | None]
+    _aliases: Recent[tuple[str, ...] | None]
+
+    async def account(self, address: str) -> Account | None:
+        return await self._believed(self._accounts, address, lookups.account)
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        return await self._believed(self._aliases, address, lookups.alias)
+
+    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[sqlite3.Connection, str], T]) -> T:
+        if known := recent.get(address):
+            return known[0]
+        age = recent.age
+        answer = await self._readers.do(lambda connection: look_up(connection, address))
+        recent.add(address, answer, age)
+        return answer
+
+    async def _change_addresses(self, change: Change) -> None:
+        await self._writer.do(change)
+        self._accounts.forget()
+        self._aliases.forget()
+
+    async def accounts(self) -> list[Account]:
+        return await self._readers.do(lookups.accounts)
+
+    async def add_accounts(self, accounts: Sequence[Account]) -> None:
+        await self._change_addresses(partial(_add_accounts, accounts=tuple(accounts)))
+
+    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
+        await self._change_addresses(partial(_set_password, address=address, password_hash=password_hash, scram=scram))
+
+    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+        await self._change_addresses(partial(_keep_scram, address=address, password_hash=password_hash, scram=scram))
+
+    async def app_passwords(self, address: str) -> list[AppPassword]:
+        return await self._readers.do(lambda connection: lookups.app_passwords(connection, address))
+
+    async def add_app_password(self, password: AppPassword) -> None:
+        await self._writer.do(partial(_add_app_password, password=password))
+
+    async def remove_app_password(self, address: str, name: str) -> None:
+        await self._writer.do(partial(_remove_app_password, address=address, name=name))
+
+    async def set_quota(self, address: str, quota: int | None) -> None:
+        await self._change_addresses(partial(_set_quota, address=address, quota=quota))
+
+    async def remove_account(self, address: str) -> None:
+        await self._change_addresses(partial(_remove_account, address=address))
+
+    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
+        return await self._readers.do(lookups.aliases)
+
+    async def aliases_to(self, target: str) -> list[str]:
+        return await self._readers.do(lambda connection: lookups.aliases_to(connection, target))
+
+    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        await self._change_addresses(partial(_set_alias, address=address, targets=tuple(targets)))
+
+    async def remove_alias(self, address: str) -> None:
+        await self._change_addresses(partial(_remove_alias, address=address))
+
+
+def _add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:
     """All or none; Conflict names the first that is there."""
     names = [account.address for account in accounts]
     seen: set[str] = set()
@@ -37,22 +110,22 @@ def _refuse_taken(transaction: Transaction, names: Sequence[str]) -> None:
             raise Conflict(f"{name} is there already")
 
 
-def set_password(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
+def _set_password(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
     if not transaction.execute(sql.SET_PASSWORD, (password_hash, scram, address)).rowcount:
         raise KeyError(address)
 
 
-def set_quota(transaction: Transaction, address: str, quota: int | None) -> None:
+def _set_quota(transaction: Transaction, address: str, quota: int | None) -> None:
     if not transaction.execute(sql.SET_QUOTA, (quota, address)).rowcount:
         raise KeyError(address)
 
 
-def keep_scram(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
+def _keep_scram(transaction: Transaction, address: str, password_hash: bytes, scram: str) -> None:
     """Unless the password has changed meanwhile."""
     transaction.execute(sql.KEEP_SCRAM, (scram, address, password_hash))
 
 
-def add_app_password(transaction: Transaction, password: AppPassword) -> None:
+def _add_app_password(transaction: Transaction, password: AppPassword) -> None:
     """For an account that is there."""
     if not transaction.execute(sql.ACCOUNT_OF, (password.address,)).fetchall():
         raise KeyError(password.address)
@@ -62,12 +135,12 @@ def add_app_password(transaction: Transaction, password: AppPassword) -> None:
     transaction.insert("app_passwords", sql.APP_PASSWORD, flat)
 
 
-def remove_app_password(transaction: Transaction, address: str, name: str) -> None:
+def _remove_app_password(transaction: Transaction, address: str, name: str) -> None:
     if not transaction.execute(sql.REMOVE_APP_PASSWORD, (address, name)).rowcount:
         raise KeyError(name)
 
 
-def remove_account(transaction: Transaction, address: str) -> None:
+def _remove_account(transaction: Transaction, address: str) -> None:
     """With its mailbox."""
     if not transaction.execute(sql.REMOVE_ACCOUNT, (address,)).rowcount:
         raise KeyError(address)
@@ -75,7 +148,7 @@ def remove_account(transaction: Transaction, address: str) -> None:
     maildrops.empty(transaction, address)
 
 
-def set_alias(transaction: Transaction, address: str, targets: Sequence[str]) -> None:
+def _set_alias(transaction: Transaction, address: str, targets: Sequence[str]) -> None:
     """In place of the alias of before."""
     if transaction.execute(sql.ACCOUNT_OF, (address,)).fetchall():
         raise Conflict(f"{address} is an account")
@@ -90,6 +163,6 @@ def set_alias(transaction: Transaction, address: str, targets: Sequence[str]) ->
     transaction.insert("aliases", sql.ALIAS, flat)
 
 
-def remove_alias(transaction: Transaction, address: str) -> None:
+def _remove_alias(transaction: Transaction, address: str) -> None:
     if not transaction.execute(sql.REMOVE_ALIAS, (address,)).rowcount:
         raise KeyError(address)

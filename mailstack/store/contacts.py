@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 
 from mailstack.store import Contact, rows
 from mailstack.store.batch import Transaction
+from mailstack.store.threads import Workers, Writer
 
 _CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"
 _SET = "INSERT INTO contacts (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
@@ -13,17 +15,34 @@ _FORGET = "DELETE FROM contacts WHERE until <= ?"
 _SURPLUS = "DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER BY until DESC LIMIT -1 OFFSET ?)"
 
 
-def contact(connection: sqlite3.Connection, name: str) -> Contact | None:
+class StoredContacts:
+    """The part of `mailstack.store.Store` that keeps it."""
+
+    _readers: Workers[sqlite3.Connection]
+    _writer: Writer
+
+    async def contact(self, name: str) -> Contact | None:
+        return await self._readers.do(lambda connection: _contact(connection, name))
+
+    async def set_contact(self, contact: Contact) -> None:
+        await self._writer.do(partial(_set_contact, new=contact))
+
+    async def forget_contacts(self, now: float, most: int) -> int:
+        forgotten: int = await self._writer.do(partial(_forget_contacts, now=now, most=most))
+        return forgotten
+
+
+def _contact(connection: sqlite3.Connection, name: str) -> Contact | None:
     found = connection.execute(_CONTACT, (name,)).fetchall()
     return (
         rows.checked("contacts", name, lambda: Contact(name, float(found[0][1]), float(found[0][2]))) if found else None
     )
 
 
-def set_contact(transaction: Transaction, new: Contact) -> None:
+def _set_contact(transaction: Transaction, new: Contact) -> None:
     transaction.execute(_SET, (new.name, new.first, new.until))
 
 
-def forget_contacts(transaction: Transaction, now: float, most: int) -> int:
+def _forget_contacts(transaction: Transaction, now: float, most: int) -> int:
     """How many were forgotten."""
     return transaction.execute(_FORGET, (now,)).rowcount + transaction.execute(_SURPLUS, (most,)).rowcount

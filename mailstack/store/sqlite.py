@@ -19,10 +19,7 @@ from mailstack.letter.content import Octets, Prefixed
 from mailstack.queue.delivery import Delivery
 from mailstack.store import (
     Acceptance,
-    Account,
-    AppPassword,
     Claim,
-    Contact,
     ContentWriter,
     Entry,
     Filter,
@@ -31,18 +28,18 @@ from mailstack.store import (
     Record,
     Settlement,
     StoreError,
-    addresses,
     claims,
-    contacts,
     history,
     lookups,
     maildrops,
     sql,
 )
+from mailstack.store.addresses import StoredAddresses
 from mailstack.store.ahead import Together
 from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.conditions import StoredConditions
+from mailstack.store.contacts import StoredContacts
 from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
 from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.orders import StoredOrders
@@ -62,7 +59,9 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders):
+class SqliteStore(
+    StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders
+):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
     One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.
@@ -98,8 +97,7 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, Store
         self._orphan_age = orphan_age
         self._max_pages = max_pages
         self._recent = RecentOctets(recent_octets)
-        self._accounts: Recent[Account | None] = Recent(address_seconds, 10_000)
-        self._aliases: Recent[tuple[str, ...] | None] = Recent(address_seconds, 10_000)
+        self._accounts, self._aliases = Recent(address_seconds, 10_000), Recent(address_seconds, 10_000)
         self._readers = Workers(
             reactor,
             "mailstack-reader",
@@ -346,82 +344,6 @@ class SqliteStore(StoredTlsResults, StoredAnnouncements, StoredConditions, Store
 
     async def mailboxes(self) -> dict[str, int]:
         return await self._readers.do(lookups.mailboxes)
-
-    # --- accounts
-
-    async def account(self, address: str) -> Account | None:
-        return await self._believed(self._accounts, address, lookups.account)
-
-    async def alias(self, address: str) -> tuple[str, ...] | None:
-        return await self._believed(self._aliases, address, lookups.alias)
-
-    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[sqlite3.Connection, str], T]) -> T:
-        if known := recent.get(address):
-            return known[0]
-        age = recent.age
-        answer = await self._readers.do(lambda connection: look_up(connection, address))
-        recent.add(address, answer, age)
-        return answer
-
-    async def _change_addresses(self, change: addresses.Change) -> None:
-        await self._writer.do(change)
-        self._accounts.forget()
-        self._aliases.forget()
-
-    async def accounts(self) -> list[Account]:
-        return await self._readers.do(lookups.accounts)
-
-    async def add_accounts(self, accounts: Sequence[Account]) -> None:
-        await self._change_addresses(partial(addresses.add_accounts, accounts=tuple(accounts)))
-
-    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
-        await self._change_addresses(
-            partial(addresses.set_password, address=address, password_hash=password_hash, scram=scram)
-        )
-
-    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
-        await self._change_addresses(
-            partial(addresses.keep_scram, address=address, password_hash=password_hash, scram=scram)
-        )
-
-    async def app_passwords(self, address: str) -> list[AppPassword]:
-        return await self._readers.do(lambda connection: lookups.app_passwords(connection, address))
-
-    async def add_app_password(self, password: AppPassword) -> None:
-        await self._writer.do(partial(addresses.add_app_password, password=password))
-
-    async def remove_app_password(self, address: str, name: str) -> None:
-        await self._writer.do(partial(addresses.remove_app_password, address=address, name=name))
-
-    async def set_quota(self, address: str, quota: int | None) -> None:
-        await self._change_addresses(partial(addresses.set_quota, address=address, quota=quota))
-
-    async def remove_account(self, address: str) -> None:
-        await self._change_addresses(partial(addresses.remove_account, address=address))
-
-    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
-        return await self._readers.do(lookups.aliases)
-
-    async def aliases_to(self, target: str) -> list[str]:
-        return await self._readers.do(lambda connection: lookups.aliases_to(connection, target))
-
-    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
-        await self._change_addresses(partial(addresses.set_alias, address=address, targets=tuple(targets)))
-
-    async def remove_alias(self, address: str) -> None:
-        await self._change_addresses(partial(addresses.remove_alias, address=address))
-
-    # --- greylisting
-
-    async def contact(self, name: str) -> Contact | None:
-        return await self._readers.do(lambda connection: contacts.contact(connection, name))
-
-    async def set_contact(self, contact: Contact) -> None:
-        await self._writer.do(partial(contacts.set_contact, new=contact))
-
-    async def forget_contacts(self, now: float, most: int) -> int:
-        forgotten: int = await self._writer.do(partial(contacts.forget_contacts, now=now, most=most))
-        return forgotten
 
     # --- for people who look
 
