@@ -61,6 +61,8 @@ from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
+    from mailstack.spam.chosen import SpamFilter
+    from mailstack.spam.verdict import Verdict
     from mailstack.web.mailpit.webhook import Hooked
 
 HOME_DOMAIN = Domain("home.test")
@@ -123,6 +125,8 @@ class DevSettings(Struct, frozen=True):
     """Origins whose pages may ask."""
     webhook: str = ""
     """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
+    spam_filter: SpamFilter | None = None
+    """Who is asked for the spam score of a letter when somebody wants to know it."""
     with_jim: bool = False
     """Whether MailHog's monkey is here from the start, who refuses by chance."""
     clear_logins: bool = False
@@ -296,6 +300,13 @@ class DevEnvironment:
         finally:
             poster.close()
 
+    async def _judge(self, letter: bytes) -> Verdict:
+        """What the spam filter says."""
+        from mailstack.spam.chosen import AskedFilter  # noqa: PLC0415 - few ask for it
+
+        assert self._settings.spam_filter is not None
+        return await AskedFilter(self._reactor, self._settings.spam_filter)(letter)
+
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
@@ -319,6 +330,7 @@ class DevEnvironment:
             offices=self._told_offices,
             log=self.log,
             look=self._look,
+            judge=self._judge if self._settings.spam_filter else None,
         )
 
     def _told_offices(self) -> list[OfficeFacts]:
@@ -354,6 +366,7 @@ class DevEnvironment:
                 self.faults,
                 self._look,
                 self._settings.with_jim,
+                self._judge if self._settings.spam_filter else None,
             ),
             Accounts(
                 self.store,
@@ -364,7 +377,7 @@ class DevEnvironment:
                 HOME_DOMAIN,
                 any_password=self._settings.any_password,
             ),
-            Told(label=self._settings.label, data=self.data),
+            Told(label=self._settings.label, spam_assassin=self._settings.spam_filter is not None, data=self.data),
             mailhog_first=self._settings.compat == "mailhog",
         )
 

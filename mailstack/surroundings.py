@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mailstack.faults.tls import Shown
     from mailstack.net.zone import Zone
     from mailstack.protocol_log import ProtocolLog
+    from mailstack.spam.verdict import Judge
     from mailstack.travel import TimeTravel
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
@@ -64,6 +65,8 @@ class Managed(Struct, frozen=True):
     log: ProtocolLog | None = None
     look: Callable[[str], Awaitable[int]] | None = None
     """Asks a link of a letter for its status."""
+    judge: Judge | None = None
+    """Asks a spam filter about a letter."""
 
 
 class Surroundings(Struct, frozen=True):

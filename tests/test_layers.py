@@ -30,7 +30,7 @@ LAYERS = """
     mailstack.tls_reports
     mailstack.net
     mailstack.accounts mailstack.store.*
-    mailstack.following
+    mailstack.following mailstack.spam
     mailstack.records mailstack.catalogue
     mailstack.config
     mailstack.faults mailstack.overheard mailstack.travel

@@ -18,6 +18,7 @@ from mailstack.cli.refusal import Refused
 if TYPE_CHECKING:
     from mailstack.dev import DevEnvironment, DevSettings
     from mailstack.faults import Rule
+    from mailstack.spam.chosen import SpamFilter
 
 _SECURITY = {
     "capture": "takes any letter, no login",
@@ -56,6 +57,18 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
         raise click.BadParameter(f"{file}: {why}") from None
 
 
+def _spam_filter(_context: click.Context, _option: click.Parameter, value: str | None) -> SpamFilter | None:
+    """Where it is."""
+    if value is None:
+        return None
+    from mailstack.spam.chosen import parse_filter
+
+    try:
+        return parse_filter(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
@@ -71,6 +84,8 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
               help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip
+@click.option("--spam-filter", metavar="FILTER", callback=_spam_filter,
+              help="Ask it for spam scores: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
 @click.option("--web-host", "web_hosts", metavar="NAME", multiple=True, help="A name that the pages answer to as well.")
 @click.option("--compat", metavar="TOOL", type=click.Choice(["mailpit", "mailhog", "greenmail"]),
               help="Take the place of mailpit, mailhog or greenmail: their ports, variables, and OPTIONS.")  # fmt: skip
@@ -89,6 +104,7 @@ def dev(
     scram: bool,
     faults: tuple[Rule, ...],
     magic_recipients: bool,
+    spam_filter: SpamFilter | None,
     web_hosts: tuple[str, ...],
     compat: str | None,
     options: tuple[str, ...],
@@ -123,6 +139,7 @@ def dev(
         max_age=max_age,
         faults=faults,
         magic_recipients=magic_recipients,
+        spam_filter=spam_filter,
         web_hosts=web_hosts,
     )
     if compat is not None:

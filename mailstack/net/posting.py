@@ -122,10 +122,11 @@ class HttpPoster:
                 raise TooLate from None
             # Mostly a kept connection that the other side had closed; at least once is all that is promised.
             response = await request()
-        # What the answer says beyond its code interests nobody.
+        said = b""
+        # Most who ask want to know the code, and no more.
         with suppress(TooLarge, ConnectionLost):
-            await read_document(response, self._most)
-        return Answer(response.code, _seconds(response.headers.getRawHeaders("retry-after", [""])[0]))
+            said = await read_document(response, self._most)
+        return Answer(response.code, _seconds(response.headers.getRawHeaders("retry-after", [""])[0]), said)
 
 
 def _seconds(text: str) -> float:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.faults import Faults
+from mailstack.spam.verdict import Judge
 from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
 from mailstack.wire import Clock
@@ -28,3 +29,5 @@ class Ground(Struct, frozen=True):
     """The status that a URL answers with."""
     with_jim: bool = False
     """Whether MailHog's monkey is here from the start."""
+    judge: Judge | None = None
+    """Asks a spam filter; None: there is none."""

@@ -45,6 +45,8 @@ class Answer(Struct, frozen=True):
     code: int
     retry_after: float = 0.0
     """Seconds (RFC 9110 §10.2.3)."""
+    body: bytes = b""
+    """Empty when it was too long, or cut off."""
 
 
 class Poster(Protocol):

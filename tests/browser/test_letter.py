@@ -164,3 +164,5 @@ def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: En
     check("HTML").get_by_text("grid").first.wait_for()
     check("Links").get_by_role("button").click()
     check("Links").get_by_text("no answer").wait_for()
+    check("Spam").get_by_role("button").click()
+    check("Spam").get_by_text("No spam filter is asked here").wait_for()

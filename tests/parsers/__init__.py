@@ -6,6 +6,7 @@ from tests.parsers import (
     asking,
     conversations,
     engines,
+    filters,
     letters,
     looking,
     networks,
@@ -17,7 +18,20 @@ from tests.parsers import (
 )
 from tests.parsers.parser import Parser
 
-TABLES = (engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking)
+TABLES = (
+    engines,
+    conversations,
+    secrets,
+    letters,
+    people,
+    stored,
+    networks,
+    settings,
+    asking,
+    vouching,
+    looking,
+    filters,
+)
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
 """By name. A parser that is not in it is found by `test_coverage.py`."""

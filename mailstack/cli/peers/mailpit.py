@@ -86,6 +86,18 @@ def _webhook(wish: Wish, option: str, value: str) -> None:
     wish.set(webhook=value)
 
 
+def _spam_filter(wish: Wish, option: str, value: str) -> None:
+    if value == "postmark":
+        wish.instead(option, "letters are not sent to Postmark; name a spamd of this machine, as 127.0.0.1:783")
+        return
+    from mailstack.spam.chosen import parse_filter
+
+    try:
+        wish.set(spam_filter=parse_filter(f"spamassassin:{value}"))
+    except ValueError as error:
+        wish.instead(option, str(error))
+
+
 def _triggers(wish: Wish, option: str, value: str) -> None:
     found = {}
     for each in value.split(","):
@@ -140,7 +152,7 @@ FLAGS = (
     ),
     _switch("disable-http-compression", already),
     _switch("hide-delete-all-button", instead("what is deleted can be brought back for a minute")),
-    _text("enable-spamassassin", instead("no spam check is asked in dev mode")),
+    _text("enable-spamassassin", _spam_filter),
     _text("send-api-auth-file", instead(_LOGIN)),
     Flag("send-api-auth", instead(_LOGIN), variable="MP_SEND_API_AUTH"),
     _switch("send-api-auth-accept-any", already),

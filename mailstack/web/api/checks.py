@@ -1,4 +1,4 @@
-"""Checks of a letter: its HTML, its links, what the office found out about its authors, and how to leave its list."""
+"""Checks of a letter: its HTML, its links, what a spam filter says, what the office found out about its authors, and how to leave its list."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.reading import Reading
+from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.api.shapes import Unsubscribing
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
@@ -48,9 +49,11 @@ class Leaving(Struct, frozen=True):
     unsubscribe: Unsubscribing | None
 
 
-def check_routes(shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None) -> tuple[Route, ...]:
-    """`look` asks a URL for its status; None: nobody is asked."""
-    pages = Checks(shelf, look)
+def check_routes(
+    shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None, judge: Judge | None = None
+) -> tuple[Route, ...]:
+    """`look` asks a URL for its status, `judge` a spam filter about a letter; None: nobody is asked."""
+    pages = Checks(shelf, look, judge)
     one = "/v1/letters/{id}/checks/"
     return (
         Route(
@@ -77,18 +80,17 @@ def check_routes(shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None) 
         Route(
             "GET", one + "unsubscribe", pages.unsubscribe, "user", told=Told("How to leave its list.", gives=Leaving)
         ),
-        Route(
-            "GET", one + "spam", pages.spam, "user", told=Told("What a spam filter says of it.", gives=dict[str, Any])
-        ),
+        Route("GET", one + "spam", pages.spam, "user", told=Told("What a spam filter says of it.", gives=Verdict)),
     )
 
 
 class Checks:
     """The pages behind them."""
 
-    def __init__(self, shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None) -> None:
+    def __init__(self, shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None, judge: Judge | None) -> None:
         self._shelf = shelf
         self._look = look
+        self._judge = judge
 
     async def _reading(self, ask: Ask) -> Reading:
         return await self._shelf.reading(await self._shelf.item(ask))
@@ -131,8 +133,10 @@ class Checks:
         )
 
     async def spam(self, ask: Ask) -> Answer:
-        await self._shelf.item(ask)
-        raise Trouble(404, "No spam filter is asked here.")
+        item = await self._shelf.item(ask)
+        if self._judge is None:
+            raise Trouble(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
+        return in_json(await self._judge(await self._shelf.octets(item)))
 
 
 def vouched(body: str) -> Vouched:

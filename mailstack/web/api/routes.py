@@ -47,7 +47,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     return (
         *letter_routes(shelf, behind.clock.now),
         *composing_routes(behind, shelf),
-        *check_routes(shelf, behind.around.managed.look),
+        *check_routes(shelf, behind.around.managed.look, behind.around.managed.judge),
         *wait_routes(shelf, behind.clock.now, patience, places),
         *event_routes(shelf, patience, places),
     )

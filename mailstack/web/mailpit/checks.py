@@ -1,7 +1,8 @@
-"""Mailpit's checks of a message: its HTML, its links, and the thumbnails of its pictures."""
+"""Mailpit's checks of a message: its HTML, its links, what a spam filter says, and the thumbnails of its pictures."""
 
 from __future__ import annotations
 
+from mailstack.spam.verdict import Judge
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
@@ -11,8 +12,8 @@ from mailstack.web.shelf import Shelf
 from mailstack.web.thumbnail import NoPictures, thumbnail
 
 
-def check_pages(shelf: Shelf, look: link_check.Look) -> tuple[Route, ...]:
-    """`look` asks a URL for its status."""
+def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None) -> tuple[Route, ...]:
+    """`look` asks a URL for its status, and `judge` a spam filter about a letter."""
 
     async def of_html(ask: Ask) -> Answer:
         reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
@@ -24,8 +25,10 @@ def check_pages(shelf: Shelf, look: link_check.Look) -> tuple[Route, ...]:
         reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
         return in_json(await link_check.check(reading.links, look))
 
-    async def spam(_: Ask) -> Answer:
-        raise Trouble(400, "No spam check is asked in dev mode; a real office has its policies for that.")
+    async def spam(ask: Ask) -> Answer:
+        if judge is None:
+            raise Trouble(400, "No spam filter is asked; --enable-spamassassin or --spam-filter names one.")
+        return in_json(await judge(await shelf.octets(await found(shelf.catalogue, ask.variables["id"]))))
 
     async def small(ask: Ask) -> Answer:
         reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))

@@ -22,7 +22,7 @@ def mailpit_pages(ground: Ground, told: Told) -> tuple[Route, ...]:
         *message_pages(shelf, ground.clock),
         *sending_pages(shelf, ground.clock, ground.capture, ground.outward),
         *event_pages(ground.catalogue),
-        *check_pages(shelf, ground.look),
+        *check_pages(shelf, ground.look, ground.judge),
         *chaos_pages(ground.faults),
         *about_pages(ground.catalogue, ground.clock, told),
     )

@@ -14,6 +14,7 @@ const CHECKS = [
         unsubscribing,
     ],
     ["HTML", "What mail clients make of its HTML and CSS, by caniemail.com.", true, html],
+    ["Spam", "What the spam filter of this environment says of it. Filters may ask lists on the Internet.", false, spam],
     ["Links", "Whether they answer. In the dev environment only this machine is asked.", false, links],
 ];
 const METHODS = ["spf", "dkim", "dmarc", "arc"];
@@ -163,6 +164,31 @@ async function links(letter) {
             h("span", { class: "quiet" }, each.Status),
         ]),
     );
+}
+
+async function spam(letter) {
+    const found = await get(`v1/letters/${part(letter.id)}/checks/spam`);
+    if (found.Error) return h("p", {}, sign("bad", "no answer"), " ", own(found.Error));
+    const rules = findings(
+        found.Rules.map((rule) => [
+            h(
+                "div",
+                { class: "row-head" },
+                sign(rule.Score > 0 ? "bad" : rule.Score < 0 ? "good" : "wait", rule.Score.toFixed(1)),
+                h("strong", {}, own(rule.Name)),
+            ),
+            rule.Description ? h("span", { class: "quiet" }, own(rule.Description)) : null,
+        ]),
+    );
+    return [
+        h(
+            "p",
+            {},
+            sign(found.IsSpam ? "bad" : "good", found.IsSpam ? "spam" : "no spam"),
+            ` ${found.Score.toFixed(1)} points`,
+        ),
+        rules,
+    ];
 }
 
 /** A list of findings; each is what stands in its lines. */

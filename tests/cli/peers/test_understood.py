@@ -70,7 +70,7 @@ VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
-    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1",
+    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "enable-spamassassin": "127.0.0.1:783",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
@@ -117,6 +117,14 @@ def test_what_is_no_option_of_theirs_stops_the_start(peer: str, words: list[str]
 def test_a_variable_that_nobody_knows_is_told() -> None:
     assert wish("mailpit", MP_NEW="1").said == ["MP_NEW is not honoured: no such variable is known of mailpit"]
     assert wish("mailpit", HOME="x").said == []
+
+
+def test_a_spam_filter_is_one_of_this_machine() -> None:
+    assert settings("mailpit", MP_ENABLE_SPAMASSASSIN="localhost:783").spam_filter is not None
+    for elsewhere in ("192.0.2.1:783", "postmark"):
+        given = wish("mailpit", "--enable-spamassassin", elsewhere)
+        assert given.settings(own_ports=False).spam_filter is None
+        assert given.said[0].startswith("--enable-spamassassin is not honoured: ")
 
 
 def test_a_secret_is_never_shown() -> None:

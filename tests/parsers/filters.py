@@ -1,0 +1,41 @@
+"""Answers of spam filters: whatever comes, it is a verdict within its limits, or no answer of theirs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from mailstack.spam.chosen import parse_filter
+from mailstack.spam.rspamd import read_checked
+from mailstack.spam.spamassassin import read_report
+from mailstack.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
+from tests.parsers.parser import Parser, text, unless
+from tests.spam.fakes import CHECKED, report
+
+
+def _is_bounded(verdict: Verdict) -> None:
+    assert len(verdict.rules) <= MOST_RULES
+    assert all(len(rule.name) <= MOST_TEXT and len(rule.description) <= MOST_TEXT for rule in verdict.rules)
+    assert all(math.isfinite(score) for score in (verdict.score, *(rule.score for rule in verdict.rules)))
+
+
+@unless(NotUnderstood)
+def _report(octets: bytes) -> None:
+    _is_bounded(read_report(octets))
+
+
+@unless(NotUnderstood)
+def _checked(octets: bytes) -> None:
+    _is_bounded(read_checked(octets))
+
+
+@unless(ValueError)
+def _filter(octets: bytes) -> None:
+    assert parse_filter(text(octets)).at.host
+
+
+PARSERS = (
+    Parser("spamd", ("spam.spamassassin",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")),
+    Parser("rspamd", ("spam.rspamd",), _checked, (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}')),
+    Parser("spam-filter", ("spam.chosen",), _filter, (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/")),
+)
