@@ -47,6 +47,8 @@ class Commons(Struct, frozen=True):
     """Where accounts logged in from."""
     logins: Ledger
     """When readers logged in last."""
+    sessions: Ledger
+    """Sessions of browsers that were ended before their time."""
 
 
 class OwnLedger:
@@ -111,5 +113,5 @@ class OwnCounts:
 
 def alone(now: Callable[[], float]) -> Commons:
     """For an office of one process; `now` gives seconds since 1970."""
-    failures, places = OwnLedger(now, 10_000), OwnLedger(now, 10_000)
-    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now))
+    failures, places, sessions = (OwnLedger(now, 10_000) for _ in range(3))
+    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now), sessions)

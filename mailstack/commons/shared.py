@@ -141,4 +141,6 @@ class SharedCommons(Commons, frozen=True):
 
 def shared_among(seats: int) -> SharedCommons:
     """For an office of so many workers."""
-    return SharedCommons(SharedCounts(seats), SharedLedger(), SharedLedger(), SharedLedger(), SharedLedger())
+    rates, failures, places, logins = (SharedLedger() for _ in range(4))
+    # Who logs out must have logged in, and does so seldom.
+    return SharedCommons(SharedCounts(seats), rates, failures, places, logins, SharedLedger(buckets=2048))

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from mailstack.cache import TimedCache
+from mailstack.commons import Ledger, OwnLedger
 from mailstack.relay.loopback import is_loopback
 from mailstack.sasl import Authenticator, Credentials, Denied, Unavailable
 from mailstack.store import Account
@@ -26,7 +26,7 @@ COOKIE = "mailstack"
 LONGEST = 12 * 3600.0
 """Seconds that a session lasts, from the login."""
 MOST = 10_000
-"""Sessions that were ended before their time, and are remembered for that."""
+"""Sessions that were ended before their time, and are remembered for that, where there is no ledger for several processes."""
 
 
 class LoginWanted(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +92,7 @@ def login_of(behind: Backstage) -> Login:
         # Passwords that the page itself shows need no protection.
         require_tls=config.accounts.require_tls and not around.accounts,
         secret=around.managed.session_secret,
+        ended=behind.ended_sessions,
     )
 
 
@@ -119,15 +120,16 @@ class Login:
         admins: Collection[str] = (),
         require_tls: bool = True,
         secret: bytes = b"",
+        ended: Ledger | None = None,
     ) -> None:
-        """`admins` are `Address.key`s. With `require_tls` a password in clear is taken from this machine alone."""
+        """`admins` are `Address.key`s; `ended` is for all processes that have the `secret`. With `require_tls` a password in clear is taken from this machine alone."""
         self._authenticator = authenticator
         self._accounts = accounts
         self._admins = frozenset(admins)
         self._require_tls = require_tls
         self._now = clock.now
         self._seal = _Seal(secret)
-        self._ended: TimedCache[bytes, bool] = TimedCache(clock.now, LONGEST, MOST)
+        self._ended = OwnLedger(clock.now, MOST) if ended is None else ended
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -158,9 +160,13 @@ class Login:
         """Whether it has not ended: by its time, a logout, or a new password."""
         return (
             self._now() < session.until
-            and self._ended.get(_digest(token)) is None
+            and not self._is_ended(token)
             and await self._stamp(session.account) == session.stamp
         )
+
+    def _is_ended(self, token: str) -> bool:
+        with self._ended.row(_digest(token)) as row:
+            return bool(row[0])
 
     def _known(self, account: str) -> Visitor:
         return Visitor(account, account in self._admins)
@@ -188,8 +194,9 @@ class Login:
 
     async def log_out(self, ask: Ask) -> Answer:
         # Whoever sends what we have not signed must not have the ends of others' sessions forgotten.
-        if (token := _token(ask)) and self._seal.opened(token) is not None:
-            self._ended.put(_digest(token), value=True)
+        if (token := _token(ask)) and (session := self._seal.opened(token)) is not None:
+            with self._ended.row(_digest(token)) as row:
+                row[0] = session.until
         return in_json(Me("", admin=False), 200, _cookie(ask, "", 0))
 
     async def _stamp(self, account: str) -> str:
@@ -198,8 +205,8 @@ class Login:
         return "" if found is None else sha256(found.password_hash).hexdigest()[:32]
 
 
-def _digest(token: str) -> bytes:
-    return sha256(token.encode(errors="replace")).digest()
+def _digest(token: str) -> str:
+    return sha256(token.encode(errors="replace")).hexdigest()
 
 
 def _token(ask: Ask) -> str:

@@ -14,6 +14,7 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
+from mailstack.commons import Ledger, OwnLedger
 from mailstack.store import Account
 from mailstack.store.memory import MemoryStore
 from mailstack.web.asking import Answer, Ask, in_json
@@ -35,14 +36,16 @@ async def page(ask: Ask) -> Answer:
 class House:
     """A site whose pages are for users, and for administrators."""
 
-    def __init__(self, *, require_tls: bool = True, secret: bytes = b"s") -> None:
+    def __init__(self, *, require_tls: bool = True, secret: bytes = b"s", ended: Ledger | None = None) -> None:
         self.clock = HandClock()
         self.store = MemoryStore()
         run(self.store.add_accounts([Account(BOB, b"hash", 0.0)]))
         authenticator = CredAuthenticator(
             Portal(Realm(), [OpenChecker()]), self.clock, Throttle(self.clock), ["home.test"], IReader
         )
-        self.login = Login(authenticator, self.store, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret)
+        self.login = Login(
+            authenticator, self.store, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret, ended=ended
+        )
         routes = [Route("GET", "/v1/own", page, "user"), Route("GET", "/v1/all", page, "admin"), *self.login.routes]
         self.site = Site(routes, ["x.test"], doorkeeper=self.login)
 
@@ -140,6 +143,17 @@ def test_a_session_ends_by_logout_by_its_time_and_with_the_password(house: House
     assert house.ask("GET", "/v1/own", cookie=fourth).status == 200
     house.clock.advance(LONGEST + 1)
     assert house.ask("GET", "/v1/own", cookie=fourth).status == 401
+
+
+def test_a_session_that_one_process_ends_has_ended_for_all() -> None:
+    clock = HandClock()
+    ended = OwnLedger(clock.now)
+    one, two = House(ended=ended), House(ended=ended)
+    mine, other = one.session(), one.session(ROOT)
+    assert two.ask("GET", "/v1/own", cookie=mine).status == 200
+    one.ask("DELETE", "/v1/login", cookie=mine)
+    assert two.ask("GET", "/v1/own", cookie=mine).status == 401
+    assert two.ask("GET", "/v1/own", cookie=other).status == 200
 
 
 def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) -> None:

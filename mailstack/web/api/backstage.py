@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
+from mailstack.commons import Ledger
 from mailstack.config import Config
 from mailstack.smtp.station import Station
 from mailstack.surroundings import Surroundings
@@ -21,6 +22,8 @@ class Backstage(Struct, frozen=True):
     in_thread: InThread
     submission: Station
     """Takes what users write here."""
+    ended_sessions: Ledger
+    """Of browsers, at every door and in every process of the office."""
 
     @property
     def catalogue(self) -> Catalogue | None:
