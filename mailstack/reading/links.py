@@ -44,10 +44,14 @@ def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
 
 def _without_end(url: str) -> str:
     """Less the signs that end the sentence around it; a bracket belongs to it if it was opened within it."""
-    while url:
-        last = url[-1]
-        if last in ".,;:!?*_~" or (last in _CLOSING and url.count(last) > url.count(_CLOSING[last])):
-            url = url[:-1]
-        else:
+    end = len(url)
+    # How many are closed more often than opened, counted once: there may be thousands of them.
+    left = {closing: url.count(closing) - url.count(opening) for closing, opening in _CLOSING.items()}
+    while end:
+        last = url[end - 1]
+        if last in _CLOSING and left[last] > 0:
+            left[last] -= 1
+        elif last not in ".,;:!?*_~":
             break
-    return url
+        end -= 1
+    return url[:end]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from mailstack.reading import Correspondent, Limits, Link, read
+from mailstack.reading.html import _tokens, words
+from mailstack.reading.links import links_of
 
 LETTER = b"""\
 From: =?utf-8?q?J=C3=B6rg?= Doe <joerg@a.test>
@@ -118,6 +121,17 @@ def test_links_are_those_of_the_html_and_then_of_the_text() -> None:
 )
 def test_a_link_in_text_ends_before_the_sentence_does(written: str, link: str) -> None:
     assert [each.url for each in read(b"\r\n" + written.encode()).links] == [link]
+
+
+def test_signs_behind_a_link_and_brackets_in_html_are_taken_at_once() -> None:
+    """A letter of 32 KB is read where others wait, and these took 46 ms and 80 ms of it."""
+    url = "http://a.test/(x)"
+    text = f"{url}{')' * 3980} " * 64
+    began = time.process_time()
+    assert [each.url for each in links_of(text, "", 10)] == [url]
+    assert time.process_time() - began < 0.15, "it was 0.37 s"
+    assert words("a<" + "<" * 32_000 + "b<b>c</b>") == "a<" + "<" * 31_999 + "c"
+    assert len(list(_tokens("<" * 1000))) == 1
 
 
 def test_only_absolute_links_count_each_once() -> None:
