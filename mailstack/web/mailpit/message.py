@@ -19,6 +19,8 @@ _NEVER_SHOWN = {
     "text/html", "text/xml", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xsl",
 }  # fmt: skip
 """Types of parts that could act as pages of ours: they are for saving."""
+_LONGEST_NAME = 255
+"""Characters; a Content-ID may have thousands, for which no client has room in a header."""
 _HTML = "text/html; charset=utf-8"
 
 
@@ -67,7 +69,7 @@ class _Message:
         reading = await self._shelf.reading(await self._asked(ask))
         part = part_of(reading, ask.variables["part"])
         shown = part.type not in _NEVER_SHOWN
-        name = quote(part.name or part.content_id, safe="")
+        name = quote((part.name or part.content_id)[:_LONGEST_NAME], safe="")
         headers = (
             ("Content-Disposition", f'{"inline" if shown else "attachment"}; filename="{name}"'),
             ("Content-Security-Policy", "default-src 'none'; sandbox"),

@@ -126,6 +126,9 @@ def test_header_source_and_parts(desk: Desk) -> None:
     assert ("Content-Disposition", f'attachment; filename="{letter}.eml"') in raw.headers
     image = desk.ask("GET", f"/api/v1/message/{letter}/part/1.2")
     assert (image.body, image.media_type) == (b"\x89PNG\r\n", "image/png")
+    long = desk.shelf.put(b"Content-Type: image/png\r\nContent-ID: <" + b"\xc3\xa9" * 9000 + b">\r\n\r\nx")
+    fields = desk.ask("GET", f"/api/v1/message/{long}/part/1").headers
+    assert sum(len(value) for _, value in fields) < 4096, "no client has room for more"
     evil = desk.ask("GET", f"/api/v1/message/{letter}/part/2")
     assert evil.media_type == "application/octet-stream"
     assert ("Content-Security-Policy", "default-src 'none'; sandbox") in evil.headers
