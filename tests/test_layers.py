@@ -56,7 +56,7 @@ TROUBLE = {"beset", "faults", "surroundings"}
 TWISTED = GROUND | ROOTS | TROUBLE
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""
 
-SIMULATION_IMPORTERS = {"mailstack.pytest_plugin", "mailstack.dev", "mailstack.cli.dev"}
+SIMULATION_IMPORTERS = {"mailstack.pytest_plugin"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

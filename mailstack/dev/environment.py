@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
-from msgspec.structs import replace
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -31,13 +29,10 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
-from mailstack.config import Accounts as AccountSettings
-from mailstack.config import Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Schedule, Web
-from mailstack.config.durations import Duration
-from mailstack.config.endpoints import Endpoint
-from mailstack.config.sizes import Size
-from mailstack.config.values import Domain, HostName, Origin
-from mailstack.faults import Faults, Rule
+from mailstack.config import Config
+from mailstack.dev import offices
+from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
+from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
 from mailstack.journey import Journal
 from mailstack.letter import Address
@@ -61,82 +56,11 @@ from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
-    from mailstack.spam.chosen import SpamFilter
     from mailstack.spam.verdict import Verdict
     from mailstack.web.mailpit.webhook import Hooked
 
-HOME_DOMAIN = Domain("home.test")
-HOME = HostName("mx.home.test")
-WORLD = HostName("mx.world.test")
-CAPTURE = HostName("capture.home.test")
-
-ABOUT = {
-    HOME: "Your own office: the accounts, submission and POP3.",
-    WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
-    CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
-}
-NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
-"""The DNS here knows of no signatures; who wants to try them runs an office with a configuration."""
-USERS = ("alice", "bob")
-"""Local parts of the accounts at home, and their passwords."""
-
 ROUNDS = 4
 """bcrypt's least cost: these passwords are printed on the screen."""
-
-PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
-"""Above the port base."""
-
-
-class DevSettings(Struct, frozen=True):
-    """What `mailstack dev` can be told."""
-
-    host: str = "127.0.0.1"
-    port_base: int = 1000
-    """0: a free port for each service."""
-    data: Path | None = None
-    """None: a temporary directory, removed at the end."""
-    any_password: bool = False
-    """Whether mailboxes in the rest of the world open to every password."""
-    weak_mechanisms: bool = False
-    """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
-    scram: bool = False
-    """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
-    max_letters: int | None = None
-    """How many letters are kept; the oldest are forgotten first."""
-    max_age: float | None = None
-    """Seconds for which letters are kept for people who look."""
-    keys: Path | None = None
-    """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
-    faults: tuple[Rule, ...] = ()
-    """What goes wrong from the start."""
-    magic_recipients: bool = False
-    """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
-    at: Mapping[str, HostPort] = field(default_factory=dict)
-    """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
-    compat: str = ""
-    """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
-    web_hosts: tuple[str, ...] = ()
-    """More names that the pages answer to, as that of a container."""
-    users: tuple[tuple[str, str], ...] = ()
-    """More accounts: addresses and passwords."""
-    label: str = ""
-    """What the API calls this environment."""
-    cors: tuple[Origin, ...] = ()
-    """Origins whose pages may ask."""
-    webhook: str = ""
-    """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
-    spam_filter: SpamFilter | None = None
-    """Who is asked for the spam score of a letter when somebody wants to know it."""
-    with_jim: bool = False
-    """Whether MailHog's monkey is here from the start, who refuses by chance."""
-    clear_logins: bool = False
-    """Whether passwords may go without TLS."""
-    max_size: int | None = None
-    """Octets of a letter at the capture port; None: as usual."""
-    max_recipients: int | None = None
-    """Of a letter at the capture port; None: as usual."""
-    schedule: Schedule = Schedule()
-    """When a letter that could not be passed on is tried again, and when it is given up."""
 
 
 class DevEnvironment:
@@ -171,8 +95,9 @@ class DevEnvironment:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        offices = (HOME, WORLD, CAPTURE)
-        self.travel = TimeTravel(self._clock, [partial(self.store.next_due, office) for office in offices])
+        self.travel = TimeTravel(
+            self._clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE)]
+        )
         """The time of this environment, which can be moved ahead."""
 
     async def start(self) -> None:
@@ -185,19 +110,18 @@ class DevEnvironment:
         await self.store.open()
         await self._open_accounts()
         ways_home: dict[str, Target] = {}
-        world_config = Config(
-            hostname=WORLD, data=self.data, relay=Relay(routes=Routes(ways_home), schedule=self._settings.schedule)
+        world = self._office(
+            offices.world(self._settings, self.data, Routes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
         )
-        world = self._office(world_config, OpenDirectory([HOME_DOMAIN], WORLD))
         world.doors["mx"] = world.exchange_door()
-        await world.doors["mx"].listen([self._endpoint(0)])
+        await world.doors["mx"].listen([offices.endpoint(self._settings.host)])
         (world_mx,) = world.doors["mx"].addresses
-        self._home = home = self._office(self._home_config(world_mx.port), self._directory)
-        capture = self._capture = self._office(self._capture_config(), OpenDirectory((), CAPTURE))
+        self._home = home = self._office(offices.home(self._settings, self.data, world_mx.port), self._directory)
+        capture = self._capture = self._office(offices.capture(self._settings, self.data), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         home.doors["mx"] = home.exchange_door()
-        await home.doors["mx"].listen([self._endpoint(0)])
+        await home.doors["mx"].listen([offices.endpoint(self._settings.host)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
         for name in ("capture", "captures"):
@@ -209,7 +133,7 @@ class DevEnvironment:
                     require_tls=False,
                     implicit_tls=name == "captures",
                 )
-                await capture.doors[name].listen([self._endpoint_of(name)])
+                await capture.doors[name].listen([offices.endpoint_of(self._settings, name)])
         await self.catalogue.start()
         if self._hook is not None:
             await self._hook.start()
@@ -248,7 +172,7 @@ class DevEnvironment:
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
-            "accounts": [{"address": address, "password": password} for address, password in self._users],
+            "accounts": [{"address": address, "password": password} for address, password in self._settings.accounts],
         }
 
     async def add_account(self, address: str, password: str) -> None:
@@ -263,12 +187,6 @@ class DevEnvironment:
         targets = [str(Address.parse(target)) for target in targets]
         await self.store.set_alias(Address.parse(address).key, targets)
         self._directory.forget()
-
-    @property
-    def _users(self) -> tuple[tuple[str, str], ...]:
-        """Addresses and passwords of the accounts that there are from the start."""
-        more = [(Address.parse(address).key, password) for address, password in self._settings.users]
-        return tuple({**{f"{user}@{HOME_DOMAIN}": user for user in USERS}, **dict(more)}.items())
 
     async def remove_account(self, key: str) -> None:
         """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
@@ -381,59 +299,7 @@ class DevEnvironment:
             mailhog_first=self._settings.compat == "mailhog",
         )
 
-    def _port(self, service: str) -> int:
-        base = self._settings.port_base
-        return base + PORTS[service] if base else 0
-
-    @property
-    def _web_host(self) -> str:
-        at = self._settings.at.get("web")
-        return self._settings.host if at is None else at.host
-
-    def _endpoint_of(self, service: str) -> Endpoint:
-        at = self._settings.at.get(service)
-        return self._endpoint(self._port(service)) if at is None else self._endpoint(at.port, at.host)
-
-    def _endpoint(self, port: int, host: str = "") -> Endpoint:
-        host = (host or self._settings.host).replace(":", "\\:")
-        return Endpoint(f"tcp:{port}:interface={host}")
-
-    def _capture_config(self) -> Config:
-        settings = self._settings
-        size = None if settings.max_size is None else Size(settings.max_size)
-        taken = Exchange(max_size=size, max_recipients=settings.max_recipients)
-        return Config(hostname=CAPTURE, data=self.data, exchange=taken)
-
-    def _home_config(self, world_port: int) -> Config:
-        at = {name: (self._endpoint_of(name),) for name in PORTS}
-        listen = Listen(
-            submission=at["submission"],
-            submissions=at["submissions"],
-            pop3=at["pop3"],
-            pop3s=at["pop3s"],
-            web=at["web"],
-        )
-        told = Clients(host=HostName("localhost"))
-        web = Web(
-            hosts=tuple(HostName(name) for name in self._settings.web_hosts),
-            admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
-            cors=self._settings.cors,
-        )
-        accounts = AccountSettings(require_tls=not self._settings.clear_logins)
-        config = Config(
-            hostname=HOME,
-            data=self.data,
-            domains=(HOME_DOMAIN,),
-            listen=listen,
-            clients=told,
-            web=web,
-            accounts=accounts,
-        )
-        return replace(config, relay=Relay(port=world_port, schedule=self._settings.schedule))
-
     def _office(self, config: Config, directory: Directory) -> PostOffice:
-        # A developer's mistakes need no punishment.
-        config = replace(config, limits=Limits(tarpit=Duration(0)), authentication=NO_QUESTIONS)
         files = private_ca(self._keys, HOME, self._clock.now())
         any_password = self._settings.any_password
         checkers: list[Any] = [
@@ -469,8 +335,8 @@ class DevEnvironment:
                 bad_certificates=BadCertificates(self._keys),
                 between=self.log.between,
                 managed=self._managed(),
-                is_open=is_loopback(self._web_host),
-                accounts=self._users,
+                is_open=is_loopback(self._settings.web_host),
+                accounts=self._settings.accounts,
             ),
         )
         self._offices.append(office)
@@ -479,7 +345,7 @@ class DevEnvironment:
     async def _open_accounts(self) -> None:
         now = self._clock.now()
         missing = []
-        for address, password in self._users:
+        for address, password in self._settings.accounts:
             if await self.store.account(address) is None:
                 kept = await self._passwords.keep(password)
                 missing.append(Account(address, kept.password_hash, now, scram=kept.scram))

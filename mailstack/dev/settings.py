@@ -1,0 +1,99 @@
+"""What `mailstack dev` can be told, and the names and ports of what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from mailstack.config import Schedule
+from mailstack.config.values import Domain, HostName, Origin
+from mailstack.faults import Rule
+from mailstack.letter import Address
+from mailstack.wire import HostPort
+
+if TYPE_CHECKING:
+    from mailstack.spam.chosen import SpamFilter
+
+HOME_DOMAIN = Domain("home.test")
+HOME = HostName("mx.home.test")
+WORLD = HostName("mx.world.test")
+CAPTURE = HostName("capture.home.test")
+
+ABOUT = {
+    HOME: "Your own office: the accounts, submission and POP3.",
+    WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
+    CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
+}
+USERS = ("alice", "bob")
+"""Local parts of the accounts at home, and their passwords."""
+
+
+PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
+"""Above the port base."""
+
+
+class DevSettings(Struct, frozen=True):
+    """What `mailstack dev` can be told."""
+
+    host: str = "127.0.0.1"
+    port_base: int = 1000
+    """0: a free port for each service."""
+    data: Path | None = None
+    """None: a temporary directory, removed at the end."""
+    any_password: bool = False
+    """Whether mailboxes in the rest of the world open to every password."""
+    weak_mechanisms: bool = False
+    """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
+    scram: bool = False
+    """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
+    max_letters: int | None = None
+    """How many letters are kept; the oldest are forgotten first."""
+    max_age: float | None = None
+    """Seconds for which letters are kept for people who look."""
+    keys: Path | None = None
+    """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
+    faults: tuple[Rule, ...] = ()
+    """What goes wrong from the start."""
+    magic_recipients: bool = False
+    """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
+    at: Mapping[str, HostPort] = field(default_factory=dict)
+    """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
+    compat: str = ""
+    """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
+    web_hosts: tuple[str, ...] = ()
+    """More names that the pages answer to, as that of a container."""
+    users: tuple[tuple[str, str], ...] = ()
+    """More accounts: addresses and passwords."""
+    label: str = ""
+    """What the API calls this environment."""
+    cors: tuple[Origin, ...] = ()
+    """Origins whose pages may ask."""
+    webhook: str = ""
+    """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
+    spam_filter: SpamFilter | None = None
+    """Who is asked for the spam score of a letter when somebody wants to know it."""
+    with_jim: bool = False
+    """Whether MailHog's monkey is here from the start, who refuses by chance."""
+    clear_logins: bool = False
+    """Whether passwords may go without TLS."""
+    max_size: int | None = None
+    """Octets of a letter at the capture port; None: as usual."""
+    max_recipients: int | None = None
+    """Of a letter at the capture port; None: as usual."""
+    schedule: Schedule = Schedule()
+    """When a letter that could not be passed on is tried again, and when it is given up."""
+
+    @property
+    def accounts(self) -> tuple[tuple[str, str], ...]:
+        """Addresses and passwords of the accounts that there are from the start."""
+        more = [(Address.parse(address).key, password) for address, password in self.users]
+        return tuple({**{f"{user}@{HOME_DOMAIN}": user for user in USERS}, **dict(more)}.items())
+
+    @property
+    def web_host(self) -> str:
+        """Where the pages listen."""
+        at = self.at.get("web")
+        return self.host if at is None else at.host
