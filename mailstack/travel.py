@@ -33,6 +33,8 @@ class TimeTravel:
         self._clock = clock
         self._dues = tuple(dues)
         self._travelling = False
+        self.arrived: Callable[[], None] = lambda: None
+        """Called after each journey, however far it came."""
 
     @property
     def now(self) -> float:
@@ -59,6 +61,7 @@ class TimeTravel:
             await self._go(self._clock.now() + seconds)
         finally:
             self._travelling = False
+            self.arrived()
         return self._clock.now()
 
     async def _go(self, target: float) -> None:

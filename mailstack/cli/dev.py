@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,18 @@ def _in_place_of(
     return settings, quiet or wish.quiet
 
 
+def enlist(environment: DevEnvironment) -> None:
+    """Have commands find it, and know its time. Raises RegistryError."""
+
+    def tell() -> None:
+        # Who moved the time has moved it, also where that can't be written down.
+        with suppress(registry.RegistryError):
+            registry.register(environment.data, environment.facts())
+
+    registry.register(environment.data, environment.facts())
+    environment.travel.arrived = tell
+
+
 def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
@@ -178,8 +191,8 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
 
     async def begin() -> None:
         await environment.start()
+        enlist(environment)
         facts = environment.facts()
-        registry.register(environment.data, facts)
         click.echo(json.dumps(facts) if as_json else _welcome(environment, facts))
         sys.stdout.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,10 @@ class Place(Struct, frozen=True):
     """All that the file says; None in a dev environment, where the defaults hold."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """How a running dev environment described itself (`mailstack.cli.registry`)."""
+
+    def now(self) -> float:
+        """The time there, seconds since 1970: that of a dev environment may have been moved ahead."""
+        return time.time() + float(self.facts.get("ahead", 0.0))
 
 
 def at_place(command: Callable[..., Any]) -> Callable[..., Any]:

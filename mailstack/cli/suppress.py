@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from mailstack.cli.names import address as parse_address
@@ -40,7 +38,7 @@ def add(place: Place, addresses: tuple[str, ...], why: str) -> None:
     """
     if not why.isprintable() or len(why) > MOST_TEXT:
         raise click.UsageError(f"--why takes at most {MOST_TEXT} printable characters.")
-    now = time.time()
+    now = place.now()
     new = [Suppression(parse_address(each, place.domains).key, why, now) for each in addresses]
     with OpenStore(place) as office:
         count = office.run(office.store.suppress(new))

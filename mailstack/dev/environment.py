@@ -172,6 +172,7 @@ class DevEnvironment:
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
+            "ahead": self.travel.ahead,
             "accounts": [{"address": address, "password": password} for address, password in self._settings.accounts],
         }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main, registry
+from mailstack.cli.dev import enlist
 from mailstack.dev import DevEnvironment, DevSettings
 from mailstack.net.log import SilentJournal
 from mailstack.testing.background import background
@@ -32,7 +35,7 @@ def environment() -> Iterator[DevEnvironment]:
 @pytest.fixture
 def found(environment: DevEnvironment) -> Iterator[DevEnvironment]:
     """The same, found as commands find those that run."""
-    registry.register(environment.data, environment.facts())
+    enlist(environment)
     yield environment
     registry.unregister()
 
@@ -71,6 +74,20 @@ def test_the_clock_is_moved_ahead(found: DevEnvironment) -> None:
     assert 129_590 < json.loads(run("clock", "show", "--json").output)["ahead"] < 129_660
     assert 129_590 < found.travel.ahead < 129_660
     assert "duration" in run("clock", "advance", "soon").output
+
+
+def test_commands_know_the_time_that_was_moved_ahead(found: DevEnvironment) -> None:
+    run("clock", "advance", "5d")
+    run("fault", "add", "office=mx.world.test", "at=rcpt", "reply=452 4.2.2 mailbox full", "times=1")
+    assert run("send", "--to", "carol@elsewhere.test").exit_code == 0
+    run("clock", "advance", "1s")
+    waits = run("queue", "list").output
+    assert "452 4.2.2 mailbox full" in waits
+    assert re.search(r" in [3-6] min ", waits), waits
+    assert run("queue", "pause", "elsewhere.test").exit_code == 0
+    paused = json.loads(run("queue", "rule", "list", "--json").output)
+    assert abs(datetime.fromisoformat(paused["created"]).timestamp() - found.travel.now) < 60
+    run("queue", "resume", "elsewhere.test")
 
 
 def test_without_an_environment_there_is_nothing_to_ask() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -140,10 +139,10 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
     ids = [letter_id(each) for each in wanted.ids]
     with OpenStore(place) as office:
         if ids:
-            operator = Operator(office.store, time.time)
+            operator = Operator(office.store, place.now)
             _tell(office.run_each(deed(office, operator, letter) for letter in dict.fromkeys(ids)), done)
             return
-        now = time.time()
+        now = place.now()
 
         def takes(letter: Letter, delivery: Delivery) -> bool:
             # What a sender wants held back is let go only by name.
@@ -161,7 +160,7 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
         whom = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
         if not wanted.sure and not (harmless and wanted.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
-        operator = Operator(office.store, time.time, picks=takes)
+        operator = Operator(office.store, place.now, picks=takes)
         _tell_many(office.run_each(deed(office, operator, record.letter.id) for record in records), done, len(records))
 
 

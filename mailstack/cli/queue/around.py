@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -86,7 +85,7 @@ def down_text(condition: Condition) -> str:
 
 def look_around(place: Place, office: OpenStore, record: Record) -> Around:
     """All that can be known of one letter from outside the office."""
-    conditions = office.run(office.store.conditions(time.time()))
+    conditions = office.run(office.store.conditions(place.now()))
     lines = office.run(office.store.lines_of(record.letter.id))
     standing = StandingOrders(office.store, only_to=_only_to(place))
     office.run(standing.refresh())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import click
@@ -42,9 +41,9 @@ def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json
     """
     with OpenStore(place) as office:
         records = select(office, selection, MOST if by else limit)
-        conditions = office.run(office.store.conditions(time.time())) if by else []
+        conditions = office.run(office.store.conditions(place.now())) if by else []
         rules = office.run(office.store.orders()).rules if by else ()
-    now = time.time()
+    now = place.now()
     if by:
         groups = grouped(narrowed(records, selection), by, now)
         for group in groups if by == "destination" else ():

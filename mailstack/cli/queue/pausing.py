@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from mailstack.cli.place import Place, at_place
@@ -28,7 +26,7 @@ def pause(place: Place, destination: str) -> None:
       mailstack queue pause
       mailstack queue pause elsewhere.test
     """
-    new = Rule(_name(destination), "pause", domain=destination, created=time.time())
+    new = Rule(_name(destination), "pause", domain=destination, created=place.now())
     with OpenStore(place) as office:
         if new.name in {each.name for each in office.run(office.store.orders()).rules}:
             raise Refused(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
@@ -56,7 +54,7 @@ def resume(place: Place, destination: str) -> None:
         if not found:
             raise Refused(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
         office.run(office.store.remove_rule(found[0].name))
-        count = release_held(office, found[0])
+        count = release_held(place, office, found[0])
     click.echo(f"{_what(destination)} goes on; released: {count}")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from mailstack.cli.place import Place
 from mailstack.cli.queue.selecting import MOST
 from mailstack.cli.run import OpenStore
 from mailstack.queue.delivery import DeliveryState
@@ -12,7 +11,7 @@ from mailstack.queue.standing import is_held_by
 from mailstack.store import Filter, Rule
 
 
-def release_held(office: OpenStore, rule: Rule) -> int:
+def release_held(place: Place, office: OpenStore, rule: Rule) -> int:
     """How many deliveries go on. Another rule that fits them too holds them again."""
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
     records = [
@@ -20,6 +19,6 @@ def release_held(office: OpenStore, rule: Rule) -> int:
         for record in office.run(office.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = Operator(office.store, time.time, picks=lambda _, delivery: is_held_by(rule, delivery))
+    operator = Operator(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery))
     results = office.run_each(operator.release([record.letter.id], rule=rule.name) for record in records)
     return sum(act.done for result in results for act in result)

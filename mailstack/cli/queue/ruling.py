@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 import click
 
@@ -48,7 +47,7 @@ def add(place: Place, sender: str | None, recipient: str | None, domain: str | N
     if not (sender or recipient or domain):
         raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
-    new = Rule(name, "hold", sender or "", recipient or "", domain or "", time.time())
+    new = Rule(name, "hold", sender or "", recipient or "", domain or "", place.now())
     with OpenStore(place) as office:
         if len(office.run(office.store.orders()).rules) >= MOST:
             raise Refused(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
@@ -103,7 +102,7 @@ def remove(place: Place, name: str, keep_held: bool) -> None:
         if not found:
             raise Refused(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
         office.run(office.store.remove_rule(name))
-        count = 0 if keep_held else release_held(office, found[0])
+        count = 0 if keep_held else release_held(place, office, found[0])
     click.echo(f"rule {clean(name)} is gone; released: {count}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +55,7 @@ def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name
             schedule_of(place),
             look_around(place, office, records[0]),
         )
-    now = time.time()
+    now = place.now()
     if as_json:
         print_json(_document(seen, now))
         return

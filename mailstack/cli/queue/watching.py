@@ -62,14 +62,14 @@ def watch(place: Place, lasting: float | None, as_json: bool) -> None:
       mailstack queue watch --for 30s --json | jq -r .step
     """
     with OpenStore(place) as office:
-        looks = _looks(office, lasting)
+        looks = _looks(place, office, lasting)
         try:
             if as_json:
                 for _, steps in looks:
                     for step in steps:
                         print_json(step_json(step))
             elif sys.stdout.isatty():
-                _table(looks)
+                _table(place, looks)
             else:
                 for _, steps in looks:
                     for step in steps:
@@ -79,32 +79,31 @@ def watch(place: Place, lasting: float | None, as_json: bool) -> None:
             return
 
 
-def _looks(office: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
-    began = time.time()
-    changes = Changes(office, began)
+def _looks(place: Place, office: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
+    began = time.monotonic()
+    changes = Changes(office, place.now())
     while True:
-        yield changes, changes.look(time.time())
-        if lasting is not None and time.time() - began >= lasting:
+        yield changes, changes.look(place.now())
+        if lasting is not None and time.monotonic() - began >= lasting:
             return
         pause(INTERVAL)
 
 
-def _table(looks: Iterator[tuple[Changes, list[Step]]]) -> None:
+def _table(place: Place, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
     from rich.live import Live
 
     last: deque[Step] = deque(maxlen=MOST_STEPS)
     with Live(auto_refresh=False) as live:
         for changes, steps in looks:
             last.extend(steps)
-            live.update(_picture(changes, last), refresh=True)
+            live.update(_picture(changes, last, place.now()), refresh=True)
 
 
-def _picture(changes: Changes, last: deque[Step]) -> RenderableType:
+def _picture(changes: Changes, last: deque[Step], now: float) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    now = time.time()
     waiting = narrowed(changes.waiting, Selection())
     count = sum(len(record.deliveries) for record in waiting)
     table = Table(box=None, pad_edge=False, header_style="bold", title=f"{count} wait", title_justify="left")
