@@ -29,6 +29,18 @@ class Origins:
         if (origin and origin not in ours) or ask.fields.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             raise Trouble(403, "Pages of other sites may not do that; [web] cors may allow them.")
 
+    def check_look(self, ask: Ask) -> None:
+        """Raises Trouble 403 when a page of another site asks for what it could not read: it wants what comes of asking.
+
+        That is a letter marked as read, links that are tried, a place among those that wait, or how long an answer takes.
+        A link that somebody follows to us is none of that.
+        """
+        site, mode = ask.fields.get("sec-fetch-site", "none"), ask.fields.get("sec-fetch-mode", "")
+        if site in {"cross-site", "same-site"} and mode != "navigate":
+            if ask.fields.get("origin", "").lower() in self._allowed:
+                return
+            raise Trouble(403, "Pages of other sites may not ask for that; [web] cors may allow them.")
+
     def fields(self, ask: Ask) -> tuple[tuple[str, str], ...]:
         """For the answer to a page that may read it. No cookie goes with it, for ours are SameSite=Strict."""
         origin = ask.fields.get("origin", "")

@@ -113,6 +113,8 @@ class Site:
         if method not in SAFE or "upgrade" in ask.fields:
             self._origins.check(ask)
         route = routes[method]
+        if route.access != "anyone":
+            self._origins.check_look(ask)
         visitor = Visitor() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
         if route.access == "admin" and not visitor.is_admin:
             raise Trouble(403, "This is for the administrators that [web] admins names.")

@@ -67,6 +67,27 @@ def test_our_own_pages_programs_and_friends_do(fields: dict[str, str]) -> None:
     assert ask("DELETE", **fields).status == 200
 
 
+@pytest.mark.parametrize("mode", ["no-cors", "cors", ""])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_does_not_even_look(site: str, mode: str) -> None:
+    """It can't read the answer; but it could take places among those that wait, and have letters marked as read."""
+    assert ask("GET", sec_fetch_site=site, sec_fetch_mode=mode).status == 403
+    assert ask("HEAD", sec_fetch_site=site, sec_fetch_mode=mode).status == 403
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
+        {"sec_fetch_site": "same-origin", "sec_fetch_mode": "cors"},
+        {"sec_fetch_site": "none", "sec_fetch_mode": "navigate"},
+        {"sec_fetch_site": "cross-site", "sec_fetch_mode": "cors", "origin": FRIEND},
+    ],
+)
+def test_a_link_to_us_is_followed_and_our_own_pages_and_friends_look(fields: dict[str, str]) -> None:
+    assert ask("GET", **fields).status == 200
+
+
 def test_only_friends_may_read() -> None:
     assert "Access-Control-Allow-Origin" not in dict(ask("GET", origin="http://evil.test").headers)
     assert dict(ask("GET", origin=FRIEND).headers)["Access-Control-Allow-Origin"] == FRIEND
