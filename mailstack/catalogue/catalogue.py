@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from mailstack.catalogue import index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.indexing import Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
+from mailstack.catalogue.query import Flag, Term
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
@@ -26,7 +31,9 @@ _log = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds that one waits for the index to be up to date."""
 AT_ONCE = 500
-"""Letters that are dropped in one transaction."""
+"""Letters that are changed in one transaction."""
+
+T = TypeVar("T")
 
 
 class Keeping(Struct, frozen=True):
@@ -149,19 +156,21 @@ class Catalogue:
 
     async def mark(self, which: Which, *, unread: bool) -> int:
         """How many have changed."""
-        numbers = await self._database.write(lambda connection: index.mark(connection, which, unread=unread))
+        flag = Term(Flag("read" if unread else "unread"))
+        which = replace(which, terms=(*which.terms, flag))
+        numbers = await self._in_parts(which, partial(index.mark, unread=unread))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def tag(self, which: Which, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
         """How many have changed. Tags are as `reading.tag_of` gives them."""
-        numbers = await self._database.write(lambda connection: index.tag(connection, which, add, remove))
+        numbers = await self._in_parts(which, partial(index.tag, add=add, remove=remove))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def set_tags(self, which: Which, tags: Sequence[str]) -> int:
         """These and no others."""
-        numbers = await self._database.write(lambda connection: index.set_tags(connection, which, tags))
+        numbers = await self._in_parts(which, partial(index.set_tags, tags=tags))
         await self._tell_changed(numbers)
         return len(numbers)
 
@@ -177,6 +186,36 @@ class Catalogue:
         await self._tell_changed(numbers)
         return len(numbers)
 
+    async def _in_parts(self, which: Which, change: Callable[..., list[int]]) -> list[int]:
+        """Change all of them; the numbers of those that changed."""
+        return [number async for part in self._parts(which, change) for number in part]
+
+    async def _parts(self, which: Which, change: Callable[..., T]) -> AsyncIterator[T]:
+        """Change some at a time, so that nobody else waits long; what comes meanwhile is left alone.
+
+        Each part is whole after a crash; the others may be as they were.
+        """
+        newest, _ = await self._database.read(index.newest)
+        before = newest + 1 if which.before is None else which.before
+        after = which.after
+        while True:
+            choose = replace(which, after=after, before=before)
+            numbers = await self._database.read(partial(index.numbers, which=choose, limit=AT_ONCE))
+            if not numbers:
+                return
+            yield await self._database.write(partial(change, which=Which(numbers=numbers)))
+            after = numbers[-1]
+            if len(numbers) < AT_ONCE:
+                return
+            await self._turn(len(numbers))
+
+    async def _turn(self, done: int) -> None:
+        """After a full part others have their turn, also where the database has no thread of its own."""
+        if done == AT_ONCE:
+            turn: Deferred[None] = Deferred()
+            self._clock.call_later(0.0, lambda: turn.callback(None))
+            await turn
+
     async def _tell_changed(self, numbers: Sequence[int]) -> None:
         if not numbers:
             return
@@ -191,10 +230,14 @@ class Catalogue:
         With `seen_by` it is out of that account's sight, and stays for all others whose letter it is.
         """
         token = secrets.token_urlsafe(12)
-        if which.seen_by is None:
-            deleted = gone = await self._database.write(lambda connection: index.delete(connection, which, token))
+        account = which.seen_by
+        if account is None:
+            parts = [part async for part in self._parts(which, partial(index.delete, token=token))]
+            deleted = gone = _together(parts)
         else:
-            deleted, gone = await self._database.write(lambda connection: index.put_away(connection, which, token))
+            put_away = partial(index.put_away, account=account, token=token)
+            pairs = [pair async for pair in self._parts(which, put_away)]
+            deleted, gone = _together([mine for mine, _ in pairs]), _together([all_ for _, all_ in pairs])
         if deleted.count:
             self._dropping.add(token)
             self._clock.call_later(self.keeping.undo, lambda: self._time_is_over(token))
@@ -208,8 +251,12 @@ class Catalogue:
         """How many letters are back; 0 when it is too late."""
         if token not in self._dropping:
             return 0
-        numbers = await self._database.write(lambda connection: index.bring_back(connection, token))
+        # From here on its time can't be over any more.
         self._dropping.discard(token)
+        numbers: list[int] = []
+        while some := await self._database.write(lambda connection: index.bring_back(connection, token, AT_ONCE)):
+            numbers += some
+            await self._turn(len(some))
         await self._tell_changed(numbers)
         return len(numbers)
 
@@ -239,6 +286,13 @@ class Catalogue:
         except StoreError:
             _log.exception("letters could not be dropped from the catalogue")
         return ids
+
+
+def _together(parts: Sequence[Deleted]) -> Deleted:
+    """What was deleted in parts, as if at once."""
+    ids = itertools.islice(itertools.chain.from_iterable(part.ids for part in parts), MOST_TOLD)
+    first = parts[0] if parts else Deleted(0, "", ())
+    return replace(first, count=sum(part.count for part in parts), ids=tuple(ids))
 
 
 class _Overhearing:

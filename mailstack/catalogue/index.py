@@ -135,6 +135,7 @@ def forget_all(connection: sqlite3.Connection) -> None:
     """For another archive than the one that was read."""
     for table in (*_TABLES, "searched"):
         connection.execute(f"DELETE FROM {table}")
+    connection.execute("DELETE FROM counts WHERE mailbox <> ''")
     connection.execute("UPDATE progress SET number = 0")
 
 
@@ -147,16 +148,19 @@ def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int 
     chosen = _chosen(connection, which)
     items = _items(
         connection,
-        f"SELECT l.number, l.unread, l.item FROM {chosen.source} WHERE {chosen.condition}"
-        f" ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
+        f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
         [*chosen.values, limit, start],
     )
+    items.reverse()
     if which.before is None and not start and len(items) < limit:
         # That is all there is.
         return Listed(tuple(items), len(items), sum(item.unread for item in items))
-    # All letters, or all of a mailbox, are counted quickly; of what is searched for there may be too many.
-    most = MOST_COUNTED if which.terms else -1
-    chosen = _chosen(connection, replace(which, before=None))
+    which = replace(which, before=None)
+    if (counted := _counted(connection, which)) is not None:
+        return Listed(tuple(items), *counted)
+    # Of what is searched for there may be too many.
+    most = MOST_COUNTED
+    chosen = _chosen(connection, which)
     total, unread = connection.execute(
         "SELECT count(*), coalesce(sum(unread), 0) FROM"
         f" (SELECT l.unread FROM {chosen.source} WHERE {chosen.condition} LIMIT ?)",
@@ -165,16 +169,43 @@ def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int 
     return Listed(tuple(items), int(total), int(unread), is_exact=total != most)
 
 
+def _counted(connection: sqlite3.Connection, which: Which) -> tuple[int, int] | None:
+    """How many and how many unread, of all, of a mailbox, or of what an account sees: those are never counted anew."""
+    condition, values = "mailbox = ?", [which.seen_by or ""]
+    if which.mailbox is not None:
+        if which.seen_by not in {None, which.mailbox}:
+            return None
+        condition, values = "mailbox = ? AND is_sender = 0", [which.mailbox]
+    if replace(which, mailbox=None, seen_by=None) != Which():
+        return None
+    statement = f"SELECT coalesce(sum(total), 0), coalesce(sum(unread), 0) FROM counts WHERE {condition}"
+    total, unread = connection.execute(statement, values).fetchone()
+    return int(total), int(unread)
+
+
 def first(connection: sqlite3.Connection, which: Which, limit: int) -> list[Item]:
     """The oldest `limit` of them, the oldest first."""
     chosen = _chosen(connection, which)
-    statement = f"SELECT l.number, l.unread, l.item FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
+    statement = f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
     return _items(connection, statement, [*chosen.values, limit])
 
 
+def numbers(connection: sqlite3.Connection, which: Which, limit: int) -> tuple[int, ...]:
+    """The oldest `limit` of them, the oldest first."""
+    chosen = _chosen(connection, which)
+    statement = f"{chosen.numbers} ORDER BY {chosen.order} LIMIT ?"
+    return tuple(_changed(connection, statement, [*chosen.values, limit]))
+
+
 def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
-    rows = connection.execute(statement, values).fetchall()
-    numbers = json.dumps([number for number, _, _ in rows])
+    """The letters whose numbers a statement gives, the oldest first.
+
+    They are chosen in an index, and only then are the letters, which are large, looked at.
+    """
+    numbers = json.dumps(_changed(connection, statement, values))
+    rows = connection.execute(
+        f"SELECT number, unread, item FROM letters WHERE number {_GIVEN} ORDER BY number", (numbers,)
+    ).fetchall()
     more: dict[str, dict[int, list[str]]] = {}
     for name, table in (("name", "tags"), ("id", "copies"), ("mailbox", "holders")):
         of = more.setdefault(table, {})
@@ -274,8 +305,7 @@ def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str
 def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
     """Everybody whom a letter is for, by name."""
     rows = connection.execute(
-        "SELECT h.mailbox, count(*), sum(l.unread) FROM holders AS h JOIN letters AS l ON l.number = h.number"
-        " WHERE l.deleted IS NULL AND h.is_sender = 0 AND h.hidden IS NULL GROUP BY h.mailbox ORDER BY h.mailbox"
+        "SELECT mailbox, total, unread FROM counts WHERE is_sender = 0 AND mailbox <> '' AND total > 0 ORDER BY mailbox"
     )
     return [MailboxCount(str(name), int(total), int(unread)) for name, total, unread in rows]
 
@@ -297,11 +327,11 @@ def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
-def put_away(connection: sqlite3.Connection, which: Which, token: str) -> tuple[Deleted, Deleted]:
-    """Out of sight of the account that `which.seen_by` is; and which of these nobody else has, so that they are deleted."""
+def put_away(connection: sqlite3.Connection, which: Which, account: str, token: str) -> tuple[Deleted, Deleted]:
+    """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
     numbers = _numbers(connection, which)
     connection.execute(
-        f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {_GIVEN}", (token, which.seen_by, numbers)
+        f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {_GIVEN}", (token, account, numbers)
     )
     rows = connection.execute(
         "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
@@ -312,17 +342,20 @@ def put_away(connection: sqlite3.Connection, which: Which, token: str) -> tuple[
     given = json.dumps([number for number, _ in gone])
     connection.execute(f"UPDATE letters SET deleted = ? WHERE number {_GIVEN}", (token, given))
     return (
-        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), which.seen_by or ""),
+        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
         Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
     )
 
 
-def bring_back(connection: sqlite3.Connection, token: str) -> list[int]:
-    """The numbers of those that are seen again."""
-    statement = "UPDATE holders SET hidden = NULL WHERE hidden = ? RETURNING number"
-    held = _changed(connection, statement, [token])
-    statement = "UPDATE letters SET deleted = NULL WHERE deleted = ? RETURNING number"
-    return sorted({*held, *_changed(connection, statement, [token])})
+def bring_back(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
+    """The numbers of those that are seen again, at most `limit`; what one account does not see, others may."""
+    hidden = "SELECT number FROM holders WHERE hidden = ? ORDER BY number LIMIT ?"
+    deleted = "SELECT number FROM letters WHERE deleted = ? ORDER BY number LIMIT ?"
+    numbers = _changed(connection, hidden, [token, limit]) or _changed(connection, deleted, [token, limit])
+    given = json.dumps(numbers)
+    connection.execute(f"UPDATE holders SET hidden = NULL WHERE hidden = ? AND number {_GIVEN}", (token, given))
+    connection.execute(f"UPDATE letters SET deleted = NULL WHERE deleted = ? AND number {_GIVEN}", (token, given))
+    return numbers
 
 
 def deleted(connection: sqlite3.Connection, token: str | None, limit: int) -> list[int]:

@@ -158,7 +158,8 @@ def _what(term: Term, sees: _Sight, *, trigrams: bool) -> Condition:  # noqa: PL
         case Sized(is_larger, octets):
             return f"l.size {'>' if is_larger else '<'} ?", (octets,)
         case Arrived(is_after, at):
-            return f"l.arrived {'>=' if is_after else '<'} ?", (at,)
+            # Read in the order of numbers, as lists are: the plus forbids the index of arrivals, which must be sorted.
+            return f"+l.arrived {'>=' if is_after else '<'} ?", (at,)
         case _:
             return "TRUE", ()
 

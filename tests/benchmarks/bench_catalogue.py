@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -120,7 +120,11 @@ def main(count: int) -> None:
         timed("all mailboxes, counted", lambda: shelf.run(shelf.catalogue.mailboxes()))
         timed("all tags, counted", lambda: shelf.run(shelf.catalogue.tags()))
         _live(shelf)
-        timed("mark all as read", lambda: shelf.run(shelf.catalogue.mark(Which(), unread=False)), 1)
+        for what, do in (
+            ("mark all as read", lambda: shelf.catalogue.mark(Which(), unread=False)),
+            ("delete all", lambda: shelf.catalogue.delete(Which())),
+        ):
+            timed(what, lambda do=do: _meanwhile(shelf, do()), 1)
         shelf.close()
 
 
@@ -134,6 +138,24 @@ def _fill(shelf: Shelf, count: int) -> None:
             some = []
     spent = time.perf_counter() - begun
     say(f"{count} letters read and indexed{'':<15} {count / spent:8.0f} letters/s")
+
+
+def _meanwhile(shelf: Shelf, work: Coroutine[Any, Any, Any]) -> None:
+    """Work in parts, and how long others wait for the database while it is done."""
+    results = shelf.pump.start(work)
+    spent: list[float] = []
+    while not results:
+        shelf.clock.advance(0.0)
+        begun = time.perf_counter()
+        shelf.run(_nothing(shelf))
+        spent.append(time.perf_counter() - begun)
+    say(
+        f"{'  a change by somebody else meanwhile':<44} {1000 * median(spent):8.1f} ms  (worst {1000 * max(spent):.1f})"
+    )
+
+
+async def _nothing(shelf: Shelf) -> None:
+    await shelf.catalogue._database.write(index.progress)
 
 
 async def _add(shelf: Shelf, some: list[Entering], number: int) -> None:

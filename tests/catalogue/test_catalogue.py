@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailstack.catalogue import schema
-from mailstack.catalogue.items import Which
+from mailstack.catalogue import index, schema
+from mailstack.catalogue.database import Operation
+from mailstack.catalogue.items import Copy, Which
 from mailstack.catalogue.query import BadQuery, parse
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
@@ -197,6 +198,93 @@ def test_each_mailbox_has_its_own_view(shelf: Shelf) -> None:
     assert shelf.find(seen_by=ALICE.key) == [both], "who submitted a letter may see it"
     counts = {each.mailbox: (each.total, each.unread) for each in shelf.run(shelf.catalogue.mailboxes())}
     assert counts == {BOB.key: (1, 1), CAROL.key: (2, 2)}
+
+
+def _recounted(shelf: Shelf) -> None:
+    """What is kept as counts is what one would count."""
+    people = (ALICE, BOB, CAROL)
+    for which in (
+        Which(),
+        *(Which(mailbox=each.key) for each in people),
+        *(Which(seen_by=each.key) for each in people),
+    ):
+        there = shelf.run(shelf.catalogue.first(which, 1000))
+        # Nothing is listed, so that it is not seen from the list how many there are.
+        listed = shelf.run(shelf.catalogue.listed(which, 0))
+        assert (listed.total, listed.unread) == (len(there), sum(item.unread for item in there)), which
+    counts = {each.mailbox: each.total for each in shelf.run(shelf.catalogue.mailboxes())}
+    assert counts == {
+        each.key: total
+        for each in people
+        if (total := shelf.run(shelf.catalogue.listed(Which(mailbox=each.key), 0)).total)
+    }
+
+
+def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
+    catalogue = shelf.catalogue
+    first = shelf.put(to=(BOB, CAROL), account=ALICE.key)
+    own = shelf.put(to=(ALICE,), account=ALICE.key)
+    shelf.put(to=(CAROL,))
+    _recounted(shelf)
+    shelf.run(catalogue.mark(Which(ids=(first,)), unread=False))
+    _recounted(shelf)
+    token = shelf.run(catalogue.delete(Which(mailbox=CAROL.key))).token
+    _recounted(shelf)
+    shelf.run(catalogue.mark(Which(), unread=False))
+    shelf.run(catalogue.undo(token))
+    _recounted(shelf)
+    for account in (CAROL, ALICE):
+        away = shelf.run(catalogue.delete(Which(seen_by=account.key))).token
+        _recounted(shelf)
+        shelf.run(catalogue.undo(away))
+        _recounted(shelf)
+    shelf.run(catalogue.delete(Which(ids=(first,), seen_by=BOB.key)))
+    gone = shelf.run(catalogue.delete(Which(ids=(own,))))
+    shelf.run(catalogue._drop_deleted(gone.token))
+    assert len(shelf.run(shelf.store.entries(ARCHIVE, 0, 10))) == 2
+    _recounted(shelf)
+
+
+def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
+    """From then on it is for him, as by an alias of another office."""
+    source = shelf.put(to=(BOB,), account=ALICE.key)
+    copy = Copy(LetterId("0" * 15), source, (ALICE.key,))
+    shelf.run(_write(shelf, lambda connection: index.add(connection, (), (copy,), 0)))
+    assert shelf.find(mailbox=ALICE.key) == [source]
+    _recounted(shelf)
+
+
+async def _write(shelf: Shelf, operation: Operation[None]) -> None:
+    await shelf.catalogue._database.write(operation)
+
+
+def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
+    monkeypatch.setattr("mailstack.catalogue.catalogue.AT_ONCE", 2)
+    shelf = Shelf(tmp_path / "data")
+    letters = [shelf.put() for _ in range(5)]
+    marking = shelf.pump.start(shelf.catalogue.mark(Which(), unread=False))
+    assert any(len(shelf.find("is:read")) == 2 for _ in range(20_000)), "the first part, before time passes"
+    late = shelf.put()
+    assert not marking, "others have their turn first"
+    wait_until(shelf, lambda: _has(shelf, marking))
+    assert marking == [5]
+    assert shelf.find("is:unread") == [late]
+    deleting = shelf.pump.start(shelf.catalogue.delete(Which(terms=parse("is:read"))))
+    wait_until(shelf, lambda: _has(shelf, deleting))
+    deleted = deleting[0]
+    assert (deleted.count, deleted.ids) == (5, tuple(letters))
+    bringing = shelf.pump.start(shelf.catalogue.undo(deleted.token))
+    wait_until(shelf, lambda: _has(shelf, bringing))
+    assert (bringing, shelf.find()) == ([5], [late, *letters[::-1]])
+    _recounted(shelf)
+    shelf.close()
+
+
+async def _has(shelf: Shelf, results: list[object]) -> bool:
+    """The database is asked, so that its threads have their turn."""
+    await shelf.catalogue.listed(Which(), 0)
+    return bool(results)
 
 
 def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
