@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from mailstack.catalogue.items import Entering, Item
-from mailstack.catalogue.selecting import key_of
 from mailstack.letter import LetterId
+from mailstack.letter.address import key_of
 from mailstack.letter.header import split
 from mailstack.reading import Correspondent, Reading, read
 from mailstack.store import Record

@@ -12,7 +12,7 @@ from msgspec import Struct
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
 from mailstack.catalogue.schema import COLUMNS
-from mailstack.letter import Address, AddressError
+from mailstack.letter.address import key_of
 
 Condition = tuple[str, tuple[object, ...]]
 
@@ -30,14 +30,6 @@ _FLAGS = {
 }
 _HELD = "l.number IN (SELECT number FROM holders WHERE mailbox = ? AND hidden IS NULL"
 _ADDRESSED = "l.number IN (SELECT number FROM addresses WHERE field IN ({marks}) AND address = ?)"
-
-
-def key_of(text: str) -> str:
-    """An address as addresses are compared; a text that is none stays as it is, in lower case."""
-    try:
-        return Address.parse(text).key
-    except AddressError:
-        return text.casefold()
 
 
 class Selection(Struct, frozen=True):

@@ -107,6 +107,14 @@ ReversePath = Address | None
 """Where bounces go; None is the null reverse-path `<>` (RFC 5321 §4.5.5)."""
 
 
+def key_of(text: str) -> str:
+    """The Address.key of what somebody wrote; a text that is no address stays as it is, in lower case."""
+    try:
+        return Address.parse(text).key
+    except AddressError:
+        return text.casefold()
+
+
 def _split(text: str) -> tuple[str, str, str]:
     """Local part, "@" (or ""), domain: the @ that counts stands behind a quoted string, or is the first one."""
     if text.startswith('"'):

@@ -1,10 +1,10 @@
-"""A letter as it entered an office under test, and the form in which addresses are compared."""
+"""A letter as it entered an office under test."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.letter import Address, AddressError, Letter
+from mailstack.letter import Letter
 
 
 class Entered(Struct, frozen=True):
@@ -14,11 +14,3 @@ class Entered(Struct, frozen=True):
     """Grows with each."""
     letter: Letter
     octets: bytes
-
-
-def key_of(address: str) -> str:
-    """The Address.key of what was written; as it is when it is no address."""
-    try:
-        return Address.parse(address).key
-    except AddressError:
-        return address.lower()

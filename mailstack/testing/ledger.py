@@ -16,9 +16,10 @@ from twisted.internet.defer import Deferred
 
 from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.store import Filter, Store, StoreError
-from mailstack.testing.entered import Entered, key_of
+from mailstack.testing.entered import Entered
 from mailstack.testing.letter import Letter
 
 T = TypeVar("T")

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import cached_property
 
+from mailstack.letter.address import key_of
 from mailstack.reading import Link, Part, Reading, read
-from mailstack.testing.entered import Entered, key_of
+from mailstack.testing.entered import Entered
 
 
 class Attachment:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import BadQuery, Term, parse
-from mailstack.catalogue.selecting import key_of
+from mailstack.letter.address import key_of
 from mailstack.web.asking import Ask, Trouble
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.selecting import key_of
 from mailstack.letter import LetterId
+from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.reading import Limits, Reading, read
 from mailstack.store import Record

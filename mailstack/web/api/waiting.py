@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import BadQuery, Term, Within
 from mailstack.catalogue.query import parse as parse_query
-from mailstack.catalogue.selecting import key_of
+from mailstack.letter.address import key_of
 from mailstack.net.patience import within
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
 from mailstack.web.api.places import Places

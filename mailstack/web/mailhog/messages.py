@@ -8,7 +8,7 @@ import msgspec
 
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import Named, Term, Words
-from mailstack.catalogue.selecting import key_of
+from mailstack.letter.address import key_of
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.bodies import taken
