@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory
 
@@ -71,6 +72,9 @@ def web_door(
 
 def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:
     """Every page of an office, `more`, and its API."""
+    if behind is not None and not behind.around.is_open:
+        # Where one has to log in, the page that all may see does not say how.
+        office = replace(office, accounts=())
     has_inbox = behind is not None and behind.catalogue is not None
     first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
     pages = (*first, *instruction_pages(office), *client_files(office), *more)

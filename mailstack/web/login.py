@@ -89,7 +89,7 @@ def login_of(behind: Backstage) -> Login:
         around.store,
         behind.clock,
         admins=[admin.key for admin in config.web.admins],
-        # Passwords that the page itself shows need no protection.
+        # Those of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not around.accounts,
         secret=around.managed.session_secret,
         ended=behind.ended_sessions,

@@ -133,3 +133,16 @@ def test_an_office_without_a_page_never_loads_twisteds_web() -> None:
     code = f"import sys, mailstack.service, mailstack.tap, mailstack.dev; print([m for m in sys.modules if m == 'mailstack.web' or m.startswith({kinds})])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_dev_environment_that_others_reach_tells_them_no_passwords(tmp_path: Path) -> None:
+    """Where one has to log in, the page that all may see must not say how."""
+    shown = {}
+    for host in ("127.0.0.1", "0.0.0.0"):
+        arguments = ("dev", "--host", host, "--port-base", "0", "--json", "--quiet")
+        with Process(*arguments, environ={"XDG_RUNTIME_DIR": str(tmp_path)}) as process:
+            port = json.loads(process.line())["services"]["web"]["port"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/office", timeout=20) as answer:
+                shown[host] = b"<td>alice</td>" in answer.read()
+            process.stop()
+    assert shown == {"127.0.0.1": True, "0.0.0.0": False}
