@@ -85,7 +85,7 @@ class Indexing:
         await self.idle()
 
     async def idle(self) -> None:
-        """Return when all that has come is read."""
+        """Return when all that had come when it was called is read, or reading has stopped; what comes later may wait."""
         if self._works:
             waiting: Deferred[None] = Deferred()
             self._idle.append(waiting)
@@ -102,7 +102,7 @@ class Indexing:
         try:
             while self._nudged and not self._stopped:
                 self._nudged = False
-                while not self._stopped and await self._read_some():
+                while not self._stopped and await self._read_on():
                     pass
         except StoreError:
             _log.exception("the catalogue is not up to date; it is tried again")
@@ -113,11 +113,24 @@ class Indexing:
             for waiting in idle:
                 waiting.callback(None)
 
-    async def _read_some(self) -> bool:
-        """The next letters; False when there are none."""
+    async def _read_on(self) -> bool:
+        """The next letters; False when there were none. Who waited before it looked need not wait for what comes meanwhile."""
+        waiting, self._idle = self._idle, []
+        is_all = False
+        try:
+            number, is_all = await self._read_some()
+        finally:
+            if not is_all:
+                self._idle, waiting = [*waiting, *self._idle], []
+        for each in waiting:
+            each.callback(None)
+        return number > 0
+
+    async def _read_some(self) -> tuple[int, bool]:
+        """How many letters it was given, and whether these were all."""
         entries = await self._store.entries(ARCHIVE, self._read_to, AT_ONCE)
         if not entries:
-            return False
+            return 0, True
         found = await self._store.records(Filter(ids=tuple(entry.letter for entry in entries), limit=len(entries)))
         records = {record.letter.id: record for record in found}
         before = self._read_to
@@ -127,7 +140,7 @@ class Indexing:
             # Nothing of them is in the index: they are read again.
             self._read_to = before
             raise
-        return True
+        return len(entries), len(entries) < AT_ONCE and self._read_to == entries[-1].uid
 
     async def _read(self, entries: Sequence[Entry], records: Mapping[LetterId, Record]) -> None:
         arriving: list[Arriving] = []

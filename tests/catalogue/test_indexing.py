@@ -43,6 +43,45 @@ def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
     assert not shelf.clock.bugs
 
 
+class Slow(MemoryDatabase):
+    """A database that has done what it was asked when it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Deferred[None]] = []
+        self.is_slow = False
+
+    def write(self, operation: Callable[..., Any]) -> Deferred[Any]:
+        if not self.is_slow:
+            return super().write(operation)
+        self.asked.append(begun := Deferred())
+        return begun.addCallback(lambda _: super(Slow, self).write(operation))
+
+    def go_on(self) -> None:
+        self.asked.pop(0).callback(None)
+
+
+def test_who_waits_need_not_wait_for_letters_that_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.catalogue.shelf.MemoryDatabase", Slow)
+    shelf = Shelf(None)
+    database = shelf.memory
+    assert isinstance(database, Slow)
+    database.is_slow = True
+    told: list[int] = []
+    for number in range(20):
+        # Each comes while the one before is written: it never is idle.
+        shelf.put(settle=False)
+        Deferred.fromCoroutine(shelf.catalogue.up_to_date()).addCallback(lambda _, number=number: told.append(number))
+        if number:
+            database.go_on()
+            # The first was being read already: whether it was the last is known by the next look.
+            assert told == list(range(number if number > 1 else 0)), "the next letter is still being written"
+    database.go_on()
+    assert told == list(range(20))
+    database.is_slow = False
+    shelf.close()
+
+
 def test_nobody_waits_for_ever_for_an_index_that_is_behind(shelf: Shelf) -> None:
     shelf.catalogue._indexing._works = True
     done: list[object] = []
