@@ -128,3 +128,23 @@ def test_a_letter_is_written_in_ones_own_name_only(ports: dict[str, int]) -> Non
     assert ask(ports, f"/v1/letters/{sent['id']}", "alice")[1]["subject"] == "from alice"
     assert ask(ports, f"/v1/letters/{sent['id']}", "bob")[0] == 200
     assert ask(ports, "/v1/letters", "alice", "POST", {**own, "from": "bob@home.test"})[0] == 422
+
+
+def test_a_letter_is_sent_on_in_the_name_of_who_does_it(ports: dict[str, int]) -> None:
+    """By who sees it, as a submission of his own; whoever gets it sees neither the first letter nor a journey."""
+    assert ask(ports, "/v1/wait?to=alice@home.test", "alice")[0] == 200
+    own = next(
+        each["id"] for each in ask(ports, "/v1/letters", "alice")[1]["letters"] if each["subject"] == "for alice"
+    )
+    release, body = f"/v1/letters/{own}/release", {"to": ["bob@home.test"]}
+    assert ask(ports, release, "bob", "POST", body)[0] == 404
+    assert ask(ports, release, "", "POST", body)[0] == 401
+    assert ask(ports, release, "alice", "POST", {"to": ["nobody@home.test"]})[0] == 422, "the rules of submission hold"
+    status, sent, _ = ask(ports, release, "alice", "POST", body)
+    assert status == 201
+    assert ask(ports, f"/v1/letters/{sent['id']}", "bob")[1]["subject"] == "for alice"
+    assert ask(ports, f"/v1/letters/{own}", "bob")[0] == 404
+    envelope = ask(ports, f"/v1/letters/{sent['id']}", "root")[1]["envelope"]
+    assert (envelope["account"], envelope["sender"]) == ("alice@home.test", "alice@home.test")
+    seen = {user: ask(ports, f"/v1/journeys/{sent['id']}", user)[0] for user in ("alice", "bob", "root")}
+    assert seen == {"alice": 200, "bob": 404, "root": 200}, "a journey names all recipients"
