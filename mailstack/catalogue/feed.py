@@ -20,7 +20,7 @@ class Event(Struct, frozen=True):
 
     sequence: int
     name: str
-    """ "letter", "changed", "deleted", "step", "queue", "fault", "dialogue" …"""
+    """ "letter", "changed", "deleted", "step", "fault", "dialogue" …"""
     data: Any
     """What msgspec can write as JSON."""
     holders: frozenset[str] | None = None

@@ -37,7 +37,7 @@ export function startNavigation() {
     const lookAtMail = gathered(() => refreshMailboxes().catch(() => {}), 800);
     for (const kind of ["letter", "changed", "deleted", "again"]) on(kind, lookAtMail);
     const lookAtQueue = gathered(() => refreshQueue().catch(() => {}), 800);
-    for (const kind of ["queue", "step", "again"]) on(kind, lookAtQueue);
+    for (const kind of ["step", "again"]) on(kind, lookAtQueue);
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
     showMe().catch(() => {});

@@ -20,7 +20,7 @@ export function show(_, main) {
         "Queue",
         "What has been accepted and not yet delivered: where it goes, why it waits, and when it is tried again.",
     );
-    const view = kept(body, () => get("v1/queue", { limit: MOST }), draw, ["queue", "step"]);
+    const view = kept(body, () => get("v1/queue", { limit: MOST }), draw, ["step"]);
     const ticking = setInterval(() => countDown(body), 1000);
     return () => {
         clearInterval(ticking);
