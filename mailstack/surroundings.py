@@ -120,6 +120,8 @@ class Surroundings(Struct, frozen=True):
     """What it counts together with the others; None: it is alone."""
     endpoint: EndpointOf = bind_anew
     """What a service listens on."""
+    visitors: Authenticator | None = None
+    """Who may see the pages, and manage all, where that is not the accounts' business; None: accounts log in there."""
     is_open: bool = False
     """Whether whoever reaches the web page by loopback is its owner, and need not log in: in a dev environment."""
     accounts: tuple[tuple[str, str], ...] = ()

@@ -31,6 +31,7 @@ from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
 from mailstack.config import Config
 from mailstack.dev import offices
+from mailstack.dev.capturing import capture_rules, logins
 from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
@@ -47,7 +48,6 @@ from mailstack.office import PostOffice, Surroundings
 from mailstack.protocol_log import ProtocolLog
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.routes import Routes, Target
-from mailstack.sasl import Credentials, Proof, ScramKeys, Unavailable
 from mailstack.sasl.keys import FEWEST
 from mailstack.store import Account
 from mailstack.store.archiving import ArchivingSqliteStore
@@ -124,12 +124,13 @@ class DevEnvironment:
         await home.doors["mx"].listen([offices.endpoint(self._settings.host)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
+        station, authenticator = capture_rules(self._settings, capture.exchange, self._passwords, self._clock)
         for name in ("capture", "captures"):
             if name == "capture" or name in self._settings.at:
                 capture.doors[name] = capture.smtp_door(
-                    capture.exchange,
+                    station,
                     capture.config.exchange,
-                    authenticator=Anybody(),
+                    authenticator=authenticator,
                     require_tls=False,
                     implicit_tls=name == "captures",
                 )
@@ -336,7 +337,8 @@ class DevEnvironment:
                 bad_certificates=BadCertificates(self._keys),
                 between=self.log.between,
                 managed=self._managed(),
-                is_open=is_loopback(self._settings.web_host),
+                visitors=logins(self._settings.web_logins, self._passwords, self._clock, IReader),
+                is_open=is_loopback(self._settings.web_host) and not self._settings.web_logins,
                 accounts=self._settings.accounts,
             ),
         )
@@ -371,16 +373,3 @@ def _public_password(key: str) -> str:
     """The password of every account here, unless its user has changed it."""
     local, _, domain = key.rpartition("@")
     return local if domain == HOME_DOMAIN and local in USERS else key
-
-
-class Anybody:
-    """A sasl.Authenticator for the capture port: every name and password is right."""
-
-    kinds: frozenset[type[Proof]] = frozenset({Credentials})
-
-    async def login(self, proof: Proof, remote: HostPort) -> str:  # noqa: ARG002
-        return proof.username[:320] or "anonymous"
-
-    async def scram_keys(self, username: str) -> ScramKeys:
-        """SCRAM's server must know the password, and here is none: it is not offered."""
-        raise Unavailable(f"nothing is known of {username[:320]!r}")

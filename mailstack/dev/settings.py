@@ -63,6 +63,12 @@ class DevSettings(Struct, frozen=True):
     """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
     compat: str = ""
     """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
+    web_logins: Mapping[str, str] = field(default_factory=dict)
+    """Names and secrets (mailstack.accounts.password_file) of those whom the pages are for; none: see `host`."""
+    smtp_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those from whom alone the capture port takes letters; none: it takes them from everybody."""
+    allowed_recipients: str = ""
+    """A regular expression: the capture port takes letters for addresses in which it is found."""
     web_hosts: tuple[str, ...] = ()
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()

@@ -85,10 +85,10 @@ def login_of(behind: Backstage) -> Login:
     """By the accounts of the office."""
     config, around = behind.config, behind.around
     return Login(
-        around.readers,
+        around.visitors or around.readers,
         around.store,
         behind.clock,
-        admins=[admin.key for admin in config.web.admins],
+        admins=None if around.visitors else [admin.key for admin in config.web.admins],
         # Those of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not around.accounts,
         secret=around.managed.session_secret,
@@ -117,15 +117,15 @@ class Login:
         accounts: Accounts,
         clock: Clock,
         *,
-        admins: Collection[str] = (),
+        admins: Collection[str] | None = (),
         require_tls: bool = True,
         secret: bytes = b"",
         ended: Ledger | None = None,
     ) -> None:
-        """`admins` are `Address.key`s; `ended` is for all processes that have the `secret`. With `require_tls` a password in clear is taken from this machine alone."""
+        """`admins` are `Address.key`s; None: everybody who logs in is one. `ended` is for all processes that have the `secret`. With `require_tls` a password in clear is taken from this machine alone."""
         self._authenticator = authenticator
         self._accounts = accounts
-        self._admins = frozenset(admins)
+        self._admins = None if admins is None else frozenset(admins)
         self._require_tls = require_tls
         self._now = clock.now
         self._seal = _Seal(secret)
@@ -147,7 +147,7 @@ class Login:
             return self._known(session.account)
         kind, _, given = ask.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
-            raise _unknown(ask, "Log in with the address and password of an account.")
+            raise _unknown(ask, "Log in with the name and password of somebody who may come in.")
         try:
             name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
@@ -169,7 +169,7 @@ class Login:
             return bool(row[0])
 
     def _known(self, account: str) -> Visitor:
-        return Visitor(account, account in self._admins)
+        return Visitor(account, self._admins is None or account in self._admins)
 
     async def _checked(self, ask: Ask, name: str, password: str) -> str:
         """The account. Raises Trouble."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailstack.accounts.password_file import parse_passwords
 from mailstack.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
 from mailstack.sasl.answering import Suspicious, choose
 from mailstack.sasl.saslprep import saslprep
@@ -93,6 +94,14 @@ _MODULE = {
     "CRAM-MD5": "sasl.cram",
 }
 
+
+@unless(ValueError)
+def _password_file(octets: bytes) -> None:
+    """Names are the file's, and there is a secret for each."""
+    found = parse_passwords(text(octets))
+    assert all(name and secret and f"{name}:{secret}" in text(octets) for name, secret in found.items())
+
+
 PARSERS = (
     *(
         Parser(
@@ -117,5 +126,11 @@ PARSERS = (
     Parser("scram-keys", ("sasl.keys",), _keys, (str(_KEYS).encode(), b"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA")),
     Parser(
         "saslprep", ("sasl.saslprep",), _saslprep, ("I\u00adX".encode(), "\u2168".encode(), "\u0627\u0031".encode())
+    ),
+    Parser(
+        "password-file",
+        ("accounts.password_file",),
+        _password_file,
+        (b"ann:$2y$04$" + b"." * 53 + b"\n# x\nbob:word\n", b"eve:{SHA}x", b"a:b\x85c:d"),
     ),
 )

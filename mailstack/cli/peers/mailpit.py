@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from mailstack.accounts.password_file import parse_passwords
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.relay.loopback import is_loopback
 
 PREFIX = "MP_"
+_MOST_LOGINS = 1_000_000
+"""Characters of a file of passwords."""
 MOST = 500
 """Messages that Mailpit keeps."""
 
 _RELAYED = "nothing leaves this machine in dev mode; an office that relays is `mailstack serve` with [relay] smart_host"
-_CHECKED = (
-    "the capture port takes any name and password; the submission ports want those of an account (POST /v1/accounts)"
-)
 _SECURED = "submission (STARTTLS) and submissions (TLS) are ports of their own; the capture port takes letters in clear as well"
 _CERTIFICATE = "all services show one certificate by a CA made here, whose file is named at the start"
-_LOGIN = "bound to loopback, the pages ask for no login; bound elsewhere, for the address and password of an account"
+_SENDING = "the API has one login for all, that of --ui-auth-file"
 _TAGS = (
     "tags come from X-Tags and from +tags of addresses, and are set by API and web page; there are no filters for them"
 )
@@ -66,6 +67,49 @@ def _recipients(wish: Wish, option: str, value: str) -> None:
 
 def _label(wish: Wish, _option: str, value: str) -> None:
     wish.set(label=value)
+
+
+def _login_file(field: str, wish: Wish, option: str, value: str) -> None:
+    try:
+        with Path(value).open(encoding="utf-8") as file:
+            text = file.read(_MOST_LOGINS)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise Refused(f"{option}: {value}: {why}") from None
+    _take_logins(field, wish, option, text)
+
+
+def _logins(field: str, wish: Wish, option: str, value: str) -> None:
+    """Of a variable, where words stand for lines."""
+    _take_logins(field, wish, option, "\n".join(value.split()))
+
+
+def _take_logins(field: str, wish: Wish, option: str, text: str) -> None:
+    try:
+        wish.set(**{field: parse_passwords(text)})
+    except ValueError as error:
+        raise Refused(f"{option}: {error}") from None
+
+
+def _accept_any(wish: Wish, option: str, _value: str) -> None:
+    """So it is anyway, unless logins are named: variables and options come in any order."""
+    wish.any_login = option
+
+
+def check(wish: Wish) -> None:
+    """What can't be asked for together. Raises Refused."""
+    if wish.any_login and wish.asks("smtp_logins"):
+        raise Refused(
+            f"{wish.any_login}: with the logins of --smtp-auth-file not every login can be taken; leave one out"
+        )
+
+
+def _allowed(wish: Wish, option: str, value: str) -> None:
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Refused(f"{option}: {value[:100]!r} is no regular expression: {error}") from None
+    wish.set(allowed_recipients=value)
 
 
 def _quiet(wish: Wish, _option: str, _value: str) -> None:
@@ -139,8 +183,8 @@ FLAGS = (
     _switch("verbose", already, "v"),
     _text("listen", partial(_listen, "web", 8025), "l", "MP_UI_BIND_ADDR"),
     _text("webroot", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
-    _text("ui-auth-file", instead(_LOGIN)),
-    Flag("ui-auth", instead(_LOGIN), variable="MP_UI_AUTH"),
+    _text("ui-auth-file", partial(_login_file, "web_logins")),
+    Flag("ui-auth", partial(_logins, "web_logins"), variable="MP_UI_AUTH"),
     _text("ui-tls-cert", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
     _text("ui-tls-key", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
     _text("api-cors", _origins),
@@ -153,13 +197,13 @@ FLAGS = (
     _switch("disable-http-compression", already),
     _switch("hide-delete-all-button", instead("what is deleted can be brought back for a minute")),
     _text("enable-spamassassin", _spam_filter),
-    _text("send-api-auth-file", instead(_LOGIN)),
-    Flag("send-api-auth", instead(_LOGIN), variable="MP_SEND_API_AUTH"),
+    _text("send-api-auth-file", instead(_SENDING)),
+    Flag("send-api-auth", instead(_SENDING), variable="MP_SEND_API_AUTH"),
     _switch("send-api-auth-accept-any", already),
     _text("smtp", partial(_listen, "capture", 1025), "s", "MP_SMTP_BIND_ADDR"),
-    _text("smtp-auth-file", instead(_CHECKED)),
-    Flag("smtp-auth", instead(_CHECKED), variable="MP_SMTP_AUTH"),
-    _switch("smtp-auth-accept-any", already),
+    _text("smtp-auth-file", partial(_login_file, "smtp_logins")),
+    Flag("smtp-auth", partial(_logins, "smtp_logins"), variable="MP_SMTP_AUTH"),
+    _switch("smtp-auth-accept-any", _accept_any),
     _switch("smtp-auth-allow-insecure", already),
     _text("smtp-tls-cert", instead(_CERTIFICATE)),
     _text("smtp-tls-key", instead(_CERTIFICATE)),
@@ -171,8 +215,11 @@ FLAGS = (
     ),
     _switch("smtp-disable-rdns", already),
     _text("smtp-max-recipients", _recipients),
-    _text("smtp-allowed-recipients", instead("say which are refused by a fault (POST /v1/faults, at: rcpt)")),
-    _switch("smtp-ignore-rejected-recipients", instead("a recipient that is refused is refused")),
+    _text("smtp-allowed-recipients", _allowed),
+    _switch(
+        "smtp-ignore-rejected-recipients",
+        instead("what is answered with 250 is kept, and a refused recipient hears 550"),
+    ),
     _text("smtp-relay-config", instead(_RELAYED)),
     _switch("smtp-relay-all", instead(_RELAYED)),
     _text("smtp-relay-matching", instead(_RELAYED)),

@@ -30,6 +30,8 @@ class Wish:
         self.triggers: dict[str, dict[str, int]] = {}
         """Mailpit's chaos."""
         self.quiet = False
+        self.any_login = ""
+        """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}
         self._settings = settings
 
@@ -37,7 +39,7 @@ class Wish:
         """What peers don't have listens at the usual ports if these were asked for (`own_ports`), else at free ones."""
         rest = {} if own_ports else {name: HostPort(self._settings.host, 0) for name in PORTS}
         web = self.at["web"].host if "web" in self.at else self._settings.host
-        if not is_loopback(web):
+        if not is_loopback(web) and not self.asks("web_logins"):
             self.said.append(f"the pages listen on {web}: there they ask for the address and password of an account")
         settings = replace(self._settings, compat=self.peer, at={**rest, **self.at}, users=tuple(self.accounts))
         faults = (*settings.faults, *from_mailpit(self.triggers))
@@ -46,6 +48,10 @@ class Wish:
     def set(self, **changes: Any) -> None:
         """Fields of DevSettings."""
         self._changes.update(changes)
+
+    def asks(self, setting: str) -> bool:
+        """Whether a field of DevSettings was set."""
+        return bool(self._changes.get(setting))
 
     def listen(self, service: str, option: str, text: str, usual: int) -> None:
         """Where a service listens: "[::]:1025", "0.0.0.0:1025", ":1025" or "1025". Raises Refused."""

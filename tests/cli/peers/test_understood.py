@@ -57,20 +57,22 @@ def test_options_count_more_than_variables() -> None:
 
 
 @pytest.mark.parametrize("flag", mailpit.FLAGS, ids=lambda flag: flag.name)
-def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag) -> None:
-    _honoured_or_answered("mailpit", f"--{flag.name}", flag)
+def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text("ann:x\n")
+    _honoured_or_answered("mailpit", f"--{flag.name}", flag, tmp_path / "passwords")
 
 
 @pytest.mark.parametrize("flag", mailhog.FLAGS, ids=lambda flag: flag.name)
-def test_every_option_of_mailhog_is_honoured_or_answered(flag: mailpit.Flag) -> None:
-    _honoured_or_answered("mailhog", f"-{flag.name}", flag)
+def test_every_option_of_mailhog_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
+    _honoured_or_answered("mailhog", f"-{flag.name}", flag, tmp_path / "passwords")
 
 
 VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
-    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "enable-spamassassin": "127.0.0.1:783",
+    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "ui-auth": "ann:x", "smtp-auth": "ann:x",
+    "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
@@ -80,8 +82,11 @@ ALREADY = {
 """They ask for what is so anyway."""
 
 
-def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag) -> None:
-    value = [] if flag.kind == "switch" else [VALUES.get(flag.name, "x")]
+BCRYPT = "$2b$04$" + "." * 53
+
+
+def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords: Path) -> None:
+    value = [] if flag.kind == "switch" else [VALUES.get(flag.name, "x").replace("PASSWORDS", str(passwords))]
     given, plain = wish(peer, option, *value), wish(peer)
     changed = given.settings(own_ports=False) != plain.settings(own_ports=False)
     honoured = changed or given.quiet or given.triggers or flag.name in ALREADY
@@ -127,8 +132,37 @@ def test_a_spam_filter_is_one_of_this_machine() -> None:
         assert given.said[0].startswith("--enable-spamassassin is not honoured: ")
 
 
+def test_logins_are_taken_from_files_and_variables(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"# made with htpasswd -B\nann:{BCRYPT}\nbob:two words\n")
+    found = settings("mailpit", "--ui-auth-file", str(file), MP_SMTP_AUTH="ann:x bob:y")
+    assert found.web_logins == {"ann": BCRYPT, "bob": "two words"}
+    assert found.smtp_logins == {"ann": "x", "bob": "y"}
+    everywhere = wish("mailpit", "--listen", "0.0.0.0:1", MP_UI_AUTH="ann:x")
+    everywhere.settings(own_ports=False)
+    assert everywhere.said == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--ui-auth-file", "/nowhere/passwords"),
+        ("--ui-auth", "ann"),
+        ("--ui-auth", "ann:{SHA}secret"),
+        ("--smtp-auth", "ann:$apr1$secret"),
+        ("--smtp-auth", "ann:secret", "--smtp-auth-accept-any"),
+        ("--smtp-allowed-recipients", "secret("),
+    ],
+)
+def test_what_lets_nobody_in_stops_the_start(words: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as refused:
+        wish("mailpit", *words)
+    if "allowed" not in words[0]:
+        assert "secret" not in str(refused.value)
+
+
 def test_a_secret_is_never_shown() -> None:
-    assert "secret" not in " ".join(wish("mailpit", MP_UI_AUTH="user:secret", MP_SMTP_RELAY_PASSWORD="secret").said)
+    assert "secret" not in " ".join(wish("mailpit", MP_POP3_AUTH="user:secret", MP_SMTP_RELAY_PASSWORD="secret").said)
 
 
 def test_a_directory_is_kept(tmp_path: Path) -> None:

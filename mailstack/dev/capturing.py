@@ -1,0 +1,55 @@
+"""Whom the dev environment lets in by name, at the capture port and at its pages, and whom it takes letters for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from twisted.cred.portal import Portal
+from zope.interface import Interface
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.password_file import FileChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import ISubmitter, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.dev.settings import DevSettings
+from mailstack.exchange.capture import Capture
+from mailstack.exchange.station import Exchange
+from mailstack.sasl import Authenticator, Credentials, Proof, ScramKeys, Unavailable
+from mailstack.smtp.station import Station
+from mailstack.wire import Clock, HostPort
+
+
+def capture_rules(
+    settings: DevSettings, exchange: Exchange, passwords: Passwords, clock: Clock
+) -> tuple[Station, Authenticator]:
+    """Whose letters the capture port takes and for whom, and who logs in there; any letter and any login, if nothing is said."""
+    named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
+    if named is None and not settings.allowed_recipients:
+        return exchange, Anybody()
+    pattern = re.compile(settings.allowed_recipients) if settings.allowed_recipients else None
+    return Capture(exchange, login=named is not None, recipients=pattern), named or Anybody()
+
+
+def logins(
+    secrets: Mapping[str, str], passwords: Passwords, clock: Clock, interface: type[Interface]
+) -> Authenticator | None:
+    """Of those who are named, and nobody else; None when nobody is."""
+    if not secrets:
+        return None
+    portal = Portal(Realm(), [FileChecker(secrets, passwords)])
+    return CredAuthenticator(portal, clock, Throttle(clock), (), interface)
+
+
+class Anybody:
+    """A sasl.Authenticator for the capture port: every name and password is right."""
+
+    kinds: frozenset[type[Proof]] = frozenset({Credentials})
+
+    async def login(self, proof: Proof, remote: HostPort) -> str:  # noqa: ARG002
+        return proof.username[:320] or "anonymous"
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """SCRAM's server must know the password, and here is none: it is not offered."""
+        raise Unavailable(f"nothing is known of {username[:320]!r}")
