@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from mailstack.store import Store
+from mailstack.web.api.description import About, Description
 from mailstack.web.greenmail.service import service_pages
 from mailstack.web.greenmail.users import user_pages
 from mailstack.web.ground import Ground
@@ -16,6 +17,11 @@ from mailstack.web.mailpit.pages import mailpit_pages
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
 from mailstack.wire import HostPort
+
+_GREENMAIL = About(
+    "GreenMail's API, answered by mailstack",
+    "Users, their messages, and the service, on the paths that GreenMail has. It is JSON, which YAML is a superset of.",
+)
 
 
 class Accounts(Struct, frozen=True):
@@ -38,10 +44,18 @@ def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first:
     """Mailpit's, MailHog's and GreenMail's. With `mailhog_first` what Mailpit has as well answers as MailHog does."""
     hog = message_pages(ground, is_first=mailhog_first)
     taken = {(route.method, route.path) for route in hog}
+    green = _greenmail(ground, accounts)
     pit = [route for route in mailpit_pages(ground, told) if (route.method, route.path) not in taken]
     return (
         *pit,
         *hog,
+        *green,
+        Description(green, "/greenmail-openapi.yml", _GREENMAIL).route,
+    )
+
+
+def _greenmail(ground: Ground, accounts: Accounts) -> tuple[Route, ...]:
+    return (
         *user_pages(
             accounts.store, Shelf(ground.catalogue, ground.in_thread), accounts.add, accounts.remove, accounts.domain
         ),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 import mailstack
 from mailstack.web.asking import Answer, Ask, in_json
@@ -24,7 +25,23 @@ _PROBLEM_SCHEMA = {
 }
 
 
-def described(routes: Iterable[Route]) -> dict[str, Any]:
+class About(Struct, frozen=True):
+    """What a description says of the whole."""
+
+    title: str = "mailstack"
+    text: str = "Letters, their journeys, the queue, and what else an office has."
+    refusals_are_plain: bool = False
+    """Whether a refusal is a plain text, and not a problem in JSON."""
+
+
+OURS = About()
+_PLAIN = {
+    "description": "A refusal says why, in plain text.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
+
+def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
     """The document about those of the routes that are told."""
     told = [(route, route.told) for route in routes if route.told is not None]
     types = [kind for _, each in told for kind in (each.takes, each.gives) if kind is not None]
@@ -32,13 +49,15 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route, each in told:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, each, schema_of, _PLAIN if about.refusals_are_plain else _PROBLEM
+        )
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "mailstack",
+            "title": about.title,
             "version": mailstack.__version__,
-            "description": "Letters, their journeys, the queue, and what else an office has.",
+            "description": about.text,
         },
         "paths": paths,
         "components": {
@@ -48,7 +67,7 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, told: Told, schema_of: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: Route, told: Told, schema_of: dict[int, Any], refusal: dict[str, Any]) -> dict[str, Any]:
     parts = [part for part in route.path.split("/") if part.startswith("{")]
     named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
     asked = [
@@ -61,7 +80,7 @@ def _operation(route: Route, told: Told, schema_of: dict[int, Any]) -> dict[str,
         ),
         "summary": told.summary,
         "parameters": [*named, *asked],
-        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
+        "responses": {str(told.status): _answer(told, schema_of), "default": refusal},
     }
     if told.takes is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.takes)]}}}
@@ -82,12 +101,13 @@ def _answer(told: Told, schema_of: dict[int, Any]) -> dict[str, Any]:
 class Description:
     """The page with it; made when it is asked for first."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self.route = Route("GET", "/v1/openapi.json", self.page, told=Told("This description.", gives=dict[str, Any]))
+    def __init__(self, routes: Iterable[Route], path: str = "/v1/openapi.json", about: About = OURS) -> None:
+        self._about = about
+        self.route = Route("GET", path, self.page, told=Told("This description.", gives=dict[str, Any]))
         self._routes = (*routes, self.route)
         self._answer: Answer | None = None
 
     async def page(self, _: Ask) -> Answer:
         if self._answer is None:
-            self._answer = in_json(described(self._routes))
+            self._answer = in_json(described(self._routes, self._about))
         return self._answer

@@ -11,8 +11,8 @@ from mailstack.catalogue.items import Which
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archiving import ARCHIVE
 from mailstack.web.asking import Answer, Ask, in_json
-from mailstack.web.greenmail.users import said
-from mailstack.web.routes import Route
+from mailstack.web.greenmail.users import Said, said
+from mailstack.web.routes import Route, Told
 from mailstack.wire import HostPort
 
 AT_ONCE = 500
@@ -81,10 +81,16 @@ def service_pages(
         return said("Service running") if services() else said("Service not running", 503)
 
     return (
-        Route("GET", "/api/configuration", configuration, "admin"),
-        Route("POST", "/api/mail/purge", purge, "admin"),
-        Route("POST", "/api/service/reset", started_anew, "admin"),
-        Route("GET", "/api/service/readiness", ready),
+        Route("GET", "/api/configuration", configuration, "admin", told=Told("What runs here.", gives=Configuration)),
+        Route("POST", "/api/mail/purge", purge, "admin", told=Told("Empty all mailboxes.", gives=Said)),
+        Route(
+            "POST",
+            "/api/service/reset",
+            started_anew,
+            "admin",
+            told=Told("As it was at the start: no letters, and the first accounts.", gives=Said),
+        ),
+        Route("GET", "/api/service/readiness", ready, told=Told("Whether it runs.", gives=Said)),
     )
 
 

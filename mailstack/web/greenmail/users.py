@@ -13,7 +13,7 @@ from mailstack.reading import read
 from mailstack.store import Conflict, Store
 from mailstack.web.asking import Answer, Ask, in_json
 from mailstack.web.bodies import taken
-from mailstack.web.routes import Route
+from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 
 MOST = 1000
@@ -42,9 +42,13 @@ class Message(Struct, frozen=True):
     mime_message: str = field(name="mimeMessage")
 
 
+class Said(Struct, frozen=True):
+    message: str
+
+
 def said(text: str, status: int = 200) -> Answer:
     """GreenMail's way to say something."""
-    return in_json({"message": text}, status)
+    return in_json(Said(text), status)
 
 
 def user_pages(
@@ -57,12 +61,30 @@ def user_pages(
     """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one."""
     pages = _Users(store, shelf, add, remove, domain)
     return (
-        Route("GET", "/api/user", pages.users, "admin"),
-        Route("POST", "/api/user", pages.add, "admin"),
-        Route("DELETE", "/api/user/{user}", pages.remove, "admin"),
-        Route("GET", "/api/user/{user}/messages", pages.messages, "admin"),
+        Route("GET", "/api/user", pages.users, "admin", told=Told("All users.", gives=list[User])),
+        Route("POST", "/api/user", pages.add, "admin", told=Told("Add a user.", takes=NewUser, gives=User)),
+        Route(
+            "DELETE",
+            "/api/user/{user}",
+            pages.remove,
+            "admin",
+            told=Told("Remove a user; the mailbox stays.", gives=Said),
+        ),
+        Route(
+            "GET",
+            "/api/user/{user}/messages",
+            pages.messages,
+            "admin",
+            told=Told("All messages of a mailbox.", gives=list[Message]),
+        ),
         Route("GET", "/api/user/{user}/messages/", pages.messages, "admin"),
-        Route("GET", "/api/user/{user}/messages/{folder}", pages.messages, "admin"),
+        Route(
+            "GET",
+            "/api/user/{user}/messages/{folder}",
+            pages.messages,
+            "admin",
+            told=Told("The same, of its INBOX.", gives=list[Message]),
+        ),
         Route("GET", "/api/user/{user}/messages/{folder}/", pages.messages, "admin"),
     )
 

@@ -15,6 +15,7 @@ from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.mailpit.metrics import metric_pages
 from mailstack.web.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
 from mailstack.web.routes import Route
+from mailstack.web.routes import Told as Says
 from mailstack.wire import Clock
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
@@ -35,8 +36,8 @@ def about_pages(catalogue: Catalogue, clock: Clock, told: Told) -> tuple[Route, 
     """Pages that are about no message."""
     pages = _About(catalogue, clock, told)
     return (
-        Route("GET", "/api/v1/info", pages.info, "admin"),
-        Route("GET", "/api/v1/webui", pages.interface, "admin"),
+        Route("GET", "/api/v1/info", pages.info, "admin", told=Says("What there is.", gives=Information)),
+        Route("GET", "/api/v1/webui", pages.interface, "admin", told=Says("What the pages may show.", gives=Interface)),
         *metric_pages(pages.information),
         Route("GET", "/livez", pages.alive),
         Route("GET", "/readyz", pages.ready),

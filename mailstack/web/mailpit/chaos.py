@@ -7,8 +7,9 @@ from mailstack.faults.foreign import from_mailpit, to_mailpit
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.bodies import taken
 from mailstack.web.mailpit.taken import Trigger, Triggers
-from mailstack.web.routes import Route
+from mailstack.web.routes import Route, Told
 
+_Shown = dict[str, dict[str, int]]
 _IDS = ("mailpit-sender", "mailpit-recipient", "mailpit-authentication")
 
 
@@ -35,7 +36,16 @@ def chaos_pages(faults: Faults) -> tuple[Route, ...]:
             faults.add(rule)
         return now()
 
-    return (Route("GET", "/api/v1/chaos", show, "admin"), Route("PUT", "/api/v1/chaos", set_, "admin"))
+    return (
+        Route("GET", "/api/v1/chaos", show, "admin", told=Told("What goes wrong by chance.", gives=_Shown)),
+        Route(
+            "PUT",
+            "/api/v1/chaos",
+            set_,
+            "admin",
+            told=Told("Have things go wrong by chance; what is left out is off.", takes=Triggers, gives=_Shown),
+        ),
+    )
 
 
 def _as_mailpit(trigger: Trigger) -> dict[str, int]:

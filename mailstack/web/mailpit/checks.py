@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mailstack.spam.verdict import Judge
+from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
 from mailstack.web.finding import found, part_of
-from mailstack.web.routes import Route
+from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.web.thumbnail import NoPictures, thumbnail
 
@@ -42,8 +42,26 @@ def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None)
 
     one = "/api/v1/message/{id}"
     return (
-        Route("GET", f"{one}/html-check", of_html, "admin"),
-        Route("GET", f"{one}/link-check", of_links, "admin"),
-        Route("GET", f"{one}/sa-check", spam, "admin"),
-        Route("GET", f"{one}/part/{{part}}/thumb", small, "admin"),
+        Route(
+            "GET",
+            f"{one}/html-check",
+            of_html,
+            "admin",
+            told=Told("What mail clients make of its HTML.", gives=html_check.Checked),
+        ),
+        Route(
+            "GET",
+            f"{one}/link-check",
+            of_links,
+            "admin",
+            told=Told("Whether its links answer.", gives=link_check.Checked),
+        ),
+        Route("GET", f"{one}/sa-check", spam, "admin", told=Told("What the spam filter says of it.", gives=Verdict)),
+        Route(
+            "GET",
+            f"{one}/part/{{part}}/thumb",
+            small,
+            "admin",
+            told=Told("A picture, made small.", media_type="image/jpeg"),
+        ),
     )

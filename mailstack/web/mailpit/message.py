@@ -8,9 +8,10 @@ from mailstack.catalogue.items import Item, Which
 from mailstack.reading import Part
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.finding import found, part_of, searched
+from mailstack.web.mailpit import shapes
 from mailstack.web.mailpit.showing import message
 from mailstack.web.mailpit.view import html_of, policy
-from mailstack.web.routes import Route
+from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock
 
@@ -28,11 +29,35 @@ def message_pages(shelf: Shelf, clock: Clock) -> tuple[Route, ...]:
     """What is about one message."""
     pages = _Message(shelf, clock)
     return (
-        Route("GET", "/api/v1/message/{id}", pages.opened, "admin"),
-        Route("GET", "/api/v1/message/{id}/headers", pages.headers, "admin"),
-        Route("GET", "/api/v1/message/{id}/raw", pages.raw, "admin"),
-        Route("GET", "/api/v1/message/{id}/part/{part}", pages.part, "admin"),
-        Route("GET", "/view/{name}", pages.view, "admin"),
+        Route(
+            "GET",
+            "/api/v1/message/{id}",
+            pages.opened,
+            "admin",
+            told=Told("One message, which is read by that.", gives=shapes.Message),
+        ),
+        Route(
+            "GET",
+            "/api/v1/message/{id}/headers",
+            pages.headers,
+            "admin",
+            told=Told("The fields of its header.", gives=dict[str, list[str]]),
+        ),
+        Route("GET", "/api/v1/message/{id}/raw", pages.raw, "admin", told=Told("Its source.", media_type=PLAIN)),
+        Route(
+            "GET",
+            "/api/v1/message/{id}/part/{part}",
+            pages.part,
+            "admin",
+            told=Told("One part, decoded.", media_type="*/*"),
+        ),
+        Route(
+            "GET",
+            "/view/{name}",
+            pages.view,
+            "admin",
+            told=Told("Its HTML (ID.html) or text (ID.txt), safe to look at.", media_type="text/html"),
+        ),
     )
 
 

@@ -8,18 +8,26 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Term
 from mailstack.catalogue.reading import tag_of
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.bodies import from_form, taken
 from mailstack.web.finding import number_of, searched
 from mailstack.web.mailpit.shapes import MessagesSummary
 from mailstack.web.mailpit.showing import summary
 from mailstack.web.mailpit.taken import Chosen, Marking, Renaming, Tagging
-from mailstack.web.routes import Route
+from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
 
 MOST = 10_000
 """Messages of one answer."""
 USUAL = 50
+
+_QUERY = Parameter("query", "In the language of searches.")
+_ZONE = Parameter("tz", "The time zone of dates in the query, as Europe/Berlin; UTC without.")
+_PAGE = (
+    Parameter("start", "How many are passed over.", int),
+    Parameter("limit", f"How many are shown; {USUAL} without, {MOST} at most.", int),
+    Parameter("before", "Only those that came before it: milliseconds since 1970.", int),
+)
 
 OK = Answer(b"ok", "text/plain; charset=utf-8")
 
@@ -28,15 +36,65 @@ def list_pages(catalogue: Catalogue, clock: Clock) -> tuple[Route, ...]:
     """Everything below /api/v1 that is about many messages."""
     pages = _Lists(catalogue, clock)
     return (
-        Route("GET", "/api/v1/messages", pages.messages, "admin"),
-        Route("PUT", "/api/v1/messages", pages.mark, "admin"),
-        Route("DELETE", "/api/v1/messages", pages.delete, "admin"),
-        Route("GET", "/api/v1/search", pages.search, "admin"),
-        Route("DELETE", "/api/v1/search", pages.delete_found, "admin"),
-        Route("GET", "/api/v1/tags", pages.tags, "admin"),
-        Route("PUT", "/api/v1/tags", pages.set_tags, "admin"),
-        Route("PUT", "/api/v1/tags/{tag}", pages.rename, "admin"),
-        Route("DELETE", "/api/v1/tags/{tag}", pages.remove, "admin"),
+        Route(
+            "GET",
+            "/api/v1/messages",
+            pages.messages,
+            "admin",
+            told=Told("Messages, the newest first.", _PAGE, gives=MessagesSummary),
+        ),
+        Route(
+            "PUT",
+            "/api/v1/messages",
+            pages.mark,
+            "admin",
+            told=Told(
+                "Mark messages as read or unread; without IDs or Search all of them.", takes=Marking, media_type=PLAIN
+            ),
+        ),
+        Route(
+            "DELETE",
+            "/api/v1/messages",
+            pages.delete,
+            "admin",
+            told=Told("Delete messages; without a body all of them.", media_type=PLAIN),
+        ),
+        Route(
+            "GET",
+            "/api/v1/search",
+            pages.search,
+            "admin",
+            told=Told("Messages that a query finds.", (_QUERY, *_PAGE, _ZONE), gives=MessagesSummary),
+        ),
+        Route(
+            "DELETE",
+            "/api/v1/search",
+            pages.delete_found,
+            "admin",
+            told=Told("Delete what a query finds.", (_QUERY, _ZONE), media_type=PLAIN),
+        ),
+        Route("GET", "/api/v1/tags", pages.tags, "admin", told=Told("All tags.", gives=tuple[str, ...])),
+        Route(
+            "PUT",
+            "/api/v1/tags",
+            pages.set_tags,
+            "admin",
+            told=Told("Give messages these tags, and no others.", takes=Tagging, media_type=PLAIN),
+        ),
+        Route(
+            "PUT",
+            "/api/v1/tags/{tag}",
+            pages.rename,
+            "admin",
+            told=Told("Rename a tag.", takes=Renaming, media_type=PLAIN),
+        ),
+        Route(
+            "DELETE",
+            "/api/v1/tags/{tag}",
+            pages.remove,
+            "admin",
+            told=Told("Take a tag off all messages.", media_type=PLAIN),
+        ),
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from mailstack.web.api.description import About, Description
+from mailstack.web.asking import Answer, Ask
 from mailstack.web.ground import Ground
 from mailstack.web.mailpit.about import Told, about_pages
 from mailstack.web.mailpit.chaos import chaos_pages
@@ -13,9 +17,26 @@ from mailstack.web.mailpit.sending import sending_pages
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
 
+_ABOUT = About(
+    "Mailpit's API, answered by mailstack",
+    "What mailstack answers on the paths of Mailpit's API v1. Names in bodies may be written in any case.",
+    refusals_are_plain=True,
+)
+
 
 def mailpit_pages(ground: Ground, told: Told) -> tuple[Route, ...]:
     """Everything below /api/v1, /view and beside them."""
+    pages = _pages(ground, told)
+    return (*pages, Description(pages, "/api/v1/swagger.json", _ABOUT).route, Route("GET", "/search", _search))
+
+
+async def _search(ask: Ask) -> Answer:
+    """Where Mailpit's pages have their search, ours have it in the fragment, which a server does not see."""
+    query = urlencode({"query": ask.query.get("q") or ask.query.get("query") or ""})
+    return Answer(b"", "", 302, (("Location", f"./#/letters?{query}"),))
+
+
+def _pages(ground: Ground, told: Told) -> tuple[Route, ...]:
     shelf = Shelf(ground.catalogue, ground.in_thread)
     return (
         *list_pages(ground.catalogue, ground.clock),

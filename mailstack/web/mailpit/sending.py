@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mailstack.smtp.replies import Refusal
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.bodies import taken
 from mailstack.web.finding import found
 from mailstack.web.intake import Intake
 from mailstack.web.mailpit.composing import checked, compose, recipients_of
 from mailstack.web.mailpit.messages import OK
 from mailstack.web.mailpit.taken import Releasing, Sending
-from mailstack.web.routes import Route
+from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock
 
@@ -19,8 +19,21 @@ def sending_pages(shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) 
     """`capture` takes what is sent to be looked at; `outward` sends on what is released."""
     pages = _Sending(shelf, clock, capture, outward)
     return (
-        Route("POST", "/api/v1/send", pages.send, "admin", is_large=True),
-        Route("POST", "/api/v1/message/{id}/release", pages.release, "admin"),
+        Route(
+            "POST",
+            "/api/v1/send",
+            pages.send,
+            "admin",
+            is_large=True,
+            told=Told("Take a message that is made of this.", takes=Sending, gives=dict[str, str]),
+        ),
+        Route(
+            "POST",
+            "/api/v1/message/{id}/release",
+            pages.release,
+            "admin",
+            told=Told("Send it on, through the queue.", takes=Releasing, media_type=PLAIN),
+        ),
     )
 
 
