@@ -1,4 +1,4 @@
-"""One dev environment and one browser for all tests of a worker; a page of its own for each test."""
+"""One dev environment for all tests of a worker, a browser for those of a file, a page of its own for each test."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tests.browser.environment import Environment
 from tests.journeys.process import Process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[tuple[Any, Trap]]:
+    # Not for the session: while Playwright is on, the thread has a running event loop, and other tests use asyncio.run.
     with chromium() as started:
         yield started
 
