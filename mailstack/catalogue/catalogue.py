@@ -62,7 +62,8 @@ class Catalogue:
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
     ) -> None:
         """`store` is one with an archive; it is opened and closed by whoever made it."""
-        self.feed = Feed()
+        # Those who listen are told in a turn of their own: not within the acceptance of a letter.
+        self.feed = Feed(soon=lambda do: clock.call_later(0, do))
         self.keeping = keeping
         self._store = store
         self._database = database

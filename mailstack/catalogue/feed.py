@@ -34,7 +34,10 @@ class Missed(Exception):
 class Feed:
     """Told by whoever changes something; read by streams, each from where it has got to."""
 
-    def __init__(self, kept: int = MOST_KEPT) -> None:
+    def __init__(self, kept: int = MOST_KEPT, soon: Callable[[Callable[[], None]], object] = lambda do: do()) -> None:
+        """`soon` calls a function, at once or in a turn of its own."""
+        self._soon = soon
+        self._waking = False
         self._run = secrets.token_hex(4)
         self._events: deque[Event] = deque(maxlen=kept)
         self._sequence = 0
@@ -79,9 +82,12 @@ class Feed:
         self._events.append(event)
         for listener in list(self._listeners):
             listener(event)
-        self._wake()
+        if self._waiting and not self._waking:
+            self._waking = True
+            self._soon(self._wake)
 
     def _wake(self) -> None:
+        self._waking = False
         waiting, self._waiting = self._waiting, set()
         for deferred in waiting:
             deferred.callback(None)

@@ -79,6 +79,8 @@ class Shelf:
 
     def settle(self) -> None:
         self.run(self.catalogue.up_to_date())
+        if isinstance(self.clock, HandClock):
+            self.clock.advance(0)
 
     def put(
         self,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Which
@@ -174,6 +175,24 @@ def test_waits_and_streams_end_with_the_office(live: Live) -> None:
     live.reactor.advance(0.1)
     assert answer(waiting).status == 503
     assert stream.received.endswith(b"0\r\n\r\n")
+
+
+def test_nobody_who_waits_is_woken_within_what_happens() -> None:
+    """An acceptance that tells of its steps is not held up by those who hear of them."""
+    soon: list[Callable[[], None]] = []
+    feed, woken = Feed(soon=soon.append), list[None]()
+    for _ in range(3):
+        Deferred.fromCoroutine(feed.more(0)).addCallback(woken.append)
+    feed.tell("step", 1)
+    feed.tell("step", 2)
+    assert (len(woken), len(soon)) == (0, 1), "one turn for all that happened"
+    soon.pop()()
+    assert len(woken) == 3
+    Deferred.fromCoroutine(feed.more(2)).addCallback(woken.append)
+    feed.tell("step", 3)
+    feed.close()
+    assert len(woken) == 4, "the end waits for no turn"
+    soon.pop()()
 
 
 def test_the_feed_forgets_the_oldest_and_says_so() -> None:
