@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -70,7 +71,18 @@ def _spam_filter(_context: click.Context, _option: click.Parameter, value: str |
         raise click.BadParameter(str(error)) from None
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+class _Dev(click.Command):
+    """Takes the options of other tools as they write them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """-Dname and -name are words, and no cluster of short options such as -h."""
+        return super().parse_args(ctx, ["-" + word if _WORD.match(word) else word for word in args])
+
+
+_WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
+
+
+@click.command(cls=_Dev, context_settings={"ignore_unknown_options": True})
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip

@@ -103,7 +103,7 @@ class DevEnvironment:
     async def start(self) -> None:
         """Bind all ports and begin to work.
 
-        Raises StoreError, TlsError, OSError, twisted.internet.error.CannotListenError.
+        Raises StoreError, TlsError, OSError, ValueError (for a letter of `preload`), twisted.internet.error.CannotListenError.
         """
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store.lock_office()
@@ -142,6 +142,8 @@ class DevEnvironment:
             await office.start()
         doors = {**capture.doors, **home.doors}
         self.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
+        if self._settings.preload is not None:
+            await self._preload(self._settings.preload)
         if self._settings.max_letters is not None:
             self._trimming.start(1.0)
 
@@ -209,6 +211,14 @@ class DevEnvironment:
         return Hooked(
             self._reactor, self.store, self._clock, self.catalogue, url=settings.webhook, label=settings.label
         )
+
+    async def _preload(self, directory: Path) -> None:
+        """Raises ValueError, OSError."""
+        from mailstack.dev.preloading import preload  # noqa: PLC0415 - few have such a directory
+        from mailstack.web.intake import Intake  # noqa: PLC0415
+
+        assert self._capture is not None
+        await preload(directory, Intake(self._capture.exchange, self._clock).hand_in, self._in_thread)
 
     async def _look(self, url: str) -> int:
         """The status of a page of this machine. Raises Unreachable."""
@@ -296,6 +306,7 @@ class DevEnvironment:
                 lambda: self.services,
                 HOME_DOMAIN,
                 any_password=self._settings.any_password,
+                preload=self._settings.preload,
             ),
             Told(label=self._settings.label, spam_assassin=self._settings.spam_filter is not None, data=self.data),
             mailhog_first=self._settings.compat == "mailhog",

@@ -81,6 +81,8 @@ class DevSettings(Struct, frozen=True):
     """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
     spam_filter: SpamFilter | None = None
     """Who is asked for the spam score of a letter when somebody wants to know it."""
+    preload: Path | None = None
+    """A directory of letters that are in mailboxes from the start (mailstack.dev.preloading)."""
     with_jim: bool = False
     """Whether MailHog's monkey is here from the start, who refuses by chance."""
     clear_logins: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -38,6 +39,8 @@ class Accounts(Struct, frozen=True):
     domain: str
     """That of logins without one."""
     any_password: bool = False
+    preload: Path | None = None
+    """Where letters came from at the start."""
 
 
 def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first: bool = False) -> tuple[Route, ...]:
@@ -65,5 +68,6 @@ def _greenmail(ground: Ground, accounts: Accounts) -> tuple[Route, ...]:
             accounts.services,
             accounts.reset,
             any_password=accounts.any_password,
+            preload=accounts.preload,
         ),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from mailstack.cli.peers.flags import already
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
+from mailstack.dev.preloading import preloads_in
 
 VARIABLES = ("GREENMAIL_OPTS", "GREENMAIL_ADDITIONAL_OPTS")
 """Of its container."""
@@ -19,7 +21,7 @@ TEST = 3000
 _SERVICES = {"smtp": "capture", "smtps": "captures", "pop3": "pop3", "pop3s": "pop3s", "api": "web"}
 _IMAP = "there is no IMAP here; read by POP3, or by the API (GET /api/user/ADDRESS/messages/)"
 _USER = re.compile(r"([^:,]+):([^,]*?)(?:@([^,@]+))?")
-_PROPERTY = re.compile(r"-D(greenmail\.[A-Za-z0-9.]+)(?:=(.*))?", re.DOTALL)
+_PROPERTY = re.compile(r"--?D(greenmail\.[A-Za-z0-9.]+)(?:=(.*))?", re.DOTALL)
 
 
 def prepare(wish: Wish) -> None:
@@ -93,6 +95,19 @@ def _logins(wish: Wish, option: str, value: str) -> None:
         wish.said.append(f"{option}={value}: users log in with their address here, or at home.test with its local part")
 
 
+def _preload(wish: Wish, option: str, value: str) -> None:
+    directory = Path(value)
+    try:
+        left = preloads_in(directory).left
+    except OSError as error:
+        raise Refused(f"{option}: {directory} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Refused(f"{option}: {error}") from None
+    for folder in left:
+        wish.said.append(f"{option}: {folder} is not read, for mailboxes here have an INBOX only")
+    wish.set(preload=directory)
+
+
 def _open(wish: Wish, _option: str, value: str) -> None:
     wish.set(any_password=value != "false")
 
@@ -104,7 +119,6 @@ def _loud(wish: Wish, _option: str, value: str) -> None:
 _CERTIFICATE = "all services show one certificate by a CA made here, whose file is named at the start"
 _WHOLE = "letters are kept whole, and +tags of an address lead to its mailbox"
 _INSTEAD = {
-    "preload.dir": "hand the letters in once it runs: mailstack send --file x.eml --to ADDRESS",
     "sieve.ignore.detail": _WHOLE,
     "attachments.discard": _WHOLE,
     "tls.keystore.file": _CERTIFICATE,
@@ -112,6 +126,7 @@ _INSTEAD = {
     "tls.key.password": _CERTIFICATE,
 }
 _HONOURED: Mapping[str, Callable[[Wish, str, str], None]] = {
+    "preload.dir": _preload,
     "users": _accounts,
     "users.login": _logins,
     "auth.disabled": _open,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from msgspec import Struct, field
 
@@ -57,6 +58,7 @@ def service_pages(
     reset: Callable[[], Awaitable[None]],
     *,
     any_password: bool,
+    preload: Path | None = None,
 ) -> tuple[Route, ...]:
     """`reset` brings back the accounts of the start."""
 
@@ -66,7 +68,8 @@ def service_pages(
             for name, at in services().items()
             if name in _PROTOCOLS
         ]
-        return in_json(Configuration(tuple(setups), authentication_disabled=any_password))
+        directory = None if preload is None else str(preload)
+        return in_json(Configuration(tuple(setups), any_password, preload_directory=directory))
 
     async def purge(_: Ask) -> Answer:
         await empty(store, catalogue)

@@ -112,6 +112,7 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
         ("greenmail", ["-Dgreenmail.nonsense=1"]),
         ("greenmail", ["-Dgreenmail.setup.xmpp"]),
         ("greenmail", ["-Dgreenmail.users=bob"]),
+        ("greenmail", ["-Dgreenmail.preload.dir=/nowhere/letters"]),
     ],
 )
 def test_what_is_no_option_of_theirs_stops_the_start(peer: str, words: list[str]) -> None:
