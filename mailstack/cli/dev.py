@@ -7,9 +7,9 @@ import os
 import re
 import signal
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from click.core import ParameterSource
@@ -18,6 +18,7 @@ from mailstack.cli import registry
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
+    from mailstack.cli.peers.wish import Wish
     from mailstack.dev import DevEnvironment, DevSettings
     from mailstack.faults import Rule
     from mailstack.spam.chosen import SpamFilter
@@ -155,14 +156,24 @@ def dev(
         spam_filter=spam_filter,
         web_hosts=web_hosts,
     )
-    if compat is not None:
-        settings, quiet = _in_place_of(compat, settings, options, quiet=quiet)
-    _run(settings, as_json=as_json, quiet=quiet)
+    if compat is None:
+        _run(settings, as_json=as_json, quiet=quiet)
+        return
+    settings, wish = _in_place_of(compat, settings, options)
+    with ExitStack() as stack:
+        log = sys.stderr if wish.log is None else stack.enter_context(_opened(wish.log))
+        _run(settings, as_json=as_json, quiet=quiet or wish.quiet, log=log)
 
 
-def _in_place_of(
-    peer: str, settings: DevSettings, options: tuple[str, ...], *, quiet: bool
-) -> tuple[DevSettings, bool]:
+def _opened(file: Path) -> TextIO:
+    """To write the log behind what is in it, line by line. Raises Refused."""
+    try:
+        return file.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise Refused(f"the log {file} can't be written: {error.strerror}") from None
+
+
+def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> tuple[DevSettings, Wish]:
     """As another tool is told to be; what can't be is said on standard error."""
     from mailstack.cli.peers.understood import understood
 
@@ -171,7 +182,7 @@ def _in_place_of(
     settings = wish.settings(own_ports=given is not ParameterSource.DEFAULT)
     for line in wish.said:
         click.echo(f"mailstack: {line}", err=True)
-    return settings, quiet or wish.quiet
+    return settings, wish
 
 
 def enlist(environment: DevEnvironment) -> None:
@@ -186,7 +197,7 @@ def enlist(environment: DevEnvironment) -> None:
     environment.travel.arrived = tell
 
 
-def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
+def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | None = None) -> None:
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
 
@@ -195,9 +206,10 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
     from mailstack.net.log import LineJournal, SilentJournal, log_to
 
     reactor: Any = installed
-    log_to(sys.stderr, "warn")
+    log = log or sys.stderr
+    log_to(log, "warn")
     environment = DevEnvironment(
-        reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr, ReactorClock(reactor))
+        reactor, settings, SilentJournal() if quiet else LineJournal(log, ReactorClock(reactor))
     )
     failures: list[str] = []
 

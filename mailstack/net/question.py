@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionDone
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -22,7 +22,7 @@ async def answer_to(reactor: Any, at: HostPort, question: bytes, *, most: int, t
         return await asking.addTimeout(timeout, reactor)
     except TooLate:
         raise Unreachable(f"no answer within {timeout:.4g} s") from None
-    except (ConnectError, ConnectionClosed) as trouble:
+    except (ConnectError, ConnectingCancelledError, ConnectionClosed) as trouble:
         raise Unreachable(str(trouble)) from None
 
 

@@ -112,6 +112,13 @@ def _allowed(wish: Wish, option: str, value: str) -> None:
     wish.set(allowed_recipients=value)
 
 
+def _log(wish: Wish, option: str, value: str) -> None:
+    path = Path(value)
+    if path.is_dir() or not path.parent.is_dir():
+        raise Refused(f"{option}: {path} can't be a file: give one in a directory that is there")
+    wish.log = path
+
+
 def _quiet(wish: Wish, _option: str, _value: str) -> None:
     wish.quiet = True
 
@@ -178,7 +185,7 @@ FLAGS = (
     _text("max-message-size", _size),
     _switch("use-message-dates", instead("letters are listed by their arrival; their Date is in each of them")),
     _switch("ignore-duplicate-ids", instead("every letter is kept")),
-    _text("log-file", instead("the log is standard error: 2> FILE")),
+    _text("log-file", _log),
     _switch("quiet", _quiet, "q"),
     _switch("verbose", already, "v"),
     _text("listen", partial(_listen, "web", 8025), "l", "MP_UI_BIND_ADDR"),

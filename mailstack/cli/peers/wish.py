@@ -30,6 +30,8 @@ class Wish:
         self.triggers: dict[str, dict[str, int]] = {}
         """Mailpit's chaos."""
         self.quiet = False
+        self.log: Path | None = None
+        """A file for the log, in place of standard error."""
         self.any_login = ""
         """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}

@@ -71,7 +71,7 @@ VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
-    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "ui-auth": "ann:x", "smtp-auth": "ann:x",
+    "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "log-file": "new.log", "ui-auth": "ann:x", "smtp-auth": "ann:x",
     "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783",
 }  # fmt: skip
 ALREADY = {
@@ -89,7 +89,7 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
     value = [] if flag.kind == "switch" else [VALUES.get(flag.name, "x").replace("PASSWORDS", str(passwords))]
     given, plain = wish(peer, option, *value), wish(peer)
     changed = given.settings(own_ports=False) != plain.settings(own_ports=False)
-    honoured = changed or given.quiet or given.triggers or flag.name in ALREADY
+    honoured = changed or given.quiet or given.triggers or given.log or flag.name in ALREADY
     assert honoured or [line for line in given.said if line.startswith(option)]
 
 
@@ -104,6 +104,7 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
         ("mailpit", ["--smtp", "1025x"]),
         ("mailpit", ["--smtp", "127.0.0.1:99999"]),
         ("mailpit", ["--quiet=maybe"]),
+        ("mailpit", ["--log-file", "/nowhere/at/all.log"]),
         ("mailpit", ["--chaos-triggers", "Sender:200:5"]),
         ("mailpit", ["--database", __file__]),
         ("mailpit", ["--webhook-url", "ftp://x"]),
