@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen", "settle_memory"]
 
-LINGER = 0.004
+LINGER = 0.001
 """Seconds that a worker's transaction may wait for more letters while many come in (decision 20)."""
 
 _log = logging.getLogger(__name__)
