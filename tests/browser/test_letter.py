@@ -35,13 +35,13 @@ def test_html_is_shown_in_a_frame_as_tall_as_it_needs(visit: Open, shop: str, si
 
 def test_the_widths_of_devices(visit: Open, shop: str) -> None:
     page = visit(f"#/letter/{shop}")
-    width = lambda: page.locator("iframe").evaluate("e => e.clientWidth")  # noqa: E731
+    width = "document.querySelector('iframe').clientWidth"
     page.get_by_label("As on a phone").click()
-    assert width() == 390
+    until(page, f"{width} === 390")
     page.get_by_label("As on a tablet").click()
-    assert width() == 768
+    until(page, f"{width} === 768")
     page.get_by_label("As wide as there is room").click()
-    assert width() == page.locator(".stage").evaluate("e => e.clientWidth")
+    until(page, f"{width} === document.querySelector('.stage').clientWidth")
 
 
 def test_a_link_in_a_letter_opens_a_window_of_its_own(visit: Open, shop: str) -> None:
