@@ -43,7 +43,7 @@ def test_a_letter_that_waits_is_seen_held_released_and_removed(
     group = page.get_by_role("region", name="busy.test")
     group.wait_for()
     assert "451 4.7.1 come again" in group.inner_text()
-    assert "in " in group.locator(".countdown").inner_text()
+    group.locator(".countdown", has_text="in ").wait_for()
     state = lambda: faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["state"]  # noqa: E731
     group.get_by_role("button", name="Hold", exact=True).click()
     faulty.wait(lambda: state() == "held")
@@ -173,6 +173,7 @@ def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev:
     assert "AUTH" in words
     assert "AGFsaWNlAGFsaWNl" not in words, "alice's password"
     page.get_by_label("Show lines with").fill("rcpt to")
+    page.locator(".log li", has_text="MAIL FROM").first.wait_for(state="hidden")
     assert all("rcpt to" in each.lower() for each in page.locator(".log li:visible").all_inner_texts())
 
 

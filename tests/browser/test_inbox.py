@@ -47,7 +47,7 @@ def test_a_letter_shows_up_without_reload(visit: Open, dev: Environment, size: t
     page.locator(".lesson").wait_for()
     dev.send(letter("Out of the blue"), "bob@home.test")
     page.locator(".row", has_text="Out of the blue").wait_for()
-    assert page.locator(".row.unread").count() == 1
+    until(page, "document.querySelectorAll('.row.unread').length === 1")
     until(page, "document.title.startsWith('(1)')")
 
 
@@ -56,11 +56,11 @@ def test_a_letter_that_is_opened_is_read(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text="One").locator("a").click()
     page.get_by_role("heading", name="One", level=1).wait_for()
-    assert "Hello Bob" in page.locator(".plain").inner_text()
+    page.locator(".plain", has_text="Hello Bob").wait_for()
     dev.wait(lambda: [each["unread"] for each in dev.listed()] == [True, False])
     page.go_back()
     page.locator(".row", has_text="One").wait_for()
-    assert page.locator(".row.unread").count() == 1
+    until(page, "document.querySelectorAll('.row.unread').length === 1")
 
 
 def test_the_keyboard_is_enough(visit: Open, dev: Environment) -> None:
@@ -70,7 +70,7 @@ def test_the_keyboard_is_enough(visit: Open, dev: Environment) -> None:
     press = page.keyboard.press
     press("j")
     press("j")
-    assert page.locator(".row.current").inner_text().count("Middle")
+    page.locator(".row.current", has_text="Middle").wait_for()
     press("Enter")
     page.get_by_role("heading", name="Middle", level=1).wait_for()
     press("j")

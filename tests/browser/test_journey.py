@@ -67,4 +67,4 @@ def test_a_letter_that_is_fetched_arrives_before_one_s_eyes(visit: Open, dev: En
         reader.dele(number)
     reader.quit()
     page.get_by_text("Collected", exact=True).first.wait_for()
-    assert page.get_by_text("Not fetched yet").count() == 0
+    page.get_by_text("Not fetched yet").wait_for(state="detached")
