@@ -8,7 +8,7 @@ from mailstack.faults.rule import Rule
 
 
 def full_mailbox(recipient: str, *, permanent: bool = False, **more: Any) -> Rule:
-    """The mailbox has no room, as its own host says (RFC 3463: X.2.2), for now or for good."""
+    """The mailbox has no room, as its own host says (RFC 3463: X.2.2), for a while or for good."""
     more.setdefault("service", "mx")
     reply = "552 5.2.2 mailbox full" if permanent else "452 4.2.2 mailbox full"
     return Rule(at="rcpt", recipient=recipient, reply=reply, **more)

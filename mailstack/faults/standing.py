@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from mailstack.between import Between
@@ -26,7 +27,7 @@ class Place:
         self.clock = clock
 
 
-class Faulty(Between[Any]):
+class Faulty(Between[Any], ABC):
     """A peer of which events are answered here, and answers changed, as rules say.
 
     States: greeting (nothing was said), talking, mute (everything is swallowed), broken.
@@ -97,20 +98,20 @@ class Faulty(Between[Any]):
 
     # --- what SMTP and POP3 do differently
 
+    @abstractmethod
     async def _meet(self, event: Any) -> Any:
         """The event for the conversation, perhaps changed; None when it was answered here."""
-        raise NotImplementedError
 
     def _note(self, event: Any) -> None:
         """Keep what later conditions ask for."""
 
+    @abstractmethod
     def _swallow(self, event: Any) -> None:
         """Answer an event so that its engine goes on, and nobody hears it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse(self, event: Any, rule: Rule) -> Any:
         """Answer with the rule's reply; what the conversation is given instead, or None."""
-        raise NotImplementedError
 
     def _changed(self, octets: bytes, rule: Rule) -> bytes:  # noqa: ARG002
         """An answer as a rule wants it."""
@@ -120,8 +121,9 @@ class Faulty(Between[Any]):
         """Whether nothing follows the greeting."""
         return False
 
+    @abstractmethod
     def _connect_rule(self) -> Rule | None:
-        raise NotImplementedError
+        """What is to happen to the connection itself, if anything is."""
 
     # --- inside
 

@@ -209,7 +209,6 @@ def test_all_ports_speak_and_trust_the_one_ca(office):
 
 def test_from_asyncio_the_loop_turns_while_a_coroutine_waits(office):
     async def program():
-        await asyncio.sleep(0.02)
         await asyncio.to_thread(hand_in, office, "bob@home.test", "Later")
 
     async def main():

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from contextlib import closing, suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ def get_localhost() -> str:
     return "127.0.0.1"
 
 
-class BaseController:
+class BaseController(ABC):
     """What all controllers do: make a server of SMTP protocols. `SMTP_parameters` are SMTP's arguments."""
 
     def __init__(
@@ -75,8 +76,9 @@ class BaseController:
                 self._factory_invoked.set()
         return self.smtpd  # type: ignore[no-any-return]
 
+    @abstractmethod
     def _create_server(self) -> Coroutine[Any, Any, asyncio.Server]:
-        raise NotImplementedError("a mixin says where to listen")
+        """Where it listens."""
 
     def _cleanup(self) -> None:
         self._thread_exception = None
@@ -178,8 +180,9 @@ class Threaded(BaseController):
         super().__init__(handler, *args, **kwargs)
         self.ready_timeout = float(os.getenv("AIOSMTPD_CONTROLLER_TIMEOUT") or ready_timeout)
 
+    @abstractmethod
     def _trigger_server(self) -> None:
-        raise NotImplementedError("a mixin says how to connect")
+        """Connect once, so that what is wrong with the factory is known."""
 
     def _run(self, ready_event: threading.Event) -> None:
         asyncio.set_event_loop(self.loop)
