@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from mailstack.following import Journey
+from mailstack.instant import utc_text
 from mailstack.journey import Step
 from mailstack.letter import Envelope
 from mailstack.queue.delivery import OWED, Delivery
 from mailstack.store import Record
-
-
-def utc_text(at: float) -> str:
-    """A time as programs read it, always of one length: "2026-11-23T21:00:00.123456Z"."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def sender_text(envelope: Envelope) -> str:

@@ -57,7 +57,7 @@ from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.verdict import Verdict
-    from mailstack.web.mailpit.webhook import Hooked
+    from mailstack.web.peers.mailpit.webhook import Hooked
 
 ROUNDS = 4
 """bcrypt's least cost: these passwords are printed on the screen."""
@@ -205,7 +205,7 @@ class DevEnvironment:
         self._directory.forget()
 
     def _hooked(self) -> Hooked:
-        from mailstack.web.mailpit.webhook import Hooked  # noqa: PLC0415 - few want it
+        from mailstack.web.peers.mailpit.webhook import Hooked  # noqa: PLC0415 - few want it
 
         settings = self._settings
         return Hooked(
@@ -277,10 +277,10 @@ class DevEnvironment:
     def _pages(self) -> Sequence[Any]:
         """Those of other tools for tests, whose clients work here."""
         # Asked when the web listens; nothing else pays for them.
-        from mailstack.web.ground import Ground  # noqa: PLC0415
         from mailstack.web.intake import Intake  # noqa: PLC0415
-        from mailstack.web.mailpit.about import Told  # noqa: PLC0415
-        from mailstack.web.peers import Accounts, peer_pages  # noqa: PLC0415
+        from mailstack.web.peers.ground import Ground  # noqa: PLC0415
+        from mailstack.web.peers.mailpit.about import Told  # noqa: PLC0415
+        from mailstack.web.peers.pages import Accounts, peer_pages  # noqa: PLC0415
 
         assert self._capture is not None
         assert self._home is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from twisted.logger import (
 from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
+from mailstack.instant import utc_text
 from mailstack.journey import Step
 from mailstack.wire import Clock
 
@@ -30,17 +30,6 @@ LOGGED_FACTS = frozenset(
 
 LONGEST_VALUE = 500
 """Characters of a fact that its line shows."""
-
-
-def stamp(at: float) -> str:
-    """UTC as in the journey: 2026-11-23T21:00:00.123456Z."""
-    second = int(at)
-    return f"{_second(second)}.{int((at - second) * 1_000_000):06}Z"
-
-
-@lru_cache(maxsize=16)  # many steps are taken in one second
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _value(value: Any) -> str:
@@ -97,7 +86,7 @@ class LineJournal:
 def line(step: Step) -> str:
     """A step as the log shows it."""
     told = [f" {name}={_value(value)}" for name, value in step.facts.items() if name in LOGGED_FACTS and value]
-    return f"{stamp(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
+    return f"{utc_text(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
 
 
 class SilentJournal:
@@ -129,7 +118,7 @@ class StreamObserver:
         if text.startswith(_CHATTER):
             return
         with suppress(OSError, ValueError):
-            self._stream.write(f"{stamp(event['log_time'])} {level}: {text}\n")
+            self._stream.write(f"{utc_text(event['log_time'])} {level}: {text}\n")
             self._stream.flush()
 
 

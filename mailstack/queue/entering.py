@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.instant import utc_text
 from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
 from mailstack.letter.report import Notice
@@ -17,7 +18,7 @@ from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told, stamp
+from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
 
@@ -142,7 +143,9 @@ def enter(  # noqa: PLR0917  # each of a type of its own
     steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
     if (release := released_at(letter)) > now:
         recipients = [str(route.recipient.address) for route in routes]
-        steps.append(Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": stamp(release)}))
+        steps.append(
+            Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": utc_text(release)})
+        )
     entering = list(deliveries)
     placements: list[Placement] = []
     for settled in here:

@@ -21,12 +21,12 @@ but for a report of ours that fails: of it the postmaster hears, once. None is o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.instant import utc_text
 from mailstack.journey import Step, StepName
 from mailstack.letter import (
     Address,
@@ -218,7 +218,7 @@ class _Ledger:
         if warns:
             told = replace(outcome, status=OVERDUE) if overdue else outcome
             self._delayed.append(Notice(delivery.recipient, told))
-        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": stamp(due), "warned": warns})
+        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": utc_text(due), "warned": warns})
 
     def _succeed(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
@@ -340,11 +340,6 @@ def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
         "reply": outcome.text[:_MOST_TEXT],
         "host": outcome.host,
     }
-
-
-def stamp(at: float) -> str:
-    """A time as steps tell it: ISO 8601, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _span(seconds: float) -> str:

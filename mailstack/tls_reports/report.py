@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mailstack.instant import utc_second
 from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MOST_DETAILS = 1000
@@ -59,7 +60,7 @@ def document(domain: str, day: int, counts: Sequence[TlsCount], reporting: Repor
             policies.setdefault(each.policy, []).append(each)
     return {
         "organization-name": reporting.organization,
-        "date-range": {"start-datetime": _stamp(begin), "end-datetime": _stamp(end)},
+        "date-range": {"start-datetime": utc_second(begin), "end-datetime": utc_second(end)},
         "contact-info": reporting.contact,
         "report-id": report_id,
         "policies": [_policy(policy, found) for policy, found in policies.items()],
@@ -97,7 +98,3 @@ def _detail(failure: SessionFailure, sessions: int) -> dict[str, Any]:
         "failure-reason-code": failure.reason,
     }
     return {name: value for name, value in detail.items() if value != ""}
-
-
-def _stamp(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

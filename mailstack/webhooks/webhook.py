@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from mailstack.announcements import Announcement
+from mailstack.instant import utc_text
 from mailstack.journey import Step
 from mailstack.letter.patterns import fits_any_domain
-from mailstack.queue.settling import stamp
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.webhooks import signing
 from mailstack.webhooks.announcer import NotTold
@@ -149,11 +149,11 @@ def event_of(step: Step, events: frozenset[EventName]) -> EventName | None:
 def body(event: str, step: Step, record: Record | None) -> bytes:
     """The message: its type, its time, the step as journeys have it, and its letter, if that is known still."""
     data = {"step": _step(step), "letter": None if record is None else _letter(record)}
-    return msgspec.json.encode({"type": f"letter.{event}", "timestamp": stamp(step.at), "data": data})
+    return msgspec.json.encode({"type": f"letter.{event}", "timestamp": utc_text(step.at), "data": data})
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {**step.facts, "at": stamp(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    return {**step.facts, "at": utc_text(step.at), "office": step.office, "step": step.step, "letter": step.letter}
 
 
 def _letter(record: Record) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _letter(record: Record) -> dict[str, Any]:
         "sender": "" if envelope.sender is None else str(envelope.sender),
         "recipients": list(dict.fromkeys(str(each.original or each.address) for each in envelope.recipients)),
         "size": letter.content.size,
-        "arrived": stamp(letter.arrival.at),
+        "arrived": utc_text(letter.arrival.at),
         "account": letter.arrival.account,
         "envid": dict(envelope.parameters).get("ENVID"),
     }

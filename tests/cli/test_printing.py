@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailstack.cli.printing import clean, print_json, print_table, size_text
 from mailstack.cli.when import parse_since, span_text
-from mailstack.records import utc_text
+from mailstack.instant import utc_text
 
 
 @given(st.text())

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import LogLevel
 
+from mailstack.instant import utc_text
 from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.net.log import LineJournal, StreamObserver, line, stamp
+from mailstack.net.log import LineJournal, StreamObserver, line
 from tests.queue.clock import HandClock
 
 LETTER = LetterId("1m85dd5m8zjr0w0")
@@ -59,7 +60,7 @@ def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:
 
 
 def test_times_are_utc_with_microseconds() -> None:
-    assert stamp(0.5) == "1970-01-01T00:00:00.500000Z"
+    assert utc_text(0.5) == "1970-01-01T00:00:00.500000Z"
 
 
 def test_questions_to_the_dns_are_not_told_one_by_one() -> None:

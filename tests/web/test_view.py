@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailstack.reading import read
-from mailstack.web.mailpit.view import html_of
+from mailstack.web.peers.mailpit.view import html_of
 
 PIECES = (
     "<",

@@ -25,8 +25,8 @@ def test(place: Place, name: str) -> None:
     from mailstack.announcements import new_id
     from mailstack.cli.reactor import run_reactor
     from mailstack.config.webhooks import webhook
+    from mailstack.instant import utc_text
     from mailstack.net.clock import ReactorClock
-    from mailstack.queue.settling import stamp
     from mailstack.store.memory import MemoryStore
     from mailstack.webhooks.announcer import NotTold
 
@@ -38,7 +38,7 @@ def test(place: Place, name: str) -> None:
 
     async def post(reactor: Any) -> None:
         clock = ReactorClock(reactor)
-        octets = msgspec.json.encode({"type": "test", "timestamp": stamp(clock.now()), "data": {"webhook": name}})
+        octets = msgspec.json.encode({"type": "test", "timestamp": utc_text(clock.now()), "data": {"webhook": name}})
         hook = webhook(settings, MemoryStore(), clock, reactor)
         try:
             await hook.post(new_id(), octets)

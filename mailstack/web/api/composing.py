@@ -11,9 +11,8 @@ from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.composing import Attached, Person, Sending, checked, compose, recipients_of
 from mailstack.web.intake import Intake
-from mailstack.web.mailpit.composing import checked, compose, recipients_of
-from mailstack.web.mailpit.taken import Attached, Person, Sending
 from mailstack.web.routes import Route, Told
 
 

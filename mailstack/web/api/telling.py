@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from mailstack.catalogue.items import Item
+from mailstack.instant import utc_text
 from mailstack.letter import Arrival, LetterId
 from mailstack.queue.delivery import DeliveryState
 from mailstack.reading import Correspondent, Part, Reading
-from mailstack.records import utc_text
 from mailstack.store import Record
 from mailstack.web.api.shapes import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
 

@@ -12,9 +12,9 @@ from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
 from mailstack.store import Account
 from mailstack.web.asking import Answer, Ask, Upgrade
-from mailstack.web.ground import Ground
-from mailstack.web.mailpit.about import Told
-from mailstack.web.peers import Accounts, peer_pages
+from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.mailpit.about import Told
+from mailstack.web.peers.pages import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
 from mailstack.wire import HostPort, Unreachable
 from tests.aid import run

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
-from mailstack.web.bodies import taken
-from mailstack.web.finding import found
+from mailstack.web.composing import Sending, checked, compose, recipients_of
 from mailstack.web.intake import Intake
-from mailstack.web.mailpit.composing import checked, compose, recipients_of
-from mailstack.web.mailpit.messages import OK
-from mailstack.web.mailpit.taken import Releasing, Sending
+from mailstack.web.peers.bodies import taken
+from mailstack.web.peers.finding import found
+from mailstack.web.peers.mailpit.messages import OK
+from mailstack.web.peers.mailpit.taken import Releasing
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock

@@ -1,4 +1,4 @@
-"""What Mailpit's API takes; names in lower case, as `mailstack.web.bodies` reads them."""
+"""What Mailpit's API takes; names in lower case, as `mailstack.web.peers.bodies` reads them."""
 
 from __future__ import annotations
 
@@ -30,35 +30,6 @@ class Renaming(Struct, frozen=True):
     """PUT /tags/{Tag}."""
 
     name: str
-
-
-class Person(Struct, frozen=True):
-    email: str
-    name: str = ""
-
-
-class Attached(Struct, frozen=True):
-    content: str
-    """In base64, behind a data: prefix or not."""
-    filename: str
-    content_type: str = field(name="contenttype", default="")
-    content_id: str = field(name="contentid", default="")
-
-
-class Sending(Struct, frozen=True):
-    """POST /send."""
-
-    author: Person = field(name="from")
-    to: tuple[Person, ...] | None = None
-    cc: tuple[Person, ...] | None = None
-    bcc: tuple[str, ...] | None = None
-    reply_to: tuple[Person, ...] | None = field(name="replyto", default=None)
-    subject: str = ""
-    text: str = ""
-    html: str = ""
-    attachments: tuple[Attached, ...] | None = None
-    tags: tuple[str, ...] | None = None
-    headers: dict[str, str] | None = None
 
 
 class Releasing(Struct, frozen=True):

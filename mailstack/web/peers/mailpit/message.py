@@ -7,10 +7,10 @@ from urllib.parse import quote
 from mailstack.catalogue.items import Item, Which
 from mailstack.reading import Part
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
-from mailstack.web.finding import found, part_of, searched
-from mailstack.web.mailpit import shapes
-from mailstack.web.mailpit.showing import message
-from mailstack.web.mailpit.view import html_of, policy
+from mailstack.web.peers.finding import found, part_of, searched
+from mailstack.web.peers.mailpit import shapes
+from mailstack.web.peers.mailpit.showing import message
+from mailstack.web.peers.mailpit.view import html_of, policy
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mailstack.faults import Faults
 from mailstack.faults.foreign import from_mailpit, to_mailpit
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
-from mailstack.web.bodies import taken
-from mailstack.web.mailpit.taken import Trigger, Triggers
+from mailstack.web.peers.bodies import taken
+from mailstack.web.peers.mailpit.taken import Trigger, Triggers
 from mailstack.web.routes import Route, Told
 
 _Shown = dict[str, dict[str, int]]

@@ -9,11 +9,11 @@ from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Term
 from mailstack.catalogue.reading import tag_of
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
-from mailstack.web.bodies import from_form, taken
-from mailstack.web.finding import number_of, searched
-from mailstack.web.mailpit.shapes import MessagesSummary
-from mailstack.web.mailpit.showing import summary
-from mailstack.web.mailpit.taken import Chosen, Marking, Renaming, Tagging
+from mailstack.web.peers.bodies import from_form, taken
+from mailstack.web.peers.finding import number_of, searched
+from mailstack.web.peers.mailpit.shapes import MessagesSummary
+from mailstack.web.peers.mailpit.showing import summary
+from mailstack.web.peers.mailpit.taken import Chosen, Marking, Renaming, Tagging
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
 

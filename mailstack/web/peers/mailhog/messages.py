@@ -11,13 +11,13 @@ from mailstack.catalogue.query import Named, Term, Words
 from mailstack.letter.address import key_of
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import Answer, Ask, Trouble
-from mailstack.web.bodies import taken
-from mailstack.web.finding import found, number_of, part_of
-from mailstack.web.ground import Ground
-from mailstack.web.mailhog.events import event_pages
-from mailstack.web.mailhog.jim import jim_pages
-from mailstack.web.mailhog.releasing import Releasing
-from mailstack.web.mailhog.showing import message
+from mailstack.web.peers.bodies import taken
+from mailstack.web.peers.finding import found, number_of, part_of
+from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.mailhog.events import event_pages
+from mailstack.web.peers.mailhog.jim import jim_pages
+from mailstack.web.peers.mailhog.releasing import Releasing
+from mailstack.web.peers.mailhog.showing import message
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from mailstack.catalogue.items import Item
 from mailstack.reading import Correspondent, Part, Reading
-from mailstack.web.mailpit.shapes import Address, Attachment, Checksums, ListUnsubscribe, Message, MessageSummary
+from mailstack.web.peers.mailpit.shapes import Address, Attachment, Checksums, ListUnsubscribe, Message, MessageSummary
 
 
 def summary(item: Item) -> MessageSummary:

@@ -12,7 +12,7 @@ from mailstack.catalogue.items import Which
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archiving import ARCHIVE
 from mailstack.web.asking import Answer, Ask, in_json
-from mailstack.web.greenmail.users import Said, said
+from mailstack.web.peers.greenmail.users import Said, said
 from mailstack.web.routes import Route, Told
 from mailstack.wire import HostPort
 

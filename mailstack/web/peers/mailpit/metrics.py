@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from mailstack.web.asking import Answer, Ask
-from mailstack.web.mailpit.shapes import Information
+from mailstack.web.peers.mailpit.shapes import Information
 from mailstack.web.routes import Route
 
 

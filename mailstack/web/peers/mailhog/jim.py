@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mailstack.faults import Faults, Rule
 from mailstack.web.asking import Answer, Ask, Trouble
-from mailstack.web.bodies import taken
+from mailstack.web.peers.bodies import taken
 from mailstack.web.routes import Route
 
 TEXT_JSON = "text/json; charset=utf-8"

@@ -16,8 +16,8 @@ from mailstack.net.posting import HttpPoster
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Store
 from mailstack.web.asking import JSON
-from mailstack.web.mailpit.about import VERSION
-from mailstack.web.mailpit.showing import summary
+from mailstack.web.peers.mailpit.about import VERSION
+from mailstack.web.peers.mailpit.showing import summary
 from mailstack.webhooks.announcer import Announcer, NotTold
 from mailstack.webhooks.waking import Waking
 from mailstack.wire import Clock, Unreachable

@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 
 from mailstack.web.api.description import About, Description
 from mailstack.web.asking import Answer, Ask
-from mailstack.web.ground import Ground
-from mailstack.web.mailpit.about import Told, about_pages
-from mailstack.web.mailpit.chaos import chaos_pages
-from mailstack.web.mailpit.checks import check_pages
-from mailstack.web.mailpit.events import event_pages
-from mailstack.web.mailpit.message import message_pages
-from mailstack.web.mailpit.messages import list_pages
-from mailstack.web.mailpit.sending import sending_pages
+from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.mailpit.about import Told, about_pages
+from mailstack.web.peers.mailpit.chaos import chaos_pages
+from mailstack.web.peers.mailpit.checks import check_pages
+from mailstack.web.peers.mailpit.events import event_pages
+from mailstack.web.peers.mailpit.message import message_pages
+from mailstack.web.peers.mailpit.messages import list_pages
+from mailstack.web.peers.mailpit.sending import sending_pages
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
 

@@ -12,8 +12,8 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event
 from mailstack.catalogue.items import Which
 from mailstack.web.asking import Answer, Ask, in_json, plain
-from mailstack.web.mailpit.metrics import metric_pages
-from mailstack.web.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
+from mailstack.web.peers.mailpit.metrics import metric_pages
+from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
 from mailstack.web.routes import Route
 from mailstack.web.routes import Told as Says
 from mailstack.wire import Clock

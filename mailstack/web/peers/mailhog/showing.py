@@ -8,7 +8,7 @@ from mailstack.catalogue.items import Item
 from mailstack.letter.header import fields
 from mailstack.reading import Part, read
 from mailstack.reading.words import unfolded
-from mailstack.web.mailhog.shapes import Content, Message, Mime, Path, Raw
+from mailstack.web.peers.mailhog.shapes import Content, Message, Mime, Path, Raw
 
 
 def message(item: Item, octets: bytes, helo: str) -> Message:

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from mailstack.store import Store
 from mailstack.web.api.description import About, Description
-from mailstack.web.greenmail.service import service_pages
-from mailstack.web.greenmail.users import user_pages
-from mailstack.web.ground import Ground
-from mailstack.web.mailhog.messages import message_pages
-from mailstack.web.mailpit.about import Told
-from mailstack.web.mailpit.pages import mailpit_pages
+from mailstack.web.peers.greenmail.service import service_pages
+from mailstack.web.peers.greenmail.users import user_pages
+from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.mailhog.messages import message_pages
+from mailstack.web.peers.mailpit.about import Told
+from mailstack.web.peers.mailpit.pages import mailpit_pages
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
 from mailstack.wire import HostPort

@@ -1,4 +1,4 @@
-"""Makes a letter of what POST /send is given."""
+"""Makes a letter of what somebody writes by HTTP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, make_msgid
 
+from msgspec import Struct, field
+
 from mailstack.letter import Address, AddressError
 from mailstack.web.asking import Trouble
-from mailstack.web.mailpit.taken import Attached, Person, Sending
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
 _MEDIA_TYPE = re.compile(r"([\w.+-]{1,100})/([\w.+-]{1,100})", re.ASCII)
@@ -33,6 +34,35 @@ _OURS = {
     "content-transfer-encoding",
 }
 """Fields that nobody may set otherwise."""
+
+
+class Person(Struct, frozen=True):
+    email: str
+    name: str = ""
+
+
+class Attached(Struct, frozen=True):
+    content: str
+    """In base64, behind a data: prefix or not."""
+    filename: str
+    content_type: str = field(name="contenttype", default="")
+    content_id: str = field(name="contentid", default="")
+
+
+class Sending(Struct, frozen=True):
+    """POST /send."""
+
+    author: Person = field(name="from")
+    to: tuple[Person, ...] | None = None
+    cc: tuple[Person, ...] | None = None
+    bcc: tuple[str, ...] | None = None
+    reply_to: tuple[Person, ...] | None = field(name="replyto", default=None)
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attached, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    headers: dict[str, str] | None = None
 
 
 def recipients_of(sending: Sending) -> tuple[str, ...]:

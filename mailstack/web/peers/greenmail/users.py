@@ -12,7 +12,7 @@ from mailstack.letter.content import read_all
 from mailstack.reading import read
 from mailstack.store import Conflict, Store
 from mailstack.web.asking import Answer, Ask, in_json
-from mailstack.web.bodies import taken
+from mailstack.web.peers.bodies import taken
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 

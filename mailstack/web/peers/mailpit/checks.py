@@ -6,10 +6,10 @@ from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
-from mailstack.web.finding import found, part_of
+from mailstack.web.peers.finding import found, part_of
+from mailstack.web.peers.thumbnail import NoPictures, thumbnail
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
-from mailstack.web.thumbnail import NoPictures, thumbnail
 
 
 def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None) -> tuple[Route, ...]:

@@ -11,8 +11,8 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.items import Which
 from mailstack.web.asking import Ask, Upgrade
-from mailstack.web.mailpit.about import VERSION
-from mailstack.web.mailpit.showing import summary
+from mailstack.web.peers.mailpit.about import VERSION
+from mailstack.web.peers.mailpit.showing import summary
 from mailstack.web.routes import Route
 
 

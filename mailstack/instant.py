@@ -1,0 +1,22 @@
+"""Times as programs read them: ISO 8601, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def utc_text(at: float) -> str:
+    """Seconds since 1970, always of one length: "2026-11-23T21:00:00.123456Z"."""
+    second, microsecond = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{microsecond:06}Z"
+
+
+def utc_second(at: float) -> str:
+    """Without its fraction: "2026-11-23T21:00:00Z"."""
+    return f"{_second(int(at))}Z"
+
+
+@lru_cache(maxsize=16)  # many things happen in one second
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
