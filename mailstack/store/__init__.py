@@ -42,7 +42,7 @@ class MaildropInUse(StoreError):
 
 
 class ContentWriter(Protocol):
-    """Takes a content in pieces: in memory while it is small, in a file beyond that."""
+    """Takes a content in pieces: in memory while it is small, kept elsewhere beyond that."""
 
     size: int
     """Octets written so far."""
@@ -242,7 +242,7 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
 
     async def close(self) -> None:
-        """Finish what was begun, then let go of all files."""
+        """Finish what was begun, then let go of everything."""
 
     def lock_office(self) -> None:
         """Be the one process that serves from this store, until `close`; commands don't ask for it.

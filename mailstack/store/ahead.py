@@ -34,7 +34,7 @@ class Together:
     ) -> None:
         """`read` gives what it finds of several, `alone` any one of them, or raises what is wrong with it.
 
-        What was read waits in `recent`. A content of more than `small` octets is in a file.
+        What was read waits in `recent`. A content of more than `small` octets is a large one.
         """
         self._read = read
         self._alone = alone

@@ -52,7 +52,7 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.files: list[str] = []
-        """Content files that no row names any longer."""
+        """Large contents that no row names any longer."""
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         return self.connection.execute(statement, parameters)

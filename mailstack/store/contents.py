@@ -1,19 +1,13 @@
-"""Contents on their way in and out: in memory while they are small, in files beyond that.
+"""Contents on their way in and out: in memory while they are small, kept elsewhere beyond that.
 
-A file is durable, under the name it keeps, before the row that names it is committed (SMTP-29). A file that no row
-names is nothing: what a crash left behind is swept when the store is opened.
+A large content is durable, under the name it keeps, before the row that names it is committed (SMTP-29). What no row
+names is nothing: what a crash left behind is swept.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-import secrets
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -26,176 +20,159 @@ from mailstack.store import StoreError
 T = TypeVar("T")
 
 AHEAD = 4 * CHUNK
-"""Octets read from a file, or gathered for it, for one call into another thread."""
+"""Octets of a large content that are read, or gathered for it, at a time."""
+AT_ONCE = 1000
+"""Names that are asked for together."""
 
-_NAME = re.compile(r"[0-9a-f]{32}\Z")
-
-
-class InThread(Protocol):
-    """Calls a function in another thread."""
-
-    def __call__(self, do: Callable[[], T], /) -> Deferred[T]:
-        """What it returns or raises, OSError as StoreError or StoreFull."""
+Named = Callable[[Sequence[str]], Awaitable[set[str]]]
+"""Which of these names a row gives."""
 
 
-class ContentFiles:
-    """The directory of contents: contents/xx/name, xx being the name's first two digits."""
+class Draft(Protocol):
+    """A large content that is being written. One call at a time."""
 
-    def __init__(self, directory: Path, in_thread: InThread) -> None:
-        self._directory = directory
-        self.in_thread = in_thread
-        self.room = Room()
-        """What contents that are written may hold of the memory."""
+    async def append(self, pieces: list[bytes]) -> None:
+        """Raises StoreFull or StoreError."""
 
-    def path(self, name: str) -> Path:
-        """Raises StoreError for a name that none of our files can have."""
-        if not _NAME.match(name):
-            raise StoreError(f"table contents: {name!r:.80} names no file of ours")
-        return self._directory / name[:2] / name
+    async def finish(self, pieces: list[bytes]) -> str:
+        """Append the last of it and make all durable; the name that a row may give now. Raises as `append`."""
 
-    def create(self) -> tuple[str, BinaryIO]:
-        """A new file under its name, to write to."""
-        name = secrets.token_hex(16)
-        path = self.path(name)
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_directory(self._directory)
-        return name, path.open("xb")
-
-    def make_durable(self, name: str, file: BinaryIO) -> None:
-        """The octets, then the name."""
-        file.flush()
-        os.fdatasync(file.fileno())
-        _sync_directory(self.path(name).parent)
-
-    def unlink(self, names: Iterable[str]) -> None:
-        """What can't be removed now is swept when the store is opened next."""
-        for name in names:
-            with contextlib.suppress(OSError):
-                self.path(name).unlink(missing_ok=True)
-
-    def older_than(self, age: float) -> set[str]:
-        """The names of files last written more than `age` seconds ago."""
-        limit = time.time() - age
-        found = set()
-        with contextlib.suppress(FileNotFoundError):
-            for folder in self._directory.iterdir():
-                for file in os.scandir(folder):
-                    with contextlib.suppress(FileNotFoundError):
-                        if _NAME.match(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
-                            found.add(file.name)
-        return found
+    async def discard(self) -> None:
+        """Leave nothing of it, as far as that can be done; also when another call has failed, or after `finish`."""
 
 
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class LargeContents(Protocol):
+    """Where contents are that are too large for a row, each under a name that the row gives instead."""
+
+    room: Room
+    """What contents that are written may hold of the memory."""
+
+    def owns(self, name: str) -> bool:
+        """Whether a name has the form of those that are given here."""
+
+    def draft(self) -> Draft:
+        """A new one; nothing is done before it gets octets."""
+
+    def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+        """The `size` octets under a name, or no end of them: raises StoreError, and Damaged for others than were written."""
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove what nobody needs. In any thread, soon, and without a word: what stays is swept."""
+
+    async def sweep(self, age: float, named: Named) -> int:
+        """Remove what was written more than `age` seconds ago and no row names; how many. Raises StoreError."""
+
+    async def close(self) -> None:
+        """Finish what was begun."""
 
 
-class FileContent:
-    """A content in a file, read in another thread as it is asked for."""
+class LargeContent:
+    """A content that is kept elsewhere, read as it is asked for."""
 
-    __slots__ = ("files", "kept", "name", "size")
+    __slots__ = ("kept", "name", "size", "where")
 
-    def __init__(self, files: ContentFiles, name: str, size: int) -> None:
-        self.files = files
+    def __init__(self, where: LargeContents, name: str, size: int) -> None:
+        self.where = where
         self.name = name
         self.size = size
         self.kept = False
         """Whether a letter has it, or is just being accepted with it."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises StoreError when the file can't be read or isn't as long as it was."""
-        path = self.files.path(self.name)
-        file = await self.files.in_thread(lambda: path.open("rb", buffering=0))
-        with file:
-            left = self.size
-            while left:
-                octets = await self.files.in_thread(lambda: file.read(AHEAD))
-                left -= len(octets)
-                if not octets or left < 0:
-                    raise StoreError(f"content file {self.name} is not as long as it was")
-                for start in range(0, len(octets), CHUNK):
-                    yield octets[start : start + CHUNK]
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Raises as `LargeContents.chunks`."""
+        return self.where.chunks(self.name, self.size)
+
+
+class Several:
+    """Contents in more than one place: new ones go to the first, and each is read from where its name says it is."""
+
+    def __init__(self, first: LargeContents, *others: LargeContents) -> None:
+        self._first = first
+        self._all = (first, *others)
+        self.room = first.room
+
+    def owns(self, name: str) -> bool:
+        return any(each.owns(name) for each in self._all)
+
+    def draft(self) -> Draft:
+        return self._first.draft()
+
+    def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+        for each in self._all:
+            if each.owns(name):
+                return each.chunks(name, size)
+        raise StoreError(f"table contents: {name!r:.80} is nowhere that the configuration knows; see [contents]")
+
+    def forget(self, names: Iterable[str]) -> None:
+        wanted = list(names)
+        for each in self._all:
+            each.forget([name for name in wanted if each.owns(name)])
+
+    async def sweep(self, age: float, named: Named) -> int:
+        return sum([await each.sweep(age, named) for each in self._all])
+
+    async def close(self) -> None:
+        for each in self._all:
+            await each.close()
 
 
 class Writing:
     """The store's ContentWriter. Nothing more of it is called while a call of it waits, but for `discard`."""
 
-    def __init__(self, files: ContentFiles, memory_limit: int) -> None:
-        self._files = files
+    def __init__(self, large: LargeContents, memory_limit: int) -> None:
+        self._large = large
         self._memory_limit = memory_limit
         self._pieces: list[bytes] = []
         self._held = 0
-        self._name = ""
-        self._file: BinaryIO | None = None
-        self._content: FileContent | None = None
+        self._draft: Draft | None = None
+        self._content: LargeContent | None = None
         self._waiting = False
         self._discarded = False
         self.size = 0
 
     async def write(self, octets: bytes) -> None:
-        """Gather; beyond the limit, wait for the file to take what was gathered."""
-        room = self._files.room
+        """Gather; beyond the limit, wait for the draft to take what was gathered."""
+        room = self._large.room
         self.size += len(octets)
         self._held += len(octets)
         room.held += len(octets)
         self._pieces.append(octets)
-        if self._held > (SMALL if room.is_scarce else AHEAD if self._file else self._memory_limit):
-            await self._in_thread(self._append)
+        if self._held > (SMALL if room.is_scarce else AHEAD if self._draft else self._memory_limit):
+            if self._draft is None:
+                self._draft = self._large.draft()
+            await self._waited(self._draft.append(self._take_pieces()))
 
     async def finish(self) -> Content:
-        """Waits for the disk when there is a file."""
-        if self._file is None:
+        """Waits until a large content is durable."""
+        if self._draft is None:
             return Octets(b"".join(self._take_pieces()))
-        await self._in_thread(self._complete)
-        self._content = FileContent(self._files, self._name, self.size)
+        name = await self._waited(self._draft.finish(self._take_pieces()))
+        self._content = LargeContent(self._large, name, self.size)
         return self._content
 
     def discard(self) -> None:
-        """Also while a call waits, as when the connection is lost: then the file goes when that call ends."""
+        """Also while a call waits, as when the connection is lost: then the draft goes when that call ends."""
         self._discarded = True
         self._take_pieces()
-        if self._name and not self._waiting and not (self._content and self._content.kept):
-            # A file that can't be removed now is swept when the store is opened next.
-            self._files.in_thread(self._remove).addErrback(lambda _: None)
+        if self._draft is not None and not self._waiting and not (self._content and self._content.kept):
+            # What can't be removed now is swept.
+            Deferred.fromCoroutine(self._draft.discard()).addErrback(lambda _: None)
 
     def _take_pieces(self) -> list[bytes]:
         """What was gathered, which is held here no longer."""
         pieces, self._pieces = self._pieces, []
-        self._files.room.held -= self._held
+        self._large.room.held -= self._held
         self._held = 0
         return pieces
 
-    async def _in_thread(self, work: Callable[[list[bytes]], None]) -> None:
-        pieces = self._take_pieces()
+    async def _waited(self, call: Awaitable[T]) -> T:
         self._waiting = True
         try:
-            await self._files.in_thread(lambda: work(pieces))
+            return await call
         finally:
             self._waiting = False
             if self._discarded:
                 self.discard()
-
-    def _append(self, pieces: list[bytes]) -> None:
-        if self._file is None:
-            self._name, self._file = self._files.create()
-        self._file.writelines(pieces)
-
-    def _complete(self, pieces: list[bytes]) -> None:
-        self._append(pieces)
-        if self._file is not None:
-            with self._file:
-                self._files.make_durable(self._name, self._file)
-
-    def _remove(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # what could not be written can't be flushed either
-                self._file.close()
-        self._files.unlink([self._name])
 
 
 class WritingInMemory:
@@ -217,7 +194,7 @@ class WritingInMemory:
 
 
 class StoredContent:
-    """The content of a letter, found when it is read: lately written, in a row, or in a file."""
+    """The content of a letter, found when it is read: lately written, in a row, or elsewhere."""
 
     __slots__ = ("_open", "letter", "size")
 

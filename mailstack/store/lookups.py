@@ -17,7 +17,7 @@ SLICE = 5000
 """Entries listed at a time, so that making them never keeps the reactor from its work for long."""
 
 FileOf = Callable[[str, int], Content]
-"""The content in a file, from its name and size."""
+"""A large content, from its name and size."""
 
 
 def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
@@ -109,6 +109,11 @@ def small_contents(connection: sqlite3.Connection, letters: Sequence[LetterId]) 
         found[LetterId(letter)] = octets[start:end]
         start = end
     return found
+
+
+def named(connection: sqlite3.Connection, names: Sequence[str]) -> set[str]:
+    """Those of the names of large contents that a row gives."""
+    return {name for (name,) in connection.execute(sql.files(len(names)), names)} if names else set()
 
 
 def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:

@@ -178,12 +178,15 @@ ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes A
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ?"""
 CONTENT_OF = "SELECT file, octets FROM contents WHERE letter = ?"
-FILES = "SELECT file FROM contents WHERE file IS NOT NULL"
 SIZED_CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN letters AS l ON l.id = c.letter
     WHERE c.letter = ?"""
 LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
 EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
 RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
+
+
+def files(count: int) -> str:
+    return f"SELECT file FROM contents WHERE file IN {marks(count)}"
 
 
 def entries(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The store in one SQLite database and a directory of large contents."""
+"""The store in one SQLite database, with large contents in files or wherever it is told."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ from mailstack.store.announcing import StoredAnnouncements
 from mailstack.store.batch import Batch
 from mailstack.store.conditions import StoredConditions
 from mailstack.store.contacts import StoredContacts
-from mailstack.store.contents import ContentFiles, FileContent, StoredContent, Writing
+from mailstack.store.content_files import ContentFiles
+from mailstack.store.contents import LargeContent, LargeContents, Several, StoredContent, Writing
 from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
@@ -81,15 +82,17 @@ class SqliteStore(
         orphan_age: float = 3600.0,
         max_pages: int | None = None,
         linger: float = 0.0,
+        large: LargeContents | None = None,
     ) -> None:
-        """`memory_limit`: octets of a content above which it goes to a file.
+        """`memory_limit`: octets of a content above which it is a large one.
 
         `recent_octets`: of small contents that are held to be read at once. `busy_timeout`: seconds to wait for another
         process that writes. `group`: calls in one transaction at most. `address_seconds`: how long an account or alias
         that was read is believed; a change by another process is seen after that. `orphan_age`: seconds after which a
-        file that no letter names is swept; longer than any process takes from a content's end to its acceptance.
+        large content that no letter names is swept; longer than any process takes from its end to its acceptance.
         `max_pages`: the most pages of 4 KiB that the database may have. `linger`: seconds that a transaction may wait for
-        more calls while many are made; for processes that take turns.
+        more calls while many are made; for processes that take turns. `large`: where large contents go from now on, to be
+        closed with the store; None: into files, where those of before are found in any case.
         """
         self._directory = directory
         self._memory_limit = memory_limit
@@ -106,12 +109,13 @@ class SqliteStore(
             stop=sqlite3.Connection.close,
         )
         self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
-        self._files = ContentFiles(directory / "contents", self._in_file_thread)
+        files = ContentFiles(directory / "contents", self._in_file_thread)
+        self._large: LargeContents = files if large is None else Several(large, files)
         self._writer = Writer(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
             turn=Turn(directory / TURN, busy_timeout),
-            unlink=self._files.unlink,
+            forget=self._large.forget,
             group=group,
             linger=linger,
         )
@@ -129,13 +133,11 @@ class SqliteStore(
             await self._writer.open()
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
-        old = await self._in_file_thread(lambda: self._files.older_than(self._orphan_age))
-        if old:
-            named = await self._readers.do(lambda connection: {name for (name,) in connection.execute(sql.FILES)})
-            await self._in_file_thread(lambda: self._files.unlink(old - named))
+        await self._large.sweep(self._orphan_age, self._named)
 
     async def close(self) -> None:
         """The writer last: the last connection to go empties the write-ahead log."""
+        await self._large.close()
         await self._file_threads.close()
         await self._readers.close()
         await self._writer.close()
@@ -186,15 +188,18 @@ class SqliteStore(
     # --- contents
 
     def new_content(self) -> ContentWriter:
-        return Writing(self._files, self._memory_limit)
+        return Writing(self._large, self._memory_limit)
 
     def _stored(self, letter: LetterId, size: int) -> Content:
         return StoredContent(self._open_content, letter, size)
 
     def _file(self, name: str, size: int) -> Content:
-        content = FileContent(self._files, name, size)
+        content = LargeContent(self._large, name, size)
         content.kept = True
         return content
+
+    async def _named(self, names: Sequence[str]) -> set[str]:
+        return await self._readers.do(lambda connection: lookups.named(connection, names))
 
     async def _open_content(self, letter: LetterId) -> Content:
         """Whatever holds the octets."""
@@ -204,10 +209,10 @@ class SqliteStore(
         return await self.content(letter)
 
     async def _kept(self, content: Content) -> Content:
-        """The content as this store keeps it: small in a row, else in a file that belongs to it alone."""
+        """The content as this store keeps it: small in a row, else under a name that belongs to it alone."""
         if isinstance(content, Octets) and content.size <= self._memory_limit:
             return content
-        if isinstance(content, FileContent) and content.files is self._files and not content.kept:
+        if isinstance(content, LargeContent) and content.where is self._large and not content.kept:
             return content
         copy = self.new_content()
         try:
@@ -245,11 +250,11 @@ class SqliteStore(
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         small: list[tuple[LetterId, bytes]] = []
-        files: list[FileContent] = []
+        files: list[LargeContent] = []
         try:
             for acceptance in acceptances:
                 content = await self._kept(acceptance.letter.content)
-                if isinstance(content, FileContent):
+                if isinstance(content, LargeContent):
                     content.kept = True
                     files.append(content)
                     batch.add_acceptance(acceptance, content.name, None)

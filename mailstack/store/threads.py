@@ -155,7 +155,7 @@ class Writer:
         *,
         connect: Callable[[], sqlite3.Connection],
         turn: Turn,
-        unlink: Callable[[list[str]], None],
+        forget: Callable[[list[str]], None],
         group: int,
         linger: float = 0.0,
     ) -> None:
@@ -163,7 +163,7 @@ class Writer:
         self._reactor = reactor
         self._connect = connect
         self._turn = turn
-        self._unlink = unlink
+        self._forget = forget
         self._group = group
         self._linger = linger
         self._last = 0
@@ -217,7 +217,7 @@ class Writer:
             group, files = [job], list[str]()
             outcomes = self._in_turn(connection, group, files)
             self._reactor.callFromThread(_tell, list(zip([job.deferred for job in group], outcomes, strict=True)))
-            self._unlink(files)
+            self._forget(files)
             del job, group, outcomes
         connection.close()
         self._reactor.callFromThread(self._ended.callback, None)

@@ -301,7 +301,7 @@ def test_a_content_that_was_discarded_leaves_no_file(pump: Pump, open_store: Ope
 def test_contents_go_to_files_early_when_many_come_at_a_time(pump: Pump, open_store: Open, directory: Path) -> None:
     """SMTP-28: none of them holds much of the memory then."""
     store = open_store()
-    room = store._files.room
+    room = store._large.room
     writers = [store.new_content() for _ in range(4)]
     pump.run(writers[0].write(b"x" * 60_000))
     assert (room.held, content_files(directory)) == (60_000, [])
@@ -566,7 +566,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.NEXT_DUE, "deliveries_owed"),
         (sql.stopped_attempts(1), "deliveries_owed"),
         (sql.let_go(1), "deliveries_owed"),
-        (sql.FILES, "contents_in_files"),
+        (sql.files(1), "contents_in_files"),
         (sql.FORGOTTEN, "letters_by_arrival"),
         (sql.ALIASES_TO, "aliases_by_target"),
         (sql.drop_contents(3), "entries_by_delivery"),

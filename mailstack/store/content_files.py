@@ -1,0 +1,160 @@
+"""Large contents in files of a directory.
+
+A file is durable, under the name it keeps, before the row that names it is committed (SMTP-29).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mailstack.letter.content import CHUNK
+from mailstack.room import Room
+from mailstack.store import StoreError
+from mailstack.store.contents import AHEAD, AT_ONCE, Named
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[0-9a-f]{32}\Z")
+
+
+class InThread(Protocol):
+    """Calls a function in another thread."""
+
+    def __call__(self, do: Callable[[], T], /) -> Deferred[T]:
+        """What it returns or raises, OSError as StoreError or StoreFull."""
+
+
+class ContentFiles:
+    """The directory of contents: contents/xx/name, xx being the name's first two digits."""
+
+    def __init__(self, directory: Path, in_thread: InThread) -> None:
+        self._directory = directory
+        self.in_thread = in_thread
+        self.room = Room()
+
+    def owns(self, name: str) -> bool:
+        return _NAME.match(name) is not None
+
+    def draft(self) -> FileDraft:
+        return FileDraft(self)
+
+    async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+        """Raises StoreError when the file can't be read or isn't as long as it was."""
+        path = self._path(name)
+        file = await self.in_thread(lambda: path.open("rb", buffering=0))
+        with file:
+            left = size
+            while left:
+                octets = await self.in_thread(lambda: file.read(AHEAD))
+                left -= len(octets)
+                if not octets or left < 0:
+                    raise StoreError(f"content file {name} is not as long as it was")
+                for start in range(0, len(octets), CHUNK):
+                    yield octets[start : start + CHUNK]
+
+    def forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            with contextlib.suppress(OSError, StoreError):
+                self._path(name).unlink(missing_ok=True)
+
+    async def sweep(self, age: float, named: Named) -> int:
+        old = await self.in_thread(lambda: self._older_than(age))
+        count = 0
+        for start in range(0, len(old), AT_ONCE):
+            part = old[start : start + AT_ONCE]
+            orphans = set(part) - await named(part)
+            await self.in_thread(partial(self.forget, orphans))
+            count += len(orphans)
+        return count
+
+    async def close(self) -> None:
+        """The threads are their owner's."""
+
+    def create(self) -> tuple[str, BinaryIO]:
+        """A new file under its name, to write to."""
+        name = secrets.token_hex(16)
+        path = self._path(name)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_directory(self._directory)
+        return name, path.open("xb")
+
+    def make_durable(self, name: str, file: BinaryIO) -> None:
+        """The octets, then the name."""
+        file.flush()
+        os.fdatasync(file.fileno())
+        _sync_directory(self._path(name).parent)
+
+    def _path(self, name: str) -> Path:
+        """Raises StoreError for a name that none of our files can have."""
+        if not self.owns(name):
+            raise StoreError(f"table contents: {name!r:.80} names no file of ours")
+        return self._directory / name[:2] / name
+
+    def _older_than(self, age: float) -> Sequence[str]:
+        """The names of files last written more than `age` seconds ago."""
+        limit = time.time() - age
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for folder in self._directory.iterdir():
+                for file in os.scandir(folder):
+                    with contextlib.suppress(FileNotFoundError):
+                        if _NAME.match(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
+                            found.append(file.name)
+        return found
+
+
+class FileDraft:
+    """A file that is being written."""
+
+    def __init__(self, files: ContentFiles) -> None:
+        self._files = files
+        self._name = ""
+        self._file: BinaryIO | None = None
+
+    async def append(self, pieces: list[bytes]) -> None:
+        await self._files.in_thread(lambda: self._append(pieces))
+
+    async def finish(self, pieces: list[bytes]) -> str:
+        """Waits for the disk."""
+        await self._files.in_thread(lambda: self._complete(pieces))
+        return self._name
+
+    async def discard(self) -> None:
+        if self._name:
+            await self._files.in_thread(self._remove)
+
+    def _append(self, pieces: list[bytes]) -> None:
+        if self._file is None:
+            self._name, self._file = self._files.create()
+        self._file.writelines(pieces)
+
+    def _complete(self, pieces: list[bytes]) -> None:
+        self._append(pieces)
+        if self._file is not None:
+            with self._file:
+                self._files.make_durable(self._name, self._file)
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be written can't be flushed either
+                self._file.close()
+        self._files.forget([self._name])
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
