@@ -397,6 +397,7 @@ class Workers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The processes that serve the office together."""
 
     count: Threads = 1
+    hung_after: Duration = read_duration("1m")
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

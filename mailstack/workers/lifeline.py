@@ -16,8 +16,8 @@ READY = b"ready"
 """From a worker: it serves."""
 FAILED = b"failed "
 """From a worker: it can't start, and why."""
-WAKE = b"wake"
-"""From a worker, and on to the others: something is due that they may attempt."""
+ALIVE = b"alive"
+"""From a worker, again and again: its reactor turns."""
 
 
 class Lifeline(LineOnlyReceiver):

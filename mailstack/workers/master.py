@@ -21,6 +21,7 @@ from mailstack.premises import CannotStart, Owner, Premises, furnish
 from mailstack.seat import Seat
 from mailstack.service import announce, settle_memory
 from mailstack.workers.lifeline import FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.pulse import Beats, Pulse
 from mailstack.workers.relayed_log import relay_log
 from mailstack.workers.sockets import Sockets
 from mailstack.workers.worker import Legacy, work
@@ -46,6 +47,8 @@ class _Employed:
         self.ready = False
         self.why = ""
         """Why it could not start."""
+        self.hung = False
+        self.pulse = Pulse()
         self.lifeline: Lifeline
 
 
@@ -81,6 +84,7 @@ class MasterService(Service):
         """Whether all workers have been ready once."""
         self._gave_up = False
         self._ended: Deferred[None] | None = None
+        self._beats = Beats(reactor, config.workers.hung_after, self._feel_pulses)
         self._restore: Callable[[], object] = lambda: None
 
     def privilegedStartService(self) -> None:  # noqa: N802
@@ -104,6 +108,7 @@ class MasterService(Service):
         try:
             for number in range(1, count + 1):
                 self._employ(Seat(number, count))
+            self._beats.start()
         except OSError as error:
             self._fail(CannotStart(f"{count} workers can't be forked: {error.strerror}"))
 
@@ -113,6 +118,7 @@ class MasterService(Service):
 
     async def _stop(self) -> None:
         self._restore()
+        self._beats.stop()
         if self._workers:
             self._ended = Deferred()
             for worker in self._workers.values():
@@ -165,6 +171,7 @@ class MasterService(Service):
             os._exit(1)
 
     def _hear(self, worker: _Employed, line: bytes) -> None:
+        worker.pulse.heard()
         if line == READY:
             worker.ready = True
             _log.info("worker %d (pid %d) is ready", worker.seat.number, worker.pid)
@@ -173,6 +180,13 @@ class MasterService(Service):
                 self._announce()
         elif line.startswith(FAILED):
             worker.why = line.removeprefix(FAILED).decode(errors="replace")
+
+    def _feel_pulses(self) -> None:
+        """A worker that hangs holds connections, claims and maildrops: all of them are free when it is killed."""
+        for worker in self._workers.values():
+            if worker.pulse.is_gone():
+                worker.hung = True
+                os.kill(worker.pid, signal.SIGKILL)
 
     def _announce(self) -> None:
         for service, addresses in self._sockets.addresses():
@@ -199,10 +213,8 @@ class MasterService(Service):
     def _replace(self, worker: _Employed, status: int) -> None:
         if self._reactor.seconds() - worker.begun > STEADY:
             self._waits.pop(worker.seat.number, None)
-        code = os.waitstatus_to_exitcode(status)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         wait = self._employ_later(worker.seat)
-        why = worker.why or how
+        why = worker.why or _how_it_ended(status, hung=worker.hung)
         _log.error("worker %d (pid %d) %s; another follows in %g s", worker.seat.number, worker.pid, why, wait)
 
     def _employ_later(self, seat: Seat) -> float:
@@ -240,3 +252,11 @@ class MasterService(Service):
         if not self._gave_up:
             self._gave_up = True
             self._failed(why)
+
+
+def _how_it_ended(status: int, *, hung: bool) -> str:
+    """For people, from what the system says of a process."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"ended with status {code}"
+    return "hung, and was killed" if hung else f"was killed by {signal.Signals(-code).name}"

@@ -23,7 +23,8 @@ from mailstack.premises import CannotStart, Premises
 from mailstack.seat import Seat
 from mailstack.service import Inherited, OfficeService
 from mailstack.workers.accepting import SharedEndpoint
-from mailstack.workers.lifeline import FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.lifeline import ALIVE, FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.pulse import Beats
 
 _LEAD = 1
 """Connections by which a worker may be ahead of another."""
@@ -94,6 +95,8 @@ class _Worker:
         legacy, reactor = self._legacy, self._reactor
         hold(reactor, legacy.lifeline, self._lifeline)
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
+        # To the end of the process: one that can't end hangs too.
+        Beats(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
         legacy.commons.connections.sit(legacy.seat.number)
         inherited = Inherited(
             legacy.premises, legacy.seat, self._endpoint, legacy.commons, lambda: self._lifeline.say(READY)

@@ -213,6 +213,57 @@ def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
         reader.close()
 
 
+def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+    """SMTP-41: and what it held is free: here a maildrop, and places of a client."""
+    config = office(tmp_path)
+    config.write_text(config.read_text() + '[workers]\nhung_after = "1s"\n[limits]\nconnections_per_address = 3\n')
+    server, ports = serve(config, workers=2)
+    with server, contextlib.ExitStack() as stack:
+        readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(3)]
+        for reader in readers:
+            stack.callback(reader.close)
+        readers[0].user("bob")
+        readers[0].pass_("bob")
+        hung = dict(server.workers)
+        for pid in hung.values():
+            os.kill(pid, signal.SIGSTOP)
+        for _ in hung:
+            assert "hung, and was killed" in server.wait_for("another follows")
+        for _ in hung:
+            server.wait_for("is ready")
+        assert subjects_of_bob(ports["pop3"]) == []
+        assert server.stop() == 0
+
+
+def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: Path) -> None:
+    config = office(tmp_path)
+    text = config.read_text().replace('mx = ["tcp:0', 'mx = ["haproxy:tcp:0')
+    config.write_text(text + '[proxy]\nnetworks = ["127.0.0.1"]\n[limits]\nconnections_per_address = 3\n')
+    server, ports = serve(config, workers=2)
+    with server, contextlib.ExitStack() as stack:
+        spoken = []
+        for number in (1, 1, 1, 1, 2, 3):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", ports["mx"]), PATIENCE))
+            client.sendall(b"PROXY TCP4 192.0.2.%d 192.0.2.200 4711 25\r\n" % number)
+            spoken.append(stack.enter_context(client.makefile("rwb")))
+        greetings = [each.readline()[:3] for each in spoken]
+        assert sorted(greetings[:4]) == [b"220", b"220", b"220", b"421"]
+        assert greetings[4:] == [b"220", b"220"]
+        for each in spoken[4:]:
+            each.write(b"EHLO x.test\r\nMAIL FROM:<x@x.test>\r\nRCPT TO:<bob@home.test>\r\nDATA\r\n")
+            each.write(b"Subject: hello\r\n\r\nHello\r\n.\r\nQUIT\r\n")
+            each.flush()
+            assert b"\r\n250 2.0.0" in each.read()
+        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+        reader.user("bob")
+        reader.pass_("bob")
+        headers = [b"\n".join(reader.top(number, 0)[1]) for number in (1, 2)]
+        reader.quit()
+        assert b"[192.0.2.2]" in headers[0]
+        assert b"[192.0.2.3]" in headers[1]
+        assert server.stop() == 0
+
+
 @PROGRAMS
 def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -> None:
     server, _ = serve(office(tmp_path), program, workers=2)

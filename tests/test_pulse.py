@@ -1,0 +1,45 @@
+"""A worker counts as hung when it was silent for as long as its master says, as the master's own beats count it."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from mailstack.workers.pulse import BEATS, Beats, Pulse
+
+
+def test_beats_come_four_times_in_the_patience_until_they_stop() -> None:
+    clock, beats = Clock(), list[float]()
+    beating = Beats(clock, 60.0, lambda: beats.append(clock.seconds()))
+    beating.start()
+    clock.pump([5.0] * 12)
+    assert beats == [15.0, 30.0, 45.0, 60.0]
+    beating.stop()
+    clock.pump([60.0] * 2)
+    assert len(beats) == 4
+    assert not clock.getDelayedCalls()
+
+
+def test_a_patience_of_0_is_without_end() -> None:
+    clock = Clock()
+    beating = Beats(clock, 0.0, lambda: pytest.fail("it beats"))
+    beating.start()
+    assert not clock.getDelayedCalls()
+    beating.stop()
+
+
+def test_who_is_heard_once_in_a_while_lives() -> None:
+    pulse = Pulse()
+    for _ in range(3):
+        assert [pulse.is_gone() for _ in range(BEATS)] == [False] * BEATS
+        pulse.heard()
+    assert [pulse.is_gone() for _ in range(BEATS + 1)] == [False] * BEATS + [True]
+
+
+def test_a_machine_that_slept_does_not_find_its_workers_hung() -> None:
+    """For hours; what a worker said before is read after the first beat."""
+    clock, pulse, found = Clock(), Pulse(), list[bool]()
+    beating = Beats(clock, 60.0, lambda: found.append(pulse.is_gone()))
+    beating.start()
+    clock.advance(8 * 3600.0)
+    assert found == [False]
