@@ -29,6 +29,13 @@ class StoreFull(StoreError):
     """No room on the disk (RFC 5321: 452 4.3.1)."""
 
 
+class OutcomeUnknown(StoreError):
+    """Whether it was done can't be found out: the store was lost in between (RFC 5321: 451 4.3.0, as for StoreError).
+
+    Who is told so and asks again may have it done twice; the log has said so.
+    """
+
+
 class Damaged(StoreError):
     """What is stored makes no sense; somebody has to see to it (RFC 3206: SYS/PERM)."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from mailstack.store import Account, AppPassword, Conflict, StoreError, lookups, maildrops, rows, sql
 from mailstack.store.batch import Transaction
+from mailstack.store.connection import Connection
 from mailstack.store.recent import Recent
 from mailstack.store.threads import Workers, Writer
 
@@ -21,7 +21,7 @@ _AT_ONCE = sql.MAX_PARAMETERS // 2
 class StoredAddresses:
     """The part of `mailstack.store.Store` that keeps them. What was asked lately is not asked again."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
     _accounts: Recent[Account | None]
     _aliases: Recent[tuple[str, ...] | None]
@@ -32,7 +32,7 @@ class StoredAddresses:
     async def alias(self, address: str) -> tuple[str, ...] | None:
         return await self._believed(self._aliases, address, lookups.alias)
 
-    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[sqlite3.Connection, str], T]) -> T:
+    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         if known := recent.get(address):
             return known[0]
         age = recent.age

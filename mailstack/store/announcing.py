@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from twisted.logger import Logger
 from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
 from mailstack.store import Damaged, rows, sql
 from mailstack.store.batch import Transaction, pieces
+from mailstack.store.connection import Connection
 from mailstack.store.threads import Workers, Writer
 
 _log = Logger()
@@ -25,7 +25,7 @@ _DROP = "DELETE FROM announcements WHERE id = ?"
 _AGAIN = "UPDATE announcements SET claimed_by = NULL, due = ?, trouble = ? WHERE claimed_by = ? AND id = ?"
 _RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
 _NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
-_LIST = f"SELECT {_ALL} FROM announcements WHERE ? IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
+_LIST = f"SELECT {_ALL} FROM announcements WHERE CAST(? AS TEXT) IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
 _WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
 _HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND due > ? AND claimed_by IS NULL"
 _COUNT = "SELECT COUNT(*) FROM announcements WHERE target = ?"
@@ -40,7 +40,7 @@ _FORGOTTEN_AT_ONCE = 5000
 class StoredAnnouncements:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
     _subscriptions: Subscriptions
 
@@ -107,7 +107,7 @@ def _claim(
 ) -> list[Announcement | Damaged]:
     claimed: list[Announcement | Damaged] = []
     ids: list[str] = []
-    for found in transaction.execute(_DUE, (target, now, limit)).fetchall():
+    for found in transaction.connection.fetch_free(_DUE, rows.ANNOUNCEMENT, (target, now, limit)):
         try:
             each = rows.announcement_from(found)
         except Damaged as damage:
@@ -136,20 +136,20 @@ def _hurry(transaction: Transaction, target: str, now: float) -> int:
     return rows.checked("announcements", target, lambda: rows.number(count))
 
 
-def _next(connection: sqlite3.Connection, target: str) -> float | None:
+def _next(connection: Connection, target: str) -> float | None:
     ((due,),) = connection.execute(_NEXT, (target,)).fetchall()
     return None if due is None else rows.checked("announcements", target, lambda: float(due))
 
 
-def _targets(connection: sqlite3.Connection) -> list[str]:
+def _targets(connection: Connection) -> list[str]:
     return [rows.text(target) for (target,) in connection.execute(_TARGETS)]
 
 
-def _list(connection: sqlite3.Connection, target: str | None, limit: int) -> list[Announcement]:
+def _list(connection: Connection, target: str | None, limit: int) -> list[Announcement]:
     return [rows.announcement_from(found) for found in connection.execute(_LIST, (target, target, limit))]
 
 
-def _waiting(connection: sqlite3.Connection) -> list[Waiting]:
+def _waiting(connection: Connection) -> list[Waiting]:
     def decode(found: Sequence[Any]) -> Waiting:
         return Waiting(rows.text(found[0]), rows.number(found[1]), float(found[2]))
 

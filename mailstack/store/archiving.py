@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mailstack.store import Acceptance, Placement
 from mailstack.store.batch import Batch
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
 
 ARCHIVE = "archive"
@@ -23,8 +24,12 @@ def archived(acceptance: Acceptance) -> Acceptance:
     return replace(acceptance, placements=(*acceptance.placements, kept))
 
 
-class ArchivingSqliteStore(SqliteStore):
-    """The store on disk, with an archive."""
+class _Archiving(SqlStore):
+    """A store with an archive."""
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         await super()._write(batch, [archived(each) for each in acceptances])
+
+
+class ArchivingSqliteStore(_Archiving, SqliteStore):
+    """The store on disk, with an archive."""

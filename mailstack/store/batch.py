@@ -10,18 +10,16 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from mailstack.announcements import Subscriptions
 from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
+from mailstack.store.connection import Connection, Cursor
 
 
 class _Sequence:
@@ -40,7 +38,6 @@ class _Sequence:
 
 
 _OWN = 20
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
 _sequence = _Sequence()
 
 
@@ -49,37 +46,34 @@ class Transaction:
 
     __slots__ = ("connection", "files")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.files: list[str] = []
         """Large contents that no row names any longer."""
 
-    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Cursor:
         return self.connection.execute(statement, parameters)
-
-    def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
-        """The rows of a SELECT of these columns, as one row of JSON where JSON can say it.
-
-        Each row that is fetched lets go of the interpreter's lock, and a busy reactor is slow to give it back.
-        """
-        try:
-            found = self.connection.execute(sql.as_one_row(statement, columns), parameters).fetchall()
-            whole: list[Any] = _decode(found[0][0])
-        except (sqlite3.Error, ValueError):
-            # Something is damaged. Row by row one finds out what, and has the others.
-            return self.connection.execute(statement, parameters).fetchall()
-        return whole
 
     def insert(self, table: str, columns: tuple[str, ...], flat: list[Any]) -> None:
         """`flat` holds the values of all rows, one after the other. Raises Conflict for a row that is there already."""
         for part in pieces(flat, len(columns)):
             try:
                 self.connection.execute(sql.insert(table, columns, len(part) // len(columns)), part)
-            except sqlite3.IntegrityError as error:
+            except self.connection.IntegrityError as error:
                 raise Conflict(f"{table}: {error}") from error
+
+    def hold_contents(self, letters: Sequence[LetterId]) -> set[LetterId]:
+        """Have nobody else, until the end, drop the contents of `letters` or decide to need them; those that are there."""
+        there: set[LetterId] = set()
+        for part in pieces(sorted(letters), 1):
+            there.update(letter for (letter,) in self.execute(sql.hold_contents(len(part)), part))
+        return there
 
     def drop_contents(self, letters: Sequence[LetterId]) -> None:
         """Delete those contents of `letters` that nobody needs any longer."""
+        if not self.connection.has_one_writer:
+            # Who ends the last delivery but one may do so at this moment: only one of us is the last.
+            self.hold_contents(letters)
         for part in pieces(list(letters), 1):
             self.files += [file for (file,) in self.execute(sql.unneeded_files(len(part)), part)]
             self.execute(sql.drop_contents(len(part)), part)
@@ -97,6 +91,7 @@ class Batch:
         "letters",
         "moves",
         "placements",
+        "revived",
         "steps",
         "subscriptions",
     )
@@ -114,6 +109,8 @@ class Batch:
         self.placements: list[tuple[Any, ...]] = []
         self.finished: list[LetterId] = []
         """Letters whose content may be needed by nobody now."""
+        self.revived: list[LetterId] = []
+        """Letters whose content somebody needs from now on who did not, or may not have."""
 
     def add_acceptance(self, acceptance: Acceptance, file: str | None, octets: bytes | None) -> None:
         """Raises StoreError for what can't be stored."""
@@ -155,7 +152,10 @@ class Batch:
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
             if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):
                 self.finished.append(before.letter)
+            if until is not None and rows.waits_until(before) is None:
+                self.revived.append(before.letter)
         for addition in settlement.additions:
+            self.revived.append(addition.letter)
             self.additions.append(rows.delivery_row(addition, ""))
         self.add_placements(settlement.placements)
         self.add_steps(settlement.steps)
@@ -192,6 +192,7 @@ class Batch:
         self.additions += other.additions
         self.placements += other.placements
         self.finished += other.finished
+        self.revived += other.revived
 
     def write(self, transaction: Transaction) -> None:
         """Raises Conflict when a row that should be new is there, or one that should change isn't as it was."""
@@ -199,6 +200,8 @@ class Batch:
             transaction.insert("letters", rows.LETTER, self.letters)
             transaction.insert("contents", sql.CONTENT, self.contents)
             transaction.insert("deliveries", rows.DELIVERY_ROW, self.deliveries)
+        if self.revived and not transaction.connection.has_one_writer:
+            self._revive(transaction)
         if self.moves:
             self._move(transaction)
         if self.additions:
@@ -212,6 +215,11 @@ class Batch:
         if self.finished:
             transaction.drop_contents(self.finished)
 
+    def _revive(self, transaction: Transaction) -> None:
+        gone = set(self.revived) - transaction.hold_contents(self.revived)
+        if gone:
+            raise Conflict(f"letter {min(gone)}: its content was dropped, since nobody needed it any more")
+
     def _move(self, transaction: Transaction) -> None:
         width = len(sql.MOVE)
         for part in pieces(self.moves, width):
@@ -224,7 +232,7 @@ class Batch:
         for row in self.additions:
             try:
                 added = transaction.execute(sql.ADD_DELIVERY, row).rowcount
-            except sqlite3.IntegrityError as error:
+            except transaction.connection.IntegrityError as error:
                 raise Conflict(f"deliveries: {error}") from error
             if added != 1:
                 raise Conflict(f"letter {row[0]}: there is none to add a delivery to")
@@ -235,7 +243,8 @@ class Batch:
         octets = Counter[str]()
         for placement in self.placements:
             octets[placement[0]] += placement[3]
-        growth = [value for name, count in entering.items() for value in (name, first[name], count + 1, octets[name])]
+        # By name, so that of two who write none waits for the other while he waits for him.
+        growth = [value for name in sorted(entering) for value in (name, first[name], entering[name] + 1, octets[name])]
         for part in pieces(growth, 4):
             transaction.execute(sql.enlarge_mailboxes(len(part) // 4), part)
         flat: list[Any] = []
@@ -246,7 +255,7 @@ class Batch:
         for part in pieces(flat, width):
             try:
                 transaction.execute(sql.place(len(part) // width), part)
-            except sqlite3.IntegrityError as error:
+            except transaction.connection.IntegrityError as error:
                 raise Conflict(f"entries: {error}: a delivery was fulfilled already") from error
 
 

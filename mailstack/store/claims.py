@@ -63,12 +63,14 @@ def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId,
 def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
     """Rows of what is due: the highest priority first, and of these the longest due."""
     if wanted.line is not None:
-        return transaction.fetch(sql.IN_LINE, rows.DELIVERY, (wanted.office, wanted.line, wanted.limit))
+        return transaction.connection.fetch_free(sql.IN_LINE, rows.DELIVERY, (wanted.office, wanted.line, wanted.limit))
     found: list[Any] = []
     for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.office, rows.FAR)).fetchall():
         if earliest is not None and earliest <= wanted.now and len(found) < wanted.limit:
             left = wanted.limit - len(found)
-            found += transaction.fetch(sql.DUE, rows.DELIVERY, (wanted.office, priority, wanted.now, left))
+            found += transaction.connection.fetch_free(
+                sql.DUE, rows.DELIVERY, (wanted.office, priority, wanted.now, left)
+            )
     return found
 
 
@@ -86,7 +88,7 @@ def _letters(
     letters: dict[str, Letter] = {}
     damages = {letter: f"table letters, {letter!r}: there is none" for letter in ids}
     for part in pieces(list(damages), 1):
-        for row in transaction.fetch(sql.letters(len(part)), rows.LETTER, part):
+        for row in transaction.connection.fetch(sql.letters(len(part)), rows.LETTER, part):
             del damages[row[0]]
             try:
                 letters[row[0]] = rows.letter_from(row, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,6 +10,7 @@ import msgspec
 from mailstack.conditions import Condition
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
+from mailstack.store.connection import Connection
 from mailstack.store.threads import Workers, Writer
 
 _FORGET = "DELETE FROM conditions WHERE owner = ?"
@@ -22,7 +22,7 @@ _decode = msgspec.json.Decoder(list[Condition]).decode
 class StoredConditions:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
 
     async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
@@ -39,7 +39,7 @@ def _tell(transaction: Transaction, owner: str, told: str | None, valid_until: f
         transaction.execute(_TELL, (owner, valid_until, told))
 
 
-def _conditions(connection: sqlite3.Connection, now: float) -> list[Condition]:
+def _conditions(connection: Connection, now: float) -> list[Condition]:
     found: list[Condition] = []
     for owner, told in connection.execute(_TOLD, (now,)).fetchall():
         found += rows.checked("conditions", owner, partial(_decode, told))

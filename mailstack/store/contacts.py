@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
 from functools import partial
 
 from mailstack.store import Contact, rows
 from mailstack.store.batch import Transaction
+from mailstack.store.connection import Connection
 from mailstack.store.threads import Workers, Writer
 
 _CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"
 _SET = "INSERT INTO contacts (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
 _FORGET = "DELETE FROM contacts WHERE until <= ?"
-_SURPLUS = "DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER BY until DESC LIMIT -1 OFFSET ?)"
+_SURPLUS = f"DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER BY until DESC LIMIT {2**62} OFFSET ?)"  # noqa: S608  # a number
 
 
 class StoredContacts:
     """The part of `mailstack.store.Store` that keeps it."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
 
     async def contact(self, name: str) -> Contact | None:
@@ -32,7 +32,7 @@ class StoredContacts:
         return forgotten
 
 
-def _contact(connection: sqlite3.Connection, name: str) -> Contact | None:
+def _contact(connection: Connection, name: str) -> Contact | None:
     found = connection.execute(_CONTACT, (name,)).fetchall()
     return (
         rows.checked("contacts", name, lambda: Contact(name, float(found[0][1]), float(found[0][2]))) if found else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from mailstack.letter import LetterId
 from mailstack.store import sql
 from mailstack.store.batch import Transaction, pieces
+from mailstack.store.connection import Connection
 
 
-def prunable(connection: sqlite3.Connection, statement: str, parameters: Sequence[Any]) -> list[LetterId]:
+def prunable(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[LetterId]:
     """The letters that `sql.FORGOTTEN` or `sql.SURPLUS` give."""
     return [letter for (letter,) in connection.execute(statement, parameters)]
 
@@ -20,6 +20,8 @@ def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
     """Remove those of `letters` that nobody owes, nor keeps in a mailbox unless `kept_too`; how many."""
     count = 0
     for part in pieces(list(letters), 1):
+        if not transaction.connection.has_one_writer:
+            _hold(transaction, part, kept_too=kept_too)
         statement = sql.still(len(part), kept_too=kept_too)
         ids = [letter for (letter,) in transaction.execute(statement, part)]
         if ids:
@@ -31,3 +33,10 @@ def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
             for deletion in sql.forget(len(ids)):
                 transaction.execute(deletion, ids)
     return count
+
+
+def _hold(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> None:
+    """Have nobody else decide meanwhile to need one of them, or count what their mailboxes hold."""
+    if kept_too:
+        transaction.execute(sql.hold_mailboxes_of(len(letters)), letters).fetchall()
+    transaction.hold_contents(letters)

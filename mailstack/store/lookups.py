@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from mailstack.letter.content import Octets
 from mailstack.queue.delivery import OWED, Delivery
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
+from mailstack.store.connection import Connection
 
 SLICE = 5000
 """Entries listed at a time, so that making them never keeps the reactor from its work for long."""
@@ -20,16 +20,16 @@ FileOf = Callable[[str, int], Content]
 """A large content, from its name and size."""
 
 
-def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
+def maildrop(connection: Connection, name: str) -> Maildrop:
     """All entries, in the order of arrival; an unknown mailbox is empty."""
     found = connection.execute(sql.MAILBOX, (name,)).fetchall()
     if not found:
         return Maildrop(name, 0, [])
     mailbox, validity = rows.checked("mailboxes", name, lambda: [rows.number(value) for value in found[0]])
     entries: list[Entry] = []
-    last = 0
+    last: int | None = 0
     while last is not None:
-        listing, last = connection.execute(sql.LISTING, (mailbox, last, SLICE)).fetchall()[0]
+        listing, last = connection.listing(mailbox, last, SLICE)
         if listing is not None:
             part = rows.entries_from(listing, name)
             entries += part
@@ -41,27 +41,27 @@ def maildrop(connection: sqlite3.Connection, name: str) -> Maildrop:
     return Maildrop(name, validity, entries, frozenset(utf8))
 
 
-def entries(connection: sqlite3.Connection, name: str, after: int, limit: int) -> list[Entry]:
+def entries(connection: Connection, name: str, after: int, limit: int) -> list[Entry]:
     """Some of a mailbox, in order."""
     found = connection.execute(sql.MAILBOX, (name,)).fetchall()
     if not found:
         return []
     mailbox = rows.checked("mailboxes", name, lambda: rows.number(found[0][0]))
-    listing, _ = connection.execute(sql.LISTING, (mailbox, after, limit)).fetchall()[0]
+    listing, _ = connection.listing(mailbox, after, limit)
     return [] if listing is None else rows.entries_from(listing, name)
 
 
-def octets_in(connection: sqlite3.Connection, name: str) -> int:
+def octets_in(connection: Connection, name: str) -> int:
     found = connection.execute(sql.OCTETS_IN, (name,)).fetchall()
     return rows.checked("mailboxes", name, lambda: rows.number(found[0][0])) if found else 0
 
 
-def mailboxes(connection: sqlite3.Connection) -> dict[str, int]:
+def mailboxes(connection: Connection) -> dict[str, int]:
     found = connection.execute(sql.MAILBOXES).fetchall()
     return rows.checked("mailboxes", "octets", lambda: {rows.text(name): rows.number(octets) for name, octets in found})
 
 
-def letter_in(connection: sqlite3.Connection, mailbox: str, uid: int, file: FileOf) -> tuple[bytes, Content]:
+def letter_in(connection: Connection, mailbox: str, uid: int, file: FileOf) -> tuple[bytes, Content]:
     """The trace fields and the content of an entry. Raises KeyError."""
     found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()
     if not found:
@@ -70,7 +70,7 @@ def letter_in(connection: sqlite3.Connection, mailbox: str, uid: int, file: File
 
 
 def letters_in(
-    connection: sqlite3.Connection, mailbox: str, uids: Sequence[int], file: FileOf
+    connection: Connection, mailbox: str, uids: Sequence[int], file: FileOf
 ) -> dict[int, tuple[bytes, Content]]:
     """The same for several entries, by uid; without those that are gone."""
     found: dict[int, tuple[bytes, Content]] = {}
@@ -87,7 +87,7 @@ def _entry(name: tuple[str, int], row: Sequence[Any], file: FileOf) -> tuple[byt
     return headers, _content(letter, size - len(headers), where, file)
 
 
-def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -> Content:
+def content_of(connection: Connection, letter: LetterId, file: FileOf) -> Content:
     """A letter's content as accepted. Raises KeyError when nobody needs it any longer."""
     found = connection.execute(sql.SIZED_CONTENT_OF, (letter,)).fetchall()
     if not found:
@@ -98,20 +98,7 @@ def content_of(connection: sqlite3.Connection, letter: LetterId, file: FileOf) -
     return _content(letter, size, where, file)
 
 
-def small_contents(connection: sqlite3.Connection, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
-    """Those contents that are in rows and were found, as they are."""
-    octets, listing = connection.execute(sql.small_contents(len(letters)), letters).fetchall()[0]
-    if not isinstance(octets, bytes) or not isinstance(listing, str):
-        return {}
-    found, start = {}, 0
-    for letter, size in map(str.split, listing.splitlines()):
-        end = start + int(size)
-        found[LetterId(letter)] = octets[start:end]
-        start = end
-    return found
-
-
-def named(connection: sqlite3.Connection, names: Sequence[str]) -> set[str]:
+def named(connection: Connection, names: Sequence[str]) -> set[str]:
     """Those of the names of large contents that a row gives."""
     return {name for (name,) in connection.execute(sql.files(len(names)), names)} if names else set()
 
@@ -125,53 +112,53 @@ def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
     return Octets(octets)
 
 
-def account(connection: sqlite3.Connection, address: str) -> Account | None:
+def account(connection: Connection, address: str) -> Account | None:
     found = connection.execute(sql.ACCOUNT_OF, (address,)).fetchall()
     return rows.account_from(found[0]) if found else None
 
 
-def app_passwords(connection: sqlite3.Connection, address: str) -> list[AppPassword]:
+def app_passwords(connection: Connection, address: str) -> list[AppPassword]:
     return [rows.app_password_from(row) for row in connection.execute(sql.APP_PASSWORDS, (address,))]
 
 
-def accounts(connection: sqlite3.Connection) -> list[Account]:
+def accounts(connection: Connection) -> list[Account]:
     return [rows.account_from(row) for row in connection.execute(sql.ACCOUNTS)]
 
 
-def alias(connection: sqlite3.Connection, address: str) -> tuple[str, ...] | None:
+def alias(connection: Connection, address: str) -> tuple[str, ...] | None:
     return tuple(str(target) for (target,) in connection.execute(sql.ALIAS_OF, (address,))) or None
 
 
-def aliases(connection: sqlite3.Connection) -> list[tuple[str, tuple[str, ...]]]:
+def aliases(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
     found: dict[str, list[str]] = {}
     for address, target in connection.execute(sql.ALIASES):
         found.setdefault(str(address), []).append(str(target))
     return [(address, tuple(targets)) for address, targets in found.items()]
 
 
-def aliases_to(connection: sqlite3.Connection, target: str) -> list[str]:
+def aliases_to(connection: Connection, target: str) -> list[str]:
     return [str(address) for (address,) in connection.execute(sql.ALIASES_TO, (target,))]
 
 
-def next_due(connection: sqlite3.Connection, office: str) -> float | None:
+def next_due(connection: Connection, office: str) -> float | None:
     found = connection.execute(sql.NEXT_DUE, (office, rows.FAR)).fetchall()
     times = [due for _, due in found if due is not None]
     return rows.checked("deliveries", office, lambda: min(map(float, times))) if times else None
 
 
-def lines(connection: sqlite3.Connection, office: str, limit: int) -> list[str]:
+def lines(connection: Connection, office: str, limit: int) -> list[str]:
     return [rows.text(line) for (line,) in connection.execute(sql.LINES, (office, office, limit))]
 
 
-def lines_of(connection: sqlite3.Connection, letter: LetterId) -> dict[int, str]:
+def lines_of(connection: Connection, letter: LetterId) -> dict[int, str]:
     return {rows.number(number): rows.text(line) for number, line in connection.execute(sql.LINES_OF, (letter,))}
 
 
-def steps(connection: sqlite3.Connection, letter: LetterId) -> list[Step]:
+def steps(connection: Connection, letter: LetterId) -> list[Step]:
     return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
 
 
-def records(connection: sqlite3.Connection, which: Filter, content: Callable[[LetterId, int], Content]) -> list[Record]:
+def records(connection: Connection, which: Filter, content: Callable[[LetterId, int], Content]) -> list[Record]:
     """Letters that pass the filter, the newest first."""
     if which.ids == () or which.states == frozenset():
         return []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
 from mailstack.store.batch import Transaction, pieces
+from mailstack.store.connection import Connection
 from mailstack.store.threads import Workers, Writer
 
 _RULE = ("name", "kind", "sender", "recipient", "domain", "created")
@@ -24,7 +24,7 @@ _REMOVE_SUPPRESSION = "DELETE FROM suppressions WHERE address = ?"
 class StoredOrders:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
 
     async def orders(self) -> Orders:
@@ -50,7 +50,7 @@ class StoredOrders:
         await self._writer.do(partial(_remove, statement=_REMOVE_SUPPRESSION, name=address))
 
 
-def _orders(connection: sqlite3.Connection) -> Orders:
+def _orders(connection: Connection) -> Orders:
     """All rules, the oldest first, and whether any address is suppressed."""
     found = connection.execute(_RULES).fetchall()
     return Orders(tuple(map(_rule_from, found)), bool(connection.execute(_ANY).fetchall()))
@@ -63,7 +63,7 @@ def _add_rule(transaction: Transaction, rule: Rule) -> None:
     transaction.insert("rules", _RULE, row)
 
 
-def _suppressed(connection: sqlite3.Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
+def _suppressed(connection: Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
     found: list[Any] = []
     for part in pieces(list(addresses), 1):
         statement = f"SELECT address, why, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
@@ -71,7 +71,7 @@ def _suppressed(connection: sqlite3.Connection, addresses: Sequence[str]) -> dic
     return {each.address: each for each in map(_suppression_from, found)}
 
 
-def _suppressions(connection: sqlite3.Connection, limit: int) -> list[Suppression]:
+def _suppressions(connection: Connection, limit: int) -> list[Suppression]:
     """The newest first."""
     return [_suppression_from(row) for row in connection.execute(_SUPPRESSIONS, (limit,))]
 

@@ -1,7 +1,7 @@
 """The SQL of the store, as text that SQLite (3.35 and later) and PostgreSQL both take.
 
 Parameters are `?`; no value ever stands in a text. Texts that depend on a number of rows are made once and kept.
-What a dialect says in its own way stands at the end, under its name.
+What a database says in its own way, its connection does (`mailstack.store.connection`).
 """
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
@@ -46,11 +46,22 @@ def insert(table: str, columns: tuple[str, ...], count: int) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) {values(count, len(columns))}"
 
 
+_TYPES = {
+    **dict.fromkeys(("number", "was_attempts", "attempts", "warned", "priority", "size", "utf8", "back"), "BIGINT"),
+    **dict.fromkeys(("due", "lease", "waits_until", "at"), "DOUBLE PRECISION"),
+    "headers": "BLOB",
+}
+"""Of columns that are no text."""
+
+
 @lru_cache(maxsize=2048)
 def named(columns: tuple[str, ...], count: int) -> str:
     """`count` rows of parameters as a table; both databases call the columns of VALUES column1 and so on."""
     names = ", ".join(f"column{place} AS {name}" for place, name in enumerate(columns, 1))
-    return f"(SELECT {names} FROM ({values(count, len(columns))}) AS given)"
+    # The first row says of which types the columns are: of a NULL alone PostgreSQL would not know.
+    first = ", ".join(f"CAST(? AS {_TYPES.get(name, 'TEXT')})" for name in columns)
+    others = values(count, len(columns)).partition("), ")[2]
+    return f"(SELECT {names} FROM (VALUES ({first}){', ' + others if others else ''}) AS given)"
 
 
 @lru_cache(maxsize=2048)
@@ -97,6 +108,20 @@ def place(count: int) -> str:
 
 _UNNEEDED = """NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = contents.letter AND d.waits_until IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM entries AS e WHERE e.letter = contents.letter)"""
+
+
+def hold_contents(count: int) -> str:
+    """Where several write at a time: who has these rows knows what others have done to their letters."""
+    return f"SELECT letter FROM contents WHERE letter IN {marks(count)} ORDER BY letter FOR UPDATE"
+
+
+def hold_mailboxes_of(count: int) -> str:
+    """The same for the mailboxes that letters are in; in the order in which `enlarge_mailboxes` takes them."""
+    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {marks(count)})
+        ORDER BY name FOR UPDATE"""
+
+
+HOLD_MAILBOX = "SELECT id FROM mailboxes WHERE name = ? FOR UPDATE"
 
 
 def unneeded_files(count: int) -> str:
@@ -308,24 +333,3 @@ def forget(count: int) -> list[str]:
     """All that is left of letters that neither a mailbox nor `contents` has."""
     columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
     return [f"DELETE FROM {table} WHERE {column} IN {marks(count)}" for table, column in columns.items()]
-
-
-# --- SQLite's own
-
-LISTING = """SELECT group_concat(uid || ' ' || size || ' ' || letter, char(10)), max(uid)
-    FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?)"""
-"""Many entries as one row: each row that is fetched lets go of the interpreter's lock and waits for it again, and a
-reactor that is busy keeps it for milliseconds."""
-
-
-@lru_cache(maxsize=128)
-def small_contents(count: int) -> str:
-    """The octets of several contents as one value, and which they are, with how many octets each: as LISTING, one row."""
-    return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
-    FROM (SELECT letter, octets FROM contents WHERE letter IN {marks(count)} AND octets IS NOT NULL)"""
-
-
-@lru_cache(maxsize=512)
-def as_one_row(statement: str, columns: tuple[str, ...]) -> str:
-    """All rows of a SELECT as one JSON array of arrays. Times lose what is beyond their fifteenth digit."""
-    return f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({statement})"

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.locks import Turn
+from mailstack.store.sqlite_connection import SqliteConnection
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
@@ -84,7 +85,12 @@ class Workers(Generic[ResourceT]):
         *,
         start: Callable[[], ResourceT],
         stop: Callable[[ResourceT], None],
+        trouble: Callable[[BaseException], BaseException] = trouble,
+        is_lost: Callable[[ResourceT], bool] = lambda _: False,
     ) -> None:
+        """`trouble` turns what a job raised into what its caller hears. What `is_lost` after that is made anew."""
+        self._trouble = trouble
+        self._is_lost = is_lost
         self._reactor = reactor
         self._jobs: SimpleQueue[tuple[Callable[[ResourceT], Any], Deferred[Any]] | None] = SimpleQueue()
         self._start, self._stop = start, stop
@@ -124,7 +130,10 @@ class Workers(Generic[ResourceT]):
                     resource = self._start()
                 outcome: Any = do(resource)
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
-                outcome = _Failed(trouble(error))
+                outcome = _Failed(self._trouble(error))
+                if resource is not None and self._is_lost(resource):
+                    self._stop(resource)
+                    resource = None
             self._reactor.callFromThread(_tell, [(deferred, outcome)])
             del job, do, deferred, outcome
         if resource is not None:
@@ -153,7 +162,7 @@ class Writer:
         self,
         reactor: CallsFromThreads,
         *,
-        connect: Callable[[], sqlite3.Connection],
+        connect: Callable[[], SqliteConnection],
         turn: Turn,
         forget: Callable[[list[str]], None],
         group: int,
@@ -229,7 +238,7 @@ class Writer:
         while (job := self._take()) is not None:
             job.deferred.errback(Failure(StoreError("the store could not be opened")))
 
-    def _in_turn(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+    def _in_turn(self, connection: SqliteConnection, group: list[_Job], files: list[str]) -> list[Any]:
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
         if self._linger and self._last >= COMPANY:
             self._wait_for_company()
@@ -264,7 +273,7 @@ class Writer:
             self._jobs.put(None)
         return job
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+    def _commit(self, connection: SqliteConnection, group: list[_Job], files: list[str]) -> list[Any]:
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
         try:
             return self._transact(connection, group, files)
@@ -279,7 +288,7 @@ class Writer:
                 outcomes.append(_Failed(trouble(error)))
         return outcomes
 
-    def _transact(self, connection: sqlite3.Connection, group: list[_Job], files: list[str]) -> list[Any]:
+    def _transact(self, connection: SqliteConnection, group: list[_Job], files: list[str]) -> list[Any]:
         transaction = Transaction(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:

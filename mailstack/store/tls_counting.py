@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
+from mailstack.store.connection import Connection
 from mailstack.store.threads import Workers, Writer
 from mailstack.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
 
@@ -19,8 +19,9 @@ _COUNT = """INSERT INTO tls_results (day, domain, policy, failure, sessions) VAL
 _DUE = """INSERT INTO tls_reports (day, domain, due, attempts, claimed_by, sent) VALUES (?, ?, ?, 0, NULL, '[]')
     ON CONFLICT (day, domain) DO NOTHING"""
 _RESULTS = """SELECT day, domain, policy, failure, sessions FROM tls_results
-    WHERE (? IS NULL OR domain = ?) AND (? IS NULL OR day = ?) ORDER BY day, domain, policy, failure"""
+    WHERE (CAST(? AS TEXT) IS NULL OR domain = ?) AND (CAST(? AS INTEGER) IS NULL OR day = ?) ORDER BY day, domain, policy, failure"""
 _NEXT = "SELECT MIN(due) FROM tls_reports"
+_REPORT = ("day", "domain", "attempts", "sent")
 _FIRST = "SELECT day, domain, attempts, sent FROM tls_reports WHERE due <= ? ORDER BY due LIMIT 1"
 _CLAIM = "UPDATE tls_reports SET claimed_by = ?, due = ?, attempts = attempts + 1 WHERE day = ? AND domain = ?"
 _AGAIN = "UPDATE tls_reports SET claimed_by = NULL, due = ?, sent = ? WHERE day = ? AND domain = ? AND claimed_by = ?"
@@ -37,7 +38,7 @@ _sent = msgspec.json.Decoder(tuple[str, ...]).decode
 class StoredTlsResults:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[sqlite3.Connection]
+    _readers: Workers[Connection]
     _writer: Writer
 
     async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
@@ -52,7 +53,8 @@ class StoredTlsResults:
             for each in counts
         ]
         reports = [(day, domain, due(day, domain)) for day, domain in {(each.day, each.domain) for each in counts}]
-        await self._writer.do(partial(_add, results=results, reports=reports))
+        # In one order, so that of two who write none waits for the other while he waits for him.
+        await self._writer.do(partial(_add, results=sorted(results), reports=sorted(reports)))
 
     async def tls_results(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
         return await self._readers.do(lambda connection: _results(connection, domain, day))
@@ -81,7 +83,7 @@ def _add(transaction: Transaction, results: Sequence[Any], reports: Sequence[Any
         transaction.execute(_DUE, row)
 
 
-def _results(connection: sqlite3.Connection, domain: str | None, day: int | None) -> list[TlsCount]:
+def _results(connection: Connection, domain: str | None, day: int | None) -> list[TlsCount]:
     return [_count_from(row) for row in connection.execute(_RESULTS, (domain, domain, day, day))]
 
 
@@ -95,13 +97,13 @@ def _count_from(row: Sequence[Any]) -> TlsCount:
     return rows.checked("tls_results", tuple(row[:2]), decode)
 
 
-def _next(connection: sqlite3.Connection) -> float | None:
+def _next(connection: Connection) -> float | None:
     ((due,),) = connection.execute(_NEXT).fetchall()
     return None if due is None else rows.checked("tls_reports", "due", lambda: float(due))
 
 
 def _claim(transaction: Transaction, *, owner: str, now: float, until: float) -> TlsReportDue | None:
-    found = transaction.execute(_FIRST, (now,)).fetchall()
+    found = transaction.connection.fetch_free(_FIRST, _REPORT, (now,))
     if not found:
         return None
     ((day, domain, attempts, sent),) = found

@@ -1,0 +1,48 @@
+"""What the statements of the store need of a connection to a database, whichever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from mailstack.letter import LetterId
+
+
+class Cursor(Protocol):
+    """What came of a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """Statements are those of `mailstack.store.sql`: parameters are `?`."""
+
+    @property
+    def IntegrityError(self) -> type[Exception]:  # noqa: N802  # as the DB-API has it
+        """Raised for a row that is there already."""
+
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether nobody else changes anything until this transaction has ended."""
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
+
+    def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a SELECT of these columns, however many, at the least price."""
+
+    def fetch_free(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
+        """Those of the rows that no other transaction has its hands on; until this one ends, nobody else gets them."""
+
+    def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
+        """Entries of a mailbox in order, as lines of uid, size and letter; and the last uid. None, None for none."""
+
+    def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+        """Those contents that are in rows and were found, as they are."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,259 @@
+"""What any store has that keeps its letters in a database of tables: the queue, mailboxes, and what people look at.
+
+`sqlite` and `postgresql` say how to reach the database, who may write when, and what large contents and locks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailstack.announcements import Subscriptions
+from mailstack.journey import Step
+from mailstack.letter import Content, LetterId
+from mailstack.letter.content import Octets, Prefixed
+from mailstack.queue.delivery import Delivery
+from mailstack.store import (
+    Acceptance,
+    Claim,
+    ContentWriter,
+    Entry,
+    Filter,
+    OutcomeUnknown,
+    Record,
+    Settlement,
+    StoreError,
+    claims,
+    history,
+    lookups,
+    maildrops,
+    sql,
+)
+from mailstack.store.addresses import StoredAddresses
+from mailstack.store.ahead import Together
+from mailstack.store.announcing import StoredAnnouncements
+from mailstack.store.batch import Batch
+from mailstack.store.conditions import StoredConditions
+from mailstack.store.connection import Connection
+from mailstack.store.contacts import StoredContacts
+from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
+from mailstack.store.orders import StoredOrders
+from mailstack.store.recent import Recent, RecentOctets
+from mailstack.store.threads import Workers, Writer
+from mailstack.store.tls_counting import StoredTlsResults
+
+_PRUNED_AT_ONCE = 200
+_log = Logger()
+
+
+class SqlStore(StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders):
+    """See `mailstack.store.Store`. Who derives from it gives threads that read, and one or more that write."""
+
+    _readers: Workers[Connection]
+    _writer: Writer
+    _large: LargeContents
+
+    def __init__(self, *, memory_limit: int, recent_octets: int, address_seconds: float) -> None:
+        """`memory_limit`: octets of a content above which it is a large one.
+
+        `recent_octets`: of small contents that are held to be read at once. `address_seconds`: how long an account or
+        alias that was read is believed; a change by another process is seen after that.
+        """
+        self._memory_limit = memory_limit
+        self._recent = RecentOctets(recent_octets)
+        self._accounts, self._aliases = Recent(address_seconds, 10_000), Recent(address_seconds, 10_000)
+        self._subscriptions = Subscriptions()
+
+    # --- contents
+
+    def new_content(self) -> ContentWriter:
+        return Writing(self._large, self._memory_limit)
+
+    def _stored(self, letter: LetterId, size: int) -> Content:
+        return StoredContent(self._open_content, letter, size)
+
+    def _file(self, name: str, size: int) -> Content:
+        content = LargeContent(self._large, name, size)
+        content.kept = True
+        return content
+
+    async def _named(self, names: Sequence[str]) -> set[str]:
+        return await self._readers.do(lambda connection: lookups.named(connection, names))
+
+    async def _open_content(self, letter: LetterId) -> Content:
+        """Whatever holds the octets."""
+        octets = self._recent.get(letter)
+        if octets is not None:
+            return Octets(octets)
+        return await self.content(letter)
+
+    async def _kept(self, content: Content) -> Content:
+        """The content as this store keeps it: small in a row, else under a name that belongs to it alone."""
+        if isinstance(content, Octets) and content.size <= self._memory_limit:
+            return content
+        if isinstance(content, LargeContent) and content.where is self._large and not content.kept:
+            return content
+        copy = self.new_content()
+        try:
+            async for chunk in content.chunks():
+                await copy.write(chunk)
+            return await copy.finish()
+        except BaseException:
+            copy.discard()
+            raise
+
+    # --- queue
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        await self._write(Batch(self._subscriptions), (acceptance,))
+
+    async def settle(self, settlement: Settlement) -> None:
+        batch = Batch(self._subscriptions)
+        batch.add_settlement(settlement)
+        await self._write(batch, settlement.acceptances)
+
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        try:
+            batch = Batch(self._subscriptions)
+            for settlement in settlements:
+                batch.add_settlement(settlement)
+            await self._write(batch, [each for settlement in settlements for each in settlement.acceptances])
+        except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+            if len(settlements) == 1:
+                return [trouble]
+        else:
+            return [None] * len(settlements)
+        # One of them can't be written. All are asked for at once, so that the writer takes the good ones together.
+        alone = [Deferred.fromCoroutine(self.settle(settlement)) for settlement in settlements]
+        return [await _trouble_of(one) for one in alone]
+
+    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
+        small: list[tuple[LetterId, bytes]] = []
+        files: list[LargeContent] = []
+        try:
+            for acceptance in acceptances:
+                content = await self._kept(acceptance.letter.content)
+                if isinstance(content, LargeContent):
+                    content.kept = True
+                    files.append(content)
+                    batch.add_acceptance(acceptance, content.name, None)
+                elif isinstance(content, Octets):
+                    small.append((acceptance.letter.id, content.octets))
+                    batch.add_acceptance(acceptance, None, content.octets)
+            await self._writer.write(batch)
+        except OutcomeUnknown:
+            # If it was taken after all, it needs its contents; if not, they are swept.
+            raise
+        except StoreError:
+            for content in files:
+                content.kept = False
+            raise
+        for letter, octets in small:
+            self._recent.add(letter, octets)
+
+    async def recover(self, owners: Sequence[str], now: float) -> int:
+        dead = tuple(owners)
+        count: int = await self._writer.do(lambda transaction: claims.recover(transaction, dead, now))
+        return count
+
+    async def claim(
+        self,
+        office: str,
+        owner: str,
+        now: float,
+        *,
+        limit: int,
+        lease: float,
+        next_due: Callable[[Delivery, float], float],
+        line: str | None = None,
+    ) -> list[Claim]:
+        wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line)
+        together = Together(self._read_small, self.content, self._recent, self._memory_limit)
+        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
+        for damage in claimed.damaged:
+            _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)
+        return claimed.claims
+
+    async def _read_small(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+        return await self._readers.do(lambda connection: connection.small_contents(letters))
+
+    async def next_due(self, office: str) -> float | None:
+        return await self._readers.do(lambda connection: lookups.next_due(connection, office))
+
+    async def lines(self, office: str, limit: int) -> list[str]:
+        return await self._readers.do(lambda connection: lookups.lines(connection, office, limit))
+
+    async def lines_of(self, letter: LetterId) -> dict[int, str]:
+        return await self._readers.do(lambda connection: lookups.lines_of(connection, letter))
+
+    # --- mailboxes
+
+    async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        return await self._readers.do(lambda connection: lookups.entries(connection, mailbox, after, limit))
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        headers, content = await self._readers.do(
+            lambda connection: lookups.letter_in(connection, mailbox, uid, self._file)
+        )
+        return Prefixed(headers, content)
+
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        found = await self._readers.do(lambda connection: lookups.letters_in(connection, mailbox, uids, self._file))
+        return {uid: Prefixed(headers, content) for uid, (headers, content) in found.items()}
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> list[Step]:
+        told: list[Step] = await self._writer.do(
+            lambda change: maildrops.update(
+                change, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
+            )
+        )
+        return told
+
+    async def octets_in(self, mailbox: str) -> int:
+        return await self._readers.do(lambda connection: lookups.octets_in(connection, mailbox))
+
+    async def mailboxes(self) -> dict[str, int]:
+        return await self._readers.do(lookups.mailboxes)
+
+    # --- for people who look
+
+    async def records(self, which: Filter) -> list[Record]:
+        return await self._readers.do(lambda connection: lookups.records(connection, which, self._stored))
+
+    async def steps(self, letter: LetterId) -> list[Step]:
+        return await self._readers.do(lambda connection: lookups.steps(connection, letter))
+
+    async def content(self, letter: LetterId) -> Content:
+        return await self._readers.do(lambda connection: lookups.content_of(connection, letter, self._file))
+
+    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+        forgotten = await self._prune(sql.FORGOTTEN, (before, office), kept_too=False)
+        if keep is not None:
+            forgotten += await self._prune(sql.SURPLUS, (office, keep), kept_too=True)
+        return forgotten
+
+    async def _prune(self, statement: str, parameters: tuple[Any, ...], *, kept_too: bool) -> int:
+        """In parts, found by a reader, so that no commit waits long."""
+        total = 0
+        while True:
+            ids = await self._readers.do(
+                lambda connection: history.prunable(connection, statement, (*parameters, _PRUNED_AT_ONCE))
+            )
+            count = await self._writer.do(partial(history.forget, letters=ids, kept_too=kept_too)) if ids else 0
+            total += count
+            if not count:
+                return total
+
+
+async def _trouble_of(settled: Deferred[None]) -> Exception | None:
+    try:
+        await settled
+    except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+        return trouble
+    return None

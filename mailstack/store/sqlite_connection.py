@@ -1,0 +1,68 @@
+"""A connection to SQLite, with what it says in its own way.
+
+Each row that is fetched lets go of the interpreter's lock, and a reactor that is busy keeps it for milliseconds: so
+many rows come as one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from mailstack.letter import LetterId
+from mailstack.store import sql
+
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
+
+_LISTING = """SELECT group_concat(uid || ' ' || size || ' ' || letter, char(10)), max(uid)
+    FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?)"""
+
+
+class SqliteConnection(sqlite3.Connection):
+    """See `mailstack.store.connection.Connection`."""
+
+    has_one_writer = True
+
+    def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
+        """As one row of JSON where JSON can say it."""
+        try:
+            found = self.execute(_as_one_row(statement, columns), parameters).fetchall()
+            whole: list[Any] = _decode(found[0][0])
+        except (sqlite3.Error, ValueError):
+            # Something is damaged. Row by row one finds out what, and has the others.
+            return self.execute(statement, parameters).fetchall()
+        return whole
+
+    fetch_free = fetch
+
+    def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
+        found: tuple[str | None, int | None] = self.execute(_LISTING, (mailbox, after, limit)).fetchall()[0]
+        return found
+
+    def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+        octets, listing = self.execute(_small_contents(len(letters)), letters).fetchall()[0]
+        if not isinstance(octets, bytes) or not isinstance(listing, str):
+            return {}
+        found, start = {}, 0
+        for letter, size in map(str.split, listing.splitlines()):
+            end = start + int(size)
+            found[LetterId(letter)] = octets[start:end]
+            start = end
+        return found
+
+
+@lru_cache(maxsize=128)
+def _small_contents(count: int) -> str:
+    """The octets of several contents as one value, and which they are, with how many octets each."""
+    return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
+    FROM (SELECT letter, octets FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
+
+
+@lru_cache(maxsize=512)
+def _as_one_row(statement: str, columns: tuple[str, ...]) -> str:
+    """All rows of a SELECT as one JSON array of arrays. Times lose what is beyond their fifteenth digit."""
+    return f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({statement})"  # noqa: S608  # our own statements
