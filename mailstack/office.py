@@ -107,7 +107,7 @@ class PostOffice:
         self._carriage = carriage = Carriage(config, around, self.clock, self._addresses, self._signing)
         ours, limits = config.submission, config.limits
         commons = around.commons or alone(self.clock.now)
-        self._sessions = commons.sessions
+        self._commons = commons
         self.counter = Counter(
             config.hostname,
             carriage.queue,
@@ -369,7 +369,7 @@ class PostOffice:
             implicit_tls=context,
             accounts=around.accounts,
             more=around.more_pages(),
-            behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission, self._sessions),
+            behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission, self._commons),
             endpoint=around.endpoint,
         )
 

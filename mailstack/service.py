@@ -73,6 +73,8 @@ class Inherited(Struct, frozen=True):
     """What the limits of all workers together are counted in."""
     ready: Callable[[], None]
     """Called when the office works."""
+    wake: Callable[[], None]
+    """Has the others look what is new in the catalogue of letters."""
 
 
 def settle_memory() -> None:
@@ -176,7 +178,7 @@ class OfficeService(Service):
             postmaster=config.delivery.postmaster,
             subaddress=config.delivery.subaddress,
         )
-        self._catalogue = self._made_catalogue(store, directory, clock, seat)
+        self._catalogue = self._made_catalogue(store, directory, clock)
         journal: Journal = LineJournal(self._stream, clock)
         self._office = PostOffice(
             config,
@@ -214,9 +216,7 @@ class OfficeService(Service):
         if failures:
             self._fail(cannot_listen(failures[0]))
 
-    def _made_catalogue(
-        self, store: SqliteStore, directory: StoreDirectory, clock: ReactorClock, seat: Seat
-    ) -> Catalogue | None:
+    def _made_catalogue(self, store: SqliteStore, directory: StoreDirectory, clock: ReactorClock) -> Catalogue | None:
         """None where no letters are kept for people who look."""
         config, reactor = self._config, self._reactor
         if not config.catalogue.enabled:
@@ -224,12 +224,14 @@ class OfficeService(Service):
         # Only an office that has one pays for it.
         from mailstack.catalogue.catalogue import Catalogue, Keeping  # noqa: PLC0415
         from mailstack.catalogue.database import FileDatabase  # noqa: PLC0415
+        from mailstack.catalogue.shared_feed import Sharing  # noqa: PLC0415
 
-        settings = config.catalogue
-        keeping = Keeping(
-            (settings.max_letters or None) if seat.keeps_house else None,
-            (settings.max_age or None) if seat.keeps_house else None,
-            settings.undo,
+        settings, inherited = config.catalogue, self._inherited
+        keeping = Keeping(settings.max_letters or None, settings.max_age or None, settings.undo)
+        sharing = (
+            None
+            if inherited is None
+            else Sharing(inherited.seat.keeps_house, inherited.commons.watchers, inherited.wake)
         )
         return Catalogue(
             store,
@@ -238,7 +240,13 @@ class OfficeService(Service):
             lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
             directory.mailbox,
             keeping,
+            sharing,
         )
+
+    def woken(self) -> None:
+        """Another worker has something new in the catalogue of letters."""
+        if self._catalogue is not None:
+            self._catalogue.woken()
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]

@@ -13,12 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import index
+from mailstack.catalogue import going, index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.indexing import Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
 from mailstack.catalogue.query import Flag, Term
+from mailstack.catalogue.read_elsewhere import ReadElsewhere
+from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
@@ -32,6 +34,8 @@ PATIENCE = 5.0
 """Seconds that one waits for the index to be up to date."""
 AT_ONCE = 500
 """Letters that are changed in one transaction."""
+LONGEST_CHANGE = 600.0
+"""Seconds that it takes at most to delete very many letters, or to bring them back."""
 
 T = TypeVar("T")
 
@@ -60,28 +64,35 @@ class Catalogue:
         in_thread: InThread,
         mailbox_of: Callable[[Address], Awaitable[str | None]],
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
+        sharing: Sharing | None = None,
     ) -> None:
-        """`store` is one with an archive; it is opened and closed by whoever made it."""
+        """`store` is one with an archive; it is opened and closed by whoever made it. None shares: there is one process."""
         # Those who listen are told in a turn of their own: not within the acceptance of a letter.
-        self.feed = Feed(soon=lambda do: clock.call_later(0, do))
+        self.feed = (
+            Feed(soon=lambda do: clock.call_later(0, do))
+            if sharing is None
+            else SharedFeed(database, store, clock, sharing)
+        )
         self.keeping = keeping
         self._store = store
         self._database = database
         self._clock = clock
-        self._indexing = Indexing(store, database, self.feed, clock, in_thread, mailbox_of)
+        self._leads = sharing is None or sharing.leads
+        self._indexing = (
+            Indexing(store, database, self.feed, clock, in_thread, mailbox_of)
+            if sharing is None or sharing.leads
+            else ReadElsewhere(store, database, clock, sharing.wake)
+        )
         self._looking: Callable[[], None] = lambda: None
-        self._dropping: set[str] = set()
-        """Tokens of what is deleted, and may still be brought back."""
         self._is_open = False
-        self._retaining = False
+        self._dropping = False
 
     async def start(self) -> None:
         """Begin to read what has come. Raises StoreError."""
         await self._indexing.start()
         self._is_open = True
-        # What was deleted in an earlier run can't be brought back in this one.
-        self._clock.spawn(self._drop_deleted(None))
-        self._look()
+        if self._leads:
+            self._look()
 
     async def stop(self) -> None:
         """Finish what was begun, and close the database."""
@@ -96,6 +107,13 @@ class Catalogue:
         self._indexing.nudge()
         await within(self._clock, self._indexing.idle(), PATIENCE)
 
+    def woken(self) -> None:
+        """Another process that serves the office has something new."""
+        if self._leads:
+            self._indexing.nudge()
+        if isinstance(self.feed, SharedFeed):
+            self.feed.woken()
+
     def told_of(self, journal: Journal) -> Journal:
         """The same journal, and we hear of its steps too."""
         return _Overhearing(journal, self._hear)
@@ -109,9 +127,9 @@ class Catalogue:
     def _look(self) -> None:
         self._indexing.nudge()
         self._looking = self._clock.call_later(self.keeping.poll, self._look)
-        if (self.keeping.letters is not None or self.keeping.age is not None) and not self._retaining:
-            self._retaining = True
-            self._clock.spawn(self._retain())
+        if not self._dropping:
+            self._dropping = True
+            self._clock.spawn(self._drop_what_is_over())
 
     # --- what there is
 
@@ -232,60 +250,71 @@ class Catalogue:
         """
         token = secrets.token_urlsafe(12)
         account = which.seen_by
+        await self._keep_undoable(token, LONGEST_CHANGE)
         if account is None:
-            parts = [part async for part in self._parts(which, partial(index.delete, token=token))]
+            parts = [part async for part in self._parts(which, partial(going.delete, token=token))]
             deleted = gone = _together(parts)
         else:
-            put_away = partial(index.put_away, account=account, token=token)
+            put_away = partial(going.put_away, account=account, token=token)
             pairs = [pair async for pair in self._parts(which, put_away)]
             deleted, gone = _together([mine for mine, _ in pairs]), _together([all_ for _, all_ in pairs])
-        if deleted.count:
-            self._dropping.add(token)
-            self._clock.call_later(self.keeping.undo, lambda: self._time_is_over(token))
+        await self._keep_undoable(token, self.keeping.undo)
         if deleted.count and which.seen_by is not None:
             self.feed.tell("deleted", deleted, frozenset({which.seen_by}))
         if gone.count:
             self.feed.tell("deleted", gone)
         return deleted
 
+    async def _keep_undoable(self, token: str, seconds: float) -> None:
+        until = self._clock.now() + seconds
+        await self._database.write(lambda connection: going.keep_undoable(connection, token, until))
+
     async def undo(self, token: str) -> int:
         """How many letters are back; 0 when it is too late."""
-        if token not in self._dropping:
+        now = self._clock.now()
+        if not await self._database.write(partial(going.claim, token=token, now=now, until=now + LONGEST_CHANGE)):
             return 0
-        # From here on its time can't be over any more.
-        self._dropping.discard(token)
         numbers: list[int] = []
-        while some := await self._database.write(lambda connection: index.bring_back(connection, token, AT_ONCE)):
+        while some := await self._database.write(partial(going.bring_back, token=token, limit=AT_ONCE)):
             numbers += some
             await self._turn(len(some))
+        await self._database.write(partial(going.forget_token, token=token))
         await self._tell_changed(numbers)
         return len(numbers)
 
-    def _time_is_over(self, token: str) -> None:
-        if token in self._dropping and self._is_open:
-            self._dropping.discard(token)
-            self._clock.spawn(self._drop_deleted(token))
+    # --- what is over
 
-    async def _drop_deleted(self, token: str | None) -> None:
-        await self._drop(lambda connection: index.deleted(connection, token, AT_ONCE))
+    async def _drop_what_is_over(self) -> None:
+        try:
+            await self._drop_deleted()
+            await self._retain()
+        except StoreError:
+            _log.exception("letters could not be dropped from the catalogue")
+        finally:
+            self._dropping = False
+
+    async def _drop_deleted(self) -> None:
+        """What was deleted, and whose time to come back is over."""
+        for token in await self._database.read(partial(going.overdue, now=self._clock.now())):
+            await self._drop(partial(going.deleted, token=token, limit=AT_ONCE))
+            if self._is_open:
+                await self._database.write(partial(going.forget_token, token=token))
 
     async def _retain(self) -> None:
-        before = None if self.keeping.age is None else self._clock.now() - self.keeping.age
-        keep = self.keeping.letters
-        dropped = await self._drop(lambda connection: index.beyond(connection, keep=keep, before=before, limit=AT_ONCE))
-        self._retaining = False
+        keep, age = self.keeping.letters, self.keeping.age
+        if keep is None and age is None:
+            return
+        before = None if age is None else self._clock.now() - age
+        dropped = await self._drop(partial(going.beyond, keep=keep, before=before, limit=AT_ONCE))
         if dropped:
             self.feed.tell("pruned", Deleted(len(dropped), "", tuple(dropped[:MOST_TOLD])))
 
     async def _drop(self, choose: Callable[..., list[int]]) -> list[LetterId]:
         """For good: out of the archive first, so that nothing comes back of itself. In parts, so that nobody waits long."""
         ids: list[LetterId] = []
-        try:
-            while self._is_open and (numbers := await self._database.read(choose)):
-                await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
-                ids += await self._database.write(partial(index.drop, numbers=numbers))
-        except StoreError:
-            _log.exception("letters could not be dropped from the catalogue")
+        while self._is_open and (numbers := await self._database.read(choose)):
+            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
+            ids += await self._database.write(partial(going.drop, numbers=numbers))
         return ids
 
 

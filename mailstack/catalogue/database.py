@@ -10,12 +10,16 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.catalogue.schema import set_up
+from mailstack.store.locks import Turn
 from mailstack.store.threads import CallsFromThreads, Workers, trouble
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
 FILE = "catalogue.sqlite3"
+TURN = "catalogue.turn"
+PATIENCE = 10.0
+"""Seconds to wait for other processes."""
 
 
 class Database(Protocol):
@@ -35,6 +39,7 @@ class FileDatabase:
 
     def __init__(self, reactor: CallsFromThreads, directory: Path, *, reader_threads: int = 2) -> None:
         self._path = directory / FILE
+        self._turn = Turn(directory / TURN, PATIENCE)
         self._writer = Workers(
             reactor, "mailstack-catalogue-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
         )
@@ -47,7 +52,7 @@ class FileDatabase:
         )
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, cached_statements=256)
+        connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, cached_statements=256)
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
@@ -73,7 +78,12 @@ class FileDatabase:
         return self._readers.do(operation)
 
     def write(self, operation: Operation[T]) -> Deferred[T]:
-        return self._writer.do(lambda connection: _transact(connection, operation))
+        return self._writer.do(lambda connection: self._in_turn(connection, operation))
+
+    def _in_turn(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
+        """SQLite's own way to wait for another process is to look again and again, ever more seldom."""
+        with self._turn.taken():
+            return _transact(connection, operation)
 
     async def close(self) -> None:
         await self._readers.close()

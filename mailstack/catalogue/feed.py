@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -40,7 +40,7 @@ class Feed:
         self._waking = False
         self._run = secrets.token_hex(4)
         self._events: deque[Event] = deque(maxlen=kept)
-        self._sequence = 0
+        self._sequence = self._floor = 0
         self._waiting: set[Deferred[None]] = set()
         self._listeners: list[Callable[[Event], None]] = []
         self._closed = False
@@ -51,14 +51,20 @@ class Feed:
         """Whether anybody sees events as they come: what only then is of use need not be told else."""
         return self._watchers > 0
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Somebody does."""
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Somebody does: what happens from here on is told."""
         self._watchers += 1
         try:
             yield
         finally:
             self._watchers -= 1
+
+    def begin(self, run: str, sequence: int) -> None:
+        """Go on behind an event of a run that others have told of; what was before it is not known here."""
+        self._events.clear()
+        self._run = run
+        self._sequence = self._floor = sequence
 
     @property
     def newest(self) -> int:
@@ -77,8 +83,10 @@ class Feed:
 
     def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
         """Something happened."""
-        self._sequence += 1
-        event = Event(self._sequence, name, data, holders)
+        self._take(Event(self._sequence + 1, name, data, holders))
+
+    def _take(self, event: Event) -> None:
+        self._sequence = event.sequence
         self._events.append(event)
         for listener in list(self._listeners):
             listener(event)
@@ -101,7 +109,8 @@ class Feed:
         """The events since then, the oldest first. Raises Missed."""
         if sequence == self._sequence:
             return []
-        if sequence > self._sequence or (self._events and sequence < self._events[0].sequence - 1):
+        forgotten = self._events[0].sequence - 1 if self._events else self._floor
+        if sequence > self._sequence or sequence < forgotten:
             raise Missed
         return [event for event in self._events if event.sequence > sequence]
 

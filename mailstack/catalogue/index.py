@@ -13,9 +13,7 @@ from msgspec.structs import replace
 
 from mailstack.catalogue.items import (
     MOST_COUNTED,
-    MOST_TOLD,
     Copy,
-    Deleted,
     Entering,
     Item,
     Listed,
@@ -30,8 +28,8 @@ from mailstack.store import Damaged
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
 
-_GIVEN = "IN (SELECT value FROM json_each(?))"
-_TABLES = ("addresses", "heads", "tags", "holders", "copies", "letters")
+GIVEN = "IN (SELECT value FROM json_each(?))"
+TABLES = ("addresses", "heads", "tags", "holders", "copies", "letters")
 
 
 def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Sequence[Copy], read_to: int) -> None:
@@ -133,19 +131,19 @@ def newest(connection: sqlite3.Connection) -> tuple[int, str]:
 
 def forget_all(connection: sqlite3.Connection) -> None:
     """For another archive than the one that was read."""
-    for table in (*_TABLES, "searched"):
+    for table in (*TABLES, "searched"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute("DELETE FROM counts WHERE mailbox <> ''")
     connection.execute("UPDATE progress SET number = 0")
 
 
-def _chosen(connection: sqlite3.Connection, which: Which) -> Selection:
+def chosen_by(connection: sqlite3.Connection, which: Which) -> Selection:
     return selection(which, trigrams=has_trigrams(connection))
 
 
 def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int = 0) -> Listed:
     """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
-    chosen = _chosen(connection, which)
+    chosen = chosen_by(connection, which)
     items = _items(
         connection,
         f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
@@ -160,7 +158,7 @@ def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int 
         return Listed(tuple(items), *counted)
     # Of what is searched for there may be too many.
     most = MOST_COUNTED
-    chosen = _chosen(connection, which)
+    chosen = chosen_by(connection, which)
     total, unread = connection.execute(
         "SELECT count(*), coalesce(sum(unread), 0) FROM"
         f" (SELECT l.unread FROM {chosen.source} WHERE {chosen.condition} LIMIT ?)",
@@ -185,16 +183,16 @@ def _counted(connection: sqlite3.Connection, which: Which) -> tuple[int, int] | 
 
 def first(connection: sqlite3.Connection, which: Which, limit: int) -> list[Item]:
     """The oldest `limit` of them, the oldest first."""
-    chosen = _chosen(connection, which)
+    chosen = chosen_by(connection, which)
     statement = f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
     return _items(connection, statement, [*chosen.values, limit])
 
 
 def numbers(connection: sqlite3.Connection, which: Which, limit: int) -> tuple[int, ...]:
     """The oldest `limit` of them, the oldest first."""
-    chosen = _chosen(connection, which)
+    chosen = chosen_by(connection, which)
     statement = f"{chosen.numbers} ORDER BY {chosen.order} LIMIT ?"
-    return tuple(_changed(connection, statement, [*chosen.values, limit]))
+    return tuple(numbers_in(connection, statement, [*chosen.values, limit]))
 
 
 def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
@@ -202,16 +200,16 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
 
     They are chosen in an index, and only then are the letters, which are large, looked at.
     """
-    numbers = json.dumps(_changed(connection, statement, values))
+    numbers = json.dumps(numbers_in(connection, statement, values))
     rows = connection.execute(
-        f"SELECT number, unread, item FROM letters WHERE number {_GIVEN} ORDER BY number", (numbers,)
+        f"SELECT number, unread, item FROM letters WHERE number {GIVEN} ORDER BY number", (numbers,)
     ).fetchall()
     more: dict[str, dict[int, list[str]]] = {}
     for name, table in (("name", "tags"), ("id", "copies"), ("mailbox", "holders")):
         of = more.setdefault(table, {})
         only = " AND is_sender = 0 AND hidden IS NULL" if table == "holders" else ""
         for number, value in connection.execute(
-            f"SELECT number, {name} FROM {table} WHERE number {_GIVEN}{only} ORDER BY {name}", (numbers,)
+            f"SELECT number, {name} FROM {table} WHERE number {GIVEN}{only} ORDER BY {name}", (numbers,)
         ):
             of.setdefault(number, []).append(value)
     return [_item(row, more) for row in rows]
@@ -237,8 +235,8 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
 
 def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
     """The numbers of those that changed."""
-    chosen = _chosen(connection, which)
-    return _changed(
+    chosen = chosen_by(connection, which)
+    return numbers_in(
         connection,
         f"UPDATE letters SET unread = ? WHERE unread <> ? AND number IN ({chosen.numbers}) RETURNING number",
         [int(unread), int(unread), *chosen.values],
@@ -247,38 +245,38 @@ def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[
 
 def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
     """Put tags on, and take others off; the numbers of those that changed."""
-    return _tag(connection, _numbers(connection, which), add, remove)
+    return _tag(connection, numbers_of(connection, which), add, remove)
 
 
 def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
     """These tags and no others; the numbers of those that changed."""
-    given = _numbers(connection, which)
-    had = _changed(connection, f"DELETE FROM tags WHERE number {_GIVEN} RETURNING number", [given])
+    given = numbers_of(connection, which)
+    had = numbers_in(connection, f"DELETE FROM tags WHERE number {GIVEN} RETURNING number", [given])
     return sorted({*had, *_tag(connection, given, tags, ())})
 
 
-def _numbers(connection: sqlite3.Connection, which: Which) -> str:
+def numbers_of(connection: sqlite3.Connection, which: Which) -> str:
     """Chosen once: by a tag that is taken off they could not be chosen again."""
-    chosen = _chosen(connection, which)
-    return json.dumps(_changed(connection, chosen.numbers, chosen.values))
+    chosen = chosen_by(connection, which)
+    return json.dumps(numbers_in(connection, chosen.numbers, chosen.values))
 
 
 def _tag(connection: sqlite3.Connection, given: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
     changed: set[int] = set()
     for name in remove:
-        statement = f"DELETE FROM tags WHERE tag = ? AND number {_GIVEN} RETURNING number"
-        changed.update(_changed(connection, statement, [name.casefold(), given]))
+        statement = f"DELETE FROM tags WHERE tag = ? AND number {GIVEN} RETURNING number"
+        changed.update(numbers_in(connection, statement, [name.casefold(), given]))
     for name in add:
         statement = (
             "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?) RETURNING number"
         )
-        changed.update(_changed(connection, statement, [name.casefold(), name, given]))
+        changed.update(numbers_in(connection, statement, [name.casefold(), name, given]))
     return sorted(changed)
 
 
 def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
     """Letters that have both keep one."""
-    numbers = _changed(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
+    numbers = numbers_in(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
     connection.execute("DELETE FROM tags WHERE tag = ?", (old.casefold(),))
     connection.execute(
         "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?)",
@@ -288,12 +286,12 @@ def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
 
 
 def remove_tag(connection: sqlite3.Connection, name: str) -> list[int]:
-    return _changed(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
+    return numbers_in(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
 
 
 def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str, int]:
     """Each tag that a letter has, of those that an account may see, and how many have it."""
-    chosen = _chosen(connection, Which(seen_by=seen_by))
+    chosen = chosen_by(connection, Which(seen_by=seen_by))
     rows = connection.execute(
         f"SELECT min(t.name), count(*) FROM {chosen.source} JOIN tags AS t ON l.number = t.number"
         f" WHERE {chosen.condition} GROUP BY t.tag ORDER BY t.tag",
@@ -310,83 +308,5 @@ def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
     return [MailboxCount(str(name), int(total), int(unread)) for name, total, unread in rows]
 
 
-def _changed(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[int]:
+def numbers_in(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[int]:
     return sorted([int(number) for (number,) in connection.execute(statement, values).fetchall()])
-
-
-# --- letters that go
-
-
-def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
-    """Out of sight, until `bring_back` or `drop`."""
-    chosen = _chosen(connection, which)
-    rows = connection.execute(
-        f"UPDATE letters SET deleted = ? WHERE number IN ({chosen.numbers}) RETURNING number, id",
-        [token, *chosen.values],
-    ).fetchall()
-    return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
-
-
-def put_away(connection: sqlite3.Connection, which: Which, account: str, token: str) -> tuple[Deleted, Deleted]:
-    """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
-    numbers = _numbers(connection, which)
-    connection.execute(
-        f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {_GIVEN}", (token, account, numbers)
-    )
-    rows = connection.execute(
-        "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
-        f" FROM letters WHERE number {_GIVEN} ORDER BY number",
-        (numbers,),
-    ).fetchall()
-    gone = [(number, letter) for number, letter, is_last in rows if is_last]
-    given = json.dumps([number for number, _ in gone])
-    connection.execute(f"UPDATE letters SET deleted = ? WHERE number {_GIVEN}", (token, given))
-    return (
-        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
-        Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
-    )
-
-
-def bring_back(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
-    """The numbers of those that are seen again, at most `limit`; what one account does not see, others may."""
-    hidden = "SELECT number FROM holders WHERE hidden = ? ORDER BY number LIMIT ?"
-    deleted = "SELECT number FROM letters WHERE deleted = ? ORDER BY number LIMIT ?"
-    numbers = _changed(connection, hidden, [token, limit]) or _changed(connection, deleted, [token, limit])
-    given = json.dumps(numbers)
-    connection.execute(f"UPDATE holders SET hidden = NULL WHERE hidden = ? AND number {_GIVEN}", (token, given))
-    connection.execute(f"UPDATE letters SET deleted = NULL WHERE deleted = ? AND number {_GIVEN}", (token, given))
-    return numbers
-
-
-def deleted(connection: sqlite3.Connection, token: str | None, limit: int) -> list[int]:
-    """Some of what was deleted under a token, or under any."""
-    return _changed(
-        connection,
-        "SELECT number FROM letters WHERE deleted IS NOT NULL AND (? IS NULL OR deleted = ?) LIMIT ?",
-        [token, token, limit],
-    )
-
-
-def beyond(connection: sqlite3.Connection, *, keep: int | None, before: float | None, limit: int) -> list[int]:
-    """Some of what is too much: older than the newest `keep`, or arrived before a time."""
-    found: set[int] = set()
-    if keep is not None:
-        statement = (
-            "SELECT number FROM letters WHERE number <= (SELECT number FROM letters WHERE deleted IS NULL"
-            " ORDER BY number DESC LIMIT 1 OFFSET ?) AND deleted IS NULL ORDER BY number LIMIT ?"
-        )
-        found.update(_changed(connection, statement, [keep, limit]))
-    if before is not None:
-        statement = "SELECT number FROM letters WHERE arrived < ? AND deleted IS NULL ORDER BY arrived LIMIT ?"
-        found.update(_changed(connection, statement, [before, limit]))
-    return sorted(found)
-
-
-def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterId]:
-    """For good; the ids of the letters."""
-    given = json.dumps(numbers)
-    ids = [LetterId(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {_GIVEN}", (given,))]
-    connection.execute(f"DELETE FROM searched WHERE rowid {_GIVEN}", (given,))
-    for table in _TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE number {_GIVEN}", (given,))
-    return ids

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 5
+VERSION = 6
 
 TABLES = """
 CREATE TABLE letters (
@@ -75,6 +75,24 @@ CREATE TABLE copies (
     number INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX copies_of ON copies (number);
+
+-- Until when what was deleted under a token can be brought back.
+CREATE TABLE undoing (
+    token TEXT NOT NULL PRIMARY KEY,
+    until REAL NOT NULL, -- seconds since 1970
+    claimed INTEGER NOT NULL DEFAULT 0 -- somebody brings it back just now
+) WITHOUT ROWID;
+
+-- What several processes that serve one office tell each other of letters; only the newest, and only while somebody listens.
+CREATE TABLE news (
+    sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL -- JSON
+);
+
+-- Names all that `news` tells: with the file it is another one.
+CREATE TABLE run (name TEXT NOT NULL);
+INSERT INTO run VALUES (lower(hex(randomblob(4))));
 
 -- How far the archive has been read.
 CREATE TABLE progress (number INTEGER NOT NULL);
@@ -145,10 +163,13 @@ _WORDS = (
 
 def set_up(connection: sqlite3.Connection) -> None:
     """Make the tables that are missing."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == VERSION:
+    if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) == VERSION:
+        # Another process has made them meanwhile.
+        connection.execute("COMMIT")
+        return
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         if name == "searched" or not name.startswith(("sqlite_", "searched_")):
             connection.execute(f'DROP TABLE IF EXISTS "{name}"')
@@ -163,6 +184,11 @@ def set_up(connection: sqlite3.Connection) -> None:
         connection.execute(_WORDS[1])
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def has_trigrams(connection: sqlite3.Connection) -> bool:

@@ -49,6 +49,10 @@ class Commons(Struct, frozen=True):
     """When readers logged in last."""
     sessions: Ledger
     """Sessions of browsers that were ended before their time."""
+    streams: Counts
+    """Requests that may go on for long."""
+    watchers: Counts
+    """Of these, those that are told what happens to letters."""
 
 
 class OwnLedger:
@@ -114,4 +118,4 @@ class OwnCounts:
 def alone(now: Callable[[], float]) -> Commons:
     """For an office of one process; `now` gives seconds since 1970."""
     failures, places, sessions = (OwnLedger(now, 10_000) for _ in range(3))
-    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now), sessions)
+    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now), sessions, OwnCounts(), OwnCounts())

@@ -134,13 +134,27 @@ def _counts(number: int) -> memoryview[int]:
 
 
 class SharedCommons(Commons, frozen=True):
-    """Made before the fork; `connections` has a seat for each worker."""
+    """Made before the fork; what is counted has a seat for each worker."""
 
     connections: SharedCounts
+    streams: SharedCounts
+    watchers: SharedCounts
+
+    def sit(self, number: int) -> None:
+        """In a worker: take a seat, counted from 1."""
+        for counts in (self.connections, self.streams, self.watchers):
+            counts.sit(number)
+
+    def vacate(self, number: int) -> None:
+        """The worker of this seat is gone, with all that was its own."""
+        for counts in (self.connections, self.streams, self.watchers):
+            counts.vacate(number)
 
 
 def shared_among(seats: int) -> SharedCommons:
     """For an office of so many workers."""
     rates, failures, places, logins = (SharedLedger() for _ in range(4))
     # Who logs out must have logged in, and does so seldom.
-    return SharedCommons(SharedCounts(seats), rates, failures, places, logins, SharedLedger(buckets=2048))
+    connections, streams, watchers = (SharedCounts(seats) for _ in range(3))
+    sessions = SharedLedger(buckets=2048)
+    return SharedCommons(connections, rates, failures, places, logins, sessions, streams, watchers)

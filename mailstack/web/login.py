@@ -92,7 +92,7 @@ def login_of(behind: Backstage) -> Login:
         # Those of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not around.accounts,
         secret=around.managed.session_secret,
-        ended=behind.ended_sessions,
+        ended=behind.commons.sessions,
     )
 
 

@@ -18,6 +18,8 @@ FAILED = b"failed "
 """From a worker: it can't start, and why."""
 ALIVE = b"alive"
 """From a worker, again and again: its reactor turns."""
+WAKE = b"wake"
+"""From a worker, and on to the others: the catalogue of letters has something new."""
 
 
 class Lifeline(LineOnlyReceiver):

@@ -20,7 +20,7 @@ from mailstack.net.log import Stream
 from mailstack.premises import CannotStart, Owner, Premises, furnish
 from mailstack.seat import Seat
 from mailstack.service import announce, settle_memory
-from mailstack.workers.lifeline import FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.lifeline import FAILED, READY, STOP, WAKE, Lifeline, hold
 from mailstack.workers.pulse import Beats, Pulse
 from mailstack.workers.relayed_log import relay_log
 from mailstack.workers.sockets import Sockets
@@ -178,6 +178,10 @@ class MasterService(Service):
             if not self._served and all(each.ready for each in self._workers.values()):
                 self._served = True
                 self._announce()
+        elif line == WAKE:
+            for other in self._workers.values():
+                if other is not worker and other.ready:
+                    other.lifeline.say(WAKE)
         elif line.startswith(FAILED):
             worker.why = line.removeprefix(FAILED).decode(errors="replace")
 
@@ -201,7 +205,7 @@ class MasterService(Service):
             self._reactor.callLater(_REAPING, self._reap, worker, since)
             return
         del self._workers[worker.seat.number]
-        self._commons.connections.vacate(worker.seat.number)
+        self._commons.vacate(worker.seat.number)
         if self._ended is not None:
             if not self._workers:
                 self._ended.callback(None)

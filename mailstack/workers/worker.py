@@ -23,7 +23,7 @@ from mailstack.premises import CannotStart, Premises
 from mailstack.seat import Seat
 from mailstack.service import Inherited, OfficeService
 from mailstack.workers.accepting import SharedEndpoint
-from mailstack.workers.lifeline import ALIVE, FAILED, READY, STOP, Lifeline, hold
+from mailstack.workers.lifeline import ALIVE, FAILED, READY, STOP, WAKE, Lifeline, hold
 from mailstack.workers.pulse import Beats
 
 _LEAD = 1
@@ -89,6 +89,7 @@ class _Worker:
         self._stopping = False
         self._failed = False
         self._lifeline = Lifeline(self._hear, self._master_gone)
+        self._service: OfficeService | None = None
 
     def run(self) -> int:
         """The exit status, when all is over."""
@@ -97,11 +98,16 @@ class _Worker:
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
         # To the end of the process: one that can't end hangs too.
         Beats(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
-        legacy.commons.connections.sit(legacy.seat.number)
+        legacy.commons.sit(legacy.seat.number)
         inherited = Inherited(
-            legacy.premises, legacy.seat, self._endpoint, legacy.commons, lambda: self._lifeline.say(READY)
+            legacy.premises,
+            legacy.seat,
+            self._endpoint,
+            legacy.commons,
+            lambda: self._lifeline.say(READY),
+            lambda: self._lifeline.say(WAKE),
         )
-        service = OfficeService(
+        self._service = service = OfficeService(
             reactor,
             legacy.config,
             LineStream(legacy.output),
@@ -126,6 +132,8 @@ class _Worker:
     def _hear(self, line: bytes) -> None:
         if line == STOP:
             self._stop()
+        elif line == WAKE and self._service is not None:
+            self._service.woken()
 
     def _stop(self) -> None:
         if not self._stopping:

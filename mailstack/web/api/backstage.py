@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
-from mailstack.commons import Ledger
+from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.smtp.station import Station
 from mailstack.surroundings import Surroundings
@@ -22,8 +22,8 @@ class Backstage(Struct, frozen=True):
     in_thread: InThread
     submission: Station
     """Takes what users write here."""
-    ended_sessions: Ledger
-    """Of browsers, at every door and in every process of the office."""
+    commons: Commons
+    """What all processes of the office count together."""
 
     @property
     def catalogue(self) -> Catalogue | None:

@@ -28,6 +28,8 @@ MOST_AT_ONCE = 500
 AGAIN = 1000
 """Milliseconds after which a browser comes back."""
 
+MISSED = -1
+
 CALLED = {"pruned": "deleted"}
 """Events that have another name outside."""
 
@@ -57,37 +59,41 @@ class Events:
         return Answer(self._stream(ask), "text/event-stream; charset=utf-8")
 
     async def _stream(self, ask: Ask) -> AsyncGenerator[bytes, None]:
+        with self._places.one(ask):
+            async with self._catalogue.feed.watched():
+                yield b"retry: %d\n\n" % AGAIN
+                position = self._begun(ask)
+                while not self._catalogue.feed.is_closed:
+                    piece, position = await self._next(position, ask.visitor)
+                    if piece:
+                        yield piece
+
+    def _begun(self, ask: Ask) -> int:
+        """Where a stream goes on: before all that is known, where something was missed."""
         feed = self._catalogue.feed
-        with self._places.one(ask), feed.watched():
-            yield b"retry: %d\n\n" % AGAIN
-            position = feed.newest
-            came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
-            if came_back:
-                try:
-                    position = feed.sequence_of(came_back)
-                    feed.after(position)
-                except Missed:
-                    position = feed.newest
-                    yield _framed(feed.name_of(position), "reset", {})
-            while not feed.is_closed:
-                try:
-                    events = feed.after(position)[:MOST_AT_ONCE]
-                except Missed:
-                    position = feed.newest
-                    yield _framed(feed.name_of(position), "reset", {})
-                    continue
-                if not events:
-                    if not await within(self._clock, feed.more(position), ALIVE):
-                        yield b":\n\n"
-                    continue
-                position = events[-1].sequence
-                pieces = [
-                    _framed(feed.name_of(event.sequence), CALLED.get(event.name, event.name), data)
-                    for event in events
-                    if _may_hear(event, ask.visitor) and (data := await self._data(event, ask.visitor)) is not None
-                ]
-                if pieces:
-                    yield b"".join(pieces)
+        came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
+        if not came_back:
+            return feed.newest
+        try:
+            return feed.sequence_of(came_back)
+        except Missed:
+            return MISSED
+
+    async def _next(self, position: int, visitor: Visitor) -> tuple[bytes, int]:
+        """What is told next, after some silence a comment, and where that leads to."""
+        feed = self._catalogue.feed
+        try:
+            events = feed.after(position)[:MOST_AT_ONCE]
+        except Missed:
+            return _framed(feed.name_of(feed.newest), "reset", {}), feed.newest
+        if not events:
+            return b"" if await within(self._clock, feed.more(position), ALIVE) else b":\n\n", position
+        pieces = [
+            _framed(feed.name_of(event.sequence), CALLED.get(event.name, event.name), data)
+            for event in events
+            if _may_hear(event, visitor) and (data := await self._data(event, visitor)) is not None
+        ]
+        return b"".join(pieces), events[-1].sequence
 
     async def _data(self, event: Event, visitor: Visitor) -> Any:
         """What is told of it, in JSON's values; None: nothing."""

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mailstack.commons import Counts
 from mailstack.policy.networks import client_of
 from mailstack.web.asking import Ask, Trouble
 
 
 class Places:
-    """In all, and for one client."""
+    """In all, and for one client; at every door and in every process of the office."""
 
-    def __init__(self, most: int, most_of_one: int) -> None:
+    def __init__(self, most: int, most_of_one: int, counts: Counts) -> None:
         self._most = most
         self._most_of_one = most_of_one
-        self._taken: Counter[str] = Counter()
+        self._counts = counts
 
     @property
     def taken(self) -> int:
         """How many go on."""
-        return self._taken.total()
+        return self._counts.total()
 
     def check(self, ask: Ask) -> None:
         """Raises Trouble 503 when there is no place for this client."""
         client = client_of(ask.remote.host)
-        if self.taken >= self._most or self._taken[client] >= self._most_of_one:
+        if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
             raise Trouble(
                 503,
                 "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
@@ -38,10 +38,8 @@ class Places:
         """A place. Raises Trouble 503 when there is none."""
         self.check(ask)
         client = client_of(ask.remote.host)
-        self._taken[client] += 1
+        self._counts.add(client)
         try:
             yield
         finally:
-            self._taken[client] -= 1
-            if not self._taken[client]:
-                del self._taken[client]
+            self._counts.remove(client)

@@ -43,7 +43,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     shelf = ApiShelf(behind.catalogue, behind.in_thread)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
     patience = ReactorClock(behind.around.reactor)
-    places = Places(web.streams, web.streams_per_client)
+    places = Places(web.streams, web.streams_per_client, behind.commons.streams)
     return (
         *letter_routes(shelf, behind.clock.now),
         *composing_routes(behind, shelf),

@@ -63,7 +63,8 @@ class Waiting:
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._catalogue.up_to_date()
             which = await self._which(ask)
-            return await self._waited(ask.visitor, which, wanted, self._clock.now() + patience)
+            async with self._catalogue.feed.watched():
+                return await self._waited(ask.visitor, which, wanted, self._clock.now() + patience)
 
     async def _waited(self, visitor: Visitor, which: Which, wanted: int, until: float) -> Answer:
         feed = self._catalogue.feed

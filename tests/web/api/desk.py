@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.commons import OwnCounts
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
@@ -37,7 +38,7 @@ async def answers(url: str) -> int:
 
 
 def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None) -> list[Route]:
-    shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50)
+    shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50, OwnCounts())
     return [
         *letter_routes(shelf, clock.now),
         *check_routes(shelf, answers),

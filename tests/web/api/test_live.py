@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Which
+from mailstack.commons import OwnCounts
 from mailstack.net.clock import ReactorClock
 from mailstack.simulation import SimulatedReactor
 from mailstack.web.api.events import ALIVE
@@ -30,7 +31,7 @@ class Live:
         reactor = SimulatedReactor(seed=5)
         self.clock = ReactorClock(reactor.host(OFFICE))
         self.shelf = Shelf(None, self.clock)
-        self.places = Places(3, 2)
+        self.places = Places(3, 2, OwnCounts())
         self.site = Site(
             routes(self.shelf.catalogue, self.shelf.store, self.clock, self.places),
             ["x.test"],

@@ -1,0 +1,106 @@
+"""Letters that go: out of sight under a token that brings them back for a while, then for good."""
+
+# ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from mailstack.catalogue.index import GIVEN, TABLES, chosen_by, numbers_in, numbers_of
+from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
+from mailstack.letter import LetterId
+
+
+def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
+    """Out of sight, until `bring_back` or `drop`."""
+    chosen = chosen_by(connection, which)
+    rows = connection.execute(
+        f"UPDATE letters SET deleted = ? WHERE number IN ({chosen.numbers}) RETURNING number, id",
+        [token, *chosen.values],
+    ).fetchall()
+    return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
+
+
+def put_away(connection: sqlite3.Connection, which: Which, account: str, token: str) -> tuple[Deleted, Deleted]:
+    """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
+    numbers = numbers_of(connection, which)
+    connection.execute(f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {GIVEN}", (token, account, numbers))
+    rows = connection.execute(
+        "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
+        f" FROM letters WHERE number {GIVEN} ORDER BY number",
+        (numbers,),
+    ).fetchall()
+    gone = [(number, letter) for number, letter, is_last in rows if is_last]
+    given = json.dumps([number for number, _ in gone])
+    connection.execute(f"UPDATE letters SET deleted = ? WHERE number {GIVEN}", (token, given))
+    return (
+        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
+        Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
+    )
+
+
+def bring_back(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
+    """The numbers of those that are seen again, at most `limit`; what one account does not see, others may."""
+    hidden = "SELECT number FROM holders WHERE hidden = ? ORDER BY number LIMIT ?"
+    deleted = "SELECT number FROM letters WHERE deleted = ? ORDER BY number LIMIT ?"
+    numbers = numbers_in(connection, hidden, [token, limit]) or numbers_in(connection, deleted, [token, limit])
+    given = json.dumps(numbers)
+    connection.execute(f"UPDATE holders SET hidden = NULL WHERE hidden = ? AND number {GIVEN}", (token, given))
+    connection.execute(f"UPDATE letters SET deleted = NULL WHERE deleted = ? AND number {GIVEN}", (token, given))
+    return numbers
+
+
+def keep_undoable(connection: sqlite3.Connection, token: str, until: float) -> None:
+    """What is deleted under a token may be brought back until then, in seconds since 1970, by whichever process is asked."""
+    connection.execute(
+        "INSERT INTO undoing (token, until) VALUES (?, ?) ON CONFLICT (token) DO UPDATE SET until = excluded.until",
+        (token, until),
+    )
+
+
+def claim(connection: sqlite3.Connection, token: str, now: float, until: float) -> bool:
+    """Whether it is not too late, and nobody else brings it back; from here on there is time `until` then."""
+    statement = "UPDATE undoing SET until = ?, claimed = 1 WHERE token = ? AND until > ? AND NOT claimed"
+    return connection.execute(statement, (until, token, now)).rowcount > 0
+
+
+def forget_token(connection: sqlite3.Connection, token: str) -> None:
+    """Nothing is left that it could bring back."""
+    connection.execute("DELETE FROM undoing WHERE token = ?", (token,))
+
+
+def overdue(connection: sqlite3.Connection, now: float) -> list[str]:
+    """The tokens whose time is over."""
+    return [str(token) for (token,) in connection.execute("SELECT token FROM undoing WHERE until <= ?", (now,))]
+
+
+def deleted(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
+    """Some of what was deleted under a token."""
+    return numbers_in(connection, "SELECT number FROM letters WHERE deleted = ? LIMIT ?", [token, limit])
+
+
+def beyond(connection: sqlite3.Connection, *, keep: int | None, before: float | None, limit: int) -> list[int]:
+    """Some of what is too much: older than the newest `keep`, or arrived before a time."""
+    found: set[int] = set()
+    if keep is not None:
+        statement = (
+            "SELECT number FROM letters WHERE number <= (SELECT number FROM letters WHERE deleted IS NULL"
+            " ORDER BY number DESC LIMIT 1 OFFSET ?) AND deleted IS NULL ORDER BY number LIMIT ?"
+        )
+        found.update(numbers_in(connection, statement, [keep, limit]))
+    if before is not None:
+        statement = "SELECT number FROM letters WHERE arrived < ? AND deleted IS NULL ORDER BY arrived LIMIT ?"
+        found.update(numbers_in(connection, statement, [before, limit]))
+    return sorted(found)
+
+
+def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterId]:
+    """For good; the ids of the letters."""
+    given = json.dumps(numbers)
+    ids = [LetterId(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {GIVEN}", (given,))]
+    connection.execute(f"DELETE FROM searched WHERE rowid {GIVEN}", (given,))
+    for table in TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE number {GIVEN}", (given,))
+    return ids

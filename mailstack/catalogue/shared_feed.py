@@ -1,0 +1,142 @@
+"""The Feed of an office that several processes serve: what one of them tells is heard at each of them, in one order."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import DeferredLock
+
+from mailstack.catalogue import index, news
+from mailstack.catalogue.database import Database
+from mailstack.catalogue.feed import Event, Feed
+from mailstack.catalogue.indexing import Entered
+from mailstack.catalogue.items import Changes, Item, Which
+from mailstack.commons import Counts
+from mailstack.store import Filter, Store, StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+KEPT = 2000
+"""Rows; who comes back later than that has to look anew."""
+AT_ONCE = 200
+"""Rows that are read together."""
+
+
+class Sharing(Struct, frozen=True):
+    """What makes one catalogue of those of several processes."""
+
+    leads: bool
+    """Whether this one does what one of them has to do for all: read what comes, and drop what is too much."""
+    watchers: Counts
+    """How many listen, at all of them."""
+    wake: Callable[[], None]
+    """Have the others look for what is new."""
+
+
+class SharedFeed(Feed):
+    """States: nobody listens here, and nothing is read; somebody does, and each row becomes an event.
+
+    While nobody listens anywhere nothing is told: who begins first marks the gap, so that who comes back from before it
+    knows that something is missing.
+    """
+
+    def __init__(self, database: Database, store: Store, clock: Clock, sharing: Sharing) -> None:
+        super().__init__(KEPT, soon=lambda do: clock.call_later(0, do))
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._sharing = sharing
+        self._untold: deque[news.News] = deque(maxlen=KEPT)
+        self._telling = False
+        self._asked = False
+        self._reading = DeferredLock()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Somebody listens. Raises StoreError."""
+        watchers = self._sharing.watchers
+        if not watchers.total():
+            # Before it counts, so that nothing but what happened before the gap can be missing behind it.
+            await self._database.write(partial(news.tell, some=[news.News(news.GAP)], keep=KEPT))
+        watchers.add("")
+        try:
+            if not self.is_watched:
+                await self._begin()
+            async with super().watched():
+                await self._look()
+                yield
+        finally:
+            watchers.remove("")
+
+    async def _begin(self) -> None:
+        """With all that is told since the last gap, so that who was connected to another process can go on here."""
+        run, gap = await self._database.read(news.beginning)
+        if not self.is_watched:
+            self.begin(run, gap)
+
+    def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
+        if self._sharing.watchers.total() and not self.is_closed:
+            self._untold.append(news.news_of(name, data, holders))
+            if not self._telling:
+                self._telling = True
+                self._clock.spawn(self._tell())
+
+    async def _tell(self) -> None:
+        try:
+            while self._untold:
+                some = list(self._untold)
+                self._untold.clear()
+                await self._database.write(partial(news.tell, some=some, keep=KEPT))
+                self.woken()
+                self._sharing.wake()
+        except StoreError:
+            _log.exception("pages may not show what happened just now")
+        finally:
+            self._telling = False
+
+    def woken(self) -> None:
+        """There may be something new."""
+        if self.is_watched and not self._asked:
+            self._asked = True
+            self._clock.spawn(self._look())
+
+    async def _look(self) -> None:
+        """Read all that is there."""
+        async with self._reading:
+            self._asked = False
+            try:
+                while rows := await self._database.read(partial(news.after, sequence=self.newest, limit=AT_ONCE)):
+                    await self._read(rows)
+            except StoreError:
+                _log.exception("pages may not show what happened just now")
+
+    async def _read(self, rows: Sequence[tuple[int, news.News]]) -> None:
+        numbers = tuple({number for _, row in rows for number in row.numbers})
+        items: dict[int, Item] = {}
+        entered: dict[int, Entered] = {}
+        if numbers:
+            found = await self._database.read(partial(index.first, which=Which(numbers=numbers), limit=len(numbers)))
+            items = {item.number: item for item in found}
+            new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
+            records = await self._store.records(Filter(ids=new, limit=len(new))) if new else []
+            by_id = {record.letter.id: record for record in records}
+            entered = {n: Entered(item, by_id[item.id]) for n, item in items.items() if item.id in by_id}
+        for sequence, row in rows:
+            self._take(Event(sequence, row.name, _data(row, items, entered), row.holders))
+
+
+def _data(row: news.News, items: dict[int, Item], entered: dict[int, Entered]) -> Any:
+    """What an event says; None for a letter that is gone already, and for a gap."""
+    match row.name:
+        case "letter":
+            return entered.get(row.numbers[0])
+        case "changed":
+            return Changes(row.count, tuple([items[each] for each in row.numbers if each in items]))
+    return row.step or row.deleted
