@@ -10,7 +10,8 @@ from mailstack.store import Account, AppPassword, Conflict, StoreError, lookups,
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
 from mailstack.store.recent import Recent
-from mailstack.store.threads import Workers, Writer
+from mailstack.store.threads import Workers
+from mailstack.store.writer import Writer
 
 T = TypeVar("T")
 Change = Callable[[Transaction], None]

@@ -13,7 +13,8 @@ from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waitin
 from mailstack.store import Damaged, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers, Writer
+from mailstack.store.threads import Workers
+from mailstack.store.writer import Writer
 
 _log = Logger()
 

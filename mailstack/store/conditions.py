@@ -11,7 +11,8 @@ from mailstack.conditions import Condition
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers, Writer
+from mailstack.store.threads import Workers
+from mailstack.store.writer import Writer
 
 _FORGET = "DELETE FROM conditions WHERE owner = ?"
 _TELL = "INSERT INTO conditions (owner, valid_until, told) VALUES (?, ?, ?)"

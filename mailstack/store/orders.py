@@ -9,7 +9,8 @@ from typing import Any
 from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers, Writer
+from mailstack.store.threads import Workers
+from mailstack.store.writer import Writer
 
 _RULE = ("name", "kind", "sender", "recipient", "domain", "created")
 _RULES = "SELECT name, kind, sender, recipient, domain, created FROM rules ORDER BY created, name"

@@ -43,8 +43,9 @@ from mailstack.store.contacts import StoredContacts
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
-from mailstack.store.threads import Workers, Writer
+from mailstack.store.threads import Workers
 from mailstack.store.tls_counting import StoredTlsResults
+from mailstack.store.writer import Writer
 
 _PRUNED_AT_ONCE = 200
 _log = Logger()

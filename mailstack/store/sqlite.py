@@ -17,7 +17,8 @@ from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite_connection import SqliteConnection
-from mailstack.store.threads import CallsFromThreads, Workers, Writer
+from mailstack.store.sqlite_writer import SqliteWriter
+from mailstack.store.threads import CallsFromThreads, Workers
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class SqliteStore(SqlStore):
         self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
         files = ContentFiles(directory / "contents", self._in_file_thread)
         self._large: LargeContents = files if large is None else Several(large, files)
-        self._writer = Writer(
+        self._writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
             turn=Turn(directory / TURN, busy_timeout),

@@ -21,7 +21,7 @@ from mailstack.room import SMALL
 from mailstack.store import Account, Conflict, Filter, Settlement, StoreError, StoreFull, sql
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
-from mailstack.store.threads import COMPANY
+from mailstack.store.sqlite_writer import COMPANY
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, OFFICE, TEXT, acceptance, later, placing, to
 

@@ -1,0 +1,120 @@
+"""The one thread that changes SQLite. All that waits goes into one transaction: natural group commit."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailstack.store import StoreError
+from mailstack.store.batch import Transaction
+from mailstack.store.locks import Turn
+from mailstack.store.sqlite_connection import SqliteConnection
+from mailstack.store.threads import CallsFromThreads, Failed, tell, trouble
+from mailstack.store.writer import Job, Writer, joined, outcome
+
+COMPANY = 4
+"""Jobs in a group after which the next one waits for more."""
+LOOK = 0.001
+"""Seconds between looks whether enough wait."""
+
+
+class SqliteWriter(Writer):
+    """Processes take turns, so that none of them has to poll."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        *,
+        connect: Callable[[], SqliteConnection],
+        turn: Turn,
+        forget: Callable[[list[str]], None],
+        group: int,
+        linger: float = 0.0,
+    ) -> None:
+        """`group`: most jobs in one transaction. `linger`: seconds that it may wait for others, see `_wait_for_company`.
+
+        `forget` removes large contents that no row names any longer.
+        """
+        super().__init__(reactor, group=group)
+        self._connect = connect
+        self._turn = turn
+        self._forget = forget
+        self._linger = linger
+        self._last = 0
+        """How many jobs were in the last group."""
+
+    def _run(self, opened: Deferred[None]) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001  # it is handed to whoever opened
+            self._cannot_open(opened, error)
+            return
+        self._reactor.callFromThread(tell, [(opened, None)])
+        while (job := self._next_job()) is not None:
+            group, files = [job], list[str]()
+            outcomes = self._in_turn(connection, group, files)
+            self._tell(group, outcomes)
+            self._forget(files)
+            del job, group, outcomes
+        connection.close()
+        self._reactor.callFromThread(self._end)
+
+    def _in_turn(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
+        if self._linger and self._last >= COMPANY:
+            self._wait_for_company()
+        try:
+            with self._turn.taken():
+                self._gather(group)
+                self._last = len(group)
+                return self._commit(connection, group, files)
+        except (StoreError, OSError) as error:
+            return [Failed(trouble(error)) for _ in group]
+
+    def _wait_for_company(self) -> None:
+        """Where processes take turns, a group costs each of them what it costs one: so have fewer, and larger ones.
+
+        Only while much comes in: who comes alone never waits.
+        """
+        end = time.monotonic() + self._linger
+        while self._jobs.qsize() < 2 * self._last and time.monotonic() < end:
+            time.sleep(LOOK)
+
+    def _commit(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
+        try:
+            return self._transact(connection, group, files)
+        except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+            if len(group) == 1 or _is_busy(error):
+                return [Failed(trouble(error)) for _ in group]
+        outcomes = []
+        for job in group:
+            try:
+                outcomes += self._transact(connection, [job], files)
+            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+                outcomes.append(Failed(trouble(error)))
+        return outcomes
+
+    def _transact(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        transaction = Transaction(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            joined(group).write(transaction)
+            outcomes = [None if job.operation is None else outcome(job.operation, transaction) for job in group]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        files += transaction.files
+        return outcomes
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process kept us waiting: then each alone would only wait as long again."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
