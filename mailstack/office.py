@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
 from mailstack.net.lookups import TimedLookups
 from mailstack.net.peer import NetPeer
+from mailstack.net.ports import Ports
 from mailstack.net.repeating import Repeating
 from mailstack.opinions import about_accounts, about_strangers
 from mailstack.policy.client_names import ClientNames
@@ -354,24 +356,35 @@ class PostOffice:
 
     def web_door(self, *, implicit_tls: bool = False) -> Listener:
         """Pages for people, and the files by which their clients set themselves up."""
-        # Only an office that has such a door pays for twisted.web.
-        from mailstack.web.api.backstage import Backstage  # noqa: PLC0415
-        from mailstack.web.door import web_door  # noqa: PLC0415
+        # Only an office that has such a door pays for it.
+        from mailstack.web.door import Speak, WebDoor  # noqa: PLC0415
 
-        around = self._around
+        around, proxy = self._around, self.config.proxy
         bound = {name: door.addresses[0].port for name, door in self.doors.items() if door.addresses}
-        context = around.context.for_web() if implicit_tls else None
-        return web_door(
+
+        async def load() -> Speak:
+            # Many modules: in a thread, where nobody waits for them.
+            await self._in_thread(partial(import_module, "mailstack.web.hosting"))
+            from mailstack.web.api.backstage import Backstage  # noqa: PLC0415
+            from mailstack.web.hosting import hosted  # noqa: PLC0415
+
+            return hosted(
+                around.reactor,
+                self.config,
+                bound,
+                accounts=around.accounts,
+                more=await around.more_pages() if around.more_pages else (),
+                behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission, self._commons),
+            )
+
+        ports = Ports(
             around.reactor,
-            self.config,
-            bound,
-            self._connections,
-            implicit_tls=context,
-            accounts=around.accounts,
-            more=around.more_pages(),
-            behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission, self._commons),
+            implicit_tls=around.context.for_web() if implicit_tls else None,
+            proxies=proxy.networks,
+            proxy_timeout=proxy.timeout,
             endpoint=around.endpoint,
         )
+        return WebDoor(around.reactor, ports, limits=self._connections, load=load)
 
     def _door(
         self, service: str, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool

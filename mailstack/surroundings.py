@@ -112,8 +112,8 @@ class Surroundings(Struct, frozen=True):
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: `context`."""
     managed: Managed = Managed()
-    more_pages: Callable[[], Sequence[Any]] = tuple
-    """Gives routes (mailstack.web.routes) beyond those of every office; asked when there is a web door."""
+    more_pages: Callable[[], Awaitable[Sequence[Any]]] | None = None
+    """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has come to a web door."""
     seat: Seat = Seat()
     """Which of the office's workers this process is."""
     commons: Commons | None = None

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
+from mailstack.catalogue.tally import Tally
 from mailstack.config import Config
 from mailstack.dev import offices
 from mailstack.dev.capturing import capture_rules, logins
@@ -57,6 +59,7 @@ from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.verdict import Verdict
+    from mailstack.web.peers.mailhog.monkey import Monkey
     from mailstack.web.peers.mailpit.webhook import Hooked
 
 ROUNDS = 4
@@ -95,6 +98,8 @@ class DevEnvironment:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
+        self._jim = self._invited() if settings.jim is not None else None
+        self.tally = Tally(self.catalogue.feed, self._clock.now())
         self.travel = TimeTravel(
             self._clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE)]
         )
@@ -274,29 +279,30 @@ class DevEnvironment:
             for office in self._offices
         ]
 
-    def _pages(self) -> Sequence[Any]:
+    async def _pages(self) -> Sequence[Any]:
         """Those of other tools for tests, whose clients work here."""
-        # Asked when the web listens; nothing else pays for them.
+        # Asked when somebody has come to the web; nothing else pays for them.
+        await self._in_thread(partial(import_module, "mailstack.web.peers.pages"))
         from mailstack.web.intake import Intake  # noqa: PLC0415
         from mailstack.web.peers.ground import Ground  # noqa: PLC0415
+        from mailstack.web.peers.mailhog.monkey import Monkey  # noqa: PLC0415
         from mailstack.web.peers.mailpit.about import Told  # noqa: PLC0415
         from mailstack.web.peers.pages import Accounts, peer_pages  # noqa: PLC0415
 
         assert self._capture is not None
         assert self._home is not None
-        clock = self._clock
-        capture, outward = Intake(self._capture.exchange, clock), Intake(self._home.exchange, clock)
+        settings, clock = self._settings, self._clock
         return peer_pages(
             Ground(
-                self.catalogue,
-                clock,
-                self._in_thread,
-                capture,
-                outward,
-                self.faults,
-                self._look,
-                self._settings.with_jim,
-                self._judge if self._settings.spam_filter else None,
+                catalogue=self.catalogue,
+                clock=clock,
+                in_thread=self._in_thread,
+                capture=Intake(self._capture.exchange, clock),
+                outward=Intake(self._home.exchange, clock),
+                faults=self.faults,
+                look=self._look,
+                jim=self._jim or Monkey(self.faults),
+                judge=self._judge if settings.spam_filter else None,
             ),
             Accounts(
                 self.store,
@@ -305,12 +311,26 @@ class DevEnvironment:
                 self._reset_accounts,
                 lambda: self.services,
                 HOME_DOMAIN,
-                any_password=self._settings.any_password,
-                preload=self._settings.preload,
+                any_password=settings.any_password,
+                preload=settings.preload,
             ),
-            Told(label=self._settings.label, spam_assassin=self._settings.spam_filter is not None, data=self.data),
-            mailhog_first=self._settings.compat == "mailhog",
+            Told(
+                tally=self.tally,
+                label=settings.label,
+                spam_assassin=settings.spam_filter is not None,
+                data=self.data,
+            ),
+            mailhog_first=settings.compat == "mailhog",
         )
+
+    def _invited(self) -> Monkey:
+        """MailHog's Jim, as he is when he comes with it."""
+        from mailstack.web.peers.mailhog.monkey import Monkey  # noqa: PLC0415 - few invite him
+
+        assert self._settings.jim is not None
+        monkey = Monkey(self.faults)
+        monkey.come(self._settings.jim)
+        return monkey
 
     def _office(self, config: Config, directory: Directory) -> PostOffice:
         files = private_ca(self._keys, HOME, self._clock.now())

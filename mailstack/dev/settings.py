@@ -16,6 +16,7 @@ from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.chosen import SpamFilter
+    from mailstack.web.peers.mailhog.monkey import Jim
 
 HOME_DOMAIN = Domain("home.test")
 HOME = HostName("mx.home.test")
@@ -83,8 +84,8 @@ class DevSettings(Struct, frozen=True):
     """Who is asked for the spam score of a letter when somebody wants to know it."""
     preload: Path | None = None
     """A directory of letters that are in mailboxes from the start (mailstack.dev.preloading)."""
-    with_jim: bool = False
-    """Whether MailHog's monkey is here from the start, who refuses by chance."""
+    jim: Jim | None = None
+    """MailHog's monkey, who refuses by chance, as he is here from the start; None: he is not."""
     clear_logins: bool = False
     """Whether passwords may go without TLS."""
     max_size: int | None = None

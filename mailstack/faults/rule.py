@@ -27,7 +27,7 @@ STEPS = frozenset({*get_args(SmtpStep), *(f"pop3.{verb}" for verb in _POP3), "tl
 """What `at` may be."""
 
 _ACTIONS: Mapping[str, frozenset[str]] = {
-    "smtp": frozenset({"reply", "delay", "drop", "silence", "garbage", "greylist", "without", "octets"}),
+    "smtp": frozenset({"reply", "delay", "drop", "silence", "garbage", "greylist", "without", "octets", "speed"}),
     "pop3": frozenset({"reply", "delay", "drop", "silence", "garbage", "without", "octets", "sizes"}),
     "tls": frozenset({"tls"}),
     "call": frozenset({"delay", "drop", "silence"}),
@@ -38,6 +38,7 @@ _ONLY_AT: Mapping[str, frozenset[str]] = {
     "greylist": frozenset({"rcpt"}),
     "without": frozenset({"ehlo", "pop3.capa"}),
     "octets": frozenset({"content", "pop3.retr", "pop3.top"}),
+    "speed": frozenset({"content"}),
     "sizes": frozenset({"pop3.stat", "pop3.list", "pop3.retr"}),
 }
 _NEGATIVE = re.compile(r"([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(.{1,400})", re.DOTALL)
@@ -93,6 +94,8 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """What is sent in place of the answer, as it stands; a line end is not added."""
     octets: int = 0
     """At "content": happen when so many octets of it came; at "pop3.retr", "pop3.top": drop after so many of the answer."""
+    speed: int = 0
+    """How fast the content comes, in octets a second; whether it happens is decided at its beginning. Goes with `drop` and `reply`."""
     greylist: str = ""
     """Put off each client, sender and recipient until they come again, so long ("5m") after their first time."""
     without: tuple[str, ...] = ()
@@ -112,7 +115,7 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
         if self.at not in STEPS:
             raise ValueError(f"at {self.at!r}: there is no such step; those there are: {', '.join(sorted(STEPS))}")
         self._check_actions()
-        for field, least in (("times", 1), ("after", 0), ("every", 1), ("nth", 0), ("octets", 0)):
+        for field, least in (("times", 1), ("after", 0), ("every", 1), ("nth", 0), ("octets", 0), ("speed", 0)):
             value = getattr(self, field)
             if value is not None and not least <= value <= self.MOST:
                 raise ValueError(f"{field} is a whole number from {least} on")
@@ -135,7 +138,7 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
         for name in sorted(given):
             if name not in _ACTIONS[kind] or self.at not in _ONLY_AT.get(name, STEPS):
                 raise ValueError(f"{name} can't happen at {self.at}")
-        main = given - {"delay", "octets"} - ({"reply", "drop"} if {"reply", "drop"} <= given else set())
+        main = given - {"delay", "octets", "speed"} - ({"reply", "drop"} if {"reply", "drop"} <= given else set())
         if len(main) > 1:
             raise ValueError(f"one thing can happen, not {' and '.join(sorted(main))}")
         if self.reply and kind == "smtp" and _NEGATIVE.fullmatch(self.reply) is None:

@@ -119,7 +119,8 @@ class FaultySmtp(Faulty):
             recipients,
             self._counts[at],
         )
-        return place.faults.choose(moment, lambda rule: self._size >= rule.octets)
+        begins = not isinstance(event, Chunk) or self._size == len(event.octets)
+        return place.faults.choose(moment, lambda rule: self._size >= rule.octets and (begins or not rule.speed))
 
     def _connect_rule(self) -> Rule | None:
         self._counts["connect"] += 1
@@ -140,14 +141,14 @@ class FaultySmtp(Faulty):
 
     async def _content(self, event: Any) -> Any:
         """Octets of the content came, or its end."""
-        if isinstance(event, Chunk):
-            self._size += len(event.octets)
+        octets = len(event.octets) if isinstance(event, Chunk) else 0
+        self._size += octets
         rule = self._slow or self._find("content", event)
         if rule is None:
             return event
-        if rule.delay:
+        if rule.delay or rule.speed:
             self._slow = rule
-            await self._place.clock.pause(rule.pause)
+            await self._place.clock.pause(rule.pause + (octets / rule.speed if rule.speed else 0.0))
         if rule.drop:
             self._break()
             return BROKEN

@@ -20,6 +20,7 @@ from twisted.web.http import HTTPChannel, Request, datetimeToString
 
 from mailstack.room import Room
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
+from mailstack.web.door import Channel
 from mailstack.web.flowing import Flow, WebLine
 from mailstack.web.site import SAFE, Site
 from mailstack.wire import HostPort
@@ -241,9 +242,7 @@ class WebChannel(HTTPChannel):
     maxHeaders = MOST_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
-    def __init__(
-        self, reactor: Any, site: Site, bounds: Bounds, room: Room, gone: Callable[[WebChannel], None]
-    ) -> None:
+    def __init__(self, reactor: Any, site: Site, bounds: Bounds, room: Room, gone: Callable[[Channel], None]) -> None:
         """`room` is for the large bodies of all."""
         super().__init__()
         self.room = room

@@ -1,107 +1,65 @@
-"""The web's door: pages of one office on its endpoints, in clear or under TLS."""
+"""The web's door: its ports, and the connections to them. What answers there is loaded when the first client has come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
 
-from msgspec.structs import replace
-from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
 
-from mailstack.config import Config
-from mailstack.config.certificates import identities, made_here, own_directory
 from mailstack.net.crowd import Crowd
-from mailstack.net.ports import EndpointOf, Ports, bind_anew
+from mailstack.net.ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.room import Room
-from mailstack.setup.services import services_of
-from mailstack.web.api.backstage import Backstage
-from mailstack.web.api.routes import api_routes
-from mailstack.web.channel import Bounds, WebChannel
-from mailstack.web.client_files import client_files
-from mailstack.web.front import front_pages
-from mailstack.web.inbox import inbox_pages
-from mailstack.web.instructions import instruction_pages
-from mailstack.web.login import login_of, open_routes
-from mailstack.web.office import ShownOffice
-from mailstack.web.origins import Origins
-from mailstack.web.routes import Route
-from mailstack.web.signing import ProfileSigner
-from mailstack.web.site import Everybody, Site
 from mailstack.wire import HostPort
 
-
-def web_door(
-    reactor: Any,
-    config: Config,
-    bound: Mapping[str, int],
-    limits: ConnectionLimits,
-    *,
-    implicit_tls: IOpenSSLServerConnectionCreator | None = None,
-    accounts: tuple[tuple[str, str], ...] = (),
-    more: Sequence[Route] = (),
-    behind: Backstage | None = None,
-    endpoint: EndpointOf = bind_anew,
-) -> WebDoor:
-    """The door of an office whose other services have the ports `bound`; with `implicit_tls` it is HTTPS.
-
-    `behind` is what the API stands on; None: there is none.
-    """
-    ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
-    signer = ProfileSigner(reactor, identities(config)[0])
-    shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
-    ports = Ports(
-        reactor,
-        implicit_tls=implicit_tls,
-        proxies=config.proxy.networks,
-        proxy_timeout=config.proxy.timeout,
-        endpoint=endpoint,
-    )
-    web = config.web
-    bounds = Bounds(
-        web.max_body,
-        web.request_timeout,
-        config.limits.session_time,
-        web.max_upload,
-        max(web.max_upload, web.max_uploads),
-    )
-    return WebDoor(reactor, site_of(shown, more, behind), ports, limits=limits, bounds=bounds)
+_log = logging.getLogger(__name__)
 
 
-def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:
-    """Every page of an office, `more`, and its API."""
-    if behind is not None and not behind.around.is_open:
-        # Where one has to log in, the page that all may see does not say how.
-        office = replace(office, accounts=())
-    has_inbox = behind is not None and behind.catalogue is not None
-    first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
-    pages = (*first, *instruction_pages(office), *client_files(office), *more)
-    if behind is None:
-        return Site(pages, office.hosts)
-    login = None if behind.around.is_open else login_of(behind)
-    return Site(
-        (*pages, *api_routes(behind, login.routes if login else open_routes())),
-        office.hosts,
-        doorkeeper=login or Everybody(),
-        origins=Origins(office.config.web.cors),
-    )
+class Channel(Protocol):
+    """One connection that is spoken on: a twisted.internet.interfaces.IProtocol that can be told to end."""
+
+    def makeConnection(self, transport: Any) -> None: ...  # noqa: N802 (Twisted's names)
+
+    def dataReceived(self, data: bytes) -> None: ...  # noqa: N802
+
+    def connectionLost(self, reason: Failure) -> None: ...  # noqa: N802
+
+    def end(self) -> None:
+        """Close, once what is under way is answered."""
+
+    def abort(self) -> None:
+        """Drop it now."""
+
+
+Speak = Callable[[Callable[[Channel], None]], Channel]
+"""Makes the channel of a new connection, which tells when it is gone."""
 
 
 class WebDoor(Factory):
-    """A mailstack.net.listening.Listener that speaks HTTP. Its connections count among those of all services."""
+    """A mailstack.net.listening.Listener whose connections count among those of all services.
+
+    Pages are many modules, and most offices that have them are not started for them: `load` gives what speaks, once, when
+    somebody has come. Who comes before it is there is not read from, and waits.
+    """
 
     noisy = False
 
-    def __init__(self, reactor: Any, site: Site, ports: Ports, *, limits: ConnectionLimits, bounds: Bounds) -> None:
-        self._reactor = reactor
-        self._site = site
+    def __init__(
+        self, reactor: IReactorTime, ports: Ports, *, limits: ConnectionLimits, load: Callable[[], Awaitable[Speak]]
+    ) -> None:
         self._ports = ports
         self._limits = limits
-        self._bounds = bounds
-        self._room = Room(bounds.held)
-        self._channels: Crowd[WebChannel] = Crowd(reactor)
+        self._load = load
+        self._speak: Speak | None = None
+        self._early: list[_Early] | None = None
+        """Who waits for it; None: it is not being loaded."""
+        self._channels: Crowd[Channel] = Crowd(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -112,18 +70,40 @@ class WebDoor(Factory):
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         await self._ports.listen(descriptions, self)
 
-    def buildProtocol(self, addr: IAddress | None) -> WebChannel | None:  # noqa: N802
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802
         remote = HostPort(getattr(addr, "host", ""), getattr(addr, "port", 0))
         if not isinstance(self._limits.admit(remote), Pass):
             return None
 
-        def gone(channel: WebChannel) -> None:
+        def gone(channel: Channel) -> None:
             self._limits.release(remote)
             self._channels.gone(channel)
 
-        channel = WebChannel(self._reactor, self._site, self._bounds, self._room, gone)
+        channel = self._speak(gone) if self._speak is not None else _Early(gone, self._wait)
         self._channels.add(channel)
         return channel
+
+    def _wait(self, early: _Early) -> None:
+        if self._speak is not None:
+            early.hand_over(self._speak)
+        elif self._early is not None:
+            self._early.append(early)
+        else:
+            self._early = [early]
+            Deferred.fromCoroutine(self._open()).addErrback(self._closed)
+
+    async def _open(self) -> None:
+        speak = self._speak = await self._load()
+        early, self._early = self._early or [], None
+        for each in early:
+            each.hand_over(speak)
+
+    def _closed(self, failure: Failure) -> None:
+        """Not loaded: the next who comes has us try again."""
+        _log.error("a bug: the pages can't be loaded", exc_info=failure.value)
+        early, self._early = self._early or [], None
+        for each in early:
+            each.abort()
 
     async def stop_listening(self) -> None:
         """Take no more connections, and end those that wait for a request."""
@@ -134,3 +114,57 @@ class WebDoor(Factory):
     async def wait_until_empty(self, timeout: float) -> None:
         """Wait for the connections to end; after `timeout` seconds they are dropped."""
         await self._channels.wait_until_empty(timeout)
+
+
+class _Early(TwistedProtocol):
+    """A Channel that waits for the one which speaks, and from then on only passes on what it hears."""
+
+    def __init__(self, gone: Callable[[Channel], None], here: Callable[[_Early], None]) -> None:
+        self._gone = gone
+        self._here = here
+        self._spoken: Channel | None = None
+        self._heard = b""
+        """What had come with the beginning: one read at most."""
+        self._is_gone = False
+
+    def connectionMade(self) -> None:  # noqa: N802
+        self._line.pauseProducing()
+        self._here(self)
+
+    def hand_over(self, speak: Speak) -> None:
+        """To the channel that `speak` makes."""
+        if self._is_gone:
+            return
+        self._spoken = spoken = speak(lambda _: self._gone(self))
+        spoken.makeConnection(self.transport)
+        heard, self._heard = self._heard, b""
+        if heard:
+            spoken.dataReceived(heard)
+        self._line.resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._spoken is not None:
+            self._spoken.dataReceived(data)
+        else:
+            self._heard += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self._is_gone = True
+        if self._spoken is not None:
+            self._spoken.connectionLost(reason)
+        else:
+            self._gone(self)
+
+    def end(self) -> None:
+        """Nothing was asked yet, as far as we know."""
+        if self._spoken is not None:
+            self._spoken.end()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        self._line.abortConnection()
+
+    @property
+    def _line(self) -> Any:
+        return self.transport

@@ -153,6 +153,18 @@ def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> N
     assert internet.now >= 40
 
 
+def test_a_slow_line_takes_its_time(internet: Internet) -> None:
+    """And no more than once for a letter it is asked whether it is slow."""
+    id_ = fault(internet, Rule(at="content", office="mx.b.test", service="mx", speed=10, times=1))
+    assert "deferred" not in send(internet)
+    assert internet.faults.fired(id_) == 1
+    assert copies(internet) == 1
+    assert internet.now >= 30, "some 300 octets"
+    begun = internet.now
+    send(internet)
+    assert internet.now - begun < 20
+
+
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: SmtpStep) -> None:
     fault(internet, Rule(at=at, office="mx.b.test", service="mx", drop="before", times=1))

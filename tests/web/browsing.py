@@ -14,7 +14,8 @@ from mailstack.net.ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
 from mailstack.web.channel import Bounds
-from mailstack.web.door import WebDoor
+from mailstack.web.door import Speak, WebDoor
+from mailstack.web.hosting import spoken
 from mailstack.web.site import Site
 from tests.simulation.protocols import Recorder
 
@@ -66,9 +67,12 @@ class Web:
         self.reactor = reactor or SimulatedReactor(seed=3)
         self.limits = limits or ConnectionLimits()
         self.office = self.reactor.host(OFFICE)
-        self.door = WebDoor(
-            self.office, site, Ports(self.office), limits=self.limits, bounds=bounds or Bounds(1000, 30.0, 600.0)
-        )
+        speak = spoken(self.office, site, bounds or Bounds(1000, 30.0, 600.0))
+
+        async def load() -> Speak:
+            return speak
+
+        self.door = WebDoor(self.office, Ports(self.office), limits=self.limits, load=load)
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 
     def knock(self, address: str = "192.0.2.7") -> Recorder:

@@ -17,7 +17,7 @@ from mailstack.setup.clients import GUIDES
 from mailstack.setup.mta_sts import policy_of
 from mailstack.setup.services import services_of
 from mailstack.web.asking import Answer, Ask, Trouble
-from mailstack.web.door import site_of
+from mailstack.web.hosting import site_of
 from mailstack.web.office import ShownOffice
 from mailstack.web.routes import Route
 from mailstack.web.site import Site

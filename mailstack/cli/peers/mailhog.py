@@ -6,13 +6,27 @@ from collections.abc import Callable
 from functools import partial
 
 from mailstack.cli.peers.flags import Flag, instead
+from mailstack.cli.peers.logins import login_file
 from mailstack.cli.peers.wish import Wish
+from mailstack.cli.refusal import Refused
+from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
 
 PREFIX = "MH_"
 
 _MONGO = "letters are kept in a directory (-maildir-path DIR, or mailstack's own --data DIR), or nowhere"
-_JIM = "tell Jim once he is here (PUT /api/v2/jim)"
-_LOGIN = "bound to loopback, the pages ask for no login; bound elsewhere, for the address and password of an account"
+
+
+_CHANCES = {
+    "accept": "accept_chance",
+    "disconnect": "disconnect_chance",
+    "linkspeed-affect": "link_speed_affect",
+    "linkspeed-min": "link_speed_min",
+    "linkspeed-max": "link_speed_max",
+    "reject-auth": "reject_auth_chance",
+    "reject-recipient": "reject_recipient_chance",
+    "reject-sender": "reject_sender_chance",
+}
+"""What his options are called, behind -jim-."""
 
 
 def prepare(wish: Wish) -> None:
@@ -43,7 +57,25 @@ def _directory(wish: Wish, option: str, value: str) -> None:
 
 
 def _jim(wish: Wish, _option: str, _value: str) -> None:
-    wish.set(with_jim=True)
+    wish.invites_jim = True
+
+
+def _jim_told(field: str, wish: Wish, option: str, value: str) -> None:
+    try:
+        wish.jim[field] = float(value)
+    except ValueError:
+        raise Refused(f"{option}: {value!r} is no number") from None
+
+
+def check(wish: Wish) -> None:
+    """What can be said only when all is read. Raises Refused."""
+    try:
+        jim = Jim(**wish.jim)
+        jim_rules(jim)
+    except ValueError as error:
+        raise Refused(f"what -jim-… says can't be: {error}") from None
+    if wish.invites_jim:
+        wish.set(jim=jim)
 
 
 def _origins(wish: Wish, option: str, value: str) -> None:
@@ -71,14 +103,8 @@ FLAGS = (
         instead("nothing leaves this machine in dev mode; `mailstack serve` relays by [relay] smart_host"),
     ),
     _flag("ui-web-path", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
-    _flag("auth-file", instead(_LOGIN)),
+    _flag("auth-file", partial(login_file, "web_logins")),
     Flag("invite-jim", _jim, variable="MH_INVITE_JIM", kind="switch"),
-    *(
-        _flag(f"jim-{name}", instead(_JIM))
-        for name in (
-            *("accept", "disconnect", "linkspeed-affect", "linkspeed-min", "linkspeed-max"),
-            *("reject-auth", "reject-recipient", "reject-sender"),
-        )
-    ),
+    *(_flag(f"jim-{name}", partial(_jim_told, field)) for name, field in _CHANCES.items()),
 )
 """Every option of MailHog's last version."""

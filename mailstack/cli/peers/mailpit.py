@@ -7,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mailstack.accounts.password_file import parse_passwords
 from mailstack.cli.peers.flags import Flag, already, instead
+from mailstack.cli.peers.logins import login_file, logins
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.relay.loopback import is_loopback
 
 PREFIX = "MP_"
-_MOST_LOGINS = 1_000_000
-"""Characters of a file of passwords."""
 MOST = 500
 """Messages that Mailpit keeps."""
 
@@ -67,28 +65,6 @@ def _recipients(wish: Wish, option: str, value: str) -> None:
 
 def _label(wish: Wish, _option: str, value: str) -> None:
     wish.set(label=value)
-
-
-def _login_file(field: str, wish: Wish, option: str, value: str) -> None:
-    try:
-        with Path(value).open(encoding="utf-8") as file:
-            text = file.read(_MOST_LOGINS)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise Refused(f"{option}: {value}: {why}") from None
-    _take_logins(field, wish, option, text)
-
-
-def _logins(field: str, wish: Wish, option: str, value: str) -> None:
-    """Of a variable, where words stand for lines."""
-    _take_logins(field, wish, option, "\n".join(value.split()))
-
-
-def _take_logins(field: str, wish: Wish, option: str, text: str) -> None:
-    try:
-        wish.set(**{field: parse_passwords(text)})
-    except ValueError as error:
-        raise Refused(f"{option}: {error}") from None
 
 
 def _accept_any(wish: Wish, option: str, _value: str) -> None:
@@ -190,8 +166,8 @@ FLAGS = (
     _switch("verbose", already, "v"),
     _text("listen", partial(_listen, "web", 8025), "l", "MP_UI_BIND_ADDR"),
     _text("webroot", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
-    _text("ui-auth-file", partial(_login_file, "web_logins")),
-    Flag("ui-auth", partial(_logins, "web_logins"), variable="MP_UI_AUTH"),
+    _text("ui-auth-file", partial(login_file, "web_logins")),
+    Flag("ui-auth", partial(logins, "web_logins"), variable="MP_UI_AUTH"),
     _text("ui-tls-cert", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
     _text("ui-tls-key", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
     _text("api-cors", _origins),
@@ -208,8 +184,8 @@ FLAGS = (
     Flag("send-api-auth", instead(_SENDING), variable="MP_SEND_API_AUTH"),
     _switch("send-api-auth-accept-any", already),
     _text("smtp", partial(_listen, "capture", 1025), "s", "MP_SMTP_BIND_ADDR"),
-    _text("smtp-auth-file", partial(_login_file, "smtp_logins")),
-    Flag("smtp-auth", partial(_logins, "smtp_logins"), variable="MP_SMTP_AUTH"),
+    _text("smtp-auth-file", partial(login_file, "smtp_logins")),
+    Flag("smtp-auth", partial(logins, "smtp_logins"), variable="MP_SMTP_AUTH"),
     _switch("smtp-auth-accept-any", _accept_any),
     _switch("smtp-auth-allow-insecure", already),
     _text("smtp-tls-cert", instead(_CERTIFICATE)),

@@ -22,6 +22,5 @@ def understood(peer: str, settings: DevSettings, words: Sequence[str], environ: 
     table = mailpit if peer == "mailpit" else mailhog
     table.prepare(wish)
     read(table.FLAGS, words, environ, wish, table.PREFIX)
-    if peer == "mailpit":
-        mailpit.check(wish)
+    table.check(wish)
     return wish

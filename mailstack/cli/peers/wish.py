@@ -32,6 +32,9 @@ class Wish:
         self.quiet = False
         self.log: Path | None = None
         """A file for the log, in place of standard error."""
+        self.jim: dict[str, float] = {}
+        """What MailHog's monkey is told."""
+        self.invites_jim = False
         self.any_login = ""
         """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}

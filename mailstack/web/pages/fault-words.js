@@ -123,6 +123,7 @@ function what(rule) {
         rule.reply && `it answers "${rule.reply}"`,
         rule.greylist && `strangers are asked to come again after ${rule.greylist}`,
         rule.drop && `the connection breaks ${rule.drop} the answer`,
+        rule.speed && `it comes at ${rule.speed} octets a second`,
         rule.silence && "it says nothing more",
         rule.garbage && "it says nonsense",
         rule.without?.length && `${rule.without.join(", ")} is not offered`,

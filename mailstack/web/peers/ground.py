@@ -10,6 +10,7 @@ from mailstack.faults import Faults
 from mailstack.spam.verdict import Judge
 from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
+from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.wire import Clock
 
 
@@ -27,7 +28,7 @@ class Ground(Struct, frozen=True):
     """What goes wrong, to order."""
     look: Look
     """The status that a URL answers with."""
-    with_jim: bool = False
-    """Whether MailHog's monkey is here from the start."""
+    jim: Monkey
+    """MailHog's, who may be here from the start."""
     judge: Judge | None = None
     """Asks a spam filter; None: there is none."""

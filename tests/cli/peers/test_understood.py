@@ -11,6 +11,7 @@ from mailstack.cli.peers.understood import understood
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
+from mailstack.web.peers.mailhog.monkey import Jim
 from mailstack.wire import HostPort
 
 
@@ -62,9 +63,18 @@ def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag, tmp
     _honoured_or_answered("mailpit", f"--{flag.name}", flag, tmp_path / "passwords")
 
 
-@pytest.mark.parametrize("flag", mailhog.FLAGS, ids=lambda flag: flag.name)
+@pytest.mark.parametrize(
+    "flag", [flag for flag in mailhog.FLAGS if not flag.name.startswith("jim-")], ids=lambda flag: flag.name
+)
 def test_every_option_of_mailhog_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text("ann:x\n")
     _honoured_or_answered("mailhog", f"-{flag.name}", flag, tmp_path / "passwords")
+
+
+def test_jim_is_told_at_the_start_what_he_does_once_he_is_invited() -> None:
+    assert settings("mailhog", "-jim-accept", "1").jim is None
+    jim = settings("mailhog", "-invite-jim", "-jim-accept=1", "-jim-linkspeed-min", "500", MH_JIM_DISCONNECT="0").jim
+    assert jim == Jim(accept_chance=1, link_speed_min=500, disconnect_chance=0)
 
 
 VALUES = {
@@ -72,7 +82,7 @@ VALUES = {
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
     "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "log-file": "new.log", "ui-auth": "ann:x", "smtp-auth": "ann:x",
-    "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783",
+    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
@@ -109,6 +119,9 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
         ("mailpit", ["--database", __file__]),
         ("mailpit", ["--webhook-url", "ftp://x"]),
         ("mailhog", ["--smtp", ":1"]),
+        ("mailhog", ["-jim-accept", "often"]),
+        ("mailhog", ["-jim-accept", "2"]),
+        ("mailhog", ["-jim-accept", "nan"]),
         ("greenmail", ["-Dother=1"]),
         ("greenmail", ["-Dgreenmail.nonsense=1"]),
         ("greenmail", ["-Dgreenmail.setup.xmpp"]),

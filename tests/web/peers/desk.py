@@ -8,11 +8,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from mailstack.catalogue.tally import Tally
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
 from mailstack.store import Account
 from mailstack.web.asking import Answer, Ask, Upgrade
 from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.pages import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
@@ -39,7 +41,16 @@ class Desk:
         self.shelf = Shelf(None)
         self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
-        ground = Ground(self.shelf.catalogue, self.shelf.clock, inline, counter, counter, self.faults, self._look)
+        ground = Ground(
+            self.shelf.catalogue,
+            self.shelf.clock,
+            inline,
+            counter,
+            counter,
+            self.faults,
+            self._look,
+            Monkey(self.faults),
+        )
         accounts = Accounts(
             self.shelf.store,
             self._add,
@@ -49,7 +60,12 @@ class Desk:
             "home.test",
             any_password=True,
         )
-        pages = peer_pages(ground, accounts, Told(), mailhog_first=mailhog_first)
+        pages = peer_pages(
+            ground,
+            accounts,
+            Told(Tally(self.shelf.catalogue.feed, self.shelf.clock.now())),
+            mailhog_first=mailhog_first,
+        )
         self.site = Site(pages, (), doorkeeper=Everybody())
         self.resets = 0
 

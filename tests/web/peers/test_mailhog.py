@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
 from tests.catalogue.shelf import ALICE, BOB, text
 from tests.web.peers.desk import Desk, whole
 from tests.web.peers.test_mailpit import CAROL, HTML
@@ -134,9 +135,25 @@ def test_jim_is_invited_told_and_sent_home(desk: Desk) -> None:
     rules = {rule.id: rule.probability for rule, _ in desk.faults.list()}
     assert rules["jim-mail"] == 0.5
     assert "jim-connect" not in rules
-    assert desk.ask("PUT", "/api/v2/jim", {"RejectSenderChance": 0, "DisconnectChance": 0}).status == 200
+    assert (
+        desk.ask("PUT", "/api/v2/jim", {"RejectSenderChance": 0, "DisconnectChance": 0, "LinkSpeedAffect": 0}).status
+        == 200
+    )
     assert {rule.id for rule, _ in desk.faults.list()} == {"jim-rcpt", "jim-auth"}
-    for wrong in ({"AcceptChance": 2}, {"LinkSpeedAffect": 0.1}, {"AcceptChance": "x"}):
+    for wrong in ({"AcceptChance": 2}, {"LinkSpeedMin": 0}, {"LinkSpeedMin": 99999}, {"AcceptChance": "x"}):
         assert desk.ask("PUT", "/api/v2/jim", wrong).status == 400
     assert desk.ask("DELETE", "/api/v2/jim").status == 200
     assert desk.faults.list() == []
+
+
+def test_jim_slows_lines_down_at_his_chance() -> None:
+    """Speeds from the slowest to the fastest, which happen, all together, as often as he is told."""
+    slow = [rule for rule in jim_rules(Jim(link_speed_affect=0.4)) if rule.speed]
+    assert (slow[0].speed, slow[-1].speed) == (1024, 10240)
+    missed = 1.0
+    for rule in slow:
+        missed *= 1 - rule.probability
+    assert missed == pytest.approx(0.6)
+    assert len({rule.probability * 1 for rule in slow}) == len(slow), (
+        "each is asked where those before it did not happen"
+    )

@@ -39,7 +39,7 @@ def message_pages(ground: Ground, *, is_first: bool) -> tuple[Route, ...]:
     return (
         *(shared if is_first else ()),
         *event_pages(ground.catalogue.feed, pages.shown),
-        *jim_pages(ground.faults, invited=is_first and ground.with_jim),
+        *jim_pages(ground.jim),
         Route("GET", "/api/v1/messages/{id}", pages.one, "admin"),
         Route("DELETE", "/api/v1/messages/{id}", pages.delete, "admin"),
         Route("GET", "/api/v1/messages/{id}/download", pages.download, "admin"),

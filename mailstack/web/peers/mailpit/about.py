@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.feed import Event
 from mailstack.catalogue.items import Which
+from mailstack.catalogue.tally import Tally
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages
 from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
@@ -25,6 +25,7 @@ VERSION = f"v1.30.5 (mailstack {__version__})"
 class Told(Struct, frozen=True):
     """What an instance was told, and what it can."""
 
+    tally: Tally
     label: str = ""
     spam_assassin: bool = False
     relays: bool = True
@@ -49,16 +50,6 @@ class _About:
         self._catalogue = catalogue
         self._clock = clock
         self._told = told
-        self._begun = clock.now()
-        self._accepted = self._octets = self._deleted = 0
-        catalogue.feed.listen(self._count)
-
-    def _count(self, event: Event) -> None:
-        if event.name == "letter":
-            self._accepted += 1
-            self._octets += event.data.item.size
-        elif event.name in {"deleted", "pruned"}:
-            self._deleted += event.data.count
 
     async def info(self, _: Ask) -> Answer:
         return in_json(await self.information())
@@ -67,7 +58,7 @@ class _About:
         """As of now."""
         await self._catalogue.up_to_date()
         listed = await self._catalogue.listed(Which(), 0)
-        data = self._told.data
+        data, tally = self._told.data, self._told.tally
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         return Information(
             version=VERSION,
@@ -78,11 +69,11 @@ class _About:
             unread=listed.unread,
             tags=await self._catalogue.tags(),
             runtime_stats=RuntimeStats(
-                uptime=int(self._clock.now() - self._begun),
+                uptime=int(self._clock.now() - tally.begun),
                 memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                messages_deleted=self._deleted,
-                smtp_accepted=self._accepted,
-                smtp_accepted_size=self._octets,
+                messages_deleted=tally.deleted,
+                smtp_accepted=tally.accepted,
+                smtp_accepted_size=tally.octets,
                 smtp_rejected=0,
                 smtp_ignored=0,
             ),

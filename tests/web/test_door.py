@@ -1,0 +1,122 @@
+"""The web's door: what answers there is loaded when somebody has come, who waits for it."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailstack.net.ports import Ports
+from mailstack.policy.limits import ConnectionLimits
+from mailstack.web.asking import Answer, Ask, plain
+from mailstack.web.channel import Bounds
+from mailstack.web.door import Speak, WebDoor
+from mailstack.web.hosting import spoken
+from mailstack.web.routes import Route
+from mailstack.web.site import Site
+from tests.web.browsing import Web, responses
+
+GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
+
+
+async def page(ask: Ask) -> Answer:
+    return plain(f"{len(ask.body)}")
+
+
+class Late(Web):
+    """A door whose pages come when the test says so."""
+
+    def __init__(self) -> None:
+        self.site = Site([Route("GET", "/", page), Route("POST", "/", page)], ["x.test"])
+        super().__init__(self.site)
+        self.reactor.result_of(self.door.stop_listening())
+        self.loads: list[Deferred[Speak]] = []
+        self.door = WebDoor(self.office, Ports(self.office), limits=self.limits, load=self._load)
+        self.reactor.result_of(self.door.listen(["tcp:80"]))
+
+    async def _load(self) -> Speak:
+        deferred: Deferred[Speak] = Deferred()
+        self.loads.append(deferred)
+        return await deferred
+
+    def arrive(self) -> None:
+        self.loads[-1].callback(spoken(self.office, self.site, Bounds(100_000, 30.0, 600.0)))
+        self.reactor.advance(0.1)
+
+
+@pytest.fixture
+def web() -> Late:
+    return Late()
+
+
+def test_nothing_is_loaded_before_somebody_comes(web: Late) -> None:
+    web.reactor.advance(100)
+    assert web.loads == []
+    web.knock()
+    web.knock()
+    assert len(web.loads) == 1, "once, however many come"
+
+
+def test_who_comes_early_is_answered_when_all_is_there(web: Late) -> None:
+    first, second = web.knock(), web.knock()
+    web.say(first, GET)
+    body = b"x" * 50_000
+    web.say(second, b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 50000\r\n\r\n", body[:30_000])
+    web.say(second, body[30_000:])
+    assert (first.received, second.received) == (b"", b"")
+    web.arrive()
+    web.reactor.advance(1)
+    assert [each.body for each in responses(first.received)] == [b"0\n"]
+    assert [each.body for each in responses(second.received)] == [b"50000\n"]
+    web.say(first, GET)
+    assert len(responses(first.received)) == 2, "the connection lives on"
+    third = web.knock()
+    web.say(third, GET)
+    assert [each.body for each in responses(third.received)] == [b"0\n"]
+    assert len(web.loads) == 1
+
+
+def test_who_goes_before_is_counted_no_longer(web: Late) -> None:
+    early, late = web.knock(), web.knock()
+    assert web.limits.open == 2
+    early.transport.loseConnection()  # type: ignore[attr-defined]
+    web.reactor.advance(1)
+    # A connection that is not read from ends when it is.
+    web.arrive()
+    web.reactor.advance(1)
+    assert web.limits.open == 1
+    late.transport.loseConnection()  # type: ignore[attr-defined]
+    web.reactor.advance(1)
+    assert web.limits.open == 0
+
+
+def test_what_can_not_be_loaded_is_tried_again(web: Late) -> None:
+    first = web.knock()
+    web.loads[0].errback(ImportError("half an update"))
+    web.reactor.advance(1)
+    assert first.lost is not None
+    assert web.limits.open == 0
+    second = web.knock()
+    web.say(second, GET)
+    web.arrive()
+    web.reactor.advance(1)
+    assert [each.body for each in responses(second.received)] == [b"0\n"]
+
+
+def test_who_waits_at_the_end_is_dropped(web: Late) -> None:
+    early = web.knock()
+    web.reactor.result_of(web.door.stop_listening())
+    web.reactor.result_of(web.door.wait_until_empty(5))
+    web.reactor.advance(1)
+    assert early.lost is not None
+    assert web.limits.open == 0
+    web.arrive()
+
+
+def test_limits_hold_from_the_first_connection_on() -> None:
+    web = Late()
+    web.limits = ConnectionLimits(1)
+    web.reactor.result_of(web.door.stop_listening())
+    web.door = WebDoor(web.office, Ports(web.office), limits=web.limits, load=web._load)
+    web.reactor.result_of(web.door.listen(["tcp:80"]))
+    web.knock()
+    assert web.knock().lost is not None
