@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 
 from attrs import define, field
 
@@ -41,16 +42,18 @@ class _Client:
 
 
 class Crowd:
-    """So many connections to one port; `send` may be called again and again."""
+    """So many connections to one port, or shared out among several; `send` may be called again and again."""
 
-    def __init__(self, host: str, port: int, sessions: int, recipient: str, size: int = 4096) -> None:
+    def __init__(self, host: str, port: int | Sequence[int], sessions: int, recipient: str, size: int = 4096) -> None:
         """`recipient` may hold {}, which is then a number from 1 to 100. `size`: octets of a letter."""
+        ports = [port] if isinstance(port, int) else port
         self._recipient = recipient
         body = b"Subject: a letter\r\n\r\n" + b"x" * 70 + b"\r\n"
         self._content = body + (b"y" * 70 + b"\r\n") * ((size - len(body)) // 72) + b".\r\n"
         self._selector = selectors.DefaultSelector()
         self._clients = [
-            _Client(socket.create_connection((host, port), 30), number) for number in range(1, sessions + 1)
+            _Client(socket.create_connection((host, ports[number % len(ports)]), 30), number)
+            for number in range(1, sessions + 1)
         ]
         for client in self._clients:
             self._hear(client)

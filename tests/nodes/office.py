@@ -1,0 +1,83 @@
+"""One office of several nodes: their database, a proxy before it for each, the far host, and who uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from tests.crash.ledger import Ledger
+from tests.nodes.far import FarHost
+from tests.nodes.judge import Tally, close, drain, judge
+from tests.nodes.node import Node
+from tests.nodes.people import PEOPLE, READERS, People
+from tests.nodes.proxy import Loop, Proxy
+from tests.postgresql.cluster import Cluster
+from tests.postgresql.server import Server
+
+LOST_AFTER = 3.0
+"""Seconds after which the nodes here take over from one that is not heard of; the default is longer."""
+DRAINING = 120.0
+
+
+class Office:
+    """All of it, in a directory; everything ends with the `with` block."""
+
+    def __init__(self, directory: Path, *, ahead: Sequence[int] = (0, 0), workers: int = 1, more: str = "") -> None:
+        """A node for each number of seconds in `ahead`, by which its clock is ahead. `more`: of their configuration."""
+        self.tally = Tally()
+        self._stack = contextlib.ExitStack()
+        try:
+            self.cluster = self._stack.enter_context(Cluster())
+            url = self._stack.enter_context(Server.of(self.cluster).database())
+            loop = self._stack.enter_context(Loop())
+            self.far = self._stack.enter_context(FarHost())
+            self.proxies: dict[str, Proxy] = {}
+            self.nodes: list[Node] = []
+            settings = f'[postgresql]\nlost_after = "{LOST_AFTER:g}s"\n{more}'
+            for number, seconds in enumerate(ahead, 1):
+                name = f"n{number}"
+                proxy = self.proxies[name] = Proxy(loop, self.cluster.port)
+                through = url.replace(f":{self.cluster.port}/", f":{proxy.port}/")
+                node = Node.furnished(
+                    name, directory / name, through, self.far.port, ahead=seconds, workers=workers, more=settings
+                )
+                self.nodes.append(node)
+                self._stack.callback(node.kill)
+            self.nodes[0].populate(PEOPLE)
+            for node in self.nodes:
+                node.start()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def people(self, name: str, senders: int = 2, *, pause: float = 0.0) -> People:
+        """So many senders at each node, and a reader of each mailbox at any of them."""
+        people = People(Ledger(), name, pause=pause)
+        for node in self.nodes:
+            people.send_to(node, senders)
+        for reader in READERS:
+            people.read_at(self.nodes, reader)
+        return people
+
+    def restart_database(self, how: str) -> float:
+        """When it takes connections again, on the clock of time.monotonic()."""
+        self.cluster.stop(how)  # type: ignore[arg-type]
+        self.cluster.start()
+        return time.monotonic()
+
+    def balance(self, people: People) -> float:
+        """With all healed: nobody sends any more, all is delivered, and the judge looks; the seconds until nothing was owed."""
+        people.stop()
+        waited = drain(self.nodes, DRAINING)
+        judge(people, self.nodes, self.far, self.tally)
+        close(people, self.far)
+        return waited
