@@ -1,13 +1,17 @@
-"""A crowd of SMTP clients in one thread: each sends a letter as soon as the one before it was answered."""
+"""A crowd of SMTP clients: each sends a letter as soon as the one before it was answered."""
 
 from __future__ import annotations
 
-import selectors
-import socket
+import base64
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from attrs import define, field
+
+from tests.benchmarks.talks import PARK, START_TLS, Say, Talk, Talks
+
+PASSWORD = "pw"
 
 
 @define
@@ -16,6 +20,8 @@ class Measured:
 
     letters: int
     seconds: float
+    processor: float
+    """Seconds of the processor that the crowd itself took."""
     waits: list[float] = field(repr=False)
     """Seconds from the end of each letter to its 250, in order of size."""
 
@@ -29,95 +35,118 @@ class Measured:
         return self.waits[min(len(self.waits) - 1, int(part * len(self.waits)))]
 
 
-@define
-class _Client:
-    """One connection. It says the next thing whenever it has heard a whole reply."""
-
-    connection: socket.socket
-    number: int
-    heard: bytes = b""
-    said: int = 0
-    """How many things; EHLO is the first, and each letter is four."""
-    begun: float = 0.0
-
-
 class Crowd:
     """So many connections to one port, or shared out among several; `send` may be called again and again."""
 
-    def __init__(self, host: str, port: int | Sequence[int], sessions: int, recipient: str, size: int = 4096) -> None:
-        """`recipient` may hold {}, which is then a number from 1 to 100. `size`: octets of a letter."""
-        ports = [port] if isinstance(port, int) else port
-        self._recipient = recipient
-        body = b"Subject: a letter\r\n\r\n" + b"x" * 70 + b"\r\n"
-        self._content = body + (b"y" * 70 + b"\r\n") * ((size - len(body)) // 72) + b".\r\n"
-        self._selector = selectors.DefaultSelector()
-        self._clients = [
-            _Client(socket.create_connection((host, ports[number % len(ports)]), 30), number)
-            for number in range(1, sessions + 1)
+    def __init__(
+        self,
+        host: str,
+        port: int | Sequence[int],
+        sessions: int,
+        recipient: str,
+        size: int = 4096,
+        *,
+        login: str = "",
+        once: bool = False,
+        people: int = 100,
+    ) -> None:
+        """`recipient` may hold {}, which is then a number from 1 to `people`. `size`: octets of a letter.
+
+        `login`, with {} as well, asks for STARTTLS and AUTH, and sends in that name. `once`: one letter a connection.
+        """
+        self._talks = Talks(host, port)
+        self._sessions = sessions
+        self._login = login
+        self._once = once
+        self._people = people
+        self._recipients = [
+            Say(b"RCPT TO:<%s>\r\n" % recipient.format(number).encode(), is_whole) for number in range(1, people + 1)
         ]
-        for client in self._clients:
-            self._hear(client)
-            client.connection.sendall(b"EHLO bench.test\r\n")
-            self._hear(client)
-            client.connection.setblocking(False)
-            self._selector.register(client.connection, selectors.EVENT_READ, client)
+        self._body = b"\r\n\r\n" + (b"y" * 70 + b"\r\n") * max(1, (size - 160) // 72) + b".\r\n"
+        self._numbers = itertools.count()
+        self._left = 0
+        self._waits: list[float] = []
+        if not once:
+            for number in range(1, sessions + 1):
+                self._talks.begin(self._kept(number))
+            self._talks.run()
 
     def send(self, letters: int) -> Measured:
         """So many letters by all together. Raises ValueError for a reply that refuses one."""
-        waits: list[float] = []
-        begun = time.perf_counter()
-        left = letters
-        for client in self._clients[:letters]:
-            left -= 1
-            self._say(client)
-        while len(waits) < letters:
-            for key, _ in self._selector.select(30):
-                client: _Client = key.data
-                client.heard += client.connection.recv(4096)
-                if not _is_whole(client.heard):
-                    continue
-                if client.heard[:1] not in b"23":
-                    raise ValueError(f"the server said {client.heard!r}")
-                client.heard = b""
-                if client.said % 4:
-                    self._say(client)
-                    continue
-                waits.append(time.perf_counter() - client.begun)
-                if left:
-                    left -= 1
-                    self._say(client)
-        return Measured(letters, time.perf_counter() - begun, sorted(waits))
+        self._waits.clear()
+        self._left = letters
+        begun, spent = time.perf_counter(), time.process_time()
+        if self._once:
+            following = self._calls(letters)
+            for talk in itertools.islice(following, self._sessions):
+                self._talks.begin(talk)
+            self._talks.run(following)
+        else:
+            self._talks.run()
+        seconds = time.perf_counter() - begun
+        return Measured(letters, seconds, time.process_time() - spent, sorted(self._waits))
 
     def close(self) -> None:
         """Hang up."""
-        self._selector.close()
-        for client in self._clients:
-            client.connection.close()
+        self._talks.close()
 
-    def _say(self, client: _Client) -> None:
-        """The next of the four things of a letter."""
-        step = client.said % 4
-        client.said += 1
-        if step == 0:
-            octets = b"MAIL FROM:<bench@bench.test>\r\n"
-        elif step == 1:
-            octets = b"RCPT TO:<%s>\r\n" % self._recipient.format((client.said * 7 + client.number) % 100 + 1).encode()
-        else:
-            octets = b"DATA\r\n" if step == 2 else self._content
-            client.begun = time.perf_counter()
-        client.connection.send(octets)
+    def _calls(self, letters: int) -> Iterator[Talk]:
+        for number in range(letters):
+            yield self._call(number % self._people + 1)
 
-    @staticmethod
-    def _hear(client: _Client) -> None:
-        while not _is_whole(client.heard):
-            more = client.connection.recv(4096)
-            if not more:
-                raise ConnectionError("the server hung up")
-            client.heard += more
-        client.heard = b""
+    def _kept(self, number: int) -> Talk:
+        sender = yield from self._introduce(number)
+        mail = Say(b"MAIL FROM:<%s>\r\n" % sender, is_whole)
+        while True:
+            while not self._left:
+                yield PARK
+            self._left -= 1
+            yield from self._letter(mail)
+
+    def _call(self, number: int) -> Talk:
+        sender = yield from self._introduce(number)
+        yield from self._letter(Say(b"MAIL FROM:<%s>\r\n" % sender, is_whole))
+        _taken((yield Say(b"QUIT\r\n", is_whole)))
+
+    def _introduce(self, number: int) -> Generator[Say, bytes, bytes]:
+        """The sender's address."""
+        _taken((yield Say(b"", is_whole)))
+        _taken((yield HELLO))
+        if not self._login:
+            return b"bench@bench.test"
+        _taken((yield Say(b"STARTTLS\r\n", is_whole)))
+        yield START_TLS
+        _taken((yield HELLO))
+        name = self._login.format((number - 1) % self._people + 1).encode()
+        secret = base64.b64encode(b"\0%s\0%s" % (name, PASSWORD.encode()))
+        _taken((yield Say(b"AUTH PLAIN %s\r\n" % secret, is_whole)))
+        return name
+
+    def _letter(self, mail: Say) -> Talk:
+        number = next(self._numbers)
+        _taken((yield mail))
+        _taken((yield self._recipients[number % self._people]))
+        _taken((yield DATA), b"3")
+        octets = HEADER % number + self._body
+        begun = time.perf_counter()
+        _taken((yield Say(octets, is_whole)))
+        self._waits.append(time.perf_counter() - begun)
 
 
-def _is_whole(heard: bytes) -> bool:
+def is_whole(heard: bytes) -> bool:
     """Whether the last line of a reply is there (RFC 5321 §4.2.1)."""
     last = heard[heard.rfind(b"\n", 0, -1) + 1 :]
     return heard.endswith(b"\r\n") and last[3:4] in (b" ", b"\r")
+
+
+def _taken(reply: bytes, kind: bytes = b"2") -> None:
+    if reply[:1] != kind:
+        raise ValueError(f"the server said {reply!r}")
+
+
+HELLO = Say(b"EHLO bench.test\r\n", is_whole)
+DATA = Say(b"DATA\r\n", is_whole)
+HEADER = (
+    b"From: <bench@bench.test>\r\nSubject: a letter\r\nDate: Fri, 27 Nov 2026 01:00:00 +0000\r\n"
+    b"Message-ID: <%d@bench.test>"
+)

@@ -1,0 +1,93 @@
+"""Nothing is done: what the start takes, and what those cost who are connected and silent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.table.processes import memory
+from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, a_postfix
+from tests.benchmarks.table.site import Site, longest_hold, office, running
+from tests.journeys.process import MAILSTACK
+
+
+def _idle(site: Site, scale: Scale) -> Figures:
+    """What connections cost that say EHLO and then nothing."""
+    with contextlib.ExitStack() as stack:
+        there = site if site.roots else stack.enter_context(running(site.folder))
+        count = scale.idle if there.log is not None else 100
+        figures = {"nobody_mib": memory(there.roots, "Pss" if there.log is None else "Rss")}
+        for name, port, tls in (("plain", there.smtp, False), ("tls", there.submissions, True)):
+            if not port:
+                continue
+            before = memory(there.roots)
+            with contextlib.ExitStack() as connections:
+                for _ in range(count):
+                    connections.enter_context(_caller(port, tls=tls))
+                time.sleep(0.5)
+                figures[f"{name}_kb"] = (memory(there.roots) - before) / count * 1024
+    if there.log is not None:
+        figures["held"] = longest_hold(there.log)
+    return figures
+
+
+def _caller(port: int, *, tls: bool) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), 30)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = context.wrap_socket(connection)
+    connection.recv(1000)
+    connection.sendall(b"EHLO bench.test\r\n")
+    connection.recv(4000)
+    return connection
+
+
+@contextlib.contextmanager
+def _idle_office(folder: Path, _scale: Scale) -> Iterator[Site]:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with office(folder):
+        pass  # it has made its keys
+    yield Site(OURS, "", [], folder=folder)
+
+
+@contextlib.contextmanager
+def _nothing(folder: Path, _scale: Scale) -> Iterator[Site]:
+    folder.mkdir()
+    yield Site(OURS, "", [], folder=folder)
+
+
+def _dev_starts(site: Site, _scale: Scale) -> Figures:
+    """From the command to the line that says it is ready; its data are new."""
+    folder = site.folder / str(time.monotonic_ns())
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [*MAILSTACK, "dev", "--port-base", "0", "--data", str(folder), "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            json.loads(process.stdout.readline())
+            seconds = time.perf_counter() - begun
+        finally:
+            process.terminate()
+            process.wait(30)
+    return {"seconds": seconds}
+
+
+def scenes() -> list[Scene]:
+    return [
+        Scene("idle", {OURS: _idle_office, PEER: a_postfix("hold")}, _idle, once=True),
+        Scene("dev", {OURS: _nothing}, _dev_starts, ()),
+    ]
