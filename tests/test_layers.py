@@ -32,6 +32,7 @@ LAYERS = """
     mailstack.accounts mailstack.store.*
     mailstack.following mailstack.spam
     mailstack.records mailstack.catalogue
+    mailstack.moving
     mailstack.config
     mailstack.faults mailstack.overheard mailstack.travel
     mailstack.protocol_log

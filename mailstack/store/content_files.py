@@ -24,7 +24,31 @@ from mailstack.store.contents import AHEAD, AT_ONCE, Named
 
 T = TypeVar("T")
 
+DIRECTORY = "contents"
+"""Its name in a data directory."""
+
 _NAME = re.compile(r"[0-9a-f]{32}\Z")
+
+
+def is_name(name: str) -> bool:
+    """Whether one of our files may be called so."""
+    return _NAME.match(name) is not None
+
+
+def path_of(directory: Path, name: str) -> Path:
+    """Raises StoreError for a name that none of our files can have."""
+    if not is_name(name):
+        raise StoreError(f"table contents: {name!r:.80} names no file of ours")
+    return directory / name[:2] / name
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class InThread(Protocol):
@@ -43,7 +67,7 @@ class ContentFiles:
         self.room = Room()
 
     def owns(self, name: str) -> bool:
-        return _NAME.match(name) is not None
+        return is_name(name)
 
     def draft(self) -> FileDraft:
         return FileDraft(self)
@@ -86,20 +110,17 @@ class ContentFiles:
         path = self._path(name)
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         return name, path.open("xb")
 
     def make_durable(self, name: str, file: BinaryIO) -> None:
         """The octets, then the name."""
         file.flush()
         os.fdatasync(file.fileno())
-        _sync_directory(self._path(name).parent)
+        sync_directory(self._path(name).parent)
 
     def _path(self, name: str) -> Path:
-        """Raises StoreError for a name that none of our files can have."""
-        if not self.owns(name):
-            raise StoreError(f"table contents: {name!r:.80} names no file of ours")
-        return self._directory / name[:2] / name
+        return path_of(self._directory, name)
 
     def _older_than(self, age: float) -> Sequence[str]:
         """The names of files last written more than `age` seconds ago."""
@@ -109,7 +130,7 @@ class ContentFiles:
             for folder in self._directory.iterdir():
                 for file in os.scandir(folder):
                     with contextlib.suppress(FileNotFoundError):
-                        if _NAME.match(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
+                        if is_name(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
                             found.append(file.name)
         return found
 
@@ -150,11 +171,3 @@ class FileDraft:
             with contextlib.suppress(OSError):  # what could not be written can't be flushed either
                 self._file.close()
         self._files.forget([self._name])
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

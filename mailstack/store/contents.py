@@ -23,6 +23,8 @@ AHEAD = 4 * CHUNK
 """Octets of a large content that are read, or gathered for it, at a time."""
 AT_ONCE = 1000
 """Names that are asked for together."""
+OBJECT = "s3/"
+"""What the name of a content in an object store begins with."""
 
 Named = Callable[[Sequence[str]], Awaitable[set[str]]]
 """Which of these names a row gives."""

@@ -10,6 +10,10 @@ from msgspec import Struct
 
 from mailstack.store import StoreError
 
+VERSION_TABLE = "schema_version"
+UNFINISHED = "unfinished_copy"
+"""A table that is there while a copy from another store is not whole: then no office may begin here."""
+
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
 
@@ -34,7 +38,8 @@ def migrations() -> list[Migration]:
 def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     """Bring the database to the newest version that is known, in one transaction; its version.
 
-    The connection is in autocommit mode. Raises StoreError when a newer program has written the database.
+    The connection is in autocommit mode. Raises StoreError when a newer program has written the database, or when it is
+    the unfinished copy of another.
     """
     newest = known[-1].version
     # A database that is up to date is only read, so that a command never waits here for a busy server.
@@ -63,10 +68,23 @@ def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     return newest
 
 
+def unfinished(source: str) -> StoreError:
+    """What is wrong with a copy that was not finished."""
+    return StoreError(f"here is an unfinished copy of {source}: finish it with `mailstack store copy`")
+
+
 def _version(connection: sqlite3.Connection) -> int:
     """0 for a database that has just been made."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchall():
-        return 0
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE name IN (?, ?)", (VERSION_TABLE, UNFINISHED)
+    ).fetchall()
+    if (UNFINISHED,) in found:
+        raise unfinished(connection.execute(f"SELECT source FROM {UNFINISHED}").fetchone()[0])  # noqa: S608  # our name
+    return version_of(connection) if found else 0
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of a database that has one. Raises StoreError."""
     rows = connection.execute("SELECT version FROM schema_version").fetchall()
     if len(rows) != 1 or not isinstance(rows[0][0], int):
         raise StoreError("the table schema_version does not hold one version: the database is damaged")

@@ -1,0 +1,72 @@
+"""`mailstack store copy`: moves an office to another store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mailstack.cli.printing import print_json
+from mailstack.cli.refusal import Refused
+from mailstack.cli.store.naming import is_url, source, target
+from mailstack.cli.store.telling import telling
+
+
+@click.command()
+@click.argument("from_", metavar="FROM")
+@click.argument("to", metavar="TO")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last says what was copied."
+)
+def copy(from_: str, to: str, as_json: bool) -> None:
+    """Copy the office of FROM into the empty store TO, and verify the copy.
+
+    Each of them is a data directory or a postgresql:// URL. FROM must be stopped, and is not changed; what TO holds may
+    only be the same copy that was broken off: then it goes on where it was. Letters keep their ids, mailboxes their
+    UIDs: no reader sees a letter twice. When all is there, both are read once more and compared; an office begins in TO
+    only after that.
+
+    \b
+    Example:
+      mailstack store copy /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
+      mailstack store copy postgresql://mailstack@db.example.org/mailstack /var/lib/mailstack
+    """
+    from mailstack.moving.comparing import differences
+    from mailstack.moving.copying import copy as copy_all
+
+    if from_ == to:
+        raise click.UsageError("FROM and TO are the same.")
+    directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
+    with source(from_) as here, target(to) as there:
+        with telling(as_json=as_json) as say:
+            copy_all(here, there, say)
+            different = differences(here, there, say)
+        if different:
+            names = ", ".join(each.table for each in different)
+            raise Refused(
+                f"the copy is not the same in: {names}. {from_} was changed since the copy began, or a disk is bad;"
+                f" empty {to} and copy again. No office begins there"
+            )
+        others = _copy_belongings(*directories) if directories else []
+        there.finish()
+    if as_json:
+        print_json({"step": "done", "from": here.name, "to": there.name, "files": others})
+        return
+    click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again from {from_}")
+    if others:
+        click.echo(f"copied too: {', '.join(others)}")
+    elif directories is None:
+        click.echo("keys, certificates and the catalogue stay in the `data` directory, which the office still needs")
+
+
+def _copy_belongings(here: Path, there: Path) -> list[str]:
+    import sqlite3
+
+    from mailstack.moving.belongings import copy_belongings
+
+    try:
+        return [str(path) for path in copy_belongings(here, there)]
+    except sqlite3.Error as error:
+        raise Refused(
+            f"the catalogue of {here} can't be copied: {error}; it may be removed, and is made anew"
+        ) from error

@@ -1,0 +1,29 @@
+"""`mailstack store stats`: how much a store holds."""
+
+from __future__ import annotations
+
+import click
+
+from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.store.naming import source
+
+
+@click.command()
+@click.argument("store", metavar="STORE")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
+def stats(store: str, as_json: bool) -> None:
+    """Count the rows of each table of a stopped office.
+
+    \b
+    Example:
+      mailstack store stats /var/lib/mailstack
+    """
+    from mailstack.store.tables import tables
+
+    with source(store) as side:
+        counts = [(table.name, side.count(table)) for table in tables()]
+    if as_json:
+        for name, count in counts:
+            print_json({"table": name, "rows": count})
+        return
+    print_table(("table", "rows"), [(name, str(count)) for name, count in counts])

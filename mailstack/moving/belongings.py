@@ -1,0 +1,51 @@
+"""What a data directory has beside the store: keys, certificates, policies of other hosts, the catalogue."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from mailstack.catalogue.database import FILE as CATALOGUE
+from mailstack.store.content_files import DIRECTORY as CONTENTS
+from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
+
+_STORE = {CONTENTS, TURN, MAILDROPS, "lock"}
+
+
+def belongings(directory: Path) -> Iterator[Path]:
+    """Its files, without those of the store and those that databases make for themselves; relative, in order."""
+    for path in sorted(directory.rglob("*")):
+        inside = path.relative_to(directory)
+        if inside.parts[0] in _STORE or inside.name.startswith((DATABASE, f"{CATALOGUE}-")) or not path.is_file():
+            continue
+        yield inside
+
+
+def copy_belongings(source: Path, target: Path) -> list[Path]:
+    """Copy those that are not there yet, each whole or not at all; which ones. Raises OSError, sqlite3.Error."""
+    copied = []
+    for inside in belongings(source):
+        there = target / inside
+        if there.exists():
+            continue
+        there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = there.with_name(f"{there.name}.part")
+        if inside.name == CATALOGUE:
+            copy_database(source / inside, part)
+        else:
+            shutil.copy2(source / inside, part)
+        part.replace(there)
+        copied.append(inside)
+    return copied
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """An SQLite database as it is at one moment, also while others write it. Raises sqlite3.Error."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)

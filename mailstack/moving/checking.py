@@ -1,0 +1,58 @@
+"""Whether all that a store holds makes sense: each row is read as an office would read it, each content to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mailstack.letter.content import Octets
+from mailstack.moving import Said, Say, Side
+from mailstack.moving.comparing import EVERY
+from mailstack.moving.copying import CONTENTS
+from mailstack.store import Damaged, StoreError, rows
+from mailstack.store.tables import Row, Table, tables
+
+_READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
+    "letters": (rows.LETTER, lambda row: rows.letter_from(row, lambda _letter, _size: Octets(b""))),
+    "deliveries": (rows.DELIVERY, rows.delivery_from),
+    "steps": (rows.STEP, rows.step_from),
+    "announcements": (rows.ANNOUNCEMENT, rows.announcement_from),
+}
+"""For the tables whose rows are more than their columns: which of these make the value, and what reads it."""
+
+
+def faults(side: Side, say: Say) -> Iterator[str]:
+    """What is wrong, a line each."""
+    for table in tables():
+        of = side.count(table)
+        read = _reader(side, table)
+        for count, row in enumerate(side.rows(table), 1):
+            try:
+                read(table.checked(row))
+            except StoreError as error:
+                yield str(error)
+            if count % EVERY == 0 or count == of:
+                say(Said("read", table.name, count, of))
+
+
+def _reader(side: Side, table: Table) -> Callable[[Row], Any]:
+    if table.name == CONTENTS:
+        return lambda row: _read_content(side, row)
+    if table.name not in _READERS:
+        return lambda _row: None
+    columns, read = _READERS[table.name]
+    places = [table.columns.index(name) for name in columns]
+    return lambda row: read(tuple(row[place] for place in places))
+
+
+def _read_content(side: Side, row: Row) -> None:
+    """The size is not known here: a letter that was forgotten may have no row any more, but what it named is whole."""
+    letter, file, octets = row
+    if (file is None) is (octets is None):
+        raise Damaged(f"table contents, {letter!r}: not either a name or octets")
+    if file is not None:
+        try:
+            for _ in side.octets(file) or ():
+                pass
+        except StoreError as error:
+            raise type(error)(f"the content of letter {letter}: {error}") from error

@@ -1,0 +1,124 @@
+"""`mailstack store`: an office moves, and its readers see nothing of it."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mailstack.letter.content import read_all
+from mailstack.store import Filter
+from mailstack.store.sqlite import DATABASE, SqliteStore
+from tests.aid import Pump
+from tests.cli.conftest import Mailstack, Shelf, lines_of
+from tests.contracts.store import BOB, acceptance, placing
+
+LETTERS = 600
+KILLS = 6
+
+
+@pytest.fixture
+def office(shelf: Shelf, tmp_path: Path) -> Path:
+    """A few letters that wait, one that was delivered, an account, a key and a catalogue; closed."""
+    shelf.accept()
+    shelf.accept(sender="", recipients=("a@b.test", "c@b.test"))
+    shelf.add_account()
+    arrived = acceptance(attempts=1, claimed_by="me")
+    shelf.pump.run(shelf.store.accept(arrived))
+    shelf.pump.run(shelf.store.settle(placing(arrived.deliveries[0])))
+    data = tmp_path / "data"
+    (data / "tls").mkdir()
+    (data / "tls" / "key.pem").write_text("a key")
+    with closing(sqlite3.connect(data / "catalogue.sqlite3")) as catalogue:
+        catalogue.execute("CREATE TABLE tags (tag TEXT)")
+    return data
+
+
+def test_an_office_moves_with_all_that_it_has(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    result = mailstack("store", "copy", str(office), str(there))
+    assert result.exit_code == 0, result.stderr
+    assert "copied: letters, 3 rows" in result.stderr
+    assert "compared: contents, 3 rows" in result.stderr
+    assert "catalogue.sqlite3, tls/key.pem" in result.stdout
+    assert (there / "tls" / "key.pem").read_text() == "a key"
+    assert mailstack("store", "verify", str(office), str(there)).stdout == "both hold the same\n"
+    assert "all rows and contents can be read" in mailstack("store", "verify", str(there)).stdout
+    pump = Pump()
+    stores = [SqliteStore(pump, directory) for directory in (office, there)]
+    seen = []
+    for store in stores:
+        pump.run(store.open())
+        drop = pump.run(store.open_maildrop(BOB.key, "reader"))
+        records = pump.run(store.records(Filter()))
+        octets = [pump.run(read_all(record.letter.content)) for record in records]
+        lives = [(each.letter.id, each.letter.envelope, each.deliveries) for each in records]
+        steps = [pump.run(store.steps(record.letter.id)) for record in records]
+        accounts = pump.run(store.accounts())
+        seen.append((drop.validity, drop.entries, octets, lives, steps, accounts))
+        pump.run(store.close())
+    assert seen[0] == seen[1]
+    assert len(seen[0][1]) == 1
+
+
+def test_programs_are_told_in_lines(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+    lines = lines_of(mailstack("store", "copy", "--json", str(office), str(tmp_path / "there")))
+    assert {"step": "copied", "table": "deliveries", "rows": 4, "of": 4} in lines
+    assert lines[-1]["step"] == "done"
+    assert lines[-1]["to"] == str(tmp_path / "there")
+    counts = {line["table"]: line["rows"] for line in lines_of(mailstack("store", "stats", "--json", str(office)))}
+    assert counts["letters"] == 3
+    assert counts["entries"] == 1
+    assert "deliveries" in mailstack("store", "stats", str(office)).stdout
+
+
+def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+    there = str(tmp_path / "there")
+    assert mailstack("store", "copy", str(office), str(office)).exit_code == 2
+    assert "holds no office" in mailstack("store", "copy", str(tmp_path), there).stderr
+    assert "names no store" in mailstack("store", "copy", "mysql://db/mail", there).stderr
+    assert mailstack("store", "copy", str(office), there).exit_code == 0
+    again = mailstack("store", "copy", str(office), there)
+    assert again.exit_code == 1
+    assert "holds an office already" in again.stderr
+    assert len(again.stderr.splitlines()) == 1
+
+
+def test_what_is_damaged_is_told(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    assert mailstack("store", "copy", str(office), str(there)).exit_code == 0
+    with closing(sqlite3.connect(there / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE deliveries SET state = 'eaten'")
+    result = mailstack("store", "verify", str(there))
+    assert result.exit_code == 1
+    assert "'eaten'" in result.stdout
+    assert "4 faults" in result.stderr
+    result = mailstack("store", "verify", "--json", str(office), str(there))
+    assert result.exit_code == 1
+    assert '"different", "table": "deliveries", "rows": [4, 4]' in result.stdout
+
+
+def test_killed_at_any_moment_a_copy_goes_on(office: Path, shelf: Shelf, tmp_path: Path) -> None:
+    for number in range(LETTERS):
+        arrived = acceptance(octets=b"x" * (100_000 if number % 50 == 0 else 2000))
+        shelf.pump.start(shelf.store.accept(arrived))
+    shelf.pump.run(shelf.store.next_due("nobody"))
+    command = [sys.executable, "-m", "mailstack", "store", "copy", "--json", str(office), str(tmp_path / "there")]
+    moments = random.Random(8)
+    said = b""
+    for _ in range(KILLS):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            assert child.stdout is not None
+            said = b"".join(child.stdout.readline() for _ in range(moments.randint(1, 40)))
+            child.kill()
+            said += child.stdout.read()
+        if b'"done"' in said:
+            break
+    else:
+        subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command[:4], "verify", *command[-2:]], check=True, capture_output=True)

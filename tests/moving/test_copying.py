@@ -1,0 +1,239 @@
+"""A copy is the same to the row and the octet, however often it was killed on its way."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mailstack.moving import CannotMove, Said, copying
+from mailstack.moving.checking import faults
+from mailstack.moving.comparing import differences
+from mailstack.moving.copying import copy
+from mailstack.moving.directory import DirectorySource, DirectoryTarget
+from mailstack.store import Damaged, StoreError
+from mailstack.store.schema import migrate, migrations
+from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.tables import tables
+from tests.aid import Pump
+from tests.moving.stores import Killed, Mortal, Office, offices, write_office
+
+MOST_LIVES = 200
+
+
+def silent(_: Said) -> None:
+    pass
+
+
+def rows_of(office: Office) -> int:
+    return sum(map(len, office.values()))
+
+
+def copied(here: Path, there: Path, lives: int = 10**9) -> int:
+    """One run of the command, which may be killed; how many rows were written."""
+    with closing(DirectorySource(here)) as source, closing(DirectoryTarget(there)) as target:
+        mortal = Mortal(target, lives)
+        try:
+            copy(source, mortal, silent)
+            assert differences(source, target, silent) == []
+            target.finish()
+        except Killed:
+            return mortal.written
+        return mortal.written
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether an office may begin there."""
+    with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
+        try:
+            migrate(connection, migrations())
+        except StoreError as error:
+            if "unfinished copy" not in str(error):
+                raise
+            return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "ROWS", 2)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(offices)
+def test_whatever_an_office_holds_is_copied(tmp_path: Path, office: Office) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for directory in (here, there):
+        shutil.rmtree(directory, ignore_errors=True)
+    write_office(here, office)
+    before = (here / DATABASE).read_bytes()
+    assert copied(here, there) == rows_of(office)
+    assert (here / DATABASE).read_bytes() == before
+    files = {path.name: path.read_bytes() for path in there.glob("contents/*/*")}
+    assert files == {row[1]: row[2] for row in office["contents"] if row[1] is not None}
+    with closing(sqlite3.connect(there / DATABASE)) as connection:
+        for table in tables():
+            if table.name == "contents":
+                continue
+            found = connection.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}").fetchall()
+            assert set(map(repr, found)) == set(map(repr, office[table.name]))
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(offices)
+def test_killed_at_every_step_it_goes_on_and_writes_nothing_twice(tmp_path: Path, office: Office) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for directory in (here, there):
+        shutil.rmtree(directory, ignore_errors=True)
+    write_office(here, office)
+    written = runs = 0
+    for lives in (each % 23 for each in range(MOST_LIVES)):
+        written += copied(here, there, lives)
+        runs += 1
+        if lives and is_finished(there):
+            break
+    else:
+        pytest.fail("it never came to an end")
+    assert written == rows_of(office)
+    assert runs > 1
+
+
+def test_killed_at_each_step_by_itself(tmp_path: Path) -> None:
+    """Once for every step that there is: the next run ends it."""
+    here = tmp_path / "here"
+    write_office(here, one_office())
+    steps = 1
+    while True:
+        there = tmp_path / f"there{steps}"
+        first = copied(here, there, steps)
+        if is_finished(there):
+            break
+        assert first + copied(here, there) == rows_of(one_office())
+        assert is_finished(there)
+        steps += 1
+    assert steps > 25
+
+
+def one_office() -> Office:
+    """Three letters in two mailboxes, one of them large."""
+    return {
+        **{table.name: [] for table in tables()},
+        "letters": [(f"l{n}", "mx.home.test", "", 1.5, 3, "{}", "{}") for n in range(3)],
+        "steps": [(f"l{n}", 2**62 + n, 1.5, "mx.home.test", "submitted", "{}") for n in range(3)],
+        "mailboxes": [(1, "alice@home.test", 7, 3, 6), (2, "bob@home.test", 9, 2, 3)],
+        "entries": [
+            (1, 1, "l0", 0, 3, 1.5, b"", 0),
+            (1, 2, "l1", 0, 3, 1.5, b"", 1),
+            (2, 1, "l2", 0, 3, 1.5, b"\0", 0),
+        ],
+        "accounts": [("alice@home.test", b"$2b$", 1.0, "", None)],
+        "contents": [("l0", None, b"abc"), ("l1", "0" * 32, b"x" * 200_000), ("l2", None, b"")],
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    write_office(tmp_path / "here", one_office())
+    return tmp_path / "here"
+
+
+def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path) -> None:
+    store = SqliteStore(Pump(), here)
+    store.lock_office()
+    with pytest.raises(CannotMove, match="stop it first"):
+        copied(here, tmp_path / "there")
+    Pump().run(store.close())
+
+
+def test_nothing_else_is_filled(here: Path, tmp_path: Path) -> None:
+    write_office(tmp_path / "there", one_office())
+    with pytest.raises(CannotMove, match="holds an office already"):
+        copied(here, tmp_path / "there")
+    with pytest.raises(CannotMove, match="holds no office"):
+        copied(tmp_path / "nowhere", tmp_path / "elsewhere")
+
+
+def test_an_unfinished_copy_of_another_is_not_gone_on_with(here: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    copied(here, there, 9)
+    write_office(tmp_path / "other", one_office())
+    with pytest.raises(CannotMove, match="unfinished copy of"):
+        copied(tmp_path / "other", there)
+    with pytest.raises(CannotMove, match="unfinished copy itself"):
+        copied(there, tmp_path / "elsewhere")
+
+
+def test_no_command_changes_what_is_being_copied(here: Path) -> None:
+    pump = Pump()
+    store = SqliteStore(pump, here, busy_timeout=0.05)
+    pump.run(store.open())
+    with closing(DirectorySource(here)), pytest.raises(StoreError, match="another process"):
+        pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
+    pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
+    pump.run(store.close())
+
+
+def test_what_was_changed_between_two_runs_is_found(here: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    copied(here, there, 20)
+    with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE letters SET size = 4 WHERE id = 'l0'")
+    with closing(DirectorySource(here)) as source, closing(DirectoryTarget(there)) as target:
+        copy(source, target, silent)
+        assert [each.table for each in differences(source, target, silent)] == ["letters"]
+    assert not is_finished(there)
+
+
+@pytest.mark.parametrize("octets", [b"x" * 199_999 + b"y", b"x" * 199_999, b""])
+def test_a_content_that_is_not_the_same_is_found(here: Path, tmp_path: Path, octets: bytes) -> None:
+    there = tmp_path / "there"
+    copied(here, there)
+    (there / "contents" / "00" / ("0" * 32)).write_bytes(octets)
+    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
+        (difference,) = differences(source, target, silent)
+    assert difference.table == "contents"
+
+
+def test_an_older_schema_is_brought_up_to_date_first(here: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE schema_version SET version = version - 1")
+    with pytest.raises(CannotMove, match="open it once"):
+        copied(here, tmp_path / "there")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE letters SET size = 'much' WHERE id = 'l1'", r"table letters, \('l1',\): size holds no INTEGER"),
+        ("UPDATE contents SET file = '../../etc' WHERE letter = 'l1'", "names no file"),
+    ],
+)
+def test_a_damaged_row_is_named(here: Path, tmp_path: Path, change: str, told: str) -> None:
+    with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
+        connection.execute(change)
+    with pytest.raises(StoreError, match=told):
+        copied(here, tmp_path / "there")
+
+
+def test_a_lost_content_is_named(here: Path, tmp_path: Path) -> None:
+    (here / "contents" / "00" / ("0" * 32)).unlink()
+    with pytest.raises(Damaged, match="content of letter l1"):
+        copied(here, tmp_path / "there")
+    with closing(DirectorySource(here)) as source:
+        found = list(faults(source, silent))
+    assert any("content of letter l1" in each for each in found)
+    assert any("table letters, 'l0'" in each for each in found), "an envelope without anything in it"
+
+
+def test_every_table_has_a_key(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {table.name: table.key for table in tables()}
+    assert all(keys.values())
+    assert keys["contents"] == ("letter",)
+    assert keys["entries"] == ("mailbox", "uid")
+    assert tables()[-1].name == "contents", "what can be large comes last"
+    assert not list(tmp_path.iterdir())
