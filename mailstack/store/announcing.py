@@ -24,7 +24,7 @@ _CLAIM = "UPDATE announcements SET attempts = attempts + 1, claimed_by = ?, due 
 _TOLD = "DELETE FROM announcements WHERE claimed_by = ? AND id IN "
 _DROP = "DELETE FROM announcements WHERE id = ?"
 _AGAIN = "UPDATE announcements SET claimed_by = NULL, due = ?, trouble = ? WHERE claimed_by = ? AND id = ?"
-_RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
+RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
 _NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
 _LIST = f"SELECT {_ALL} FROM announcements WHERE CAST(? AS TEXT) IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
 _WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
@@ -69,7 +69,7 @@ class StoredAnnouncements:
         await self._writer.do(partial(_settle, owner=owner, told=list(told), again=tuple(again)))
 
     async def recover_announcements(self, owner: str, now: float) -> int:
-        return await self._change(_RECOVER, (now, owner))
+        return await self._change(RECOVER, (now, owner))
 
     async def next_announcement(self, target: str) -> float | None:
         return await self._readers.do(lambda connection: _next(connection, target))

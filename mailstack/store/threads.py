@@ -6,6 +6,7 @@ import errno
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -71,8 +72,15 @@ class Workers(Generic[ResourceT]):
         stop: Callable[[ResourceT], None],
         trouble: Callable[[BaseException], BaseException] = trouble,
         is_lost: Callable[[ResourceT], bool] = lambda _: False,
+        around: Callable[[ResourceT], AbstractContextManager[object]] = nullcontext,
+        refusal: Callable[[], StoreError | None] = lambda: None,
     ) -> None:
-        """`trouble` turns what a job raised into what its caller hears. What `is_lost` after that is made anew."""
+        """`trouble` turns what a job raised into what its caller hears. What `is_lost` after that is made anew.
+
+        `around` each job is entered and left. `refusal` says why nothing can be done at this moment, if that is so.
+        """
+        self._around = around
+        self._refusal = refusal
         self._trouble = trouble
         self._is_lost = is_lost
         self._reactor = reactor
@@ -86,8 +94,9 @@ class Workers(Generic[ResourceT]):
     def do(self, job: Callable[[ResourceT], T]) -> Deferred[T]:
         """What `job` returns, or a failure with what it raises; StoreError after `close`."""
         deferred: Deferred[T] = Deferred()
-        if self._closed:
-            deferred.errback(Failure(StoreError("the store is closed")))
+        refusal = StoreError("the store is closed") if self._closed else self._refusal()
+        if refusal is not None:
+            deferred.errback(Failure(refusal))
             return deferred
         if self._running < len(self._names):
             threading.Thread(target=self._run, name=self._names[self._running], daemon=True).start()
@@ -112,7 +121,8 @@ class Workers(Generic[ResourceT]):
             try:
                 if resource is None:
                     resource = self._start()
-                outcome: Any = do(resource)
+                with self._around(resource):
+                    outcome: Any = do(resource)
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
                 outcome = Failed(self._trouble(error))
                 if resource is not None and self._is_lost(resource):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from msgspec import Struct
 
@@ -25,11 +26,11 @@ class Migration(Struct, frozen=True):
     """SQL statements, each ended by a semicolon at the end of a line."""
 
 
-def migrations() -> list[Migration]:
-    """All that this program knows, in order; they come with the package."""
+def migrations(folder: Traversable | None = None) -> list[Migration]:
+    """All that this program knows, in order; they come with the package. `folder`: None is SQLite's."""
     found = [
         Migration(int(name.group(1)), file.read_text("utf-8"))
-        for file in resources.files(__name__).iterdir()
+        for file in (folder or resources.files(__name__)).iterdir()
         if (name := _FILE.match(file.name))
     ]
     return sorted(found, key=lambda migration: migration.version)

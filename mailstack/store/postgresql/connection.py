@@ -1,0 +1,96 @@
+"""A connection to PostgreSQL, with what it says in its own way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8BinaryDumper
+
+from mailstack.letter import LetterId
+from mailstack.store import sql
+from mailstack.store.postgresql.dialect import translated
+
+NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+"""The database's clock, in seconds since 1970."""
+
+_LISTING = """SELECT string_agg(uid || ' ' || size || ' ' || letter, chr(10) ORDER BY uid), max(uid)
+    FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?) AS listed"""
+
+
+class PostgresConnection:
+    """See `mailstack.store.connection.Connection`. Each statement by itself is a transaction, but after `begin`."""
+
+    IntegrityError: ClassVar[type[Exception]] = psycopg.IntegrityError
+    has_one_writer = False
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        """`connection` is in autocommit mode."""
+        # One type for every number, so that a statement is prepared once and not for each size of them.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        self.raw = connection
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+        try:
+            return self.raw.cursor(binary=True).execute(translated(statement), parameters)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # This server serves no longer: it has handed over to another one, which the next connection finds.
+            self.close()
+            raise
+
+    def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:  # noqa: ARG002  # others need them
+        return self.execute(statement, parameters).fetchall()
+
+    def fetch_free(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        return self.execute(f"{statement} FOR UPDATE SKIP LOCKED", parameters).fetchall()
+
+    def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
+        found: tuple[str | None, int | None] = self.execute(_LISTING, (mailbox, after, limit)).fetchall()[0]
+        return found
+
+    def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
+        return dict(self.execute(_small_contents(len(letters)), letters).fetchall())
+
+    # --- transactions
+
+    def begin(self) -> None:
+        self.raw.execute("BEGIN")
+
+    def commit(self) -> None:
+        """Raises psycopg.Error; if the connection is lost with it, whether it was done is not known."""
+        self.raw.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """As far as that can still be done."""
+        with contextlib.suppress(psycopg.Error):
+            if self.raw.info.transaction_status is not TransactionStatus.IDLE:
+                self.raw.execute("ROLLBACK")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the transaction can only be rolled back."""
+        return self.raw.info.transaction_status is TransactionStatus.INERROR
+
+    @property
+    def is_lost(self) -> bool:
+        return self.raw.broken or self.raw.closed
+
+    def cut(self) -> None:
+        """End it from another thread: whoever waits for an answer hears at once that there will be none."""
+        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.raw.fileno())) as other:
+            other.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.raw.close()
+
+
+@lru_cache(maxsize=128)
+def _small_contents(count: int) -> str:
+    return f"SELECT letter, octets FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks

@@ -1,0 +1,155 @@
+"""How the database is reached: connections with all that makes them safe to wait for, and none while there can be none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+from psycopg import sql as names
+from psycopg.conninfo import conninfo_to_dict
+
+from mailstack.store import StoreError
+from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.errors import trouble
+from mailstack.store.postgresql.watch import Watch
+
+_OPTIONAL = (
+    # What the server acknowledges is on its disk, whatever its default is; more than that (remote_apply) stays.
+    """SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'""",
+    "SET jit = off",
+    # A machine that vanished keeps its locks no longer than this.
+    "SET tcp_keepalives_idle = 5",
+    "SET tcp_keepalives_interval = 2",
+    "SET tcp_keepalives_count = 3",
+)
+"""Settings of a session that what only speaks PostgreSQL's protocol may not have."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+"""Seconds after which a database that can't be reached is tried again."""
+
+
+class Reach(Struct, frozen=True):
+    """Where the database is, and for how long it is waited for."""
+
+    url: str
+    """As libpq takes it; what it does not say, libpq knows from the environment and its files, the password too."""
+    schema: str = ""
+    """The PostgreSQL schema; empty: as the role's search_path says."""
+    connect_timeout: float = 3.0
+    """Seconds until a connection is there, all told."""
+    timeout: float = 15.0
+    """Seconds that a change or a question may take."""
+
+
+def parameters_of(url: str) -> dict[str, str]:
+    """What a URL says, as libpq's parameters. Raises StoreError, without repeating what may hold a password."""
+    try:
+        found: Mapping[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise StoreError(
+            "`store` is no connection URI as PostgreSQL has them: postgresql://user@host:port/database?sslmode=verify-full"
+        ) from None
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def shown(url: str) -> str:
+    """A URL for people: where it leads, without password."""
+    found = parameters_of(url)
+    hosts = ",".join(
+        f"{host}:{port}" if port else host
+        for host, port in zip(
+            found.get("host", "localhost").split(","),
+            (found.get("port", "").split(",") * 99),
+            strict=False,
+        )
+    )
+    user = f"{found['user']}@" if "user" in found else ""
+    return f"postgresql://{user}{hosts}/{found.get('dbname', '')}"
+
+
+class Database:
+    """Gives connections, in any thread. While it can't be reached, everybody hears that at once."""
+
+    def __init__(self, reach: Reach, name: str = "mailstack") -> None:
+        """`name` is what the database's own lists call us. Raises StoreError for a URL that is none."""
+        self.reach = reach
+        self.watch = Watch(reach.timeout)
+        ours = {
+            "application_name": name[:63],
+            "keepalives": "1",
+            "keepalives_idle": "5",
+            "keepalives_interval": "2",
+            "keepalives_count": "3",
+            "tcp_user_timeout": str(int(reach.timeout * 1000)),
+            # Of several hosts the one that may be written to, and of one host none that may not.
+            "target_session_attrs": "read-write",
+            "connect_timeout": str(max(1, round(reach.connect_timeout))),
+        }
+        self._parameters = {**ours, **parameters_of(reach.url)}
+        self._lock = threading.Lock()
+        self._pause = _FIRST_PAUSE
+        self._closed_until = 0.0
+        self._trouble = StoreError("the database was not tried yet")
+
+    def __str__(self) -> str:
+        return shown(self.reach.url)
+
+    def refusal(self) -> StoreError | None:
+        """Why nothing can be done at this moment, if that is so."""
+        return self._trouble if time.monotonic() < self._closed_until else None
+
+    def connect(self, set_up: Callable[[PostgresConnection], object] = lambda _: None) -> PostgresConnection:
+        """A new one, which `set_up` makes fit for its use. Raises StoreError; at once while it failed just now."""
+        if (refusal := self.refusal()) is not None:
+            raise StoreError(str(refusal))
+        try:
+            connection = self._connected()
+            try:
+                with self.watch.over(connection):
+                    self._settle_in(connection)
+                    set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except psycopg.Error as error:
+            found = trouble(error)
+            assert isinstance(found, StoreError)
+            self._failed(found)
+            raise found from error
+        with self._lock:
+            self._pause, self._closed_until = _FIRST_PAUSE, 0.0
+        return connection
+
+    def _connected(self) -> PostgresConnection:
+        return PostgresConnection(psycopg.connect(autocommit=True, **self._parameters))  # type: ignore[arg-type]
+
+    def _failed(self, found: StoreError) -> None:
+        """Nobody tries again for a moment, which gets longer."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._closed_until:
+                self._closed_until = now + self._pause
+                self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            self._trouble = found
+
+    def _settle_in(self, connection: PostgresConnection) -> None:
+        """The settings of a session."""
+        milliseconds = str(int(self.reach.timeout * 1000))
+        connection.execute(
+            """SELECT set_config('statement_timeout', ?, FALSE), set_config('lock_timeout', ?, FALSE),
+                set_config('idle_in_transaction_session_timeout', ?, FALSE), set_config('TimeZone', 'UTC', FALSE),
+                set_config('client_min_messages', 'warning', FALSE)""",
+            (milliseconds, milliseconds, milliseconds),
+        )
+        for statement in _OPTIONAL:
+            try:
+                connection.execute(statement)
+            except psycopg.Error:
+                if connection.is_lost:
+                    raise
+        if self.reach.schema:
+            connection.raw.execute(names.SQL("SET search_path TO {}").format(names.Identifier(self.reach.schema)))

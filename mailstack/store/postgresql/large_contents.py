@@ -1,0 +1,128 @@
+"""Large contents in rows of the database, piece by piece, so that neither side ever holds one as a whole."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+
+from twisted.logger import Logger
+
+from mailstack.letter.content import CHUNK
+from mailstack.room import Room
+from mailstack.store import Damaged, StoreError, sql
+from mailstack.store.batch import pieces as slices
+from mailstack.store.contents import AHEAD, AT_ONCE, Named
+from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.threads import Workers
+
+_NAME = re.compile(r"rows/[0-9a-f]{32}\Z")
+
+_TOUCH = f"""INSERT INTO large_contents (name, at) VALUES (?, {NOW})
+    ON CONFLICT (name) DO UPDATE SET at = excluded.at"""  # noqa: S608  # no value
+_ADD = "INSERT INTO pieces (name, number, octets) VALUES (?, ?, ?)"
+_PIECE = "SELECT octets FROM pieces WHERE name = ? AND number = ?"
+_OLD = f"SELECT name FROM large_contents WHERE at <= {NOW} - ? AND name > ? ORDER BY name LIMIT ?"  # noqa: S608  # no value
+
+_log = Logger()
+
+
+class ContentRows:
+    """See `mailstack.store.contents.LargeContents`."""
+
+    def __init__(self, threads: Workers[PostgresConnection]) -> None:
+        self.threads = threads
+        self.room = Room()
+
+    def owns(self, name: str) -> bool:
+        return _NAME.match(name) is not None
+
+    def draft(self) -> RowsDraft:
+        return RowsDraft(self)
+
+    async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+        left, number = size, 0
+        while left:
+            octets = await self.threads.do(partial(_piece, name=name, number=number))
+            left -= len(octets)
+            if not octets or left < 0:
+                raise Damaged(f"table pieces, {name!r}: not the {size} octets that were accepted")
+            number += 1
+            for start in range(0, len(octets), CHUNK):
+                yield octets[start : start + CHUNK]
+
+    def forget(self, names: Iterable[str]) -> None:
+        if known := [name for name in names if self.owns(name)]:
+            self.threads.do(partial(_forget, names=known)).addErrback(
+                lambda failure: _log.warn(
+                    "{names} stay for the sweep: {why}", names=known, why=failure.getErrorMessage()
+                )
+            )
+
+    async def sweep(self, age: float, named: Named) -> int:
+        count, last = 0, ""
+        while old := await self.threads.do(partial(_old, age=age, after=last)):
+            orphans = set(old) - await named(old)
+            await self.threads.do(partial(_forget, names=sorted(orphans)))
+            count, last = count + len(orphans), old[-1]
+        return count
+
+    async def close(self) -> None:
+        await self.threads.close()
+
+
+class RowsDraft:
+    """A content that is being written."""
+
+    def __init__(self, rows: ContentRows) -> None:
+        self._rows = rows
+        self._name = ""
+        self._number = 0
+        self._finished = False
+
+    async def append(self, pieces: list[bytes]) -> None:
+        octets = b"".join(pieces)
+        if octets:
+            self._name = self._name or f"rows/{secrets.token_hex(16)}"
+            first, self._number = self._number, self._number + -(-len(octets) // AHEAD)
+            await self._rows.threads.do(partial(_add, name=self._name, first=first, octets=octets))
+
+    async def finish(self, pieces: list[bytes]) -> str:
+        await self.append(pieces)
+        return self._name
+
+    async def discard(self) -> None:
+        if self._name:
+            await self._rows.threads.do(partial(_forget, names=[self._name]))
+
+
+def _add(connection: PostgresConnection, name: str, first: int, octets: bytes) -> None:
+    """Written once more after a lost connection, a piece would be there already: then all of it is refused."""
+    connection.begin()
+    try:
+        connection.execute(_TOUCH, (name,))
+        for number, start in enumerate(range(0, len(octets), AHEAD), first):
+            connection.execute(_ADD, (name, number, octets[start : start + AHEAD]))
+        connection.commit()
+    except BaseException:
+        connection.roll_back()
+        raise
+
+
+def _piece(connection: PostgresConnection, name: str, number: int) -> bytes:
+    found = connection.execute(_PIECE, (name, number)).fetchall()
+    if not found:
+        raise StoreError(f"table pieces, {name!r}: piece {number} is missing")
+    octets: bytes = found[0][0]
+    return octets
+
+
+def _forget(connection: PostgresConnection, names: Sequence[str]) -> None:
+    for part in slices(list(names), 1):
+        for table in ("pieces", "large_contents"):
+            connection.execute(f"DELETE FROM {table} WHERE name IN {sql.marks(len(part))}", part)  # noqa: S608  # our own names
+
+
+def _old(connection: PostgresConnection, age: float, after: str) -> list[str]:
+    return [name for (name,) in connection.execute(_OLD, (age, after, AT_ONCE))]

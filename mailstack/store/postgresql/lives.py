@@ -1,0 +1,88 @@
+"""The processes that serve from the database: how they say that they live, and what becomes of what the dead held.
+
+All times are the database's, so that it does no harm when the clocks of machines differ.
+"""
+
+# ruff: noqa: S608  # no text is made of anything but our own names
+
+from __future__ import annotations
+
+from mailstack.store import claims
+from mailstack.store.announcing import RECOVER
+from mailstack.store.batch import Transaction
+from mailstack.store.connection import Connection
+from mailstack.store.postgresql.connection import NOW
+
+_PREDECESSORS = "DELETE FROM lives WHERE owner = ? AND owner <> '' AND id <> ? RETURNING id"
+_FREE_ALL = "DELETE FROM held_maildrops WHERE life = ?"
+_JOIN = f"INSERT INTO lives (id, owner, program, until) VALUES (?, ?, ?, {NOW} + ?)"
+_RENEW = f"UPDATE lives SET until = {NOW} + ? WHERE id = ?"
+_LEAVE = "DELETE FROM lives WHERE id = ?"
+_LATE = f"SELECT id, owner FROM lives WHERE until < {NOW} ORDER BY id FOR UPDATE SKIP LOCKED"
+_HAS_SUCCESSOR = "SELECT 1 FROM lives WHERE owner = ? AND id <> ? LIMIT 1"
+_LIVING = f"SELECT owner FROM lives WHERE owner <> '' AND until > {NOW} ORDER BY owner"
+_TAKE = f"""INSERT INTO held_maildrops (mailbox, life) SELECT ?, id FROM lives WHERE id = ? AND until > {NOW}
+    ON CONFLICT (mailbox) DO UPDATE SET life = excluded.life WHERE NOT EXISTS
+    (SELECT 1 FROM lives WHERE lives.id = held_maildrops.life AND lives.until > {NOW})"""
+_FREE = "DELETE FROM held_maildrops WHERE mailbox = ? AND life = ?"
+_HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND life = ? FOR UPDATE"
+
+
+def join(transaction: Transaction, life: str, owner: str, *, program: int, seconds: float, now: float) -> None:
+    """Begin a life, or begin it again after others had to take it for dead.
+
+    What was claimed for its owner is let go of: by a life before, or by this one when others had let go of it already.
+    """
+    for (dead,) in transaction.execute(_PREDECESSORS, (owner, life)).fetchall():
+        transaction.execute(_FREE_ALL, (dead,))
+    transaction.execute(_JOIN, (life, owner, program, seconds))
+    if owner:
+        _let_go(transaction, owner, now)
+
+
+def renew(transaction: Transaction, life: str, seconds: float) -> bool:
+    """Whether it is still there: nobody has let go of what it claimed."""
+    return transaction.execute(_RENEW, (seconds, life)).rowcount == 1
+
+
+def leave(transaction: Transaction, life: str) -> None:
+    """End it in order: whoever starts next has nothing to wait for."""
+    transaction.execute(_FREE_ALL, (life,))
+    transaction.execute(_LEAVE, (life,))
+
+
+def take_over(transaction: Transaction, now: float) -> list[str]:
+    """Let go of what those held who are late; the owners of what was claimed. `now` is the database's time."""
+    owners = []
+    for life, owner in transaction.execute(_LATE).fetchall():
+        transaction.execute(_FREE_ALL, (life,))
+        # Who was started anew under the same name has let go of it already, and holds claims of its own.
+        if owner and not transaction.execute(_HAS_SUCCESSOR, (owner, life)).fetchall():
+            _let_go(transaction, owner, now)
+            owners.append(owner)
+        transaction.execute(_LEAVE, (life,))
+    return owners
+
+
+def _let_go(transaction: Transaction, owner: str, now: float) -> None:
+    claims.recover(transaction, [owner], now)
+    transaction.execute(RECOVER, (now, owner))
+
+
+def living(connection: Connection) -> list[str]:
+    """The owners that serve now."""
+    return [owner for (owner,) in connection.execute(_LIVING)]
+
+
+def take_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:
+    """Whether a maildrop could be locked (RFC 1939 §4)."""
+    return transaction.execute(_TAKE, (mailbox, life)).rowcount == 1
+
+
+def free_maildrop(transaction: Transaction, mailbox: str, life: str) -> None:
+    transaction.execute(_FREE, (mailbox, life))
+
+
+def holds_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:
+    """Whether it is still locked by this life; until the transaction ends it stays so."""
+    return bool(transaction.execute(_HOLDS, (mailbox, life)).fetchall())

@@ -1,0 +1,222 @@
+"""A process's presence in the database: that it lives, what time it is there, and what other processes say.
+
+One thread with a connection of its own. It renews the process's life (`lives`) four times as often as need be, takes
+over from those that are late, and hears what others have to say (NOTIFY), where the database can do that.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+from twisted.logger import Logger
+
+from mailstack.store import StoreError
+from mailstack.store.batch import Transaction
+from mailstack.store.postgresql import lives
+from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.errors import is_collision, trouble
+from mailstack.store.postgresql.schema import newest
+from mailstack.store.threads import CallsFromThreads
+
+T = TypeVar("T")
+
+CHANNEL = "mailstack"
+_LONGEST_WAIT = 5.0
+"""Seconds between two looks at the database's clock."""
+_ROUND_TRIP = 1.0
+"""Seconds that a question for the time may take; after more it is not known well enough what the answer means."""
+
+_log = Logger()
+
+
+class DatabaseTime:
+    """The time as the database has it, from its answer and from what has passed since."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._ahead: float | None = None
+        """Of `monotonic`."""
+
+    def now(self) -> float:
+        """Seconds since 1970; this machine's, until the database was asked."""
+        ahead = self._ahead
+        return time.time() if ahead is None else self._monotonic() + ahead
+
+    def learn(self, connection: PostgresConnection) -> None:
+        """Ask. It was what it says at some moment between question and answer."""
+        before = self._monotonic()
+        ((said,),) = connection.execute(f"SELECT {NOW}").fetchall()  # no value
+        after = self._monotonic()
+        if after - before <= _ROUND_TRIP or self._ahead is None:
+            self._ahead = said - (before + after) / 2
+
+
+class Presence:
+    """States: made, there (`begin`), gone (`end`). What is known of its life is read in the reactor's thread."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        database: Database,
+        life: str,
+        *,
+        owner: str,
+        seconds: float,
+        heard: Callable[[str], None],
+        forget: Callable[[list[str]], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`owner` is whom deliveries are claimed for; empty: for nobody. `seconds`: how long others believe in this life
+        without hearing of it. `heard` gets, in the reactor's thread, what another process says; `forget` large contents
+        that nobody needs any more.
+        """
+        self.time = DatabaseTime(monotonic)
+        self._reactor = reactor
+        self._database = database
+        self._life = life
+        self._owner = owner
+        self._seconds = seconds
+        self._heard = heard
+        self._forget = forget
+        self._monotonic = monotonic
+        self._sure_until = 0.0
+        self._since = 0.0
+        self._there_since = 0.0
+        """From when on others could be heard of, by `monotonic`: before it is no telling who is late."""
+        self._wake = -1, -1
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- in the reactor's thread
+
+    def tenure(self) -> float | None:
+        """Since when it lives in the eyes of others, without a break; None when they may believe it dead by now."""
+        return self._since if self._monotonic() < self._sure_until else None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._thread is not None
+
+    def begin(self) -> None:
+        """In any thread: join, and stay. Raises psycopg.Error, StoreError."""
+        connection = self._connected()
+        self._join(connection)
+        self._wake = os.pipe()
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="mailstack-presence", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """In a thread that may wait: leave."""
+        if self._thread is not None:
+            self._ended.set()
+            os.write(self._wake[1], b".")
+            self._thread.join(2 * self._database.reach.timeout)
+            if not self._thread.is_alive():
+                for each in self._wake:
+                    os.close(each)
+
+    # --- in its thread
+
+    def _run(self, connection: PostgresConnection | None) -> None:
+        pause = min(_LONGEST_WAIT, self._seconds / 4)
+        while not self._ended.is_set():
+            try:
+                if connection is None:
+                    connection = self._connected()
+                with self._database.watch.over(connection):
+                    self._attend(connection)
+                self._listen(connection, pause)
+            except (psycopg.Error, StoreError) as error:
+                if connection is None or connection.is_lost:
+                    _log.warn("the database can't be reached: {why}", why=trouble(error))
+                    if connection is not None:
+                        connection.close()
+                    connection = None
+                elif not is_collision(error):
+                    _log.error("the database does not take that this process lives: {why}", why=trouble(error))
+                self._ended.wait(min(0.5, pause))
+        self._leave(connection)
+
+    def _connected(self) -> PostgresConnection:
+        connection = self._database.connect(self.time.learn)
+        self._there_since = self._monotonic()
+        try:
+            connection.raw.execute(f"LISTEN {CHANNEL}")
+        except psycopg.Error:
+            # What only speaks PostgreSQL's protocol may have none: then there are looks, each second.
+            if connection.is_lost:
+                raise
+        return connection
+
+    def _attend(self, connection: PostgresConnection) -> None:
+        self.time.learn(connection)
+        asked = self._monotonic()
+        if self._in_transaction(connection, lambda change: lives.renew(change, self._life, self._seconds)):
+            self._sure_until = asked + self._seconds
+        else:
+            _log.warn(
+                "others have taken over what {owner} had claimed: it was not heard of for too long", owner=self._owner
+            )
+            self._join(connection)
+        if asked - self._there_since > self._seconds:
+            self._take_over(connection)
+
+    def _take_over(self, connection: PostgresConnection) -> None:
+        late = self._in_transaction(connection, lambda change: lives.take_over(change, self.time.now()))
+        if late:
+            _log.warn(
+                "{owners} are not heard of any more; what they had claimed is attempted by others",
+                owners=", ".join(late),
+            )
+            connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, "work"))
+
+    def _join(self, connection: PostgresConnection) -> None:
+        asked, since = self._monotonic(), self.time.now()
+        self._in_transaction(
+            connection,
+            lambda change: lives.join(
+                change, self._life, self._owner, program=newest(), seconds=self._seconds, now=self.time.now()
+            ),
+        )
+        # In this order: what is not yet known to be ours from `since` on is not begun.
+        self._sure_until, self._since = 0.0, since
+        self._sure_until = asked + self._seconds
+
+    def _listen(self, connection: PostgresConnection, seconds: float) -> None:
+        """Hear what is said, until it is time to attend again."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
+            descriptor = connection.raw.fileno()
+            readable, _, _ = select.select([descriptor, self._wake[0]], [], [], left)
+            if descriptor in readable:
+                for notice in connection.raw.notifies(timeout=0):
+                    if notice.pid != connection.raw.info.backend_pid:
+                        self._reactor.callFromThread(self._heard, notice.payload)
+
+    def _leave(self, connection: PostgresConnection | None) -> None:
+        if connection is not None:
+            try:
+                with self._database.watch.over(connection):
+                    self._in_transaction(connection, lambda change: lives.leave(change, self._life))
+            except psycopg.Error as error:
+                _log.warn("others will miss this process for a while: {why}", why=trouble(error))
+            connection.close()
+
+    def _in_transaction(self, connection: PostgresConnection, do: Callable[[Transaction], T]) -> T:
+        connection.begin()
+        try:
+            transaction = Transaction(connection)
+            result = do(transaction)
+            connection.commit()
+        except BaseException:
+            connection.roll_back()
+            raise
+        self._forget(transaction.files)
+        return result

@@ -1,0 +1,160 @@
+"""The schema in PostgreSQL: made and brought up to date once, by whichever process comes first.
+
+Migrations are SQLite's, or say the same in a file of their own under `schema/postgresql`. One that begins with
+`-- mailstack: grows` only adds what older programs don't look at: they go on while it is made, and afterwards. Before
+any other every process of an older program has to be stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from importlib import resources
+
+import psycopg
+from msgspec import Struct
+from twisted.logger import Logger
+
+from mailstack.store import StoreError, schema
+from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.dialect import definitions
+from mailstack.store.postgresql.watch import Watch
+
+BASELINE = 14
+"""The version that begins here."""
+OLDEST_SERVER = 130000
+_GROWS = "-- mailstack: grows"
+_PATIENCE = 3600.0
+"""Seconds that a migration may take, and that others wait for it."""
+_LOCK = 7_299_301_245_566
+"""Of whoever migrates; a number that nobody else will think of."""
+
+_log = Logger()
+
+
+class Migration(Struct, frozen=True):
+    """One step from the version before to `version`."""
+
+    version: int
+    script: str
+    grows: bool
+    """Whether older programs go on with what it makes."""
+
+
+def migrations() -> list[Migration]:
+    """All that this program knows, in order."""
+    own = schema.migrations(resources.files(schema.__name__) / "postgresql")
+    numbers = {each.version for each in own}
+    shared = [each for each in schema.migrations() if each.version > BASELINE and each.version not in numbers]
+    found = [Migration(each.version, each.script, each.script.startswith(_GROWS)) for each in own]
+    found += [Migration(each.version, definitions(each.script), each.script.startswith(_GROWS)) for each in shared]
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def newest() -> int:
+    """The version that this program knows."""
+    return migrations()[-1].version
+
+
+def migrate(connection: PostgresConnection, name: str, known: list[Migration]) -> int:
+    """Bring the schema `name` (empty: the first of the search_path) to the newest version that is known; its version.
+
+    It may be newer than this program, if that can still serve from it. Raises StoreError when it can't.
+    """
+    check(connection)
+    if (found := _version(connection)) is not None and _is_served(found, known):
+        return found[0]
+    watch = Watch(_PATIENCE)
+    try:
+        with watch.over(connection):
+            connection.begin()
+            try:
+                return _migrated(connection, name, known)
+            finally:
+                connection.roll_back()
+    finally:
+        watch.close()
+
+
+def check(connection: PostgresConnection) -> list[str]:
+    """What is wrong with the server that one can live with, for the log. Raises StoreError for what one can't."""
+    encoding = _setting(connection, "server_encoding")
+    if encoding not in {"UTF8", "UTF-8"}:
+        raise StoreError(f"the database has the encoding {encoding}: make one with ENCODING 'UTF8' TEMPLATE template0")
+    if (version := connection.raw.info.server_version) < OLDEST_SERVER:
+        raise StoreError(
+            f"the server is PostgreSQL {version // 10000}: {OLDEST_SERVER // 10000} is the oldest that serves"
+        )
+    return [
+        f"the server runs with {name} = off: it may lose or damage letters when its machine fails"
+        for name in ("fsync", "full_page_writes")
+        if _setting(connection, name) == "off"
+    ]
+
+
+def _setting(connection: PostgresConnection, name: str) -> str:
+    """Empty where the server has no such setting."""
+    ((value,),) = connection.execute("SELECT current_setting(?, TRUE)", (name,)).fetchall()
+    return str(value or "")
+
+
+def _migrated(connection: PostgresConnection, name: str, known: list[Migration]) -> int:
+    connection.execute(f"SET LOCAL statement_timeout = {int(_PATIENCE * 1000)}")
+    connection.execute(f"SET LOCAL lock_timeout = {int(_PATIENCE * 1000)}")
+    connection.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+    if name:
+        connection.raw.execute(psycopg.sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(psycopg.sql.Identifier(name)))
+    found = _version(connection)
+    if found is not None and _is_served(found, known):
+        return found[0]
+    version, serves = found or (0, 0)
+    coming = [migration for migration in known if migration.version > version]
+    if version:
+        _refuse_to_break(connection, coming)
+    else:
+        connection.execute("CREATE TABLE schema_version (version BIGINT NOT NULL, serves BIGINT NOT NULL)")
+        connection.execute("INSERT INTO schema_version (version, serves) VALUES (0, 0)")
+    for migration in coming:
+        connection.raw.execute(migration.script.encode())
+        serves = serves if migration.grows and serves else migration.version
+    connection.execute("UPDATE schema_version SET version = ?, serves = ?", (known[-1].version, serves))
+    connection.commit()
+    return known[-1].version
+
+
+def _is_served(found: tuple[int, int], known: list[Migration]) -> bool:
+    """Whether nothing is to be done. Raises StoreError when nothing can be done."""
+    version, serves = found
+    ours = known[-1].version
+    if version > ours and serves > ours:
+        raise StoreError(
+            f"the database has schema version {version}, which programs that know {serves} or more can serve from; this"
+            f" program knows {ours}: start the newer mailstack that wrote it, or restore a backup of before"
+        )
+    if version > ours:
+        _log.warn(
+            "the database has schema version {version}, of a newer mailstack; this one still serves", version=version
+        )
+    return version >= ours
+
+
+def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) -> None:
+    """What older programs could not go on with is not made while one of them runs."""
+    if all(migration.grows for migration in coming):
+        return
+    statement = f"SELECT owner FROM lives WHERE program < ? AND until > {NOW} ORDER BY owner"  # noqa: S608  # no value
+    others = [owner or "a command" for (owner,) in connection.execute(statement, (coming[-1].version,))]
+    if others:
+        raise StoreError(
+            f"this version changes the database so that older ones can't go on: stop them first ({', '.join(others)})"
+        )
+
+
+def _version(connection: PostgresConnection) -> tuple[int, int] | None:
+    """The version, and the oldest that programs must know to serve; None for a schema that has just been made."""
+    exists = "SELECT 1 FROM information_schema.tables WHERE table_name = 'schema_version' AND table_schema = current_schema()"
+    if not connection.execute(exists).fetchall():
+        return None
+    with contextlib.suppress(ValueError):
+        ((version, serves),) = connection.execute("SELECT version, serves FROM schema_version").fetchall()
+        return int(version), int(serves)
+    raise StoreError("the table schema_version does not hold one version: the database is damaged")

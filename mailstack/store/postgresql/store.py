@@ -1,0 +1,209 @@
+"""The store in PostgreSQL, shared by all processes of an office on any number of machines."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.logger import Logger
+
+from mailstack.journey import Step
+from mailstack.store import Maildrop, MaildropInUse, StoreError, lookups, maildrops
+from mailstack.store.batch import Transaction
+from mailstack.store.contents import LargeContents, Several
+from mailstack.store.locks import take_office
+from mailstack.store.postgresql import lives, schema
+from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.database import Database, Reach
+from mailstack.store.postgresql.errors import trouble
+from mailstack.store.postgresql.large_contents import ContentRows
+from mailstack.store.postgresql.presence import Presence
+from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.threads import CallsFromThreads, Workers
+
+T = TypeVar("T")
+
+_DAY = 86_400.0
+
+_log = Logger()
+
+
+class PostgresStore(SqlStore):
+    """See `mailstack.store.Store`.
+
+    `writer_threads` write, each committing together all that waits; `reader_threads` read; two more move large contents.
+    Each has a connection of its own, and one more tells and hears what other processes do.
+    """
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        reach: Reach,
+        directory: Path | None = None,
+        *,
+        owner: str = "",
+        lost_after: float = 30.0,
+        reader_threads: int = 2,
+        writer_threads: int = 2,
+        memory_limit: int = 65536,
+        recent_octets: int = 4 * 1024 * 1024,
+        group: int = 256,
+        address_seconds: float = 1.0,
+        orphan_age: float = 3600.0,
+        large: LargeContents | None = None,
+    ) -> None:
+        """`directory`: of this node, for the lock of its office; None: it has none. `owner`: for whom it claims
+        deliveries, a name that no other node has; empty: it is a command and claims nothing. `lost_after`: seconds after
+        which others take what it has claimed when they hear nothing of it. `memory_limit`, `recent_octets`,
+        `address_seconds`: see SqlStore. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
+        large content that no letter names is swept; longer than any process takes from its end to its acceptance.
+        `large`: where large contents go from now on, to be closed with the store; None: into rows, where those of
+        before are found in any case. Raises StoreError for a URL that is none.
+        """
+        super().__init__(memory_limit=memory_limit, recent_octets=recent_octets, address_seconds=address_seconds)
+        self._directory = directory
+        self._orphan_age = orphan_age
+        self._database = database = Database(reach, f"mailstack {owner}".strip())
+
+        def workers(name: str, threads: int) -> Workers[PostgresConnection]:
+            return Workers(
+                reactor,
+                name,
+                threads,
+                start=database.connect,
+                stop=lambda connection: connection.close(),
+                trouble=trouble,
+                is_lost=lambda connection: connection.is_lost,
+                around=database.watch.over,
+                refusal=database.refusal,
+            )
+
+        self._readers = workers("mailstack-reader", reader_threads)  # type: ignore[assignment]  # they only read
+        rows = ContentRows(workers("mailstack-content", 2))
+        self._large = rows if large is None else Several(large, rows)
+        self._writer = PostgresWriter(
+            reactor,
+            database,
+            prepare=self._prepare,
+            forget=self._large.forget,
+            group=group,
+            threads=writer_threads,
+        )
+        self._life = f"{owner or 'command'} {secrets.token_hex(8)}"
+        self._owner = owner
+        self._presence = Presence(
+            reactor,
+            database,
+            self._life,
+            owner=owner,
+            seconds=lost_after,
+            heard=self._hear,
+            forget=self._large.forget,
+        )
+        self._keeper = Workers(reactor, "mailstack-keeper", 1, start=lambda: None, stop=lambda _: None, trouble=trouble)
+        self._held: dict[str, str] = {}
+        """Mailbox to the owner of its maildrop."""
+        self._lock: int | None = None
+
+    # --- its life
+
+    async def open(self) -> None:
+        try:
+            await self._writer.open()
+            if self._owner:
+                await self._keeper.do(lambda _: self._presence.begin())
+        except StoreError as error:
+            raise type(error)(f"{self._database}: {error}") from error
+        await self._large.sweep(self._orphan_age, self._named)
+
+    async def close(self) -> None:
+        """The writer last but one, so that what it forgets can still be removed; then this process is gone."""
+        await self._readers.close()
+        await self._writer.close()
+        await self._large.close()
+        if self._presence.has_begun:
+            await self._keeper.do(lambda _: self._presence.end())
+        await self._keeper.close()
+        self._database.watch.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def lock_office(self) -> None:
+        """Be the one process that serves with this node's directory, until `close`. Others have their own."""
+        if self._directory is not None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = take_office(self._directory / "lock")
+
+    def _prepare(self, connection: PostgresConnection) -> None:
+        for concern in schema.check(connection):
+            _log.warn("{database}: {concern}", database=self._database, concern=concern)
+        schema.migrate(connection, self._database.reach.schema, schema.migrations())
+        connection.execute(FORGET_COUNTS, (_DAY,))
+
+    def _hear(self, said: str) -> None:
+        """Another process says something."""
+
+    def tenure(self) -> float | None:
+        return self._presence.tenure() if self._owner else 0.0
+
+    # --- maildrops
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        if self._held.get(mailbox, owner) != owner:
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        if mailbox in self._held:
+            return await self._listed(mailbox)
+        self._held[mailbox] = owner
+        try:
+            if not self._presence.has_begun:
+                await self._keeper.do(lambda _: self._begin())
+            taken = await self._writer.do(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
+        except BaseException:
+            del self._held[mailbox]
+            raise
+        if not taken:
+            del self._held[mailbox]
+            raise MaildropInUse(f"another process holds the maildrop of {mailbox}")
+        try:
+            return await self._listed(mailbox)
+        except BaseException:
+            await self.release_maildrop(mailbox, owner)
+            raise
+
+    def _begin(self) -> None:
+        """One of several that ask does it."""
+        if not self._presence.has_begun:
+            self._presence.begin()
+
+    async def _listed(self, mailbox: str) -> Maildrop:
+        return await self._readers.do(lambda connection: lookups.maildrop(connection, mailbox))
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self._held.get(mailbox) != owner:
+            return
+        try:
+            await self._writer.do(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
+        except StoreError as error:
+            _log.warn("the maildrop of {mailbox} stays locked for others: {error}", mailbox=mailbox, error=error)
+        finally:
+            self._held.pop(mailbox, None)
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> list[Step]:
+        """Raises MaildropInUse when the lock was lost, because others had to take this process for dead."""
+        held = mailbox in self._held
+
+        def update(transaction: Transaction) -> list[Step]:
+            if held and not lives.holds_maildrop(transaction, mailbox, self._life):
+                raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
+            return maildrops.update(transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions)
+
+        told: list[Step] = await self._writer.do(update)
+        return told

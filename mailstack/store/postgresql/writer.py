@@ -1,0 +1,245 @@
+"""The threads that change PostgreSQL, each with a connection: what waits is committed together.
+
+When the connection is lost before COMMIT was sent, nothing was done, and the group is tried once more on another
+connection. When it is lost after that, the database is asked what became of it: each transaction writes its number
+into a row of its connection (`commits`), and whoever reads that row on another connection waits, by its lock, until
+the lost transaction has ended either way. So an answer that was lost neither loses a letter nor takes it twice. Only
+if the database can't be asked within the time that anything may take is the outcome unknown: the caller hears
+`OutcomeUnknown`, a client hears 451 and comes again, and the log says that the letter may now be here twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailstack.store import OutcomeUnknown, StoreError, rows
+from mailstack.store.batch import Transaction
+from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.errors import is_collision, is_late, trouble
+from mailstack.store.threads import CallsFromThreads, Failed, tell
+from mailstack.store.writer import Job, Writer, joined, outcome
+
+TRIES = 8
+"""Of a transaction that collides with others."""
+_AGAIN = 0.1
+"""Seconds between two tries to find out what became of a transaction."""
+
+_BEGIN_COUNT = f"INSERT INTO commits (writer, number, at) VALUES (?, 0, {NOW})"  # noqa: S608  # no value
+_COUNT = f"UPDATE commits SET number = ?, at = {NOW} WHERE writer = ?"  # noqa: S608  # no value
+_COUNTED = "SELECT number FROM commits WHERE writer = ? FOR UPDATE"
+_END_COUNT = "DELETE FROM commits WHERE writer = ?"
+FORGET_COUNTS = f"DELETE FROM commits WHERE at < {NOW} - ?"  # noqa: S608  # no value
+
+_log = Logger()
+
+
+class _Lost(Exception):
+    """The connection was lost before anything was committed."""
+
+
+class PostgresWriter(Writer):
+    """See `mailstack.store.writer.Writer`."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        database: Database,
+        *,
+        prepare: Callable[[PostgresConnection], object],
+        forget: Callable[[list[str]], None],
+        group: int,
+        threads: int,
+    ) -> None:
+        """`prepare` makes the schema when the first connection is there. `forget` removes large contents."""
+        super().__init__(reactor, group=group, threads=threads)
+        self._database = database
+        self._prepare = prepare
+        self._forget = forget
+
+    def _put(self, job: Job) -> Deferred[Any]:
+        """While the database can't be reached, nobody waits for it."""
+        if self._open and (refusal := self._database.refusal()) is not None:
+            job.deferred.errback(Failure(StoreError(str(refusal))))
+            return job.deferred
+        return super()._put(job)
+
+    def _run(self, opened: Deferred[None]) -> None:
+        hand = _Hand(self._database)
+        if opened.called:
+            self._work(hand)
+        else:
+            try:
+                hand.connect(self._prepare)
+            except Exception as error:  # noqa: BLE001  # it is handed to whoever opened
+                found = trouble(error)
+                self._cannot_open(opened, found)
+                return
+            self._reactor.callFromThread(self._opened, opened)
+            self._work(hand)
+        hand.close()
+        self._reactor.callFromThread(self._end)
+
+    def _opened(self, opened: Deferred[None]) -> None:
+        """In the reactor's thread: the others may follow."""
+        tell([(opened, None)])
+        while self._running < self._threads:
+            self._start(opened)
+
+    def _work(self, hand: _Hand) -> None:
+        while (job := self._next_job()) is not None:
+            group, files = [job], list[str]()
+            self._gather(group)
+            outcomes = _outcomes(hand, group, files)
+            self._tell(group, outcomes)
+            self._forget(files)
+            del job, group, outcomes
+
+
+def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
+    """One for each job: together if that can be, else each alone, so that only the bad one fails."""
+    try:
+        return hand.transact(group, files)
+    except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+        if len(group) == 1 or is_late(error) or hand.connection is None or isinstance(error, OutcomeUnknown):
+            return [Failed(trouble(error)) for _ in group]
+    return [one for job in group for one in _outcomes(hand, [job], files)]
+
+
+class _Hand:
+    """One thread's connection, and the number of its last transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._prepare: Callable[[PostgresConnection], object] = lambda _: None
+        self.connection: PostgresConnection | None = None
+        self._name = ""
+        self._number = 0
+
+    def connect(self, prepare: Callable[[PostgresConnection], object] = lambda _: None) -> PostgresConnection:
+        """The connection that is there, or a new one. Raises StoreError."""
+        if self.connection is None:
+            connection = self._database.connect()
+            try:
+                prepare(connection)
+                self._name, self._number = secrets.token_hex(12), 0
+                with self._database.watch.over(connection):
+                    connection.execute(_BEGIN_COUNT, (self._name,))
+            except BaseException:
+                connection.close()
+                raise
+            self.connection = connection
+        return self.connection
+
+    def close(self) -> None:
+        if self.connection is not None:
+            try:
+                with self._database.watch.over(self.connection):
+                    self.connection.execute(_END_COUNT, (self._name,))
+            except psycopg.Error:
+                pass  # it is forgotten by its age
+            self._drop()
+
+    def _drop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def transact(self, group: list[Job], files: list[str]) -> list[Any]:
+        """The outcomes of the jobs, committed. Raises what kept it from being so."""
+        lost = 0
+        for attempt in range(TRIES):
+            try:
+                return self._once(group, files)
+            except _Lost as error:
+                lost += 1
+                if lost > 1:
+                    cause = error.__cause__
+                    assert cause is not None
+                    raise cause from None
+            except psycopg.Error as error:
+                if not is_collision(error) or attempt == TRIES - 1:
+                    raise
+                time.sleep(0.001 * secrets.randbelow(1 << attempt))
+        raise StoreError("the database was lost again and again")
+
+    def _once(self, group: list[Job], files: list[str]) -> list[Any]:
+        connection = self.connect()
+        transaction = Transaction(connection)
+        with self._database.watch.over(connection):
+            try:
+                connection.begin()
+                outcomes = self._changes(connection, transaction, group)
+            except BaseException as error:
+                self._give_up(connection)
+                if self.connection is None and isinstance(error, psycopg.Error):
+                    raise _Lost from error
+                raise
+            lost = self._commit(connection)
+        if lost is not None:
+            self._find_out(group, lost)
+        files += transaction.files
+        return outcomes
+
+    def _commit(self, connection: PostgresConnection) -> psycopg.Error | None:
+        """The error with which the connection was lost, if it was: then the outcome is open. Raises any other one."""
+        try:
+            connection.commit()
+        except psycopg.Error as error:
+            self._give_up(connection)
+            if self.connection is not None:
+                raise
+            return error
+        return None
+
+    def _changes(self, connection: PostgresConnection, transaction: Transaction, group: list[Job]) -> list[Any]:
+        joined(group).write(transaction)
+        outcomes = []
+        for job in group:
+            one = None if job.operation is None else outcome(job.operation, transaction)
+            if isinstance(one, Failed) and connection.has_failed:
+                # What it refused after the database had refused something would be no transaction any more.
+                raise one.error
+            outcomes.append(one)
+        self._number += 1
+        connection.execute(_COUNT, (self._number, self._name))
+        return outcomes
+
+    def _give_up(self, connection: PostgresConnection) -> None:
+        connection.roll_back()
+        if connection.is_lost:
+            self._drop()
+
+    def _find_out(self, group: list[Job], error: psycopg.Error) -> None:
+        """The connection was lost in COMMIT. Returns if it was done, and raises if it was not, or can't be known."""
+        name, number = self._name, self._number
+        end = time.monotonic() + self._database.reach.timeout
+        while time.monotonic() < end:
+            try:
+                connection = self.connect()
+                with self._database.watch.over(connection):
+                    found = connection.execute(_COUNTED, (name,)).fetchall()
+                    connection.execute(_END_COUNT, (name,))
+            except (psycopg.Error, StoreError):
+                if self.connection is not None and self.connection.is_lost:
+                    self._drop()
+                time.sleep(_AGAIN)
+                continue
+            if found == [(number,)]:
+                _log.warn("the database was lost in a commit, which turned out to be done: {error}", error=error)
+                return
+            raise _Lost from error
+        letters = sorted({str(letter) for letter in joined(group).letters[:: len(rows.LETTER)]})
+        _log.error(
+            "it can't be found out whether letters {letters} were stored: if their senders send them again, they may be here twice",
+            letters=", ".join(letters) or "(none)",
+        )
+        raise OutcomeUnknown(f"the database was lost in a commit: {trouble(error)}") from error

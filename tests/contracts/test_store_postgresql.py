@@ -1,0 +1,48 @@
+"""The PostgreSQL store keeps the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.aid import Pump
+from tests.contracts.announcements import *  # noqa: F403
+from tests.contracts.conditions import *  # noqa: F403
+from tests.contracts.orders import *  # noqa: F403
+from tests.contracts.store import *  # noqa: F403
+from tests.contracts.store import Subject
+from tests.contracts.tls_results import *  # noqa: F403
+
+if TYPE_CHECKING:
+    from mailstack.store.postgresql.store import PostgresStore
+    from tests.postgresql.server import Server
+
+
+@pytest.fixture
+def subject(postgresql: Server) -> Iterator[Subject]:
+    from mailstack.store.postgresql.database import Reach
+    from mailstack.store.postgresql.store import PostgresStore
+
+    pump = Pump()
+    opened: list[PostgresStore] = []
+
+    def open_store(url: str) -> PostgresStore:
+        store = PostgresStore(pump, Reach(url), recent_octets=0)
+        pump.run(store.open())
+        return store
+
+    def fill(url: str) -> None:
+        pump.run(open_store(url).close())
+
+    with postgresql.database(postgresql.template("schema", fill)) as url:
+
+        def reopen() -> PostgresStore:
+            if opened:
+                pump.run(opened.pop().close())
+            opened.append(open_store(url))
+            return opened[0]
+
+        yield Subject(reopen(), pump.run, reopen)
+        pump.run(opened[0].close())
