@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime, IResolver
-from twisted.names import client, dns, hosts, resolve
+from twisted.names import dns, hosts, resolve
 from twisted.names.error import (
     AuthoritativeDomainError,
     DNSFormatError,
@@ -22,7 +22,9 @@ from twisted.names.error import (
 )
 
 from mailstack.cache import TimedCache
+from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.trouble import clean
 from mailstack.wire import Tlsa
 
 RESOLV_CONF = "/etc/resolv.conf"
@@ -41,6 +43,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (DNSNotImplementedError, "the name server does not know such queries (NOTIMP)"),
     (DNSFormatError, "the name server did not understand the query (FORMERR)"),
     (DeferredTimeout, "no name server answered in time"),
+    (CancelledError, "no name server answered in time"),
 )
 
 
@@ -57,17 +60,19 @@ class DnsNames:
         most_records: int = 50,
         most_kept: int = 2000,
         longest_kept: float = 3600.0,
+        largest_kept: int = 16_384,
     ) -> None:
         """`timeouts` are the seconds until each query is sent again; after the last one there is no answer.
 
         `most_aliases` bounds a chain of CNAMEs, `most_records` what is used of one answer, `most_kept` and `longest_kept`
-        (seconds) the cache.
+        (seconds) the cache, `largest_kept` (octets of memory) one answer in it.
         """
         self._resolver = resolver
         self._reactor = reactor
         self._timeouts = tuple(timeouts)
         self._most_aliases = most_aliases
         self._most_records = most_records
+        self._largest_kept = largest_kept
         self._kept: TimedCache[tuple[str, int], _Records] = TimedCache(reactor.seconds, longest_kept, most_kept)
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
@@ -137,11 +142,17 @@ class DnsNames:
 
     async def _records(self, name: str, kind: int) -> _Records:
         """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
-        key = (name.lower().rstrip("."), kind)
-        if (kept := self._kept.get(key)) is not None:
+        name = name.lower().rstrip(".")
+        if (kept := self._kept.get((name, kind))) is not None:
             return kept
+        # The resolver's own times hold for UDP and each server. This one holds whatever it does, and however slowly
+        # each link of a chain is given by who wants us to wait.
+        found = Deferred.fromCoroutine(self._followed(name, kind))
+        return await found.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
+
+    async def _followed(self, name: str, kind: int) -> _Records:
         aliases: _Records = []
-        asked = key[0]
+        asked = name
         answers = await self._ask(asked, kind)
         current = asked
         for _ in range(self._most_aliases):
@@ -149,7 +160,8 @@ class DnsNames:
             if wanted := [record for record in of_current if record.type == kind][: self._most_records]:
                 if not all(is_authenticated(alias) for alias in aliases):
                     wanted = [_doubted(record) for record in wanted]
-                self._kept.put(key, wanted, min(record.ttl for record in (*wanted, *aliases)))
+                if sum(map(_weight, wanted)) <= self._largest_kept:
+                    self._kept.put((name, kind), wanted, min(record.ttl for record in (*wanted, *aliases)))
                 return wanted
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
                 aliases.append(alias)
@@ -170,16 +182,14 @@ class DnsNames:
 
     async def _ask(self, name: str, kind: int) -> _Records:
         """One query, its errors as ours."""
+        told = clean(name)  # whoever publishes an alias chooses the octets of the name that it leads to
         try:
-            answer = self._query(name.encode("ascii"), kind)
-            # The resolver's own times hold for UDP and each server; this one holds whatever it does.
-            answer.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
-            answers, _, _ = await answer
+            answers, _, _ = await self._query(name.encode("ascii"), kind)
         except (DNSNameError, AuthoritativeDomainError):
-            raise NoSuchDomain(f"{name}: no such name") from None
+            raise NoSuchDomain(f"{told}: no such name") from None
         except Exception as error:  # whatever a resolver raises means that it has no answer
             reason = next((text for kind_of, text in _REASONS if isinstance(error, kind_of)), None)
-            raise NamesUnavailable(f"{name}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
+            raise NamesUnavailable(f"{told}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
         return list(answers)
 
 
@@ -198,52 +208,11 @@ def read_tlsa(octets: bytes) -> Tlsa:
     return Tlsa(octets[0], octets[1], octets[2], bytes(octets[_TLSA_HEAD:]))
 
 
-def authenticated(answers: Sequence[Any]) -> list[Any]:
-    """The same records, marked as those of an answer that had the AD bit (RFC 4035 §3.2.3)."""
-    for record in answers:
-        record.authenticated = True
-    return list(answers)
-
-
-def is_authenticated(record: Any) -> bool:
-    """Whether `authenticated` has marked it."""
-    return getattr(record, "authenticated", False)
-
-
 def _doubted(record: Any) -> Any:
     """The same record, come to by an alias that nobody vouches for."""
     record = copy(record)
     record.authenticated = False
     return record
-
-
-class ValidatedResolver(client.Resolver):
-    """Asks name servers that validate, and are trusted, to say so: the AD bit in the query (RFC 6840 §5.7)."""
-
-    def filterAnswers(self, message: Any) -> Any:  # noqa: N802 (Twisted's name)
-        if message.authenticData and not message.trunc:
-            authenticated(message.answers)
-        return super().filterAnswers(message)  # type: ignore[no-untyped-call]
-
-    def connectionMade(self, protocol: Any) -> None:  # noqa: N802
-        _ask_for_ad(protocol)
-        super().connectionMade(protocol)  # type: ignore[no-untyped-call]
-
-    def _connectedProtocol(self, interface: str = "") -> Any:  # noqa: N802
-        protocol = super()._connectedProtocol(interface)  # type: ignore[no-untyped-call]
-        _ask_for_ad(protocol)
-        return protocol
-
-
-def _ask_for_ad(protocol: Any) -> None:
-    """Have a protocol of twisted.names, which knows no such option, set the bit in every query."""
-    write = protocol.writeMessage
-
-    def write_with_ad(message: Any, *address: Any) -> None:
-        message.authenticData = 1
-        write(message, *address)
-
-    protocol.writeMessage = write_with_ad
 
 
 def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, validated: bool = False) -> DnsNames:
@@ -252,10 +221,11 @@ def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, v
     `validated` says that the name servers are trusted to validate DNSSEC.
     """
     if nameservers:
-        resolver: Any = ValidatedResolver if validated else client.Resolver
+        resolver: Any = ValidatedResolver if validated else Resolver
         return DnsNames(resolver(reactor=reactor, servers=list(nameservers)), reactor)
     local: Any = hosts.Resolver()
-    chain: Any = resolve.ResolverChain([local, client.Resolver(reactor=reactor, resolv=RESOLV_CONF)])
+    remote: Any = Resolver
+    chain: Any = resolve.ResolverChain([local, remote(reactor=reactor, resolv=RESOLV_CONF)])
     return DnsNames(chain, reactor)
 
 
@@ -265,6 +235,12 @@ def _text(name: dns.Name) -> str:
 
 def _owner(record: Any) -> str:
     return _text(record.name).lower()
+
+
+def _weight(record: Any) -> int:
+    """About how many octets of memory a record takes: one of 64 kB may hold as many strings, each with an object of its own."""
+    data = getattr(record.payload, "data", b"")
+    return 500 + (sum([40 + len(each) for each in data]) if isinstance(data, list) else len(data))
 
 
 def _address(record: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.names import common, dns
@@ -24,7 +26,8 @@ from twisted.names.error import (
     ResolverError,
 )
 
-from mailstack.net.names import TLSA, DnsNames, authenticated, system_names
+from mailstack.net.names import TLSA, DnsNames, system_names
+from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.wire import Tlsa
@@ -259,6 +262,76 @@ def test_a_resolver_that_never_answers_is_given_up() -> None:
     assert not clock.getDelayedCalls()
 
 
+class Dripping(common.ResolverBase):
+    """Answers each question after some seconds, with an alias that leads to the next."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seconds = seconds
+        self.asked = 0
+
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> Deferred[Any]:
+        self.asked += 1
+        alias = header(name.decode(), dns.Record_CNAME(f"alias{self.asked}.test"))
+        answer: Deferred[Any] = Deferred()
+
+        def give() -> None:
+            if not answer.called:
+                answer.callback(([alias], [], []))
+
+        self._clock.callLater(self._seconds, give)
+        return answer
+
+
+def test_a_chain_of_slow_aliases_has_one_time_for_all() -> None:
+    """Else nine slow answers would be a wait of minutes for each host, and an attempt longer than its lease."""
+    clock = Clock()
+    results: list[Any] = []
+    slow = Dripping(clock, 5.0)
+    Deferred.fromCoroutine(DnsNames(slow, clock, timeouts=(1, 2)).mx("home.test")).addBoth(results.append)
+    for _ in range(17):
+        clock.advance(1.0)
+    assert isinstance(results[0].value, NamesUnavailable)
+    assert slow.asked == 4
+
+
+def test_what_is_kept_is_bounded_in_memory() -> None:
+    """A TXT record may hold 64,000 strings of no octet: half a megabyte of objects, in each of 2,000 places."""
+    zone = Zone(
+        {
+            "large.test": [dns.Record_TXT(*[b""] * 60_000, ttl=60)],
+            "long.test": [dns.Record_TXT(*[b"x" * 255] * 200, ttl=60)],
+            "many.test": [dns.Record_A(f"127.0.0.{n}", ttl=60) for n in range(50)],
+            "small.test": [dns.Record_TXT(b"v=spf1 -all", ttl=60)],
+        }
+    )
+    names = DnsNames(zone, Clock())
+    for ask, name, asked in (
+        (names.txt, "large.test", 2),
+        (names.txt, "long.test", 2),
+        (names.addresses, "many.test", 4),
+        (names.txt, "small.test", 1),
+    ):
+        before = len(zone.queries)
+        run(ask(name))
+        run(ask(name))
+        assert len(zone.queries) - before == asked, name
+
+
+@pytest.mark.parametrize("octets", [b"\x1b]0;owned\x07.test", b"a\r\n2026 forged.test", b"\xff.test", b"a\0b.test"])
+def test_no_octet_of_an_alias_gets_into_what_people_read(octets: bytes) -> None:
+    """What can't be looked up ends in the log, in the journey and in a terminal."""
+    alias = dns.Record_CNAME("x")
+    alias.name = dns.Name(octets)
+    zone = Zone({"home.test": [alias]})
+    zone.fail(octets.decode("ascii", "replace"), DNSServerError)
+    with pytest.raises((NamesUnavailable, NoSuchDomain)) as found:
+        run(DnsNames(zone, Clock()).mx("home.test"))
+    assert str(found.value).isprintable()
+    assert str(found.value).isascii()
+
+
 @given(st.text(max_size=80))
 def test_no_name_makes_it_raise_anything_else(name: str) -> None:
     names = names_of({})
@@ -306,6 +379,45 @@ def test_given_name_servers_are_asked_over_udp() -> None:
     message.answers = [header("home.test", dns.Record_MX(10, "mx.home.test"))]
     protocols[0].datagramReceived(message.toStr(), address)
     assert results == [(MailExchange(10, "mx.home.test"),)]
+
+
+def test_a_question_for_which_no_port_was_to_be_had_is_asked_again() -> None:
+    """Twisted's resolver would think for ever that it is under way, and so nobody would get an answer to it any more."""
+    reactor = MemoryReactorClock()
+    ports: list[Any] = []
+
+    def listen_udp(_port: int, protocol: Any, interface: str = "", **_: Any) -> Any:
+        if not ports:
+            ports.append(None)
+            raise CannotListenError(interface, 0, OSError(errno.EMFILE, "too many open files"))
+        protocol.makeConnection(port := FakePort())
+        ports.append(protocol)
+        return port
+
+    reactor.listenUDP = listen_udp  # type: ignore[method-assign]
+    names = system_names(reactor, [("127.0.0.1", 5353)])
+    with pytest.raises(NamesUnavailable, match="CannotListenError"):
+        run(names.mx("home.test"))
+    results: list[Any] = []
+    Deferred.fromCoroutine(names.mx("home.test")).addBoth(results.append)
+    message = dns.Message()
+    message.fromStr(ports[1].transport.sent)
+    message.answer = 1
+    message.answers = [header("home.test", dns.Record_MX(10, "mx.home.test"))]
+    ports[1].datagramReceived(message.toStr(), ("127.0.0.1", 5353))
+    assert results == [(MailExchange(10, "mx.home.test"),)]
+
+
+class FakePort:
+    """A UDP port that remembers what went out."""
+
+    sent = b""
+
+    def write(self, octets: bytes, _address: tuple[str, int]) -> None:
+        self.sent = octets
+
+    def stopListening(self) -> None:  # noqa: N802
+        pass
 
 
 def test_the_system_is_asked_by_its_files(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

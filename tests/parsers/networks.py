@@ -9,8 +9,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.names import dns
 
-from mailstack.net.names import TLSA, DnsNames, authenticated
+from mailstack.net.names import TLSA, DnsNames
 from mailstack.net.policy_files import PolicyFiles
+from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
