@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -82,8 +82,9 @@ async def verify_chain(
         body = bodies[newest.message.body]
         if body.digest != newest.message.body_hash or body.is_short or not body.is_covered:
             return Chain("fail", "the body was changed after the last one")
+        canonical = [_canonical(link) for link in links]
         for number in range(len(links), 0, -1):
-            if not await _is_good(links[number - 1].seal, _sealed(links[:number]), texts):
+            if not await _is_good(links[number - 1].seal, _sealed(canonical[:number], links[number - 1]), texts):
                 return Chain("fail", f"seal {number} is broken")
     except Unusable as unusable:
         result: ChainResult = "temperror" if unusable.result == "temperror" else "fail"
@@ -105,13 +106,20 @@ async def _is_good(signature: Signature, signed: bytes, texts: Texts) -> bool:
     return is_signed(record, signature, signed)
 
 
-def _sealed(links: tuple[Link, ...]) -> bytes:
-    """What the last of these seals was made of (§5.1.1): all links up to it, in their order."""
-    octets = []
-    for link in links:
-        octets += [link.results, link.message.field, link.seal.field]
-    octets[-1] = without_signature(octets[-1])
-    return b"".join([canonical_field(field, relaxed=True) for field in octets]).removesuffix(b"\r\n")
+def _canonical(link: Link) -> tuple[bytes, bytes, bytes]:
+    """Made once, for each seal behind it is made of it again."""
+    return (
+        canonical_field(link.results, relaxed=True),
+        canonical_field(link.message.field, relaxed=True),
+        canonical_field(link.seal.field, relaxed=True),
+    )
+
+
+def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: Link) -> bytes:
+    """What the seal of the last of these links was made of (§5.1.1): all of them, in their order."""
+    octets = [field for link in canonical for field in link]
+    octets[-1] = canonical_field(without_signature(last.seal.field), relaxed=True)
+    return b"".join(octets).removesuffix(b"\r\n")
 
 
 def _instance_of_results(field: bytes) -> int:

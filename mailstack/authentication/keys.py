@@ -17,6 +17,8 @@ from mailstack.authentication.tags import MalformedTags, items, read_tags, witho
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
+MOST_EXPONENT_BITS = 32
+"""Of a public exponent: nearly all keys have 65537, and one as long as the key makes each signature cost a hundredfold."""
 _PREFIX = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 octets of an Ed25519 key in DER (RFC 8410 §4); records have it without (RFC 8463 §4)."""
 
@@ -82,6 +84,8 @@ def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
         if isinstance(key, rsa.RSAPublicKey) and record.kind == "rsa":
             if not FEWEST_BITS <= key.key_size <= MOST_BITS:
                 raise Unusable("policy", f"a key of {key.key_size} bits")
+            if key.public_numbers().e.bit_length() > MOST_EXPONENT_BITS:
+                raise Unusable("policy", "a key whose exponent is too large")
             key.verify(signature.value, signed, padding.PKCS1v15(), hashes.SHA256())
         elif isinstance(key, ed25519.Ed25519PublicKey) and record.kind == "ed25519":
             key.verify(signature.value, _sha256(signed))

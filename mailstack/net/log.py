@@ -118,8 +118,16 @@ class StreamObserver:
         if text.startswith(_CHATTER):
             return
         with suppress(OSError, ValueError):
-            self._stream.write(f"{utc_text(event['log_time'])} {level}: {text}\n")
+            self._stream.write(f"{utc_text(event['log_time'])} {level}: {_one_entry(text)}\n")
             self._stream.flush()
+
+
+def _one_entry(text: str) -> str:
+    """Whatever octets of a peer are in it, no further line looks like one of ours, and a terminal that shows it obeys nobody."""
+    if text.isprintable():
+        return text
+    lines = ["".join([c if c.isprintable() else f"\\x{ord(c):02x}" for c in line]) for line in text.split("\n")]
+    return "\n\t".join(lines)
 
 
 class _ToTwisted(logging.Handler):

@@ -6,6 +6,8 @@ import base64
 
 import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,6 +124,23 @@ def test_a_short_key_is_not_taken() -> None:
     assert serialization.load_der_public_key(numbers)
     record = f"v=DKIM1; p={base64.b64encode(numbers).decode()}"
     assert said(signed(), Dns({"TXT s1._domainkey.home.test": (record,)})) == ["policy"]
+
+
+def test_a_key_whose_exponent_costs_the_verifier_much_is_not_taken() -> None:
+    """DKIM-01: RFC 6376 §8.4. A chain of fifty such seals held the office up for a third of a second."""
+    key = load_der_public_key(base64.b64decode(RSA.record().partition("p=")[2]))
+    assert isinstance(key, RSAPublicKey)
+    numbers = key.public_numbers()
+    for exponent, result in (
+        (numbers.e, "pass"),
+        (2**32 - 1, "fail"),
+        (2**32 + 1, "policy"),
+        (numbers.n - 2, "policy"),
+    ):
+        other = RSAPublicNumbers(exponent, numbers.n).public_key()
+        der = other.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        record = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+        assert said(signed(), Dns({"TXT s1._domainkey.home.test": (record,)})) == [result]
 
 
 def test_times_of_a_signature() -> None:

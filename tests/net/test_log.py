@@ -76,3 +76,17 @@ def test_questions_to_the_dns_are_not_told_one_by_one() -> None:
     ):
         tell({"log_time": 0.0, "log_level": LogLevel.info, "log_format": "{text}", "text": text})
     assert stream.getvalue() == "1970-01-01T00:00:00.000000Z info: mx listens on 127.0.0.1\n"
+
+
+@given(st.text())
+def test_what_is_logged_is_one_entry(text: str) -> None:
+    """A traceback has many lines. Those behind the first are indented, so that no peer can write one of ours."""
+    stream = io.StringIO()
+    StreamObserver(stream)(
+        {"log_time": 0.0, "log_level": LogLevel.warn, "log_format": "{text}", "text": "said " + text}
+    )
+    first, *others = stream.getvalue().removesuffix("\n").split("\n")
+    assert first.startswith("1970-01-01T00:00:00.000000Z warn: said ")
+    assert all(each.startswith("\t") for each in others)
+    assert all(each.removeprefix("\t").isprintable() for each in (first, *others))
+    assert len(others) == text.count("\n")

@@ -73,7 +73,9 @@ def _value(match: re.Match[str], values: Values) -> str:
     letter, digits, backwards, delimiters, escape = match.groups()
     if escape:
         return {"%": "%", "_": " ", "-": "%20"}[escape]
-    parts = re.split("[" + re.escape(delimiters or ".") + "]", values.of(letter.lower()))
+    # No pattern is made of the delimiters: a record may have hundreds of macros, each with others.
+    delimiters = delimiters or "."
+    parts = values.of(letter.lower()).translate(dict.fromkeys(map(ord, delimiters), delimiters[0])).split(delimiters[0])
     if backwards:
         parts.reverse()
     if digits:

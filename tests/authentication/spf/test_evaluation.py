@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import pytest
 from hypothesis import given
@@ -216,6 +217,14 @@ def test_macros_can_not_make_a_name_that_costs_much() -> None:
     """SPF-01: a record of macros for a sender of dots; each label taken off by itself took minutes."""
     values = Values(".".join("a" * 120) + "@home.test", "home.test", "home.test", CLIENT, "in-addr", "x")
     assert len(expand("%{s}" * 1000 + ".test", values)) <= 253
+
+
+@given(st.text("ab.-+,/_=", max_size=20), st.text(".-+,/_=", max_size=7))
+def test_any_of_the_delimiters_parts_a_value(local: str, delimiters: str) -> None:
+    """SPF-01: RFC 7208 §7.3."""
+    values = Values(f"{local}@home.test", "home.test", "home.test", CLIENT, "in-addr", "x")
+    parts = re.split(f"[{re.escape(delimiters or '.')}]", local)
+    assert expand(f"%{{l{delimiters}}}", values) == ".".join(parts).removesuffix(".")
 
 
 TERMS = st.sampled_from(
