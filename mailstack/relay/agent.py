@@ -54,7 +54,9 @@ class AttemptLimits(Struct, frozen=True):
     seconds: float = 900.0
     """After which no further host is called."""
     handover: float = 3600.0
-    """Seconds that one host may take over the letter, so that no host holds it, drop by drop, beyond the queue's lease."""
+    """Seconds that one host may take over the letter, in all its sessions, so that no host holds it, drop by drop, beyond
+    the queue's lease.
+    """
     dialogue: int = 400
     """Lines kept as history: the first half and the last half of them."""
 
@@ -218,24 +220,25 @@ class RelayAgent:
         Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
         handover = None
+        late = self._clock.now() + self._limits.handover
         connection = self._connections.take(go.candidate, go.security, go.domain)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
             self._check_offer(go, connection)
             try:
-                handover = await self._hand_over(connection, go)
+                handover = await self._hand_over(connection, go, late)
             except Trouble as trouble:
                 go.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
-            handover = await self._hand_over(await self._open(go), go)
+            handover = await self._hand_over(await self._open(go), go, late)
         # A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1). When it can't be,
         # the rest waits: it is not offered to another host, for some of it is taken here.
-        while handover.goes_on:
+        while handover.goes_on and self._clock.now() < late:
             try:
                 connection = await self._open(go)
             except (Unreachable, Trouble, Refused):
                 break
-            handover = await self._hand_over(connection, go)
+            handover = await self._hand_over(connection, go, late)
         return handover
 
     async def _open(self, go: _Go) -> Connection:
@@ -251,8 +254,8 @@ class RelayAgent:
             self._connections.keep(connection)
             raise Refused(requiretls_missing(go.candidate.host))
 
-    async def _hand_over(self, connection: Connection, go: _Go) -> _Handover:
-        """The transactions that this letter needs, as many as the host takes in this session.
+    async def _hand_over(self, connection: Connection, go: _Go, late: float) -> _Handover:
+        """The transactions that this letter needs, as many as the host takes in this session, until `late`.
 
         Raises Trouble only for a kept connection that died before any.
         """
@@ -261,7 +264,7 @@ class RelayAgent:
         connection.domains.add(go.domain)
         goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
-        stop_timer = self._clock.call_later(self._limits.handover, connection.drop)
+        stop_timer = self._clock.call_later(max(0.0, late - self._clock.now()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
                 if connection.is_used_up:

@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import Delivered, Failed, Letter, Status
+from mailstack.letter import Deferred, Delivered, Failed, Letter, Status
 from mailstack.queue.attempt import Attempt
+from mailstack.relay.agent import AttemptLimits
 from mailstack.relay.connections import Connection
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.security import OPPORTUNISTIC
@@ -18,7 +19,7 @@ from mailstack.smtp.replies import Reply, reply
 from mailstack.smtp.sending import SendingSession
 from mailstack.wire import HostPort
 from tests.relay.test_agent import CAROL, agent
-from tests.relay.world import HANG_UP, FakeOffice, World, deliveries_of, letter_to
+from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
 
 
 @pytest.fixture
@@ -171,6 +172,24 @@ def test_no_more_letters_in_a_session_than_a_host_announces(world: World, office
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert [len(recipients) for _, recipients, _ in office.letters] == [2, 2, 2, 2, 1]
     assert office.connections == 3
+
+
+class FarAway(World):
+    """It takes a minute to get through."""
+
+    async def call(self, *address: Any, **how: Any) -> MemoryPeer:
+        await self.sleep(60.0)
+        return await super().call(*address, **how)
+
+
+def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_them() -> None:
+    """LIM-01: else they took longer together than the queue's lease, and others took the letter to it once more."""
+    world = FarAway()
+    office = FakeOffice(world)
+    offering(office, max_recipients=1, max_letters=1)
+    outcomes = carry(world, many(9), attempt_limits=AttemptLimits(handover=150.0)).outcomes
+    assert [type(each) for each in outcomes] == [Delivered] * 2 + [Deferred] * 7
+    assert world.now() < 200.0
 
 
 def test_a_session_that_is_used_up_is_not_kept(world: World, office: FakeOffice) -> None:
