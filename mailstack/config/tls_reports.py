@@ -26,11 +26,12 @@ from mailstack.wire import Clock, Unreachable
 _TIMEOUT = 60.0
 INTERNAL = networks_of(
     (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-        "::/128", "::1/128", "fc00::/7", "fe80::/10", "64:ff9b::/96",
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
+        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 )  # fmt: skip
-"""Where no URL that a stranger publishes may lead."""
+"""Where no URL that a stranger publishes may lead: this machine, this network, and ways into IPv4 that end there."""
 
 
 def reporting_of(config: Config) -> Reporting:

@@ -11,13 +11,15 @@ from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.document import TooLarge, read_document
 from mailstack.net.secured import Secured
 from mailstack.net.secured import why as explained
-from mailstack.relay.loopback import is_loopback
+from mailstack.policy.networks import networks_of, within
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import PolicyUnavailable
 from mailstack.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"
 _MOST_ADDRESSES = 3
+_HERE = networks_of(("0.0.0.0/8", "127.0.0.0/8", "::/96"))
+"""Loopback, and what systems take for it; IPv4-mapped addresses are taken for those in them."""
 _UNREACHED: ResultType = "sts-policy-fetch-error"
 
 
@@ -51,7 +53,7 @@ class HttpsPolicies:
             raise PolicyUnavailable(str(trouble)) from None
         why, kind = f"{host} has no address", _UNREACHED
         for address in addresses[:_MOST_ADDRESSES]:
-            if is_loopback(address):
+            if within(address, _HERE):
                 # A name that anybody publishes must not lead to services of this machine.
                 why = f"{host} leads to this machine"
                 continue

@@ -18,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.proxied import ProxiedFactory
 from mailstack.net.proxy_header import PROXIED
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import ip_address, networks_of, within
 from mailstack.relay.loopback import is_loopback
 from mailstack.wire import HostPort
 
@@ -106,7 +106,11 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104
 
 def leads_to(where: HostPort, listening: Iterable[HostPort]) -> bool:
     """Whether a connection to `where` would come in at one of these addresses of this machine."""
-    loops = is_loopback(where.host) or where.host in _ANY
+    # The system takes an IPv4-mapped address for the one in it, and no address at all for loopback.
+    host = str(ip_address(where.host) or where.host)
+    loops = is_loopback(host) or host in _ANY
     return any(
-        each.port == where.port and (each.host == where.host or (loops and each.host in _ANY)) for each in listening
+        each.port == where.port
+        and (each.host == host or (loops and each.host in _ANY) or (host in _ANY and is_loopback(each.host)))
+        for each in listening
     )

@@ -54,6 +54,18 @@ def test_a_site_that_is_not_there_is_said_to_be() -> None:
         Rig().fetch()
 
 
+@pytest.mark.parametrize("address", ["127.9.9.9", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1"])
+def test_no_spelling_of_loopback_leads_here(address: str) -> None:
+    """RLY-21: Linux connects to itself for 0.0.0.0 and for an IPv4-mapped address, too."""
+    rig = Rig(SITE)
+    kind = dns.Record_AAAA if ":" in address else dns.Record_A
+    rig.policies = HttpsPolicies(
+        rig.host, DnsNames(Zone({"mta-sts.elsewhere.test": [kind(address)]}), rig.host), ClientTls(), timeout=20
+    )
+    with pytest.raises(PolicyUnavailable, match="leads to this machine"):
+        rig.fetch()
+
+
 class Flood(Protocol):
     """More header fields than anybody reads, and no end of them."""
 

@@ -15,6 +15,12 @@ from mailstack.wire import HostPort
         (HostPort("127.0.0.9", 25), True),
         (HostPort("::1", 25), True),
         (HostPort("0.0.0.0", 25), True),
+        (HostPort("::ffff:127.0.0.1", 25), True),
+        (HostPort("::ffff:192.0.2.1", 2525), True),
+        (HostPort("::ffff:192.0.2.2", 2525), False),
+        (HostPort("0.0.0.0", 1025), True),
+        (HostPort("::", 1025), True),
+        (HostPort("127.0.0.2", 1025), False),
         (HostPort("127.0.0.1", 26), False),
         (HostPort("192.0.2.1", 25), False),
         (HostPort("192.0.2.1", 2525), True),
@@ -23,4 +29,5 @@ from mailstack.wire import HostPort
 )
 def test_what_leads_back_to_us_is_known(where: HostPort, *, leads: bool) -> None:
     """RLY-02"""
-    assert leads_to(where, [HostPort("0.0.0.0", 25), HostPort("192.0.2.1", 2525)]) is leads
+    ours = [HostPort("0.0.0.0", 25), HostPort("192.0.2.1", 2525), HostPort("127.0.0.1", 1025)]
+    assert leads_to(where, ours) is leads
