@@ -239,6 +239,8 @@ class Filter(Struct, frozen=True):
     """Arrived then or earlier."""
     states: frozenset[DeliveryState] | None = None
     """Letters with a delivery in one of these states; others of their deliveries are given all the same."""
+    before: tuple[float, LetterId] | None = None
+    """In this order, the newest first, behind the letter with this arrival and id: where a page ended."""
     limit: int = 1000
 
 
@@ -422,6 +424,9 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         """Raises KeyError."""
 
     # --- for people who look
+
+    async def owed(self) -> int:
+        """How many letters somebody still waits for, in all offices."""
 
     async def records(self, which: Filter) -> list[Record]:
         """The newest first."""

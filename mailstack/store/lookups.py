@@ -158,6 +158,12 @@ def steps(connection: Connection, letter: LetterId) -> list[Step]:
     return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
 
 
+def owed(connection: Connection) -> int:
+    """How many letters somebody still waits for."""
+    ((count,),) = connection.execute(sql.OWED)
+    return int(count)
+
+
 def records(connection: Connection, which: Filter, content: Callable[[LetterId, int], Content]) -> list[Record]:
     """Letters that pass the filter, the newest first."""
     if which.ids == () or which.states == frozenset():
@@ -170,11 +176,13 @@ def records(connection: Connection, which: Filter, content: Callable[[LetterId, 
         recipient=which.recipient is not None,
         since=which.since is not None,
         until=which.until is not None,
+        before=which.before is not None,
         states=len(states),
         owed=OWED.issuperset(states),
     )
     single = (which.office, which.sender, which.recipient, which.recipient, which.since, which.until)
-    parameters = [*ids, *(value for value in single if value is not None), *states, which.limit]
+    before = which.before or ()
+    parameters = [*ids, *(value for value in single if value is not None), *before, *states, which.limit]
     found = [rows.letter_from(row, content) for row in connection.execute(statement, parameters)]
     deliveries: dict[LetterId, list[Delivery]] = {letter.id: [] for letter in found}
     for part in pieces([letter.id for letter in found], 1):

@@ -324,6 +324,9 @@ class MemoryStore(
 
     # --- for people who look
 
+    async def owed(self) -> int:
+        return len({letter for letter, _ in self._owed})
+
     async def records(self, which: Filter) -> list[Record]:
         found: list[Record] = []
         for letter in self._newest_first():
@@ -382,5 +385,6 @@ def _passes(record: Record, which: Filter) -> bool:
         and (which.recipient is None or which.recipient in addresses)
         and (which.since is None or letter.arrival.at >= which.since)
         and (which.until is None or letter.arrival.at <= which.until)
+        and (which.before is None or (letter.arrival.at, letter.id) < which.before)
         and (which.states is None or any(delivery.state in which.states for delivery in record.deliveries))
     )

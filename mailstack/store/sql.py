@@ -270,12 +270,21 @@ STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ? ORDER BY at,
 
 
 def records(
-    *, ids: int, office: bool, sender: bool, recipient: bool, since: bool, until: bool, states: int, owed: bool
+    *,
+    ids: int,
+    office: bool,
+    sender: bool,
+    recipient: bool,
+    since: bool,
+    until: bool,
+    states: int,
+    owed: bool,
+    before: bool = False,
 ) -> str:
     """Letters that pass a filter, newest first. Parameters in the order of the arguments that are set, then the limit.
 
     `ids`, `states`: how many; `owed`: all of the states are, so that the index of what is owed finds them.
-    `recipient` is given twice.
+    `recipient` and `before` are two each.
     """
     where = ["TRUE"]
     if ids:
@@ -293,6 +302,8 @@ def records(
         where.append("l.arrived >= ?")
     if until:
         where.append("l.arrived <= ?")
+    if before:
+        where.append("(l.arrived, l.id) < (?, ?)")
     if states and owed:
         where.append(
             f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"
@@ -302,6 +313,8 @@ def records(
     columns = ", ".join(f"l.{name}" for name in rows.LETTER)
     return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"
 
+
+OWED = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
 
 _OWED = "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = letters.id AND d.waits_until IS NOT NULL)"
 _KEPT = "EXISTS (SELECT 1 FROM entries AS e WHERE e.letter = letters.id)"

@@ -224,6 +224,9 @@ class SqlStore(StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnounce
 
     # --- for people who look
 
+    async def owed(self) -> int:
+        return await self._readers.do(lookups.owed)
+
     async def records(self, which: Filter) -> list[Record]:
         return await self._readers.do(lambda connection: lookups.records(connection, which, self._stored))
 

@@ -21,7 +21,7 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.content import Octets, Prefixed, read_all
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.store import (
     Acceptance,
     Account,
@@ -142,6 +142,20 @@ def entries(subject: Subject, mailbox: str = BOB.key) -> list[tuple[int, LetterI
 
 def ids(subject: Subject, **which: Any) -> list[LetterId]:
     return [record.letter.id for record in subject.run(subject.store.records(Filter(**which)))]
+
+
+def test_the_newest_are_listed_first_a_page_at_a_time_and_what_is_owed_is_counted(subject: Subject) -> None:
+    letters = [delivery.letter for _ in range(5) for delivery in claimed(subject, CAROL)]
+    assert subject.run(subject.store.owed()) == 5
+    records = subject.run(subject.store.records(Filter(states=OWED)))
+    in_order = [record.letter.id for record in records]
+    assert set(in_order) == set(letters)
+    found: list[LetterId] = []
+    before = None
+    while page := subject.run(subject.store.records(Filter(states=OWED, before=before, limit=2))):
+        found += [record.letter.id for record in page]
+        before = (page[-1].letter.arrival.at, page[-1].letter.id)
+    assert found == in_order
 
 
 # --- accept

@@ -11,6 +11,7 @@ from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archiving import ARCHIVE
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by
+from mailstack.web.api.paging import BY_NAME, by_name
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Route, Told
 
@@ -39,6 +40,9 @@ class AccountShown(Struct, frozen=True):
 
 class AccountList(Struct, frozen=True):
     accounts: list[AccountShown]
+    total: int
+    next: str | None
+    """`after` of the next page; null at the end. So it is with all lists by name."""
 
 
 class AliasShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +54,8 @@ class AliasShown(Struct, frozen=True, forbid_unknown_fields=True):
 
 class AliasList(Struct, frozen=True):
     aliases: list[AliasShown]
+    total: int
+    next: str | None
 
 
 class MailboxShown(Struct, frozen=True):
@@ -63,6 +69,8 @@ class MailboxShown(Struct, frozen=True):
 
 class MailboxList(Struct, frozen=True):
     mailboxes: list[MailboxShown]
+    total: int
+    next: str | None
 
 
 class Emptied(Struct, frozen=True):
@@ -88,7 +96,7 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
             "/v1/accounts",
             pages.accounts,
             "user",
-            told=Told("Who can log in; of users only oneself.", gives=AccountList),
+            told=Told("Who can log in; of users only oneself.", BY_NAME, gives=AccountList),
         ),
         Route(
             "POST", "/v1/accounts", pages.add, "admin", told=Told("Add one.", takes=NewAccount, gives=shown, status=201)
@@ -96,7 +104,11 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
         Route("PATCH", one, pages.change, "admin", told=Told("Change the password.", takes=NewPassword, gives=shown)),
         Route("DELETE", one, pages.remove, "admin", told=Told("Remove it, and its mailbox.", gives=Removed)),
         Route(
-            "GET", "/v1/aliases", pages.aliases, "admin", told=Told("Addresses that lead to others.", gives=AliasList)
+            "GET",
+            "/v1/aliases",
+            pages.aliases,
+            "admin",
+            told=Told("Addresses that lead to others.", BY_NAME, gives=AliasList),
         ),
         Route(
             "POST",
@@ -111,7 +123,7 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
             "/v1/mailboxes",
             pages.mailboxes,
             "user",
-            told=Told("Mailboxes, and how much is in each.", gives=MailboxList),
+            told=Told("Mailboxes, and how much is in each.", BY_NAME, gives=MailboxList),
         ),
         Route(
             "DELETE",
@@ -133,9 +145,10 @@ class Accounts:
 
     async def accounts(self, ask: Ask) -> Answer:
         own = seen_by(ask)
-        return in_json(
-            AccountList([self._shown(each) for each in await self._store.accounts() if own in {None, each.address}])
-        )
+        found = [each for each in await self._store.accounts() if own in {None, each.address}]
+        found.sort(key=lambda account: account.address)
+        some, following = by_name(ask, found, lambda account: account.address)
+        return in_json(AccountList([self._shown(each) for each in some], len(found), following))
 
     def _shown(self, account: Account) -> AccountShown:
         around = self._behind.around
@@ -189,10 +202,10 @@ class Accounts:
         self._managed.forget()
         return in_json(Removed(key))
 
-    async def aliases(self, _: Ask) -> Answer:
-        return in_json(
-            AliasList([AliasShown(address, list(targets)) for address, targets in await self._store.aliases()])
-        )
+    async def aliases(self, ask: Ask) -> Answer:
+        found = sorted(await self._store.aliases())
+        some, following = by_name(ask, found, lambda alias: alias[0])
+        return in_json(AliasList([AliasShown(address, list(to)) for address, to in some], len(found), following))
 
     async def set_alias(self, ask: Ask) -> Answer:
         wanted = from_json(ask, AliasShown)
@@ -227,15 +240,13 @@ class Accounts:
         own = seen_by(ask)
         names = sorted(name for name in {*octets, *counts} if own in {None, name})
         nothing = MailboxCount("", 0, 0)
-        return in_json(
-            MailboxList(
-                [
-                    MailboxShown(name, octets.get(name, 0), found.total, found.unread)
-                    for name in names
-                    for found in (counts.get(name, nothing),)
-                ]
-            )
-        )
+        some, following = by_name(ask, names, str)
+        shown = [
+            MailboxShown(name, octets.get(name, 0), found.total, found.unread)
+            for name in some
+            for found in (counts.get(name, nothing),)
+        ]
+        return in_json(MailboxList(shown, len(names), following))
 
     async def empty(self, ask: Ask) -> Answer:
         key = _address(ask.variables["address"]).key

@@ -10,15 +10,14 @@ from mailstack.catalogue.reading import tag_of
 from mailstack.letter import Content
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of
+from mailstack.web.api.paging import ANY_NUMBER, limit_of, limit_parameter
 from mailstack.web.api.parts import disposed
-from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Undoing
+from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
-MOST_LISTED = 1000
 LISTED = 50
-ANY_NUMBER = 2**62
 
 _QUERY = Parameter(
     "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
@@ -29,8 +28,9 @@ _LIST = Told(
     (
         _MAILBOX,
         _QUERY,
-        Parameter("limit", f"At most so many; {LISTED} if it is not said, {MOST_LISTED} at most.", int),
+        limit_parameter(LISTED),
         Parameter("before", "Letters with a lower number: `next` of the page before.", int),
+        Parameter("start", "Without the newest so many: to begin anywhere in the list.", int),
     ),
     gives=LetterList,
 )
@@ -71,8 +71,9 @@ class Letters:
         self._now = now
 
     async def listed(self, ask: Ask) -> Answer:
-        limit = number(ask, "limit", LISTED, most=MOST_LISTED)
+        limit = limit_of(ask, LISTED, least=0)
         before = number(ask, "before", None, most=ANY_NUMBER)
+        start = number(ask, "start", 0, most=ANY_NUMBER) or 0
         which = which_of(
             ask,
             self._now(),
@@ -80,11 +81,13 @@ class Letters:
             mailbox=ask.query.get("mailbox") or None,
             everything=True,
         )
-        assert limit is not None
-        found = await self._shelf.catalogue.listed(replace(which, before=before), limit)
-        shown = await self._shelf.summaries(found.items, ask.visitor)
+        found = await self._shelf.catalogue.listed(replace(which, before=before), limit, start)
         following = found.items[-1].number if len(found.items) == limit and limit else None
-        return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
+
+        def page(shown: list[Summary]) -> Answer:
+            return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
+
+        return await self._shelf.told(found.items, ask.visitor, page)
 
     async def mark(self, ask: Ask) -> Answer:
         wish = from_json(ask, Marking)

@@ -15,12 +15,11 @@ from mailstack.queue.route import Router
 from mailstack.records import record_json
 from mailstack.store import Filter, Record
 from mailstack.web.api.backstage import Backstage
-from mailstack.web.api.choosing import number
+from mailstack.web.api.paging import limit_of, limit_parameter
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
 LISTED = 100
-MOST_LISTED = 1000
 ACTS = ("hold", "release", "retry", "remove", "redirect")
 
 
@@ -52,14 +51,20 @@ class Waiting(Struct, frozen=True):
     """Letters that somebody still waits for, the newest first."""
 
     letters: list[dict[str, Any]]
+    total: int
     more: bool
-    """Whether there are others."""
+    """Whether there are others behind these."""
+    next: str | None
+    """`before` of the next page; null at the end."""
 
 
 def queue_routes(behind: Backstage) -> tuple[Route, ...]:
     """The routes about what is owed."""
     pages = Queue(behind)
-    limit = Parameter("limit", f"At most so many; {LISTED} if it is not said, {MOST_LISTED} at most.", int)
+    query = (
+        limit_parameter(LISTED),
+        Parameter("before", "Letters that came before this one, an id: `next` of the page before."),
+    )
     told = {
         "hold": "Make no attempt until it is released.",
         "release": "What was held is due now.",
@@ -68,7 +73,7 @@ def queue_routes(behind: Backstage) -> tuple[Route, ...]:
         "redirect": "Send it to another address instead.",
     }
     return (
-        Route("GET", "/v1/queue", pages.listed, "admin", told=Told("What waits, and why.", (limit,), gives=Waiting)),
+        Route("GET", "/v1/queue", pages.listed, "admin", told=Told("What waits, and why.", query, gives=Waiting)),
         Route("GET", "/v1/queue/{id}", pages.one, "admin", told=Told("One letter that waits.", gives=dict[str, Any])),
         *(
             Route(
@@ -92,10 +97,21 @@ class Queue:
         self._router = Router(behind.around.directory)
 
     async def listed(self, ask: Ask) -> Answer:
-        limit = number(ask, "limit", LISTED, least=1, most=MOST_LISTED)
-        assert limit is not None
-        found = await self._store.records(Filter(states=OWED, limit=limit + 1))
-        return in_json(Waiting(await self._told(found[:limit]), len(found) > limit))
+        limit = limit_of(ask, LISTED)
+        before = await self._place(ask.query.get("before", ""))
+        found = await self._store.records(Filter(states=OWED, before=before, limit=limit + 1))
+        more = len(found) > limit
+        following = found[limit - 1].letter.id if more else None
+        return in_json(Waiting(await self._told(found[:limit]), await self._store.owed(), more, following))
+
+    async def _place(self, letter: str) -> tuple[float, LetterId] | None:
+        """Where a letter stands in the list. Raises Trouble 400."""
+        if not letter:
+            return None
+        found = await self._store.records(Filter(ids=(LetterId(letter),), limit=1))
+        if not found:
+            raise Trouble(400, "before is the id of a letter that was in the queue: `next` of the page before")
+        return found[0].letter.arrival.at, found[0].letter.id
 
     async def one(self, ask: Ask) -> Answer:
         wanted = ask.variables["id"]

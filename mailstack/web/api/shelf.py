@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -19,6 +20,10 @@ from mailstack.web.api.shapes import Letter, Summary
 from mailstack.web.asking import Ask, Trouble, Visitor
 from mailstack.web.shelf import Shelf
 
+T = TypeVar("T")
+
+WEIGHT = 512
+"""To tell of one letter takes as long as to read so many octets."""
 MOST_TEXT = 16 * 1024 * 1024
 """Octets of text, and of HTML, in one answer."""
 
@@ -52,9 +57,16 @@ class ApiShelf(Shelf):
 
     async def summaries(self, items: Sequence[Item], visitor: Visitor) -> list[Summary]:
         """With where each letter is now."""
-        items = [seen_of(item, visitor) for item in items]
+        return await self.told(items, visitor, list)
+
+    async def told(self, items: Sequence[Item], visitor: Visitor, make: Callable[[list[Summary]], T]) -> T:
+        """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
         records = await self.catalogue.records(items)
-        return [telling.summary(item, records) for item in items]
+
+        def tell() -> T:
+            return make([telling.summary(seen_of(item, visitor), records) for item in items])
+
+        return await self.do(tell, len(items) * WEIGHT)
 
     async def letters(self, items: Sequence[Item], visitor: Visitor) -> list[Letter]:
         """Each read; without those whose octets are gone. Of many letters only so much text is given."""

@@ -149,6 +149,37 @@ def test_accounts_come_and_go(api: Api) -> None:
     api("POST", "v1/letters", {"from": "alice@home.test", "to": ["dan@home.test"]}, 422)
 
 
+def paged(api: Api, path: str, kind: str, onward: str) -> list[dict[str, Any]]:
+    """All of a list, one at a time."""
+    found: list[dict[str, Any]] = []
+    where = ""
+    while True:
+        page = api("GET", f"{path}?limit=1{where}")
+        found += page[kind]
+        assert len(page[kind]) <= 1
+        assert page["total"] >= len(found)
+        if page["next"] is None:
+            assert page["total"] == len(found)
+            return found
+        where = f"&{onward}={quote(page['next'])}"
+
+
+def test_lists_come_in_pages_that_are_alike(api: Api) -> None:
+    fault = api("POST", "v1/faults", {"at": "rcpt", "recipient": "*@paged.test", "reply": "451 4.3.0 later"}, 201)
+    waiting = [write(api, f"u{number}@paged.test") for number in range(3)]
+    for letter in waiting:
+        api("POST", f"v1/queue/{letter}/hold", {})
+    assert [each["id"] for each in paged(api, "v1/queue", "letters", "before")][:3] == waiting[::-1]
+    api("GET", "v1/queue?before=nothing", status=400)
+    for path, kind in (("v1/accounts", "accounts"), ("v1/aliases", "aliases"), ("v1/mailboxes", "mailboxes")):
+        assert paged(api, path, kind, "after") == api("GET", path)[kind]
+    newest = [each["id"] for each in api("GET", "v1/letters?limit=3")["letters"]]
+    assert [api("GET", f"v1/letters?limit=1&start={at}")["letters"][0]["id"] for at in range(3)] == newest
+    for letter in waiting:
+        api("POST", f"v1/queue/{letter}/remove", {})
+    api("DELETE", f"v1/faults/{fault['id']}")
+
+
 def test_aliases_lead_where_they_are_told(api: Api) -> None:
     api("POST", "v1/aliases", {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}, 201)
     assert api("GET", "v1/aliases")["aliases"] == [

@@ -1,0 +1,38 @@
+"""Pages of lists, alike everywhere: `limit` asks for so many, `total` is how many there are, `next` leads on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from mailstack.web.api.choosing import number
+from mailstack.web.asking import Ask
+from mailstack.web.routes import Parameter
+
+MOST = 1000
+"""Of one page."""
+ANY_NUMBER = 2**62
+"""A letter's number is less."""
+
+T = TypeVar("T")
+
+
+def limit_parameter(usual: int) -> Parameter:
+    """As the description of the API has it."""
+    return Parameter("limit", f"At most so many; {usual} if it is not said, {MOST} at most.", int)
+
+
+def limit_of(ask: Ask, usual: int, *, least: int = 1) -> int:
+    """Raises Trouble 400."""
+    found = number(ask, "limit", usual, least=least, most=MOST)
+    return usual if found is None else found
+
+
+BY_NAME = (limit_parameter(MOST), Parameter("after", "What comes after this address: `next` of the page before."))
+
+
+def by_name(ask: Ask, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """A page of what is sorted by name, and `after` of the next one; None at the end."""
+    limit, after = limit_of(ask, MOST), ask.query.get("after", "")
+    left = [each for each in all_of_them if name_of(each) > after]
+    return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None
