@@ -8,33 +8,35 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from mailstack.catalogue.index import GIVEN, TABLES, chosen_by, numbers_in, numbers_of
+from mailstack.catalogue.counting import counted
+from mailstack.catalogue.index import GIVEN, TABLES, numbers_in, numbers_of
 from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
 from mailstack.letter import LetterId
 
 
 def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     """Out of sight, until `bring_back` or `drop`."""
-    chosen = chosen_by(connection, which)
-    rows = connection.execute(
-        f"UPDATE letters SET deleted = ? WHERE number IN ({chosen.numbers}) RETURNING number, id",
-        [token, *chosen.values],
-    ).fetchall()
+    given = numbers_of(connection, which)
+    with counted(connection, given):
+        statement = f"UPDATE letters SET deleted = ? WHERE number {GIVEN} RETURNING number, id"
+        rows = connection.execute(statement, (token, given)).fetchall()
     return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
 def put_away(connection: sqlite3.Connection, which: Which, account: str, token: str) -> tuple[Deleted, Deleted]:
     """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
-    numbers = numbers_of(connection, which)
-    connection.execute(f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {GIVEN}", (token, account, numbers))
-    rows = connection.execute(
-        "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
-        f" FROM letters WHERE number {GIVEN} ORDER BY number",
-        (numbers,),
-    ).fetchall()
-    gone = [(number, letter) for number, letter, is_last in rows if is_last]
-    given = json.dumps([number for number, _ in gone])
-    connection.execute(f"UPDATE letters SET deleted = ? WHERE number {GIVEN}", (token, given))
+    given = numbers_of(connection, which)
+    with counted(connection, given):
+        hide = f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {GIVEN}"
+        connection.execute(hide, (token, account, given))
+        rows = connection.execute(
+            "SELECT number, id, NOT EXISTS (SELECT 1 FROM holders WHERE number = letters.number AND hidden IS NULL)"
+            f" FROM letters WHERE number {GIVEN} ORDER BY number",
+            (given,),
+        ).fetchall()
+        gone = [(number, letter) for number, letter, is_last in rows if is_last]
+        of_gone = json.dumps([number for number, _ in gone])
+        connection.execute(f"UPDATE letters SET deleted = ? WHERE number {GIVEN}", (token, of_gone))
     return (
         Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
         Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
@@ -47,8 +49,9 @@ def bring_back(connection: sqlite3.Connection, token: str, limit: int) -> list[i
     deleted = "SELECT number FROM letters WHERE deleted = ? ORDER BY number LIMIT ?"
     numbers = numbers_in(connection, hidden, [token, limit]) or numbers_in(connection, deleted, [token, limit])
     given = json.dumps(numbers)
-    connection.execute(f"UPDATE holders SET hidden = NULL WHERE hidden = ? AND number {GIVEN}", (token, given))
-    connection.execute(f"UPDATE letters SET deleted = NULL WHERE deleted = ? AND number {GIVEN}", (token, given))
+    with counted(connection, given):
+        connection.execute(f"UPDATE holders SET hidden = NULL WHERE hidden = ? AND number {GIVEN}", (token, given))
+        connection.execute(f"UPDATE letters SET deleted = NULL WHERE deleted = ? AND number {GIVEN}", (token, given))
     return numbers
 
 
@@ -100,7 +103,8 @@ def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterI
     """For good; the ids of the letters."""
     given = json.dumps(numbers)
     ids = [LetterId(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {GIVEN}", (given,))]
-    connection.execute(f"DELETE FROM searched WHERE rowid {GIVEN}", (given,))
-    for table in TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE number {GIVEN}", (given,))
+    with counted(connection, given):
+        connection.execute(f"DELETE FROM searched WHERE rowid {GIVEN}", (given,))
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE number {GIVEN}", (given,))
     return ids

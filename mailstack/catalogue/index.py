@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from mailstack.catalogue.counting import counted
 from mailstack.catalogue.items import (
     MOST_COUNTED,
     Copy,
@@ -29,23 +30,25 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
 
 GIVEN = "IN (SELECT value FROM json_each(?))"
-TABLES = ("addresses", "heads", "tags", "holders", "copies", "letters")
+TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 
 
 def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Sequence[Copy], read_to: int) -> None:
     """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays."""
-    for each in entering:
-        _add(connection, each)
-    for copy in copies:
-        _add_copy(connection, copy)
+    there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
+    with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
+        for each in entering:
+            _add(connection, each)
+        for copy in copies:
+            _add_copy(connection, copy)
     connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
 
 
 def _add(connection: sqlite3.Connection, entering: Entering) -> None:
     item, columns = entering.item, _columns(entering)
     added = connection.execute(
-        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread, item)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             item.number,
             item.id,
@@ -54,11 +57,12 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
             item.attachments,
             item.inline,
             int(item.unread),
-            _encode(replace(item, tags=(), copies=(), mailboxes=())).decode(),
         ),
     )
     if not added.rowcount:
         return
+    text = _encode(replace(item, tags=(), copies=(), mailboxes=())).decode()
+    connection.execute("INSERT INTO items (number, item) VALUES (?, ?)", (item.number, text))
     connection.executemany(
         "INSERT OR IGNORE INTO addresses (field, address, number) VALUES (?, ?, ?)",
         [(field, address, item.number) for field, address in entering.addresses],
@@ -134,6 +138,7 @@ def forget_all(connection: sqlite3.Connection) -> None:
     for table in (*TABLES, "searched"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute("DELETE FROM counts WHERE mailbox <> ''")
+    connection.execute("UPDATE counts SET total = 0, unread = 0")
     connection.execute("UPDATE progress SET number = 0")
 
 
@@ -202,7 +207,9 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
     """
     numbers = json.dumps(numbers_in(connection, statement, values))
     rows = connection.execute(
-        f"SELECT number, unread, item FROM letters WHERE number {GIVEN} ORDER BY number", (numbers,)
+        "SELECT letters.number, unread, item FROM letters JOIN items ON items.number = letters.number"
+        f" WHERE letters.number {GIVEN} ORDER BY letters.number",
+        (numbers,),
     ).fetchall()
     more: dict[str, dict[int, list[str]]] = {}
     for name, table in (("name", "tags"), ("id", "copies"), ("mailbox", "holders")):
@@ -235,12 +242,10 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
 
 def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
     """The numbers of those that changed."""
-    chosen = chosen_by(connection, which)
-    return numbers_in(
-        connection,
-        f"UPDATE letters SET unread = ? WHERE unread <> ? AND number IN ({chosen.numbers}) RETURNING number",
-        [int(unread), int(unread), *chosen.values],
-    )
+    given = numbers_of(connection, which)
+    with counted(connection, given):
+        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {GIVEN} RETURNING number"
+        return numbers_in(connection, statement, [int(unread), int(unread), given])
 
 
 def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:

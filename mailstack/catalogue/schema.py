@@ -1,12 +1,10 @@
 """The tables of the catalogue. They are made anew from the archive when another version has written them."""
 
-# ruff: noqa: S608  # no text is made of anything but our own names
-
 from __future__ import annotations
 
 import sqlite3
 
-VERSION = 6
+VERSION = 7
 
 TABLES = """
 CREATE TABLE letters (
@@ -17,8 +15,12 @@ CREATE TABLE letters (
     attachments INTEGER NOT NULL,
     inline INTEGER NOT NULL,
     unread INTEGER NOT NULL,
-    deleted TEXT, -- the token that brings it back
-    item TEXT NOT NULL -- all of it, as JSON
+    deleted TEXT -- the token that brings it back
+);
+-- All of a letter that never changes, as JSON: apart, so that to mark very many letters writes little.
+CREATE TABLE items (
+    number INTEGER NOT NULL PRIMARY KEY,
+    item TEXT NOT NULL
 );
 -- All that is asked of a letter beside its text: a look through all letters reads this, not the letters.
 CREATE INDEX letters_shown ON letters (number, unread, arrived, size, attachments, inline) WHERE deleted IS NULL;
@@ -60,7 +62,7 @@ CREATE TABLE holders (
 CREATE INDEX holders_of ON holders (number);
 CREATE INDEX holders_hidden ON holders (hidden, number) WHERE hidden IS NOT NULL;
 
--- How many letters each holder sees, and "" of all; kept by the triggers below, so that nobody has to count.
+-- How many letters each holder sees, and "" of all; kept by `counting`, so that nobody has to count all of them.
 CREATE TABLE counts (
     mailbox TEXT NOT NULL,
     is_sender INTEGER NOT NULL,
@@ -100,57 +102,6 @@ INSERT INTO progress (number) VALUES (0);
 """
 
 
-# Not OR IGNORE: within a trigger the rule for conflicts is that of the statement without.
-_BEGUN = """INSERT INTO counts SELECT new.mailbox, new.is_sender, 0, 0 WHERE NOT EXISTS
-            (SELECT 1 FROM counts WHERE mailbox = new.mailbox AND is_sender = new.is_sender);"""
-
-
-def _held(row: str, sign: str) -> str:
-    """The statement of a trigger that counts a row of holders in, or out, unless the letter is out of sight."""
-    return f"""UPDATE counts SET (total, unread) = (SELECT counts.total {sign} (deleted IS NULL),
-            counts.unread {sign} (deleted IS NULL AND letters.unread) FROM letters WHERE number = {row}.number)
-        WHERE {row}.hidden IS NULL AND mailbox = {row}.mailbox AND is_sender = {row}.is_sender;"""
-
-
-TRIGGERS = (
-    """
-    CREATE TRIGGER letters_come AFTER INSERT ON letters BEGIN
-        UPDATE counts SET total = total + (new.deleted IS NULL),
-            unread = unread + (new.deleted IS NULL AND new.unread) WHERE mailbox = '';
-    END""",
-    """
-    CREATE TRIGGER letters_go AFTER DELETE ON letters WHEN old.deleted IS NULL BEGIN
-        UPDATE counts SET total = total - 1, unread = unread - old.unread WHERE mailbox = '';
-    END""",
-    """
-    CREATE TRIGGER letters_change AFTER UPDATE OF unread, deleted ON letters BEGIN
-        UPDATE counts SET total = total + (new.deleted IS NULL) - (old.deleted IS NULL),
-            unread = unread + (new.deleted IS NULL AND new.unread) - (old.deleted IS NULL AND old.unread)
-        WHERE mailbox = '';
-        UPDATE counts SET total = total + (new.deleted IS NULL) - (old.deleted IS NULL),
-            unread = unread + (new.deleted IS NULL AND new.unread) - (old.deleted IS NULL AND old.unread)
-        WHERE (mailbox, is_sender) IN (SELECT mailbox, is_sender FROM holders WHERE number = new.number AND hidden IS NULL);
-    END""",
-    f"""
-    CREATE TRIGGER holders_come AFTER INSERT ON holders BEGIN
-        {_BEGUN}
-        {_held("new", "+")}
-    END""",
-    f"""
-    CREATE TRIGGER holders_change AFTER UPDATE OF is_sender, hidden ON holders BEGIN
-        {_BEGUN}
-        {_held("old", "-")}
-        {_held("new", "+")}
-    END""",
-    f"""
-    CREATE TRIGGER holders_go AFTER DELETE ON holders BEGIN
-        {_held("old", "-")}
-        DELETE FROM counts WHERE mailbox = old.mailbox AND is_sender = old.is_sender AND total <= 0
-            AND NOT EXISTS (SELECT 1 FROM holders WHERE mailbox = old.mailbox AND is_sender = old.is_sender);
-    END""",
-)
-"""A letter comes before its holders, and goes after them."""
-
 COLUMNS = ("subject", "author", "recipients", "copied", "hidden", "reply", "message", "words")
 """What is searched, the short ones first: a look at those needs no more than the beginning of a row."""
 
@@ -176,8 +127,6 @@ def set_up(connection: sqlite3.Connection) -> None:
     for statement in TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    for trigger in TRIGGERS:
-        connection.execute(trigger)
     try:
         connection.execute(_WORDS[0])
     except sqlite3.OperationalError:
