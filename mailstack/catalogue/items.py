@@ -66,6 +66,8 @@ class Which(Struct, frozen=True):
 
     ids: tuple[str, ...] | None = None
     """Of letters, or of their copies."""
+    without: tuple[str, ...] = ()
+    """Not these, by id."""
     numbers: tuple[int, ...] | None = None
     terms: tuple[Term, ...] = ()
     mailbox: str | None = None

@@ -59,12 +59,7 @@ def selection(which: Which, *, trigrams: bool) -> Selection:
         # The index is asked once, and gives its letters in order.
         source, order = "searched AS s CROSS JOIN letters AS l", "s.rowid"
         found.append(("s.searched MATCH ? AND l.number = s.rowid", (" AND ".join(matches),)))
-    if which.ids is not None:
-        ids = json.dumps(which.ids)
-        by_copy = "SELECT number FROM copies WHERE id IN (SELECT value FROM json_each(?))"
-        found.append((f"(l.id IN (SELECT value FROM json_each(?)) OR l.number IN ({by_copy}))", (ids, ids)))
-    if which.numbers is not None:
-        found.append(("l.number IN (SELECT value FROM json_each(?))", (json.dumps(which.numbers),)))
+    found += _picked(which)
     if which.mailbox is not None:
         found.append((f"{_HELD} AND is_sender = 0)", (which.mailbox,)))
     if which.seen_by is not None:
@@ -80,6 +75,20 @@ def selection(which: Which, *, trigrams: bool) -> Selection:
     found += [_term(term, sees, trigrams=trigrams) for term in which.terms if term not in wanted]
     values = tuple(value for _, some in found for value in some)
     return Selection(source, " AND ".join(text for text, _ in found), values, order)
+
+
+def _picked(which: Which) -> list[Condition]:
+    """By id and by number."""
+    found: list[Condition] = []
+    if which.ids is not None:
+        ids = json.dumps(which.ids)
+        by_copy = "SELECT number FROM copies WHERE id IN (SELECT value FROM json_each(?))"
+        found.append((f"(l.id IN (SELECT value FROM json_each(?)) OR l.number IN ({by_copy}))", (ids, ids)))
+    if which.without:
+        found.append(("l.id NOT IN (SELECT value FROM json_each(?))", (json.dumps(which.without),)))
+    if which.numbers is not None:
+        found.append(("l.number IN (SELECT value FROM json_each(?))", (json.dumps(which.numbers),)))
+    return found
 
 
 class _Sight(Struct, frozen=True):

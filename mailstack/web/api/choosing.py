@@ -31,12 +31,14 @@ def which_of(
     query: str | None = None,
     mailbox: str | None = None,
     everything: bool = False,
+    without: Sequence[str] = (),
 ) -> Which:
     """What a body chooses. Raises Trouble 400 when it chooses nothing, so that a slip does not mean all letters."""
     if ids is None and query is None and mailbox is None and not everything:
         raise Trouble(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
     return Which(
         ids=None if ids is None else tuple(ids),
+        without=tuple(without),
         terms=terms_of(query or "", now),
         mailbox=None if mailbox is None else key_of(mailbox),
         seen_by=seen_by(ask),

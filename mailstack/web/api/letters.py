@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from msgspec.structs import replace
 
+from mailstack.catalogue.items import Which
 from mailstack.catalogue.reading import tag_of
 from mailstack.letter import Content
 from mailstack.web.api import telling
@@ -89,9 +90,20 @@ class Letters:
 
         return await self._shelf.told(found.items, ask.visitor, page)
 
+    def _which(self, ask: Ask, wish: Chosen | Marking) -> Which:
+        return which_of(
+            ask,
+            self._now(),
+            ids=wish.ids,
+            query=wish.query,
+            mailbox=wish.mailbox,
+            everything=wish.all,
+            without=wish.without,
+        )
+
     async def mark(self, ask: Ask) -> Answer:
         wish = from_json(ask, Marking)
-        which = which_of(ask, self._now(), ids=wish.ids, query=wish.query, mailbox=wish.mailbox, everything=wish.all)
+        which = self._which(ask, wish)
         changed = 0
         if wish.unread is not None:
             changed = await self._shelf.catalogue.mark(which, unread=wish.unread)
@@ -103,7 +115,7 @@ class Letters:
 
     async def delete(self, ask: Ask) -> Answer:
         wish = from_json(ask, Chosen)
-        which = which_of(ask, self._now(), ids=wish.ids, query=wish.query, mailbox=wish.mailbox, everything=wish.all)
+        which = self._which(ask, wish)
         await self._shelf.catalogue.up_to_date()
         deleted = await self._shelf.catalogue.delete(which)
         return in_json(Gone(deleted.count, deleted.token if deleted.count else None))

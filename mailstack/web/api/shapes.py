@@ -115,6 +115,8 @@ class Chosen(Struct, frozen=True, forbid_unknown_fields=True):
     query: str | None = None
     mailbox: str | None = None
     all: bool = False
+    without: Ids = field(default_factory=list)
+    """Ids of those that are left as they are."""
 
 
 class Marking(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +126,7 @@ class Marking(Struct, frozen=True, forbid_unknown_fields=True):
     query: str | None = None
     mailbox: str | None = None
     all: bool = False
+    without: Ids = field(default_factory=list)
     unread: bool | None = None
     add_tags: Texts = field(default_factory=list)
     remove_tags: Texts = field(default_factory=list)

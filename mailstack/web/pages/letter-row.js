@@ -47,6 +47,10 @@ export function letterRow(letter, { selected, current, place, onselect }) {
     );
 }
 
+/** The row of a letter that is on its way. */
+export const unknownRow = () =>
+    h("li", { class: "row unknown", "aria-busy": "true" }, h("span", { class: "offstage" }, "Loading"));
+
 /** Who gets a letter: the first recipient, and how many more. */
 function receivers(letter) {
     const all = letter.recipients ?? [];

@@ -1,9 +1,9 @@
-/** The list of letters: live, searched, selected, and endless. */
+/** The list of letters: live, searched, selected, as long as it is, and begun anywhere. */
 
 import { get } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { count, number } from "./format.js";
-import { letterRow } from "./letter-row.js";
+import { letterRow, unknownRow } from "./letter-row.js";
 import { gathered, on } from "./live.js";
 import { showUnread } from "./navigation.js";
 import { complain } from "./notices.js";
@@ -13,22 +13,26 @@ import { Selection } from "./selection.js";
 import { lesson } from "./teaching.js";
 import { Windowed } from "./windowed.js";
 
-const FIRST = 50; // letters of the first page
-const PAGE = 200; // and of those that follow
-const AHEAD = 60; // rows before the end at which the next page is asked for
+const PAGE = 100; // letters that are asked for together
+const AHEAD = 30; // rows beyond those in sight that shall be known
+const MOST_ASKED = 3; // requests for pages at a time
+const MOST_DROPPED = 50; // letters that are taken out one by one
 
-/** The list of one mailbox and query at a time. */
+/**
+ * The list of one mailbox and query at a time. `letters` is as long as the whole list, the newest first, and has holes
+ * where nobody has looked yet: a page is asked for when its rows come into sight.
+ */
 export class LetterList {
     constructor(element) {
-        this.letters = []; // the newest first
+        this.letters = [];
         this.indexes = new Map(); // from id to index
         this.total = 0;
-        this.next = null; // where the next page begins
+        this.exact = true; // whether total is all
         this.place = {};
         this.cursor = -1;
         this.open = null; // the id of the letter that is shown beside
-        this.turn = 0;
-        this.loading = false;
+        this.turn = 0; // what was asked for in an earlier turn is of no use
+        this.asked = new Map(); // pages that are on their way, by number
         this.search = searchBox((query) => this.searched(query));
         this.head = h("div", { class: "head" });
         this.title = h("h1", { class: "offstage" }, "Letters");
@@ -39,11 +43,15 @@ export class LetterList {
         this.element = fill(element, this.title, this.search.element, this.head, this.tidings, this.scroller);
         this.selection = new Selection(this, this.head);
         this.window = new Windowed(this.scroller, this.rows, this);
-        this.refreshSoon = gathered(() => this.refresh().catch(() => {}), 120);
+        this.refreshSoon = gathered(() => this.refresh(), 120);
+        this.lookSoon = gathered(() => this.look(), 60);
         this.off = [
             on("letter", (letter) => this.arrived(letter)),
             on("changed", (change) => this.changed(change)),
-            on("deleted", () => this.refreshSoon()),
+            on("deleted", ({ ids }) => {
+                this.selection.forget(ids);
+                this.refreshSoon();
+            }),
             on("again", () => this.refreshSoon()),
             on(
                 "step",
@@ -53,10 +61,14 @@ export class LetterList {
         this.scroller.addEventListener(
             "scroll",
             () => {
-                if (this.scroller.scrollTop < 20) this.tidings.hidden = true;
+                if (this.isAtTop) this.tidings.hidden = true;
             },
             { passive: true },
         );
+    }
+
+    get isAtTop() {
+        return this.scroller.scrollTop <= 20;
     }
 
     /** Shows a mailbox and a query. */
@@ -72,67 +84,151 @@ export class LetterList {
         await this.refresh();
     }
 
-    /** Asks for the newest letters again, and joins them with those that are known. */
+    // Pages.
+
+    /** Asks for a page; gives back what came. */
+    fetch(page) {
+        return get("v1/letters", { ...this.place, limit: PAGE, start: page * PAGE });
+    }
+
+    /** The numbers of the pages that have the rows in sight, or at least the first one. */
+    get seen() {
+        const [first, last] = this.window.range;
+        const found = [];
+        for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(1, last); page += 1) found.push(page);
+        return found;
+    }
+
+    /** Asks for what is in sight again, and forgets the rest: positions may have changed. */
     async refresh() {
         const mine = (this.turn += 1);
-        const limit = Math.max(FIRST, Math.min(this.letters.length, PAGE));
+        const pages = this.seen;
         try {
-            const page = await get("v1/letters", { ...this.place, limit });
-            if (mine !== this.turn) return;
-            this.take(page.letters, page);
+            const found = await Promise.all(pages.map((page) => this.fetch(page)));
+            if (mine === this.turn) this.take(pages, found);
         } catch (error) {
             if (mine === this.turn && error.status !== 401) this.refused(error);
         }
     }
 
-    /** Takes the newest page in. */
-    take(letters, page) {
-        const newest = this.letters[0]?.number ?? 0;
-        const keptId = this.letters[this.cursor]?.id;
-        const came = this.scroller.scrollTop > 20 ? letters.filter((each) => each.number > newest).length : 0;
-        // What lies beyond the page is kept only where the page reaches into it, else it might leave a gap.
-        const last = letters.at(-1)?.number ?? 0;
-        const known =
-            page.next && this.letters.some((each) => each.number === last)
-                ? this.letters.filter((each) => each.number < last)
-                : [];
-        const before = new Map(this.letters.map((each) => [each.id, JSON.stringify(each)]));
-        this.letters = [...letters, ...known];
-        this.next = known.length ? this.next : page.next;
-        this.count(page);
+    /** Takes pages in, in place of all that was known. */
+    take(pages, found) {
+        const anchor = this.isAtTop ? null : this.anchor;
+        const before = this.letters;
+        const old = new Map();
+        before.forEach((each) => old.set(each.id, each));
+        const keptId = before[this.cursor]?.id;
+        this.letters = [];
+        for (const [at, page] of pages.entries()) this.put(page, found[at]);
+        this.count(found.at(-1));
         this.reindex();
         if (keptId) this.cursor = this.indexes.get(keptId) ?? Math.min(this.cursor, this.letters.length - 1);
-        this.selection.keep((id) => this.indexes.has(id));
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
-        if (came && newest) {
-            this.window.shift(came);
-            this.tell(came);
-        }
+        this.stayAt(anchor);
         this.window.render();
-        for (const [index, each] of letters.entries())
-            if (before.get(each.id) !== JSON.stringify(each)) this.window.renew(each.id, index);
+        this.letters.forEach((each, index) => {
+            if (JSON.stringify(old.get(each.id)) !== JSON.stringify(each)) this.window.renew(each.id, index);
+        });
         this.showBlank();
+    }
+
+    /** Puts the letters of a page into their places. */
+    put(page, { letters, total, exact, next }) {
+        const start = page * PAGE;
+        // Of a search that finds very much the end is not known: where a page is full, there may be another.
+        const least = start + letters.length + (next ? 1 : 0);
+        this.letters.length = exact ? total : Math.max(this.letters.length, total, least);
+        for (const [at, letter] of letters.entries()) if (start + at < this.letters.length) this.letters[start + at] = letter;
+    }
+
+    /** The first letter in sight that is known, and where. */
+    get anchor() {
+        const first = Math.floor(this.scroller.scrollTop / this.window.height);
+        for (let index = first; index < first + PAGE && index < this.letters.length; index += 1)
+            if (this.letters[index]) return { id: this.letters[index].id, index };
+        return null;
+    }
+
+    /** Scrolls so that a letter is in sight where it was, wherever it is in the list now. */
+    stayAt(anchor) {
+        const moved = anchor ? (this.indexes.get(anchor.id) ?? anchor.index) - anchor.index : 0;
+        if (!moved) return;
+        this.window.shift(moved);
+        if (moved > 0) this.tell(moved);
+    }
+
+    /** What Windowed asks for: rows from `first` up to `last` are in sight. */
+    reached(first, last) {
+        if (this.missing(first - AHEAD, last + AHEAD).length) this.lookSoon();
+    }
+
+    look() {
+        const [first, last] = this.window.range;
+        const wanted = this.missing(first - AHEAD, last + AHEAD).slice(0, MOST_ASKED - this.asked.size);
+        for (const page of wanted) this.load(page).catch(complain);
+    }
+
+    /** The pages of these rows that have holes, and are not on their way. */
+    missing(first, last) {
+        const found = [];
+        const end = Math.min(last, this.letters.length);
+        for (let index = Math.max(0, first); index < end; index += 1) {
+            const page = Math.floor(index / PAGE);
+            if (this.letters[index] || this.asked.has(page)) continue;
+            found.push(page);
+            index = (page + 1) * PAGE - 1;
+        }
+        return found;
+    }
+
+    /** Has a page be known. */
+    load(page) {
+        const mine = this.turn;
+        const coming = this.fetch(page).then(
+            (found) => {
+                this.asked.delete(page);
+                if (mine !== this.turn) return;
+                this.put(page, found);
+                this.count(found);
+                this.reindex();
+                this.window.renewAll();
+            },
+            async (error) => {
+                // Not again at once.
+                await new Promise((resolve) => {
+                    setTimeout(resolve, 2000);
+                });
+                this.asked.delete(page);
+                throw error;
+            },
+        );
+        this.asked.set(page, coming);
+        return coming;
+    }
+
+    /** Has these rows be known. */
+    async know(first, last) {
+        for (const page of this.missing(first, last)) await this.load(page).catch(complain);
+        await Promise.all(this.asked.values());
     }
 
     /** Takes letters out before the server's list is read again. */
     drop(ids) {
-        const gone = new Set(ids);
-        const left = this.letters.filter((each) => !gone.has(each.id));
-        const unread = this.letters.filter((each) => gone.has(each.id) && each.unread).length;
-        this.count({
-            total: this.total - (this.letters.length - left.length),
-            unread: Math.max(0, this.unread - unread),
-        });
-        this.letters = left;
+        const gone = ids.map((id) => this.indexes.get(id)).filter((index) => index !== undefined);
+        if (ids.length > MOST_DROPPED || gone.length < ids.length) return;
+        const unread = gone.filter((index) => this.letters[index].unread).length;
+        for (const index of gone.sort((a, b) => b - a)) this.letters.splice(index, 1);
+        this.count({ total: this.total - gone.length, unread: Math.max(0, this.unread - unread), exact: this.exact });
         this.reindex();
-        this.cursor = Math.min(this.cursor, left.length - 1);
+        this.cursor = Math.min(this.cursor, this.letters.length - 1);
         this.window.renewAll();
         this.showBlank();
     }
 
-    count({ total, unread }) {
+    count({ total, unread, exact = true }) {
         this.total = total;
         this.unread = unread;
+        this.exact = exact;
         if (!this.place.mailbox && !this.place.query) showUnread(unread);
         this.selection.show();
     }
@@ -150,17 +246,21 @@ export class LetterList {
         const came = this.waiting.filter((each) => !this.indexes.has(each.id)).sort((a, b) => b.number - a.number);
         this.waiting = [];
         if (!came.length) return;
-        if (came.length > PAGE || (this.letters.length && came.at(-1).number < this.letters[0].number)) {
+        const newest = this.letters.length ? (this.letters[0]?.number ?? Infinity) : 0;
+        if (came.length > PAGE || came.at(-1).number < newest) {
             this.refreshSoon();
             return;
         }
-        if (this.scroller.scrollTop > 20) this.tell(came.length);
-        this.letters = [...came, ...this.letters];
+        // What is on its way is counted from another beginning.
+        this.turn += 1;
+        if (!this.isAtTop) this.tell(came.length);
+        this.letters = came.concat(this.letters);
         if (this.cursor >= 0) this.cursor += came.length;
         this.reindex();
         this.count({
             total: this.total + came.length,
             unread: this.unread + came.filter((each) => each.unread).length,
+            exact: this.exact,
         });
         this.window.shift(came.length);
         this.window.render();
@@ -168,18 +268,18 @@ export class LetterList {
     }
 
     /** Letters changed: summaries as they are now, or no more than ids. */
-    changed(change) {
-        const summaries = change.letters ?? (change.id ? [change] : []);
-        for (const letter of summaries) {
+    changed({ letters = [], ids }) {
+        for (const letter of letters) {
             const index = this.indexes.get(letter.id);
-            if (index === undefined || !("subject" in letter)) continue;
+            if (index === undefined) continue;
             const before = this.letters[index];
             this.letters[index] = letter;
-            if (before.unread !== letter.unread)
-                this.count({ total: this.total, unread: this.unread + (letter.unread ? 1 : -1) });
+            const unread = this.unread + Number(letter.unread) - Number(before.unread);
+            this.count({ total: this.total, unread, exact: this.exact });
             this.window.renew(letter.id, index);
         }
-        if (!summaries.length || change.ids === null || summaries.some((each) => !("subject" in each)))
+        // What is not known here may have been brought back.
+        if (!ids || letters.length < ids.length || letters.some((each) => !this.indexes.has(each.id)))
             this.refreshSoon();
     }
 
@@ -236,11 +336,12 @@ export class LetterList {
     }
 
     keyAt(index) {
-        return this.letters[index].id;
+        return this.letters[index]?.id ?? index;
     }
 
     make(index) {
         const letter = this.letters[index];
+        if (!letter) return unknownRow();
         return letterRow(letter, {
             selected: this.selection.has(letter.id),
             current: index === this.cursor,
@@ -249,44 +350,21 @@ export class LetterList {
         });
     }
 
-    reached(last) {
-        if (this.next && !this.loading && last > this.letters.length - AHEAD) this.more();
-    }
-
-    async more() {
-        this.loading = true;
-        const { place, next } = this;
-        try {
-            const page = await get("v1/letters", { ...place, limit: PAGE, before: next });
-            if (place !== this.place || next !== this.next) return;
-            this.letters.push(...page.letters.filter((each) => !this.indexes.has(each.id)));
-            this.next = page.next;
-            this.count(page);
-            this.reindex();
-        } catch (error) {
-            complain(error);
-            await new Promise((resolve) => {
-                setTimeout(resolve, 2000);
-            });
-        } finally {
-            this.loading = false;
-        }
-        this.window.render();
-    }
-
     reindex() {
-        this.indexes = new Map(this.letters.map((letter, index) => [letter.id, index]));
+        this.indexes = new Map();
+        this.letters.forEach((letter, index) => this.indexes.set(letter.id, index));
     }
 
     // The cursor.
 
     /** Moves the cursor by some rows; gives back the letter that it is at then. */
-    step(by) {
+    async step(by) {
         if (!this.letters.length) return null;
-        this.point(
-            Math.max(0, Math.min(this.letters.length - 1, this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by)),
-        );
-        return this.letters[this.cursor];
+        const wanted = this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by;
+        const index = Math.max(0, Math.min(this.letters.length - 1, wanted));
+        await this.know(index, index + 1);
+        if (this.letters[index]) this.point(index);
+        return this.at;
     }
 
     /** Puts the cursor on a row. */
@@ -311,7 +389,7 @@ export class LetterList {
 
     /** "120 letters, 3 unread", for the head. */
     get words() {
-        const what = count(this.total, "letter");
+        const what = this.exact ? count(this.total, "letter") : `more than ${count(this.total, "letter")}`;
         return this.unread ? `${what}, ${number(this.unread)} unread` : what;
     }
 

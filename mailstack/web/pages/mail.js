@@ -99,8 +99,8 @@ function refuse(error) {
 
 const back = () => go(["letters"], place);
 
-function step(by) {
-    const letter = list.step(by);
+async function step(by) {
+    const letter = await list.step(by);
     if (letter && reading) go(["letter", letter.id], place, { replace: true });
 }
 
@@ -137,8 +137,8 @@ const KEYS = {
     u: ["Back to the list", back],
     x: [
         "Select",
-        () => {
-            if (!list.at) step(1);
+        async () => {
+            if (!list.at) await step(1);
             if (list.at) list.selection.toggle(list.at.id);
         },
     ],

@@ -5,7 +5,9 @@ import { button, fill, h, own } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { number } from "./format.js";
 import { iconButton } from "./icons.js";
-import { tried } from "./notices.js";
+import { complain, tried } from "./notices.js";
+
+const MOST = 10_000; // letters that one request may name
 
 /** The selection in a LetterList. */
 export class Selection {
@@ -13,54 +15,55 @@ export class Selection {
         this.list = list;
         this.bar = bar;
         this.ids = new Set();
-        this.all = false; // also those that match and have not been loaded
+        this.all = false; // all that there are, also those that nobody has looked at
+        this.without = new Set(); // of all
         this.last = null;
     }
 
     has(id) {
-        return this.all || this.ids.has(id);
+        return this.all ? !this.without.has(id) : this.ids.has(id);
     }
 
     get size() {
-        return this.all ? this.list.total : this.ids.size;
+        return this.all ? this.list.total - this.without.size : this.ids.size;
     }
 
     /** Takes a letter in or out; with `range` also all between it and the one before. */
-    toggle(id, range = false) {
-        const letters = this.list.letters;
+    async toggle(id, range = false) {
+        const { indexes } = this.list;
         const chosen = !this.has(id);
-        if (this.all) {
-            this.all = false;
-            this.ids = new Set(letters.map((each) => each.id));
-        }
-        const from = range && this.last ? this.list.indexes.get(this.last) : undefined;
-        const at = this.list.indexes.get(id);
-        const [first, end] = from === undefined ? [at, at] : [Math.min(from, at), Math.max(from, at)];
-        for (const letter of letters.slice(first, end + 1)) {
-            if (chosen) this.ids.add(letter.id);
-            else this.ids.delete(letter.id);
-        }
+        const at = indexes.get(id);
+        const from = (range ? indexes.get(this.last) : at) ?? at;
+        const [first, end] = [Math.min(from, at), Math.max(from, at)];
         this.last = id;
-        this.changed();
+        if (end - first >= MOST) return complain(new Error(`At most ${number(MOST)} letters can be selected one by one.`));
+        await this.list.know(first, end + 1);
+        const [changed, takes] = this.all ? [this.without, !chosen] : [this.ids, chosen];
+        for (const letter of this.list.letters.slice(first, end + 1))
+            if (letter) takes ? changed.add(letter.id) : changed.delete(letter.id);
+        return this.changed();
     }
 
     /** All, or none. */
     every(chosen) {
-        this.ids = new Set(chosen ? this.list.letters.map((each) => each.id) : []);
+        this.ids.clear();
+        this.without.clear();
         this.all = chosen;
         this.changed();
     }
 
     clear() {
-        if (!this.ids.size && !this.all) return;
-        this.ids.clear();
-        this.all = false;
-        this.changed();
+        if (this.ids.size || this.all) this.every(false);
     }
 
-    /** Forgets those that are gone. */
-    keep(known) {
-        for (const id of this.ids) if (!known(id)) this.ids.delete(id);
+    /** Forgets those that are gone; null are too many to tell. */
+    forget(ids) {
+        if (!ids) return this.clear();
+        for (const id of ids) {
+            this.ids.delete(id);
+            this.without.delete(id);
+        }
+        return this.show();
     }
 
     changed() {
@@ -71,7 +74,7 @@ export class Selection {
     /** What the API calls those that are selected. */
     get which() {
         if (!this.all) return { ids: [...this.ids] };
-        return everythingIn(this.list.place);
+        return { ...everythingIn(this.list.place), ...(this.without.size ? { without: [...this.without] } : {}) };
     }
 
     /** Draws the bar. */
@@ -80,7 +83,7 @@ export class Selection {
         const whole = h("input", {
             type: "checkbox",
             "aria-label": "Select all letters",
-            checked: this.all || (size > 0 && size === list.letters.length),
+            checked: size > 0 && list.exact && size === list.total,
             onclick: (event) => this.every(event.target.checked),
         });
         whole.indeterminate = size > 0 && !whole.checked;

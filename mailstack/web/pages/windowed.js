@@ -4,7 +4,7 @@ const AROUND = 8; // rows beyond either edge
 
 /** The rows of a scroller; their height is its CSS property `--row`, in pixels. */
 export class Windowed {
-    /** `source` has `length`, `keyAt(index)`, `make(index)` and `reached(index)`, told of the last row that is in sight. */
+    /** `source` has `length`, `keyAt(index)`, `make(index)` and `reached(first, last)`, told which rows are in sight. */
     constructor(scroller, list, source) {
         this.scroller = scroller;
         this.list = list;
@@ -28,14 +28,21 @@ export class Windowed {
         this.asked ||= requestAnimationFrame(() => this.render());
     }
 
+    /** The rows in sight, and some around them: the first, and the one behind the last. */
+    get range() {
+        const top = this.scroller.scrollTop;
+        const first = Math.max(0, Math.floor(top / this.height) - AROUND);
+        const last = Math.ceil((top + this.scroller.clientHeight) / this.height) + AROUND;
+        return [first, last];
+    }
+
     /** Puts what is in sight into the document, in order, and takes out the rest. */
     render() {
         cancelAnimationFrame(this.asked);
         this.asked = 0;
         const { length } = this.source;
-        const top = this.scroller.scrollTop;
-        const first = Math.max(0, Math.floor(top / this.height) - AROUND);
-        const last = Math.min(length, Math.ceil((top + this.scroller.clientHeight) / this.height) + AROUND);
+        const [first, end] = this.range;
+        const last = Math.min(length, end);
         this.list.style.height = `${length * this.height}px`;
         const kept = new Map();
         let before = null;
@@ -51,7 +58,7 @@ export class Windowed {
         }
         for (const [key, row] of this.rows) if (!kept.has(key)) row.remove();
         this.rows = kept;
-        if (length) this.source.reached(last);
+        if (length) this.source.reached(first, last);
     }
 
     /** Makes a row anew, if it is in sight; the focus stays where it was. */

@@ -1,0 +1,108 @@
+"""A list of very many letters: its scroll bar tells the truth, and it begins anywhere without all that is before."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.browsing import until
+from tests.browser.conftest import Open
+from tests.browser.environment import Environment
+
+MANY = 1500
+ROW = 46
+MIDDLE = "document.querySelector('.scroller').scrollTop = 700 * 46"
+
+
+@pytest.fixture
+def many(dev: Environment) -> Iterator[Environment]:
+    at = dev.facts["services"]["capture"]
+    with smtplib.SMTP(at["host"], at["port"]) as client:
+        for number in range(MANY):
+            text = f"From: app@example.test\r\nTo: bob@home.test\r\nSubject: Letter {number}\r\n\r\nHello\r\n"
+            client.sendmail("app@example.test", ["bob@home.test"], text)
+    dev.wait(lambda: dev.api("GET", "v1/letters?limit=1")["total"] == MANY)
+    yield dev
+    dev.empty()
+
+
+def asked(page: Any) -> list[int]:
+    """Where the pages of letters began that were asked for."""
+    names = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    return [int(found[1]) for name in names if (found := re.search(r"v1/letters\?.*start=(\d+)", name))]
+
+
+def first_in_sight(page: Any) -> str:
+    return str(
+        page.evaluate(
+            """() => { const top = document.querySelector('.scroller').getBoundingClientRect().top;
+            return [...document.querySelectorAll('.row')].map(each => [each.getBoundingClientRect().top, each.querySelector('.subject')?.textContent])
+            .filter(each => each[0] >= top - 1).sort((a, b) => a[0] - b[0])[0][1] ?? ''; }"""
+        )
+    )
+
+
+def test_a_jump_into_the_middle_asks_for_the_middle(visit: Open, many: Environment) -> None:
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
+    assert page.evaluate("document.querySelector('.rows').offsetHeight") == MANY * ROW
+    page.evaluate(MIDDLE)
+    until(page, "[...document.querySelectorAll('.row .subject')].some(each => each.textContent === 'Letter 799')")
+    assert first_in_sight(page) == "Letter 799"
+    assert not {start for start in asked(page) if 200 <= start < 600}, "nothing between was asked for"
+    assert page.locator(".row .subject", has_text=re.compile("^Letter 799$")).locator(
+        "xpath=ancestor::li"
+    ).get_attribute("aria-posinset") == str(MANY - 799)
+
+
+def test_who_reads_in_the_middle_stays_where_he_is(visit: Open, many: Environment) -> None:
+    """Whatever comes or goes above, in his own page or in another."""
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
+    page.evaluate(MIDDLE)
+    until(page, "[...document.querySelectorAll('.row .subject')].some(each => each.textContent === 'Letter 799')")
+    gone = many.api("DELETE", "v1/letters", {"query": 'subject:"Letter 1400"'})
+    assert gone["deleted"] == 1
+    until(page, f"document.querySelector('.rows').offsetHeight === {(MANY - 1) * ROW}")
+    assert first_in_sight(page) == "Letter 799"
+    many.api("POST", "v1/undo", {"token": gone["undo"]})
+    until(page, f"document.querySelector('.rows').offsetHeight === {MANY * ROW}")
+    assert first_in_sight(page) == "Letter 799"
+
+
+def test_the_end_is_reached_and_the_keyboard_goes_on_there(visit: Open, many: Environment) -> None:
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
+    page.evaluate("document.querySelector('.scroller').scrollTop = 1e9")
+    page.locator(".row", has_text=re.compile(r"Letter 0\b")).locator("a").click()
+    page.get_by_role("heading", name="Letter 0", level=1).wait_for()
+    page.keyboard.press("k")
+    page.get_by_role("heading", name="Letter 1", level=1).wait_for()
+
+
+def test_all_but_some_are_marked(visit: Open, many: Environment) -> None:
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
+    page.get_by_label("Select all letters").check()
+    page.get_by_text(re.compile(r"1,500 selected")).wait_for()
+    page.locator(".row", has_text=f"Letter {MANY - 2}").get_by_role("checkbox").uncheck()
+    page.get_by_text(re.compile(r"1,499 selected")).wait_for()
+    page.get_by_role("button", name="Mark as read").click()
+    many.wait(lambda: many.api("GET", "v1/letters?limit=1")["unread"] == 1)
+    (left,) = many.api("GET", "v1/letters?query=is:unread")["letters"]
+    assert left["subject"] == f"Letter {MANY - 2}"
+
+
+def test_a_range_is_selected_over_what_nobody_has_looked_at(visit: Open, many: Environment) -> None:
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").get_by_role("checkbox").check()
+    page.evaluate(MIDDLE)
+    page.locator(".row", has_text=re.compile(r"Letter 790\b")).get_by_role("checkbox").click(modifiers=["Shift"])
+    page.get_by_text(re.compile("710 selected")).wait_for()
+    page.get_by_role("button", name="Delete").click()
+    many.wait(lambda: many.api("GET", "v1/letters?limit=1")["total"] == MANY - 710)
+    page.locator(".row", has_text=re.compile(r"Letter 789\b")).wait_for()
