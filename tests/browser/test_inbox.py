@@ -240,7 +240,7 @@ def test_a_letter_is_written_and_answered(visit: Open, dev: Environment) -> None
     assert form.get_by_label("From").input_value() == "bob@home.test"
     assert "> Hello Bob," in form.get_by_label("Text").input_value()
     form.get_by_role("button", name="Send").click()
-    page.get_by_text("Sent", exact=True).wait_for()
+    form.wait_for(state="hidden")
     dev.wait(lambda: dev.listed()[0]["subject"] == "Re: Your order 4711 has been shipped")
 
 

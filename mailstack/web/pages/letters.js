@@ -1,8 +1,8 @@
 /** The list of letters: live, searched, selected, as long as it is, and begun anywhere. */
 
-import { get } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { count, number } from "./format.js";
+import { KnownLetters } from "./known-letters.js";
 import { letterRow, unknownRow } from "./letter-row.js";
 import { gathered, on } from "./live.js";
 import { showUnread } from "./navigation.js";
@@ -13,26 +13,23 @@ import { Selection } from "./selection.js";
 import { lesson } from "./teaching.js";
 import { Windowed } from "./windowed.js";
 
-const PAGE = 100; // letters that are asked for together
 const AHEAD = 30; // rows beyond those in sight that shall be known
 const MOST_ASKED = 3; // requests for pages at a time
+const MOST_ADMITTED = 100; // letters that are put at the top without asking
 const MOST_DROPPED = 50; // letters that are taken out one by one
 
-/**
- * The list of one mailbox and query at a time. `letters` is as long as the whole list, the newest first, and has holes
- * where nobody has looked yet: a page is asked for when its rows come into sight.
- */
+/** The list of one mailbox and query at a time. */
 export class LetterList {
     constructor(element) {
-        this.letters = [];
-        this.indexes = new Map(); // from id to index
+        this.known = new KnownLetters((page) => {
+            this.count(page);
+            this.window.renewAll();
+        });
         this.total = 0;
         this.exact = true; // whether total is all
         this.place = {};
         this.cursor = -1;
         this.open = null; // the id of the letter that is shown beside
-        this.turn = 0; // what was asked for in an earlier turn is of no use
-        this.asked = new Map(); // pages that are on their way, by number
         this.search = searchBox((query) => this.searched(query));
         this.head = h("div", { class: "head" });
         this.title = h("h1", { class: "offstage" }, "Letters");
@@ -67,6 +64,14 @@ export class LetterList {
         );
     }
 
+    get letters() {
+        return this.known.letters;
+    }
+
+    get indexes() {
+        return this.known.indexes;
+    }
+
     get isAtTop() {
         return this.scroller.scrollTop <= 20;
     }
@@ -75,7 +80,7 @@ export class LetterList {
     async show(place) {
         this.search.set(place.query ?? "");
         const same = this.place.mailbox === place.mailbox && this.place.query === place.query;
-        this.place = place;
+        this.place = this.known.place = place;
         if (same && this.letters.length) return;
         this.cursor = -1;
         this.selection.clear();
@@ -84,44 +89,26 @@ export class LetterList {
         await this.refresh();
     }
 
-    // Pages.
-
-    /** Asks for a page; gives back what came. */
-    fetch(page) {
-        return get("v1/letters", { ...this.place, limit: PAGE, start: page * PAGE });
-    }
-
-    /** The numbers of the pages that have the rows in sight, or at least the first one. */
-    get seen() {
-        const [first, last] = this.window.range;
-        const found = [];
-        for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(1, last); page += 1) found.push(page);
-        return found;
-    }
-
-    /** Asks for what is in sight again, and forgets the rest: positions may have changed. */
+    /** Asks for what is in sight again, and forgets the rest. */
     async refresh() {
-        const mine = (this.turn += 1);
-        const pages = this.seen;
         try {
-            const found = await Promise.all(pages.map((page) => this.fetch(page)));
-            if (mine === this.turn) this.take(pages, found);
+            const found = await this.known.ask(...this.window.range);
+            if (found) this.take(found);
         } catch (error) {
-            if (mine === this.turn && error.status !== 401) this.refused(error);
+            if (error.status !== 401) this.refused(error);
         }
     }
 
     /** Takes pages in, in place of all that was known. */
-    take(pages, found) {
-        const anchor = this.isAtTop ? null : this.anchor;
-        const before = this.letters;
+    take(found) {
+        const { scrollTop } = this.scroller;
+        const first = Math.floor(scrollTop / this.window.height);
+        const anchor = this.isAtTop ? null : this.known.firstOf(first, first + AHEAD);
+        const keptId = this.at?.id;
         const old = new Map();
-        before.forEach((each) => old.set(each.id, each));
-        const keptId = before[this.cursor]?.id;
-        this.letters = [];
-        for (const [at, page] of pages.entries()) this.put(page, found[at]);
-        this.count(found.at(-1));
-        this.reindex();
+        this.letters.forEach((each) => old.set(each.id, each));
+        this.known.take(found);
+        this.count(found.at(-1)[1]);
         if (keptId) this.cursor = this.indexes.get(keptId) ?? Math.min(this.cursor, this.letters.length - 1);
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
         this.stayAt(anchor);
@@ -132,23 +119,6 @@ export class LetterList {
         this.showBlank();
     }
 
-    /** Puts the letters of a page into their places. */
-    put(page, { letters, total, exact, next }) {
-        const start = page * PAGE;
-        // Of a search that finds very much the end is not known: where a page is full, there may be another.
-        const least = start + letters.length + (next ? 1 : 0);
-        this.letters.length = exact ? total : Math.max(this.letters.length, total, least);
-        for (const [at, letter] of letters.entries()) if (start + at < this.letters.length) this.letters[start + at] = letter;
-    }
-
-    /** The first letter in sight that is known, and where. */
-    get anchor() {
-        const first = Math.floor(this.scroller.scrollTop / this.window.height);
-        for (let index = first; index < first + PAGE && index < this.letters.length; index += 1)
-            if (this.letters[index]) return { id: this.letters[index].id, index };
-        return null;
-    }
-
     /** Scrolls so that a letter is in sight where it was, wherever it is in the list now. */
     stayAt(anchor) {
         const moved = anchor ? (this.indexes.get(anchor.id) ?? anchor.index) - anchor.index : 0;
@@ -157,69 +127,13 @@ export class LetterList {
         if (moved > 0) this.tell(moved);
     }
 
-    /** What Windowed asks for: rows from `first` up to `last` are in sight. */
-    reached(first, last) {
-        if (this.missing(first - AHEAD, last + AHEAD).length) this.lookSoon();
-    }
-
-    look() {
-        const [first, last] = this.window.range;
-        const wanted = this.missing(first - AHEAD, last + AHEAD).slice(0, MOST_ASKED - this.asked.size);
-        for (const page of wanted) this.load(page).catch(complain);
-    }
-
-    /** The pages of these rows that have holes, and are not on their way. */
-    missing(first, last) {
-        const found = [];
-        const end = Math.min(last, this.letters.length);
-        for (let index = Math.max(0, first); index < end; index += 1) {
-            const page = Math.floor(index / PAGE);
-            if (this.letters[index] || this.asked.has(page)) continue;
-            found.push(page);
-            index = (page + 1) * PAGE - 1;
-        }
-        return found;
-    }
-
-    /** Has a page be known. */
-    load(page) {
-        const mine = this.turn;
-        const coming = this.fetch(page).then(
-            (found) => {
-                this.asked.delete(page);
-                if (mine !== this.turn) return;
-                this.put(page, found);
-                this.count(found);
-                this.reindex();
-                this.window.renewAll();
-            },
-            async (error) => {
-                // Not again at once.
-                await new Promise((resolve) => {
-                    setTimeout(resolve, 2000);
-                });
-                this.asked.delete(page);
-                throw error;
-            },
-        );
-        this.asked.set(page, coming);
-        return coming;
-    }
-
-    /** Has these rows be known. */
-    async know(first, last) {
-        for (const page of this.missing(first, last)) await this.load(page).catch(complain);
-        await Promise.all(this.asked.values());
-    }
-
     /** Takes letters out before the server's list is read again. */
     drop(ids) {
         const gone = ids.map((id) => this.indexes.get(id)).filter((index) => index !== undefined);
         if (ids.length > MOST_DROPPED || gone.length < ids.length) return;
-        const unread = gone.filter((index) => this.letters[index].unread).length;
-        for (const index of gone.sort((a, b) => b - a)) this.letters.splice(index, 1);
-        this.count({ total: this.total - gone.length, unread: Math.max(0, this.unread - unread), exact: this.exact });
-        this.reindex();
+        const unread = this.unread - gone.filter((index) => this.letters[index].unread).length;
+        this.known.remove(gone);
+        this.count({ total: this.total - gone.length, unread: Math.max(0, unread), exact: this.exact });
         this.cursor = Math.min(this.cursor, this.letters.length - 1);
         this.window.renewAll();
         this.showBlank();
@@ -247,16 +161,13 @@ export class LetterList {
         this.waiting = [];
         if (!came.length) return;
         const newest = this.letters.length ? (this.letters[0]?.number ?? Infinity) : 0;
-        if (came.length > PAGE || came.at(-1).number < newest) {
+        if (came.length > MOST_ADMITTED || came.at(-1).number < newest) {
             this.refreshSoon();
             return;
         }
-        // What is on its way is counted from another beginning.
-        this.turn += 1;
         if (!this.isAtTop) this.tell(came.length);
-        this.letters = came.concat(this.letters);
+        this.known.unshift(came);
         if (this.cursor >= 0) this.cursor += came.length;
-        this.reindex();
         this.count({
             total: this.total + came.length,
             unread: this.unread + came.filter((each) => each.unread).length,
@@ -299,8 +210,7 @@ export class LetterList {
     }
 
     refused(error) {
-        this.letters = [];
-        this.reindex();
+        this.known.clear();
         this.window.renewAll();
         fill(
             this.blank,
@@ -350,9 +260,19 @@ export class LetterList {
         });
     }
 
-    reindex() {
-        this.indexes = new Map();
-        this.letters.forEach((letter, index) => this.indexes.set(letter.id, index));
+    reached(first, last) {
+        if (this.known.missing(first - AHEAD, last + AHEAD).length) this.lookSoon();
+    }
+
+    look() {
+        const [first, last] = this.window.range;
+        const wanted = this.known.missing(first - AHEAD, last + AHEAD);
+        for (const page of wanted.slice(0, MOST_ASKED - this.known.asked.size)) this.known.load(page).catch(complain);
+    }
+
+    /** Has these rows be known. */
+    know(first, last) {
+        return this.known.know(first, last).catch(complain);
     }
 
     // The cursor.
