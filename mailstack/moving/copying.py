@@ -27,7 +27,11 @@ def copy(source: Side, target: Target, say: Say) -> None:
         say(Said("copied", table.name, count, of))
         for rows in _parts(table, source.rows(table, after)):
             here = [_moved(source, target, row) for row in rows] if table.name == CONTENTS else rows
-            target.write(table, here, Progress(source.name, table.name, table.key_of(rows[-1])))
+            last = table.key_of(rows[-1])
+            try:
+                target.write(table, here, Progress(source.name, table.name, last))
+            except StoreError as error:
+                raise type(error)(f"table {table.name}, {table.key_of(rows[0])!r} to {last!r}: {error}") from error
             count += len(rows)
             say(Said("copied", table.name, count, of))
 

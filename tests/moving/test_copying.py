@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mailstack.moving import CannotMove, Said, copying
+from mailstack.moving import CannotMove, copying
 from mailstack.moving.checking import faults
 from mailstack.moving.comparing import differences
 from mailstack.moving.copying import copy
@@ -21,13 +21,9 @@ from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
-from tests.moving.stores import Killed, Mortal, Office, offices, write_office
+from tests.moving.stores import Killed, Mortal, Office, offices, silent, write_office
 
 MOST_LIVES = 200
-
-
-def silent(_: Said) -> None:
-    pass
 
 
 def rows_of(office: Office) -> int:

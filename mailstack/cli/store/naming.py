@@ -23,19 +23,35 @@ def is_url(name: str) -> bool:
 @contextmanager
 def source(name: str) -> Iterator[Side]:
     """The store of this name, which nobody uses meanwhile; raises Refused."""
-    from mailstack.moving.directory import DirectorySource
-
-    with refusing(), contextlib.closing(DirectorySource(Path(name))) as side:
+    with refusing(), contextlib.closing(_source(name)) as side:
         yield side
 
 
 @contextmanager
 def target(name: str) -> Iterator[Target]:
     """The same, to be filled."""
+    with refusing(), contextlib.closing(_target(name)) as side:
+        yield side
+
+
+def _source(name: str) -> Side:
+    if is_url(name):
+        from mailstack.moving.database import DatabaseSource
+
+        return DatabaseSource(name)
+    from mailstack.moving.directory import DirectorySource
+
+    return DirectorySource(Path(name))
+
+
+def _target(name: str) -> Target:
+    if is_url(name):
+        from mailstack.moving.database import DatabaseTarget
+
+        return DatabaseTarget(name)
     from mailstack.moving.directory import DirectoryTarget
 
-    with refusing(), contextlib.closing(DirectoryTarget(Path(name))) as side:
-        yield side
+    return DirectoryTarget(Path(name))
 
 
 @contextmanager
@@ -45,3 +61,7 @@ def refusing() -> Iterator[None]:
         yield
     except (CannotMove, StoreError, OSError) as error:
         raise Refused(str(error)) from error
+    except ImportError as error:
+        if error.name != "psycopg":
+            raise
+        raise Refused("PostgreSQL's driver is not installed: `pip install mailstack[postgresql]`") from error

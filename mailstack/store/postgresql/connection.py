@@ -69,8 +69,13 @@ class PostgresConnection:
     def roll_back(self) -> None:
         """As far as that can still be done."""
         with contextlib.suppress(psycopg.Error):
-            if self.raw.info.transaction_status is not TransactionStatus.IDLE:
+            if not self.is_idle:
                 self.raw.execute("ROLLBACK")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is in no transaction."""
+        return self.raw.info.transaction_status is TransactionStatus.IDLE
 
     @property
     def has_failed(self) -> bool:

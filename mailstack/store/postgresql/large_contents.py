@@ -44,7 +44,7 @@ class ContentRows:
     async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
         left, number = size, 0
         while left:
-            octets = await self.threads.do(partial(_piece, name=name, number=number))
+            octets = await self.threads.do(partial(piece, name=name, number=number))
             left -= len(octets)
             if not octets or left < 0:
                 raise Damaged(f"table pieces, {name!r}: not the {size} octets that were accepted")
@@ -54,7 +54,7 @@ class ContentRows:
 
     def forget(self, names: Iterable[str]) -> None:
         if known := [name for name in names if self.owns(name)]:
-            self.threads.do(partial(_forget, names=known)).addErrback(
+            self.threads.do(partial(remove, names=known)).addErrback(
                 lambda failure: _log.warn(
                     "{names} stay for the sweep: {why}", names=known, why=failure.getErrorMessage()
                 )
@@ -64,7 +64,7 @@ class ContentRows:
         count, last = 0, ""
         while old := await self.threads.do(partial(_old, age=age, after=last)):
             orphans = set(old) - await named(old)
-            await self.threads.do(partial(_forget, names=sorted(orphans)))
+            await self.threads.do(partial(remove, names=sorted(orphans)))
             count, last = count + len(orphans), old[-1]
         return count
 
@@ -86,7 +86,7 @@ class RowsDraft:
         if octets:
             self._name = self._name or f"rows/{secrets.token_hex(16)}"
             first, self._number = self._number, self._number + -(-len(octets) // AHEAD)
-            await self._rows.threads.do(partial(_add, name=self._name, first=first, octets=octets))
+            await self._rows.threads.do(partial(add, name=self._name, first=first, octets=octets))
 
     async def finish(self, pieces: list[bytes]) -> str:
         await self.append(pieces)
@@ -94,10 +94,10 @@ class RowsDraft:
 
     async def discard(self) -> None:
         if self._name:
-            await self._rows.threads.do(partial(_forget, names=[self._name]))
+            await self._rows.threads.do(partial(remove, names=[self._name]))
 
 
-def _add(connection: PostgresConnection, name: str, first: int, octets: bytes) -> None:
+def add(connection: PostgresConnection, name: str, first: int, octets: bytes) -> None:
     """Written once more after a lost connection, a piece would be there already: then all of it is refused."""
     connection.begin()
     try:
@@ -110,7 +110,7 @@ def _add(connection: PostgresConnection, name: str, first: int, octets: bytes) -
         raise
 
 
-def _piece(connection: PostgresConnection, name: str, number: int) -> bytes:
+def piece(connection: PostgresConnection, name: str, number: int) -> bytes:
     found = connection.execute(_PIECE, (name, number)).fetchall()
     if not found:
         raise StoreError(f"table pieces, {name!r}: piece {number} is missing")
@@ -118,7 +118,7 @@ def _piece(connection: PostgresConnection, name: str, number: int) -> bytes:
     return octets
 
 
-def _forget(connection: PostgresConnection, names: Sequence[str]) -> None:
+def remove(connection: PostgresConnection, names: Sequence[str]) -> None:
     for part in slices(list(names), 1):
         for table in ("pieces", "large_contents"):
             connection.execute(f"DELETE FROM {table} WHERE name IN {sql.marks(len(part))}", part)  # noqa: S608  # our own names

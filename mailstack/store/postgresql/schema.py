@@ -150,11 +150,26 @@ def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) ->
 
 
 def _version(connection: PostgresConnection) -> tuple[int, int] | None:
-    """The version, and the oldest that programs must know to serve; None for a schema that has just been made."""
-    exists = "SELECT 1 FROM information_schema.tables WHERE table_name = 'schema_version' AND table_schema = current_schema()"
-    if not connection.execute(exists).fetchall():
+    """The version, and the oldest that programs must know to serve; None for a schema that has just been made.
+
+    Raises StoreError for the unfinished copy of another store, too.
+    """
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_name IN (?, ?) AND table_schema = current_schema()",
+        (schema.VERSION_TABLE, schema.UNFINISHED),
+    ).fetchall()
+    if (schema.UNFINISHED,) in found:
+        ((source,),) = connection.execute(f"SELECT source FROM {schema.UNFINISHED}").fetchall()  # noqa: S608  # our name
+        raise schema.unfinished(source)
+    if not found:
         return None
     with contextlib.suppress(ValueError):
         ((version, serves),) = connection.execute("SELECT version, serves FROM schema_version").fetchall()
         return int(version), int(serves)
     raise StoreError("the table schema_version does not hold one version: the database is damaged")
+
+
+def version_of(connection: PostgresConnection) -> int | None:
+    """None where there is no office. Raises StoreError."""
+    found = _version(connection)
+    return None if found is None else found[0]
