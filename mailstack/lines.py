@@ -85,7 +85,7 @@ class LineBuffer:
 
     def take(self, most: int) -> bytes:
         """Up to `most` octets as they are."""
-        taken = bytes(self._octets[:most])
+        taken = bytes(memoryview(self._octets)[:most])  # a slice of the array itself would be one more copy
         self._consume(len(taken))
         return taken
 

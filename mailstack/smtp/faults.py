@@ -33,12 +33,13 @@ class LineFaults:
         # for every cut. What a higher rank makes idle is left out.
         if self._bare_line:
             return
-        newlines = raw.count(b"\n")
-        if not newlines == raw.count(b"\r") == raw.count(b"\r\n"):
+        # Of the ways to find a CR or LF that is alone this costs least: counting single octets takes twice as long.
+        unpaired = raw.replace(b"\r\n", b"  ")
+        if b"\n" in unpaired or b"\r" in unpaired:
             self._bare_line = self._number_of_bare_line(raw)
         elif self._max_line and not self._line_is_long:
             self._measure_lines(octets)
-        self._lines_before += newlines
+        self._lines_before += raw.count(b"\r\n")
 
     def reply(self) -> Reply | None:
         """The refusal, if there is a fault."""

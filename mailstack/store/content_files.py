@@ -158,7 +158,7 @@ class FileDraft:
     def _append(self, pieces: list[bytes]) -> None:
         if self._file is None:
             self._name, self._file = self._files.create()
-        self._file.writelines(pieces)
+        self._file.write(b"".join(pieces))  # one call: for each, Python's lock is given away and has to be had back
 
     def _complete(self, pieces: list[bytes]) -> None:
         self._append(pieces)

@@ -28,10 +28,14 @@ MAILDROPS = "maildrops"
 """Files that processes lock against each other; nothing is in them."""
 
 
+FILE_THREADS = 8
+"""They do little but wait for the disk, which is faster when it has several files to write at a time."""
+
+
 class SqliteStore(SqlStore):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
-    One thread writes, and commits together all that waits; `reader_threads` read; two more move file contents.
+    One thread writes, and commits together all that waits; `reader_threads` read; more wait for the disk that gets files.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class SqliteStore(SqlStore):
             start=lambda: self._connect(_only_read),
             stop=lambda connection: connection.close(),
         )
-        self._file_threads = Workers(reactor, "mailstack-file", 2, start=lambda: None, stop=lambda _: None)
+        self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
         files = ContentFiles(directory / "contents", self._in_file_thread)
         self._large: LargeContents = files if large is None else Several(large, files)
         self._writer = SqliteWriter(
