@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,14 @@ from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
 from mailstack.config.logins import client_secret
+from mailstack.config.storing import reach_of
+from mailstack.config.values import read_node_name
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
+from mailstack.seat import Seat
 from mailstack.store import StoreError
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
 
 
@@ -38,7 +45,7 @@ class Owner(Struct, frozen=True):
 class Premises(Struct, frozen=True):
     """Read and made once for all processes of an office, which may not be able to later."""
 
-    store: SqliteStore
+    store: SqlStore
     """Not open yet; it has the lock by which no other mailstack serves from there."""
     context: ServerContext
     """The certificates shown to clients."""
@@ -49,10 +56,26 @@ class Premises(Struct, frozen=True):
     """What proves who we are to the issuer of tokens; empty: nothing does."""
     keys: tuple[SigningKey, ...]
     """With which the letters of our users are signed."""
+    node: str = ""
+    """What this machine's part of the office is called, where several may share the store."""
 
 
-def office_store(config: Config, reactor: Any, *, linger: float = 0.0) -> SqliteStore:
+def office_store(config: Config, reactor: Any, seat: Seat, *, linger: float = 0.0) -> SqlStore:
     """The store of an office; with an archive where letters are kept for people who look. `linger`: see SqliteStore."""
+    if config.store.url:
+        # Only an office with such a store pays for its driver.
+        from mailstack.store.postgresql.opening import postgres_store  # noqa: PLC0415
+
+        return postgres_store(
+            reactor,
+            reach_of(config),
+            config.data,
+            owner=seat.owner(config.hostname),
+            lost_after=config.postgresql.lost_after,
+            readers=config.postgresql.readers,
+            writers=config.postgresql.writers,
+            archiving=config.catalogue.enabled,
+        )
     if not config.catalogue.enabled:
         return SqliteStore(reactor, config.data, linger=linger)
     # Only an office with an archive pays for it.
@@ -66,7 +89,8 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
     try:
         with _given_to(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            store = office_store(config, reactor)
+            node = node_name(config)
+            store = office_store(config, reactor, Seat(node=node))
             store.lock_office()
             issue(config, reactor.seconds())
             secret = office_secret(config.data)
@@ -80,12 +104,31 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
             secret,
             client_secret(config.accounts.oauth),
             tuple(signing_keys(config)),
+            node,
         )
     except OSError as error:
         why = f"{config.data}: {error.strerror}; `data` must be a directory that this user may write"
         raise CannotStart(why) from error
+    except ValueError:
+        raise CannotStart(
+            f"{config.data / 'node'}: this is no name of a node; remove the file, or set postgresql.node"
+        ) from None
     except (StoreError, TlsError, KeyTrouble) as error:
         raise CannotStart(str(error)) from error
+
+
+def node_name(config: Config) -> str:
+    """As the configuration says, or as it was called from its first start on; empty where the office is in SQLite.
+
+    Two machines may have one host name, so that there is something in it that nobody else has. Raises OSError.
+    """
+    if not config.store.url or config.postgresql.node:
+        return config.postgresql.node if config.store.url else ""
+    path = config.data / "node"
+    with suppress(FileExistsError), path.open("x") as file:
+        machine = re.sub(r"[^a-z0-9-]", "", socket.gethostname().partition(".")[0].lower())[:20]
+        file.write(f"{machine or 'node'}-{secrets.token_hex(4)}\n")
+    return read_node_name(path.read_text("ascii", "replace").strip() or "?")
 
 
 @contextmanager

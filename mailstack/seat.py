@@ -1,4 +1,4 @@
-"""A Seat: which of an office's worker processes this one is, and what part of each limit is its own."""
+"""A Seat: which of an office's processes this one is, and what part of each limit of its machine is its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ class Seat(Struct, frozen=True):
 
     number: int = 1
     count: int = 1
+    node: str = ""
+    """The name of this machine's part of an office that several share; empty: the office is here alone."""
 
     @property
     def keeps_house(self) -> bool:
@@ -20,15 +22,19 @@ class Seat(Struct, frozen=True):
 
     def owner(self, office: str) -> str:
         """The name that its claims are held under, the same after a crash."""
-        return _owner(office, self.number) if self.count > 1 else office
+        return _owner(self._here(office), self.number) if self.count > 1 else self._here(office)
 
     def left_behind(self, office: str) -> list[str]:
         """Owners of claims from when there were more workers, or fewer: nobody has these seats any more."""
         if not self.keeps_house:
             return []
+        office = self._here(office)
         if self.count == 1:
             return [_owner(office, number) for number in range(1, MOST_WORKERS + 1)]
         return [office, *(_owner(office, number) for number in range(self.count + 1, MOST_WORKERS + 1))]
+
+    def _here(self, office: str) -> str:
+        return f"{office}@{self.node}" if self.node else office
 
     def share(self, limit: int) -> int:
         """Its part of a limit that is the office's: the parts of all seats are the whole."""

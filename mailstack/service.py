@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -47,7 +48,7 @@ from mailstack.net.renewal import Renewal
 from mailstack.office import PostOffice, Surroundings
 from mailstack.premises import CannotStart, Owner, Premises, furnish, office_store
 from mailstack.seat import Seat
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sql_store import SqlStore
 from mailstack.surroundings import Managed
 from mailstack.wire import HostPort
 
@@ -117,7 +118,7 @@ class OfficeService(Service):
         self._config = config
         self._stream = stream
         self._failed = failed
-        self._store: SqliteStore | None = None
+        self._store: SqlStore | None = None
         self._office: PostOffice | None = None
         self._catalogue: Catalogue | None = None
         self._heartbeat = Heartbeat(reactor)
@@ -127,15 +128,17 @@ class OfficeService(Service):
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         config, reactor = self._config, self._reactor
-        clock = ReactorClock(reactor)
         inherited = self._inherited
         try:
             premises = furnish(config, reactor, self._owner) if inherited is None else inherited.premises
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._store = store = premises.store if inherited is None else office_store(config, reactor, linger=LINGER)
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
+        seat = replace(seat, node=premises.node)
+        store = premises.store if inherited is None else office_store(config, reactor, seat, linger=LINGER)
+        self._store = store
+        clock = ReactorClock(reactor, store.now)
         commons = alone(clock.now) if inherited is None else inherited.commons
         self._renewal = Renewal(
             reactor,
@@ -204,6 +207,7 @@ class OfficeService(Service):
                 managed=Managed(
                     keep_password=self._passwords.keep, forget=directory.forget, session_secret=premises.secret
                 ),
+                clock=clock,
                 seat=seat,
                 commons=commons,
                 endpoint=endpoint,
@@ -216,7 +220,7 @@ class OfficeService(Service):
         if failures:
             self._fail(cannot_listen(failures[0]))
 
-    def _made_catalogue(self, store: SqliteStore, directory: StoreDirectory, clock: ReactorClock) -> Catalogue | None:
+    def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> Catalogue | None:
         """None where no letters are kept for people who look."""
         config, reactor = self._config, self._reactor
         if not config.catalogue.enabled:

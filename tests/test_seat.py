@@ -30,6 +30,15 @@ def test_whoever_held_claims_before_somebody_lets_go_of_them(before: int, now: i
     assert len(recovered) == len(set(recovered))
 
 
+@given(COUNTS, COUNTS)
+def test_nodes_let_go_of_nothing_that_is_another_ones(one: int, two: int) -> None:
+    here = [Seat(number, one, "here") for number in range(1, one + 1)]
+    there = [Seat(number, two, "there") for number in range(1, two + 1)]
+    held = {seat.owner(OFFICE) for seat in there}
+    for seat in here:
+        assert not held & {seat.owner(OFFICE), *seat.left_behind(OFFICE)}
+
+
 @given(COUNTS)
 def test_nobody_lets_go_of_the_claims_of_the_living(count: int) -> None:
     for seat in seats(count):

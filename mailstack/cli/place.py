@@ -26,6 +26,15 @@ DEV_SCRAM_ITERATIONS = 4096
 """The least that RFC 7677 §4 allows."""
 
 
+class Ahead:
+    """How far the time at an office is ahead of this machine's; known when its store has been opened."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
 class Place(Struct, frozen=True):
     """What commands need to know of an office."""
 
@@ -40,9 +49,18 @@ class Place(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)
     """How a running dev environment described itself (`mailstack.cli.registry`)."""
 
+    ahead: Ahead = field(default_factory=Ahead)
+
     def now(self) -> float:
-        """The time there, seconds since 1970: that of a dev environment may have been moved ahead."""
-        return time.time() + float(self.facts.get("ahead", 0.0))
+        """The time there, seconds since 1970: that of a dev environment may have been moved ahead, and where several
+        machines share an office it is their database's.
+        """
+        return time.time() + self.ahead.seconds + float(self.facts.get("ahead", 0.0))
+
+
+def has_database(place: Place) -> bool:
+    """Whether the office keeps its letters elsewhere than in its data directory."""
+    return place.settings is not None and bool(place.settings.store.url)
 
 
 def at_place(command: Callable[..., Any]) -> Callable[..., Any]:

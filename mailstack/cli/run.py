@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
 from mailstack.store import Store, StoreError
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
 
 T = TypeVar("T")
@@ -66,9 +67,12 @@ class OpenStore:
     """The store of a place, for a `with` block; a server may have it open at the same time."""
 
     def __init__(self, place: Place) -> None:
+        self._place = place
         self._data = place.data
         self._carrier = Carrier()
-        self.store: Store = SqliteStore(self._carrier, place.data)
+        store = _store(self._carrier, place)
+        self.store: Store = store
+        self._now = store.now
         if place.settings is not None and place.settings.webhooks:
             from mailstack.config.webhooks import subscribe
 
@@ -77,6 +81,8 @@ class OpenStore:
     def __enter__(self) -> Self:
         before = set(self._data.iterdir()) if self._data.is_dir() else None
         self.run(self.store.open())
+        if self._now is not None:
+            self._place.ahead.seconds = self._now() - time.time()
         if before is not None and os.geteuid() == 0:
             give_to_owner(self._data, set(self._data.iterdir()) - before)
         return self
@@ -110,6 +116,18 @@ class OpenStore:
             raise Refused(str(error)) from error
         except TimeoutError as error:
             raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+
+
+def _store(carrier: Carrier, place: Place) -> SqlStore:
+    if place.settings is None or not place.settings.store.url:
+        return SqliteStore(carrier, place.data)
+    from mailstack.config.storing import reach_of
+    from mailstack.store.postgresql.opening import postgres_store
+
+    try:
+        return postgres_store(carrier, reach_of(place.settings), readers=1, writers=1)
+    except StoreError as error:
+        raise Refused(str(error)) from error
 
 
 def give_to_owner(data: Path, made: Iterable[Path]) -> None:

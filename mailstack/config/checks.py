@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_schedule(config, source),
         *_relay(config, source),
         *_workers(config, source),
+        *_postgresql(config, source),
         *_policy(config, source),
         *_authentication(config, source),
         *_webhooks(config, source),
@@ -58,8 +60,6 @@ def _names(config: Config, source: Source) -> Iterator[Problem]:
     if not config.hostname:
         cure = 'set it, as hostname = "mx.home.test"'
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
-    if config.store != "sqlite":
-        yield source.problem(("store",), "this version has no other store", 'write "sqlite"')
     listening = [name for name in ("submission", "submissions", "mx", "lmtp") if getattr(config.listen, name)]
     if listening and not config.domains:
         trouble = f"is empty, so that {', '.join(listening)} could take no letter for anybody"
@@ -99,6 +99,25 @@ def _workers(config: Config, source: Source) -> Iterator[Problem]:
             f"{count} workers can't share relay.{least} = {getattr(relay, least)}: each opens connections of its own"
         )
         yield source.problem(("workers", "count"), trouble, "have fewer workers, or allow more connections")
+
+
+LEAST_LOST_AFTER = 2.0
+"""Seconds."""
+
+
+def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
+    """A process says four times in this time that it lives, and a database that is busy answers within its time."""
+    ours = config.postgresql
+    if config.store.url and importlib.util.find_spec("psycopg") is None:
+        cure = "pip install 'mailstack[postgresql]'"
+        yield source.problem(("store",), "needs psycopg, which is not installed", cure)
+    if ours.lost_after < max(LEAST_LOST_AFTER, ours.connect_timeout * 2):
+        trouble = "is so short that a process would be taken for dead that only waits"
+        least = max(LEAST_LOST_AFTER, ours.connect_timeout * 2)
+        yield source.problem(("postgresql", "lost_after"), trouble, f"allow {least:g} s or more")
+    for name in ("connect_timeout", "timeout"):
+        if getattr(ours, name) < 1:
+            yield source.problem(("postgresql", name), "is less than a second", "allow some seconds")
 
 
 def _certificate(config: Config, source: Source) -> Iterator[Problem]:

@@ -6,12 +6,12 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from mailstack.config.checks import check
 from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.model import Config
-from mailstack.config.reading import read_model
+from mailstack.config.reading import is_table, read_model
 from mailstack.config.source import Source, read_source
 from mailstack.config.values import HostName, read_host_name
 
@@ -39,9 +39,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def _names() -> tuple[frozenset[str], frozenset[str]]:
     """The tables and the plain keys at the top of a file."""
     fields = structs.fields(Config)
-    tables = frozenset(
-        known.encode_name for known in fields if isinstance(known.type, type) and issubclass(known.type, Struct)
-    )
+    tables = frozenset(known.encode_name for known in fields if is_table(known.type))
     return tables, frozenset(known.encode_name for known in fields) - tables
 
 

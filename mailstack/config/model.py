@@ -22,9 +22,12 @@ from mailstack.config.values import (
     IpText,
     Keyword,
     Network,
+    NodeName,
     Origin,
     Owner,
+    SchemaName,
     Selector,
+    StoreName,
     WebUrl,
 )
 from mailstack.letter import Address
@@ -387,6 +390,19 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     give_up_after: Duration = read_duration("3d")
 
 
+class Postgresql(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an office whose store is in PostgreSQL uses it, and what it is called there."""
+
+    schema: SchemaName = SchemaName("")
+    node: NodeName = NodeName("")
+    """Empty: a name that is made once and kept in the data directory."""
+    connect_timeout: Duration = read_duration("3s")
+    timeout: Duration = read_duration("15s")
+    lost_after: Duration = read_duration("30s")
+    writers: Threads = 2
+    readers: Threads = 2
+
+
 class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the history of letters is kept."""
 
@@ -413,7 +429,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Never empty once loaded: `load` puts the machine's own name for an empty one."""
     data: Path = Path("data")
     domains: tuple[Domain, ...] = ()
-    store: str = "sqlite"
+    store: StoreName = StoreName()
     webhooks: tuple[Webhook, ...] = ()
     listen: Listen = field(default_factory=Listen)
     proxy: Proxy = field(default_factory=Proxy)
@@ -435,4 +451,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls_reports: TlsReports = field(default_factory=TlsReports)
     journey: Journey = field(default_factory=Journey)
     workers: Workers = field(default_factory=Workers)
+    postgresql: Postgresql = field(default_factory=Postgresql)
     log: Log = field(default_factory=Log)

@@ -14,11 +14,11 @@ from mailstack.config.errors import Problem
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.config.spelling import meant
-from mailstack.config.values import READERS
+from mailstack.config.values import READERS, StoreName
 from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import TlsPolicy, TlsPolicyError
 
-SECRET: frozenset[Any] = frozenset({SmartHost})
+SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
 """Types whose value is never shown."""
 
 _BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {

@@ -6,13 +6,14 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, ClassVar, NewType
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from mailstack.authentication.signature import is_selector
 from mailstack.config import durations, endpoints, sizes
+from mailstack.discreet import Discreet
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.letter.patterns import address_pattern, domain_pattern
@@ -52,6 +53,21 @@ FieldName = NewType("FieldName", str)
 """The name of a header field, in lower case."""
 
 
+SchemaName = NewType("SchemaName", str)
+"""A schema of PostgreSQL; empty for the one that the role's search_path begins with."""
+NodeName = NewType("NodeName", str)
+"""What a machine's part of an office is called; empty for a name that is made."""
+
+
+class StoreName(Discreet, frozen=True):
+    """Where letters and accounts are kept."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("url",)
+
+    url: str = ""
+    """PostgreSQL's, which may have a password; empty: SQLite in the data directory."""
+
+
 class Owner(Struct, frozen=True):
     """Whose a certificate is."""
 
@@ -62,6 +78,9 @@ class Owner(Struct, frozen=True):
 
 DNS_PORT = 53
 _HOOK_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_SCHEMA_NAME = re.compile(r"(?:[a-z_][a-z0-9_]{0,62})?\Z")
+_NODE_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?\Z")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?://[!-~]{0,2000}\Z")
 _WEB_URL = re.compile(r"https?://[!-~]{1,2000}\Z")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
@@ -155,6 +174,29 @@ def read_hook_name(text: object) -> HookName:
     return HookName(text)
 
 
+def read_store_name(text: object) -> StoreName:
+    """Raises ValueError, which never tells what may hold a password."""
+    if text == "sqlite":
+        return StoreName()
+    if not isinstance(text, str) or not _POSTGRESQL.match(text):
+        raise ValueError('"sqlite", or a URL such as "postgresql://mailstack@db.home.test/mailstack"')
+    return StoreName(text)
+
+
+def read_schema_name(text: object) -> SchemaName:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not _SCHEMA_NAME.match(text):
+        raise ValueError('a name such as "mailstack" (lower case letters, digits and underscores)')
+    return SchemaName(text)
+
+
+def read_node_name(text: object) -> NodeName:
+    """Raises ValueError."""
+    if not isinstance(text, str) or not _NODE_NAME.match(text):
+        raise ValueError('a name such as "mx1" (letters, digits, dots, hyphens and underscores)')
+    return NodeName(text)
+
+
 def read_web_url(text: object) -> WebUrl:
     """Raises ValueError."""
     expected = 'a URL such as "https://hooks.example.org/mail", without user and password'
@@ -242,6 +284,9 @@ READERS: dict[Any, Callable[[object], Any]] = {
     HookName: read_hook_name,
     WebUrl: read_web_url,
     Selector: read_selector,
+    StoreName: read_store_name,
+    SchemaName: read_schema_name,
+    NodeName: read_node_name,
     FieldName: read_field_name,
     Address: read_address,
     Owner: read_owner,

@@ -20,9 +20,10 @@ _log = Logger()
 class ReactorClock:
     """The wire.Clock of a reactor: its `seconds` are UTC since 1970, as Twisted's reactors count."""
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, now: Callable[[], float] | None = None) -> None:
+        """`now`: the time, where that is not the reactor's; None: it is."""
         self._reactor = reactor
-        self.now: Callable[[], float] = reactor.seconds
+        self.now: Callable[[], float] = now or reactor.seconds
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         """Call `do` once after `seconds`; the function returned cancels that, and may be called at any time."""

@@ -137,8 +137,13 @@ class Runner:
         await self._store.recover(self._left_behind, self._clock.now())
         self._lines.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
+        self._store.on_news(self.look_soon)
         # Whoever starts an office with a million letters doesn't wait until they are looked through.
         self._clock.spawn(self._look())
+
+    def look_soon(self) -> None:
+        """Another process has left something: don't wait for the next look."""
+        self._look_in(_LEAST_WAIT)
 
     def has_room(self, letter: Letter, destination: str) -> bool:
         """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
@@ -191,8 +196,15 @@ class Runner:
         if self._starting_jobs:
             return
         self._starting_jobs = True
-        while self._running and (job := self._backlog.start()) is not None:
-            self._clock.spawn(self._attempt(job))
+        # Who can't be sure that nobody else has taken over his claims makes no attempt.
+        while (
+            self._running and (since := self._store.tenure()) is not None and (job := self._backlog.start()) is not None
+        ):
+            if _claimed(job) - self.limits.lease >= since:
+                self._clock.spawn(self._attempt(job))
+            else:
+                self._backlog.done(job)
+                self._backlog.written(job)
         self._starting_jobs = False
 
     async def _attempt(self, job: Job) -> None:
@@ -279,6 +291,7 @@ class Runner:
             for line in [line for line in self._lines if self._backlog.is_low(line)]:
                 await self._fetch(line)
             await self._board.post()
+            self._start_jobs()
         except StoreError as trouble:
             _log.error("what is due can't be claimed: %s", trouble)
         finally:
@@ -380,6 +393,11 @@ class Runner:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()
+
+
+def _claimed(job: Job) -> float:
+    """Until when a job is claimed; less the lease, that is since when."""
+    return min(delivery.lease for delivery in job.deliveries)
 
 
 def _too_late(job: Job, now: float) -> Attempt | None:

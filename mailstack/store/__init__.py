@@ -259,6 +259,19 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         Raises StoreError when another process does.
         """
 
+    def tenure(self) -> float | None:
+        """Since when (seconds since 1970) what this process claims is its own for as long as it lives.
+
+        What it claimed before may be somebody else's. None: nothing is known for sure at this moment, as when the store
+        can't be reached; then no attempt may begin.
+        """
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        """Have `told` called when another process has left work or orders, where that can be known at once.
+
+        In the reactor's thread. Who looks each second finds them in any case.
+        """
+
     # --- queue
 
     def new_content(self) -> ContentWriter:

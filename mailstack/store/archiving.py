@@ -24,12 +24,12 @@ def archived(acceptance: Acceptance) -> Acceptance:
     return replace(acceptance, placements=(*acceptance.placements, kept))
 
 
-class _Archiving(SqlStore):
+class Archiving(SqlStore):
     """A store with an archive."""
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         await super()._write(batch, [archived(each) for each in acceptances])
 
 
-class ArchivingSqliteStore(_Archiving, SqliteStore):
+class ArchivingSqliteStore(Archiving, SqliteStore):
     """The store on disk, with an archive."""

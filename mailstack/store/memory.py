@@ -72,6 +72,12 @@ class MemoryStore(
     def lock_office(self) -> None:
         """Nobody else can serve from here."""
 
+    def tenure(self) -> float | None:
+        return 0.0
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        """There is no other process."""
+
     # --- queue
 
     def new_content(self) -> ContentWriter:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from mailstack.store import (
     ContentWriter,
     Entry,
     Filter,
+    Maildrop,
     OutcomeUnknown,
     Record,
     Settlement,
@@ -51,12 +53,16 @@ _PRUNED_AT_ONCE = 200
 _log = Logger()
 
 
-class SqlStore(StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders):
+class SqlStore(
+    StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders, ABC
+):
     """See `mailstack.store.Store`. Who derives from it gives threads that read, and one or more that write."""
 
     _readers: Workers[Connection]
     _writer: Writer
     _large: LargeContents
+    now: Callable[[], float] | None = None
+    """The time by which letters are due, where that is not this machine's."""
 
     def __init__(self, *, memory_limit: int, recent_octets: int, address_seconds: float) -> None:
         """`memory_limit`: octets of a content above which it is a large one.
@@ -68,6 +74,29 @@ class SqlStore(StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnounce
         self._recent = RecentOctets(recent_octets)
         self._accounts, self._aliases = Recent(address_seconds, 10_000), Recent(address_seconds, 10_000)
         self._subscriptions = Subscriptions()
+
+    # --- what each database does in its own way
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    def lock_office(self) -> None: ...
+
+    @abstractmethod
+    def tenure(self) -> float | None: ...
+
+    @abstractmethod
+    def on_news(self, told: Callable[[], None]) -> None: ...
+
+    @abstractmethod
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop: ...
+
+    @abstractmethod
+    async def release_maildrop(self, mailbox: str, owner: str) -> None: ...
 
     # --- contents
 

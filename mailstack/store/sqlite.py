@@ -115,6 +115,12 @@ class SqliteStore(SqlStore):
         self._make_directory()
         self._lock = take_office(self._directory / "lock")
 
+    def tenure(self) -> float | None:
+        return 0.0
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        """Files call nobody."""
+
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)

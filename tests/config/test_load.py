@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.config import Config, ConfigError, Exchange, load
+from mailstack.config.storing import reach_of
 from mailstack.letter import Address
 from mailstack.relay.routes import Routes, SmartHost, Target
 from mailstack.wire import HostPort
@@ -159,7 +160,8 @@ max_size = "50MB"
     ("text", "told"),
     [
         ("domains = 'home.test'", 'domains: expected a list in brackets, got "home.test"'),
-        ("store = 5", "store: expected a text in quotes, got 5"),
+        ("[tls_reports]\ncontact = 5", "tls_reports.contact: expected a text in quotes, got 5"),
+        ("store = 5", 'store: expected "sqlite", or a URL such as "postgresql://mailstack@db.home.test/mailstack"'),
         ("relay = []", "relay: expected a table, got []"),
         ("[relay]\nroutes = 1", "relay.routes: expected a table, got 1"),
         ("[accounts]\nbcrypt_rounds = true", "accounts.bcrypt_rounds: expected a whole number from 4 to 20, got true"),
@@ -333,7 +335,11 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
     ("text", "told"),
     [
         ('hostname = "a.test"\n[listen]\nmx = ["tcp:25"]\n', "domains: is empty, so that mx could take no letter"),
-        (BASE + 'store = "postgresql://u:pw@h/db"\n', '3: store: this version has no other store; write "sqlite"'),
+        (
+            BASE + '[postgresql]\nlost_after = "1s"\n',
+            "4: postgresql.lost_after: is so short that a process would be taken",
+        ),
+        (BASE + '[postgresql]\ntimeout = "0"\n', "4: postgresql.timeout: is less than a second"),
         (
             BASE + '[listen]\nimap = ["tcp:143"]\n',
             "4: listen.imap: this version serves submission, submissions, mx, lmtp, pop3, pop3s, web, https, and no imap",
@@ -411,6 +417,18 @@ def test_a_contradiction_stops_the_start(tmp_path: Path, text: str, told: str) -
 
 def test_services_may_take_free_ports_each(tmp_path: Path) -> None:
     load(written(tmp_path, BASE + '[listen]\nmx = ["tcp:0"]\npop3 = ["tcp:0"]\n'), {})
+
+
+def test_the_url_of_a_database_never_shows_its_password(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, BASE + 'store = "mysql://u:hush@h/db"\n')
+    assert problem.startswith("mailstack.toml:3: store: expected")
+    assert "hush" not in problem
+    file = tmp_path / "mailstack.toml"
+    file.write_text(BASE + 'store = "postgresql://u:hush@h/db"\n')
+    config = load(file, {})
+    assert config.store.url == "postgresql://u:hush@h/db"
+    assert "hush" not in repr(config)
+    assert "hush" not in repr(reach_of(config))
 
 
 def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> None:

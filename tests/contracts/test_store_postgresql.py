@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def subject(postgresql: Server) -> Iterator[Subject]:
-    from mailstack.store.postgresql.database import Reach
     from mailstack.store.postgresql.store import PostgresStore
+    from mailstack.store.reach import Reach
 
     pump = Pump()
     opened: list[PostgresStore] = []

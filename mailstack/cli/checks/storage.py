@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.place import Place
@@ -19,7 +20,28 @@ ROOM = 256 * 1024 * 1024
 
 def check_storage(config: Config) -> Iterator[Finding]:
     """The data directory and the store in it; a store that does not exist is not made."""
-    data = config.data
+    yield from _directory(config.data)
+    if config.store.url:
+        from mailstack.cli.checks.database import check_database
+
+        found, is_there = check_database(config)
+        yield from found
+        if not is_there:
+            return
+    elif not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
+        return
+    place = Place(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
+    try:
+        with OpenStore(place) as office:
+            accounts = office.run(office.store.accounts())
+            aliases = {alias for alias, _ in office.run(office.store.aliases())}
+    except Refused as error:
+        yield broken("store", error.message)
+        return
+    yield from _people(config, accounts, aliases)
+
+
+def _directory(data: Path) -> Iterator[Finding]:
     if not data.exists():
         above = next(parent for parent in data.parents if parent.exists())
         if os.access(above, os.W_OK | os.X_OK):
@@ -42,15 +64,6 @@ def check_storage(config: Config) -> Iterator[Finding]:
         )
     else:
         yield good("data", f"{data}, {free // 1_000_000_000} GB free")
-    place = Place(data, config.domains, config.accounts.bcrypt_rounds)
-    try:
-        with OpenStore(place) as office:
-            accounts = office.run(office.store.accounts())
-            aliases = {alias for alias, _ in office.run(office.store.aliases())}
-    except Refused as error:
-        yield broken("store", error.message)
-        return
-    yield from _people(config, accounts, aliases)
 
 
 def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Iterator[Finding]:

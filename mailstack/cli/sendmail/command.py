@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-import time
 from pathlib import Path
 from typing import IO
 
 import click
 
 from mailstack.cli.names import letter_id
-from mailstack.cli.place import Place, of_config, of_dev
+from mailstack.cli.place import Place, has_database, of_config, of_dev
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.cli.sendmail.exits import CONFIG, DATAERR, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE, Ended
@@ -71,7 +70,7 @@ def _variable(name: str) -> Path | None:
 
 
 def _do(place: Place, options: Options, source: IO[bytes]) -> int:
-    if not os.access(place.data, os.W_OK | os.X_OK):
+    if not has_database(place) and not os.access(place.data, os.W_OK | os.X_OK):
         raise PermissionError(f"{place.data} is not writable for {caller().user}")
     if options.mode == "list":
         _list(place)
@@ -125,7 +124,7 @@ def _flush(place: Place, options: Options) -> None:
     waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
     with OpenStore(place) as office:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(office, waiting)]
-        operator = Operator(office.store, time.time, picks=waiting.takes)
+        operator = Operator(office.store, place.now, picks=waiting.takes)
         for _ in office.run_each(operator.retry([letter]) for letter in ids):
             pass
 

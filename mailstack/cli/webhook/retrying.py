@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from mailstack.cli.place import Place, at_place
@@ -29,7 +27,7 @@ def retry(place: Place, names: tuple[str, ...]) -> None:
         for name in names:
             if name not in targets:
                 raise Refused(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
-        now = time.time()
+        now = place.now()
         wanted = [targets[name] for name in names or sorted(targets)]
         count = sum(office.run(office.store.hurry_announcements(target, now)) for target in wanted)
     click.echo(f"to be told now: {count}")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
-from msgspec import Struct
 from psycopg import sql as names
 from psycopg.conninfo import conninfo_to_dict
 
@@ -16,6 +15,7 @@ from mailstack.store import StoreError
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.watch import Watch
+from mailstack.store.reach import Reach
 
 _OPTIONAL = (
     # What the server acknowledges is on its disk, whatever its default is; more than that (remote_apply) stays.
@@ -30,19 +30,6 @@ _OPTIONAL = (
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 """Seconds after which a database that can't be reached is tried again."""
-
-
-class Reach(Struct, frozen=True):
-    """Where the database is, and for how long it is waited for."""
-
-    url: str
-    """As libpq takes it; what it does not say, libpq knows from the environment and its files, the password too."""
-    schema: str = ""
-    """The PostgreSQL schema; empty: as the role's search_path says."""
-    connect_timeout: float = 3.0
-    """Seconds until a connection is there, all told."""
-    timeout: float = 15.0
-    """Seconds that a change or a question may take."""
 
 
 def parameters_of(url: str) -> dict[str, str]:
@@ -94,13 +81,18 @@ class Database:
         self._pause = _FIRST_PAUSE
         self._closed_until = 0.0
         self._trouble = StoreError("the database was not tried yet")
+        self._given_up = False
 
     def __str__(self) -> str:
         return shown(self.reach.url)
 
     def refusal(self) -> StoreError | None:
         """Why nothing can be done at this moment, if that is so."""
-        return self._trouble if time.monotonic() < self._closed_until else None
+        return self._trouble if self._given_up or time.monotonic() < self._closed_until else None
+
+    def give_up(self, why: StoreError) -> None:
+        """For good: this process must not use it any more."""
+        self._trouble, self._given_up = why, True
 
     def connect(self, set_up: Callable[[PostgresConnection], object] = lambda _: None) -> PostgresConnection:
         """A new one, which `set_up` makes fit for its use. Raises StoreError; at once while it failed just now."""

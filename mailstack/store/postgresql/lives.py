@@ -20,6 +20,7 @@ _RENEW = f"UPDATE lives SET until = {NOW} + ? WHERE id = ?"
 _LEAVE = "DELETE FROM lives WHERE id = ?"
 _LATE = f"SELECT id, owner FROM lives WHERE until < {NOW} ORDER BY id FOR UPDATE SKIP LOCKED"
 _HAS_SUCCESSOR = "SELECT 1 FROM lives WHERE owner = ? AND id <> ? LIMIT 1"
+_TWIN = f"SELECT 1 FROM lives WHERE owner = ? AND id <> ? AND until > {NOW} LIMIT 1"
 _LIVING = f"SELECT owner FROM lives WHERE owner <> '' AND until > {NOW} ORDER BY owner"
 _TAKE = f"""INSERT INTO held_maildrops (mailbox, life) SELECT ?, id FROM lives WHERE id = ? AND until > {NOW}
     ON CONFLICT (mailbox) DO UPDATE SET life = excluded.life WHERE NOT EXISTS
@@ -43,6 +44,11 @@ def join(transaction: Transaction, life: str, owner: str, *, program: int, secon
 def renew(transaction: Transaction, life: str, seconds: float) -> bool:
     """Whether it is still there: nobody has let go of what it claimed."""
     return transaction.execute(_RENEW, (seconds, life)).rowcount == 1
+
+
+def has_twin(transaction: Transaction, life: str, owner: str) -> bool:
+    """Whether another life of this owner goes on: they would let go of each other's claims."""
+    return bool(owner) and bool(transaction.execute(_TWIN, (owner, life)).fetchall())
 
 
 def leave(transaction: Transaction, life: str) -> None:

@@ -28,6 +28,8 @@ from mailstack.store.threads import CallsFromThreads
 T = TypeVar("T")
 
 CHANNEL = "mailstack"
+WORK, ADDRESSES = "work", "addresses"
+"""What is said there: that something is due or ordered, that accounts or aliases have changed."""
 _LONGEST_WAIT = 5.0
 """Seconds between two looks at the database's clock."""
 _ROUND_TRIP = 1.0
@@ -160,6 +162,13 @@ class Presence:
         asked = self._monotonic()
         if self._in_transaction(connection, lambda change: lives.renew(change, self._life, self._seconds)):
             self._sure_until = asked + self._seconds
+        elif self._in_transaction(connection, lambda change: lives.has_twin(change, self._life, self._owner)):
+            # Each would take the other's claims for its own.
+            why = f"another process calls itself {self._owner}: give each node a data directory or a `node` of its own"
+            _log.critical("{why}; this one serves no longer", why=why)
+            self._sure_until = 0.0
+            self._database.give_up(StoreError(why))
+            return
         else:
             _log.warn(
                 "others have taken over what {owner} had claimed: it was not heard of for too long", owner=self._owner
@@ -175,7 +184,7 @@ class Presence:
                 "{owners} are not heard of any more; what they had claimed is attempted by others",
                 owners=", ".join(late),
             )
-            connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, "work"))
+            connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
 
     def _join(self, connection: PostgresConnection) -> None:
         asked, since = self._monotonic(), self.time.now()

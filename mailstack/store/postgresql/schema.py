@@ -75,6 +75,18 @@ def migrate(connection: PostgresConnection, name: str, known: list[Migration]) -
         watch.close()
 
 
+def state(connection: PostgresConnection, known: list[Migration]) -> tuple[str, bool] | None:
+    """What is there, for people, and whether nothing is to be done; None for nothing.
+
+    Raises StoreError when this program can't serve from it.
+    """
+    if (found := _version(connection)) is None:
+        return None
+    up_to_date = _is_served(found, known)
+    coming = "" if up_to_date else f", which is made {known[-1].version} at the next start"
+    return f"schema version {found[0]}{coming}", up_to_date
+
+
 def check(connection: PostgresConnection) -> list[str]:
     """What is wrong with the server that one can live with, for the log. Raises StoreError for what one can't."""
     encoding = _setting(connection, "server_encoding")

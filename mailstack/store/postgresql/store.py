@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,17 +12,19 @@ from typing import TypeVar
 from twisted.logger import Logger
 
 from mailstack.journey import Step
-from mailstack.store import Maildrop, MaildropInUse, StoreError, lookups, maildrops
-from mailstack.store.batch import Transaction
+from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreError, Suppression, lookups, maildrops
+from mailstack.store.addresses import Change
+from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.locks import take_office
 from mailstack.store.postgresql import lives, schema
 from mailstack.store.postgresql.connection import PostgresConnection
-from mailstack.store.postgresql.database import Database, Reach
+from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.large_contents import ContentRows
-from mailstack.store.postgresql.presence import Presence
+from mailstack.store.postgresql.presence import ADDRESSES, CHANNEL, WORK, Presence
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
+from mailstack.store.reach import Reach
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.threads import CallsFromThreads, Workers
 
@@ -106,6 +108,8 @@ class PostgresStore(SqlStore):
             forget=self._large.forget,
         )
         self._keeper = Workers(reactor, "mailstack-keeper", 1, start=lambda: None, stop=lambda _: None, trouble=trouble)
+        self.now = self._presence.time.now
+        self._told: list[Callable[[], None]] = []
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
         self._lock: int | None = None
@@ -145,9 +149,53 @@ class PostgresStore(SqlStore):
             _log.warn("{database}: {concern}", database=self._database, concern=concern)
         schema.migrate(connection, self._database.reach.schema, schema.migrations())
         connection.execute(FORGET_COUNTS, (_DAY,))
+        self._presence.time.learn(connection)
+
+    # --- news
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        self._told.append(told)
 
     def _hear(self, said: str) -> None:
         """Another process says something."""
+        if said == ADDRESSES:
+            self._accounts.forget()
+            self._aliases.forget()
+        else:
+            for told in self._told:
+                told()
+
+    async def _say(self, what: str) -> None:
+        """To all other processes. Who can't hear it finds it by looking, within a second."""
+        try:
+            await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, what)))
+        except StoreError as error:
+            _log.debug("nobody was told of {what}: {error}", what=what, error=error)
+
+    async def _change_addresses(self, change: Change) -> None:
+        await super()._change_addresses(change)
+        await self._say(ADDRESSES)
+
+    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
+        await super()._write(batch, acceptances)
+        if not self._owner and (batch.moves or batch.deliveries):
+            # A command changes the queue: an operator waits for what comes of it.
+            await self._say(WORK)
+
+    async def add_rule(self, rule: Rule) -> None:
+        await super().add_rule(rule)
+        await self._say(WORK)
+
+    async def remove_rule(self, name: str) -> None:
+        await super().remove_rule(name)
+        await self._say(WORK)
+
+    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
+        new = await super().suppress(suppressions)
+        await self._say(WORK)
+        return new
+
+    # --- claims
 
     def tenure(self) -> float | None:
         return self._presence.tenure() if self._owner else 0.0

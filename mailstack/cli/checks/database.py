@@ -1,0 +1,37 @@
+"""Whether the database of an office can be reached, and is such that letters are safe in it."""
+
+from __future__ import annotations
+
+import contextlib
+
+from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.config import Config
+from mailstack.config.storing import reach_of
+from mailstack.store import StoreError
+
+
+def check_database(config: Config) -> tuple[list[Finding], bool]:
+    """What there is to say, and whether its tables are there to be read. Nothing is made or changed."""
+    import psycopg
+
+    from mailstack.store.postgresql import lives, schema
+    from mailstack.store.postgresql.database import Database
+    from mailstack.store.postgresql.errors import trouble
+
+    try:
+        database = Database(reach_of(config), "mailstack check")
+        with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:
+            version = connection.raw.info.server_version
+            found = [good("database", f"{database}, PostgreSQL {version // 10000}.{version % 10000}")]
+            found += [warning("database", concern) for concern in schema.check(connection)]
+            state = schema.state(connection, schema.migrations())
+            if state is None:
+                return [*found, good("store", "its tables are made at the first start")], False
+            others = lives.living(connection)
+            found.append(good("nodes", ", ".join(others) if others else "none serves at this moment"))
+            text, is_newest = state
+            return [*found, good("store", text)], is_newest
+    except psycopg.Error as error:
+        return [broken("store", str(trouble(error)))], False
+    except StoreError as error:
+        return [broken("store", str(error))], False

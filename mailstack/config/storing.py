@@ -1,0 +1,12 @@
+"""How the configuration says to reach the database."""
+
+from __future__ import annotations
+
+from mailstack.config.model import Config
+from mailstack.store.reach import Reach
+
+
+def reach_of(config: Config) -> Reach:
+    """For an office whose store is a URL."""
+    ours = config.postgresql
+    return Reach(config.store.url, ours.schema, ours.connect_timeout, ours.timeout)

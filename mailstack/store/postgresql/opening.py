@@ -1,0 +1,38 @@
+"""Makes the store in PostgreSQL for an office or a command, with or without an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailstack.store.archiving import Archiving
+from mailstack.store.postgresql.store import PostgresStore
+from mailstack.store.reach import Reach
+from mailstack.store.threads import CallsFromThreads
+
+
+class ArchivingPostgresStore(Archiving, PostgresStore):
+    """The store in PostgreSQL, with an archive."""
+
+
+def postgres_store(
+    reactor: CallsFromThreads,
+    reach: Reach,
+    directory: Path | None = None,
+    *,
+    owner: str = "",
+    lost_after: float = 30.0,
+    readers: int = 2,
+    writers: int = 2,
+    archiving: bool = False,
+) -> PostgresStore:
+    """See PostgresStore. Raises StoreError for a URL that is none."""
+    kind = ArchivingPostgresStore if archiving else PostgresStore
+    return kind(
+        reactor,
+        reach,
+        directory,
+        owner=owner,
+        lost_after=lost_after,
+        reader_threads=readers,
+        writer_threads=writers,
+    )
