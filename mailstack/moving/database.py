@@ -18,11 +18,12 @@ from mailstack.store.content_files import is_name
 from mailstack.store.contents import AHEAD, OBJECT
 from mailstack.store.postgresql import large_contents
 from mailstack.store.postgresql.connection import PostgresConnection
-from mailstack.store.postgresql.database import Database, Reach, shown
+from mailstack.store.postgresql.database import Database, shown
 from mailstack.store.postgresql.dialect import translated
 from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.lives import living
 from mailstack.store.postgresql.schema import migrate, migrations, newest, version_of
+from mailstack.store.reach import Reach
 from mailstack.store.schema import UNFINISHED
 from mailstack.store.tables import Key, Row, Table, tables
 

@@ -16,8 +16,8 @@ from mailstack.moving.copying import copy
 from mailstack.moving.database import DatabaseSource, DatabaseTarget
 from mailstack.moving.directory import DirectorySource, DirectoryTarget
 from mailstack.store import StoreError
-from mailstack.store.postgresql.database import Reach
 from mailstack.store.postgresql.store import PostgresStore
+from mailstack.store.reach import Reach
 from mailstack.store.sqlite import SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
