@@ -21,6 +21,7 @@ from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed,
 from mailstack.catalogue.query import Flag, Term
 from mailstack.catalogue.read_elsewhere import ReadElsewhere
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
+from mailstack.catalogue.tagging import Tagging
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
@@ -65,6 +66,7 @@ class Catalogue:
         mailbox_of: Callable[[Address], Awaitable[str | None]],
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
         sharing: Sharing | None = None,
+        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
     ) -> None:
         """`store` is one with an archive; it is opened and closed by whoever made it. None shares: there is one process."""
         # Those who listen are told in a turn of their own: not within the acceptance of a letter.
@@ -79,7 +81,7 @@ class Catalogue:
         self._clock = clock
         self._leads = sharing is None or sharing.leads
         self._indexing = (
-            Indexing(store, database, self.feed, clock, in_thread, mailbox_of)
+            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, tagging)
             if sharing is None or sharing.leads
             else ReadElsewhere(store, database, clock, sharing.wake)
         )
@@ -182,7 +184,7 @@ class Catalogue:
         return len(numbers)
 
     async def tag(self, which: Which, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
-        """How many have changed. Tags are as `reading.tag_of` gives them."""
+        """How many have changed. Tags are as `tagging.tag_of` gives them."""
         numbers = await self._in_parts(which, partial(index.tag, add=add, remove=remove))
         await self._tell_changed(numbers)
         return len(numbers)

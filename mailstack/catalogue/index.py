@@ -23,6 +23,7 @@ from mailstack.catalogue.items import (
 )
 from mailstack.catalogue.schema import has_trigrams
 from mailstack.catalogue.selecting import Selection, selection
+from mailstack.catalogue.tagging import TagFilter
 from mailstack.letter import LetterId
 from mailstack.store import Damaged
 
@@ -33,8 +34,17 @@ GIVEN = "IN (SELECT value FROM json_each(?))"
 TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 
 
-def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Sequence[Copy], read_to: int) -> None:
-    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays."""
+def add(
+    connection: sqlite3.Connection,
+    entering: Sequence[Entering],
+    copies: Sequence[Copy],
+    read_to: int,
+    filters: Sequence[TagFilter] = (),
+) -> dict[int, tuple[str, ...]]:
+    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays.
+
+    Gives the tags that `filters` have given besides, by number.
+    """
     there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
     with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
         for each in entering:
@@ -42,6 +52,22 @@ def add(connection: sqlite3.Connection, entering: Sequence[Entering], copies: Se
         for copy in copies:
             _add_copy(connection, copy)
     connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
+    return _tag_found(connection, [each.item.number for each in entering], filters) if filters and entering else {}
+
+
+def _tag_found(
+    connection: sqlite3.Connection, new: Sequence[int], filters: Sequence[TagFilter]
+) -> dict[int, tuple[str, ...]]:
+    given: dict[int, tuple[str, ...]] = {}
+    for each in filters:
+        if each.terms:
+            for number in numbers(connection, Which(numbers=tuple(new), terms=each.terms), len(new)):
+                given[number] = (*given.get(number, ()), *each.tags)
+    connection.executemany(
+        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
+        [(tag.casefold(), number, tag) for number, tags in given.items() for tag in tags],
+    )
+    return given
 
 
 def _add(connection: sqlite3.Connection, entering: Entering) -> None:

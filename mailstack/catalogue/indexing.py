@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from mailstack.catalogue import index
@@ -14,6 +15,7 @@ from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.items import Copy, Entering, Item
 from mailstack.catalogue.reading import Arriving, entering, traced
+from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Entry, Filter, Record, Store, StoreError
@@ -52,8 +54,10 @@ class Indexing:
         clock: Clock,
         in_thread: InThread,
         mailbox_of: Callable[[Address], Awaitable[str | None]],
+        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
     ) -> None:
         """`mailbox_of` says whose mailbox an address is."""
+        self._tagging = tagging
         self._store = store
         self._database = database
         self._feed = feed
@@ -164,13 +168,23 @@ class Indexing:
         await self._add(arriving, copies, gone)
 
     async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
-        read: list[Entering] = await self._in_thread(lambda: [entering(each) for each in arriving]) if arriving else []
+        tagging = self._tagging
+        read: list[Entering] = (
+            await self._in_thread(lambda: [entering(each, tagging) for each in arriving]) if arriving else []
+        )
         read_to = self._read_to
-        await self._database.write(lambda connection: index.add(connection, read, copies, read_to))
+        given = await self._database.write(
+            lambda connection: index.add(connection, read, copies, read_to, tagging.filters)
+        )
         if gone:
             await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
         for each, one in zip(arriving, read, strict=True):
-            self._feed.tell("letter", Entered(one.item, each.record), holders_of(one.item))
+            item = one.item
+            if tags := given.get(item.number):
+                known = {tag.casefold() for tag in item.tags}
+                more = {tag.casefold(): tag for tag in reversed(tags) if tag.casefold() not in known}
+                item = replace(item, tags=(*item.tags, *reversed(more.values())))
+            self._feed.tell("letter", Entered(item, each.record), holders_of(item))
 
     async def _octets(self, record: Record) -> bytes | None:
         """None when they are gone, or can't be read."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from mailstack.catalogue.items import Entering, Item
+from mailstack.catalogue.tagging import Tagging, tags_of
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.header import split
@@ -16,9 +17,6 @@ from mailstack.store import Record
 
 MOST_SEARCHED = 65_536
 """Characters of a letter's text that are searched."""
-MOST_TAGS = 20
-"""That a letter may bring with it."""
-LONGEST_TAG = 100
 LONGEST_SHOWN = 1000
 """Characters of a subject, a name or an address, as lists show it."""
 MOST_SHOWN = 100
@@ -38,7 +36,7 @@ class Arriving(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-def entering(arriving: Arriving) -> Entering:
+def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> Entering:  # noqa: B008 - it is frozen
     """Takes time in proportion to the letter's size; a thread may do it."""
     letter = arriving.record.letter
     reading = read(arriving.octets)
@@ -65,7 +63,7 @@ def entering(arriving: Arriving) -> Entering:
         snippet=reading.snippet,
         attachments=len(reading.attachments),
         inline=len(reading.inline),
-        tags=_tags(reading, recipients),
+        tags=tags_of(tagging, letter, reading, arriving.octets),
         mailboxes=arriving.mailboxes,
     )
     return Entering(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])
@@ -92,22 +90,6 @@ def _addresses(item: Item, reading: Reading) -> Iterator[tuple[str, str]]:
             if "@" in key:
                 yield field, key
                 yield field, "@" + key.rpartition("@")[2]
-
-
-def _tags(reading: Reading, recipients: Sequence[str]) -> tuple[str, ...]:
-    """Those of X-Tags, and what stands behind the plus of a recipient's address."""
-    found = reading.first("X-Tags").split(",")
-    for address in (*[one.address for one in reading.to], *recipients):
-        local = address.rpartition("@")[0]
-        found += local.split("+")[1:]
-    tags = {tag.casefold(): tag for each in reversed(found) if (tag := tag_of(each))}
-    return tuple(list(reversed(tags.values()))[:MOST_TAGS])
-
-
-def tag_of(text: str) -> str:
-    """A tag as it is kept; "" for what can be none: what is empty, too long, or has what nobody sees."""
-    tag = " ".join(text.split())
-    return tag if len(tag) <= LONGEST_TAG and tag.isprintable() and "," not in tag else ""
 
 
 def traced(octets: bytes) -> list[LetterId]:

@@ -254,6 +254,7 @@ class DevEnvironment:
             self._in_thread,
             self._directory.mailbox,
             Keeping(self._settings.max_letters, self._settings.max_age),
+            tagging=self._settings.tagging,
         )
 
     def _managed(self) -> Managed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from mailstack.catalogue.tagging import Tagging
 from mailstack.config import Schedule
 from mailstack.config.values import Domain, HostName, Origin
 from mailstack.faults import Rule
@@ -74,6 +75,8 @@ class DevSettings(Struct, frozen=True):
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()
     """More accounts: addresses and passwords."""
+    tagging: Tagging = Tagging()
+    """Which tags letters get when they come."""
     label: str = ""
     """What the API calls this environment."""
     cors: tuple[Origin, ...] = ()

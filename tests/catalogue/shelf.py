@@ -12,6 +12,7 @@ from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase, MemoryDatabase
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import parse
+from mailstack.catalogue.tagging import Tagging
 from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.content import Octets
@@ -51,11 +52,14 @@ def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
-    def __init__(self, directory: Path | None, clock: Any = None, **keeping: Any) -> None:
+    def __init__(
+        self, directory: Path | None, clock: Any = None, *, tagging: Tagging = Tagging(), **keeping: Any
+    ) -> None:  # noqa: B008
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory
         self.keeping = Keeping(**keeping)
+        self.tagging = tagging
         self.memory = MemoryDatabase() if directory is None else None
         self.store: Store = ArchivingMemoryStore()
         self.open()
@@ -64,7 +68,9 @@ class Shelf:
         if self.directory is not None:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.catalogue = Catalogue(self.store, database, self.clock, inline, own_mailbox, self.keeping)
+        self.catalogue = Catalogue(
+            self.store, database, self.clock, inline, own_mailbox, self.keeping, tagging=self.tagging
+        )
         self.journal = self.catalogue.told_of(SilentJournal())
         self.run(self.store.open())
         self.run(self.catalogue.start())

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mailstack.cli.peers import tags
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.logins import login_file, logins
 from mailstack.cli.peers.wish import Wish
@@ -21,9 +22,6 @@ _RELAYED = "nothing leaves this machine in dev mode; an office that relays is `m
 _SECURED = "submission (STARTTLS) and submissions (TLS) are ports of their own; the capture port takes letters in clear as well"
 _CERTIFICATE = "all services show one certificate by a CA made here, whose file is named at the start"
 _SENDING = "the API has one login for all, that of --ui-auth-file"
-_TAGS = (
-    "tags come from X-Tags and from +tags of addresses, and are set by API and web page; there are no filters for them"
-)
 _STORAGE = "the storage here needs no such care"
 _RELAY_KEYS = (
     *("HOST", "PORT", "STARTTLS", "TLS", "ALLOW_INSECURE", "AUTH", "USERNAME", "PASSWORD", "SECRET", "RETURN_PATH"),
@@ -73,7 +71,8 @@ def _accept_any(wish: Wish, option: str, _value: str) -> None:
 
 
 def check(wish: Wish) -> None:
-    """What can't be asked for together. Raises Refused."""
+    """What can be said only when all is read. Raises Refused."""
+    tags.settle(wish)
     if wish.any_login and wish.asks("smtp_logins"):
         raise Refused(
             f"{wish.any_login}: with the logins of --smtp-auth-file not every login can be taken; leave one out"
@@ -220,11 +219,11 @@ FLAGS = (
     ),
     _text("pop3-tls-cert", instead(_CERTIFICATE)),
     _text("pop3-tls-key", instead(_CERTIFICATE)),
-    _text("tag", instead(_TAGS), "t"),
-    _text("tags-config", instead(_TAGS)),
-    _switch("tags-title-case", instead(_TAGS)),
-    _text("tags-disable", instead(_TAGS)),
-    _switch("tags-username", instead(_TAGS)),
+    _text("tag", tags.filters, "t"),
+    _text("tags-config", tags.filter_file),
+    _switch("tags-title-case", partial(tags.turn_on, "title_case")),
+    _text("tags-disable", tags.disable),
+    _switch("tags-username", partial(tags.turn_on, "account")),
     _text("enable-prometheus", already),
     _text("webhook-url", _webhook),
     _text("webhook-limit", instead("webhooks here are queued and lose nothing, so that they need no limit")),

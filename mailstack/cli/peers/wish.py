@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mailstack.catalogue.tagging import TagFilter
 from mailstack.cli.refusal import Refused
 from mailstack.config.durations import read_duration
 from mailstack.config.values import Origin, read_origin
@@ -35,6 +36,9 @@ class Wish:
         self.jim: dict[str, float] = {}
         """What MailHog's monkey is told."""
         self.invites_jim = False
+        self.tag_filters: list[TagFilter] = []
+        self.tagging: dict[str, bool] = {}
+        """Where else tags come from: fields of Tagging."""
         self.any_login = ""
         """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from msgspec.structs import replace
 
 from mailstack.catalogue.items import Which
-from mailstack.catalogue.reading import tag_of
+from mailstack.catalogue.tagging import tag_of
 from mailstack.letter import Content
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of

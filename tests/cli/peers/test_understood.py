@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mailstack.catalogue.tagging import Tagging
 from mailstack.cli.peers import mailhog, mailpit
 from mailstack.cli.peers.understood import understood
 from mailstack.cli.peers.wish import Wish
@@ -59,6 +60,7 @@ def test_options_count_more_than_variables() -> None:
 
 @pytest.mark.parametrize("flag", mailpit.FLAGS, ids=lambda flag: flag.name)
 def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
+    (tmp_path / "tags.yaml").write_text("filters: [{match: x, tags: y}]\n")
     (tmp_path / "passwords").write_text("ann:x\n")
     _honoured_or_answered("mailpit", f"--{flag.name}", flag, tmp_path / "passwords")
 
@@ -77,12 +79,33 @@ def test_jim_is_told_at_the_start_what_he_does_once_he_is_invited() -> None:
     assert jim == Jim(accept_chance=1, link_speed_min=500, disconnect_chance=0)
 
 
+def test_tags_come_from_filters_in_words_and_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "tags.yaml").write_text("filters:\n  - match: 'to:qa@x.test'\n    tags: QA, tests\n")
+    found = settings(
+        "mailpit",
+        "--tag",
+        'spam,junk="subject:special offer" big=larger:1M',
+        "--tags-config",
+        str(tmp_path / "tags.yaml"),
+    )
+    filters = found.tagging.filters
+    assert [(each.tags, each.text) for each in filters] == [
+        (("spam", "junk"), b"subject:special offer"), (("big",), b"larger:1m"), (("QA", "tests"), b"to:qa@x.test")
+    ]  # fmt: skip
+    assert [len(each.terms) for each in filters] == [2, 1, 1]
+    found = settings(
+        "mailpit", "--tags-disable=x-tags, plus-addressing", MP_TAGS_TITLE_CASE="1", MP_TAGS_USERNAME="true"
+    )
+    assert found.tagging == Tagging(x_tags=False, plus_addresses=False, title_case=True, account=True)
+    assert settings("mailpit").tagging == Tagging()
+
+
 VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
     "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "log-file": "new.log", "ui-auth": "ann:x", "smtp-auth": "ann:x",
-    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783",
+    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783", "tag": "a=b", "tags-disable": "x-tags", "tags-config": "TAGS",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
@@ -96,7 +119,15 @@ BCRYPT = "$2b$04$" + "." * 53
 
 
 def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords: Path) -> None:
-    value = [] if flag.kind == "switch" else [VALUES.get(flag.name, "x").replace("PASSWORDS", str(passwords))]
+    value = (
+        []
+        if flag.kind == "switch"
+        else [
+            VALUES.get(flag.name, "x")
+            .replace("PASSWORDS", str(passwords))
+            .replace("TAGS", str(passwords.with_name("tags.yaml")))
+        ]
+    )
     given, plain = wish(peer, option, *value), wish(peer)
     changed = given.settings(own_ports=False) != plain.settings(own_ports=False)
     honoured = changed or given.quiet or given.triggers or given.log or flag.name in ALREADY
@@ -116,6 +147,11 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
         ("mailpit", ["--quiet=maybe"]),
         ("mailpit", ["--log-file", "/nowhere/at/all.log"]),
         ("mailpit", ["--chaos-triggers", "Sender:200:5"]),
+        ("mailpit", ["--tag", "nothing to find"]),
+        ("mailpit", ["--tag", ",=x"]),
+        ("mailpit", ["--tags-config", "/nowhere.yaml"]),
+        ("mailpit", ["--tags-config", __file__]),
+        ("mailpit", ["--tags-disable", "everything"]),
         ("mailpit", ["--database", __file__]),
         ("mailpit", ["--webhook-url", "ftp://x"]),
         ("mailhog", ["--smtp", ":1"]),

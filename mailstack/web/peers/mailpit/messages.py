@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Term
-from mailstack.catalogue.reading import tag_of
+from mailstack.catalogue.tagging import tag_of
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.peers.bodies import from_form, taken
 from mailstack.web.peers.finding import number_of, searched

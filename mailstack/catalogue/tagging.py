@@ -1,0 +1,75 @@
+"""The tags that a letter gets when it comes: those that it brings with it, and those of filters that find it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from mailstack.catalogue.query import Term
+from mailstack.letter import Letter
+from mailstack.reading import Reading
+
+MOST_TAGS = 20
+"""That a letter may bring with it."""
+LONGEST_TAG = 100
+_WORD = re.compile(r"(?:^|(?<=[\s@/-]))\w")
+
+
+class TagFilter(Struct, frozen=True):
+    """Letters that a query finds, or in which a text stands, get these tags."""
+
+    tags: tuple[str, ...]
+    terms: tuple[Term, ...] = ()
+    """All of which must hold; none: no letter is found by them."""
+    text: bytes = b""
+    """In lower case, looked for in the octets as they are; empty: it stands in no letter."""
+
+
+class Tagging(Struct, frozen=True):
+    """Where tags come from."""
+
+    filters: tuple[TagFilter, ...] = ()
+    x_tags: bool = True
+    """Those of the field X-Tags."""
+    plus_addresses: bool = True
+    """What stands behind the plus of a recipient's address."""
+    account: bool = False
+    """The name of who logged in to hand the letter in."""
+    title_case: bool = False
+    """Whether words of what a letter brings begin with a capital."""
+
+
+def tag_of(text: str) -> str:
+    """A tag as it is kept; "" for what can be none: what is empty, too long, or has what nobody sees."""
+    tag = " ".join(text.split())
+    return tag if len(tag) <= LONGEST_TAG and tag.isprintable() and "," not in tag else ""
+
+
+def tags_of(tagging: Tagging, letter: Letter, reading: Reading, octets: bytes) -> tuple[str, ...]:
+    """Each once, whatever its case; takes time in proportion to the letter's size."""
+    brought = _brought(tagging, reading, [str(each.address) for each in letter.envelope.recipients])
+    if tagging.account and letter.arrival.account:
+        brought = (*brought, letter.arrival.account)
+    texts = [each for each in tagging.filters if each.text]
+    lower = octets.lower() if texts else b""
+    return _once((*brought, *(tag for each in texts if each.text in lower for tag in each.tags)))
+
+
+def _brought(tagging: Tagging, reading: Reading, recipients: Sequence[str]) -> tuple[str, ...]:
+    found = reading.first("X-Tags").split(",") if tagging.x_tags else []
+    if tagging.plus_addresses:
+        for address in (*[one.address for one in reading.to], *recipients):
+            found += address.rpartition("@")[0].split("+")[1:]
+    if tagging.title_case:
+        found = [_WORD.sub(lambda first: first[0].upper(), each) for each in found]
+    return _once(found)[:MOST_TAGS]
+
+
+def _once(found: Iterable[str]) -> tuple[str, ...]:
+    tags: dict[str, str] = {}
+    for each in found:
+        if tag := tag_of(each):
+            tags.setdefault(tag.casefold(), tag)
+    return tuple(tags.values())
