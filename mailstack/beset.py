@@ -30,7 +30,7 @@ def beset(around: Surroundings, office: str, clock: ReactorClock) -> Surrounding
         return FaultyPop3(peer, engine, place) if isinstance(engine, Pop3Engine) else FaultySmtp(peer, engine, place)
 
     def show(office: str, service: str) -> IOpenSSLServerConnectionCreator:
-        return FaultyContext(around.context, faults, office, service, around.bad_certificates)
+        return FaultyContext(around.certificate_of(service), faults, office, service, around.bad_certificates)
 
     store: Any = FaultyStore(around.store, faults, office, clock)
     return replace(

@@ -379,7 +379,7 @@ class PostOffice:
 
         ports = Ports(
             around.reactor,
-            implicit_tls=around.context.for_web() if implicit_tls else None,
+            implicit_tls=around.certificate_of("https").for_web() if implicit_tls else None,
             proxies=proxy.networks,
             proxy_timeout=proxy.timeout,
             endpoint=around.endpoint,

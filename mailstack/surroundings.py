@@ -85,6 +85,8 @@ class Surroundings(Struct, frozen=True):
     names: ReverseNames
     caller: Caller
     directory: Directory
+    certificates: Mapping[str, ServerContext] = {}
+    """Of single services, in place of `context`."""
     policies: PolicySite | None = None
     """Where MTA-STS policies come from; None: nobody is asked."""
     shelf: PolicyShelf = field(default_factory=MemoryShelf)
@@ -110,7 +112,7 @@ class Surroundings(Struct, frozen=True):
     troubles: Between | None = None
     """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.beset`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
-    """What a service of an office shows in a handshake; None: `context`."""
+    """What a service of an office shows in a handshake; None: its certificate."""
     managed: Managed = Managed()
     more_pages: Callable[[], Awaitable[Sequence[Any]]] | None = None
     """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has come to a web door."""
@@ -127,6 +129,10 @@ class Surroundings(Struct, frozen=True):
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 
+    def certificate_of(self, service: str) -> ServerContext:
+        """What a service shows, if nothing goes wrong."""
+        return self.certificates.get(service, self.context)
+
     def context_of(self, office: str, service: str) -> IOpenSSLServerConnectionCreator:
         """What a service shows in a TLS handshake."""
-        return self.context if self.show is None else self.show(office, service)
+        return self.certificate_of(service) if self.show is None else self.show(office, service)

@@ -18,7 +18,7 @@ from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.indexing import Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
-from mailstack.catalogue.query import Flag, Term
+from mailstack.catalogue.query import Flag, Term, Within
 from mailstack.catalogue.read_elsewhere import ReadElsewhere
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.catalogue.tagging import Tagging
@@ -108,6 +108,12 @@ class Catalogue:
         """Return when all letters that were accepted before are found, or, while more come all the time, after a while."""
         self._indexing.nudge()
         await within(self._clock, self._indexing.idle(), PATIENCE)
+
+    async def has_message_id(self, message_id: str) -> bool:
+        """Whether a letter has this Message-ID, given without its angle brackets."""
+        await self.up_to_date()
+        which = Which(terms=(Term(Within("message-id", message_id.casefold())),))
+        return any(item.message_id == message_id for item in (await self.listed(which, AT_ONCE)).items)
 
     def woken(self) -> None:
         """Another process that serves the office has something new."""

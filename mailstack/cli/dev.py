@@ -191,10 +191,21 @@ def enlist(environment: DevEnvironment) -> None:
     def tell() -> None:
         # Who moved the time has moved it, also where that can't be written down.
         with suppress(registry.RegistryError):
-            registry.register(environment.data, environment.facts())
+            registry.register(environment.data, _for_commands(environment))
 
-    registry.register(environment.data, environment.facts())
+    registry.register(environment.data, _for_commands(environment))
     environment.travel.arrived = tell
+
+
+def _for_commands(environment: DevEnvironment) -> dict[str, Any]:
+    """What commands of this user know of it: with the login by which they may do all."""
+    name, password = environment.accounts.login
+    shown = environment.certificates.files.get("web")
+    return {
+        **environment.facts(),
+        "login": {"username": name, "password": password},
+        "certificate": None if shown is None else str(shown.certificate.absolute()),
+    }
 
 
 def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | None = None) -> None:

@@ -36,6 +36,9 @@ def register(data: Path, facts: Mapping[str, Any]) -> Path:
         entry = directory / f"{os.getpid()}.json"
         whole = {"pid": os.getpid(), "data": str(data.absolute()), "config": dict(facts)}
         draft = entry.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        # There are passwords in it.
+        draft.touch(mode=0o600, exist_ok=False)
         draft.write_text(json.dumps(whole), encoding="utf-8")
         draft.replace(entry)
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from twisted.cred.portal import Portal
 from zope.interface import Interface
@@ -22,14 +22,27 @@ from mailstack.wire import Clock, HostPort
 
 
 def capture_rules(
-    settings: DevSettings, exchange: Exchange, passwords: Passwords, clock: Clock
+    settings: DevSettings,
+    exchange: Exchange,
+    passwords: Passwords,
+    clock: Clock,
+    is_known: Callable[[str], Awaitable[bool]],
 ) -> tuple[Station, Authenticator]:
     """Whose letters the capture port takes and for whom, and who logs in there; any letter and any login, if nothing is said."""
     named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
-    if named is None and not settings.allowed_recipients:
+    is_open = not settings.allowed_recipients and not settings.capture_tls
+    if named is None and is_open and not settings.drops_duplicates:
         return exchange, Anybody()
     pattern = re.compile(settings.allowed_recipients) if settings.allowed_recipients else None
-    return Capture(exchange, login=named is not None, recipients=pattern), named or Anybody()
+    rules = Capture(
+        exchange,
+        login=named is not None,
+        tls=settings.capture_tls,
+        recipients=pattern,
+        drops_others=settings.drops_others,
+        is_known=is_known if settings.drops_duplicates else None,
+    )
+    return rules, named or Anybody()
 
 
 def logins(

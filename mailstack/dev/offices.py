@@ -27,7 +27,8 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
         submissions=at["submissions"],
         pop3=at["pop3"],
         pop3s=at["pop3s"],
-        web=at["web"],
+        web=() if "web" in settings.certificates else at["web"],
+        https=at["web"] if "web" in settings.certificates else (),
     )
     web = Web(
         hosts=tuple(HostName(name) for name in settings.web_hosts),

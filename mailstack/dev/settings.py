@@ -13,6 +13,7 @@ from mailstack.config import Schedule
 from mailstack.config.values import Domain, HostName, Origin
 from mailstack.faults import Rule
 from mailstack.letter import Address
+from mailstack.net.certificates import CertificateFiles
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
@@ -69,8 +70,25 @@ class DevSettings(Struct, frozen=True):
     """Names and secrets (mailstack.accounts.password_file) of those whom the pages are for; none: see `host`."""
     smtp_logins: Mapping[str, str] = field(default_factory=dict)
     """Of those from whom alone the capture port takes letters; none: it takes them from everybody."""
+    send_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those who may send by Mailpit's API, in place of those for whom the pages are."""
+    anybody_sends: bool = False
+    """Whether everybody may."""
+    untrusted_tls: bool = False
+    """Whether any certificate is believed of a page that is asked whether it is there."""
     allowed_recipients: str = ""
     """A regular expression: the capture port takes letters for addresses in which it is found."""
+    drops_others: bool = False
+    """Whether letters for other addresses are taken there as well, and dropped."""
+    drops_duplicates: bool = False
+    """Whether a letter whose Message-ID another one has is taken there as well, and dropped."""
+    capture_tls: bool = False
+    """Whether the capture port takes letters under TLS only, which clients begin by STARTTLS."""
+    certificates: Mapping[str, CertificateFiles | tuple[str, ...]] = field(default_factory=dict)
+    """What "capture", "pop3s" and "web" show: files, or names for which there shall be a certificate of our CA.
+
+    Others show the one that is made here; with one of its own, the page is under TLS.
+    """
     web_hosts: tuple[str, ...] = ()
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()

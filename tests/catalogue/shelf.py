@@ -53,8 +53,13 @@ class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
     def __init__(
-        self, directory: Path | None, clock: Any = None, *, tagging: Tagging = Tagging(), **keeping: Any
-    ) -> None:  # noqa: B008
+        self,
+        directory: Path | None,
+        clock: Any = None,
+        *,
+        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
+        **keeping: Any,
+    ) -> None:
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mailstack.cli.peers import tags
+from mailstack.cli.peers import tags, tls
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.logins import login_file, logins
 from mailstack.cli.peers.wish import Wish
@@ -17,11 +17,10 @@ from mailstack.relay.loopback import is_loopback
 PREFIX = "MP_"
 MOST = 500
 """Messages that Mailpit keeps."""
+UNBOUNDED = (1 << 31) - 1
+"""Octets of a letter, where 0 asks for no bound."""
 
 _RELAYED = "nothing leaves this machine in dev mode; an office that relays is `mailstack serve` with [relay] smart_host"
-_SECURED = "submission (STARTTLS) and submissions (TLS) are ports of their own; the capture port takes letters in clear as well"
-_CERTIFICATE = "all services show one certificate by a CA made here, whose file is named at the start"
-_SENDING = "the API has one login for all, that of --ui-auth-file"
 _STORAGE = "the storage here needs no such care"
 _RELAY_KEYS = (
     *("HOST", "PORT", "STARTTLS", "TLS", "ALLOW_INSECURE", "AUTH", "USERNAME", "PASSWORD", "SECRET", "RETURN_PATH"),
@@ -54,7 +53,7 @@ def _age(wish: Wish, option: str, value: str) -> None:
 
 
 def _size(wish: Wish, option: str, value: str) -> None:
-    wish.set(max_size=wish.number(option, value, 1) * 1024 * 1024)
+    wish.set(max_size=min(wish.number(option, value) * 1024 * 1024 or UNBOUNDED, UNBOUNDED))
 
 
 def _recipients(wish: Wish, option: str, value: str) -> None:
@@ -65,6 +64,32 @@ def _label(wish: Wish, _option: str, value: str) -> None:
     wish.set(label=value)
 
 
+def _insecure(wish: Wish, option: str, _value: str) -> None:
+    """So it is anyway, unless TLS is required."""
+    wish.insecure_login = option
+
+
+def _anybody_sends(wish: Wish, option: str, _value: str) -> None:
+    wish.anybody_sends = option
+
+
+def _drop_others(wish: Wish, _option: str, _value: str) -> None:
+    wish.set(drops_others=True)
+
+
+def _once(wish: Wish, _option: str, _value: str) -> None:
+    wish.set(drops_duplicates=True)
+
+
+def _believe(wish: Wish, _option: str, _value: str) -> None:
+    wish.set(untrusted_tls=True)
+
+
+def _metrics(wish: Wish, option: str, value: str) -> None:
+    if value.strip().lower() not in {"true", "false"}:
+        wish.instead(option, "metrics are at /metrics of the pages, and at no port of their own")
+
+
 def _accept_any(wish: Wish, option: str, _value: str) -> None:
     """So it is anyway, unless logins are named: variables and options come in any order."""
     wish.any_login = option
@@ -73,6 +98,11 @@ def _accept_any(wish: Wish, option: str, _value: str) -> None:
 def check(wish: Wish) -> None:
     """What can be said only when all is read. Raises Refused."""
     tags.settle(wish)
+    tls.settle(wish)
+    if wish.anybody_sends and wish.asks("send_logins"):
+        raise Refused(f"{wish.anybody_sends}: with the logins of --send-api-auth-file not everybody may; leave one out")
+    if wish.anybody_sends:
+        wish.set(anybody_sends=True)
     if wish.any_login and wish.asks("smtp_logins"):
         raise Refused(
             f"{wish.any_login}: with the logins of --smtp-auth-file not every login can be taken; leave one out"
@@ -146,6 +176,14 @@ def _variable(name: str) -> str:
     return PREFIX + name.upper().replace("-", "_")
 
 
+def _certificate(prefix: str, service: str) -> tuple[Flag, ...]:
+    """Its options, and for two services those of earlier."""
+    names = [f"{prefix}-tls", *([f"{prefix}-ssl"] if prefix != "pop3" else [])]
+    return tuple(
+        _text(f"{name}-{part}", partial(tls.file, service, part)) for name in names for part in ("cert", "key")
+    )
+
+
 FLAGS = (
     _text("database", _database, "d"),
     _text("db-file", _database, variable="MP_DATA_FILE"),
@@ -159,7 +197,7 @@ FLAGS = (
     _text("max-age", _age),
     _text("max-message-size", _size),
     _switch("use-message-dates", instead("letters are listed by their arrival; their Date is in each of them")),
-    _switch("ignore-duplicate-ids", instead("every letter is kept")),
+    _switch("ignore-duplicate-ids", _once),
     _text("log-file", _log),
     _switch("quiet", _quiet, "q"),
     _switch("verbose", already, "v"),
@@ -167,41 +205,35 @@ FLAGS = (
     _text("webroot", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
     _text("ui-auth-file", partial(login_file, "web_logins")),
     Flag("ui-auth", partial(logins, "web_logins"), variable="MP_UI_AUTH"),
-    _text("ui-tls-cert", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
-    _text("ui-tls-key", instead("put TLS before it, or use `mailstack serve` with [listen] https")),
+    *_certificate("ui", "web"),
     _text("api-cors", _origins),
     _switch("block-remote-css-and-fonts", already),
     _switch("allow-internal-http-requests", already),
     _switch("disable-link-check-rate-limit", already),
-    _switch(
-        "allow-untrusted-tls", instead("the link check wants a good certificate, and says what is wrong with another")
-    ),
+    _switch("allow-untrusted-tls", _believe),
     _switch("disable-http-compression", already),
+    _switch("disable-html-check", already),
+    Flag("demo", instead("nothing here is a danger to others"), variable="MP_DEMO_MODE", kind="switch"),
     _switch("hide-delete-all-button", instead("what is deleted can be brought back for a minute")),
     _text("enable-spamassassin", _spam_filter),
-    _text("send-api-auth-file", instead(_SENDING)),
-    Flag("send-api-auth", instead(_SENDING), variable="MP_SEND_API_AUTH"),
-    _switch("send-api-auth-accept-any", already),
+    _text("send-api-auth-file", partial(login_file, "send_logins")),
+    Flag("send-api-auth", partial(logins, "send_logins"), variable="MP_SEND_API_AUTH"),
+    _switch("send-api-auth-accept-any", _anybody_sends),
     _text("smtp", partial(_listen, "capture", 1025), "s", "MP_SMTP_BIND_ADDR"),
     _text("smtp-auth-file", partial(login_file, "smtp_logins")),
     Flag("smtp-auth", partial(logins, "smtp_logins"), variable="MP_SMTP_AUTH"),
     _switch("smtp-auth-accept-any", _accept_any),
-    _switch("smtp-auth-allow-insecure", already),
-    _text("smtp-tls-cert", instead(_CERTIFICATE)),
-    _text("smtp-tls-key", instead(_CERTIFICATE)),
-    _switch("smtp-require-starttls", instead(_SECURED)),
-    _switch("smtp-require-tls", instead(_SECURED)),
-    _switch(
-        "smtp-strict-rfc-headers",
-        instead("letters are kept as they come; `mailstack serve` has [submission] broken_header"),
-    ),
+    _switch("smtp-auth-allow-insecure", _insecure),
+    *_certificate("smtp", "capture"),
+    _switch("smtp-require-starttls", partial(tls.require, "starttls")),
+    _switch("smtp-tls-required", partial(tls.require, "starttls")),
+    _switch("smtp-require-tls", partial(tls.require, "tls")),
+    _switch("smtp-strict-rfc-headers", already),
+    Flag("strict-rfc-headers", already, variable="MP_STRICT_RFC_HEADERS", kind="switch"),
     _switch("smtp-disable-rdns", already),
     _text("smtp-max-recipients", _recipients),
     _text("smtp-allowed-recipients", _allowed),
-    _switch(
-        "smtp-ignore-rejected-recipients",
-        instead("what is answered with 250 is kept, and a refused recipient hears 550"),
-    ),
+    _switch("smtp-ignore-rejected-recipients", _drop_others),
     _text("smtp-relay-config", instead(_RELAYED)),
     _switch("smtp-relay-all", instead(_RELAYED)),
     _text("smtp-relay-matching", instead(_RELAYED)),
@@ -217,14 +249,13 @@ FLAGS = (
         instead("each mailbox is read by itself: name and password are its address"),
         variable="MP_POP3_AUTH",
     ),
-    _text("pop3-tls-cert", instead(_CERTIFICATE)),
-    _text("pop3-tls-key", instead(_CERTIFICATE)),
+    *_certificate("pop3", "pop3"),
     _text("tag", tags.filters, "t"),
     _text("tags-config", tags.filter_file),
     _switch("tags-title-case", partial(tags.turn_on, "title_case")),
     _text("tags-disable", tags.disable),
     _switch("tags-username", partial(tags.turn_on, "account")),
-    _text("enable-prometheus", already),
+    _text("enable-prometheus", _metrics),
     _text("webhook-url", _webhook),
     _text("webhook-limit", instead("webhooks here are queued and lose nothing, so that they need no limit")),
     _text("webhook-delay", instead("webhooks here are queued and lose nothing, so that they need no limit")),

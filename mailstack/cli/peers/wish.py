@@ -39,6 +39,14 @@ class Wish:
         self.tag_filters: list[TagFilter] = []
         self.tagging: dict[str, bool] = {}
         """Where else tags come from: fields of Tagging."""
+        self.tls: dict[str, dict[str, str]] = {}
+        """Certificate and key of services, as they were named."""
+        self.requires_tls: dict[str, str] = {}
+        """The options that want TLS at the capture port."""
+        self.insecure_login = ""
+        """The option that says that passwords may go in clear there."""
+        self.anybody_sends = ""
+        """The option that says that whoever asks may send by the API."""
         self.any_login = ""
         """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}

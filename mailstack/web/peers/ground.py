@@ -11,6 +11,7 @@ from mailstack.spam.verdict import Judge
 from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
 from mailstack.web.peers.mailhog.monkey import Monkey
+from mailstack.web.site import Doorkeeper
 from mailstack.wire import Clock
 
 
@@ -30,5 +31,7 @@ class Ground(Struct, frozen=True):
     """The status that a URL answers with."""
     jim: Monkey
     """MailHog's, who may be here from the start."""
+    senders: Doorkeeper | None = None
+    """Who knows those that may send by Mailpit's API; None: these are those for whom the pages are."""
     judge: Judge | None = None
     """Asks a spam filter; None: there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mailstack.cli.peers.understood import understood
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
+from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.web.peers.mailhog.monkey import Jim
 from mailstack.wire import HostPort
 
@@ -58,7 +60,11 @@ def test_options_count_more_than_variables() -> None:
     assert settings("mailhog", MH_SMTP_BIND_ADDR=":25").at["capture"] == HostPort("0.0.0.0", 25)
 
 
-@pytest.mark.parametrize("flag", mailpit.FLAGS, ids=lambda flag: flag.name)
+@pytest.mark.parametrize(
+    "flag",
+    [flag for flag in mailpit.FLAGS if "-tls-" not in flag.name and "-ssl-" not in flag.name],
+    ids=lambda flag: flag.name,
+)
 def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
     (tmp_path / "tags.yaml").write_text("filters: [{match: x, tags: y}]\n")
     (tmp_path / "passwords").write_text("ann:x\n")
@@ -100,17 +106,30 @@ def test_tags_come_from_filters_in_words_and_in_a_file(tmp_path: Path) -> None:
     assert settings("mailpit").tagging == Tagging()
 
 
+def test_certificates_are_files_or_names_and_go_with_their_service(tmp_path: Path) -> None:
+    made = private_ca(tmp_path, "mail.test", time.time())
+    given = (str(made.certificate), str(made.key))
+    found = settings("mailpit", "--smtp-tls-cert", given[0], MP_SMTP_TLS_KEY=given[1], MP_UI_SSL_CERT="sans:A.test, b.test", MP_UI_SSL_KEY="sans:a.test,b.test")  # fmt: skip
+    assert found.certificates == {"capture": CertificateFiles(made.certificate, made.key), "web": ("a.test", "b.test")}
+    found = settings(
+        "mailpit", "--pop3-tls-cert=sans:a.test", "--pop3-tls-key=sans:a.test", "--pop3=:110", "--smtp-require-tls"
+    )
+    assert (found.at["pop3s"].port, found.at["pop3"].port) == (110, 0)
+    assert (found.at["captures"].port, found.at["capture"].port) == (1025, 0)
+    assert settings("mailpit", MP_SMTP_TLS_REQUIRED="1").capture_tls
+
+
 VALUES = {
     "database": "new", "db-file": "new", "max": "1", "max-age": "1h", "max-message-size": "1", "listen": ":1", "smtp": ":1",
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
     "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "log-file": "new.log", "ui-auth": "ann:x", "smtp-auth": "ann:x",
-    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783", "tag": "a=b", "tags-disable": "x-tags", "tags-config": "TAGS",
+    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783", "tag": "a=b", "send-api-auth-file": "PASSWORDS", "send-api-auth": "ann:x", "enable-prometheus": ":9090", "tags-disable": "x-tags", "tags-config": "TAGS",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
     "disable-link-check-rate-limit", "send-api-auth-accept-any", "smtp-auth-accept-any", "smtp-auth-allow-insecure",
-    "smtp-disable-rdns", "enable-chaos", "enable-prometheus",
+    "smtp-disable-rdns", "enable-chaos", "disable-html-check", "smtp-strict-rfc-headers", "strict-rfc-headers",
 }  # fmt: skip
 """They ask for what is so anyway."""
 
@@ -148,6 +167,12 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
         ("mailpit", ["--log-file", "/nowhere/at/all.log"]),
         ("mailpit", ["--chaos-triggers", "Sender:200:5"]),
         ("mailpit", ["--tag", "nothing to find"]),
+        ("mailpit", ["--ui-tls-cert", "cert.pem"]),
+        ("mailpit", ["--ui-tls-cert", __file__, "--ui-tls-key", __file__]),
+        ("mailpit", ["--smtp-tls-cert=sans:", "--smtp-tls-key=sans:"]),
+        ("mailpit", ["--smtp-require-tls", "--smtp-require-starttls"]),
+        ("mailpit", ["--smtp-require-tls", "--smtp-auth-allow-insecure"]),
+        ("mailpit", ["--send-api-auth-accept-any", "--send-api-auth", "ann:x"]),
         ("mailpit", ["--tag", ",=x"]),
         ("mailpit", ["--tags-config", "/nowhere.yaml"]),
         ("mailpit", ["--tags-config", __file__]),

@@ -41,7 +41,7 @@ def _pages(ground: Ground, told: Told) -> tuple[Route, ...]:
     return (
         *list_pages(ground.catalogue, ground.clock),
         *message_pages(shelf, ground.clock),
-        *sending_pages(shelf, ground.clock, ground.capture, ground.outward),
+        *sending_pages(ground, shelf),
         *event_pages(ground.catalogue),
         *check_pages(shelf, ground.look, ground.judge),
         *chaos_pages(ground.faults),

@@ -5,25 +5,24 @@ from __future__ import annotations
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.composing import Sending, checked, compose, recipients_of
-from mailstack.web.intake import Intake
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found
+from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailpit.messages import OK
 from mailstack.web.peers.mailpit.taken import Releasing
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
-from mailstack.wire import Clock
 
 
-def sending_pages(shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) -> tuple[Route, ...]:
-    """`capture` takes what is sent to be looked at; `outward` sends on what is released."""
-    pages = _Sending(shelf, clock, capture, outward)
+def sending_pages(ground: Ground, shelf: Shelf) -> tuple[Route, ...]:
+    """Two of them."""
+    pages = _Sending(ground, shelf)
     return (
         Route(
             "POST",
             "/api/v1/send",
             pages.send,
-            "admin",
+            "admin" if ground.senders is None else "anyone",
             is_large=True,
             told=Told("Take a message that is made of this.", takes=Sending, gives=dict[str, str]),
         ),
@@ -38,18 +37,18 @@ def sending_pages(shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) 
 
 
 class _Sending:
-    def __init__(self, shelf: Shelf, clock: Clock, capture: Intake, outward: Intake) -> None:
+    def __init__(self, ground: Ground, shelf: Shelf) -> None:
+        self._ground = ground
         self._shelf = shelf
-        self._clock = clock
-        self._capture = capture
-        self._outward = outward
 
     async def send(self, ask: Ask) -> Answer:
-        """A refusal is JSON here, as nowhere else."""
+        """A refusal is JSON here, as nowhere else. Who may send is asked here, where that is not who may see the pages."""
+        if self._ground.senders is not None:
+            await self._ground.senders.visitor(ask)
         try:
-            now = self._clock.now()
+            now = self._ground.clock.now()
             sender, recipients, octets = await self._shelf.do(lambda: _composed(ask, now), len(ask.body))
-            letter = await self._capture.hand_in(sender, recipients, octets)
+            letter = await self._ground.capture.hand_in(sender, recipients, octets)
         except Trouble as trouble:
             return in_json({"Error": trouble.why}, trouble.status)
         except Refusal as refusal:
@@ -64,7 +63,7 @@ class _Sending:
         item = await found(self._shelf.catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
-            await self._outward.hand_in(
+            await self._ground.outward.hand_in(
                 item.author.address if item.author else "", [checked(each) for each in wanted], octets
             )
         except Refusal as refusal:

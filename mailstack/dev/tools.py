@@ -1,0 +1,90 @@
+"""What a dev environment has of other tools for tests: their pages, Mailpit's webhook, and MailHog's monkey."""
+
+# Few have more than the pages of them, and those only when somebody has come to the web: nothing else pays for them.
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mailstack.dev.settings import HOME_DOMAIN
+
+if TYPE_CHECKING:
+    from mailstack.dev.environment import DevEnvironment
+    from mailstack.web.peers.mailhog.monkey import Monkey
+    from mailstack.web.peers.mailpit.webhook import Hooked
+
+
+async def tool_pages(environment: DevEnvironment) -> Sequence[Any]:
+    """Routes (mailstack.web.routes)."""
+    await environment.in_thread(partial(import_module, "mailstack.web.peers.pages"))
+    from mailstack.web.intake import Intake
+    from mailstack.web.peers.ground import Ground
+    from mailstack.web.peers.mailhog.monkey import Monkey
+    from mailstack.web.peers.mailpit.about import Told
+    from mailstack.web.peers.pages import Accounts, peer_pages
+
+    settings, clock = environment.settings, environment.clock
+    accounts = environment.accounts
+    return peer_pages(
+        Ground(
+            catalogue=environment.catalogue,
+            clock=clock,
+            in_thread=environment.in_thread,
+            capture=Intake(environment.capture.exchange, clock),
+            outward=Intake(environment.home.exchange, clock),
+            faults=environment.faults,
+            look=environment.look,
+            senders=environment.accounts.senders(),
+            jim=environment.jim or Monkey(environment.faults),
+            judge=environment.judge if settings.spam_filter else None,
+        ),
+        Accounts(
+            environment.store,
+            accounts.add,
+            accounts.remove,
+            accounts.reset,
+            lambda: environment.services,
+            HOME_DOMAIN,
+            any_password=settings.any_password,
+            preload=settings.preload,
+        ),
+        Told(
+            tally=environment.tally,
+            label=settings.label,
+            spam_assassin=settings.spam_filter is not None,
+            data=environment.data,
+        ),
+        mailhog_first=settings.compat == "mailhog",
+    )
+
+
+def hooked(environment: DevEnvironment) -> Hooked | None:
+    """Mailpit's webhook; to be made before the store is opened."""
+    settings = environment.settings
+    if not settings.webhook:
+        return None
+    from mailstack.web.peers.mailpit.webhook import Hooked
+
+    return Hooked(
+        environment.reactor,
+        environment.store,
+        environment.clock,
+        environment.catalogue,
+        url=settings.webhook,
+        label=settings.label,
+    )
+
+
+def invited(environment: DevEnvironment) -> Monkey | None:
+    """MailHog's Jim, as he is when he comes with it."""
+    if (jim := environment.settings.jim) is None:
+        return None
+    from mailstack.web.peers.mailhog.monkey import Monkey
+
+    monkey = Monkey(environment.faults)
+    monkey.come(jim)
+    return monkey

@@ -1,0 +1,147 @@
+"""Mailpit's options in a real process: certificates, what is dropped, and who may send by the API."""
+
+from __future__ import annotations
+
+import json
+import poplib
+import smtplib
+import ssl
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailstack.net.certificates import CertificateFiles, private_ca
+from tests.journeys.process import Process, command
+
+ANYWHERE = ("--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0")
+LETTER = "Subject: {}\r\nMessage-ID: <{}@a.test>\r\n\r\nHello.\r\n"
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> CertificateFiles:
+    return private_ca(tmp_path / "given", "mail.test", time.time())
+
+
+def trusting(ca_file: object) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))
+
+
+class Mailpit(Process):
+    def __init__(self, tmp_path: Path, *options: str, **environ: str) -> None:
+        self.environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+        super().__init__(
+            "dev", "--json", "--quiet", "--compat", "mailpit", *ANYWHERE, *options, environ={**self.environ, **environ}
+        )
+        self.facts: dict[str, Any] = json.loads(self.line())
+
+    def at(self, service: str) -> tuple[str, int]:
+        at = self.facts["services"][service]
+        return at["host"], at["port"]
+
+    def get(self, path: str, context: ssl.SSLContext | None = None, login: str = "") -> Any:
+        fields = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
+        request = urllib.request.Request(self.facts["web"] + path, headers=fields)
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return json.load(answer)
+
+
+def test_each_service_shows_its_own_certificate_and_the_capture_port_wants_tls(
+    tmp_path: Path, identity: CertificateFiles
+) -> None:
+    given = (str(identity.certificate), str(identity.key))
+    options = ("--smtp-tls-cert", given[0], "--smtp-tls-key", given[1], "--smtp-require-starttls")
+    options += ("--pop3-tls-cert", given[0], "--pop3-tls-key", given[1], "--ui-tls-cert=sans:page.test,other.test")
+    options += ("--ui-tls-key=sans:page.test,other.test", "--ui-auth-file", str(tmp_path / "passwords"))
+    (tmp_path / "passwords").write_text("ann:secret\n")
+    with Mailpit(tmp_path, *options) as mailpit:
+        with smtplib.SMTP(*mailpit.at("capture"), timeout=20) as client:
+            client.ehlo()
+            assert client.mail("a@b.test")[0] == 530
+            client.starttls(context=trusting(identity.ca))
+            client.sendmail("a@b.test", ["c@d.test"], LETTER.format("under TLS", 1))
+        reader = poplib.POP3_SSL(*mailpit.at("pop3s"), context=trusting(identity.ca), timeout=20)
+        reader.user("c@d.test")
+        reader.pass_("c@d.test")
+        assert reader.stat()[0] == 1
+        reader.quit()
+        assert mailpit.facts["web"].startswith("https://127.0.0.1:")
+        ours = trusting(mailpit.facts["ca_file"])
+        assert mailpit.get("api/v1/messages", ours, "ann:secret")["total"] == 1
+        assert ("DNS", "other.test") in _names(mailpit.at("web"), ours)
+        # Commands know the way in, though nobody told them a password, and the page is for another name.
+        assert command("fault", "list", "--json", environ=mailpit.environ).strip() == ""
+        assert "now" in json.loads(command("clock", "show", "--json", environ=mailpit.environ))
+        assert mailpit.stop() == 0
+
+
+def _names(at: tuple[str, int], context: ssl.SSLContext) -> list[tuple[str, str]]:
+    import socket
+
+    with (
+        socket.create_connection(at, timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="page.test") as tls,
+    ):
+        return list((tls.getpeercert() or {})["subjectAltName"])  # type: ignore[arg-type]
+
+
+def test_tls_may_be_wanted_from_the_first_octet_on(tmp_path: Path, identity: CertificateFiles) -> None:
+    options = ("--smtp-tls-cert", str(identity.certificate), "--smtp-tls-key", str(identity.key), "--smtp-require-tls")
+    with Mailpit(tmp_path, *options) as mailpit:
+        with smtplib.SMTP_SSL(*mailpit.at("captures"), context=trusting(identity.ca), timeout=20) as client:
+            client.sendmail("a@b.test", ["c@d.test"], LETTER.format("under TLS", 1))
+        assert mailpit.get("api/v1/messages")["total"] == 1
+        assert mailpit.stop() == 0
+
+
+def test_what_is_to_be_dropped_is_taken_and_dropped(tmp_path: Path) -> None:
+    options = ("--smtp-allowed-recipients", r"@allowed\.test$", "--smtp-ignore-rejected-recipients")
+    with Mailpit(tmp_path, *options, "--ignore-duplicate-ids", "--smtp-strict-rfc-headers") as mailpit:
+        with smtplib.SMTP(*mailpit.at("capture"), timeout=20) as client:
+            assert client.sendmail("a@b.test", ["c@allowed.test", "d@other.test"], LETTER.format("one", 1)) == {}
+            assert client.sendmail("a@b.test", ["d@other.test"], LETTER.format("nobody's", 2)) == {}
+            assert client.sendmail("a@b.test", ["c@allowed.test"], LETTER.format("again", 1)) == {}
+            assert client.sendmail("a@b.test", ["c@allowed.test"], LETTER.format("two", 11)) == {}
+            for line in (b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@allowed.test>", b"DATA"):
+                client.docmd(line.decode())
+            client.send(b"Subject: stray\r\r\nX: y\r\n\r\nx\r\n.\r\n")
+            assert client.getreply()[0] == 550, "a stray CR is never taken"
+        found = mailpit.get("api/v1/messages")["messages"]
+        assert [each["Subject"] for each in found] == ["two", "one"]
+        assert [to["Address"] for each in found for to in (*each["To"], *each["Bcc"])] == ["c@allowed.test"] * 2
+        assert mailpit.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "login", "status"),
+    [
+        (("--send-api-auth-file", "SENDERS"), "robot:beep", 200),
+        (("--send-api-auth-file", "SENDERS"), "robot:boop", 401),
+        (("--send-api-auth-file", "SENDERS"), "ann:secret", 401),
+        (("--send-api-auth-accept-any",), "", 200),
+        ((), "", 401),
+        ((), "ann:secret", 200),
+    ],
+)
+def test_who_may_send_by_the_api_need_not_be_who_may_look(
+    tmp_path: Path, options: tuple[str, ...], login: str, status: int
+) -> None:
+    (tmp_path / "senders").write_text("robot:beep\n")
+    named = [str(tmp_path / "senders") if each == "SENDERS" else each for each in options]
+    with Mailpit(tmp_path, *named, MP_UI_AUTH="ann:secret") as mailpit:
+        body = json.dumps({"From": {"Email": "a@b.test"}, "To": [{"Email": "c@d.test"}], "Subject": "x"}).encode()
+        fields = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
+        request = urllib.request.Request(mailpit.facts["web"] + "api/v1/send", body, fields)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        assert found == status
+        with pytest.raises(urllib.error.HTTPError):
+            mailpit.get("api/v1/messages", login="robot:beep")
+        assert mailpit.stop() == 0
