@@ -34,7 +34,7 @@ class IntrospectedTokens:
         form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
         try:
             answer = json.loads(await self._ask(form))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise Unavailable(f"the issuer can't be asked about a token: {error}") from None
         if not isinstance(answer, dict) or answer.get("active") is not True:
             raise BadToken("the issuer says that it is not active")

@@ -93,7 +93,7 @@ class SignedTokens:
         try:
             self._keys = _keys_of(await self._source(), self._algorithms)
             self._read_at = now
-        except (OSError, ValueError, Unavailable) as error:
+        except (OSError, ValueError, RecursionError, Unavailable) as error:
             _log.warning("the keys of the tokens' issuer can't be had: %s", error)
             if not self._keys:
                 raise Unavailable("the issuer's keys can't be had") from None

@@ -6,6 +6,8 @@ from typing import IO, Any
 
 import click
 
+from mailstack.cli.printing import clean
+
 
 class Refused(click.ClickException):
     """Ends the command with status 1; `message` is one line for people. Wrong usage is click's own, with status 2."""
@@ -14,4 +16,4 @@ class Refused(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         line = " ".join(self.format_message().split())
-        click.echo(f"mailstack: {line}", file=file, err=file is None)
+        click.echo(f"mailstack: {clean(line)}", file=file, err=file is None)

@@ -101,8 +101,12 @@ _CHATTER = (
     "Starting protocol <twisted.names.",
     "Stopping protocol <twisted.names.",
     "(UDP Port ",
+    "Truncated packet (",
+    "Unexpected message (",
 )
-"""What Twisted tells of every question to the DNS, at the level of what people want to read."""
+"""What Twisted tells of every question to the DNS, at the level of what people want to read; the last two of whatever
+anybody sends to a port from which we ask.
+"""
 
 
 @implementer(ILogObserver)

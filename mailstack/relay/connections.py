@@ -95,6 +95,13 @@ def _key(candidate: Candidate, security: Security) -> _Key:
     return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.origin
 
 
+_Host = tuple[str, HostPort]
+
+
+def _host(candidate: Candidate) -> _Host:
+    return candidate.host, candidate.address
+
+
 class _Kept(NamedTuple):
     until: float
     connection: Connection
@@ -141,8 +148,9 @@ class Connections:
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
         self._down = DownHosts(clock, down_limits)
-        self._clear: TimedCache[HostPort, str] = TimedCache(clock.now, limits.clear, limits.remembered)
-        self._untried: TimedCache[HostPort, SessionFailure] = TimedCache(clock.now, limits.clear, limits.remembered)
+        # By name as well: whatever becomes of TLS under a name that anybody may give an address, it says nothing of others.
+        self._clear: TimedCache[_Host, str] = TimedCache(clock.now, limits.clear, limits.remembered)
+        self._untried: TimedCache[_Host, SessionFailure] = TimedCache(clock.now, limits.clear, limits.remembered)
         """Why hosts failed what their domain has in testing: it is not tried again soon."""
 
     def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
@@ -229,9 +237,9 @@ class Connections:
 
     async def _open_as_demanded(self, call: _Call) -> Connection:
         """What a domain has in testing is tried first, as if it were enforced, where somebody wants to hear what comes of it."""
-        address = call.candidate.address
+        host = _host(call.candidate)
         if self._results is not None and call.security.trial:
-            if (known := self._untried.get(address)) is not None:
+            if (known := self._untried.get(host)) is not None:
                 connection = await self._openly(replace(call, domain=""))
                 self._results.count(call.domain, _policy(call), known)
                 return connection
@@ -246,15 +254,15 @@ class Connections:
 
     async def _openly(self, call: _Call) -> Connection:
         """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
-        demand, address = call.security.demand, call.candidate.address
+        demand, host = call.security.demand, _host(call.candidate)
         if demand is not Demand.OPPORTUNISTIC:
             return await self._connect(call, start_tls=demand is not Demand.NEVER)
         try:
-            return await self._connect(call, start_tls=self._clear.get(address) is None)
+            return await self._connect(call, start_tls=self._clear.get(host) is None)
         except Trouble as trouble:
             if trouble.stage != "starttls":
                 raise
-            self._clear.put(address, str(trouble))
+            self._clear.put(host, str(trouble))
             call.transcript.append("-- once more, in the clear")
         return await self._connect(call, start_tls=False)
 
@@ -338,7 +346,7 @@ class Connections:
             known: ResultType = kind  # type: ignore[assignment]  # of our own words
             failure = SessionFailure(known, local, host.host, host.address.host, clean(reason))
             if call.security.trial:
-                self._untried.put(host.address, failure)
+                self._untried.put(_host(host), failure)
         self._results.count(call.domain, _policy(call), failure)
 
     async def _start_tls(self, connection: Connection, *, trial: bool) -> bool:

@@ -165,7 +165,11 @@ def test_without_any_key_a_login_is_tried_again_later(ground: Ground) -> None:
     assert ground.reads == 1
 
 
-@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"keys": [{"kty": "oct", "k": "AAAA"}, 5]}', b"\xff"])
+DEEP = b"[" * 200_000
+"""JSON in which Python gets lost."""
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"keys": [{"kty": "oct", "k": "AAAA"}, 5]}', b"\xff", DEEP])
 def test_a_document_without_keys_is_none(tmp_path: Path, document: bytes) -> None:
     async def source() -> bytes:
         return document
@@ -212,7 +216,7 @@ def test_a_token_that_the_issuer_does_not_vouch_for_is_denied(tmp_path: Path, an
     assert Ground(tmp_path, Asked(answer).reader).status("opaque") == "invalid_token"
 
 
-@pytest.mark.parametrize("answer", [OSError("down"), b"<html>", b"\xff"])
+@pytest.mark.parametrize("answer", [OSError("down"), b"<html>", b"\xff", DEEP])
 def test_an_issuer_that_can_not_be_asked_is_our_trouble(tmp_path: Path, answer: object) -> None:
     with pytest.raises(Unavailable):
         Ground(tmp_path, Asked(answer).reader).login("opaque")

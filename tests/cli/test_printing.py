@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.printing import clean, print_json, print_table, size_text
+from mailstack.cli.refusal import Refused
 from mailstack.cli.when import parse_since, span_text
 from mailstack.instant import utc_text
 
@@ -17,6 +19,15 @@ from mailstack.instant import utc_text
 @given(st.text())
 def test_what_is_cleaned_can_not_move_a_terminals_cursor(text: str) -> None:
     assert clean(text).isprintable()
+
+
+@given(st.text())
+def test_a_command_that_says_no_quotes_nobody_s_escapes(text: str) -> None:
+    """Why it says no may be in the words of another host, or of what is published."""
+    said = io.StringIO()
+    Refused(text).show(said)
+    assert said.getvalue().startswith("mailstack: ")
+    assert said.getvalue().removesuffix("\n").isprintable()
 
 
 @given(st.dictionaries(st.text(), st.text()))

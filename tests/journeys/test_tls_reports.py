@@ -170,6 +170,24 @@ def test_certificates_that_the_policy_does_not_let_pass_are_told(
     assert detail["failed-session-count"] == found["summary"]["total-failure-session-count"] >= 2
 
 
+def test_another_domain_s_policy_spoils_no_report(internet: Internet, tmp_path: Path) -> None:
+    """RLY-22: anybody may publish our host's address under a name that its certificate does not have."""
+    site, there = home(internet, tmp_path), elsewhere(internet)
+    internet.publish("elsewhere.test", POLICY.format(mode="testing", mx="mx.elsewhere.test"))
+    internet.publish("evil.test", POLICY.format(mode="testing", mx="mx.evil.test"))
+    internet.zone.txt("_smtp._tls.evil.test", f"v=TLSRPTv1; rua=mailto:{READER}")
+    internet.zone.mx("evil.test", "mx.evil.test")
+    internet.zone.a("mx.evil.test", "192.0.2.2")
+    internet.submit(site, ALICE, "eve@evil.test")
+    internet.reactor.advance(10)
+    write(internet, site)
+    next_day(internet)
+    reports = [report_of(letter)[1] for letter in internet.fetch(there, READER)]
+    summaries = {each["policies"][0]["policy"]["policy-domain"]: each["policies"][0]["summary"] for each in reports}
+    assert summaries["elsewhere.test"] == {"total-successful-session-count": 1, "total-failure-session-count": 0}
+    assert summaries["evil.test"]["total-failure-session-count"] > 0
+
+
 def test_a_host_that_the_policy_does_not_name_is_told(internet: Internet, tmp_path: Path) -> None:
     site, there = home(internet, tmp_path), elsewhere(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="other.elsewhere.test"))

@@ -72,6 +72,8 @@ def test_questions_to_the_dns_are_not_told_one_by_one() -> None:
         "Starting protocol <twisted.names.dns.DNSDatagramProtocol object at 0x7f>",
         "(UDP Port 65177 Closed)",
         "Stopping protocol <twisted.names.dns.DNSDatagramProtocol object at 0x7f>",
+        "Truncated packet (0 bytes) from <twisted.names.dns.DNSProtocol object at 0x7f>",
+        "Unexpected message (4711) received from ('192.0.2.66', 53)",
         "mx listens on 127.0.0.1",
     ):
         tell({"log_time": 0.0, "log_level": LogLevel.info, "log_format": "{text}", "text": text})

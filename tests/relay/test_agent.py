@@ -376,6 +376,24 @@ def test_a_failed_handshake_is_followed_by_a_new_connection_in_the_clear(world: 
     assert "tls" in attempt(world, using=relay).facts
 
 
+class Strict(FakeOffice):
+    """It shakes hands under its own name only."""
+
+    def shakes_hands(self, server_name: str | None, *, verify: bool) -> bool:
+        return server_name == self.certificate_for
+
+
+def test_a_name_that_anybody_gives_a_host_takes_tls_from_nobody_else(world: World) -> None:
+    """RLY-19: a domain whose MX leads to another's host must not have the other's letters go in the clear."""
+    Strict(world)
+    names = FakeNames(
+        {"evil.test": [(10, "mx.evil.test")], **MX}, {"mx.evil.test": ["127.0.0.1"], "mx.elsewhere.test": ["127.0.0.1"]}
+    )
+    relay = RelayAgent(names, LoopbackOnly(world), world, hostname="mx.home.test")
+    assert "tls" not in attempt(world, "eve@evil.test", using=relay).facts
+    assert "tls" in attempt(world, using=relay).facts
+
+
 def test_refused_starttls_is_followed_by_a_connection_in_the_clear(world: World, office: FakeOffice) -> None:
     office.answers["starttls"] = reply(454, "4.7.0", "no TLS now")
     assert isinstance(attempt(world).outcomes[0], Delivered)
