@@ -29,9 +29,10 @@ class Job(Struct, frozen=True):
         return self.deliveries[0].priority if self.deliveries else 0
 
     @property
-    def is_retry(self) -> bool:
-        """Whether it was tried before."""
-        return bool(self.deliveries) and self.deliveries[0].attempts > 1
+    def is_patient(self) -> bool:
+        """Whether it was tried before, or is a report: of those anybody can provoke any number, to hosts of his own."""
+        tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
+        return tried or self.letter.envelope.sender is None
 
 
 LOW = 200
@@ -42,7 +43,7 @@ class _Lane(NamedTuple):
     """Jobs that go before those of a lower lane."""
 
     priority: int
-    retry: bool
+    patient: bool
 
 
 _Row = dict[str, deque[Job]]
@@ -53,8 +54,8 @@ class Backlog:
     """Starts jobs within the limits: the highest priority first, destinations in turn, for each in the order they came.
 
     A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
-    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest. Letters that
-    failed before leave a quarter of the connections to those that are tried for the first time: a thousand hosts that
+    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest. Reports, and
+    letters that failed before, leave a quarter of the connections to what somebody has just sent: a thousand hosts that
     never answer can't keep fresh letters waiting.
 
     What each call costs does not depend on how many jobs or destinations wait: a destination whose window is full
@@ -67,7 +68,7 @@ class Backlog:
         A destination begins with `first` under way at a time (None: with all) and gets up to `per_destination`.
         """
         self._concurrency = concurrency
-        self._most_retries = max(1, concurrency * 3 // 4)
+        self._most_patient = max(1, concurrency * 3 // 4)
         self._windows = Windows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
         self._rows: dict[_Lane, _Row] = {}
@@ -78,10 +79,10 @@ class Backlog:
         """How many, by destination."""
         self._active: dict[str, int] = {}
         self._active_jobs = 0
-        self._active_retries = 0
+        self._active_patient = 0
         self._waiting_jobs = 0
         self._ended_jobs = 0
-        self._retry_turn = False
+        self._patient_turn = False
         self.octets = 0
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
@@ -117,7 +118,7 @@ class Backlog:
         return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
     def add(self, job: Job) -> None:
-        lane = _Lane(job.priority, job.is_retry)
+        lane = _Lane(job.priority, job.is_patient)
         if self._is_full(job.destination):
             self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
         else:
@@ -142,7 +143,7 @@ class Backlog:
         destination = job.destination
         self._active_jobs -= 1
         self._ended_jobs += 1
-        self._active_retries -= job.is_retry
+        self._active_patient -= job.is_patient
         if left := self._active[destination] - 1:
             self._active[destination] = left
         else:
@@ -173,11 +174,11 @@ class Backlog:
         return Condition("busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting})
 
     def _may_start(self, lane: _Lane) -> bool:
-        return not lane.retry or self._active_retries < self._most_retries
+        return not lane.patient or self._active_patient < self._most_patient
 
     def _rank(self, lane: _Lane) -> tuple[int, bool]:
-        """Of the same priority, retries and first attempts take turns."""
-        return lane.priority, lane.retry is self._retry_turn
+        """Of the same priority, patient and fresh letters take turns."""
+        return lane.priority, lane.patient is self._patient_turn
 
     def _start_from(self, lane: _Lane) -> Job:
         row = self._rows[lane]
@@ -195,8 +196,8 @@ class Backlog:
         self._waiting_jobs -= 1
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
-        self._active_retries += lane.retry
-        self._retry_turn = not lane.retry
+        self._active_patient += lane.patient
+        self._patient_turn = not lane.patient
         if self._is_full(destination):
             self._set_aside(destination)
         return job

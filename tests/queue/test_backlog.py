@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
@@ -44,6 +45,21 @@ def test_one_destination_gets_no_more_than_its_share():
     assert started(backlog) == ["a", "a"]
     backlog.done(job("a"))
     assert started(backlog) == ["a"]
+
+
+def test_reports_leave_room_for_what_somebody_has_just_sent():
+    """A stranger may have any number of reports go to hosts of his own, each of which takes an hour."""
+    backlog = Backlog(concurrency=8, per_destination=1, most=100)
+    report = replace(LETTER, envelope=Envelope(None, ()))
+    for number in range(20):
+        backlog.add(Job(report, f"{number}.evil.test", ()))
+    assert len(started(backlog)) == 6
+    backlog.add(job("a"))
+    backlog.add(job("b"))
+    assert started(backlog) == ["a", "b"]
+    backlog.done(Job(report, "0.evil.test", ()))
+    end(backlog, "a")
+    assert len(started(backlog)) == 1
 
 
 def test_a_slow_destination_leaves_room_for_others():
