@@ -106,15 +106,18 @@ class Sts:
             current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
         except (NoSuchDomain, NamesUnavailable):
             current = None
-        # No record is no reason to forget a policy: an attacker could make it go away (§3.1).
-        if current is None or (kept is not None and kept.id == current and now < kept.fetched + self._renewal(kept)):
+        # No record is no reason to forget a policy: an attacker could make it go away (§3.1). Nor is it one to forget what
+        # a look for another letter has found meanwhile.
+        if current is None:
+            return self._shelf.get(domain)
+        if kept is not None and kept.id == current and now < kept.fetched + self._renewal(kept):
             return kept
         try:
             policy = read_policy(await self._site.fetch(domain))
         except (PolicyUnavailable, NotAPolicy) as trouble:
             _log.warning("the MTA-STS policy of %s can't be had: %s", domain, trouble)
             self._troubles[domain] = trouble.type if isinstance(trouble, PolicyUnavailable) else "sts-policy-invalid"
-            return kept
+            return self._shelf.get(domain)
         kept = KeptPolicy(current, now, policy)
         self._shelf.put(domain, kept)
         return kept

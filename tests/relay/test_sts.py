@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailstack.relay.names import NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import KeptPolicy, MemoryShelf, PolicyUnavailable, Sts, StsLimits
@@ -90,6 +91,44 @@ def test_what_vanishes_or_breaks_leaves_the_earlier_policy_in_force(rig: Rig, id
         assert rig.mode() is Mode.ENFORCE
     rig.later(10_000)
     assert rig.mode() is None
+
+
+class Slow(Published):
+    """Each answer comes when a test gives it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Deferred[tuple[str, ...]]] = []
+        self.wanted: list[Deferred[bytes]] = []
+
+    async def txt(self, name: str) -> tuple[str, ...]:
+        self.asked.append(answer := Deferred())
+        return await answer
+
+    async def fetch(self, domain: str) -> bytes:
+        self.wanted.append(answer := Deferred())
+        return await answer
+
+
+@pytest.mark.parametrize("fails", ["record", "policy"])
+def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -> None:
+    """RLY-21: several letters look at the same time; who can spoil one of the looks must not spoil all."""
+    site, world, found = Slow(), World(), list[Any]()
+    names: Any = site
+    sts = Sts(names, site, MemoryShelf(), world)
+    for _ in range(2):
+        Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
+    good, bad = site.asked
+    good.callback(("v=STSv1; id=1",))
+    if fails == "policy":
+        bad.callback(("v=STSv1; id=1",))
+    site.wanted[0].callback(site.text.encode())
+    if fails == "policy":
+        site.wanted[1].errback(PolicyUnavailable("reset"))
+    else:
+        bad.errback(NamesUnavailable("SERVFAIL"))
+    Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
+    assert [each.mode for each in found] == [Mode.ENFORCE] * 3
 
 
 def test_it_is_renewed_while_it_is_used(rig: Rig) -> None:
