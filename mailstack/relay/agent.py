@@ -24,6 +24,7 @@ from mailstack.relay.origins import OriginRule
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
 from mailstack.relay.sts import Sts
+from mailstack.relay.transcript import ends_of
 from mailstack.relay.trouble import (
     all_hosts_trouble,
     clean,
@@ -59,6 +60,10 @@ class AttemptLimits(Struct, frozen=True):
     """
     dialogue: int = 400
     """Lines kept as history: the first half and the last half of them."""
+    dialogue_size: int = 32_768
+    """Characters of these lines, in the same way."""
+    dialogue_size_again: int = 8192
+    """The same for an attempt that is not the first: else a host with much to say fills the disk for days by one letter."""
 
 
 ATTEMPT_LIMITS = AttemptLimits()
@@ -164,6 +169,7 @@ class RelayAgent:
     async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
         recipients = tuple(delivery.recipient for delivery in deliveries)
         hurried = any(delivery.is_hurried for delivery in deliveries)
+        again = deliveries[0].attempts > 1
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
         candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
@@ -195,11 +201,11 @@ class RelayAgent:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
                 continue
             facts = {**handover.facts, "policy": policy}
-            history = way.facts(candidate), self._cut(transcript), facts
+            history = way.facts(candidate), self._kept(transcript, again=again), facts
             return Attempt(handover.outcomes, *history, reached=not handover.lost)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": policy}
-        return Attempt(outcomes, way.facts(candidate), self._cut(transcript), facts, reached)
+        return Attempt(outcomes, way.facts(candidate), self._kept(transcript, again=again), facts, reached)
 
     def _has_another_address(self, way: Way, candidate: Candidate) -> bool:
         """Whether the same host is called under another one if this does not answer soon."""
@@ -292,11 +298,12 @@ class RelayAgent:
         outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(go.recipients)))
         return _Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
-    def _cut(self, transcript: list[str]) -> tuple[str, ...]:
-        half = self._limits.dialogue // 2
-        if len(transcript) <= 2 * half:
-            return tuple(transcript)
-        return (*transcript[:half], f"-- {len(transcript) - 2 * half} lines left out", *transcript[-half:])
+    def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
+        return ends_of(
+            transcript,
+            self._limits.dialogue,
+            self._limits.dialogue_size_again if again else self._limits.dialogue_size,
+        )
 
 
 class _Progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 from random import Random
 from typing import Any
 
@@ -151,6 +152,22 @@ def test_the_dialogue_is_kept_in_order(world: World, office: FakeOffice) -> None
     places = [next(at for at, line in enumerate(tried.dialogue) if line.startswith(wanted)) for wanted in lines]
     assert places == sorted(places)
     assert not said(tried, "Subject: hello")
+
+
+@pytest.mark.parametrize(("attempts", "most"), [(1, 33_000), (2, 8400)])
+def test_a_host_that_says_much_does_not_fill_the_history(
+    world: World, office: FakeOffice, attempts: int, most: int
+) -> None:
+    """It would say it at each attempt, for days, of each report that somebody has sent to it."""
+    office.answers["rcpt"] = reply(450, "4.2.0", "\n".join(["x" * 400] * 120))
+    letter = letter_to(CAROL, DAVE)
+    deliveries = tuple([replace(each, attempts=attempts) for each in deliveries_of(letter)])
+    tried = world.run(agent(world).deliver(letter, deliveries))
+    assert sum(len(line) for line in tried.dialogue) <= most
+    assert tried.dialogue[0].startswith("-- connected to")
+    assert any(re.fullmatch(r"-- \d+ lines left out", line) for line in tried.dialogue)
+    assert tried.dialogue[-1].startswith("S: ")
+    assert any("MAIL FROM" in line for line in tried.dialogue)
 
 
 @pytest.mark.parametrize("withheld", [frozenset(), frozenset({"PIPELINING"}), frozenset({"STARTTLS", "SIZE"})])
