@@ -37,6 +37,14 @@ class Pump:
         Deferred.fromCoroutine(work).addBoth(results.append)
         return results
 
+    def wait(self, seconds: float) -> None:
+        """Do what threads ask for, until none has asked for so long."""
+        try:
+            while True:
+                self._calls.get(timeout=seconds)()
+        except queue.Empty:
+            pass
+
     def run(self, work: Coroutine[Any, Any, T], timeout: float = 20.0) -> T:
         """The result of a coroutine, waiting for threads as long as need be."""
         results = self.start(work)

@@ -149,6 +149,8 @@ class Runner:
         """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
         if not self._running or (destination != LOCAL and self._backlog.octets >= self.limits.backlog_octets):
             return False
+        if self._store.tenure() is None:
+            return False
         return self._fits(letter, destination)
 
     def take(self, claim: Claim) -> None:

@@ -6,7 +6,6 @@ import errno
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -71,18 +70,14 @@ class Workers(Generic[ResourceT]):
         start: Callable[[], ResourceT],
         stop: Callable[[ResourceT], None],
         trouble: Callable[[BaseException], BaseException] = trouble,
-        is_lost: Callable[[ResourceT], bool] = lambda _: False,
-        around: Callable[[ResourceT], AbstractContextManager[object]] = nullcontext,
         refusal: Callable[[], StoreError | None] = lambda: None,
     ) -> None:
-        """`trouble` turns what a job raised into what its caller hears. What `is_lost` after that is made anew.
+        """`trouble` turns what a job raised into what its caller hears.
 
-        `around` each job is entered and left. `refusal` says why nothing can be done at this moment, if that is so.
+        `refusal` says why nothing can be done at this moment, if that is so.
         """
-        self._around = around
         self._refusal = refusal
         self._trouble = trouble
-        self._is_lost = is_lost
         self._reactor = reactor
         self._jobs: SimpleQueue[tuple[Callable[[ResourceT], Any], Deferred[Any]] | None] = SimpleQueue()
         self._start, self._stop = start, stop
@@ -121,13 +116,9 @@ class Workers(Generic[ResourceT]):
             try:
                 if resource is None:
                     resource = self._start()
-                with self._around(resource):
-                    outcome: Any = do(resource)
+                outcome: Any = do(resource)
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
                 outcome = Failed(self._trouble(error))
-                if resource is not None and self._is_lost(resource):
-                    self._stop(resource)
-                    resource = None
             self._reactor.callFromThread(tell, [(deferred, outcome)])
             del job, do, deferred, outcome
         if resource is not None:

@@ -7,9 +7,10 @@ from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.queue.attempt import Attempt
+from mailstack.queue.delivery import Delivery
 from mailstack.queue.operator import Operator
 from mailstack.queue.runner import RunnerLimits
-from mailstack.store import Filter, StoreError
+from mailstack.store import Acceptance, Filter, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
@@ -489,3 +490,64 @@ def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
     rig.accept(a_letter("x@else.test", sender=None))
     rig.clock.advance(DAY)
     assert len(rig.reports()) == 1
+
+
+class DoubtfulStore(MemoryStore):
+    """Shared with others, who may have taken this process for dead."""
+
+    since: float | None = 0.0
+
+    def tenure(self):
+        return self.since
+
+    def on_news(self, told):
+        self.tell = told
+
+
+def test_who_has_lost_the_store_begins_nothing_until_it_is_back():
+    store = DoubtfulStore()
+    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig.relay.waits = True
+    first, second = rig.accept(a_letter("x@else.test")), rig.accept(a_letter("x@else.test"))
+    store.since = None
+    third = rig.accept(a_letter("y@other.test"))
+    rig.relay.answer()
+    assert [letter for letter, _ in rig.relay.calls] == [first.id]
+    store.since = 0.0
+    rig.clock.advance(1)
+    assert {letter for letter, _ in rig.relay.calls} == {first.id, second.id, third.id}
+
+
+def test_what_others_may_have_taken_over_is_not_begun():
+    store = DoubtfulStore()
+    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig.relay.waits = True
+    rig.accept(a_letter("x@else.test"))
+    waiting = rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(10)
+    store.since = rig.clock.now() - 5
+    run(store.recover(["me"], rig.clock.now()))
+    rig.relay.answer()
+    assert waiting.id not in [letter for letter, _ in rig.relay.calls]
+    assert rig.runner._backlog.active == rig.runner._backlog.ended == 0
+    rig.clock.advance(1)
+    rig.relay.answer()
+    assert [letter for letter, _ in rig.relay.calls].count(waiting.id) == 1
+    (delivery,) = rig.record(waiting).deliveries
+    assert delivery.attempts == 2
+
+
+def test_work_that_another_process_left_is_not_waited_for():
+    store = DoubtfulStore()
+    rig = Rig(store=store)
+    rig.clock.advance(0.5)
+    letter = a_letter("x@else.test")
+    run(store.accept(unclaimed(letter, rig.clock.now())))
+    store.tell()
+    rig.clock.advance(0.01)
+    assert rig.states(letter) == ["relayed"]
+
+
+def unclaimed(letter, now):
+    delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "else.test", due=now)
+    return Acceptance(letter, (delivery,), ())

@@ -15,7 +15,7 @@ from mailstack.store import Damaged, StoreError, sql
 from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Named
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
-from mailstack.store.threads import Workers
+from mailstack.store.postgresql.connections import Connections
 
 _NAME = re.compile(r"rows/[0-9a-f]{32}\Z")
 
@@ -31,7 +31,7 @@ _log = Logger()
 class ContentRows:
     """See `mailstack.store.contents.LargeContents`."""
 
-    def __init__(self, threads: Workers[PostgresConnection]) -> None:
+    def __init__(self, threads: Connections) -> None:
         self.threads = threads
         self.room = Room()
 

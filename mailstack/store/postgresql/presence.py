@@ -123,6 +123,7 @@ class Presence:
             if not self._thread.is_alive():
                 for each in self._wake:
                     os.close(each)
+            self._thread = None
 
     # --- in its thread
 

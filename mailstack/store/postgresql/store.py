@@ -19,6 +19,7 @@ from mailstack.store.contents import LargeContents, Several
 from mailstack.store.locks import take_office
 from mailstack.store.postgresql import lives, schema
 from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.large_contents import ContentRows
@@ -72,21 +73,10 @@ class PostgresStore(SqlStore):
         self._orphan_age = orphan_age
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
-        def workers(name: str, threads: int) -> Workers[PostgresConnection]:
-            return Workers(
-                reactor,
-                name,
-                threads,
-                start=database.connect,
-                stop=lambda connection: connection.close(),
-                trouble=trouble,
-                is_lost=lambda connection: connection.is_lost,
-                around=database.watch.over,
-                refusal=database.refusal,
-            )
-
-        self._readers = workers("mailstack-reader", reader_threads)  # type: ignore[assignment]  # they only read
-        rows = ContentRows(workers("mailstack-content", 2))
+        self._readers = Connections(  # type: ignore[assignment]  # it does all that is asked of it
+            reactor, database, "mailstack-reader", reader_threads, once_more=True
+        )
+        rows = ContentRows(Connections(reactor, database, "mailstack-content", 2))
         self._large = rows if large is None else Several(large, rows)
         self._writer = PostgresWriter(
             reactor,

@@ -1,0 +1,203 @@
+"""Processes that share a database: who lives, who has a maildrop, whose claims pass on, and what time it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mailstack.store import MaildropInUse, StoreError
+from tests.aid import Pump
+from tests.contracts.store import BOB, OFFICE, acceptance, later
+
+pytest.importorskip("psycopg", exc_type=ImportError)
+
+LONG_PAST = "UPDATE lives SET until = 0"
+
+
+def until(pump: Pump, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait for other threads, within bounds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        pump.wait(0.02)
+
+
+def owners(other: Any) -> list[str]:
+    return [owner for (owner,) in other.execute("SELECT claimed_by FROM deliveries ORDER BY letter, number")]
+
+
+def dead_life(other: Any, owner: str, life: str = "dead") -> None:
+    other.execute("INSERT INTO lives (id, owner, program, until) VALUES (?, ?, 14, 0)", (life, owner))
+
+
+# --- claims
+
+
+def claimed_by(pump: Pump, store: Any, owner: str) -> None:
+    now = store.now()
+    pump.run(store.accept(acceptance(at=now)))
+    (claim,) = pump.run(store.claim(OFFICE, owner, now + 1, limit=10, lease=7200.0, next_due=later))
+    assert claim.deliveries[0].claimed_by == owner
+
+
+def test_what_a_dead_process_had_claimed_is_others_soon(pump: Pump, open_store: Any, other: Any) -> None:
+    """Not when the lease of the claim ends, hours later."""
+    store = open_store(owner="here", lost_after=0.4)
+    claimed_by(pump, store, "there")
+    dead_life(other, "there")
+    until(pump, lambda: owners(other) == [None])
+    assert other.execute("SELECT count(*) FROM lives WHERE owner = 'there'").fetchall() == [(0,)]
+    (claim,) = pump.run(store.claim(OFFICE, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
+    assert claim.deliveries[0].attempts == 2
+
+
+def test_nobody_is_taken_for_dead_by_who_has_just_come(pump: Pump, open_store: Any, other: Any) -> None:
+    """As when the database was away: first everybody must have had the chance to say that he lives."""
+    store = open_store(owner="here", lost_after=60.0)
+    claimed_by(pump, store, "there")
+    dead_life(other, "there")
+    store._presence._there_since = store._presence._monotonic() - 59.0
+    store._presence._attend(store._presence._connected())
+    assert owners(other) == ["there"]
+
+
+def test_a_process_that_starts_again_lets_go_of_what_its_own_life_before_had(
+    pump: Pump, open_store: Any, other: Any
+) -> None:
+    first = open_store(owner="here")
+    claimed_by(pump, first, "here")
+    claimed_by(pump, first, "there")
+    other.execute("INSERT INTO held_maildrops (mailbox, life) VALUES ('x', ?)", (first._life,))
+    other.execute("INSERT INTO lives (id, owner, program, until) VALUES ('t', 'there', 14, 1e15)")
+    open_store(owner="here")
+    assert owners(other) == [None, "there"]
+    assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
+
+
+def test_a_life_that_ended_is_no_reason_to_take_from_its_successor(pump: Pump, open_store: Any, other: Any) -> None:
+    store = open_store(owner="here", lost_after=0.4)
+    claimed_by(pump, store, "there")
+    other.execute("INSERT INTO lives (id, owner, program, until) VALUES ('new', 'there', 14, 1e15)")
+    dead_life(other, "there")
+    until(pump, lambda: other.execute("SELECT 1 FROM lives WHERE id = 'dead'").fetchall() == [])
+    assert owners(other) == ["there"]
+
+
+def test_who_was_taken_for_dead_begins_anew(pump: Pump, open_store: Any, other: Any) -> None:
+    store = open_store(owner="here", lost_after=0.4)
+    before = store.tenure()
+    assert before is not None
+    claimed_by(pump, store, "here")
+    other.execute("DELETE FROM lives")
+    until(pump, lambda: (store.tenure() or 0.0) > before)
+    assert owners(other) == [None]
+    assert store.tenure() <= store.now()
+
+
+def test_who_can_not_say_that_he_lives_is_sure_of_nothing(pump: Pump, open_store: Any, line: Any) -> None:
+    store = open_store(line.url, owner="here", lost_after=0.4)
+    since = store.tenure()
+    assert since is not None
+    line.down()
+    until(pump, lambda: store.tenure() is None)
+    line.up()
+    until(pump, lambda: store.tenure() is not None)
+    assert store.tenure() == since, "nobody had taken over: what it claimed is still its own"
+
+
+def test_a_life_that_ends_in_order_leaves_nothing(pump: Pump, open_store: Any, other: Any) -> None:
+    open_store(owner="here")
+    store = open_store(owner="there")
+    pump.run(store.open_maildrop(BOB.key, "me"))
+    pump.run(store.close())
+    assert other.execute("SELECT owner FROM lives").fetchall() == [("here",)]
+    assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
+
+
+def test_of_two_with_one_name_the_first_stops(pump: Pump, open_store: Any) -> None:
+    """As when a data directory was copied: each would attempt what the other attempts."""
+    first = open_store(owner="here", lost_after=0.4)
+    second = open_store(owner="here", lost_after=0.4)
+    until(pump, lambda: first._database.refusal() is not None)
+    with pytest.raises(StoreError, match="another process calls itself here"):
+        pump.run(first.accept(acceptance()))
+    assert first.tenure() is None
+    pump.run(second.accept(acceptance()))
+    assert second.tenure() is not None
+
+
+# --- maildrops
+
+
+def test_a_maildrop_is_held_against_other_processes(pump: Pump, open_store: Any) -> None:
+    one, two = open_store(), open_store()
+    pump.run(one.open_maildrop(BOB.key, "me"))
+    with pytest.raises(MaildropInUse):
+        pump.run(two.open_maildrop(BOB.key, "me"))
+    pump.run(two.open_maildrop("alice@home.test", "me"))
+    pump.run(one.release_maildrop(BOB.key, "me"))
+    pump.run(two.open_maildrop(BOB.key, "me"))
+
+
+def test_a_maildrop_is_free_when_its_holder_is_not_heard_of(pump: Pump, open_store: Any, other: Any) -> None:
+    """And who held it can't change it any more."""
+    one, two = open_store(lost_after=60.0), open_store()
+    pump.run(one.open_maildrop(BOB.key, "me"))
+    other.execute(LONG_PAST)
+    pump.run(two.open_maildrop(BOB.key, "you"))
+    with pytest.raises(MaildropInUse):
+        pump.run(one.update_maildrop(BOB.key, collected=[], deleted=[1], steps=[]))
+    assert pump.run(two.update_maildrop(BOB.key, collected=[], deleted=[1], steps=[])) == []
+    pump.run(one.release_maildrop(BOB.key, "me"))
+    with pytest.raises(MaildropInUse):
+        pump.run(one.open_maildrop(BOB.key, "me"))
+
+
+# --- time and news
+
+
+def test_the_time_is_the_databases(pump: Pump, open_store: Any, other: Any) -> None:
+    store = open_store(owner="here")
+    (before,), now, (after,) = *other.execute(NOW), store.now(), *other.execute(NOW)
+    assert before - 0.2 <= now <= after + 0.2
+
+
+NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+def test_a_machine_whose_clock_is_wrong_has_the_time_of_the_database(other: Any) -> None:
+    from mailstack.store.postgresql.presence import DatabaseTime
+
+    passed = [1000.0]
+    clock = DatabaseTime(lambda: passed[0])
+    clock.learn(other)
+    ((now,),) = other.execute(NOW).fetchall()
+    assert abs(clock.now() - now) < 5.0
+    known = clock.now()
+    passed[0] += 600.0
+    assert clock.now() == known + 600.0
+
+
+def test_a_slow_answer_teaches_no_time(other: Any) -> None:
+    from mailstack.store.postgresql.presence import DatabaseTime
+
+    ticks = iter([0.0, 0.01, 0.0, 5.0, 0.0])
+    clock = DatabaseTime(lambda: next(ticks))
+    clock.learn(other)
+    ahead = clock._ahead
+    clock.learn(other)
+    assert clock._ahead == ahead
+
+
+def test_what_a_command_changes_is_heard_by_those_who_serve(pump: Pump, open_store: Any) -> None:
+    office, command = open_store(owner="here", address_seconds=1e9), open_store()
+    heard: list[str] = []
+    office.on_news(lambda: heard.append("news"))
+    assert pump.run(office.alias("info@home.test")) is None
+    pump.run(command.accept(acceptance()))
+    until(pump, lambda: heard)
+    pump.run(command.set_alias("info@home.test", ["bob@home.test"]))
+    until(pump, lambda: pump.run(office.alias("info@home.test")) is not None)
