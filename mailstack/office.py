@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -67,6 +67,9 @@ _log = logging.getLogger(__name__)
 
 HOUSEKEEPING = 3600.0
 """Seconds between looks for histories that may be forgotten."""
+
+
+Conversation = Callable[[], Coroutine[Any, Any, None]]
 
 
 class PostOffice:
@@ -280,9 +283,10 @@ class PostOffice:
             greet_delay=self.config.exchange.greet_delay if station is self.exchange else 0.0,
         )
 
-        async def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> None:
-            await self._opening()
-            await session_class(
+        is_busy, elapsed = self._connections.is_busy, self._around.reactor.seconds
+
+        def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> Coroutine[Any, Any, None]:
+            session = session_class(
                 self._between(peer, engine, service),
                 engine,
                 station,
@@ -292,9 +296,10 @@ class PostOffice:
                 require_tls=require_tls,
                 may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
                 toll=self._tarpit,
-                is_busy=self._connections.is_busy,
-                elapsed=self._around.reactor.seconds,
-            ).converse()
+                is_busy=is_busy,
+                elapsed=elapsed,
+            )
+            return self._once_open(session.converse)
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))
@@ -327,9 +332,9 @@ class PostOffice:
         service = "pop3s" if implicit_tls else "pop3"
         limits = Pop3Limits(idle_timeout=ours.pop3_idle, write_timeout=ours.pop3_write, errors=ours.errors)
 
-        async def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> None:
-            await self._opening()
-            await read_maildrop(
+        def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> Coroutine[Any, Any, None]:
+            begin = partial(
+                read_maildrop,
                 self._between(peer, engine, service),
                 engine,
                 office=self.config.hostname,
@@ -342,6 +347,7 @@ class PostOffice:
                 login_delay=self._login_delay,
                 holder_of=around.holder_of,
             )
+            return self._once_open(begin)
 
         async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3Engine, reply: Reply) -> None:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))
@@ -410,12 +416,15 @@ class PostOffice:
                 peer = put(peer, engine, office, service)
         return peer
 
-    async def _opening(self) -> None:
-        """Wait until the office works: its ports are bound before it is ready, and before it gives up root."""
-        if not self._open:
-            deferred: Deferred[None] = Deferred()
-            self._waiting.append(deferred)
-            await deferred
+    def _once_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
+        """The conversation, when the office works: its ports are bound before it is ready, and before it gives up root."""
+        return begin() if self._open else self._wait_and_begin(begin)
+
+    async def _wait_and_begin(self, begin: Conversation) -> None:
+        deferred: Deferred[None] = Deferred()
+        self._waiting.append(deferred)
+        await deferred
+        await begin()
 
     async def _prune(self) -> None:
         """Forget histories that are older than the configuration wants."""

@@ -96,11 +96,6 @@ class Door(Factory, Generic[EventT]):
                 return self._converse(peer, engine)
             return self._turn_away(peer, engine, verdict.reply)
 
-        def done(peer: NetPeer[EventT]) -> None:
-            if isinstance(verdict, Pass):
-                self._limits.release(remote)
-            self._peers.gone(peer)
-
         peer = NetPeer(
             self._reactor,
             engine,
@@ -110,10 +105,14 @@ class Door(Factory, Generic[EventT]):
             lifetime=self._lifetime,
             remote=remote if isinstance(addr, PassedAddress) else None,
             local=addr.local if isinstance(addr, PassedAddress) else None,
-            done=done,
+            done=self._left if isinstance(verdict, Pass) else self._peers.gone,
         )
         self._peers.add(peer)
         return peer
+
+    def _left(self, peer: NetPeer[EventT]) -> None:
+        self._limits.release(peer.remote)
+        self._peers.gone(peer)
 
     async def stop_listening(self) -> None:
         """Take no more connections, and have those that are there say goodbye."""

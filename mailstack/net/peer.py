@@ -95,7 +95,9 @@ class NetPeer(Protocol, Generic[EventT]):
         "_turn",
         "_waiter",
         "_waiting",
+        "connected",
         "engine",
+        "transport",
     )
 
     def __init__(
@@ -119,6 +121,8 @@ class NetPeer(Protocol, Generic[EventT]):
         `lifetime` is how long the connection may last in all, in seconds. `remote` and `local` are its ends, where a proxy
         is between them; else the transport knows. `done` is called once, when it is lost.
         """
+        self.connected = 0
+        self.transport = None
         self.engine = engine
         self._reactor = reactor
         self._conversation = conversation

@@ -23,6 +23,8 @@ class LmtpStation(Station, Protocol):
 class LmtpSession(Session):
     """A Session with an engine that speaks LMTP."""
 
+    __slots__ = ()
+
     station: LmtpStation
 
     @property

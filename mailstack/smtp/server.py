@@ -72,6 +72,30 @@ class ServerEngine:
     the answer to it is the one to the EndOfData that follows.
     """
 
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = (
+        "_chunks",
+        "_content",
+        "_event",
+        "_limits",
+        "_lines",
+        "_lmtp",
+        "_name",
+        "_offered",
+        "_order",
+        "_skipping",
+        "_state",
+        "_taken",
+        "_turn",
+        "_verbs",
+        "authenticated",
+        "capabilities",
+        "hello",
+        "mail",
+        "terms",
+        "tls",
+    )
+
     def __init__(
         self,
         capabilities: Capabilities,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -54,6 +55,7 @@ from mailstack.smtp.commands import (
     Verify,
     XClient,
 )
+from mailstack.smtp.extensions.extension import Capabilities
 from mailstack.smtp.extensions.futurerelease import check_times
 from mailstack.smtp.identifying import Identity, identify
 from mailstack.smtp.limits import SessionLimits, Toll
@@ -65,8 +67,42 @@ from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, Tl
 _log = logging.getLogger(__name__)
 
 
+@lru_cache(maxsize=64)
+def _now(listener: Capabilities, **now: Any) -> Capabilities:
+    """What a listener can do as things stand. Most connections can do the same, and share it."""
+    return replace(listener, **now)
+
+
+_NOBODY = XClient()
+"""Whom a client speaks for that has not said so."""
+
+
 class Session:
     """What is known of one connection, and what it is told."""
+
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = (
+        "_arriving",
+        "_authenticator",
+        "_clock",
+        "_elapsed",
+        "_engine",
+        "_errors",
+        "_guesses",
+        "_is_busy",
+        "_letters",
+        "_limits",
+        "_mail",
+        "_may_speak_for_others",
+        "_peer",
+        "_require_tls",
+        "_spoken_for",
+        "_toll",
+        "identity",
+        "recipients",
+        "sender",
+        "station",
+    )
 
     def __init__(
         self,
@@ -101,7 +137,7 @@ class Session:
         self._limits = limits or SessionLimits()
         self._authenticator = authenticator
         self._may_speak_for_others = may_speak_for_others
-        self._spoken_for = XClient()
+        self._spoken_for = _NOBODY
         self._letters = 0
         self._toll = toll
         self._is_busy = is_busy
@@ -229,13 +265,13 @@ class Session:
 
     def _offer(self) -> None:
         """What the next EHLO is answered with, as TLS and AUTH stand."""
-        self._engine.capabilities = replace(
+        self._engine.capabilities = _now(
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
             mechanisms=self._mechanisms(),
             logins=self._authenticator is not None,
             xclient=self._may_speak_for_others,
-            since=self._clock.now(),
+            since=self._clock.now() if self._engine.capabilities.max_hold else 0.0,
         )
         self._engine.tls = self.tls is not None
         self._engine.authenticated = self.identity is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -41,7 +42,7 @@ class Capabilities(Struct, frozen=True):
     xclient: bool = False
     """Whether the client may speak for others."""
     since: float = 0.0
-    """When the session began, seconds since 1970."""
+    """When the session began, seconds since 1970; 0 where nothing is held back."""
     withheld: frozenset[str] = frozenset()
     """Keywords of extensions that are not offered here, in upper case."""
 
@@ -123,16 +124,18 @@ class Extension(Struct, frozen=True, eq=False):
 
 def agree(offered: tuple[Extension, ...], facts: Facts) -> Terms:
     """What EHLO is told now, and what it therefore may use (RFC 5321 §2.2.2)."""
-    keywords: list[str] = []
+    told = ((extension, extension.argument(facts)) for extension in offered)
+    withheld = facts.capabilities.withheld
+    return _terms(tuple(each for each in told if each[1] is not None and each[0].keyword not in withheld))
+
+
+@lru_cache(maxsize=64)
+def _terms(told: tuple[tuple[Extension, str], ...]) -> Terms:
+    """Of these extensions with their arguments. Most connections are told the same, and share it."""
     mail: dict[str, Parameter] = {}
     rcpt: dict[str, Parameter] = {}
-    enhanced = False
-    for extension in offered:
-        argument = extension.argument(facts)
-        if argument is None or extension.keyword in facts.capabilities.withheld:
-            continue
-        keywords.append(f"{extension.keyword} {argument}" if argument else extension.keyword)
+    for extension, _ in told:
         mail.update(extension.mail)
         rcpt.update(extension.rcpt)
-        enhanced = enhanced or extension.keyword == "ENHANCEDSTATUSCODES"
-    return Terms(tuple(keywords), mail, rcpt, enhanced)
+    keywords = tuple(f"{extension.keyword} {argument}".rstrip() for extension, argument in told)
+    return Terms(keywords, mail, rcpt, "ENHANCEDSTATUSCODES" in keywords)
