@@ -67,6 +67,9 @@ class Managed(Struct, frozen=True):
     """Asks a link of a letter for its status."""
     judge: Judge | None = None
     """Asks a spam filter about a letter."""
+    release: Callable[[str, Sequence[str], bytes], Awaitable[str]] | None = None
+    """Sends a letter on to the world outside, in its author's name; gives its id there. Raises Refusal, and ValueError for
+    addresses that are not for that. None: the office's own queue does."""
 
 
 class Surroundings(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -67,6 +67,7 @@ class Catalogue:
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
         sharing: Sharing | None = None,
         tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
+        outlets: Collection[str] = (),
     ) -> None:
         """`store` is one with an archive; it is opened and closed by whoever made it. None shares: there is one process."""
         # Those who listen are told in a turn of their own: not within the acceptance of a letter.
@@ -81,7 +82,7 @@ class Catalogue:
         self._clock = clock
         self._leads = sharing is None or sharing.leads
         self._indexing = (
-            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, tagging)
+            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, tagging, outlets)
             if sharing is None or sharing.leads
             else ReadElsewhere(store, database, clock, sharing.wake)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -55,9 +55,11 @@ class Indexing:
         in_thread: InThread,
         mailbox_of: Callable[[Address], Awaitable[str | None]],
         tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
+        outlets: Collection[str] = (),
     ) -> None:
-        """`mailbox_of` says whose mailbox an address is."""
+        """`mailbox_of` says whose mailbox an address is. What `outlets`, offices, are given is on its way out, and no letter of its own."""
         self._tagging = tagging
+        self._outlets = outlets
         self._store = store
         self._database = database
         self._feed = feed
@@ -158,7 +160,7 @@ class Indexing:
             if (record := records.get(entry.letter)) is None or (octets := await self._octets(record)) is None:
                 continue
             octets_read += len(octets)
-            mailboxes = await self._mailboxes(record)
+            mailboxes = () if record.letter.arrival.office in self._outlets else await self._mailboxes(record)
             source = await self._source_of(record, octets)
             if source is not None:
                 copies.append(Copy(record.letter.id, source, mailboxes))
@@ -218,6 +220,8 @@ class Indexing:
         from the host that called.
         """
         letter = record.letter
+        if letter.arrival.office in self._outlets:
+            return next((each for each in traced(octets) if each != letter.id), LetterId(""))
         if letter.arrival.account is not None or letter.arrival.remote is None:
             return None
         ids = tuple(each for each in traced(octets) if each != letter.id)

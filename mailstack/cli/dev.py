@@ -261,7 +261,10 @@ def _why(error: BaseException, settings: DevSettings) -> str:
 def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     services, accounts = environment.services, facts["accounts"]
     submission = services["submission"]
-    lines = ["mailstack dev is ready. Nothing leaves this machine.", ""]
+    outlets = [each for each in (environment.settings.relay, environment.settings.forward) if each is not None]
+    ways = " and ".join(f"{each.host}:{each.port}" for each in outlets)
+    kept = f"Letters leave this machine to {ways} alone." if outlets else "Nothing leaves this machine."
+    lines = [f"mailstack dev is ready. {kept}", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
     lines += [
         "",

@@ -13,29 +13,34 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
-from mailstack.accounts.directory import Directory, OpenDirectory
+from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
 from mailstack.catalogue.tally import Tally
 from mailstack.config import Config
+from mailstack.config.values import HostName
 from mailstack.dev import offices
 from mailstack.dev.accounts import DevAccounts
 from mailstack.dev.capturing import capture_rules
 from mailstack.dev.certificates import DevCertificates
+from mailstack.dev.outlets import OFFICES as OUTLETS
+from mailstack.dev.outlets import RELAY, Onward, OutletOnly, config_of, outlets_of
 from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.dev.tools import hooked, invited, tool_pages
 from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
 from mailstack.journey import Journal
+from mailstack.letter import LetterId
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.names import DnsNames
+from mailstack.net.names import DnsNames, system_names
 from mailstack.net.repeating import Repeating
 from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office import PostOffice, Surroundings
 from mailstack.protocol_log import ProtocolLog
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
+from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import Routes, Target
 from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.surroundings import Managed, OfficeFacts
@@ -44,10 +49,11 @@ from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.verdict import Verdict
+    from mailstack.web.leaving import Leaving
 
 
 class DevEnvironment:
-    """Everything `mailstack dev` runs. `start`, then `stop`; no letter ever leaves the machine."""
+    """Everything `mailstack dev` runs. `start`, then `stop`; no letter ever leaves the machine but by an outlet of the settings."""
 
     def __init__(self, reactor: Any, settings: DevSettings, journal: Journal) -> None:
         self.reactor = reactor
@@ -61,6 +67,10 @@ class DevEnvironment:
         self._hook = hooked(self)
         if self._hook is not None:
             self._journal = self._hook.waking(journal)
+        self._outlets = outlets_of(settings)
+        self._carrying: dict[str, PostOffice] = {}
+        self._onward = Onward(settings, self.store, self.clock, self.leaving)
+        self._journal = self._onward.waking(self._journal)
         self.log = ProtocolLog(self.catalogue.feed, self.clock.now)
         """What is said on every connection."""
         self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
@@ -81,7 +91,7 @@ class DevEnvironment:
         self.jim = invited(self)
         self.tally = Tally(self.catalogue.feed, self.clock.now())
         self.travel = TimeTravel(
-            self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE)]
+            self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, *self._outlets)]
         )
         """The time of this environment, which can be moved ahead."""
 
@@ -103,6 +113,9 @@ class DevEnvironment:
         await world.doors["mx"].listen([offices.endpoint(self.settings.host)])
         (world_mx,) = world.doors["mx"].addresses
         self.home = home = self._office(offices.home(self.settings, self.data, world_mx.port), self.accounts.directory)
+        for carrier, outlet in self._outlets.items():
+            config = config_of(carrier, outlet, self.settings, self.data, world_mx.port)
+            self._carrying[carrier] = self._office(config, StoreDirectory(self.store, (), self.clock), outlet)
         capture = self.capture = self._office(offices.capture(self.settings, self.data), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
@@ -128,6 +141,7 @@ class DevEnvironment:
             await self._hook.start()
         for office in self._offices:
             await office.start()
+        await self._onward.start()
         doors = {**capture.doors, **home.doors}
         if "https" in doors:
             doors["web"] = doors["https"]
@@ -145,6 +159,9 @@ class DevEnvironment:
         self._trimming.stop()
         # Who waits for a letter hears now that none will come.
         self.catalogue.feed.close()
+        onward: Deferred[None] = Deferred()
+        self._onward.stop(partial(onward.callback, None), patience)
+        await onward
         for office in self._offices:
             await office.stop(patience)
         if self._hook is not None:
@@ -203,6 +220,13 @@ class DevEnvironment:
         assert self.settings.spam_filter is not None
         return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
 
+    async def _release(self, author: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+        """By the outlet. Raises Refusal, ValueError for addresses that it does not take."""
+        assert self.relay is not None
+        if refused := [each for each in recipients if not self.relay.outlet.takes(each)]:
+            raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
+        return await self.relay.release(author, recipients, octets)
+
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
@@ -216,7 +240,20 @@ class DevEnvironment:
             self.accounts.directory.mailbox,
             Keeping(self.settings.max_letters, self.settings.max_age),
             tagging=self.settings.tagging,
+            outlets=OUTLETS,
         )
+
+    def leaving(self, office: str) -> Leaving:
+        """The way out by one of the offices that carry letters to an outlet."""
+        from mailstack.web.intake import Intake  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.leaving import Leaving  # noqa: PLC0415
+
+        return Leaving(self._outlets[HostName(office)], Intake(self._carrying[office].exchange, self.clock), self.clock)
+
+    @property
+    def relay(self) -> Leaving | None:
+        """The one by which letters are released; None: there is none."""
+        return self.leaving(RELAY) if RELAY in self._carrying else None
 
     def _managed(self) -> Managed:
         return Managed(
@@ -228,6 +265,7 @@ class DevEnvironment:
             log=self.log,
             look=self.look,
             judge=self.judge if self.settings.spam_filter else None,
+            release=self._release if self._outlets.get(RELAY) else None,
         )
 
     def _told_offices(self) -> list[OfficeFacts]:
@@ -241,7 +279,8 @@ class DevEnvironment:
             for office in self._offices
         ]
 
-    def _office(self, config: Config, directory: Directory) -> PostOffice:
+    def _office(self, config: Config, directory: Directory, outlet: Outlet | None = None) -> PostOffice:
+        caller = TwistedCaller(self.reactor)
         submitters, readers = self.accounts.authenticators()
         office = PostOffice(
             config,
@@ -253,8 +292,8 @@ class DevEnvironment:
                 readers=readers,
                 context=self.certificates.context,
                 certificates=self.certificates.contexts(),
-                names=DnsNames(self._zone, self.reactor),
-                caller=LoopbackOnly(TwistedCaller(self.reactor)),
+                names=DnsNames(self._zone, self.reactor) if outlet is None else system_names(self.reactor),
+                caller=LoopbackOnly(caller) if outlet is None else OutletOnly(caller, outlet.port),
                 directory=directory,
                 holder_of=_holder_of,
                 catalogue=self.catalogue,

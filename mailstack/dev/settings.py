@@ -14,6 +14,7 @@ from mailstack.config.values import Domain, HostName, Origin
 from mailstack.faults import Rule
 from mailstack.letter import Address
 from mailstack.net.certificates import CertificateFiles
+from mailstack.relay.outlet import Outlet
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ CAPTURE = HostName("capture.home.test")
 ABOUT = {
     HOME: "Your own office: the accounts, submission and POP3.",
     WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
+    HostName("relay.home.test"): "Carries what is released to the relay that you named, outside this machine.",
+    HostName(
+        "forward.home.test"
+    ): "Carries a copy of what is captured to the server that you named, outside this machine.",
     CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
 }
 USERS = ("alice", "bob")
@@ -93,6 +98,16 @@ class DevSettings(Struct, frozen=True):
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()
     """More accounts: addresses and passwords."""
+    relay: Outlet | None = None
+    """By which letters that are released leave this machine; None: nothing does."""
+    relay_all: bool = False
+    """Whether all that is captured leaves there by itself."""
+    relay_matching: str = ""
+    """A regular expression: what is captured leaves there by itself for addresses in which it is found."""
+    forward: Outlet | None = None
+    """By which a copy of all that is captured leaves this machine."""
+    forward_to: tuple[str, ...] = ()
+    """For whom that is."""
     tagging: Tagging = Tagging()
     """Which tags letters get when they come."""
     label: str = ""

@@ -36,6 +36,7 @@ async def tool_pages(environment: DevEnvironment) -> Sequence[Any]:
             in_thread=environment.in_thread,
             capture=Intake(environment.capture.exchange, clock),
             outward=Intake(environment.home.exchange, clock),
+            leaving=environment.relay,
             faults=environment.faults,
             look=environment.look,
             senders=environment.accounts.senders(),
@@ -55,6 +56,7 @@ async def tool_pages(environment: DevEnvironment) -> Sequence[Any]:
         Told(
             tally=environment.tally,
             label=settings.label,
+            relay=settings.relay,
             spam_assassin=settings.spam_filter is not None,
             data=environment.data,
         ),

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct, field
@@ -111,6 +111,8 @@ class SmartHost(Struct, frozen=True):
     implicit_tls: bool
     """smtps://: TLS before the first octet (RFC 8314 §3.3); else STARTTLS."""
     credentials: Credentials | None = None
+    demand: Literal["", "opportunistic", "required", "verified"] = ""
+    """TLS that is demanded there (`mailstack.relay.security`), where that is not what follows from the rest."""
 
     @classmethod
     def parse(cls, url: object, password: str | None = None) -> SmartHost:

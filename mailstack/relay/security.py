@@ -134,6 +134,8 @@ NO_TLS_POLICY = TlsPolicy()
 
 def for_smart_host(smart_host: SmartHost, otherwise: Security = OPPORTUNISTIC) -> Security:
     """A password goes only to a host whose certificate was checked; smtps:// asks for the same in so many words."""
+    if smart_host.demand:
+        return Security(Demand(smart_host.demand), implicit=smart_host.implicit_tls, why="the smart host")
     if smart_host.implicit_tls or smart_host.credentials:
         return Security(Demand.VERIFIED, implicit=smart_host.implicit_tls, why="the smart host")
     return otherwise

@@ -7,19 +7,13 @@ import poplib
 import smtplib
 import ssl
 import time
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mailstack.net.certificates import CertificateFiles, private_ca
-from tests.journeys.process import Process, command
-
-ANYWHERE = ("--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0")
-LETTER = "Subject: {}\r\nMessage-ID: <{}@a.test>\r\n\r\nHello.\r\n"
+from tests.journeys.mailpit import LETTER, Mailpit
+from tests.journeys.process import command
 
 
 @pytest.fixture
@@ -29,25 +23,6 @@ def identity(tmp_path: Path) -> CertificateFiles:
 
 def trusting(ca_file: object) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
-
-
-class Mailpit(Process):
-    def __init__(self, tmp_path: Path, *options: str, **environ: str) -> None:
-        self.environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-        super().__init__(
-            "dev", "--json", "--quiet", "--compat", "mailpit", *ANYWHERE, *options, environ={**self.environ, **environ}
-        )
-        self.facts: dict[str, Any] = json.loads(self.line())
-
-    def at(self, service: str) -> tuple[str, int]:
-        at = self.facts["services"][service]
-        return at["host"], at["port"]
-
-    def get(self, path: str, context: ssl.SSLContext | None = None, login: str = "") -> Any:
-        fields = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
-        request = urllib.request.Request(self.facts["web"] + path, headers=fields)
-        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-            return json.load(answer)
 
 
 def test_each_service_shows_its_own_certificate_and_the_capture_port_wants_tls(
@@ -71,7 +46,7 @@ def test_each_service_shows_its_own_certificate_and_the_capture_port_wants_tls(
         reader.quit()
         assert mailpit.facts["web"].startswith("https://127.0.0.1:")
         ours = trusting(mailpit.facts["ca_file"])
-        assert mailpit.get("api/v1/messages", ours, "ann:secret")["total"] == 1
+        assert mailpit.get("api/v1/messages", context=ours, login="ann:secret")["total"] == 1
         assert ("DNS", "other.test") in _names(mailpit.at("web"), ours)
         # Commands know the way in, though nobody told them a password, and the page is for another name.
         assert command("fault", "list", "--json", environ=mailpit.environ).strip() == ""
@@ -133,15 +108,8 @@ def test_who_may_send_by_the_api_need_not_be_who_may_look(
     (tmp_path / "senders").write_text("robot:beep\n")
     named = [str(tmp_path / "senders") if each == "SENDERS" else each for each in options]
     with Mailpit(tmp_path, *named, MP_UI_AUTH="ann:secret") as mailpit:
-        body = json.dumps({"From": {"Email": "a@b.test"}, "To": [{"Email": "c@d.test"}], "Subject": "x"}).encode()
-        fields = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
-        request = urllib.request.Request(mailpit.facts["web"] + "api/v1/send", body, fields)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                found = answer.status
-        except urllib.error.HTTPError as error:
-            found = error.code
+        body = {"From": {"Email": "a@b.test"}, "To": [{"Email": "c@d.test"}], "Subject": "x"}
+        found, _ = mailpit.ask("api/v1/send", body, login=login)
         assert found == status
-        with pytest.raises(urllib.error.HTTPError):
-            mailpit.get("api/v1/messages", login="robot:beep")
+        assert mailpit.ask("api/v1/messages", login="robot:beep")[0] == 401
         assert mailpit.stop() == 0

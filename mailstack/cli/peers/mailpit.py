@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
-from mailstack.cli.peers import tags, tls
+from mailstack.cli.peers import relays, tags, tls
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.logins import login_file, logins
 from mailstack.cli.peers.wish import Wish
@@ -20,12 +21,7 @@ MOST = 500
 UNBOUNDED = (1 << 31) - 1
 """Octets of a letter, where 0 asks for no bound."""
 
-_RELAYED = "nothing leaves this machine in dev mode; an office that relays is `mailstack serve` with [relay] smart_host"
 _STORAGE = "the storage here needs no such care"
-_RELAY_KEYS = (
-    *("HOST", "PORT", "STARTTLS", "TLS", "ALLOW_INSECURE", "AUTH", "USERNAME", "PASSWORD", "SECRET", "RETURN_PATH"),
-    *("OVERRIDE_FROM", "ALLOWED_RECIPIENTS", "BLOCKED_RECIPIENTS", "PRESERVE_MESSAGE_IDS", "FWD_SMTP_ERRORS", "TO"),
-)
 _TRIGGER = re.compile(r"(sender|recipient|authentication):(\d{3}):(\d{1,3})", re.IGNORECASE)
 
 
@@ -99,6 +95,7 @@ def check(wish: Wish) -> None:
     """What can be said only when all is read. Raises Refused."""
     tags.settle(wish)
     tls.settle(wish)
+    relays.settle(wish)
     if wish.anybody_sends and wish.asks("send_logins"):
         raise Refused(f"{wish.anybody_sends}: with the logins of --send-api-auth-file not everybody may; leave one out")
     if wish.anybody_sends:
@@ -184,6 +181,18 @@ def _certificate(prefix: str, service: str) -> tuple[Flag, ...]:
     )
 
 
+def _server(which: Literal["relay", "forward"]) -> tuple[Flag, ...]:
+    """The variables that describe one outside, setting by setting."""
+    prefix = f"{PREFIX}SMTP_{which.upper()}_"
+    flags = [
+        Flag(f"{which} {key}", partial(relays.one, which, key), variable=prefix + key.upper())
+        for key in relays.KEYS[which]
+    ]
+    return *flags, Flag(
+        f"{which} errors", partial(relays.one, which, "forward_smtp_errors"), variable=f"{prefix}FWD_SMTP_ERRORS"
+    )
+
+
 FLAGS = (
     _text("database", _database, "d"),
     _text("db-file", _database, variable="MP_DATA_FILE"),
@@ -234,12 +243,12 @@ FLAGS = (
     _text("smtp-max-recipients", _recipients),
     _text("smtp-allowed-recipients", _allowed),
     _switch("smtp-ignore-rejected-recipients", _drop_others),
-    _text("smtp-relay-config", instead(_RELAYED)),
-    _switch("smtp-relay-all", instead(_RELAYED)),
-    _text("smtp-relay-matching", instead(_RELAYED)),
-    _text("smtp-forward-config", instead(_RELAYED)),
-    *(Flag(f"relay {key}", instead(_RELAYED), variable=f"MP_SMTP_RELAY_{key}") for key in _RELAY_KEYS),
-    *(Flag(f"forward {key}", instead(_RELAYED), variable=f"MP_SMTP_FORWARD_{key}") for key in _RELAY_KEYS),
+    _text("smtp-relay-config", partial(relays.file, "relay")),
+    _switch("smtp-relay-all", relays.by_itself),
+    _text("smtp-relay-matching", relays.by_itself),
+    _text("smtp-forward-config", partial(relays.file, "forward")),
+    *_server("relay"),
+    *_server("forward"),
     _switch("enable-chaos", already),
     _text("chaos-triggers", _triggers),
     _text("pop3", partial(_listen, "pop3", 1110), variable="MP_POP3_BIND_ADDR"),

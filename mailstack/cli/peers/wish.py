@@ -47,6 +47,12 @@ class Wish:
         """The option that says that passwords may go in clear there."""
         self.anybody_sends = ""
         """The option that says that whoever asks may send by the API."""
+        self.servers: dict[str, dict[str, Any]] = {}
+        """Those outside: "relay" and "forward", as they were described."""
+        self.server_files: dict[str, dict[str, Any]] = {}
+        """The same from files, which count more."""
+        self.relays: dict[str, str] = {}
+        """The options by which letters leave by themselves, and for which recipients; "" for all."""
         self.any_login = ""
         """The option that said that every login is right."""
         self._changes: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from mailstack.faults import Faults
 from mailstack.spam.verdict import Judge
 from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
+from mailstack.web.leaving import Leaving
 from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.site import Doorkeeper
 from mailstack.wire import Clock
@@ -25,6 +26,8 @@ class Ground(Struct, frozen=True):
     """Takes what is to be looked at."""
     outward: Intake
     """Sends on what is released."""
+    leaving: Leaving | None
+    """By which it leaves this machine in place of that; None: it does not."""
     faults: Faults
     """What goes wrong, to order."""
     look: Look

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
 from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.relay.outlet import Outlet
 from mailstack.web.peers.mailhog.monkey import Jim
 from mailstack.wire import HostPort
 
@@ -62,7 +64,7 @@ def test_options_count_more_than_variables() -> None:
 
 @pytest.mark.parametrize(
     "flag",
-    [flag for flag in mailpit.FLAGS if "-tls-" not in flag.name and "-ssl-" not in flag.name],
+    [flag for flag in mailpit.FLAGS if not re.search("-[st][sl][sl]-|^(smtp-)?(relay|forward)", flag.name)],
     ids=lambda flag: flag.name,
 )
 def test_every_option_of_mailpit_is_honoured_or_answered(flag: mailpit.Flag, tmp_path: Path) -> None:
@@ -117,6 +119,61 @@ def test_certificates_are_files_or_names_and_go_with_their_service(tmp_path: Pat
     assert (found.at["pop3s"].port, found.at["pop3"].port) == (110, 0)
     assert (found.at["captures"].port, found.at["capture"].port) == (1025, 0)
     assert settings("mailpit", MP_SMTP_TLS_REQUIRED="1").capture_tls
+
+
+def test_servers_outside_are_described_by_variables_and_by_a_file_that_counts_more(tmp_path: Path) -> None:
+    (tmp_path / "relay.yaml").write_text(
+        "host: relay.test\nport: 2525\nauth: cram-md5\nusername: us\nsecret: s\ntls: true\nreturn-path: b@c.test\n"
+    )
+    found = wish("mailpit", "--smtp-relay-config", str(tmp_path / "relay.yaml"), "--smtp-relay-matching", "@x$", MP_SMTP_RELAY_HOST="other.test",
+                 MP_SMTP_RELAY_PRESERVE_MESSAGE_IDS="true", MP_SMTP_RELAY_BLOCKED_RECIPIENTS="^no")  # fmt: skip
+    told = found.settings(own_ports=False)
+    assert told.relay == Outlet(
+        "relay.test",
+        2525,
+        "implicit",
+        username="us",
+        password="s",
+        return_path="b@c.test",
+        blocked="^no",
+        keeps_message_id=True,
+    )
+    assert "'s'" not in repr(told.relay), "no log shows the secret"
+    assert (told.relay_matching, told.relay_all, told.forward) == ("@x$", False, None)
+    assert any(line.startswith("LETTERS LEAVE THIS MACHINE: what is captured") for line in found.said)
+    assert settings("mailpit", "--smtp-relay-all", MP_SMTP_RELAY_HOST="::1", MP_SMTP_RELAY_PORT="26").relay == Outlet(
+        "::1", 26
+    )
+    told = settings(
+        "mailpit",
+        MP_SMTP_FORWARD_HOST="f.test",
+        MP_SMTP_FORWARD_TO="a@b.test, C <c@d.test>",
+        MP_SMTP_FORWARD_STARTTLS="1",
+    )
+    assert (told.forward, told.forward_to) == (Outlet("f.test", 25, "starttls"), ("a@b.test", "c@d.test"))
+    assert settings("mailpit", MP_SMTP_RELAY_USERNAME="us").relay is None, "without a host there is none"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MP_SMTP_RELAY_ALL": "1"},
+        {"MP_SMTP_RELAY_HOST": "a b"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_PORT": "none"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_TLS": "1", "MP_SMTP_RELAY_STARTTLS": "1"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_AUTH": "plain", "MP_SMTP_RELAY_USERNAME": "us"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_AUTH": "ntlm"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_AUTH": "login", "MP_SMTP_RELAY_USERNAME": "us", "MP_SMTP_RELAY_PASSWORD": "p"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_ALLOWED_RECIPIENTS": "("},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_OVERRIDE_FROM": "nobody"},
+        {"MP_SMTP_RELAY_HOST": "r.test", "MP_SMTP_RELAY_MATCHING": "("},
+        {"MP_SMTP_RELAY_CONFIG": __file__},
+        {"MP_SMTP_FORWARD_HOST": "f.test"},
+    ],
+)  # fmt: skip
+def test_a_server_that_can_not_be_called_stops_the_start(environ: dict[str, str]) -> None:
+    with pytest.raises(Refused):
+        settings("mailpit", **environ)
 
 
 VALUES = {

@@ -47,6 +47,7 @@ class Desk:
             inline,
             counter,
             counter,
+            None,
             self.faults,
             self._look,
             Monkey(self.faults),

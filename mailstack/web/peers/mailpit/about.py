@@ -11,6 +11,7 @@ from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.tally import Tally
+from mailstack.relay.outlet import Outlet
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages
 from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
@@ -28,7 +29,8 @@ class Told(Struct, frozen=True):
     tally: Tally
     label: str = ""
     spam_assassin: bool = False
-    relays: bool = True
+    relay: Outlet | None = None
+    """By which released letters leave; None: they stay here."""
     data: Path | None = None
     """Its directory."""
 
@@ -84,7 +86,7 @@ class _About:
         return in_json(
             Interface(
                 label=told.label,
-                message_relay=MessageRelay(enabled=told.relays),
+                message_relay=_shown(told.relay),
                 spam_assassin=told.spam_assassin,
                 chaos_enabled=True,
                 duplicates_ignored=False,
@@ -99,3 +101,18 @@ class _About:
         """Once the catalogue can be asked."""
         await self._catalogue.listed(Which(), 0)
         return plain("OK")
+
+
+def _shown(relay: Outlet | None) -> MessageRelay:
+    """Letters can always be released: without a relay they stay here."""
+    if relay is None:
+        return MessageRelay(enabled=True)
+    return MessageRelay(
+        enabled=True,
+        smtp_server=f"{relay.host}:{relay.port}",
+        return_path=relay.return_path,
+        allowed_recipients=relay.allowed,
+        blocked_recipients=relay.blocked,
+        override_from=relay.override_from,
+        preserve_message_ids=relay.keeps_message_id,
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mailstack.relay.outlet import Outlet
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.composing import Sending, checked, compose, recipients_of
@@ -60,15 +63,27 @@ class _Sending:
         wanted = _released_to(ask)
         if not wanted:
             raise Trouble(400, "No valid addresses found")
+        recipients = [checked(each) for each in wanted]
         item = await found(self._shelf.catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
+        author = item.author.address if item.author else ""
+        leaving = self._ground.leaving
         try:
-            await self._ground.outward.hand_in(
-                item.author.address if item.author else "", [checked(each) for each in wanted], octets
-            )
+            if leaving is None:
+                await self._ground.outward.hand_in(author, recipients, octets)
+            else:
+                _check(leaving.outlet, recipients)
+                await leaving.release(author, recipients, octets)
         except Refusal as refusal:
             raise Trouble(400, f"SMTP error: {refusal.reply}") from None
         return OK
+
+
+def _check(outlet: Outlet, recipients: Sequence[str]) -> None:
+    """Raises Trouble 400 for those that the outlet takes nothing for."""
+    for blocked, why in ((False, "do not match the allowlist"), (True, "found on blocklist")):
+        if refused := [each for each in recipients if not outlet.takes(each) and outlet.is_blocked(each) is blocked]:
+            raise Trouble(400, f"Failed: {'Address' if len(refused) == 1 else 'Addresses'} {why}: {', '.join(refused)}")
 
 
 def _composed(ask: Ask, now: float) -> tuple[str, tuple[str, ...], bytes]:

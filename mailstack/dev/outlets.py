@@ -1,0 +1,184 @@
+"""The ways out of a dev environment, where it is told to have some: what leaves by itself, and the offices that carry it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailstack.announcements import Announcement
+from mailstack.config import Config, Exchange, Relay
+from mailstack.config.values import HostName, read_host_name
+from mailstack.dev.offices import NO_PUNISHMENT, NO_QUESTIONS
+from mailstack.dev.settings import CAPTURE, DevSettings
+from mailstack.journey import Journal, Step
+from mailstack.letter.content import read_all
+from mailstack.queue.schedule import Schedule
+from mailstack.relay.loopback import is_loopback
+from mailstack.relay.outlet import Outlet
+from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
+from mailstack.smtp.replies import Refusal
+from mailstack.store import Filter, Store
+from mailstack.webhooks.announcer import Announcer, NotTold
+from mailstack.webhooks.waking import Waking
+from mailstack.wire import Caller, Clock, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
+
+if TYPE_CHECKING:
+    from mailstack.web.leaving import Leaving
+
+RELAY = HostName("relay.home.test")
+FORWARD = HostName("forward.home.test")
+OFFICES = (RELAY, FORWARD)
+_AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
+"""When handing in is tried again: it fails only when the store does."""
+
+
+def outlets_of(settings: DevSettings) -> dict[HostName, Outlet]:
+    """By the office that carries letters there."""
+    named = ((RELAY, settings.relay), (FORWARD, settings.forward))
+    return {office: outlet for office, outlet in named if outlet is not None}
+
+
+def config_of(office: HostName, outlet: Outlet, settings: DevSettings, data: Path, world_port: int) -> Config:
+    """All that it is given goes to the outlet; reports about it stay here, in the rest of the world at `world_port`."""
+    reports = SenderRoutes({NULL_SENDER: (SmartHost(Target("127.0.0.1", world_port), implicit_tls=False),)})
+    return Config(
+        hostname=office,
+        data=data,
+        exchange=Exchange(max_recipients=settings.max_recipients),
+        relay=Relay(
+            smart_host=(outlet.smart_host,),
+            sender_routes=reports,
+            ehlo_name=_own_name(),
+            schedule=settings.schedule,
+        ),
+        limits=NO_PUNISHMENT,
+        authentication=NO_QUESTIONS,
+    )
+
+
+def _own_name() -> HostName:
+    """That of this machine, by which servers know a client better than by one of ours."""
+    try:
+        return read_host_name(socket.gethostname())
+    except ValueError:
+        return HostName("")
+
+
+class OutletOnly:
+    """A Caller that reaches loopback addresses, and one port elsewhere: that of an outlet."""
+
+    def __init__(self, caller: Caller, port: int) -> None:
+        self._caller = caller
+        self._port = port
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+        dane: Dane | None = None,
+        source: Source | None = None,
+    ) -> Peer[EventT]:
+        """As `Caller.call`; raises Unreachable for everything else."""
+        if address.port != self._port and not is_loopback(address.host):
+            raise Unreachable(f"only the outlet's port {self._port} is called here, and {address.port} is not it")
+        return await self._caller.call(
+            address,
+            engine,
+            timeout=timeout,
+            tls=tls,
+            server_name=server_name,
+            verify=verify,
+            dane=dane,
+            source=source,
+        )
+
+
+class Onward:
+    """What leaves by itself as it is captured. Made before the store is opened; from `start` to `stop`."""
+
+    def __init__(
+        self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[HostName], Leaving]
+    ) -> None:
+        """`leaving` gives the way through an office, once all have been made."""
+        self._announcers: list[Announcer] = []
+        if settings.relay is not None and (settings.relay_all or settings.relay_matching):
+            pattern = re.compile("" if settings.relay_all else settings.relay_matching)
+            self._add(store, clock, RELAY, partial(leaving, RELAY), lambda to: [x for x in to if pattern.search(x)])
+        if settings.forward is not None:
+            self._add(store, clock, FORWARD, partial(leaving, FORWARD), lambda _: list(settings.forward_to))
+
+    def _add(
+        self,
+        store: Store,
+        clock: Clock,
+        target: str,
+        leaving: Callable[[], Leaving],
+        choose: Callable[[list[str]], list[str]],
+    ) -> None:
+        teller = _Copies(store, leaving, choose)
+        self._announcers.append(Announcer(store, clock, teller, target=target, owner="dev", schedule=_AGAIN))
+        store.announce(target, _is_captured)
+
+    def waking(self, journal: Journal) -> Journal:
+        """The same journal, by which we hear at once that something was captured."""
+        return Waking(journal, self._announcers) if self._announcers else journal
+
+    async def start(self) -> None:
+        for announcer in self._announcers:
+            await announcer.start()
+
+    def stop(self, done: Callable[[], Any], patience: float) -> None:
+        """What has not left then waits in the store; `done` is called at the end."""
+        left = len(self._announcers)
+
+        def one() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done()
+
+        for announcer in self._announcers:
+            announcer.stop(one, patience)
+        if not self._announcers:
+            done()
+
+
+def _is_captured(step: Step) -> bool:
+    return step.office == CAPTURE and step.step in {"submitted", "exchanged"}
+
+
+class _Copies:
+    """A webhooks.announcer.Teller that hands in each letter it is told of."""
+
+    def __init__(self, store: Store, leaving: Callable[[], Leaving], choose: Callable[[list[str]], list[str]]) -> None:
+        self._store = store
+        self._leaving = leaving
+        self._choose = choose
+
+    async def tell(self, announcement: Announcement) -> None:
+        """Nothing of a letter that is gone. Raises NotTold."""
+        letter = announcement.step.letter
+        for record in await self._store.records(Filter(ids=(letter,), limit=1)):
+            envelope = record.letter.envelope
+            recipients = self._choose([str(each.address) for each in envelope.recipients])
+            if not recipients:
+                return
+            try:
+                octets = await read_all(await self._store.content(letter))
+                await self._leaving().relay(str(envelope.sender or ""), recipients, octets)
+            except KeyError:
+                return
+            except Refusal as refusal:
+                raise NotTold(str(refusal.reply)) from None
+
+    def close(self) -> None:
+        """Nothing is kept."""
