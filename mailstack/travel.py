@@ -33,7 +33,7 @@ class TimeTravel:
         self._clock = clock
         self._dues = tuple(dues)
         self._travelling = False
-        self.arrived: Callable[[], None] = lambda: None
+        self.arrived: list[Callable[[], object]] = []
         """Called after each journey, however far it came."""
 
     @property
@@ -61,7 +61,8 @@ class TimeTravel:
             await self._go(self._clock.now() + seconds)
         finally:
             self._travelling = False
-            self.arrived()
+            for tell in self.arrived:
+                tell()
         return self._clock.now()
 
     async def _go(self, target: float) -> None:

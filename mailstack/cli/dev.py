@@ -194,7 +194,7 @@ def enlist(environment: DevEnvironment) -> None:
             registry.register(environment.data, _for_commands(environment))
 
     registry.register(environment.data, _for_commands(environment))
-    environment.travel.arrived = tell
+    environment.travel.arrived.append(tell)
 
 
 def _for_commands(environment: DevEnvironment) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WOR
 from mailstack.dev.tools import hooked, invited, tool_pages
 from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
+from mailstack.instant import utc_text
 from mailstack.journey import Journal
 from mailstack.letter import LetterId
 from mailstack.net.caller import TwistedCaller
@@ -94,6 +95,7 @@ class DevEnvironment:
             self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, *self._outlets)]
         )
         """The time of this environment, which can be moved ahead."""
+        self.travel.arrived.append(self._tell_the_time)
 
     async def start(self) -> None:
         """Bind all ports and begin to work.
@@ -201,6 +203,10 @@ class DevEnvironment:
         from mailstack.web.intake import Intake  # noqa: PLC0415
 
         await preload(directory, Intake(self.capture.exchange, self.clock).hand_in, self.in_thread)
+
+    def _tell_the_time(self) -> None:
+        """To those who look at the pages: their clock is not ours."""
+        self.catalogue.feed.tell("clock", {"now": utc_text(self.travel.now), "ahead": self.travel.ahead})
 
     async def look(self, url: str) -> int:
         """The status of a page of this machine. Raises Unreachable."""

@@ -177,6 +177,22 @@ def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev:
     assert all("rcpt to" in each.lower() for each in page.locator(".log li:visible").all_inner_texts())
 
 
+def test_the_log_says_that_nothing_was_said(visit: Open, dev: Environment) -> None:
+    page = visit("#/protocol")
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Nothing has been said yet").wait_for()
+    dev.send(letter("Something"), "bob@home.test")
+    page.locator(".log", has_text="RCPT TO:<bob@home.test>").wait_for()
+    page.get_by_text("Nothing has been said yet").wait_for(state="hidden")
+
+
+def test_who_looks_hears_that_somebody_else_moved_the_clock(visit: Open, faulty: Environment) -> None:
+    page = visit("#/letters")
+    page.locator("#live", has_text="Live").wait_for()
+    faulty.api("POST", "v1/clock", {"advance": "90m"})
+    page.locator("#ahead", has_text="+1 h 30 min").wait_for()
+
+
 def test_the_clock_travels(visit: Open, faulty: Environment) -> None:
     """Last in its file for a reason: the environment's clock does not come back."""
     found = waiting(faulty, "Late")

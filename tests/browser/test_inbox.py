@@ -220,6 +220,15 @@ def test_when_the_office_is_gone_the_page_says_so(visit: Open, dev: Environment)
     page.locator(".row").wait_for()
 
 
+def test_however_small_the_window_a_letter_can_be_sent(visit: Open, dev: Environment) -> None:
+    page = visit(size=(320, 480))
+    page.locator(".lesson").wait_for()
+    page.get_by_role("button", name="Write a letter").last.click()
+    page.get_by_role("dialog").wait_for()
+    below = page.evaluate("document.querySelector('dialog footer').getBoundingClientRect().bottom - innerHeight")
+    assert below < 0
+
+
 def test_a_letter_is_written_and_answered(visit: Open, dev: Environment) -> None:
     page = visit()
     page.get_by_role("button", name="Write a letter").first.click()

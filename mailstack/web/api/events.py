@@ -34,7 +34,7 @@ CALLED = {"pruned": "deleted"}
 """Events that have another name outside."""
 
 _TOLD = Told(
-    "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, and reset when some were missed.",
+    "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset when some were missed.",
     (Parameter("after", "As Last-Event-ID, for those who can't send fields."),),
     media_type="text/event-stream",
 )

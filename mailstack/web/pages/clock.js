@@ -3,9 +3,9 @@
 import { get, post } from "./api.js";
 import { button, h } from "./dom.js";
 import { field } from "./dialogs.js";
-import { clock, now, span } from "./format.js";
+import { now, span } from "./format.js";
 import { kept } from "./loading.js";
-import { showAhead } from "./navigation.js";
+import { setClock } from "./navigation.js";
 import { notice, tried } from "./notices.js";
 import { pageOf } from "./tables.js";
 
@@ -29,12 +29,11 @@ export function show(_, main) {
         face.textContent = FACE.format(new Date(now()));
     };
     const take = (found) => {
-        clock.ahead = new Date(found.now) - Date.now();
+        setClock(found);
         ahead.textContent =
             found.ahead > 0.5
                 ? `${span(found.ahead * 1000)} ahead of this machine's clock. It only goes forward; a restart brings it back.`
                 : "As this machine's clock.";
-        showAhead();
         tick();
     };
     const travel = (by) =>
@@ -79,6 +78,7 @@ export function show(_, main) {
             take(found);
             return card;
         },
+        ["clock"],
     );
     const ticking = setInterval(tick, 1000);
     return () => {

@@ -61,8 +61,9 @@ export function showHelp() {
 }
 
 function table(title, keys) {
-    const entries = Object.entries(keys);
-    if (!entries.length) return null;
+    const byWords = new Map();
+    for (const [key, [what]] of Object.entries(keys)) byWords.set(what, [...(byWords.get(what) ?? []), key]);
+    if (!byWords.size) return null;
     return h(
         "section",
         {},
@@ -70,14 +71,14 @@ function table(title, keys) {
         h(
             "dl",
             {},
-            entries.map(([key, [what]]) =>
+            [...byWords].map(([what, some]) =>
                 h(
                     "div",
                     {},
                     h(
                         "dt",
                         {},
-                        key.split(" ").map((each) => h("kbd", {}, each)),
+                        some.map((key, at) => [at ? " or " : null, key.split(" ").map((each) => h("kbd", {}, each))]),
                     ),
                     h("dd", {}, what),
                 ),

@@ -50,6 +50,7 @@ export class LetterList {
                 this.refreshSoon();
             }),
             on("again", () => this.refreshSoon()),
+            on("clock", () => this.window.renewAll()),
             on(
                 "step",
                 gathered(() => this.refreshSoon(), 300),

@@ -1,6 +1,6 @@
 /** What happens now: one stream of server-sent events for all pages, which finds its way back when it breaks. */
 
-const KINDS = ["letter", "changed", "deleted", "step", "fault", "dialogue"];
+const KINDS = ["letter", "changed", "deleted", "step", "fault", "dialogue", "clock"];
 const FIRST_WAIT = 1000; // milliseconds; doubles up to:
 const LONGEST_WAIT = 15_000;
 

@@ -12,7 +12,6 @@ import { tagged } from "./searching.js";
 
 const MOST_MAILBOXES = 8; // more are a click away
 const MOST_TAGS = 6;
-const MOST_WAITING = 99; // letters that are counted
 const LIVE_WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
 
 const byId = (id) => document.getElementById(id);
@@ -44,6 +43,7 @@ export function startNavigation() {
     hideWhatIsNotHere().catch(() => {});
     const lookAtClock = () => refreshClock().catch(() => {});
     on("again", lookAtClock);
+    on("clock", setClock);
     lookAtClock();
     for (const first of [refreshMailboxes, refreshQueue, refreshFaults]) first().catch(() => {});
 }
@@ -179,8 +179,8 @@ function listTags(tags) {
 }
 
 async function refreshQueue() {
-    const { letters, more } = await get("v1/queue", { limit: MOST_WAITING });
-    byId("waiting").textContent = letters.length ? `${number(letters.length)}${more ? "+" : ""}` : "";
+    const { total } = await get("v1/queue", { limit: 1 });
+    badge("waiting", total);
 }
 
 async function refreshFaults() {
@@ -189,13 +189,12 @@ async function refreshFaults() {
 }
 
 async function refreshClock() {
-    const found = await get("v1/clock");
-    clock.ahead = new Date(found.now) - Date.now();
-    showAhead();
+    setClock(await get("v1/clock"));
 }
 
-/** How far the environment has travelled. */
-export function showAhead() {
+/** Takes over the time of the environment, which may have travelled. */
+export function setClock({ now }) {
+    clock.ahead = new Date(now) - Date.now();
     byId("ahead").textContent = clock.ahead > 5000 ? `+${span(clock.ahead)}` : "";
 }
 

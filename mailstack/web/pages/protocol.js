@@ -15,6 +15,7 @@ export function show(_, main) {
         "div",
         { class: "log", role: "log", "aria-label": "Protocol log", "aria-live": "off", tabindex: "0" },
         lines,
+        h("p", { class: "quiet blank" }, "Nothing has been said yet."),
     );
     const search = h("input", {
         type: "search",

@@ -28,7 +28,7 @@ export function show(_, main) {
     };
 }
 
-function draw({ letters = [], more }) {
+function draw({ letters = [], total = 0, more }) {
     if (!letters.length) {
         return nothing(
             h("h2", {}, "Nothing waits"),
@@ -42,7 +42,7 @@ function draw({ letters = [], more }) {
     }
     const groups = byDestination(letters);
     const made = [
-        more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} letters; more wait.`) : null,
+        more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} of ${number(total)} letters.`) : null,
         [...groups].map(([name, waiting]) => group(name, waiting)),
     ];
     const holder = h("div", { class: "stack" }, made);

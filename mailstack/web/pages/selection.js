@@ -1,7 +1,7 @@
 /** Which letters are selected, and the bar that does something with all of them. */
 
 import { deleteLetters, markUnread, tagLetters } from "./acting.js";
-import { button, fill, h, own } from "./dom.js";
+import { fill, h, own } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { number } from "./format.js";
 import { iconButton } from "./icons.js";
@@ -84,6 +84,7 @@ export class Selection {
             type: "checkbox",
             "aria-label": "Select all letters",
             checked: size > 0 && list.exact && size === list.total,
+            disabled: !list.total,
             onclick: (event) => this.every(event.target.checked),
         });
         whole.indeterminate = size > 0 && !whole.checked;
@@ -142,7 +143,7 @@ export class Selection {
                 }),
             ),
             iconButton("trash", "Delete", () => this.remove()),
-            button("Cancel", () => this.clear(), { class: "bare" }),
+            iconButton("close", "Select nothing", () => this.clear()),
         ];
     }
 
