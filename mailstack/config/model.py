@@ -28,6 +28,7 @@ from mailstack.config.values import (
     SchemaName,
     Selector,
     StoreName,
+    WebRoot,
     WebUrl,
 )
 from mailstack.letter import Address
@@ -336,6 +337,7 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The pages and files that the office shows by HTTP."""
 
     hosts: tuple[HostName, ...] = ()
+    root: WebRoot = WebRoot("/")
     max_body: Size = Size(65536)
     request_timeout: Duration = read_duration("30s")
     max_upload: Size = Size(73400320)

@@ -40,6 +40,7 @@ IpText = NewType("IpText", str)
 HookName = NewType("HookName", str)
 """What a webhook is called in commands; empty for none."""
 WebUrl = NewType("WebUrl", str)
+WebRoot = NewType("WebRoot", str)
 """An http or https URL without user, password and fragment; empty for none."""
 
 Origin = NewType("Origin", str)
@@ -81,6 +82,7 @@ _HOOK_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _SCHEMA_NAME = re.compile(r"(?:[a-z_][a-z0-9_]{0,62})?\Z")
 _NODE_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,62})?\Z")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?://[!-~]{0,2000}\Z")
+_WEB_ROOT = re.compile(r"[A-Za-z0-9/_.@-]{0,200}")
 _WEB_URL = re.compile(r"https?://[!-~]{1,2000}\Z")
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
@@ -212,6 +214,16 @@ def read_web_url(text: object) -> WebUrl:
     return WebUrl(text)
 
 
+def read_web_root(text: object) -> WebRoot:
+    """With a slash at both ends. Raises ValueError."""
+    if not isinstance(text, str) or not _WEB_ROOT.fullmatch(text):
+        raise ValueError('a path such as "/mail/" (letters, digits, and - _ . @ between slashes)')
+    parts = [part for part in text.split("/") if part]
+    if any(not part.strip(".") for part in parts):
+        raise ValueError('a path such as "/mail/", and no dots alone')
+    return WebRoot("/" + "".join(f"{part}/" for part in parts))
+
+
 def read_origin(text: object) -> Origin:
     """Raises ValueError."""
     if not isinstance(text, str) or not _ORIGIN.match(text.lower()):
@@ -283,6 +295,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     Origin: read_origin,
     HookName: read_hook_name,
     WebUrl: read_web_url,
+    WebRoot: read_web_root,
     Selector: read_selector,
     StoreName: read_store_name,
     SchemaName: read_schema_name,

@@ -181,7 +181,7 @@ class DevEnvironment:
         return {
             "ready": True,
             "ca_file": str(self.ca_file),
-            "web": f"{scheme}://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}/",
+            "web": f"{scheme}://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}{self.settings.web_root}",
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},

@@ -34,6 +34,7 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
         hosts=tuple(HostName(name) for name in settings.web_hosts),
         admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
         cors=settings.cors,
+        root=settings.web_root,
     )
     return Config(
         hostname=HOME,

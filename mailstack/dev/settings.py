@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from mailstack.catalogue.tagging import Tagging
 from mailstack.config import Schedule
-from mailstack.config.values import Domain, HostName, Origin
+from mailstack.config.values import Domain, HostName, Origin, WebRoot
 from mailstack.faults import Rule
 from mailstack.letter import Address
 from mailstack.net.certificates import CertificateFiles
@@ -94,6 +94,8 @@ class DevSettings(Struct, frozen=True):
 
     Others show the one that is made here; with one of its own, the page is under TLS.
     """
+    web_root: WebRoot = WebRoot("/")
+    """The path below which the pages and the API stand."""
     web_hosts: tuple[str, ...] = ()
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()

@@ -66,11 +66,12 @@ def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage |
     first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
     pages = (*first, *instruction_pages(office), *client_files(office), *more)
     if behind is None:
-        return Site(pages, office.hosts)
+        return Site(pages, office.hosts, root=office.config.web.root)
     login = None if behind.around.is_open else login_of(behind)
     return Site(
         (*pages, *api_routes(behind, login.routes if login else open_routes())),
         office.hosts,
         doorkeeper=login or Everybody(),
         origins=Origins(office.config.web.cors),
+        root=office.config.web.root,
     )

@@ -70,8 +70,9 @@ class Site:
         *,
         doorkeeper: Doorkeeper | None = None,
         origins: Origins | None = None,
+        root: str = "/",
     ) -> None:
-        """`hosts` are the names that we answer to. An IP address, or localhost, is always one of them.
+        """`hosts` are the names that we answer to. An IP address, or localhost, is always one of them. All routes stand below `root`.
 
         A page of somebody else's, whose name is made to lead here (DNS rebinding), hears nothing: its Host is its own.
         """
@@ -79,14 +80,26 @@ class Site:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._doorkeeper = doorkeeper or Nobody()
         self._origins = origins or Origins()
+        self._root = tuple(part for part in root.split("/") if part)
 
     def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
         """Whether a body may be as large as a letter."""
-        route = self.routes.at(segments).get(method)
+        inside = self._inside(segments)
+        route = None if inside is None else self.routes.at(inside).get(method)
         return route is not None and route.is_large
+
+    def _inside(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
+        """What stands behind the root; None for what is not below it."""
+        depth = len(self._root)
+        return segments[depth:] if segments[:depth] == self._root and len(segments) > depth else None
 
     async def answer(self, ask: Ask) -> Answer | Upgrade:
         """What to say; raises nothing but CancelledError."""
+        if self._root:
+            inside = self._inside(ask.segments)
+            if inside is None:
+                return self._outside(ask)
+            ask = replace(ask, path="/" + "/".join(inside), parts=inside)
         try:
             found = await self._found(ask)
         except Trouble as trouble:
@@ -99,6 +112,13 @@ class Site:
         if isinstance(found, Upgrade):
             return found
         return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
+
+    def _outside(self, ask: Ask) -> Answer:
+        """To who is not below the root: he is led there from it, whatever else he wants."""
+        root = "/" + "/".join(self._root) + "/"
+        if ask.segments == self._root and ask.method in SAFE:
+            return Answer(b"", "", 308, (*GUARDS, ("Location", root)))
+        return plain(f"There is nothing here; the front page is at {root}", 404, *GUARDS)
 
     async def _found(self, ask: Ask) -> Answer | Upgrade:
         if not self._is_ours(ask.host):

@@ -21,6 +21,7 @@ from mailstack.config.values import (
     read_origin,
     read_path,
     read_smart_host,
+    read_web_root,
     read_web_url,
 )
 from mailstack.relay.routes import SmartHost
@@ -39,6 +40,8 @@ GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_hook_name, "Billing_2", "Billing_2"),
     (read_web_url, "https://hooks.test:8443/mail?a=b", "https://hooks.test:8443/mail?a=b"),
     (read_web_url, "http://[::1]:80/", "http://[::1]:80/"),
+    (read_web_root, "team/mail", "/team/mail/"),
+    (read_web_root, "//", "/"),
     (read_origin, "HTTP://LocalHost:3000", "http://localhost:3000"),
     (read_origin, "https://[::1]", "https://[::1]"),
     (read_ip, "2001:DB8::1", "2001:db8::1"),
@@ -56,6 +59,7 @@ BAD: list[tuple[Callable[[object], object], list[object]]] = [
     (read_domain, ["", "a b", "home..test", "öster reich.test", "-ö.test", "-a.test", "[1.2.3]", 5, "a" * 256]),
     (read_host_name, ["[192.0.2.1]", "a b", 5]),
     (read_network, ["10.0.0.1/8", "10.0.0.0/33", "home.test", "", 5]),
+    (read_web_root, ["/a b/", "/a?b", "/ä/", "/../x", 5]),
     (read_origin, ["*", "localhost:3000", "http://a.test/", "ftp://a.test", "http://", 5]),
     (read_ip, ["localhost", "1.2.3", 5]),
     (read_nameserver, ["ns.test", "ns.test:53", "127.0.0.1:0", "", 5]),

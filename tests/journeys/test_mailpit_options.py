@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import poplib
+import re
 import smtplib
 import ssl
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -112,4 +115,30 @@ def test_who_may_send_by_the_api_need_not_be_who_may_look(
         found, _ = mailpit.ask("api/v1/send", body, login=login)
         assert found == status
         assert mailpit.ask("api/v1/messages", login="robot:beep")[0] == 401
+        assert mailpit.stop() == 0
+
+
+def test_everything_of_the_web_stands_below_its_root(tmp_path: Path) -> None:
+    with Mailpit(tmp_path, "--webroot", "team/mail") as mailpit:
+        assert mailpit.facts["web"].endswith("/team/mail/")
+        mailpit.send("c@d.test", subject="found")
+        assert mailpit.get("api/v1/messages")["messages"][0]["Subject"] == "found"
+        status, page = mailpit.ask("")
+        assert status == 200
+        for link in re.findall(rb'(?:src|href)="([^"#]+)"', page):
+            assert not link.startswith(b"/"), "a link that leads out of the root"
+            assert mailpit.ask(link.decode())[0] == 200, link
+        base = mailpit.facts["web"].removesuffix("team/mail/")
+        with urllib.request.urlopen(base + "team/mail", timeout=20) as answer:
+            assert answer.url == mailpit.facts["web"], "who forgets the last slash is led there"
+        for outside in ("", "api/v1/messages", "team/", "team/mail2/"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(base + outside, timeout=20)
+        assert "now" in json.loads(command("clock", "show", "--json", environ=mailpit.environ))
+        assert (
+            mailpit.ask(
+                "api/v1/send", {"From": {"Email": "a@b.test"}, "To": [{"Email": "c@d.test"}], "Text": "x" * 100_000}
+            )[0]
+            == 200
+        )
         assert mailpit.stop() == 0

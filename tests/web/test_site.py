@@ -16,7 +16,8 @@ from mailstack.config.values import HostName
 from mailstack.setup.clients import GUIDES
 from mailstack.setup.mta_sts import policy_of
 from mailstack.setup.services import services_of
-from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.asking import Answer, Ask, Trouble, plain
+from mailstack.web.channel import segments_of
 from mailstack.web.hosting import site_of
 from mailstack.web.office import ShownOffice
 from mailstack.web.routes import Route
@@ -355,3 +356,28 @@ def test_trouble_is_told_with_its_status() -> None:
 
     answer = run(Site([Route("GET", "/", page_of_trouble)], ["x.test"]).answer(Ask("GET", "/", "x.test")))
     assert (answer.status, answer.body) == (410, b"It is gone.\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "answer"),
+    [
+        ("/team/mail/", 200, "/"),
+        ("/team/mail/v1/things", 200, "/v1/things"),
+        ("/team/mail", 308, ""),
+        ("/", 404, None),
+        ("/v1/things", 404, None),
+        ("/team/mailbox/", 404, None),
+        ("/team%2Fmail/", 404, None),
+        ("/team/mail/team/mail/", 404, None),
+    ],
+)
+def test_all_routes_stand_below_the_root(path: str, status: int, answer: str | None) -> None:
+    async def page(ask: Ask) -> Answer:
+        return plain(ask.path)
+
+    site = Site([Route("GET", "/", page), Route("GET", "/v1/things", page)], (), root="/team/mail/")
+    found = run(site.answer(Ask("GET", path, "localhost", parts=segments_of(path))))
+    assert isinstance(found, Answer)
+    assert found.status == status
+    assert answer is None or found.body == (answer + "\n" if answer else "").encode()
+    assert dict(found.headers)["X-Content-Type-Options"] == "nosniff"

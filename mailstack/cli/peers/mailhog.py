@@ -7,6 +7,7 @@ from functools import partial
 
 from mailstack.cli.peers.flags import Flag, instead
 from mailstack.cli.peers.logins import login_file
+from mailstack.cli.peers.paths import web_root
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
@@ -102,7 +103,7 @@ FLAGS = (
         "outgoing-smtp",
         instead("nothing leaves this machine in dev mode; `mailstack serve` relays by [relay] smart_host"),
     ),
-    _flag("ui-web-path", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
+    _flag("ui-web-path", web_root),
     _flag("auth-file", partial(login_file, "web_logins")),
     Flag("invite-jim", _jim, variable="MH_INVITE_JIM", kind="switch"),
     *(_flag(f"jim-{name}", partial(_jim_told, field)) for name, field in _CHANCES.items()),

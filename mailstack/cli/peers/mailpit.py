@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mailstack.cli.peers import relays, tags, tls
 from mailstack.cli.peers.flags import Flag, already, instead
 from mailstack.cli.peers.logins import login_file, logins
+from mailstack.cli.peers.paths import web_root
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.relay.loopback import is_loopback
@@ -211,7 +212,7 @@ FLAGS = (
     _switch("quiet", _quiet, "q"),
     _switch("verbose", already, "v"),
     _text("listen", partial(_listen, "web", 8025), "l", "MP_UI_BIND_ADDR"),
-    _text("webroot", instead("the pages stand at /; their links are relative, so a proxy may put them anywhere")),
+    _text("webroot", web_root),
     _text("ui-auth-file", partial(login_file, "web_logins")),
     Flag("ui-auth", partial(logins, "web_logins"), variable="MP_UI_AUTH"),
     *_certificate("ui", "web"),
