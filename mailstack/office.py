@@ -339,7 +339,7 @@ class PostOffice:
                 engine,
                 office=self.config.hostname,
                 authenticator=around.readers,
-                store=around.store,
+                store=around.maildrops or around.store,
                 clock=self.clock,
                 pause=self.clock.pause,
                 journal=around.journal,

@@ -90,6 +90,8 @@ class Surroundings(Struct, frozen=True):
     directory: Directory
     certificates: Mapping[str, ServerContext] = {}
     """Of single services, in place of `context`."""
+    maildrops: Store | None = None
+    """The store as sessions of readers see it; None: as it is."""
     policies: PolicySite | None = None
     """Where MTA-STS policies come from; None: nobody is asked."""
     shelf: PolicyShelf = field(default_factory=MemoryShelf)

@@ -24,6 +24,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
 from mailstack.dev.capturing import logins
 from mailstack.dev.settings import HOME_DOMAIN, USERS, DevSettings
+from mailstack.dev.shared_inbox import SharedReaders
 from mailstack.letter import Address
 from mailstack.net.clock import ReactorClock
 from mailstack.sasl import Authenticator
@@ -103,10 +104,11 @@ class DevAccounts:
         if self._settings.weak_mechanisms:
             checkers.append(PublicChecker(_public_password, self._store, self.passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
-        return (
-            CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram),
-            CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram),
-        )
+        readers: Authenticator = CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram)
+        shared = self._settings.pop3_logins
+        if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
+            readers = SharedReaders(tuple(shared), named, readers)
+        return CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram), readers
 
     def senders(self) -> Doorkeeper | None:
         """Who knows those that may send by Mailpit's API; None: these are those who may see the pages."""

@@ -26,6 +26,7 @@ from mailstack.dev.certificates import DevCertificates
 from mailstack.dev.outlets import OFFICES as OUTLETS
 from mailstack.dev.outlets import RELAY, Onward, OutletOnly, config_of, outlets_of
 from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
+from mailstack.dev.shared_inbox import SharedInbox
 from mailstack.dev.tools import hooked, invited, tool_pages
 from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
@@ -288,12 +289,14 @@ class DevEnvironment:
     def _office(self, config: Config, directory: Directory, outlet: Outlet | None = None) -> PostOffice:
         caller = TwistedCaller(self.reactor)
         submitters, readers = self.accounts.authenticators()
+        shared: Any = SharedInbox(self.store, self.catalogue)
         office = PostOffice(
             config,
             Surroundings(
                 reactor=self.reactor,
                 store=self.store,
                 journal=self.catalogue.told_of(self._journal),
+                maildrops=shared if self.settings.pop3_logins else None,
                 submitters=submitters,
                 readers=readers,
                 context=self.certificates.context,

@@ -81,6 +81,8 @@ class DevSettings(Struct, frozen=True):
     """Whether everybody may."""
     untrusted_tls: bool = False
     """Whether any certificate is believed of a page that is asked whether it is there."""
+    pop3_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those who read all letters by POP3, as in one mailbox; everybody else reads his own."""
     allowed_recipients: str = ""
     """A regular expression: the capture port takes letters for addresses in which it is found."""
     drops_others: bool = False

@@ -142,3 +142,35 @@ def test_everything_of_the_web_stands_below_its_root(tmp_path: Path) -> None:
             == 200
         )
         assert mailpit.stop() == 0
+
+
+def test_who_is_named_reads_all_letters_by_pop3_and_others_their_own(tmp_path: Path) -> None:
+    with Mailpit(tmp_path, MP_POP3_AUTH="ann:secret") as mailpit:
+        for number, to in enumerate(("c@d.test", "alice@home.test", "e@f.test"), 1):
+            mailpit.send(to, subject=to, number=number)
+        reader, second = (read(mailpit, "ann", "secret") for _ in range(2))
+        assert reader.stat()[0] == second.stat()[0] == 3, "two at a time, as there"
+        assert b"Subject: alice@home.test" in reader.retr(2)[1]
+        reader.dele(1)
+        reader.quit()
+        second.quit()
+        assert [each["Subject"] for each in mailpit.get("api/v1/messages")["messages"]] == [
+            "e@f.test",
+            "alice@home.test",
+        ]
+        again = read(mailpit, "ann", "secret")
+        assert again.stat()[0] == 2
+        again.quit()
+        with pytest.raises(poplib.error_proto):
+            read(mailpit, "ann", "wrong")
+        own = read(mailpit, "c@d.test", "c@d.test")
+        assert own.stat()[0] == 1, "a mailbox keeps what is deleted from the list"
+        own.quit()
+        assert mailpit.stop() == 0
+
+
+def read(mailpit: Mailpit, user: str, password: str) -> poplib.POP3:
+    reader = poplib.POP3(*mailpit.at("pop3"), timeout=20)
+    reader.user(user)
+    reader.pass_(password)
+    return reader

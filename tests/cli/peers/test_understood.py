@@ -181,7 +181,7 @@ VALUES = {
     "pop3": ":1", "smtp-max-recipients": "1", "chaos-triggers": "Sender:451:5", "smtp-bind-addr": ":1", "ui-bind-addr": ":1",
     "api-bind-addr": ":1", "storage": "mongodb", "maildir-path": "new", "label": "x", "api-cors": "http://a.test",
     "webhook-url": "http://127.0.0.1:1/", "cors-origin": "http://a.test", "compression": "1", "log-file": "new.log", "ui-auth": "ann:x", "smtp-auth": "ann:x",
-    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783", "tag": "a=b", "send-api-auth-file": "PASSWORDS", "send-api-auth": "ann:x", "enable-prometheus": ":9090", "tags-disable": "x-tags", "tags-config": "TAGS",
+    "auth-file": "PASSWORDS", "ui-auth-file": "PASSWORDS", "smtp-auth-file": "PASSWORDS", "enable-spamassassin": "127.0.0.1:783", "tag": "a=b", "send-api-auth-file": "PASSWORDS", "pop3-auth-file": "PASSWORDS", "pop3-auth": "ann:x", "webroot": "mail", "ui-web-path": "mail", "send-api-auth": "ann:x", "enable-prometheus": ":9090", "tags-disable": "x-tags", "tags-config": "TAGS",
 }  # fmt: skip
 ALREADY = {
     "disable-version-check", "verbose", "block-remote-css-and-fonts", "allow-internal-http-requests", "disable-http-compression",
