@@ -8,7 +8,7 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format bench fuzz crash screenshots dist clean
+.PHONY: help run test check format bench fuzz crash nodes screenshots dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +37,9 @@ fuzz: $(VENV)/.fuzzing  ## feed all parsers with octets that reach ever more of 
 
 crash: $(VENV)/.developing  ## kill two offices under load, again and again (make crash RUNS=200, ARGS="--seed 7")
 	@$(BIN)/python -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+
+nodes: $(VENV)/.developing  ## three nodes over one PostgreSQL, and faults at random (make nodes ARGS="--minutes 30 --seed 7")
+	@$(BIN)/python -m tests.nodes $(ARGS)
 
 screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a running dev environment
 	@$(BIN)/python -m tests.browser.screenshots

@@ -125,6 +125,8 @@ class Runner:
         self._lines: set[str] = set()
         """Destinations for which letters wait in line, in the store."""
         self._fetching: set[str] = set()
+        self._lining_up: list[Settlement] = []
+        """Claims that are not attempted by us, and that the store has not taken back yet."""
         self._cancel_look: Callable[[], None] = _nothing
         self._next_look = 0.0
         self._stopped: Callable[[], None] | None = None
@@ -205,8 +207,10 @@ class Runner:
             if _claimed(job) - self.limits.lease >= since:
                 self._clock.spawn(self._attempt(job))
             else:
+                # Others may have let go of it, or it was stored after they had: then nobody else will.
                 self._backlog.done(job)
                 self._backlog.written(job)
+                self._lining_up.append(self._given_back(job))
         self._starting_jobs = False
 
     async def _attempt(self, job: Job) -> None:
@@ -287,7 +291,10 @@ class Runner:
             return
         self._looking = True
         wait = self.limits.poll
+        # Who could not be sure of his claims for a while may be again.
+        self._start_jobs()
         try:
+            await self._line_up()
             await self.standing.refresh()
             wait = await self._claim_due()
             for line in [line for line in self._lines if self._backlog.is_low(line)]:
@@ -333,7 +340,6 @@ class Runner:
 
     async def _take_what_fits(self, claims: Sequence[Claim]) -> None:
         """Take them, less the deliveries whose destination has no room: those were not attempted, and wait again."""
-        lined_up: list[Settlement] = []
         for claim in claims:
             fitting: list[Delivery] = []
             others: list[Delivery] = []
@@ -342,11 +348,23 @@ class Runner:
             if fitting:
                 self.take(Claim(claim.letter, tuple(fitting)))
             if others:
-                lined_up.append(Settlement(tuple([self._lined_up(claim.letter, one) for one in others])))
-        if lined_up and self._running:
-            for trouble in await self._store.settle_together(lined_up):
-                if trouble is not None and not isinstance(trouble, Conflict):  # then somebody else has it by now
-                    raise trouble
+                self._lining_up.append(Settlement(tuple([self._lined_up(claim.letter, one) for one in others])))
+        await self._line_up()
+
+    async def _line_up(self) -> None:
+        """Give back what there is no room for. What the store can't take now is tried again with the next look."""
+        waiting, self._lining_up = self._lining_up, []
+        if not waiting or not self._running:
+            return
+        troubles = await self._store.settle_together(waiting)
+        failed = [
+            (one, trouble)
+            for one, trouble in zip(waiting, troubles, strict=True)
+            if trouble is not None and not isinstance(trouble, Conflict)  # then somebody else has it by now
+        ]
+        self._lining_up += [one for one, _ in failed]
+        if failed:
+            raise failed[0][1]
 
     def _lined_up(self, letter: Letter, one: Delivery) -> Change:
         """It waits in the store, where `_fetch` finds it when its destination has room again."""
@@ -358,6 +376,18 @@ class Runner:
         if len(self._lines) < self.limits.lines:
             self._lines.add(line)
         return Change(one, after, line)
+
+    def _given_back(self, job: Job) -> Settlement:
+        """It is due at once, as if nobody had claimed it."""
+        now = self._clock.now()
+        return Settlement(
+            tuple(
+                [
+                    Change(one, replace(one, due=now, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
+                    for one in job.deliveries
+                ]
+            )
+        )
 
     async def _fetch(self, line: str) -> None:
         """Claim from a line until its destination has enough in hand, or nothing waits in it."""

@@ -177,12 +177,20 @@ def stopped_attempts(owners: int) -> str:
         WHERE waits_until IS NOT NULL AND claimed_by IN {marks(owners)} AND state NOT IN ('queued', 'held')"""
 
 
-def let_go(owners: int) -> str:
-    return f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
+_LET_GO = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
         due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
         waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
             WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
-        WHERE waits_until IS NOT NULL AND claimed_by IN {marks(owners)}"""
+        WHERE waits_until IS NOT NULL AND claimed_by"""
+
+
+def let_go(owners: int) -> str:
+    return f"{_LET_GO} IN {marks(owners)}"
+
+
+def let_go_of(deliveries: int) -> str:
+    """What one owner claimed: these deliveries, each with the attempts that it had then."""
+    return f"{_LET_GO} = ? AND (letter, number, attempts) IN (VALUES {', '.join(['(?, ?, ?)'] * deliveries)})"
 
 
 def letters(count: int) -> str:

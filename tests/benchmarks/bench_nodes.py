@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from attrs import define, field
 
 from tests.benchmarks.crowd import Crowd
@@ -149,6 +150,28 @@ def empty(deployment: Deployment, number: int) -> int:
     return count
 
 
+def idle(deployment: Deployment, seconds: float = 12.0) -> str:
+    """What the database does for a node that nobody uses: a second of it."""
+    if deployment.cluster is None:
+        return ""
+    before, begun = Work.of(deployment.cluster), time.monotonic()
+    time.sleep(seconds)
+    work = Work.of(deployment.cluster).since(before, len(deployment.nodes))
+    spent = time.monotonic() - begun
+    with psycopg.connect(deployment.cluster.url()) as connection:
+        (count,) = connection.execute(_CONNECTIONS).fetchone() or (0,)
+    return (
+        f"| {deployment.name} | {work.statements / spent:.2f} | {work.commits / spent:.2f}"
+        f" | {work.log_octets / spent:,.0f} | {work.seconds / spent * 1000:.2f} ms | {count / len(deployment.nodes):.1f} |"
+    )
+
+
+_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mailstack'"
+_IDLE = """
+| idle, each node, a second | statements | commits | octets of log | processor time of the database | connections |
+| --- | --- | --- | --- | --- | --- |"""
+
+
 # --- who is measured
 
 
@@ -228,6 +251,9 @@ def main() -> None:
         for what in given.work:
             for deployment in deployments:
                 print(f"| {what} | {deployment.name} | {deployment.results[what]} |")  # noqa: T201
+        print(_IDLE)  # noqa: T201
+        for deployment in deployments:
+            print(idle(deployment), flush=True)  # noqa: T201
         if given.statements:
             for deployment in deployments:
                 for calls, milliseconds, text in statements_of(deployment.cluster) if deployment.cluster else ():

@@ -45,8 +45,10 @@ class Report:
         for fault in happened:
             self.faults[fault.name] += 1
             waits = self.resumed.setdefault(fault.name, [])
-            found = [people.first_taken_after(fault.healed, node) for node in fault.nodes]
-            waits += [wait for wait in found if wait is not None]
+            for node in fault.nodes:
+                wait = people.first_taken_after(fault.healed, node)
+                if wait is not None and not _is_harmed_again(node, fault.healed, wait, happened):
+                    waits.append(wait)
 
     def __str__(self) -> str:
         lines = ["| fault | times | letters taken again after: median | longest |", "| --- | --- | --- | --- |"]
@@ -57,6 +59,11 @@ class Report:
         lines += ["", f"Replies to letters: {replies}. The slowest reply took {self.slowest:.1f} s."]
         lines += [f"After each round nothing was owed any more within {max(self.drained, default=0):.1f} s."]
         return "\n".join(lines)
+
+
+def _is_harmed_again(node: str, healed: float, wait: float, happened: list[Happened]) -> bool:
+    """Whether the next fault came to a node before it had come back: then its wait says nothing of the first."""
+    return any(healed <= each.begun < healed + wait for each in happened if node in each.nodes)
 
 
 def main() -> int:

@@ -17,8 +17,11 @@ from tests.nodes.proxy import Loop, Proxy
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
 
-LOST_AFTER = 3.0
-"""Seconds after which the nodes here take over from one that is not heard of; the default is longer."""
+LOST_AFTER = 6.0
+"""Seconds after which the nodes here take over from one that is not heard of; this and the next are longer by default."""
+TIMEOUT = 2.0
+"""Seconds that anything may take in the database."""
+CONNECT_TIMEOUT = 1.0
 DRAINING = 120.0
 
 
@@ -36,7 +39,10 @@ class Office:
             self.far = self._stack.enter_context(FarHost())
             self.proxies: dict[str, Proxy] = {}
             self.nodes: list[Node] = []
-            settings = f'[postgresql]\nlost_after = "{LOST_AFTER:g}s"\n{more}'
+            settings = (
+                f'[postgresql]\nlost_after = "{LOST_AFTER:g}s"\ntimeout = "{TIMEOUT:g}s"\n'
+                f'connect_timeout = "{CONNECT_TIMEOUT:g}s"\n{more}'
+            )
             for number, seconds in enumerate(ahead, 1):
                 name = f"n{number}"
                 proxy = self.proxies[name] = Proxy(loop, self.cluster.port)

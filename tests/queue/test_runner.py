@@ -537,6 +537,44 @@ def test_what_others_may_have_taken_over_is_not_begun():
     assert delivery.attempts == 2
 
 
+def test_what_was_stored_after_others_had_let_go_is_not_left_to_the_end_of_its_lease():
+    """As when a process was stopped in the middle of a commit: the claim is older than its life in the eyes of others."""
+    store = DoubtfulStore()
+    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig.relay.waits = True
+    rig.accept(a_letter("x@else.test"))
+    waiting = rig.accept(a_letter("x@else.test"))
+    rig.clock.advance(10)
+    store.since = rig.clock.now() - 5
+    rig.relay.answer()
+    assert waiting.id not in [letter for letter, _ in rig.relay.calls]
+    rig.clock.advance(2)
+    rig.relay.answer()
+    assert [letter for letter, _ in rig.relay.calls].count(waiting.id) == 1
+    (delivery,) = rig.record(waiting).deliveries
+    assert (delivery.attempts, delivery.state.value) == (1, "relayed")
+
+
+def test_what_has_no_room_is_given_back_however_often_the_store_fails():
+    store = FailingStore()
+    rig = Rig(
+        store=store, limits=RunnerLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40)
+    )
+    rig.runner.stop(lambda: None)
+    letters = [rig.accept(a_letter("x@slow.test")) for _ in range(60)]
+    rig.relay.waits = True
+    store.failures = 100
+    rig.restart()
+    rig.clock.advance(1)
+    assert store.failures < 100, "there was no need to give anything back"
+    store.failures = 0
+    for _ in range(60):
+        rig.clock.advance(2)
+        rig.relay.answer()
+    assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
+    assert {rig.record(letter).deliveries[0].attempts for letter in letters} == {1}
+
+
 def test_work_that_another_process_left_is_not_waited_for():
     store = DoubtfulStore()
     rig = Rig(store=store)

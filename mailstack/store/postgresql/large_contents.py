@@ -17,9 +17,6 @@ from mailstack.store.contents import AHEAD, AT_ONCE, Named
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 
-PIECE = 2 * AHEAD
-"""Octets of a row at most: more than is gathered, so that a row is what was gathered."""
-
 _NAME = re.compile(r"rows/[0-9a-f]{32}\Z")
 
 _TOUCH = f"""INSERT INTO large_contents (name, at) VALUES (?, {NOW})
@@ -88,7 +85,7 @@ class RowsDraft:
         octets = b"".join(pieces)
         if octets:
             self._name = self._name or f"rows/{secrets.token_hex(16)}"
-            first, self._number = self._number, self._number + -(-len(octets) // PIECE)
+            first, self._number = self._number, self._number + -(-len(octets) // AHEAD)
             await self._rows.threads.do(partial(add, name=self._name, first=first, octets=octets))
 
     async def finish(self, pieces: list[bytes]) -> str:
@@ -105,8 +102,8 @@ def add(connection: PostgresConnection, name: str, first: int, octets: bytes) ->
     connection.begin()
     try:
         connection.execute(_TOUCH, (name,))
-        for number, start in enumerate(range(0, len(octets), PIECE), first):
-            connection.execute(_ADD, (name, number, octets[start : start + PIECE]))
+        for number, start in enumerate(range(0, len(octets), AHEAD), first):
+            connection.execute(_ADD, (name, number, octets[start : start + AHEAD]))
         connection.commit()
     except BaseException:
         connection.roll_back()

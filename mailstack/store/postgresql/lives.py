@@ -7,6 +7,8 @@ All times are the database's, so that it does no harm when the clocks of machine
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from mailstack.store import claims
 from mailstack.store.announcing import RECOVER
 from mailstack.store.batch import Transaction
@@ -26,6 +28,7 @@ _TAKE = f"""INSERT INTO held_maildrops (mailbox, life) SELECT ?, id FROM lives W
     ON CONFLICT (mailbox) DO UPDATE SET life = excluded.life WHERE NOT EXISTS
     (SELECT 1 FROM lives WHERE lives.id = held_maildrops.life AND lives.until > {NOW})"""
 _FREE = "DELETE FROM held_maildrops WHERE mailbox = ? AND life = ?"
+_HELD = "SELECT mailbox FROM held_maildrops WHERE life = ? FOR UPDATE"
 _HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND life = ? FOR UPDATE"
 
 
@@ -87,6 +90,18 @@ def take_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:
 
 def free_maildrop(transaction: Transaction, mailbox: str, life: str) -> None:
     transaction.execute(_FREE, (mailbox, life))
+
+
+def free_strays(transaction: Transaction, life: str, held: Callable[[], Collection[str]]) -> list[str]:
+    """Free what this life holds by the database, but not by itself: it could not be freed, or whether it was taken was lost.
+
+    The rows are locked before `held` says what it holds, so that nothing is freed that is being taken.
+    """
+    locked = {mailbox for (mailbox,) in transaction.execute(_HELD, (life,))}
+    strays = sorted(locked - set(held()))
+    for mailbox in strays:
+        free_maildrop(transaction, mailbox, life)
+    return strays
 
 
 def holds_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:

@@ -10,7 +10,8 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -21,6 +22,7 @@ from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import lives
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.doubts import Doubt, Doubts, has_not_ended
 from mailstack.store.postgresql.errors import is_collision, trouble
 from mailstack.store.postgresql.schema import newest
 from mailstack.store.threads import CallsFromThreads
@@ -73,11 +75,14 @@ class Presence:
         seconds: float,
         heard: Callable[[str], None],
         forget: Callable[[list[str]], None],
+        held: Callable[[], Collection[str]],
+        doubts: Doubts,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`owner` is whom deliveries are claimed for; empty: for nobody. `seconds`: how long others believe in this life
         without hearing of it. `heard` gets, in the reactor's thread, what another process says; `forget` large contents
-        that nobody needs any more.
+        that nobody needs any more. `held` gives the maildrops that this process holds. `doubts` has transactions of which
+        it is to find out what became of them.
         """
         self.time = DatabaseTime(monotonic)
         self._reactor = reactor
@@ -87,6 +92,10 @@ class Presence:
         self._seconds = seconds
         self._heard = heard
         self._forget = forget
+        self._held = held
+        self._doubts = doubts
+        self.has_strays = False
+        """Whether the database may have maildrops for ours that are not: set by who could not free one."""
         self._monotonic = monotonic
         self._sure_until = 0.0
         self._since = 0.0
@@ -175,8 +184,31 @@ class Presence:
                 "others have taken over what {owner} had claimed: it was not heard of for too long", owner=self._owner
             )
             self._join(connection)
+        self._tidy(connection)
         if asked - self._there_since > self._seconds:
             self._take_over(connection)
+
+    def _tidy(self, connection: PostgresConnection) -> None:
+        """What was begun while the database was lost, and nobody could end."""
+        if self.has_strays:
+            # Before, so that who finds one meanwhile is not forgotten.
+            self.has_strays = False
+            try:
+                self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
+            except BaseException:
+                self.has_strays = True
+                raise
+        for doubt in self._doubts.waiting():
+            try:
+                self._in_transaction(connection, partial(self._settle, doubt))
+            except psycopg.Error as error:
+                if not has_not_ended(error):
+                    raise
+            else:
+                self._doubts.is_settled(doubt)
+
+    def _settle(self, doubt: Doubt, transaction: Transaction) -> None:
+        self._doubts.settle(transaction, doubt, self._owner, self.time.now())
 
     def _take_over(self, connection: PostgresConnection) -> None:
         late = self._in_transaction(connection, lambda change: lives.take_over(change, self.time.now()))

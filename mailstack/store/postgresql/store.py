@@ -21,6 +21,7 @@ from mailstack.store.postgresql import lives, schema
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.doubts import Doubts
 from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.large_contents import ContentRows
 from mailstack.store.postgresql.presence import ADDRESSES, CHANNEL, WORK, Presence
@@ -78,11 +79,13 @@ class PostgresStore(SqlStore):
         )
         rows = ContentRows(Connections(reactor, database, "mailstack-content", 2))
         self._large = rows if large is None else Several(large, rows)
+        doubts = Doubts()
         self._writer = PostgresWriter(
             reactor,
             database,
             prepare=self._prepare,
             forget=self._large.forget,
+            doubts=doubts,
             group=group,
             threads=writer_threads,
         )
@@ -96,6 +99,8 @@ class PostgresStore(SqlStore):
             seconds=lost_after,
             heard=self._hear,
             forget=self._large.forget,
+            held=lambda: list(self._held),
+            doubts=doubts,
         )
         self._keeper = Workers(reactor, "mailstack-keeper", 1, start=lambda: None, stop=lambda _: None, trouble=trouble)
         self.now = self._presence.time.now
@@ -204,6 +209,7 @@ class PostgresStore(SqlStore):
             taken = await self._writer.do(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
         except BaseException:
             del self._held[mailbox]
+            self._presence.has_strays = True
             raise
         if not taken:
             del self._held[mailbox]
@@ -225,12 +231,15 @@ class PostgresStore(SqlStore):
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) != owner:
             return
+        freed = False
         try:
             await self._writer.do(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
+            freed = True
         except StoreError as error:
-            _log.warn("the maildrop of {mailbox} stays locked for others: {error}", mailbox=mailbox, error=error)
+            _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
         finally:
             self._held.pop(mailbox, None)
+            self._presence.has_strays |= not freed
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]

@@ -5,7 +5,8 @@ connection. When it is lost after that, the database is asked what became of it:
 into a row of its connection (`commits`), and whoever reads that row on another connection waits, by its lock, until
 the lost transaction has ended either way. So an answer that was lost neither loses a letter nor takes it twice. Only
 if the database can't be asked within the time that anything may take is the outcome unknown: the caller hears
-`OutcomeUnknown`, a client hears 451 and comes again, and the log says that the letter may now be here twice.
+`OutcomeUnknown`, a client hears 451 and comes again, and the log says that the letter may now be here twice. What was
+claimed with it is let go of when the database can be asked (`doubts`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mailstack.store import OutcomeUnknown, StoreError, rows
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.doubts import Doubts
 from mailstack.store.postgresql.errors import is_collision, is_late, trouble
 from mailstack.store.threads import CallsFromThreads, Failed, tell
 from mailstack.store.writer import Job, Writer, joined, outcome
@@ -56,14 +58,18 @@ class PostgresWriter(Writer):
         *,
         prepare: Callable[[PostgresConnection], object],
         forget: Callable[[list[str]], None],
+        doubts: Doubts,
         group: int,
         threads: int,
     ) -> None:
-        """`prepare` makes the schema when the first connection is there. `forget` removes large contents."""
+        """`prepare` makes the schema when the first connection is there. `forget` removes large contents. `doubts` keeps
+        transactions whose outcome stayed unknown.
+        """
         super().__init__(reactor, group=group, threads=threads)
         self._database = database
         self._prepare = prepare
         self._forget = forget
+        self._doubts = doubts
 
     def _put(self, job: Job) -> Deferred[Any]:
         """While the database can't be reached, nobody waits for it."""
@@ -73,7 +79,7 @@ class PostgresWriter(Writer):
         return super()._put(job)
 
     def _run(self, opened: Deferred[None]) -> None:
-        hand = _Hand(self._database)
+        hand = _Hand(self._database, self._doubts)
         if opened.called:
             self._work(hand)
         else:
@@ -117,8 +123,9 @@ def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
 class _Hand:
     """One thread's connection, and the number of its last transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, doubts: Doubts) -> None:
         self._database = database
+        self._doubts = doubts
         self._prepare: Callable[[PostgresConnection], object] = lambda _: None
         self.connection: PostgresConnection | None = None
         self._name = ""
@@ -185,7 +192,7 @@ class _Hand:
                 raise
             lost = self._commit(connection)
         if lost is not None:
-            self._find_out(group, lost)
+            self._find_out(group, outcomes, lost)
         files += transaction.files
         return outcomes
 
@@ -218,7 +225,7 @@ class _Hand:
         if connection.is_lost:
             self._drop()
 
-    def _find_out(self, group: list[Job], error: psycopg.Error) -> None:
+    def _find_out(self, group: list[Job], outcomes: list[Any], error: psycopg.Error) -> None:
         """The connection was lost in COMMIT. Returns if it was done, and raises if it was not, or can't be known."""
         name, number = self._name, self._number
         end = time.monotonic() + self._database.reach.timeout
@@ -237,6 +244,7 @@ class _Hand:
                 _log.warn("the database was lost in a commit, which turned out to be done: {error}", error=error)
                 return
             raise _Lost from error
+        self._doubts.add(name, group, outcomes)
         letters = sorted({str(letter) for letter in joined(group).letters[:: len(rows.LETTER)]})
         _log.error(
             "it can't be found out whether letters {letters} were stored: if their senders send them again, they may be here twice",

@@ -1,0 +1,143 @@
+"""Whether claimers of one queue stand in each other's way: `python -m tests.benchmarks.bench_claims [--claimers 1 2 4 8]`.
+
+So many processes claim what is due from one PostgreSQL, each as fast as it can, until nothing is. Told are claims a
+second, statements, commits and processor time of the database for a claim, and what the database's processes waited
+for, looked at two hundred times a second (pg_stat_activity, pg_locks).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import threading
+import time
+from collections import Counter
+from typing import Any, Self
+
+import psycopg
+
+from mailstack.store.postgresql.database import Reach
+from mailstack.store.postgresql.store import PostgresStore
+from tests.aid import Pump
+from tests.benchmarks.bench_queue import OFFICE, due_now, finish
+from tests.benchmarks.database_work import SETTINGS, Work
+from tests.postgresql.cluster import Cluster
+from tests.postgresql.server import Server
+
+AT_ONCE = 50
+"""Deliveries that are claimed with one call."""
+LOOKS = 0.005
+_ACTIVE = """
+SELECT coalesce(wait_event_type || ': ' || wait_event, 'none: it runs') FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
+"""
+_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+class Looks:
+    """What the processes of the database are at, looked at again and again within the `with` block."""
+
+    def __init__(self, url: str) -> None:
+        self.waits: Counter[str] = Counter()
+        self.blocked = 0
+        """Locks that somebody waited for, summed over all looks."""
+        self._url = url
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._over.wait(LOOKS):
+                self.waits.update(what for (what,) in connection.execute(_ACTIVE))
+                self.blocked += (connection.execute(_BLOCKED).fetchone() or (0,))[0]
+
+
+def fill(url: str, letters: int) -> None:
+    """A queue of letters that are due."""
+    pump: Any = Pump()
+    store = PostgresStore(pump, Reach(url))
+    pump.run(store.open())
+    for _ in range(0, letters, 500):
+        for waiting in [pump.start(store.accept(due_now())) for _ in range(500)]:
+            finish(pump, waiting)
+    pump.run(store.close())
+
+
+def claim_all(url: str, number: int, begin: Any, told: Any) -> None:
+    """In a process of its own: from the barrier on, until there is nothing more."""
+    pump: Any = Pump()
+    owner = f"{OFFICE}@c{number}"
+    store = PostgresStore(pump, Reach(url), owner=owner)
+    pump.run(store.open())
+    begin.wait(60)
+    begun, mine, calls = time.monotonic(), 0, 0
+    while True:
+        claims = pump.run(store.claim(OFFICE, owner, time.time(), limit=AT_ONCE, lease=600, next_due=_later))
+        calls += 1
+        if not claims:
+            break
+        mine += sum(len(claim.deliveries) for claim in claims)
+    told.put((mine, calls, begun, time.monotonic()))
+    pump.run(store.close())
+
+
+def _later(_: Any, arrived: float) -> float:
+    return arrived + 9e5 + time.time()
+
+
+def measure(claimers: int, letters: int) -> None:
+    spawning = multiprocessing.get_context("spawn")
+    with Cluster(SETTINGS) as cluster, Server.of(cluster).database() as url:
+        fill(url, letters)
+        begin, told = spawning.Barrier(claimers + 1), spawning.Queue()
+        processes = [spawning.Process(target=claim_all, args=(url, number, begin, told)) for number in range(claimers)]
+        for process in processes:
+            process.start()
+        before = Work.of(cluster)
+        with Looks(cluster.url()) as looks:
+            begin.wait(60)
+            results = [told.get(timeout=300) for _ in processes]
+        work = Work.of(cluster).since(before, letters)
+        for process in processes:
+            process.join()
+    claimed = sum(mine for mine, _, _, _ in results)
+    assert claimed == letters, f"{claimed} claims of {letters} deliveries: {'lost' if claimed < letters else 'doubled'}"
+    seconds = max(end for *_, end in results) - min(begun for *_, begun, _ in results)
+    waits = ", ".join(f"{name} {count}" for name, count in looks.waits.most_common(6))
+    calls = sum(calls for _, calls, _, _ in results)
+    print(  # noqa: T201
+        f"| {claimers} | {letters / seconds:,.0f} | {calls} | {min(mine for mine, *_ in results)}"
+        f" to {max(mine for mine, *_ in results)} | {work.statements:.3f} | {work.commits:.4f}"
+        f" | {work.seconds * 1000:.3f} ms | {looks.blocked} | {waits} |",
+        flush=True,
+    )
+
+
+_HEAD = (
+    "| claimers | claims a second | calls | for each | statements a claim | commits | processor time | waits for locks | seen |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="tests.benchmarks.bench_claims", description=(__doc__ or "").partition(":")[0]
+    )
+    parser.add_argument("--claimers", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--letters", type=int, default=20_000)
+    given = parser.parse_args()
+    print(_HEAD)  # noqa: T201
+    for claimers in given.claimers:
+        measure(claimers, given.letters)
+
+
+if __name__ == "__main__":
+    main()

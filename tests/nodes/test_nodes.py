@@ -1,0 +1,172 @@
+"""What several nodes promise together while one of them, the database or the way to it fails (SMTP-29, RLY-14)."""
+
+from __future__ import annotations
+
+import poplib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg", exc_type=ImportError)
+
+from tests.crash.ledger import Ledger
+from tests.nodes.node import NO_FAKETIME, faketime
+from tests.nodes.office import LOST_AFTER, Office
+from tests.nodes.people import READERS, People
+from tests.postgresql.programs import directory_of_programs
+
+if directory_of_programs() is None:
+    pytest.skip("PostgreSQL is not installed", allow_module_level=True)
+
+PATIENCE = 30.0
+RESUMES = 5.0
+"""Seconds until letters are taken again, once the database takes connections."""
+
+
+def until(true: Callable[[], object], what: str, patience: float = PATIENCE) -> float:
+    """The seconds it took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < patience, what
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def taken(people: People, node: str = "") -> int:
+    return sum(each.code == 250 and node in ("", each.node) for each in people.replies)
+
+
+def taken_more(people: People, count: int = 20, node: str = "") -> None:
+    goal = taken(people, node) + count
+    until(lambda: taken(people, node) >= goal, f"{count} more letters are taken at {node or 'any node'}")
+
+
+def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(tmp_path: Path) -> None:
+    """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]."""
+    with Office(tmp_path) as office:
+        people = People(Ledger(), "both", pause=0.02)
+        for node in office.nodes:
+            people.send_to(node)
+        taken_more(people, 40)
+        people.over.set()
+        first, second = (poplib.POP3("127.0.0.1", node.ports["pop3"], timeout=PATIENCE) for node in office.nodes)
+        for reader in (first, second):
+            reader.user(READERS[0])
+        first.pass_(READERS[0])
+        with pytest.raises(poplib.error_proto, match="IN-USE"):
+            second.pass_(READERS[0])
+        first.quit()
+        second.close()
+        office.balance(people)
+        assert office.tally.twice_far == 0
+        for node in office.nodes:
+            node.stop()
+
+
+def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_what_it_had_claimed(
+    tmp_path: Path,
+) -> None:
+    with Office(tmp_path) as office:
+        one, other = office.nodes
+        people = office.people("kill")
+        taken_more(people)
+        # What it relays just then is under way for as long as the far host does not answer.
+        office.far.gate.clear()
+        until(lambda: office.far.waiting >= 4, "letters are under way")
+        one.kill()
+        killed = time.monotonic()
+        office.far.gate.set()
+        people.stop()
+        far = [(token, whom) for token, (_, to) in people.ledger.acknowledged.items() for whom in to if "far" in whom]
+        until(lambda: all(office.far.copies[each] for each in far), "what the dead node had claimed is relayed")
+        assert time.monotonic() - killed < LOST_AFTER + 5
+        office.nodes.remove(one)
+        office.balance(people)
+        other.stop()
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_path: Path, how: str) -> None:
+    with Office(tmp_path) as office:
+        people = office.people("db")
+        taken_more(people)
+        office.cluster.stop(how)  # type: ignore[arg-type]
+        stopped = time.monotonic()
+        until(lambda: any(400 <= each.code < 500 for each in people.replies if each.at > stopped), "a 4xx is said")
+        office.cluster.start()
+        begun = time.monotonic()
+        for node in office.nodes:
+            until(lambda name=node.name: people.first_taken_after(begun, name), "letters are taken again")  # type: ignore[misc]
+            resumed = people.first_taken_after(begun, node.name)
+            assert resumed is not None
+            assert resumed < RESUMES
+        assert {each.code // 100 for each in people.replies if each.at > stopped} <= {0, 2, 4}
+        office.balance(people)
+        for node in office.nodes:
+            node.stop()
+
+
+def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:
+    """Also from a black hole, where nothing says that the database is gone."""
+    with Office(tmp_path) as office:
+        lonely, _ = office.nodes
+        people = office.people("cut")
+        for harm in (office.proxies[lonely.name].stall, office.proxies[lonely.name].cut):
+            taken_more(people)
+            office.far.gate.clear()
+            begun, waiting = time.monotonic(), office.far.waiting
+            until(lambda waiting=waiting: office.far.waiting >= waiting + 2, "letters are under way")  # type: ignore[misc]
+            harm()
+            harmed = time.monotonic()
+            office.far.gate.set()
+            until(
+                lambda harmed=harmed: any(  # type: ignore[misc]
+                    400 <= each.code < 500 for each in people.replies if each.node == lonely.name and each.at > harmed
+                ),
+                "the lonely node says 4xx",
+            )
+            seen = time.monotonic()
+            taken_more(people, 20, office.nodes[1].name)
+            assert not [
+                each for each in people.replies if each.node == lonely.name and each.at > seen and each.code == 250
+            ]
+            office.proxies[lonely.name].open()
+            healed = time.monotonic()
+            until(lambda: people.first_taken_after(healed, lonely.name), "the lonely node takes letters again")  # noqa: B023
+            assert begun < harmed < healed
+        office.balance(people)
+        for node in office.nodes:
+            node.stop()
+
+
+def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
+    with Office(tmp_path) as office:
+        frozen, other = office.nodes
+        people = office.people("ice")
+        taken_more(people)
+        office.far.gate.clear()
+        until(lambda: office.far.waiting >= 4, "letters are under way")
+        frozen.freeze()
+        office.far.gate.set()
+        cold = time.monotonic()
+        until(lambda: time.monotonic() - cold > LOST_AFTER + 1 and taken(people, other.name), "its lease ends")
+        frozen.thaw()
+        taken_more(people, 20, frozen.name)
+        office.balance(people)
+        for node in office.nodes:
+            node.stop()
+
+
+@pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
+def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
+    with Office(tmp_path, ahead=(300, -300)) as office:
+        people = office.people("time")
+        taken_more(people, 100)
+        taken_more(people, 20, office.nodes[0].name)
+        taken_more(people, 20, office.nodes[1].name)
+        office.balance(people)
+        assert office.tally.twice_far == 0
+        for node in office.nodes:
+            node.stop()
