@@ -431,6 +431,7 @@ class PostOffice:
         before = self.clock.now() - self.config.journey.keep
         try:
             await self._around.store.prune(self.config.hostname, before=before)
+            await self._around.store.sweep()
             # Of webhooks that are no longer configured.
             await self._around.store.forget_announcements(None, before)
             if self.config.policy.greylist.enabled:

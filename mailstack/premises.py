@@ -19,6 +19,7 @@ from mailstack.authentication.signing import SigningKey
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
+from mailstack.config.contents import content_objects
 from mailstack.config.logins import client_secret
 from mailstack.config.storing import reach_of
 from mailstack.config.values import read_node_name
@@ -62,6 +63,7 @@ class Premises(Struct, frozen=True):
 
 def office_store(config: Config, reactor: Any, seat: Seat, *, linger: float = 0.0) -> SqlStore:
     """The store of an office; with an archive where letters are kept for people who look. `linger`: see SqliteStore."""
+    large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only an office with such a store pays for its driver.
         from mailstack.store.postgresql.opening import postgres_store  # noqa: PLC0415
@@ -75,13 +77,15 @@ def office_store(config: Config, reactor: Any, seat: Seat, *, linger: float = 0.
             readers=config.postgresql.readers,
             writers=config.postgresql.writers,
             archiving=config.catalogue.enabled,
+            large=large,
+            memory_limit=limit,
         )
     if not config.catalogue.enabled:
-        return SqliteStore(reactor, config.data, linger=linger)
+        return SqliteStore(reactor, config.data, linger=linger, large=large, memory_limit=limit)
     # Only an office with an archive pays for it.
     from mailstack.store.archiving import ArchivingSqliteStore  # noqa: PLC0415
 
-    return ArchivingSqliteStore(reactor, config.data, linger=linger)
+    return ArchivingSqliteStore(reactor, config.data, linger=linger, large=large, memory_limit=limit)
 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:

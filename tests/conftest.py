@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.postgresql.fixtures"]
+pytest_plugins = ["pytester", "tests.postgresql.fixtures", "tests.objects.fixtures"]
 
 
 def _fail_what_was_skipped(report: Any) -> None:

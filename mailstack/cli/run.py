@@ -119,13 +119,19 @@ class OpenStore:
 
 
 def _store(carrier: Carrier, place: Place) -> SqlStore:
-    if place.settings is None or not place.settings.store.url:
+    settings = place.settings
+    if settings is None:
         return SqliteStore(carrier, place.data)
-    from mailstack.config.storing import reach_of
-    from mailstack.store.postgresql.opening import postgres_store
+    from mailstack.config.contents import content_objects
 
     try:
-        return postgres_store(carrier, reach_of(place.settings), readers=1, writers=1)
+        large, limit = content_objects(settings, carrier), settings.contents.above
+        if not settings.store.url:
+            return SqliteStore(carrier, place.data, large=large, memory_limit=limit)
+        from mailstack.config.storing import reach_of
+        from mailstack.store.postgresql.opening import postgres_store
+
+        return postgres_store(carrier, reach_of(settings), readers=1, writers=1, large=large, memory_limit=limit)
     except StoreError as error:
         raise Refused(str(error)) from error
 

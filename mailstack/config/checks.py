@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from mailstack.config.errors import Problem
 from mailstack.config.model import Config
 from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
+from mailstack.config.values import read_web_url
 from mailstack.net.proxy_header import PROXIED
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
@@ -23,6 +25,11 @@ Another one must stop the start: a silent port is found much later."""
 
 
 SMTP_PORT = 25
+
+MOST_IN_ROWS = 1 << 20
+"""Octets of a content that is in the database with its letter."""
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9._-]{1,64}/){1,8}")
 
 
 def check(config: Config, source: Source) -> list[Problem]:
@@ -39,6 +46,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_relay(config, source),
         *_workers(config, source),
         *_postgresql(config, source),
+        *_contents(config, source),
         *_policy(config, source),
         *_authentication(config, source),
         *_webhooks(config, source),
@@ -245,6 +253,33 @@ def _relay(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "first_per_destination"), "must not be greater than per_destination")
     if relay.down_longest < relay.down_first:
         yield source.problem(("relay", "down_longest"), "must not be shorter than down_first")
+
+
+def _contents(config: Config, source: Source) -> Iterator[Problem]:
+    ours = config.contents
+    if not ours.bucket:
+        if ours.endpoint or ours.access_key:
+            yield source.problem(("contents", "bucket"), "is empty, so that nothing goes there", "name the bucket")
+        return
+    if not _BUCKET.fullmatch(ours.bucket):
+        trouble = "is no name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'"
+        yield source.problem(("contents", "bucket"), trouble, "make one with such a name")
+    try:
+        read_web_url(ours.endpoint or "https://amazon.test")
+    except ValueError:
+        trouble = "is no URL of a server, without user and password"
+        yield source.problem(("contents", "endpoint"), trouble, 'write it as "https://s3.example.org"')
+    if ours.prefix and not _PREFIX.fullmatch(ours.prefix):
+        trouble = "is no prefix of keys: letters, digits, '-', '_', '.' and '/', with a '/' at its end"
+        yield source.problem(("contents", "prefix"), trouble, 'write it as "mail/"')
+    if ours.above > MOST_IN_ROWS:
+        trouble = f"is more than {MOST_IN_ROWS}: what is below it is held in memory, and in a row"
+        yield source.problem(("contents", "above"), trouble, 'set it to "1MiB" or less')
+    if bool(ours.access_key) is not bool(ours.secret_key_file):
+        trouble = "access_key and secret_key_file belong together"
+        yield source.problem(("contents", "access_key"), trouble, "give both, or none for what the environment says")
+    if importlib.util.find_spec("boto3") is None:
+        yield source.problem(("contents", "bucket"), "needs boto3", "pip install 'mailstack[s3]'")
 
 
 def _policy(config: Config, source: Source) -> Iterator[Problem]:

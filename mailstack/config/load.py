@@ -45,7 +45,7 @@ def _names() -> tuple[frozenset[str], frozenset[str]]:
 
 def _rooted(config: Config, root: Path) -> Config:
     """The configuration with absolute paths."""
-    tls, relay, oauth = config.tls, config.relay, config.accounts.oauth
+    tls, relay, oauth, contents = config.tls, config.relay, config.accounts.oauth, config.contents
     password_file, ca_file = relay.smart_host_password_file, relay.ca_file
     return structs.replace(
         config,
@@ -69,6 +69,11 @@ def _rooted(config: Config, root: Path) -> Config:
                 jwks=oauth.jwks and root / oauth.jwks,
                 client_secret_file=oauth.client_secret_file and root / oauth.client_secret_file,
             ),
+        ),
+        contents=structs.replace(
+            contents,
+            secret_key_file=contents.secret_key_file and root / contents.secret_key_file,
+            ca_file=contents.ca_file and root / contents.ca_file,
         ),
         webhooks=tuple(
             structs.replace(

@@ -46,6 +46,7 @@ Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 t
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
 Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Attempts = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 
@@ -405,6 +406,26 @@ class Postgresql(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     readers: Threads = 2
 
 
+class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where large contents go; without a bucket they are files, or rows of PostgreSQL."""
+
+    bucket: str = ""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    prefix: str = ""
+    above: Size = Size(65536)
+    only_read: bool = False
+    access_key: str = ""
+    secret_key_file: Path | None = None
+    ca_file: Path | None = None
+    connections: Threads = 8
+    connect_timeout: Duration = read_duration("5s")
+    timeout: Duration = read_duration("20s")
+    attempts: Attempts = 3
+    patience: Duration = read_duration("1m")
+    orphan_age: Duration = read_duration("1d")
+
+
 class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the history of letters is kept."""
 
@@ -451,6 +472,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     catalogue: Catalogue = field(default_factory=Catalogue)
     mta_sts: MtaSts = field(default_factory=MtaSts)
     tls_reports: TlsReports = field(default_factory=TlsReports)
+    contents: Contents = field(default_factory=Contents)
     journey: Journey = field(default_factory=Journey)
     workers: Workers = field(default_factory=Workers)
     postgresql: Postgresql = field(default_factory=Postgresql)

@@ -455,3 +455,6 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
 
         With `keep`, also remove the oldest letters beyond that number that nobody owes, and their mailbox entries.
         """
+
+    async def sweep(self) -> int:
+        """Remove what a crash left of large contents: old, and named by no letter; how many. Raises StoreError."""

@@ -61,6 +61,8 @@ class InThread(Protocol):
 class ContentFiles:
     """The directory of contents: contents/xx/name, xx being the name's first two digits."""
 
+    takes = True
+
     def __init__(self, directory: Path, in_thread: InThread) -> None:
         self._directory = directory
         self.in_thread = in_thread

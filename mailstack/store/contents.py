@@ -48,6 +48,8 @@ class LargeContents(Protocol):
 
     room: Room
     """What contents that are written may hold of the memory."""
+    takes: bool
+    """Whether new contents may go here, or those of before are only read and removed."""
 
     def owns(self, name: str) -> bool:
         """Whether a name has the form of those that are given here."""
@@ -86,10 +88,11 @@ class LargeContent:
 
 
 class Several:
-    """Contents in more than one place: new ones go to the first, and each is read from where its name says it is."""
+    """Contents in more than one place: new ones go to the first that takes any, each is read from where its name says."""
+
+    takes = True
 
     def __init__(self, first: LargeContents, *others: LargeContents) -> None:
-        self._first = first
         self._all = (first, *others)
         self.room = first.room
 
@@ -97,7 +100,7 @@ class Several:
         return any(each.owns(name) for each in self._all)
 
     def draft(self) -> Draft:
-        return self._first.draft()
+        return next(each for each in self._all if each.takes).draft()
 
     def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
         for each in self._all:

@@ -352,6 +352,10 @@ class MemoryStore(
             raise KeyError(letter)
         return self._letters[letter].content
 
+    async def sweep(self) -> int:
+        """Nothing is left behind in memory."""
+        return 0
+
     async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
         here = [letter for letter in self._newest_first() if letter.arrival.office == office]
         forgotten = 0

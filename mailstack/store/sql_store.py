@@ -61,6 +61,9 @@ class SqlStore(
     _readers: Workers[Connection]
     _writer: Writer
     _large: LargeContents
+    _own: LargeContents
+    """Those of `_large` that need nothing else, looked through when the store is opened."""
+    _orphan_age: float
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 
@@ -113,6 +116,9 @@ class SqlStore(
 
     async def _named(self, names: Sequence[str]) -> set[str]:
         return await self._readers.do(lambda connection: lookups.named(connection, names))
+
+    async def sweep(self) -> int:
+        return await self._large.sweep(self._orphan_age, self._named)
 
     async def _open_content(self, letter: LetterId) -> Content:
         """Whatever holds the octets."""

@@ -74,8 +74,8 @@ class SqliteStore(SqlStore):
             stop=lambda connection: connection.close(),
         )
         self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
-        files = ContentFiles(directory / "contents", self._in_file_thread)
-        self._large: LargeContents = files if large is None else Several(large, files)
+        self._own = ContentFiles(directory / "contents", self._in_file_thread)
+        self._large = self._own if large is None else Several(large, self._own)
         self._writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
@@ -97,14 +97,14 @@ class SqliteStore(SqlStore):
             await self._writer.open()
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
-        await self._large.sweep(self._orphan_age, self._named)
+        await self._own.sweep(self._orphan_age, self._named)
 
     async def close(self) -> None:
-        """The writer last: the last connection to go empties the write-ahead log."""
-        await self._large.close()
-        await self._file_threads.close()
+        """The writer after those that read: the last connection to go empties the write-ahead log."""
         await self._readers.close()
         await self._writer.close()
+        await self._large.close()
+        await self._file_threads.close()
         self._maildrops.close()
         if self._lock is not None:
             os.close(self._lock)

@@ -44,15 +44,15 @@ def copy(from_: str, to: str, as_json: bool) -> None:
         if different:
             names = ", ".join(each.table for each in different)
             raise Refused(
-                f"the copy is not the same in: {names}. {from_} was changed since the copy began, or a disk is bad;"
-                f" empty {to} and copy again. No office begins there"
+                f"the copy is not the same in: {names}. {here.name} was changed since the copy began, or a disk is bad;"
+                f" empty {there.name} and copy again. No office begins there"
             )
         others = _copy_belongings(*directories) if directories else []
         there.finish()
     if as_json:
         print_json({"step": "done", "from": here.name, "to": there.name, "files": others})
         return
-    click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again from {from_}")
+    click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again where it was")
     if others:
         click.echo(f"copied too: {', '.join(others)}")
     elif directories is None:

@@ -31,6 +31,8 @@ _log = Logger()
 class ContentRows:
     """See `mailstack.store.contents.LargeContents`."""
 
+    takes = True
+
     def __init__(self, threads: Connections) -> None:
         self.threads = threads
         self.room = Room()

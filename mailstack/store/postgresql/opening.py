@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.store.archiving import Archiving
+from mailstack.store.contents import LargeContents
 from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.reach import Reach
 from mailstack.store.threads import CallsFromThreads
@@ -24,6 +25,8 @@ def postgres_store(
     readers: int = 2,
     writers: int = 2,
     archiving: bool = False,
+    large: LargeContents | None = None,
+    memory_limit: int = 65536,
 ) -> PostgresStore:
     """See PostgresStore. Raises StoreError for a URL that is none."""
     kind = ArchivingPostgresStore if archiving else PostgresStore
@@ -35,4 +38,6 @@ def postgres_store(
         lost_after=lost_after,
         reader_threads=readers,
         writer_threads=writers,
+        large=large,
+        memory_limit=memory_limit,
     )

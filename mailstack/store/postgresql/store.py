@@ -77,8 +77,8 @@ class PostgresStore(SqlStore):
         self._readers = Connections(  # type: ignore[assignment]  # it does all that is asked of it
             reactor, database, "mailstack-reader", reader_threads, once_more=True
         )
-        rows = ContentRows(Connections(reactor, database, "mailstack-content", 2))
-        self._large = rows if large is None else Several(large, rows)
+        self._own = ContentRows(Connections(reactor, database, "mailstack-content", 2))
+        self._large = self._own if large is None else Several(large, self._own)
         doubts = Doubts()
         self._writer = PostgresWriter(
             reactor,
@@ -118,7 +118,7 @@ class PostgresStore(SqlStore):
                 await self._keeper.do(lambda _: self._presence.begin())
         except StoreError as error:
             raise type(error)(f"{self._database}: {error}") from error
-        await self._large.sweep(self._orphan_age, self._named)
+        await self._own.sweep(self._orphan_age, self._named)
 
     async def close(self) -> None:
         """The writer last but one, so that what it forgets can still be removed; then this process is gone."""
