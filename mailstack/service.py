@@ -45,6 +45,7 @@ from mailstack.net.names import system_names
 from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
+from mailstack.net.turns import keep_turns_short
 from mailstack.office import PostOffice, Surroundings
 from mailstack.premises import CannotStart, Owner, Premises, furnish, office_store
 from mailstack.seat import Seat
@@ -269,6 +270,7 @@ class OfficeService(Service):
             await self._catalogue.start()
         await self._office.start()
         settle_memory()
+        keep_turns_short(self._reactor)
         self._heartbeat.start()
         if self._renewal is not None:
             self._renewal.start()

@@ -71,12 +71,8 @@ class Transaction:
 
     def drop_contents(self, letters: Sequence[LetterId]) -> None:
         """Delete those contents of `letters` that nobody needs any longer."""
-        if not self.connection.has_one_writer:
-            # Who ends the last delivery but one may do so at this moment: only one of us is the last.
-            self.hold_contents(letters)
         for part in pieces(list(letters), 1):
-            self.files += [file for (file,) in self.execute(sql.unneeded_files(len(part)), part)]
-            self.execute(sql.drop_contents(len(part)), part)
+            self.files += self.connection.drop_unneeded(part)
 
 
 class Batch:

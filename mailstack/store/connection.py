@@ -39,6 +39,15 @@ class Connection(Protocol):
     def fetch_free(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
         """Those of the rows that no other transaction has its hands on; until this one ends, nobody else gets them."""
 
+    def hold_mailbox(self, name: str) -> list[Any]:
+        """Its id and validity, in a row if there is one; until this transaction ends nobody else counts what is in it."""
+
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        """Remove entries of a mailbox that is held, and count it anew; the letters that they were."""
+
+    def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
+        """Remove those contents that nobody needs any longer; the names of the large ones among them."""
+
     def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
         """Entries of a mailbox in order, as lines of uid, size and letter; and the last uid. None, None for none."""
 

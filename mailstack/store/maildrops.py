@@ -27,15 +27,12 @@ def update(
     batch = Batch(subscriptions)
     batch.add_steps(steps)  # raises for what can't be stored before anything is changed
     new: set[LetterId] = set()
-    _hold(transaction, name)
-    for mailbox, _ in transaction.execute(sql.MAILBOX, (name,)).fetchall():
+    for mailbox, _ in transaction.connection.hold_mailbox(name):
         for part in _slices(collected):
             new |= {letter for (letter,) in transaction.execute(sql.collect(len(part)), (mailbox, *part))}
         letters: list[LetterId] = []
         for part in _slices(deleted):
-            letters += [letter for (letter,) in transaction.execute(sql.letters_at(len(part)), (mailbox, *part))]
-            transaction.execute(sql.lighten(len(part)), (mailbox, *part, mailbox))
-            transaction.execute(sql.remove_entries(len(part)), (mailbox, *part))
+            letters += transaction.connection.take_out(mailbox, part)
         transaction.drop_contents(letters)
     told = [step for step in steps if step.step != "collected" or step.letter in new]
     if len(told) < len(steps):
@@ -47,18 +44,11 @@ def update(
 
 def empty(transaction: Transaction, name: str) -> None:
     """Remove all entries; the next mailbox of this name has another validity."""
-    _hold(transaction, name)
-    for mailbox, _ in transaction.execute(sql.MAILBOX, (name,)).fetchall():
+    for mailbox, _ in transaction.connection.hold_mailbox(name):
         letters = [letter for (letter,) in transaction.execute(sql.LETTERS_IN, (mailbox,))]
         transaction.execute(sql.EMPTY_MAILBOX, (mailbox,))
         transaction.execute(sql.RENEW_MAILBOX, (mailbox,))
         transaction.drop_contents(letters)
-
-
-def _hold(transaction: Transaction, name: str) -> None:
-    """Have its octets counted by nobody else until the end."""
-    if not transaction.connection.has_one_writer:
-        transaction.execute(sql.HOLD_MAILBOX, (name,)).fetchall()
 
 
 def _slices(uids: Sequence[int]) -> list[list[int]]:

@@ -121,9 +121,6 @@ def hold_mailboxes_of(count: int) -> str:
         ORDER BY name FOR UPDATE"""
 
 
-HOLD_MAILBOX = "SELECT id FROM mailboxes WHERE name = ? FOR UPDATE"
-
-
 def unneeded_files(count: int) -> str:
     return f"SELECT file FROM contents WHERE letter IN {marks(count)} AND file IS NOT NULL AND {_UNNEEDED}"
 

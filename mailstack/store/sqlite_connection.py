@@ -39,6 +39,20 @@ class SqliteConnection(sqlite3.Connection):
 
     fetch_free = fetch
 
+    def hold_mailbox(self, name: str) -> list[Any]:
+        return self.execute(sql.MAILBOX, (name,)).fetchall()
+
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        letters = [letter for (letter,) in self.execute(sql.letters_at(len(uids)), (mailbox, *uids))]
+        self.execute(sql.lighten(len(uids)), (mailbox, *uids, mailbox))
+        self.execute(sql.remove_entries(len(uids)), (mailbox, *uids))
+        return letters
+
+    def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
+        files = [file for (file,) in self.execute(sql.unneeded_files(len(letters)), letters)]
+        self.execute(sql.drop_contents(len(letters)), letters)
+        return files
+
     def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
         found: tuple[str | None, int | None] = self.execute(_LISTING, (mailbox, after, limit)).fetchall()[0]
         return found

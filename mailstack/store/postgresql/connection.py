@@ -23,6 +23,10 @@ NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
 _LISTING = """SELECT string_agg(uid || ' ' || size || ' ' || letter, chr(10) ORDER BY uid), max(uid)
     FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?) AS listed"""
 
+_TAKE_OUT = """WITH gone AS (DELETE FROM entries WHERE mailbox = ? AND uid = ANY(?) RETURNING letter, size),
+    counted AS (UPDATE mailboxes SET octets = octets - (SELECT COALESCE(SUM(size), 0) FROM gone) WHERE id = ?)
+    SELECT DISTINCT letter FROM gone"""
+
 
 class PostgresConnection:
     """See `mailstack.store.connection.Connection`. Each statement by itself is a transaction, but after `begin`."""
@@ -49,6 +53,19 @@ class PostgresConnection:
 
     def fetch_free(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:  # noqa: ARG002
         return self.execute(f"{statement} FOR UPDATE SKIP LOCKED", parameters).fetchall()
+
+    def hold_mailbox(self, name: str) -> list[Any]:
+        return self.execute(f"{sql.MAILBOX} FOR UPDATE", (name,)).fetchall()
+
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        found = self.execute(_TAKE_OUT, (mailbox, list(uids), mailbox)).fetchall()
+        return [letter for (letter,) in found]
+
+    def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
+        # Who ends the last delivery but one may do so at this moment: whoever has the rows second is the last.
+        self.execute(sql.hold_contents(len(letters)), sorted(letters)).fetchall()
+        found = self.execute(f"{sql.drop_contents(len(letters))} RETURNING file", letters).fetchall()
+        return [file for (file,) in found if file is not None]
 
     def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
         found: tuple[str | None, int | None] = self.execute(_LISTING, (mailbox, after, limit)).fetchall()[0]

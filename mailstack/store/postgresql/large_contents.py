@@ -17,6 +17,9 @@ from mailstack.store.contents import AHEAD, AT_ONCE, Named
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 
+PIECE = 2 * AHEAD
+"""Octets of a row at most: more than is gathered, so that a row is what was gathered."""
+
 _NAME = re.compile(r"rows/[0-9a-f]{32}\Z")
 
 _TOUCH = f"""INSERT INTO large_contents (name, at) VALUES (?, {NOW})
@@ -87,7 +90,7 @@ class RowsDraft:
         octets = b"".join(pieces)
         if octets:
             self._name = self._name or f"rows/{secrets.token_hex(16)}"
-            first, self._number = self._number, self._number + -(-len(octets) // AHEAD)
+            first, self._number = self._number, self._number + -(-len(octets) // PIECE)
             await self._rows.threads.do(partial(add, name=self._name, first=first, octets=octets))
 
     async def finish(self, pieces: list[bytes]) -> str:
@@ -104,8 +107,8 @@ def add(connection: PostgresConnection, name: str, first: int, octets: bytes) ->
     connection.begin()
     try:
         connection.execute(_TOUCH, (name,))
-        for number, start in enumerate(range(0, len(octets), AHEAD), first):
-            connection.execute(_ADD, (name, number, octets[start : start + AHEAD]))
+        for number, start in enumerate(range(0, len(octets), PIECE), first):
+            connection.execute(_ADD, (name, number, octets[start : start + PIECE]))
         connection.commit()
     except BaseException:
         connection.roll_back()

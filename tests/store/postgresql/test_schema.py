@@ -1,0 +1,168 @@
+"""The schema in PostgreSQL: made once, the same as SQLite's, and shared by programs of two versions."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailstack.store import StoreError
+from tests.aid import Pump
+from tests.contracts.store import BOB
+
+pytest.importorskip("psycopg", exc_type=ImportError)
+
+ONLY_HERE = {"lives", "held_maildrops", "commits", "large_contents", "pieces", "schema_version"}
+
+
+def columns_of(other: Any) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    statement = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+    for table, column in other.execute(statement):
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def test_tables_and_columns_are_those_of_sqlite(other: Any, tmp_path: Path) -> None:
+    from mailstack.store.schema import migrate, migrations
+
+    lite = sqlite3.connect(tmp_path / "a.sqlite3", isolation_level=None)
+    migrate(lite, migrations())
+    names = [name for (name,) in lite.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    there = {name: {row[1] for row in lite.execute(f"PRAGMA table_info({name})")} for name in names}
+    lite.close()
+    here = columns_of(other)
+    assert {name: columns for name, columns in here.items() if name not in ONLY_HERE} == {
+        name: columns for name, columns in there.items() if name not in ONLY_HERE
+    }
+
+
+def test_both_histories_end_with_one_version() -> None:
+    from mailstack.store.postgresql import schema
+    from mailstack.store.schema import migrations
+
+    assert schema.newest() == migrations()[-1].version
+    versions = [migration.version for migration in schema.migrations()]
+    assert versions == list(range(schema.BASELINE, schema.newest() + 1))
+
+
+def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
+    from mailstack.store.postgresql.dialect import definitions
+
+    script = (
+        "CREATE TABLE a (b INTEGER, c REAL, d BLOB, e TEXT NOT NULL) WITHOUT ROWID; -- REAL\nCREATE INDEX f ON a (b);\n"
+    )
+    assert definitions(script) == (
+        'CREATE TABLE a (b BIGINT, c DOUBLE PRECISION, d BYTEA, e TEXT COLLATE "C" NOT NULL); \nCREATE INDEX f ON a (b);\n'
+    )
+
+
+def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> None:
+    from mailstack.store.postgresql import schema
+    from mailstack.store.postgresql.database import Database
+    from mailstack.store.reach import Reach
+
+    database = Database(Reach(postgresql_url, schema="mail"))
+
+    def start(_: int) -> int:
+        connection = database.connect()
+        version = schema.migrate(connection, "mail", schema.migrations())
+        connection.close()
+        return version
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(start, range(6))) == [schema.newest()] * 6
+    connection = database.connect()
+    assert connection.execute("SELECT count(*) FROM schema_version").fetchall() == [(1,)]
+    connection.close()
+    database.watch.close()
+
+
+def test_two_offices_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
+    from mailstack.store.postgresql.store import PostgresStore
+    from mailstack.store.reach import Reach
+
+    one = PostgresStore(pump, Reach(postgresql_url, schema="one"))
+    two = PostgresStore(pump, Reach(postgresql_url, schema="two"))
+    pump.run(one.open())
+    pump.run(two.open())
+    pump.run(one.set_alias("info@home.test", [BOB.key]))
+    assert pump.run(two.aliases()) == []
+    pump.run(one.close())
+    pump.run(two.close())
+
+
+def next_version(*, grows: bool) -> list[Any]:
+    from mailstack.store.postgresql.schema import Migration, migrations
+
+    known = migrations()
+    script = "CREATE TABLE extra (a BIGINT);\n" if grows else "ALTER TABLE rules RENAME COLUMN why TO reason;\n"
+    return [*known, Migration(known[-1].version + 1, script if grows else "CREATE TABLE extra (a BIGINT);\n", grows)]
+
+
+def test_an_older_program_goes_on_where_a_newer_one_only_added(pump: Pump, open_store: Any, other: Any) -> None:
+    from mailstack.store.postgresql.schema import migrate
+
+    old = open_store(owner="old")
+    assert migrate(other, "", next_version(grows=True)) == next_version(grows=True)[-1].version
+    pump.run(old.set_alias("info@home.test", [BOB.key]))
+    late = open_store(owner="late")
+    assert pump.run(late.aliases()) == [("info@home.test", (BOB.key,))]
+
+
+def test_what_an_older_program_can_not_live_with_waits_until_it_is_stopped(
+    pump: Pump, open_store: Any, other: Any, url: str
+) -> None:
+    from mailstack.store.postgresql.schema import migrate
+
+    old = open_store(owner="mx.home.test@one")
+    with pytest.raises(StoreError, match=r"stop them first \(mx\.home\.test@one\)"):
+        migrate(other, "", next_version(grows=False))
+    pump.run(old.close())
+    migrate(other, "", next_version(grows=False))
+    with pytest.raises(StoreError, match="start the newer mailstack"):
+        open_store(owner="mx.home.test@one")
+
+
+def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) -> None:
+    import psycopg
+
+    from mailstack.store.postgresql.store import PostgresStore
+    from mailstack.store.reach import Reach
+
+    name = "mailstack_test_latin"
+    with psycopg.connect(postgresql.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        try:
+            store = PostgresStore(pump, Reach(postgresql.url_of(name)))
+            with pytest.raises(StoreError, match="has the encoding LATIN1"):
+                pump.run(store.open())
+            pump.run(store.close())
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
+    from mailstack.store.postgresql.store import PostgresStore
+    from mailstack.store.reach import Reach
+
+    login, _, where = url.rpartition("@")
+    store = PostgresStore(pump, Reach(f"{login.rpartition(':')[0]}:hush-hush@{where}"))
+    with pytest.raises(StoreError) as caught:
+        pump.run(store.open())
+    assert "hush" not in str(caught.value)
+    assert "postgresql://mailstack@127.0.0.1" in str(caught.value)
+    pump.run(store.close())
+
+
+def test_careless_settings_are_told_and_answers_are_waited_for(other: Any) -> None:
+    from mailstack.store.postgresql.schema import check
+
+    told = check(other)
+    assert [name for name in ("fsync", "full_page_writes") if any(f"{name} = off" in line for line in told)] == [
+        name for name in ("fsync", "full_page_writes") if other.execute(f"SHOW {name}").fetchall() == [("off",)]
+    ]
+    assert other.execute("SHOW synchronous_commit").fetchall() == [("on",)]
