@@ -372,15 +372,20 @@ class PostOffice:
             # Many modules: in a thread, where nobody waits for them.
             await self._in_thread(partial(import_module, "mailstack.web.hosting"))
             from mailstack.web.api.backstage import Backstage  # noqa: PLC0415
+            from mailstack.web.api.places import Places  # noqa: PLC0415
             from mailstack.web.hosting import hosted  # noqa: PLC0415
 
+            web = self.config.web
+            places = Places(web.streams, web.streams_per_client, self._commons.streams)
             return hosted(
                 around.reactor,
                 self.config,
                 bound,
                 accounts=around.accounts,
-                more=await around.more_pages() if around.more_pages else (),
-                behind=Backstage(self.config, around, self.clock, self._in_thread, self.submission, self._commons),
+                more=await around.more_pages(places) if around.more_pages else (),
+                behind=Backstage(
+                    self.config, around, self.clock, self._in_thread, places, self.submission, self._commons
+                ),
             )
 
         ports = Ports(

@@ -119,8 +119,9 @@ class Surroundings(Struct, frozen=True):
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: its certificate."""
     managed: Managed = Managed()
-    more_pages: Callable[[], Awaitable[Sequence[Any]]] | None = None
-    """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has come to a web door."""
+    more_pages: Callable[[Any], Awaitable[Sequence[Any]]] | None = None
+    """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has
+    come to a web door, and given how many streams may go on (mailstack.web.api.places)."""
     seat: Seat = Seat()
     """Which of the office's workers this process is."""
     commons: Commons | None = None

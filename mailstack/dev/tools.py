@@ -14,11 +14,12 @@ from mailstack.dev.settings import HOME_DOMAIN
 
 if TYPE_CHECKING:
     from mailstack.dev.environment import DevEnvironment
+    from mailstack.web.api.places import Places
     from mailstack.web.peers.mailhog.monkey import Monkey
     from mailstack.web.peers.mailpit.webhook import Hooked
 
 
-async def tool_pages(environment: DevEnvironment) -> Sequence[Any]:
+async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[Any]:
     """Routes (mailstack.web.routes)."""
     await environment.in_thread(partial(import_module, "mailstack.web.peers.pages"))
     from mailstack.web.intake import Intake
@@ -39,6 +40,7 @@ async def tool_pages(environment: DevEnvironment) -> Sequence[Any]:
             leaving=environment.relay,
             faults=environment.faults,
             look=environment.look,
+            places=places,
             senders=environment.accounts.senders(),
             jim=environment.jim or Monkey(environment.faults),
             judge=environment.judge if settings.spam_filter else None,

@@ -10,6 +10,7 @@ from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.smtp.station import Station
 from mailstack.surroundings import Surroundings
+from mailstack.web.api.places import Places
 from mailstack.wire import Clock
 
 
@@ -20,6 +21,8 @@ class Backstage(Struct, frozen=True):
     around: Surroundings
     clock: Clock
     in_thread: InThread
+    places: Places
+    """For streams, and waits for letters."""
     submission: Station
     """Takes what users write here."""
     commons: Commons

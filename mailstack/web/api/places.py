@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from mailstack.commons import Counts
 from mailstack.policy.networks import client_of
 from mailstack.web.asking import Ask, Trouble
+
+T = TypeVar("T")
 
 
 class Places:
@@ -32,6 +35,15 @@ class Places:
                 "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
                 ("Retry-After", "5"),
             )
+
+    async def held(self, ask: Ask, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """The same, with a place for as long as they come. Raises Trouble 503."""
+        try:
+            with self.one(ask):
+                async for piece in pieces:
+                    yield piece
+        finally:
+            await pieces.aclose()
 
     @contextmanager
     def one(self, ask: Ask) -> Iterator[None]:

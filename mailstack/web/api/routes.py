@@ -14,7 +14,6 @@ from mailstack.web.api.environment import environment_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letters import letter_routes
-from mailstack.web.api.places import Places
 from mailstack.web.api.queue import queue_routes
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.api.waiting import wait_routes
@@ -39,11 +38,10 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     """What needs the catalogue; without one, a word about that."""
     if behind.catalogue is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
-    web = behind.config.web
     shelf = ApiShelf(behind.catalogue, behind.in_thread)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
     patience = ReactorClock(behind.around.reactor)
-    places = Places(web.streams, web.streams_per_client, behind.commons.streams)
+    places = behind.places
     return (
         *letter_routes(shelf, behind.clock.now),
         *composing_routes(behind, shelf),

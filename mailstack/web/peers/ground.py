@@ -8,6 +8,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.faults import Faults
 from mailstack.spam.verdict import Judge
+from mailstack.web.api.places import Places
 from mailstack.web.checks.links import Look
 from mailstack.web.intake import Intake
 from mailstack.web.leaving import Leaving
@@ -32,6 +33,8 @@ class Ground(Struct, frozen=True):
     """What goes wrong, to order."""
     look: Look
     """The status that a URL answers with."""
+    places: Places
+    """How many streams may go on, those of our own API included."""
     jim: Monkey
     """MailHog's, who may be here from the start."""
     senders: Doorkeeper | None = None

@@ -9,9 +9,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailstack.catalogue.tally import Tally
+from mailstack.commons import OwnCounts
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
 from mailstack.store import Account
+from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Upgrade
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailhog.monkey import Monkey
@@ -37,7 +39,7 @@ class Counter:
 class Desk:
     """Who asks, and the shelf behind it."""
 
-    def __init__(self, *, mailhog_first: bool = False) -> None:
+    def __init__(self, *, mailhog_first: bool = False, streams: int = 100) -> None:
         self.shelf = Shelf(None)
         self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
@@ -50,6 +52,7 @@ class Desk:
             None,
             self.faults,
             self._look,
+            Places(streams, streams, OwnCounts()),
             Monkey(self.faults),
         )
         accounts = Accounts(

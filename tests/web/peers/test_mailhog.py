@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
+from tests.aid import run
 from tests.catalogue.shelf import ALICE, BOB, text
 from tests.web.peers.desk import Desk, whole
 from tests.web.peers.test_mailpit import CAROL, HTML
@@ -157,3 +158,36 @@ def test_jim_slows_lines_down_at_his_chance() -> None:
     assert len({rule.probability * 1 for rule in slow}) == len(slow), (
         "each is asked where those before it did not happen"
     )
+
+
+def test_many_letters_are_read_some_at_a_time_and_not_where_others_wait(desk: Desk) -> None:
+    put = [desk.shelf.put(settle=False) for _ in range(45)]
+    desk.shelf.settle()
+    answer = desk.ask("GET", "/api/v2/messages?limit=250")
+    assert not isinstance(answer.body, bytes)
+    pieces = run(_all(answer.body))
+    assert len(pieces) == 2 + 3, "what stands around them, and 20, 20 and 5 letters"
+    assert [each["ID"] for each in json.loads(b"".join(pieces))["items"]] == list(reversed(put))
+
+
+async def _all(body):  # type: ignore[no-untyped-def]
+    return [piece async for piece in body]
+
+
+def test_streams_take_the_places_that_there_are() -> None:
+    """[web] streams is for Mailpit's and MailHog's as for our own."""
+    desk = Desk(streams=1)
+    stream = desk.ask("GET", "/api/v1/events").body
+    assert not isinstance(stream, bytes)
+    run(stream.__anext__())
+    for path in ("/api/v1/events", "/api/v2/websocket", "/api/events"):
+        fields = {
+            "upgrade": "websocket",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "sec-websocket-version": "13",
+        }
+        assert desk.ask("GET", path, **fields).status == 503, path
+    run(stream.aclose())
+    again = desk.ask("GET", "/api/v1/events")
+    assert again.status == 200
+    desk.shelf.close()

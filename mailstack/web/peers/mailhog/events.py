@@ -6,22 +6,25 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Item
+from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Trouble, Upgrade
 from mailstack.web.routes import Route
 
 Show = Callable[[Item], Awaitable[bytes]]
 
 
-def event_pages(feed: Feed, show: Show) -> tuple[Route, ...]:
+def event_pages(feed: Feed, show: Show, places: Places) -> tuple[Route, ...]:
     """`show` gives a letter as JSON, or raises Trouble when it is gone."""
 
-    async def stream(_: Ask) -> Answer:
-        return Answer(_lines(feed, show), "text/event-stream")
+    async def stream(ask: Ask) -> Answer:
+        places.check(ask)
+        return Answer(places.held(ask, _lines(feed, show)), "text/event-stream")
 
     async def socket(ask: Ask) -> Upgrade:
         from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
-        return told_by_websocket(ask, _texts(feed, show))
+        places.check(ask)
+        return told_by_websocket(ask, places.held(ask, _texts(feed, show)))
 
     return (
         Route("GET", "/api/v1/events", stream, "admin"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import Named, Term, Words
+from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.smtp.replies import Refusal
+from mailstack.store import Record
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found, number_of, part_of
@@ -25,6 +29,10 @@ TEXT_JSON = "text/json; charset=utf-8"
 USUAL, MOST = 50, 250
 """Messages of one answer of v2."""
 MOST_OF_V1 = 1000
+AT_ONCE = 20
+"""Letters that are read together."""
+MOST_HELD = 4 * 1024 * 1024
+"""Octets of letters from which on no more are held together."""
 MOST_SEARCHED = 10_000
 """Letters that are looked at for a part of an address."""
 
@@ -38,7 +46,7 @@ def message_pages(ground: Ground, *, is_first: bool) -> tuple[Route, ...]:
     )
     return (
         *(shared if is_first else ()),
-        *event_pages(ground.catalogue.feed, pages.shown),
+        *event_pages(ground.catalogue.feed, pages.shown, ground.places),
         *jim_pages(ground.jim),
         Route("GET", "/api/v1/messages/{id}", pages.one, "admin"),
         Route("DELETE", "/api/v1/messages/{id}", pages.delete, "admin"),
@@ -146,25 +154,39 @@ class _Messages:
     # --- what is shown
 
     async def _streamed(self, items: Sequence[Item], opening: bytes, end: bytes) -> AsyncGenerator[bytes, None]:
-        """One letter after the other: together they may be more than is to be held."""
+        """Some letters after the others: together they may be more than is to be held. They are read in a thread: of many
+        small ones the reactor would have no end.
+        """
         yield opening
         between = b""
-        for item in items:
-            try:
-                shown = await self.shown(item)
-            except Trouble:
-                continue  # it went meanwhile
-            yield between + shown
-            between = b","
+        for start in range(0, len(items), AT_ONCE):
+            some = items[start : start + AT_ONCE]
+            records = await self._catalogue.records(some)
+            held: list[tuple[Item, bytes]] = []
+            for item in some:
+                with suppress(Trouble):  # it went meanwhile
+                    held.append((item, await self._shelf.octets(item)))
+                if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MOST_HELD):
+                    shown: list[bytes] = await self._ground.in_thread(partial(_shown, held, records))
+                    yield between + b",".join(shown)
+                    between, held = b",", []
         yield end
 
     async def shown(self, item: Item) -> bytes:
         """As JSON. Raises Trouble 404."""
         records = await self._catalogue.records([item])
         octets = await self._shelf.octets(item)
+        (shown,) = await self._shelf.do(lambda: _shown([(item, octets)], records), len(octets))
+        return shown
+
+
+def _shown(held: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
+    """Takes time in proportion to their octets."""
+    found = []
+    for item, octets in held:
         record = records.get(item.id)
-        helo = record.letter.arrival.helo if record else ""
-        return await self._shelf.do(lambda: msgspec.json.encode(message(item, octets, helo)), len(octets))
+        found.append(msgspec.json.encode(message(item, octets, record.letter.arrival.helo if record else "")))
+    return found
 
 
 def _envelope(item: Item, kind: str) -> str:

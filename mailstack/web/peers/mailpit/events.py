@@ -10,19 +10,21 @@ import msgspec
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.items import Which
+from mailstack.web.api.places import Places
 from mailstack.web.asking import Ask, Upgrade
 from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary
 from mailstack.web.routes import Route
 
 
-def event_pages(catalogue: Catalogue) -> tuple[Route, ...]:
+def event_pages(catalogue: Catalogue, places: Places) -> tuple[Route, ...]:
     """The one path."""
 
     async def events(ask: Ask) -> Upgrade:
         from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
-        return told_by_websocket(ask, told(catalogue))
+        places.check(ask)
+        return told_by_websocket(ask, places.held(ask, told(catalogue)))
 
     return (Route("GET", "/api/events", events, "admin"),)
 

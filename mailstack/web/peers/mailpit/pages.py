@@ -42,7 +42,7 @@ def _pages(ground: Ground, told: Told) -> tuple[Route, ...]:
         *list_pages(ground.catalogue, ground.clock),
         *message_pages(shelf, ground.clock),
         *sending_pages(ground, shelf),
-        *event_pages(ground.catalogue),
+        *event_pages(ground.catalogue, ground.places),
         *check_pages(shelf, ground.look, ground.judge),
         *chaos_pages(ground.faults),
         *about_pages(ground.catalogue, ground.clock, told),
