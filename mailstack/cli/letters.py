@@ -9,7 +9,7 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table, size_text
 from mailstack.cli.records import whereabouts
 from mailstack.cli.run import OpenStore
-from mailstack.cli.when import Since, local_text
+from mailstack.cli.when import Since, When, local_text
 from mailstack.records import recipient_texts, record_json, sender_text
 from mailstack.store import Filter
 
@@ -22,7 +22,7 @@ from mailstack.store import Filter
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @at_place
 def letters(
-    place: Place, recipient: str | None, sender: str | None, since: float | None, limit: int, as_json: bool
+    place: Place, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
 ) -> None:
     """List the newest letters: id, from, to, size, and where each is now.
 
@@ -34,7 +34,7 @@ def letters(
     which = Filter(
         sender=_sender_key(sender, place),
         recipient=address(recipient, place.domains).key if recipient is not None else None,
-        since=since,
+        since=None if since is None else since.at(place.now()),
         limit=limit,
     )
     with OpenStore(place) as office:

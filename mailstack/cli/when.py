@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from msgspec import Struct
 
 
 def local_text(at: float) -> str:
@@ -31,29 +32,39 @@ def span_text(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def parse_since(text: str, now: datetime) -> float:
-    """Seconds since 1970 of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more).
+class When(Struct, frozen=True):
+    """A moment as people name it: so long ago, or at a time."""
 
-    Raises ValueError.
-    """
+    ago: float | None = None
+    """Seconds."""
+    instant: float = 0.0
+    """Seconds since 1970, where `ago` is None."""
+
+    def at(self, now: float) -> float:
+        """By the clock of the office that is asked, which may have been moved ahead."""
+        return self.instant if self.ago is None else now - self.ago
+
+
+def parse_when(text: str) -> When:
+    """Of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more). Raises ValueError."""
     from mailstack.config.durations import read_duration
 
     try:
-        return now.timestamp() - read_duration(text.strip())
+        return When(read_duration(text.strip()))
     except ValueError:
-        return datetime.fromisoformat(text.strip()).timestamp()
+        return When(instant=datetime.fromisoformat(text.strip()).timestamp())
 
 
-class Since(click.ParamType[float]):
+class Since(click.ParamType[When]):
     """The type of options such as --since."""
 
     name = "since"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> When:
+        if isinstance(value, When):
             return value
         try:
-            return parse_since(value, datetime.now(UTC))
+            return parse_when(value)
         except (ValueError, OverflowError, OSError):
             wanted = "a duration (30m, 2h, 7d) or a date (2026-11-23, 2026-11-23T21:00)"
             self.fail(f"{value!r} is not {wanted}.", param, ctx)

@@ -174,3 +174,16 @@ def read(mailpit: Mailpit, user: str, password: str) -> poplib.POP3:
     reader.user(user)
     reader.pass_(password)
     return reader
+
+
+def test_commands_count_ages_by_the_clock_of_the_environment(tmp_path: Path) -> None:
+    with Mailpit(tmp_path) as mailpit:
+        mailpit.send("c@d.test", subject="old")
+        command("clock", "advance", "5d", environ=mailpit.environ)
+        mailpit.send("c@d.test", subject="new", number=2)
+
+        def found(since: str) -> int:
+            return len(command("letters", "--json", "--since", since, environ=mailpit.environ).splitlines())
+
+        assert (found("1d"), found("6d")) == (1, 2)
+        assert mailpit.stop() == 0

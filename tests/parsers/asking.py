@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from mailstack.cli.calling import parse_server
 from mailstack.cli.composing import header_addresses, with_crlf
 from mailstack.cli.names import address, letter_id
 from mailstack.cli.quota import read_quota
 from mailstack.cli.refusal import Refused
 from mailstack.cli.user_import import parse
-from mailstack.cli.when import parse_since
+from mailstack.cli.when import parse_when
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.setup.autodiscover import ASKED, BadRequest, read_request
 from tests.parsers.parser import Parser, text, unless
-
-_NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @unless(Refused)
@@ -42,7 +38,7 @@ def _quota(octets: bytes) -> None:
 @unless(ValueError, OverflowError, OSError)
 def _since(octets: bytes) -> None:
     """The errors are those that `click` is told to expect."""
-    parse_since(text(octets), _NOW)
+    parse_when(text(octets))
 
 
 @unless(Refused)

@@ -48,8 +48,8 @@ def with_wanted(*states: DeliveryState, metavar: str = "[ID...]") -> Callable[[C
         @click.argument("ids", metavar=metavar, nargs=-1)
         @click.option("--all", "every", is_flag=True, help="Everything that waits.")
         @click.option("--yes", is_flag=True, help="Do not ask.")
-        @with_selection(*states)
         @at_place
+        @with_selection(*states)
         def chosen(
             place: Place, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
         ) -> Any:

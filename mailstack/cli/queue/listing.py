@@ -26,8 +26,8 @@ from mailstack.store import Record
 )
 @click.option("--limit", type=click.IntRange(1, MOST), default=1000, show_default=True, help="At most so many letters.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@with_selection()
 @at_place
+@with_selection()
 def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
     """List the letters that wait: for whom, why, and until when. The newest first.
 

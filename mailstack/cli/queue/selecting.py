@@ -9,8 +9,9 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from mailstack.cli.place import Place
 from mailstack.cli.run import OpenStore
-from mailstack.cli.when import Since
+from mailstack.cli.when import Since, When
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
 from mailstack.queue.delivery import OWED, DeliveryState
 from mailstack.queue.selection import Selection
@@ -40,7 +41,7 @@ DOMAINS = Pattern(domain_pattern)
 
 
 def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options, and what they choose as `selection`; `states` are meant where no --state is given."""
+    """Give a command the options, and behind the Place what they choose as `selection`; `states` are meant where no --state is given."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option(
@@ -53,22 +54,27 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
         @click.option("--reason", metavar="TEXT", help="With this in the status or text of what was heard last.")
         @click.option("--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only what is queued, or held.")
         @functools.wraps(command)
-        def chosen(*args: Any, **options: Any) -> Any:
+        def chosen(place: Place, /, **options: Any) -> Any:
+            now = place.now()
             state = options.pop("state")
             selection = Selection(
                 options.pop("sender") or "",
                 options.pop("recipient") or "",
                 options.pop("domain") or "",
-                options.pop("newer"),
-                options.pop("older"),
+                _at(options.pop("newer"), now),
+                _at(options.pop("older"), now),
                 options.pop("reason") or "",
                 frozenset({DeliveryState(state)}) if state else frozenset(states) or OWED,
             )
-            return command(*args, selection=selection, **options)
+            return command(place, selection=selection, **options)
 
         return chosen
 
     return decorate
+
+
+def _at(when: When | None, now: float) -> float | None:
+    return None if when is None else when.at(now)
 
 
 def select(office: OpenStore, selection: Selection, limit: int = MOST) -> list[Record]:
