@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 
+@lru_cache(maxsize=16)  # the steps of a letter are often of one instant
 def utc_text(at: float) -> str:
     """Seconds since 1970, always of one length: "2026-11-23T21:00:00.123456Z"."""
     second, microsecond = divmod(round(at * 1_000_000), 1_000_000)

@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NewType
 
 from msgspec import Struct
@@ -42,9 +43,14 @@ def ids_drawn_by(draw: Callable[[int], int]) -> Iterator[None]:
 
 def new_letter_id(now: float) -> LetterId:
     """A fresh id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random ones."""
-    number = int(now * 1000) << (5 * _RANDOM_DIGITS) | _lot.draw(5 * _RANDOM_DIGITS)
-    digits = _TIME_DIGITS + _RANDOM_DIGITS
-    return LetterId("".join([_PAIRS[number >> shift & 1023] for shift in range(5 * digits - 5, -1, -10)])[1:])
+    lot = _lot.draw(5 * _RANDOM_DIGITS)
+    return LetterId(f"{_time_part(int(now * 1000))}{_PAIRS[lot >> 20]}{_PAIRS[lot >> 10 & 1023]}{_PAIRS[lot & 1023]}")
+
+
+@lru_cache(maxsize=16)  # several letters arrive in one millisecond
+def _time_part(millisecond: int) -> str:
+    digits = range(5 * _TIME_DIGITS - 5, -1, -5)
+    return "".join([_ALPHABET[millisecond >> shift & 31] for shift in digits])
 
 
 class Letter(Struct, frozen=True):

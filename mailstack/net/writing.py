@@ -37,9 +37,10 @@ def _send(connection: Connection, octets: bytes) -> bytes:
     """What can't be sent now, which is all of it when something else waits."""
     if not _is_free(connection):
         return octets
-    written = connection.writeSomeData(octets)
-    # An exception means that the connection is lost; Twisted's own write finds that out and tells the protocol.
-    return octets if isinstance(written, BaseException) else octets[written:]
+    try:
+        return octets[connection.socket.send(octets) :]
+    except OSError:
+        return octets  # the socket is full, or lost: Twisted's own write finds that out and tells the protocol
 
 
 def _seal(tls: Any, connection: Connection, octets: bytes) -> bytes:

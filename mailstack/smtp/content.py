@@ -55,7 +55,7 @@ class DottedContent:
             if self._is_too_large:
                 continue
             # A piece never parts a CR from its LF.
-            self._faults.check(raw, octets)
+            self._faults.check(raw, octets, last=self._ended)
             if octets and not self._faults.any:
                 return Chunk(octets)
         return EndOfData(self._size, self._fault()) if self._ended else NEED_DATA

@@ -27,8 +27,8 @@ class LineFaults:
     def any(self) -> bool:
         return self._bare_line > 0 or self._line_is_long
 
-    def check(self, raw: bytes, octets: bytes) -> None:
-        """The next piece, as sent and with its dots unstuffed."""
+    def check(self, raw: bytes, octets: bytes, *, last: bool = False) -> None:
+        """The next piece, as sent and with its dots unstuffed; whether it is the `last`."""
         # The kinds of fault are looked for apart from each other, and ranked at the end: so the verdict is the same
         # for every cut. What a higher rank makes idle is left out.
         if self._bare_line:
@@ -39,7 +39,8 @@ class LineFaults:
             self._bare_line = self._number_of_bare_line(raw)
         elif self._max_line and not self._line_is_long:
             self._measure_lines(octets)
-        self._lines_before += raw.count(b"\r\n")
+        if not last:
+            self._lines_before += raw.count(b"\r\n")
 
     def reply(self) -> Reply | None:
         """The refusal, if there is a fault."""

@@ -1,61 +1,140 @@
-"""Turns of the reactor stay short, however many clients speak at once."""
+"""Turns of the reactor stay short, however many clients speak at once, and whatever one of them does."""
 
 from __future__ import annotations
 
 import os
 import select
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 
-from mailstack.net.turns import EVENTS, ShortTurns, keep_turns_short
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 
+from mailstack.net.turns import EVENTS, keep_turns_short
 
-class Reactor:
-    """As much of Twisted's as is looked at."""
+if not hasattr(select, "epoll"):
+    pytest.skip("this system has no epoll", allow_module_level=True)
 
-    def __init__(self, poller: object) -> None:
-        self._poller = poller
-
-
-def test_all_who_speak_are_heard_a_few_at_a_time() -> None:
-    with ExitStack() as stack:
-        poller = stack.enter_context(select.epoll())
-        reactor = Reactor(poller)
-        keep_turns_short(reactor)
-        pipes = [os.pipe() for _ in range(3 * EVENTS)]
-        for pair in pipes:
-            for descriptor in pair:
-                stack.callback(os.close, descriptor)
-        for reader, writer in pipes:
-            reactor._poller.register(reader, select.EPOLLIN | select.EPOLLET)
-            os.write(writer, b"x")
-        heard = [reactor._poller.poll(0, len(pipes)) for _ in range(4)]
-        assert [len(part) for part in heard] == [EVENTS, EVENTS, EVENTS, 0]
-        assert {descriptor for part in heard for descriptor, _ in part} == {reader for reader, _ in pipes}
-        assert len(reactor._poller.poll(0, 1)) == 0
+from twisted.internet.epollreactor import EPollReactor
 
 
-def test_nobody_is_heard_twice_while_others_wait() -> None:
+class Client:
+    """Something to say, in a pipe; who has heard it notes that."""
+
+    def __init__(self, heard: Callable[[Client], object]) -> None:
+        self._heard = heard
+        self._reader, self._writer = os.pipe()
+        self.ends = 0
+
+    def speak(self) -> None:
+        os.write(self._writer, b"x")
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+    # --- for the reactor
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def logPrefix(self) -> str:  # noqa: N802
+        return "client"
+
+    def doRead(self) -> None:  # noqa: N802
+        os.read(self._reader, 1)
+        self._heard(self)
+
+    def connectionLost(self, reason: object) -> None:  # noqa: N802
+        self.ends += 1
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def reactor() -> Iterator[EPollReactor]:
+    reactor = EPollReactor()
+    keep_turns_short(reactor)
+    yield reactor
+    for reader in reactor.removeAll():
+        if isinstance(reader, Client):
+            reader.close()
+    reactor._poller.close()
+
+
+def clients(reactor: EPollReactor, number: int, heard: Callable[[Client], object]) -> list[Client]:
+    """So many, who all have something to say."""
+    found = [Client(heard) for _ in range(number)]
+    for client in found:
+        reactor.addReader(client)
+        client.speak()
+    return found
+
+
+def test_all_who_speak_are_heard_a_few_at_a_time(reactor: EPollReactor) -> None:
+    heard: list[Client] = []
+    waiting = clients(reactor, 3 * EVENTS, heard.append)
+    for turn in range(1, 4):
+        reactor.doIteration(0)
+        assert len(heard) == turn * EVENTS
+    reactor.doIteration(0)
+    assert sorted(map(id, heard)) == sorted(map(id, waiting))
+
+
+def test_nobody_is_heard_twice_while_others_wait(reactor: EPollReactor) -> None:
     """As the kernel has it: who was told goes behind the others."""
-    with ExitStack() as stack:
-        poller = ShortTurns(stack.enter_context(select.epoll()))
-        pipes = [os.pipe() for _ in range(2 * EVENTS)]
-        for pair in pipes:
-            for descriptor in pair:
-                stack.callback(os.close, descriptor)
-        for reader, writer in pipes:
-            poller.register(reader, select.EPOLLIN)
-            os.write(writer, b"x")
-        told = [descriptor for _ in range(2) for descriptor, _ in poller.poll(0, len(pipes))]
-        assert sorted(told) == sorted(reader for reader, _ in pipes)
+    heard: list[Client] = []
+
+    def insist(client: Client) -> None:
+        heard.append(client)
+        client.speak()
+
+    clients(reactor, 2 * EVENTS, insist)
+    for _ in range(2):
+        reactor.doIteration(0)
+    assert len(set(heard)) == len(heard) == 2 * EVENTS
 
 
-def test_a_reactor_without_epoll_is_left_alone_and_one_with_it_is_changed_once() -> None:
-    other = Reactor(select.poll())
-    keep_turns_short(other)
-    assert not isinstance(other._poller, ShortTurns)
-    with select.epoll() as poller:
-        reactor = Reactor(poller)
-        keep_turns_short(reactor)
-        first = reactor._poller
-        keep_turns_short(reactor)
-        assert reactor._poller is first
+def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollReactor) -> None:
+    """The connection that raises, and raises again when it is told that it is lost."""
+    heard: list[Client] = []
+
+    def fail(client: Client) -> None:
+        heard.append(client)
+        if len(heard) == 1:
+            raise ZeroDivisionError
+
+    told: list[object] = []
+    globalLogPublisher.addObserver(told.append)
+    try:
+        clients(reactor, 5, fail)
+        reactor.doIteration(0)
+    finally:
+        globalLogPublisher.removeObserver(told.append)
+    assert len(heard) == 5
+    assert heard[0].ends == 1
+    assert len(told) >= 2
+    heard[0].speak()
+    reactor.doIteration(0)
+    assert len(heard) == 5
+    heard[0].close()
+
+
+def test_who_is_let_go_of_by_another_in_the_same_turn_is_not_heard(reactor: EPollReactor) -> None:
+    heard: list[Client] = []
+
+    def be_alone(client: Client) -> None:
+        heard.append(client)
+        for other in two:
+            reactor.removeReader(other)
+
+    two = clients(reactor, 2, be_alone)
+    reactor.doIteration(0)
+    assert len(heard) == 1
+    for client in two:
+        client.close()
+
+
+def test_other_reactors_are_left_alone() -> None:
+    clock = Clock()
+    keep_turns_short(clock)
+    assert not hasattr(clock, "doIteration")
