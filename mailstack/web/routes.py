@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -18,7 +18,8 @@ class Parameter(Struct, frozen=True):
 
     name: str
     says: str
-    kind: type = str
+    kind: Any = str
+    """A type that msgspec knows, with its bounds."""
 
 
 class Told(Struct, frozen=True):

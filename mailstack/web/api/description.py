@@ -30,15 +30,11 @@ class About(Struct, frozen=True):
 
     title: str = "mailstack"
     text: str = "Letters, their journeys, the queue, and what else an office has."
-    refusals_are_plain: bool = False
-    """Whether a refusal is a plain text, and not a problem in JSON."""
+    refused_in: tuple[str, ...] = ()
+    """The media types that a refusal may have; empty: it is a problem in JSON."""
 
 
 OURS = About()
-_PLAIN = {
-    "description": "A refusal says why, in plain text.",
-    "content": {"text/plain": {"schema": {"type": "string"}}},
-}
 
 
 def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
@@ -50,7 +46,7 @@ def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route, each in told:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(
-            route, each, schema_of, _PLAIN if about.refusals_are_plain else _PROBLEM
+            route, each, schema_of, _refusal(about) if about.refused_in else _PROBLEM
         )
     return {
         "openapi": "3.1.0",
@@ -65,6 +61,10 @@ def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
             "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
         },
     }
+
+
+def _refusal(about: About) -> dict[str, Any]:
+    return {"description": "A refusal says why.", "content": {each: {} for each in about.refused_in}}
 
 
 def _operation(route: Route, told: Told, schema_of: dict[int, Any], refusal: dict[str, Any]) -> dict[str, Any]:

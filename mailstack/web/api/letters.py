@@ -11,7 +11,7 @@ from mailstack.catalogue.tagging import tag_of
 from mailstack.letter import Content
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of
-from mailstack.web.api.paging import ANY_NUMBER, limit_of, limit_parameter
+from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter
 from mailstack.web.api.parts import disposed
 from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
 from mailstack.web.api.shelf import ApiShelf
@@ -29,9 +29,9 @@ _LIST = Told(
     (
         _MAILBOX,
         _QUERY,
-        limit_parameter(LISTED),
-        Parameter("before", "Letters with a lower number: `next` of the page before.", int),
-        Parameter("start", "Without the newest so many: to begin anywhere in the list.", int),
+        limit_parameter(LISTED, least=0),
+        Parameter("before", "Letters with a lower number: `next` of the page before.", Number),
+        Parameter("start", "Without the newest so many: to begin anywhere in the list.", Number),
     ),
     gives=LetterList,
 )

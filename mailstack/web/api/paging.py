@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from msgspec import Meta
 
 from mailstack.web.api.choosing import number
 from mailstack.web.asking import Ask
@@ -14,12 +16,14 @@ MOST = 1000
 ANY_NUMBER = 2**62
 """A letter's number is less."""
 
+Number = Annotated[int, Meta(ge=0, le=ANY_NUMBER)]
 T = TypeVar("T")
 
 
-def limit_parameter(usual: int) -> Parameter:
+def limit_parameter(usual: int, *, least: int = 1) -> Parameter:
     """As the description of the API has it."""
-    return Parameter("limit", f"At most so many; {usual} if it is not said, {MOST} at most.", int)
+    kind = Annotated[int, Meta(ge=least, le=MOST)]
+    return Parameter("limit", f"At most so many; {usual} if it is not said, {MOST} at most.", kind)
 
 
 def limit_of(ask: Ask, usual: int, *, least: int = 1) -> int:

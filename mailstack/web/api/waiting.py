@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from mailstack.catalogue.items import Which
@@ -33,8 +35,12 @@ _TOLD = Told(
         Parameter("subject", "A part of the subject, in any case."),
         Parameter("query", "More conditions, in Mailpit's language."),
         Parameter("after", "Only letters after this one: a number, a letter's id, or a time (ISO 8601)."),
-        Parameter("count", "How many; 1 if it is not said.", int),
-        Parameter("timeout", f"Seconds; {PATIENCE:g} if it is not said, {LONGEST:g} at most.", float),
+        Parameter("count", "How many; 1 if it is not said.", Annotated[int, Meta(ge=1, le=MOST_WANTED)]),
+        Parameter(
+            "timeout",
+            f"Seconds; {PATIENCE:g} if it is not said, {LONGEST:g} at most.",
+            Annotated[float, Meta(ge=0, le=LONGEST)],
+        ),
     ),
     gives=Waited,
 )

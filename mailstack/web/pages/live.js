@@ -72,13 +72,18 @@ function tell(kind, data) {
     for (const heard of [...(listeners.get(kind) ?? [])]) heard(data);
 }
 
-/** Calls a function once when many calls came together, at most every `gap` milliseconds. */
+/** Calls a function at once, and when many calls come together once for all of them, at most every `gap` milliseconds. */
 export function gathered(work, gap = 100) {
     let timer = null;
+    let last = -Infinity;
     return () => {
-        timer ??= setTimeout(() => {
-            timer = null;
-            work();
-        }, gap);
+        timer ??= setTimeout(
+            () => {
+                timer = null;
+                last = performance.now();
+                work();
+            },
+            Math.max(0, last + gap - performance.now()),
+        );
     };
 }

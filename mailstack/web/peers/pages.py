@@ -22,6 +22,7 @@ from mailstack.wire import HostPort
 _GREENMAIL = About(
     "GreenMail's API, answered by mailstack",
     "Users, their messages, and the service, on the paths that GreenMail has. It is JSON, which YAML is a superset of.",
+    refused_in=("application/json", "text/plain"),
 )
 
 

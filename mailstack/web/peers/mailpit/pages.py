@@ -20,7 +20,7 @@ from mailstack.web.shelf import Shelf
 _ABOUT = About(
     "Mailpit's API, answered by mailstack",
     "What mailstack answers on the paths of Mailpit's API v1. Names in bodies may be written in any case.",
-    refusals_are_plain=True,
+    refused_in=("text/plain", "application/json"),
 )
 
 

@@ -1,0 +1,56 @@
+"""The API is what its description says: asked at random by schemathesis, from the description alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.journeys.process import Process
+from tests.web.api.test_managing import Api, write
+
+SECONDS = 20
+CHECKS = (
+    "not_a_server_error",
+    "response_schema_conformance",
+    "content_type_conformance",
+    "status_code_conformance",
+    "unsupported_method",
+)
+LONG = ("/v1/events", "/v1/wait", "/v1/clock")
+"""What waits, and what moves the time of all."""
+
+
+@pytest.mark.parametrize(
+    ("path", "checks"),
+    [
+        # The others take what their models take.
+        ("v1/openapi.json", (*CHECKS, "negative_data_rejection")),
+        ("api/v1/swagger.json", CHECKS),
+        ("greenmail-openapi.yml", CHECKS),
+    ],
+    ids=["ours", "Mailpit", "GreenMail"],
+)
+def test_what_is_described_is_answered(tmp_path: Path, path: str, checks: tuple[str, ...]) -> None:
+    pytest.importorskip("schemathesis", reason="pip install 'mailstack[api]'")
+    validator = pytest.importorskip("openapi_spec_validator")
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
+        web = json.loads(process.line())["web"]
+        for number in range(3):
+            write(Api(web), "bob@home.test", f"Number {number}", text="Your code is 482913.")
+        with urlopen(web + path, timeout=20) as answer:
+            document = json.loads(answer.read())
+        validator.validate(document)
+        line = [sys.executable, "-m", "schemathesis.cli", "run", web + path, "--seed", "1"]
+        line += ["--max-examples", "5", "--max-time", str(SECONDS), "--request-timeout", "10", "--no-color"]
+        line += ["--checks", ",".join(checks), "--phases", "examples,coverage,fuzzing"]
+        for each in LONG if path.startswith("v1/") else ():
+            line += ["--exclude-path", each]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=4 * SECONDS, check=False, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert process.stop() in (0, -15)
