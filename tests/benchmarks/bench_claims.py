@@ -9,55 +9,19 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import threading
 import time
-from collections import Counter
-from typing import Any, Self
-
-import psycopg
+from typing import Any
 
 from mailstack.store.postgresql.database import Reach
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.benchmarks.bench_queue import OFFICE, due_now, finish
-from tests.benchmarks.database_work import SETTINGS, Work
+from tests.benchmarks.database_work import SETTINGS, Looks, Work
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
 
 AT_ONCE = 50
 """Deliveries that are claimed with one call."""
-LOOKS = 0.005
-_ACTIVE = """
-SELECT coalesce(wait_event_type || ': ' || wait_event, 'none: it runs') FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
-"""
-_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-
-
-class Looks:
-    """What the processes of the database are at, looked at again and again within the `with` block."""
-
-    def __init__(self, url: str) -> None:
-        self.waits: Counter[str] = Counter()
-        self.blocked = 0
-        """Locks that somebody waited for, summed over all looks."""
-        self._url = url
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            while not self._over.wait(LOOKS):
-                self.waits.update(what for (what,) in connection.execute(_ACTIVE))
-                self.blocked += (connection.execute(_BLOCKED).fetchone() or (0,))[0]
 
 
 def fill(url: str, letters: int) -> None:

@@ -8,13 +8,17 @@ there). All are measured in turn, again and again, for machines change from minu
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import itertools
 import multiprocessing
 import os
 import poplib
+import random
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +28,7 @@ import psycopg
 from attrs import define, field
 
 from tests.benchmarks.crowd import Crowd
-from tests.benchmarks.database_work import SETTINGS, Work, statements_of
+from tests.benchmarks.database_work import SETTINGS, Looks, Work, statements_of
 from tests.nodes.far import FarHost
 from tests.nodes.judge import drain
 from tests.nodes.node import Node
@@ -32,6 +36,8 @@ from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
 
 MAILBOXES = 100
+TEXT = base64.encodebytes(random.Random(1).randbytes(2900)).replace(b"\n", b"\r\n")
+"""4 KB that no database makes much smaller."""
 READERS = 20
 PATIENCE = 300.0
 RELAYED = '[relay]\nfrom = ["127.0.0.1"]\n'
@@ -47,6 +53,8 @@ class Measured:
     """Milliseconds of processor time of all nodes, for a letter."""
     works: list[Work] = field(factory=list)
     """Of the database, for a letter."""
+    waits: Counter[str] = field(factory=Counter)
+    """What its processes were seen to wait for."""
 
     def __str__(self) -> str:
         middle = statistics.median
@@ -67,6 +75,8 @@ class Deployment:
     name: str
     nodes: list[Node]
     cluster: Cluster | None = None
+    looks: bool = False
+    """Whether it is looked at what the processes of the database wait for."""
     results: dict[str, Measured] = field(factory=dict)
 
     def ports(self, service: str) -> list[int]:
@@ -77,11 +87,22 @@ class Deployment:
         measured = self.results.setdefault(what, Measured())
         before = Work.of(self.cluster) if self.cluster is not None else None
         spent, begun = self._processor_time(), time.perf_counter()
-        do()
+        with self._looks(measured):
+            do()
         measured.rates.append(letters / (time.perf_counter() - begun))
         measured.costs.append((self._processor_time() - spent) / letters * 1000)
         if self.cluster is not None and before is not None:
             measured.works.append(Work.of(self.cluster).since(before, letters))
+
+    @contextlib.contextmanager
+    def _looks(self, measured: Measured) -> Iterator[None]:
+        """The rate is worse for it, by the same for all."""
+        if self.cluster is None or not self.looks:
+            yield
+            return
+        with Looks(self.cluster.url()) as looks:
+            yield
+        measured.waits += looks.waits
 
     def _processor_time(self) -> float:
         ticks = 0
@@ -97,7 +118,7 @@ class Deployment:
 
 def accept(deployment: Deployment, crowd: Crowd, letters: int, _: OtherHost) -> None:
     """Each letter is in its mailbox when it is answered."""
-    deployment.measure("accept", letters, lambda: crowd.send(letters) and None)  # type: ignore[func-returns-value]
+    deployment.measure(f"accept, {crowd.sessions} sessions", letters, lambda: crowd.send(letters) and None)  # type: ignore[func-returns-value]
     read_all(deployment)
 
 
@@ -110,7 +131,7 @@ def journey(deployment: Deployment, crowd: Crowd, letters: int, _: OtherHost) ->
         assert read == letters, f"{read} of {letters} were read"
 
     read_all(deployment)
-    deployment.measure("journey", letters, all_the_way)
+    deployment.measure(f"journey, {crowd.sessions} sessions", letters, all_the_way)
 
 
 def relay(deployment: Deployment, crowd: Crowd, letters: int, far: OtherHost) -> None:
@@ -126,7 +147,7 @@ def relay(deployment: Deployment, crowd: Crowd, letters: int, far: OtherHost) ->
 
     drain(deployment.nodes, PATIENCE)
 
-    deployment.measure("relay", letters, away)
+    deployment.measure(f"relay, {crowd.sessions} sessions", letters, away)
 
 
 def read_all(deployment: Deployment) -> int:
@@ -150,10 +171,32 @@ def empty(deployment: Deployment, number: int) -> int:
     return count
 
 
+def model(deployments: list[Deployment]) -> str:
+    """What accepting costs the database: so much a letter, and so much a transaction.
+
+    Found from all but the deployment with the most nodes, and checked by what that one really took.
+    """
+    works = [
+        [work for what, measured in each.results.items() if what.startswith("accept") for work in measured.works]
+        for each in deployments
+        if each.cluster is not None
+    ]
+    *others, last = works
+    points = [(work.commits, work.seconds * 1000) for group in others for work in group]
+    if len(points) < 4:
+        return "That is too little for a model."
+    transaction, letter = statistics.linear_regression(*zip(*points, strict=True))
+    taken = statistics.fmean([work.seconds * 1000 for work in last])
+    expected = letter + transaction * statistics.fmean([work.commits for work in last])
+    return (
+        f"A letter takes {letter:.3f} ms of the database's processor time, and a transaction {transaction:.3f} ms;"
+        f" so {expected:.3f} ms are expected for a letter with the most nodes, and {taken:.3f} ms were taken."
+    )
+
+
 def idle(deployment: Deployment, seconds: float = 12.0) -> str:
     """What the database does for a node that nobody uses: a second of it."""
-    if deployment.cluster is None:
-        return ""
+    assert deployment.cluster is not None
     before, begun = Work.of(deployment.cluster), time.monotonic()
     time.sleep(seconds)
     work = Work.of(deployment.cluster).since(before, len(deployment.nodes))
@@ -167,8 +210,7 @@ def idle(deployment: Deployment, seconds: float = 12.0) -> str:
 
 
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mailstack'"
-_IDLE = """
-| idle, each node, a second | statements | commits | octets of log | processor time of the database | connections |
+_IDLE = """| idle, each node, a second | statements | commits | octets of log | processor time of the database | connections |
 | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -231,11 +273,12 @@ def main() -> None:
         prog="tests.benchmarks.bench_nodes", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--nodes", type=int, nargs="*", default=[1, 2, 4])
-    parser.add_argument("--sessions", type=int, default=100)
+    parser.add_argument("--sessions", type=int, nargs="+", default=[20, 100])
     parser.add_argument("--letters", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", choices=list(WORKLOADS), nargs="+", default=list(WORKLOADS))
     parser.add_argument("--no-sqlite", action="store_true")
+    parser.add_argument("--looks", action="store_true", help="what the database waits for")
     parser.add_argument("--statements", action="store_true", help="which took the most time of the database")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mailstack-bench-") as directory, contextlib.ExitStack() as stack:
@@ -243,21 +286,38 @@ def main() -> None:
         where = Path(directory)
         deployments = [] if given.no_sqlite else [stack.enter_context(deployed(where, 1, far.port, sqlite=True))]
         deployments += [stack.enter_context(deployed(where, count, far.port)) for count in given.nodes]
-        for _ in range(given.rounds):
-            for what in given.work:
-                for deployment in deployments:
-                    _one_round(deployment, what, far, given.sessions, given.letters)
-        print(_HEAD)  # noqa: T201
-        for what in given.work:
-            for deployment in deployments:
-                print(f"| {what} | {deployment.name} | {deployment.results[what]} |")  # noqa: T201
         print(_IDLE)  # noqa: T201
-        for deployment in deployments:
+        for deployment in [each for each in deployments if each.cluster is not None]:
             print(idle(deployment), flush=True)  # noqa: T201
+        for deployment in deployments:
+            deployment.looks = given.looks and deployment.cluster is not None
+        for _ in range(given.rounds):
+            for what, sessions in itertools.product(given.work, given.sessions):
+                for deployment in deployments:
+                    _one_round(deployment, what, far, sessions, given.letters)
+        print("\n".join(told(deployments)))  # noqa: T201
         if given.statements:
-            for deployment in deployments:
-                for calls, milliseconds, text in statements_of(deployment.cluster) if deployment.cluster else ():
-                    print(f"{deployment.name}: {calls:8} {milliseconds:10.1f} ms  {' '.join(text.split())[:200]}")  # noqa: T201
+            print("\n".join(dearest(deployments)))  # noqa: T201
+
+
+def told(deployments: list[Deployment]) -> Iterator[str]:
+    """The table, the model, and what was waited for."""
+    yield f"\n{_HEAD}"
+    for what in deployments[0].results:
+        for deployment in deployments:
+            yield f"| {what} | {deployment.name} | {deployment.results[what]} |"
+    yield f"\n{model(deployments)}\n"
+    for deployment in [each for each in deployments if each.looks]:
+        for what, measured in deployment.results.items():
+            waits = ", ".join(f"{name} {count}" for name, count in measured.waits.most_common(6))
+            yield f"| {what} | {deployment.name} | {waits} |"
+
+
+def dearest(deployments: list[Deployment]) -> Iterator[str]:
+    """The statements that took the most of the database's time."""
+    for deployment in deployments:
+        for calls, milliseconds, text in statements_of(deployment.cluster) if deployment.cluster else ():
+            yield f"{deployment.name}: {calls:8} {milliseconds:10.1f} ms  {' '.join(text.split())[:200]}"
 
 
 _HEAD = """| | | letters a second: median (range) | nodes: processor time | database: processor time | statements | commits | log |
@@ -266,7 +326,7 @@ _HEAD = """| | | letters a second: median (range) | nodes: processor time | data
 
 def _one_round(deployment: Deployment, what: str, far: OtherHost, sessions: int, letters: int) -> None:
     recipient = "carol{}@far.test" if what == "relay" else "u{}@home.test"
-    crowd = Crowd("127.0.0.1", deployment.ports("mx"), sessions, recipient)
+    crowd = Crowd("127.0.0.1", deployment.ports("mx"), sessions, recipient, text=TEXT)
     with contextlib.closing(crowd):
         crowd.send(sessions)  # everybody is warm
         WORKLOADS[what](deployment, crowd, letters, far)

@@ -49,20 +49,22 @@ class Crowd:
         login: str = "",
         once: bool = False,
         people: int = 100,
+        text: bytes = b"",
     ) -> None:
-        """`recipient` may hold {}, which is then a number from 1 to `people`. `size`: octets of a letter.
+        """`recipient` may hold {}, which is then a number from 1 to `people`. `size`: octets of a letter; or its `text`.
 
         `login`, with {} as well, asks for STARTTLS and AUTH, and sends in that name. `once`: one letter a connection.
         """
         self._talks = Talks(host, port)
-        self._sessions = sessions
+        self.sessions = sessions
         self._login = login
         self._once = once
         self._people = people
         self._recipients = [
             Say(b"RCPT TO:<%s>\r\n" % recipient.format(number).encode(), is_whole) for number in range(1, people + 1)
         ]
-        self._body = b"\r\n\r\n" + (b"y" * 70 + b"\r\n") * max(1, (size - 160) // 72) + b".\r\n"
+        text = text or (b"y" * 70 + b"\r\n") * max(1, (size - 160) // 72)
+        self._body = b"\r\n\r\n" + text + b".\r\n"
         self._numbers = itertools.count()
         self._left = 0
         self._waits: list[float] = []
@@ -78,7 +80,7 @@ class Crowd:
         begun, spent = time.perf_counter(), time.process_time()
         if self._once:
             following = self._calls(letters)
-            for talk in itertools.islice(following, self._sessions):
+            for talk in itertools.islice(following, self.sessions):
                 self._talks.begin(talk)
             self._talks.run(following)
         else:

@@ -1,8 +1,10 @@
-"""What a PostgreSQL did between two looks at it: statements, commits, octets of its log, processor time."""
+"""What a PostgreSQL did between two looks at it: statements, commits, octets of its log, processor time, waits."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +16,15 @@ from tests.postgresql.guard import postmaster_of
 
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "1000"}
 """Of a cluster that is looked at. What belongs to safety is as PostgreSQL has it."""
+
+
+LOOKS = 0.005
+"""Seconds between two looks at what the database's processes are at."""
+_ACTIVE = """
+SELECT coalesce(wait_event_type || ': ' || wait_event, 'none: it runs') FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
+"""
+_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @frozen
@@ -49,6 +60,32 @@ FROM pg_stat_statements
 WHERE query NOT IN ('BEGIN', 'COMMIT', 'ROLLBACK')
 """
 """What ends a transaction is not counted when it was prepared; but each that changes something counts itself."""
+
+
+class Looks:
+    """What the processes of the database are at, looked at again and again within the `with` block."""
+
+    def __init__(self, url: str) -> None:
+        self.waits: Counter[str] = Counter()
+        self.blocked = 0
+        """Locks that somebody waited for, summed over all looks."""
+        self._url = url
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._over.wait(LOOKS):
+                self.waits.update(what for (what,) in connection.execute(_ACTIVE))
+                self.blocked += (connection.execute(_BLOCKED).fetchone() or (0,))[0]
 
 
 def statements_of(cluster: Cluster, most: int = 20) -> list[tuple[int, float, str]]:

@@ -34,14 +34,21 @@ class Report:
     """By fault: seconds from its healing until each node concerned took a letter again."""
     replies: Counter[str] = field(factory=Counter)
     slowest: float = 0.0
-    """Seconds that any client waited for a reply."""
+    """Seconds that any client waited for a reply, less those for which its node was frozen."""
+    slowest_was: str = ""
     drained: list[float] = field(factory=list)
     """Seconds until nothing was owed, after each round."""
 
     def add(self, people: People, happened: list[Happened]) -> None:
         for each in people.replies:
             self.replies[f"{each.code // 100}xx" if each.code else "connection lost or refused"] += 1
-            self.slowest = max(self.slowest, each.waited)
+            frozen = [fault for fault in happened if "frozen" in fault.name and each.node in fault.nodes]
+            still = sum(
+                max(0.0, min(each.at, fault.healed) - max(each.at - each.waited, fault.begun)) for fault in frozen
+            )
+            if each.waited - still > self.slowest:
+                self.slowest = each.waited - still
+                self.slowest_was = f"{each.node}: {each.code} {each.text[:200]}"
         for fault in happened:
             self.faults[fault.name] += 1
             waits = self.resumed.setdefault(fault.name, [])
@@ -56,7 +63,7 @@ class Report:
             waits = self.resumed[name] or [0.0]
             lines.append(f"| {name} | {count} | {statistics.median(waits):.2f} s | {max(waits):.2f} s |")
         replies = ", ".join(f"{code}: {count}" for code, count in sorted(self.replies.items()))
-        lines += ["", f"Replies to letters: {replies}. The slowest reply took {self.slowest:.1f} s."]
+        lines += ["", f"Replies to letters: {replies}. The slowest took {self.slowest:.1f} s ({self.slowest_was})."]
         lines += [f"After each round nothing was owed any more within {max(self.drained, default=0):.1f} s."]
         return "\n".join(lines)
 

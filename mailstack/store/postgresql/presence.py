@@ -190,14 +190,6 @@ class Presence:
 
     def _tidy(self, connection: PostgresConnection) -> None:
         """What was begun while the database was lost, and nobody could end."""
-        if self.has_strays:
-            # Before, so that who finds one meanwhile is not forgotten.
-            self.has_strays = False
-            try:
-                self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
-            except BaseException:
-                self.has_strays = True
-                raise
         for doubt in self._doubts.waiting():
             try:
                 self._in_transaction(connection, partial(self._settle, doubt))
@@ -206,6 +198,16 @@ class Presence:
                     raise
             else:
                 self._doubts.is_settled(doubt)
+                # It may have locked a maildrop, just now.
+                self.has_strays = True
+        if self.has_strays:
+            # Before, so that who finds one meanwhile is not forgotten.
+            self.has_strays = False
+            try:
+                self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
+            except BaseException:
+                self.has_strays = True
+                raise
 
     def _settle(self, doubt: Doubt, transaction: Transaction) -> None:
         self._doubts.settle(transaction, doubt, self._owner, self.time.now())

@@ -45,6 +45,16 @@ def test_a_claim_that_nobody_heard_of_is_let_go_of_and_no_other(
     until(pump, lambda: owners(other) == ["here", None])
 
 
+def test_a_maildrop_that_was_locked_for_nobody_is_freed(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
+    here = open_store(line.url, owner="here", **QUICKLY)
+    line.lose, line.lost = "after", line.down
+    with pytest.raises(OutcomeUnknown):
+        pump.run(here.open_maildrop(BOB.key, "me"))
+    assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(1,)]
+    line.up()
+    until(pump, lambda: other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)])
+
+
 def test_a_transaction_that_goes_on_is_waited_for(other: Any, url: str) -> None:
     from mailstack.store.batch import Transaction
     from mailstack.store.postgresql.connection import PostgresConnection
