@@ -128,7 +128,7 @@ class Carriage:
         if self.collector is not None and seat.keeps_house:
             from mailstack.config.tls_reports import reporter  # noqa: PLC0415
 
-            self.reporter = reporter(config, store, clock, around.reactor, around.names, self.queue, signing)
+            self.reporter = reporter(config, store, clock, around.reactor, around.names, self.queue, signing, owner)
 
 
 def _quotas(config: Config, around: Surroundings) -> Quotas:

@@ -54,8 +54,9 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
     names: Names,
     queue: Queue,
     signing: Signing,
+    owner: str,
 ) -> Reporter:
-    """What writes and sends."""
+    """What writes and sends. `owner` names this process in claims of reports."""
 
     async def send(letter: Letter) -> None:
         facts = {"by": "mailstack", "report": "tls"}
@@ -68,9 +69,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
             raise NotTold(str(trouble)) from None
 
     poster = HttpPoster(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
-    return Reporter(
-        store, names, clock, poster, send, reporting_of(config), author_of(config), config.hostname, config.hostname
-    )
+    return Reporter(store, names, clock, poster, send, reporting_of(config), author_of(config), config.hostname, owner)
 
 
 class _Outside:

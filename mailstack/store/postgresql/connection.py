@@ -79,9 +79,11 @@ class PostgresConnection:
     def begin(self) -> None:
         self.raw.execute("BEGIN")
 
-    def commit(self) -> None:
-        """Raises psycopg.Error; if the connection is lost with it, whether it was done is not known."""
-        self.raw.execute("COMMIT")
+    def commit(self, last: str = "") -> None:
+        """`last` is one more statement, or several, on the same way. Raises psycopg.Error; if the connection is lost with
+        it, whether it was done is not known.
+        """
+        self.raw.execute(f"{last}; COMMIT".encode() if last else b"COMMIT")
 
     def roll_back(self) -> None:
         """As far as that can still be done."""

@@ -44,6 +44,8 @@ class PostgresStore(SqlStore):
     Each has a connection of its own, and one more tells and hears what other processes do.
     """
 
+    _writer: PostgresWriter
+
     def __init__(
         self,
         reactor: CallsFromThreads,
@@ -206,7 +208,8 @@ class PostgresStore(SqlStore):
         try:
             if not self._presence.has_begun:
                 await self._keeper.do(lambda _: self._begin())
-            taken = await self._writer.do(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
+            # After a crash of the database a lock may be gone; then `update_maildrop` finds that it is.
+            taken = await self._writer.do_softly(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
         except BaseException:
             del self._held[mailbox]
             self._presence.has_strays = True
@@ -233,7 +236,7 @@ class PostgresStore(SqlStore):
             return
         freed = False
         try:
-            await self._writer.do(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
+            await self._writer.do_softly(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
             freed = True
         except StoreError as error:
             _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailstack.store import OutcomeUnknown, StoreError, rows
-from mailstack.store.batch import Transaction
+from mailstack.store.batch import Operation, Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.doubts import Doubts
@@ -36,7 +36,6 @@ _AGAIN = 0.1
 """Seconds between two tries to find out what became of a transaction."""
 
 _BEGIN_COUNT = f"INSERT INTO commits (writer, number, at) VALUES (?, 0, {NOW})"  # noqa: S608  # no value
-_COUNT = f"UPDATE commits SET number = ?, at = {NOW} WHERE writer = ?"  # noqa: S608  # no value
 _COUNTED = "SELECT number FROM commits WHERE writer = ? FOR UPDATE"
 _END_COUNT = "DELETE FROM commits WHERE writer = ?"
 FORGET_COUNTS = f"DELETE FROM commits WHERE at < {NOW} - ?"  # noqa: S608  # no value
@@ -46,6 +45,12 @@ _log = Logger()
 
 class _Lost(Exception):
     """The connection was lost before anything was committed."""
+
+
+class _SoftJob(Job):
+    """A change that is nothing without the process that asked for it."""
+
+    __slots__ = ()
 
 
 class PostgresWriter(Writer):
@@ -77,6 +82,10 @@ class PostgresWriter(Writer):
             job.deferred.errback(Failure(StoreError(str(refusal))))
             return job.deferred
         return super()._put(job)
+
+    def do_softly(self, operation: Operation) -> Deferred[Any]:
+        """As `do`, for what need not outlive a crash of the database, and so needs no flush of its disk."""
+        return self._put(_SoftJob(None, operation))
 
     def _run(self, opened: Deferred[None]) -> None:
         hand = _Hand(self._database, self._doubts)
@@ -190,16 +199,18 @@ class _Hand:
                 if self.connection is None and isinstance(error, psycopg.Error):
                     raise _Lost from error
                 raise
-            lost = self._commit(connection)
+            lost = self._commit(connection, softly=all(isinstance(job, _SoftJob) for job in group))
         if lost is not None:
             self._find_out(group, outcomes, lost)
         files += transaction.files
         return outcomes
 
-    def _commit(self, connection: PostgresConnection) -> psycopg.Error | None:
+    def _commit(self, connection: PostgresConnection, *, softly: bool) -> psycopg.Error | None:
         """The error with which the connection was lost, if it was: then the outcome is open. Raises any other one."""
+        self._number += 1
+        first = f"UPDATE commits SET number = {self._number}, at = {NOW} WHERE writer = '{self._name}'"  # noqa: S608  # both are ours
         try:
-            connection.commit()
+            connection.commit(f"SET LOCAL synchronous_commit = off; {first}" if softly else first)
         except psycopg.Error as error:
             self._give_up(connection)
             if self.connection is not None:
@@ -216,8 +227,6 @@ class _Hand:
                 # What it refused after the database had refused something would be no transaction any more.
                 raise one.error
             outcomes.append(one)
-        self._number += 1
-        connection.execute(_COUNT, (self._number, self._name))
         return outcomes
 
     def _give_up(self, connection: PostgresConnection) -> None:

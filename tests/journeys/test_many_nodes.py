@@ -1,0 +1,117 @@
+"""Offices of one and of several machines over PostgreSQL, as an operator runs them: with commands, workers and archive."""
+
+from __future__ import annotations
+
+import json
+import poplib
+import re
+import signal
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.process import CONFIG, MAILSTACK, PATIENCE, TWISTD, command, lines_of_json, serve
+
+pytest.importorskip("psycopg", exc_type=ImportError)
+
+
+def node(directory: Path, url: str, more: str = "") -> Path:
+    """The configuration of one machine."""
+    directory.mkdir()
+    config = directory / "mailstack.toml"
+    config.write_text(f'store = "{url}"\n{CONFIG}{more}')
+    return config
+
+
+def send(port: int, subject: str, *recipients: str) -> str:
+    """The id of a letter from alice."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+        client.login("alice", "alice")
+        client.mail("alice@home.test")
+        for recipient in recipients:
+            client.rcpt(recipient)
+        code, text = client.data(f"Subject: {subject}\r\n\r\nHello\r\n")
+    assert code == 250, text
+    found = re.search(rb"queued as (\w+)", text)
+    assert found
+    return found[1].decode()
+
+
+def subjects_of_bob(port: int) -> list[str]:
+    reader = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+    reader.user("bob")
+    reader.pass_("bob")
+    count, _ = reader.stat()
+    lines = [line for number in range(1, count + 1) for line in reader.retr(number)[1]]
+    reader.quit()
+    return [line.decode().removeprefix("Subject: ") for line in lines if line.startswith(b"Subject: ")]
+
+
+@pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
+def test_two_machines_are_one_office(tmp_path: Path, postgresql_url: str, program: list[str]) -> None:
+    one, two = node(tmp_path / "one", postgresql_url), node(tmp_path / "two", postgresql_url)
+    users = tmp_path / "users"
+    users.write_text("alice@home.test alice\nbob@home.test bob\n")
+    command("user", "import", "-c", str(one), str(users))
+    here, ports_here = serve(one, program)
+    there, ports_there = serve(two, program)
+    with here, there:
+        letter = send(ports_here["submission"], "from here", "bob@home.test", "far@elsewhere.test")
+        assert subjects_of_bob(ports_there["pop3"]) == ["from here"]
+        (told,) = lines_of_json(command("journey", letter, "--json", "-c", str(two)))
+        assert {"submitted", "delivered"} <= {each["step"] for each in told["steps"]}
+        checked = {each["part"]: each["text"] for each in lines_of_json(check(two))}
+        assert checked["nodes"].count("mx.home.test@") == 2
+        assert checked["store"].startswith("schema version")
+        command("queue", "hold", letter, "-c", str(two))
+        assert {here.stop(), there.stop()} == {0 if program is MAILSTACK else -signal.SIGTERM}
+    # A stopped office answers commands as well, from any machine.
+    (held,) = lines_of_json(command("queue", "list", "--json", "-c", str(one)))
+    assert held["id"] == letter
+    checked = {each["part"]: each["text"] for each in lines_of_json(check(one))}
+    assert checked["nodes"] == "none serves at this moment"
+    assert postgresql_url.split(":")[2].split("@", maxsplit=1)[0] not in json.dumps(checked) + "".join(here.said)
+
+
+def check(config: Path) -> str:
+    return command("check", "--no-dns", "--json", "-c", str(config))
+
+
+def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) -> None:
+    """With the archive that people look into: what one worker takes all show."""
+    config = node(tmp_path / "one", postgresql_url, "[catalogue]\nenabled = true\n")
+    users = tmp_path / "users"
+    users.write_text("alice@home.test alice\nbob@home.test bob\n")
+    command("user", "import", "-c", str(config), str(users))
+    office, ports = serve(config, workers=2)
+    with office:
+        for number in range(6):
+            send(ports["submission"], f"letter {number}", "bob@home.test")
+        assert subjects_of_bob(ports["pop3"]) == [f"letter {number}" for number in range(6)]
+        checked = {each["part"]: each["text"] for each in lines_of_json(check(config))}
+        names = checked["nodes"].split(", ")
+        assert [name.partition("#")[2] for name in names] == ["1", "2"]
+        assert len({name.partition("#")[0] for name in names}) == 1
+        assert office.stop() == 0
+
+
+def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
+    config = node(tmp_path / "one", "postgresql://mailstack:hush@127.0.0.1:1/mailstack")
+    for arguments in (["check", "--no-dns"], ["user", "list"], ["serve"]):
+        program = {"check": 1, "user": 1, "serve": 1}
+        told = command(*arguments, "-c", str(config), status=program[arguments[0]])
+        assert "hush" not in told
+    found = [each for each in lines_of_json(_check_failing(config)) if each["verdict"] == "broken"]
+    assert [each["part"] for each in found] == ["store"]
+    assert "the database says" in found[0]["text"]
+
+
+def _check_failing(config: Path) -> str:
+    import subprocess
+
+    done = subprocess.run(
+        [*MAILSTACK, "check", "--no-dns", "--json", "-c", str(config)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    return done.stdout
