@@ -28,6 +28,8 @@ SMTP_PORT = 25
 
 MOST_IN_ROWS = 1 << 20
 """Octets of a content that is in the database with its letter."""
+LEAST_ORPHAN_AGE = 3600.0
+"""Seconds: no session, and no commit, lasts so long between an upload and the row that names it."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]{1,64}/){1,8}")
 
@@ -275,6 +277,9 @@ def _contents(config: Config, source: Source) -> Iterator[Problem]:
     if ours.above > MOST_IN_ROWS:
         trouble = f"is more than {MOST_IN_ROWS}: what is below it is held in memory, and in a row"
         yield source.problem(("contents", "above"), trouble, 'set it to "1MiB" or less')
+    if ours.orphan_age < LEAST_ORPHAN_AGE:
+        trouble = "is so short that a letter that is just being accepted could lose its content"
+        yield source.problem(("contents", "orphan_age"), trouble, "allow an hour or more")
     if bool(ours.access_key) is not bool(ours.secret_key_file):
         trouble = "access_key and secret_key_file belong together"
         yield source.problem(("contents", "access_key"), trouble, "give both, or none for what the environment says")

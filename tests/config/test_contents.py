@@ -51,6 +51,7 @@ def test_the_secret_is_in_a_file_beside_it(tmp_path: Path) -> None:
         ('bucket = "mail"\nprefix = "../"', None),
         ('bucket = "mail"\naccess_key = "k"', "belong together"),
         ('bucket = "mail"\nabove = "2MiB"', "held in memory"),
+        ('bucket = "mail"\norphan_age = "30m"', "could lose its content"),
         ('bucket = "mail"\nendpoint = "s3.home.test"', "no URL of a server"),
     ],
 )

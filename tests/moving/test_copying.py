@@ -185,6 +185,21 @@ def test_what_was_changed_between_two_runs_is_found(here: Path, tmp_path: Path) 
     assert not is_finished(there)
 
 
+def test_a_content_in_an_object_store_stays_there(tmp_path: Path) -> None:
+    """The copy names the same object."""
+    office = one_office()
+    here, there = tmp_path / "here", tmp_path / "there"
+    write_office(here, office)
+    name = f"s3/{'1' * 32}.{'2' * 64}"
+    with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO contents (letter, file) VALUES ('l3', ?)", (name,))
+    copied(here, there)
+    with closing(sqlite3.connect(there / DATABASE)) as connection:
+        assert connection.execute("SELECT file FROM contents WHERE letter = 'l3'").fetchall() == [(name,)]
+    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
+        assert differences(source, target, silent) == []
+
+
 @pytest.mark.parametrize("octets", [b"x" * 199_999 + b"y", b"x" * 199_999, b""])
 def test_a_content_that_is_not_the_same_is_found(here: Path, tmp_path: Path, octets: bytes) -> None:
     there = tmp_path / "there"

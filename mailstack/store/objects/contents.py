@@ -156,15 +156,20 @@ class ObjectDraft:
         await self.append(pieces)
         assert self._file is not None
         self._name = f"{OBJECT}{secrets.token_hex(16)}.{self._digest.hexdigest()}"
-        with self._file:
-            await self._objects.put(self._name, self._file, self._size)
+        await self._objects.put(self._name, self._file, self._size)
+        await self._let_go()
         return self._name
 
     async def discard(self) -> None:
-        if self._file is not None:
-            self._file.close()
         if self._name:
             self._objects.forget([self._name])
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """In a thread: the disk takes its time to free a large file."""
+        file, self._file = self._file, None
+        if file is not None:
+            await self._objects.on_disk(file.close)
 
     def _append(self, pieces: list[bytes]) -> None:
         if self._file is None:
