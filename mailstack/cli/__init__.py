@@ -28,6 +28,7 @@ COMMANDS = {
     "webhook": ("mailstack.cli.webhook:webhook", "See which programs are told what becomes of letters."),
     "fault": ("mailstack.cli.fault:fault", "Have things go wrong in a dev environment."),
     "clock": ("mailstack.cli.clock:clock", "Move the time of a dev environment ahead."),
+    "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running office into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped office to another store; verify that all is there."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
 }

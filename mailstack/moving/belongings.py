@@ -13,6 +13,8 @@ from mailstack.catalogue.database import FILE as CATALOGUE
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
 
+LINKS = ".backup-"
+"""What the name of a directory begins with that a backup uses while it is written."""
 _STORE = {CONTENTS, TURN, MAILDROPS, "lock"}
 
 
@@ -20,7 +22,9 @@ def belongings(directory: Path) -> Iterator[Path]:
     """Its files, without those of the store and those that databases make for themselves; relative, in order."""
     for path in sorted(directory.rglob("*")):
         inside = path.relative_to(directory)
-        if inside.parts[0] in _STORE or inside.name.startswith((DATABASE, f"{CATALOGUE}-")) or not path.is_file():
+        if inside.parts[0] in _STORE or inside.parts[0].startswith(LINKS):
+            continue
+        if inside.name.startswith((DATABASE, f"{CATALOGUE}-")) or not path.is_file():
             continue
         yield inside
 

@@ -1,0 +1,78 @@
+"""`mailstack backup`: a consistent copy of an office, in one file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailstack.cli.place import Place, at_place
+from mailstack.cli.printing import size_text
+from mailstack.cli.refusal import Refused
+
+if TYPE_CHECKING:
+    from mailstack.moving.backup import Saved
+
+
+@click.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@at_place
+def backup(place: Place, file: Path) -> None:
+    """Write all that an office keeps into FILE, as it is at one moment; the office goes on meanwhile.
+
+    FILE is a tar with the database, large letters, keys and the catalogue; `-` is standard output. It unpacks to a data
+    directory. Whoever can read it can read all letters: it is made for you alone.
+
+    \b
+    Example:
+      mailstack backup -c mailstack.toml /var/backups/mail.tar
+      mailstack backup -c mailstack.toml - | zstd | ssh backup.example.org 'cat > mail.tar.zst'
+      mkdir -m 700 restored && tar -xpf mail.tar -C restored && mailstack store verify restored
+    """
+    if place.settings is not None and place.settings.store.url:
+        raise Refused(
+            "the letters of this office are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
+            f" files in {place.data} with that"
+        )
+    if str(file) == "-":
+        if sys.stdout.isatty():
+            raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
+        _told(_written(place.data, file))
+        return
+    part = file.with_name(f"{file.name}.part")
+    try:
+        saved = _written(place.data, part)
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _told(saved)
+
+
+def _written(data: Path, file: Path) -> Saved:
+    """Raises Refused."""
+    from mailstack.moving import CannotMove
+    from mailstack.moving.backup import back_up
+    from mailstack.store import StoreError
+
+    try:
+        if str(file) == "-":
+            return back_up(data, sys.stdout.buffer)
+        with open(file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as tar:
+            saved = back_up(data, tar)
+            tar.flush()
+            os.fsync(tar.fileno())
+    except (CannotMove, StoreError, OSError, sqlite3.Error) as error:
+        raise Refused(f"no backup was written: {error}") from error
+    return saved
+
+
+def _told(saved: Saved) -> None:
+    text = f"{saved.letters} letters, {saved.contents} large contents, {size_text(saved.octets)}"
+    click.echo(text, err=True)
+    if saved.elsewhere:
+        click.echo(f"{saved.elsewhere} more contents are in the object store: back the bucket up as well", err=True)
