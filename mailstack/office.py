@@ -436,10 +436,10 @@ class PostOffice:
         before = self.clock.now() - self.config.journey.keep
         try:
             await self._around.store.prune(self.config.hostname, before=before)
-            await self._around.store.sweep()
             # Of webhooks that are no longer configured.
             await self._around.store.forget_announcements(None, before)
             if self.config.policy.greylist.enabled:
                 await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
+            await self._around.store.sweep()
         except StoreError:
             _log.exception("old histories could not be forgotten")

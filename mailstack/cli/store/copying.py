@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from mailstack.cli.printing import print_json
 from mailstack.cli.refusal import Refused
+from mailstack.cli.run import give_to_owner
 from mailstack.cli.store.naming import is_url, source, target
 from mailstack.cli.store.telling import telling
 
@@ -36,6 +38,7 @@ def copy(from_: str, to: str, as_json: bool) -> None:
 
     if from_ == to:
         raise click.UsageError("FROM and TO are the same.")
+    made = not is_url(to) and not Path(to).exists()
     directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
     with source(from_) as here, target(to) as there:
         with telling(as_json=as_json) as say:
@@ -48,6 +51,11 @@ def copy(from_: str, to: str, as_json: bool) -> None:
                 f" empty {there.name} and copy again. No office begins there"
             )
         others = _copy_belongings(*directories) if directories else []
+        if not is_url(to) and os.geteuid() == 0:
+            # A server could not write files of root: a new directory belongs to whom the old one did.
+            if made and directories:
+                os.chown(to, directories[0].stat().st_uid, directories[0].stat().st_gid)
+            give_to_owner(Path(to), Path(to).rglob("*"))
         there.finish()
     if as_json:
         print_json({"step": "done", "from": here.name, "to": there.name, "files": others})
