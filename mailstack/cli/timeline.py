@@ -10,6 +10,7 @@ from mailstack.cli.printing import clean, size_text
 from mailstack.cli.when import clock_text, local_text
 from mailstack.following import Journey
 from mailstack.journey import Step
+from mailstack.letter.terms import NORMAL, PRIORITY
 from mailstack.records import recipient_texts, sender_text
 
 PHRASES = {
@@ -114,6 +115,8 @@ def _tells(step: Step, name: str) -> bool:
         "recipient": bool(facts[name] == facts.get("mailbox")),
         "via": "mailbox" in facts,
         "protocol": bool(facts[name] == "LOCAL"),
+        # That a letter is as urgent as any other goes without saying, and hosts say it of each (RFC 6710 §4.2).
+        "terms": bool(facts[name] == {PRIORITY: str(NORMAL)}),
     }
     return not said_elsewhere.get(name, False)
 

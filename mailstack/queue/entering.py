@@ -12,7 +12,7 @@ from mailstack.instant import utc_text
 from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
 from mailstack.letter.report import Notice
-from mailstack.letter.terms import NORMAL, PRIORITY, TERMS, date_time_text, priority, released_at
+from mailstack.letter.terms import TERMS, date_time_text, priority, released_at
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
@@ -168,9 +168,7 @@ def _arrival_facts(letter: Letter) -> dict[str, Any]:
     if arrival.remote is not None:
         facts["client"] = arrival.remote.host
         facts["helo"] = arrival.helo
-    # That a letter is as urgent as any other goes without saying, and hosts say it of each (RFC 6710 §4.2).
-    told = [each for each in envelope.parameters if each != (PRIORITY, str(NORMAL))]
-    terms = {keyword: value for keyword, value in told if keyword in TERMS}
+    terms = {keyword: value for keyword, value in envelope.parameters if keyword in TERMS}
     if terms:
         facts["terms"] = terms
     if arrival.account is not None:
