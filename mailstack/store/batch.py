@@ -202,12 +202,13 @@ class Batch:
             self._move(transaction)
         if self.additions:
             self._add(transaction)
-        if self.placements:
-            self._place(transaction)
         if self.steps:
             transaction.insert("steps", rows.STEP, self.steps)
         if self.announcements:
             transaction.insert("announcements", rows.ANNOUNCEMENT, self.announcements)
+        if self.placements:
+            # Late, since from here on others who write wait for these mailboxes; but what is in one is dropped by nobody.
+            self._place(transaction)
         if self.finished:
             transaction.drop_contents(self.finished)
 

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from twisted.logger import Logger
 
@@ -30,9 +29,8 @@ from mailstack.store.reach import Reach
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.threads import CallsFromThreads, Workers
 
-T = TypeVar("T")
-
-_DAY = 86_400.0
+_MONTH = 30 * 86_400.0
+"""Seconds after which a writer of which nothing was heard is gone without a word."""
 
 _log = Logger()
 
@@ -145,7 +143,7 @@ class PostgresStore(SqlStore):
         for concern in schema.check(connection):
             _log.warn("{database}: {concern}", database=self._database, concern=concern)
         schema.migrate(connection, self._database.reach.schema, schema.migrations())
-        connection.execute(FORGET_COUNTS, (_DAY,))
+        connection.execute(FORGET_COUNTS, (_MONTH,))
         self._presence.time.learn(connection)
 
     # --- news

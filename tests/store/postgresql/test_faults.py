@@ -9,7 +9,8 @@ import pytest
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
-from mailstack.store import Filter, OutcomeUnknown, StoreError, StoreFull
+from mailstack.letter.content import read_all
+from mailstack.store import Damaged, Filter, OutcomeUnknown, StoreError, StoreFull
 from tests.aid import Pump
 from tests.contracts.store import BOB, OFFICE, acceptance, later
 
@@ -188,3 +189,33 @@ def test_a_server_that_may_not_be_written_to_any_more_is_left(pump: Pump, open_s
     pump.run(hand_over())
     pump.run(store.accept(acceptance()))
     assert len(letters(pump, store)) == 1
+
+
+def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_store: Any, other: Any) -> None:
+    store = open_store()
+    bad, good = acceptance(at=1000.0), acceptance(at=2000.0)
+    pump.run(store.accept(bad))
+    pump.run(store.accept(good))
+    other.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (bad.letter.id,))
+    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    assert claim.letter.id == good.letter.id
+    held = "SELECT state, text FROM deliveries WHERE letter = ?"
+    ((state, text),) = other.execute(held, (bad.letter.id,)).fetchall()
+    assert (state, text.startswith("can't be read: table letters")) == ("held", True)
+    with pytest.raises(Damaged, match=str(bad.letter.id)):
+        letters(pump, store)
+
+
+def test_a_large_content_with_a_piece_missing_is_never_given_out_as_whole(
+    pump: Pump, open_store: Any, other: Any
+) -> None:
+    store = open_store()
+    accepted = acceptance(octets=b"x" * 1_500_000)
+    pump.run(store.accept(accepted))
+    other.execute("DELETE FROM pieces WHERE number = 1")
+    content = pump.run(store.content(accepted.letter.id))
+    with pytest.raises(StoreError, match="piece 1 is missing"):
+        pump.run(read_all(content))
+    other.execute("UPDATE pieces SET number = number - 1 WHERE number > 1")
+    with pytest.raises(StoreError):
+        pump.run(read_all(content))
