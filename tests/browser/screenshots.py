@@ -1,4 +1,7 @@
-"""The pictures of the documents: `make screenshots` takes them of a running dev environment, light and dark, wide and narrow."""
+"""The pictures of the documents: `make screenshots` takes them of a running dev environment, light and dark, wide and narrow.
+
+python -m tests.browser.screenshots [pages/queue …]      only these
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,39 @@ from tests.browser.letters import letter, order
 from tests.journeys.process import Process
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-DESK = (1180, 800)
+DESK = (1100, 800)
 QUALITY = 0.82
+SMALL, SMALL_QUALITY = 0.5, 0.6
+"""Of the pictures in docs/reference/pages.md, which has them all."""
+LARGE = ("inbox", "letter", "journey", "queue")
+PAGES = {
+    "inbox": ("#/letters", ".row"),
+    "letter": ("#/letter/{order}", "iframe"),
+    "headers": ("#/letter/{order}/headers", "#main >> text=MIME-Version"),
+    "checks": ("#/letter/{order}/checks", "#main >> text=Unsubscribing"),
+    "journey": ("#/journey/{sent}", ".map"),
+    "queue": ("#/queue", ".group"),
+    "protocol": ("#/protocol", ".log li"),
+    "offices": ("#/offices", "#main >> text=mx.home.test"),
+    "accounts": ("#/accounts", "#main table"),
+    "aliases": ("#/aliases", "#main table"),
+    "zone": ("#/zone", "#main table"),
+    "faults": ("#/faults", "#main table"),
+    "clock": ("#/clock", ".bigclock"),
+    "setup": ("#/setup", "#main >> text=Thunderbird"),
+    "setup-client": ("#/setup?client=ios&address=alice@home.test", "#main .walk"),
+}
 
-JOIN = """async ([pictures, quality]) => {
+JOIN = """async ([pictures, quality, scale]) => {
     const loaded = await Promise.all(pictures.map(async source => { const image = new Image(); image.src = source; await image.decode(); return image; }));
-    const gap = 24, width = loaded.reduce((sum, each) => sum + each.width + gap, gap), height = Math.max(...loaded.map(each => each.height)) + 2 * gap;
+    for (const each of loaded) { each.width *= scale; each.height *= scale; }
+    const gap = 24 * scale, width = loaded.reduce((sum, each) => sum + each.width + gap, gap), height = Math.max(...loaded.map(each => each.height)) + 2 * gap;
     const canvas = Object.assign(document.createElement('canvas'), {width, height}), pen = canvas.getContext('2d');
     pen.fillStyle = '#c9cdd6'; pen.fillRect(0, 0, width, height);
     let left = gap;
     for (const each of loaded) {
-        pen.save(); pen.beginPath(); pen.roundRect(left, gap, each.width, each.height, 14); pen.clip();
-        pen.drawImage(each, left, gap); pen.restore(); left += each.width + gap;
+        pen.save(); pen.beginPath(); pen.roundRect(left, gap, each.width, each.height, 14 * scale); pen.clip();
+        pen.drawImage(each, left, gap, each.width, each.height); pen.restore(); left += each.width + gap;
     }
     return canvas.toDataURL('image/webp', quality);
 }"""
@@ -63,6 +87,7 @@ def furnish(dev: Environment) -> dict[str, str]:
         dev.submit(letter(name, From="Alice <alice@home.test>", To="finn@busy.test"), "finn@busy.test")
     shown = dev.send(order(), "bob@home.test")
     dev.summary(shown)
+    dev.api("POST", "v1/aliases", {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]})
     dev.api("PATCH", "v1/letters", {"query": "subject:Rechnung", "add_tags": ["to pay"]})
     dev.api("PATCH", "v1/letters", {"query": "from:news@weekly.example", "unread": False})
     dev.wait(
@@ -71,7 +96,9 @@ def furnish(dev: Environment) -> dict[str, str]:
     return {"order": shown, "sent": sent}
 
 
-def take(browser: Any, dev: Environment, name: str, where: str, shown: str) -> None:
+def take(
+    browser: Any, dev: Environment, name: str, where: str, shown: str, *, scale: float = 1, quality: float = QUALITY
+) -> None:
     """One picture: a desk in light, a phone in the dark."""
     sources = []
     for size, scheme in ((DESK, "light"), (PHONE, "dark")):
@@ -85,10 +112,10 @@ def take(browser: Any, dev: Environment, name: str, where: str, shown: str) -> N
         sources.append("data:image/png;base64," + base64.b64encode(page.screenshot()).decode())
         context.close()
     page = browser.new_page()
-    joined = page.evaluate(JOIN, [sources, QUALITY])
+    joined = page.evaluate(JOIN, [sources, quality, scale])
     page.close()
-    IMAGES.mkdir(exist_ok=True)
     file = IMAGES / f"{name}.webp"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(base64.b64decode(joined.partition(",")[2]))
     sys.stdout.write(f"{file} {file.stat().st_size // 1024} kB\n")
 
@@ -101,10 +128,15 @@ def main() -> None:
     ):
         dev = Environment(process, {})
         letters = furnish(dev)
-        take(browser, dev, "inbox", "#/letters", ".row")
-        take(browser, dev, "letter", f"#/letter/{letters['order']}", "iframe")
-        take(browser, dev, "journey", f"#/journey/{letters['sent']}", ".map")
-        take(browser, dev, "queue", "#/queue", ".group")
+        wanted = sys.argv[1:] or [*LARGE, *(f"pages/{name}" for name in PAGES)]
+        for name in LARGE:
+            if name in wanted:
+                where, shown = PAGES[name]
+                take(browser, dev, name, where.format(**letters), shown)
+        for name, (where, shown) in PAGES.items():
+            if f"pages/{name}" in wanted:
+                small = {"scale": SMALL, "quality": SMALL_QUALITY}
+                take(browser, dev, f"pages/{name}", where.format(**letters), shown, **small)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from mailstack.web.asking import Answer, Ask
 from mailstack.web.inbox import inbox_pages
 from mailstack.web.site import Site
 from tests.aid import run
+from tests.browser import screenshots
 
 PAGES = Path(mailstack.__file__).parent / "web" / "pages"
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 SCRIPTS = sorted(PAGES.glob("*.js"))
 MOST = 100_000
 """Octets of all scripts together, as they are sent."""
@@ -70,3 +72,15 @@ def test_each_script_says_its_duty_in_its_first_line() -> None:
         assert first.startswith("/** "), each.name
         assert first.endswith(". */"), each.name
         assert len(rest) < 400, each.name
+
+
+def test_each_page_is_shown_in_the_documents() -> None:
+    """And the pictures are small: `make screenshots` takes them."""
+    named = re.findall(r"^    (\w+): (?:async )?\(\) =>", (PAGES / "main.js").read_text(), re.MULTILINE)
+    shown = (DOCUMENTS / "reference" / "pages.md").read_text()
+    assert len(named) >= 12
+    for name in {*named, *screenshots.PAGES} - {"letters", "login"}:
+        assert f"(../images/pages/{name}.webp)" in shown, name
+    pictures = list((DOCUMENTS / "images").rglob("*.webp"))
+    assert {each.stem for each in pictures} == set(screenshots.PAGES)
+    assert sum(each.stat().st_size for each in pictures) < 800_000
