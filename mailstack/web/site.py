@@ -26,6 +26,8 @@ GUARDS = (
     ),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
+    # A name that a letter links to may be made for its reader alone: to look it up tells that it was read.
+    ("X-DNS-Prefetch-Control", "off"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )

@@ -96,6 +96,7 @@ def test_every_answer_is_guarded() -> None:
         headers = dict(answer.headers)
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["X-DNS-Prefetch-Control"] == "off"
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "script" not in headers["Content-Security-Policy"]
         assert "Access-Control-Allow-Origin" not in headers
