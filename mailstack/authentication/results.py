@@ -10,14 +10,15 @@ from msgspec import Struct
 from mailstack.letter.header import fields
 
 FIELD = b"authentication-results"
-_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)", re.DOTALL)
-_ID = re.compile(rb'[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|([^ \t\r\n;"]+))')
+_BLANKS = re.compile(rb"[ \t\r\n]*")
+_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
+"""What matters within a comment."""
+_ID = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^ \t\r\n;"(]+)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+")
 _NOT_TEXT = re.compile(r"[^A-Za-z0-9 .,:=_/'-]")
 _LONGEST_VALUE = 320
 _LONGEST_REASON = 120
-_DEEPEST = 8
 
 
 class Finding(Struct, frozen=True):
@@ -55,15 +56,32 @@ def without_results_of(authserv_id: str, section: bytes) -> bytes:
 
 def _speaks_as(ours: bytes, body: bytes) -> bool:
     """Whether a field's body begins with this authserv-id, whatever comments and quotes stand around it."""
-    for _ in range(_DEEPEST):
-        body = _COMMENT.sub(b" ", body)
-    match = _ID.match(body)
+    at = _behind_comments(body)
+    if at is None:
+        return True  # a comment that does not end is written by nobody who means well
+    match = _ID.match(body, at)
     if match is None:
         return False
     quoted, plain = match.groups()
     claimed: bytes = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
-    # Comments within comments within comments are written by nobody who means well.
-    return claimed.startswith(b"(") or claimed.lower().rstrip(b".") == ours
+    return claimed.lower().rstrip(b".") == ours
+
+
+def _behind_comments(body: bytes) -> int | None:
+    """Where the first word begins; None when a comment before it has no end. Comments may be nested (RFC 5322 §3.2.2)."""
+    at, depth = 0, 0
+    while True:
+        blanks = _BLANKS.match(body, at)
+        at = blanks.end() if blanks else at
+        if body[at : at + 1] != b"(":
+            return at
+        for mark in _MARK.finditer(body, at):
+            depth += (mark[0] == b"(") - (mark[0] == b")")
+            if not depth:
+                at = mark.end()
+                break
+        else:
+            return None
 
 
 def _plain(value: str) -> str:

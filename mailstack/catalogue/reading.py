@@ -11,7 +11,7 @@ from mailstack.catalogue.items import Entering, Item
 from mailstack.catalogue.tagging import Tagging, tags_of
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
-from mailstack.letter.header import split
+from mailstack.letter.header import fields, split
 from mailstack.reading import Correspondent, Reading, read
 from mailstack.store import Record
 
@@ -22,7 +22,7 @@ LONGEST_SHOWN = 1000
 MOST_SHOWN = 100
 """Correspondents of a kind, as lists show them."""
 
-_TRACED = re.compile(rb"^Received:(?:[^\n]|\n[ \t])*?\s+id ([0-9a-z]{15})\b", re.MULTILINE | re.IGNORECASE)
+_ID = re.compile(rb"\sid ([0-9a-z]{15})\b", re.IGNORECASE)
 _MOST_HOPS = 10
 _MOST_HEADER = 65_536
 
@@ -95,5 +95,5 @@ def _addresses(item: Item, reading: Reading) -> Iterator[tuple[str, str]]:
 def traced(octets: bytes) -> list[LetterId]:
     """The ids in its Received fields, the newest first: one of them may be what it was before it was relayed."""
     header = octets[:_MOST_HEADER]
-    found = _TRACED.findall(header[: split(header)])
-    return [LetterId(each.decode("ascii").lower()) for each in found[:_MOST_HOPS]]
+    found = [_ID.search(field) for name, field in fields(header[: split(header)]) if name == b"received"]
+    return [LetterId(each[1].decode("ascii").lower()) for each in found if each is not None][:_MOST_HOPS]

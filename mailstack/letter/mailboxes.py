@@ -6,9 +6,12 @@ import re
 
 from mailstack.letter.address import Address, AddressError
 
-# One piece of a field's body: a quoted string, what stands in angle brackets, a comma or the like, other text.
-# Each alternative is possessive, so that no input makes it try again; a quote or bracket without its end is text.
-_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+"|<(?:[^<>"]|"(?:[^"\\]|\\.)*+")*+>|[,;:]|[^",;:<()\s]++|[\s]++|.', re.DOTALL)
+# One piece of a field's body: a quoted pair, a quoted string, what stands in angle brackets, a comma or the like, other
+# text. Each alternative is possessive, so that no input makes it try again; a bracket without its end is text, and a
+# quote without its end is not met, for pairs are taken here as in _without_comments.
+_PIECE = re.compile(
+    rb'\\.|"(?:[^"\\]|\\.)*+"|<(?:[^<>"\\]|\\.|"(?:[^"\\]|\\.)*+")*+>|[,;:]|[^"\\,;:<()\s]++|[\s]++|.', re.DOTALL
+)
 _LONGEST = 65536
 """Octets of a field that is read; no list of authors comes near it."""
 _SPECIAL = (b",", b";", b":")

@@ -20,7 +20,8 @@ from mailstack.reading.words import unfolded
 
 _LONGEST_FIELD = 65_536
 _FIELDS = (b"content-type", b"content-disposition", b"content-id", b"content-transfer-encoding")
-_PATH = re.compile(r"[^/\\\x00-\x1f\x7f]*$")
+_PARTING = re.compile(r"[/\\\x00-\x1f\x7f]")
+"""What stands between the names of a path, or in none."""
 _LONGEST_NAME = 255
 _MOST_DEPTH = 40
 """Multiparts and letters within each other; of multiparts, MOST_DEPTH in mailstack.letter.mime.parts."""
@@ -177,5 +178,4 @@ def _said(section: bytes) -> dict[bytes, str]:
 
 def _file_name(name: str) -> str:
     """The last of a path, since it will be the name of a file on somebody's disk."""
-    last = _PATH.search(name.strip())
-    return (last[0] if last else "").strip(". ")[:_LONGEST_NAME] if name else ""
+    return _PARTING.split(name.strip())[-1].strip(". ")[:_LONGEST_NAME]

@@ -14,7 +14,7 @@ MOST_ADDRESSES = 5
 """Of a record that are told."""
 
 _RECORD = re.compile(r"v=TLSRPTv1[ \t]*;")
-_RUA = re.compile(r"[ \t]*rua[ \t]*=[ \t]*([^;]*?)[ \t]*\Z")
+_RUA = re.compile(r"[ \t]*rua[ \t]*=([^;]*)\Z")
 _URI = re.compile(r"[!-~]{1,1000}\Z")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +82,18 @@ def test_others_stay_octet_for_octet(field: str) -> None:
 def test_any_section_is_read(octets: bytes) -> None:
     field = b"Authentication-Results:" + octets
     assert len(without_results_of(ID, field)) <= len(field)
+
+
+@pytest.mark.parametrize("body", [b"(\\" * 120_000, b"(" * 240_000, b"(a" * 120_000, b"()" * 120_000, b'"\\' * 120_000])
+def test_what_stands_before_the_name_costs_no_more_than_its_octets(body: bytes) -> None:
+    """AR-02: one such field held the office up for hours, before anything was known of its sender."""
+    section = b"Authentication-Results: " + body + b"\r\n"
+    began = time.process_time()
+    without_results_of(ID, section)
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("body", [b"(mx.home.test", b"(a (b) mx.home.test", b"(\\) mx.home.test"])
+def test_a_comment_without_an_end_hides_nothing(body: bytes) -> None:
+    """AR-02."""
+    assert without_results_of(ID, b"Authentication-Results: " + body + b"\r\n") == b""

@@ -198,6 +198,14 @@ def test_a_file_name_is_decoded_and_is_no_path(said: str, name: str) -> None:
     assert letter.text == ""
 
 
+def test_a_file_name_costs_no_more_than_its_octets() -> None:
+    """A name of 64 KiB that ends in a slash held all up for ten seconds, in each of a thousand parts."""
+    letter = b'Content-Disposition: attachment; filename="' + b"a" * 65_000 + b'/"\r\n\r\n'
+    began = time.process_time()
+    assert read(letter).tree.name == ""
+    assert time.process_time() - began < 1.0
+
+
 def test_html_is_read_as_a_client_shows_it_and_the_snippet_as_lists_do() -> None:
     letter = read(
         b"Content-Type: text/html\r\n\r\n<title>no</title><style>p{}</style><script>no</script>"
