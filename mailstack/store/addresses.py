@@ -9,6 +9,7 @@ from typing import TypeVar
 from mailstack.store import Account, AppPassword, Conflict, StoreError, lookups, maildrops, rows, sql
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
+from mailstack.store.mark import Mark
 from mailstack.store.recent import Recent
 from mailstack.store.threads import Workers
 from mailstack.store.writer import Writer
@@ -24,6 +25,7 @@ class StoredAddresses:
 
     _readers: Workers[Connection]
     _writer: Writer
+    _addresses: Mark | None
     _accounts: Recent[Account | None]
     _aliases: Recent[tuple[str, ...] | None]
 
@@ -43,6 +45,8 @@ class StoredAddresses:
 
     async def _change_addresses(self, change: Change) -> None:
         await self._writer.do(change)
+        if self._addresses is not None:
+            self._addresses.set()
         self._accounts.forget()
         self._aliases.forget()
 

@@ -36,22 +36,44 @@ class RecentOctets:
 
 
 class Recent(Generic[T]):
-    """Answers that another process may make wrong, believed for a short time only."""
+    """Answers that another process may make wrong, believed for a short time, or while nobody says that he changed any."""
 
-    def __init__(self, seconds: float, limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        limit: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        sign: Callable[[], object] | None = None,
+        longest: float = 30.0,
+    ) -> None:
+        """`limit` is how many answers. `sign` gives what is another thing after each change, whoever made it.
+
+        It is looked at every so many `seconds`: as long as it stays the same, answers are believed for `longest`.
+        """
         self._seconds = seconds
         self._limit = limit
-        """How many answers."""
         self._monotonic = monotonic
-        self._answers: OrderedDict[str, tuple[float, T]] = OrderedDict()
-        self.age = 0
+        self._sign = sign
+        self._longest = longest
+        self._answers: OrderedDict[str, _Answer[T]] = OrderedDict()
+        self._forgotten = 0
         """Counts the times that all was forgotten."""
+        self._seen: object = None
+        self._seen_until = -1.0
 
-    def add(self, name: str, answer: T, age: int) -> None:
-        """`age` is what it was when the question was asked: an answer from before a change is not kept."""
-        if age != self.age:
+    @property
+    def age(self) -> tuple[int, object]:
+        """What `add` wants to know of the moment when the question is asked."""
+        return self._forgotten, self._look(self._monotonic())
+
+    def add(self, name: str, answer: T, age: tuple[int, object]) -> None:
+        """An answer to a question from before a change of ours is not kept."""
+        forgotten, seen = age
+        if forgotten != self._forgotten:
             return
-        self._answers[name] = (self._monotonic() + self._seconds, answer)
+        now = self._monotonic()
+        self._answers[name] = _Answer(answer, now + self._seconds, now + self._longest, seen)
         self._answers.move_to_end(name)
         if len(self._answers) > self._limit:
             self._answers.popitem(last=False)
@@ -59,10 +81,34 @@ class Recent(Generic[T]):
     def get(self, name: str) -> tuple[T] | None:
         """The answer in a tuple, since it may be None itself."""
         found = self._answers.get(name)
-        if found is None or found[0] < self._monotonic():
+        if found is None:
             return None
-        return (found[1],)
+        now = self._monotonic()
+        if found.until < now:
+            if self._sign is None or found.longest < now or self._look(now) != found.seen:
+                return None
+            found.until = min(self._seen_until, found.longest)
+        return (found.answer,)
 
     def forget(self) -> None:
+        """We have changed something."""
         self._answers.clear()
-        self.age += 1
+        self._forgotten += 1
+
+    def _look(self, now: float) -> object:
+        """The sign, as it was not longer ago than answers are believed without it."""
+        if self._sign is not None and self._seen_until < now:
+            self._seen, self._seen_until = self._sign(), now + self._seconds
+        return self._seen
+
+
+class _Answer(Generic[T]):
+    __slots__ = ("answer", "longest", "seen", "until")
+
+    def __init__(self, answer: T, until: float, longest: float, seen: object) -> None:
+        self.answer = answer
+        self.until = until
+        """When one has to look whether it still holds."""
+        self.longest = longest
+        self.seen = seen
+        """The sign when the question was asked."""

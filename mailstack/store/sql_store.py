@@ -43,6 +43,7 @@ from mailstack.store.conditions import StoredConditions
 from mailstack.store.connection import Connection
 from mailstack.store.contacts import StoredContacts
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
+from mailstack.store.mark import Mark
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
 from mailstack.store.threads import Workers
@@ -67,15 +68,21 @@ class SqlStore(
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 
-    def __init__(self, *, memory_limit: int, recent_octets: int, address_seconds: float) -> None:
+    def __init__(
+        self, *, memory_limit: int, recent_octets: int, address_seconds: float, addresses: Mark | None = None
+    ) -> None:
         """`memory_limit`: octets of a content above which it is a large one.
 
         `recent_octets`: of small contents that are held to be read at once. `address_seconds`: how long an account or
-        alias that was read is believed; a change by another process is seen after that.
+        alias that was read is believed; a change by another process is seen after that. `addresses`: where such changes
+        are marked, so that what did not change need not be read again; None: nowhere.
         """
         self._memory_limit = memory_limit
         self._recent = RecentOctets(recent_octets)
-        self._accounts, self._aliases = Recent(address_seconds, 10_000), Recent(address_seconds, 10_000)
+        self._addresses = addresses
+        sign = None if addresses is None else addresses.seen
+        self._accounts = Recent(address_seconds, 10_000, sign=sign)
+        self._aliases = Recent(address_seconds, 10_000, sign=sign)
         self._subscriptions = Subscriptions()
 
     # --- what each database does in its own way

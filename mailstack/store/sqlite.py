@@ -14,6 +14,7 @@ from mailstack.store import Maildrop, MaildropInUse, StoreError, lookups
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.locks import NameLocks, Turn, take_office
+from mailstack.store.mark import Mark
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite_connection import SqliteConnection
@@ -26,6 +27,8 @@ DATABASE = "mailstack.sqlite3"
 TURN = "turn"
 MAILDROPS = "maildrops"
 """Files that processes lock against each other; nothing is in them."""
+ADDRESSES = "addresses"
+"""The file whose time marks the last change of accounts and aliases."""
 
 
 FILE_THREADS = 8
@@ -61,7 +64,12 @@ class SqliteStore(SqlStore):
         more calls while many are made; for processes that take turns. `large`: where large contents go from now on, to be
         closed with the store; None: into files, where those of before are found in any case.
         """
-        super().__init__(memory_limit=memory_limit, recent_octets=recent_octets, address_seconds=address_seconds)
+        super().__init__(
+            memory_limit=memory_limit,
+            recent_octets=recent_octets,
+            address_seconds=address_seconds,
+            addresses=Mark(directory / ADDRESSES),
+        )
         self._directory = directory
         self._busy_timeout = busy_timeout
         self._orphan_age = orphan_age
@@ -125,7 +133,7 @@ class SqliteStore(SqlStore):
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
         # Letters and password hashes are nobody else's business, also where the directory is open to others.
-        for name in (DATABASE, TURN, MAILDROPS):
+        for name in (DATABASE, TURN, MAILDROPS, ADDRESSES):
             os.close(os.open(self._directory / name, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:

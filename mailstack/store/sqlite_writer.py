@@ -16,7 +16,7 @@ from mailstack.store.sqlite_connection import SqliteConnection
 from mailstack.store.threads import CallsFromThreads, Failed, tell, trouble
 from mailstack.store.writer import Job, Writer, joined, outcome
 
-COMPANY = 4
+COMPANY = 8
 """Jobs in a group after which the next one waits for more."""
 LOOK = 0.001
 """Seconds between looks whether enough wait."""

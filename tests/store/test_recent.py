@@ -47,3 +47,45 @@ def test_an_answer_from_before_a_change_is_not_kept() -> None:
     recent.forget()
     recent.add("a", 1, age)
     assert recent.get("a") is None
+
+
+def test_an_answer_is_believed_longer_while_the_sign_stays_and_looked_at_once_in_its_time() -> None:
+    now, sign, looks = 0.0, "first", 0
+
+    def look() -> str:
+        nonlocal looks
+        looks += 1
+        return sign
+
+    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=look, longest=10.0)
+    for name in "abc":
+        recent.add(name, 1, recent.age)
+    for second in range(1, 10):
+        now = second * 1.1
+        assert [recent.get(name) for name in "abc"] == [(1,)] * 3
+        assert looks == second + 1
+    now = 10.5
+    assert recent.get("a") is None, "nothing is believed for ever"
+
+
+def test_what_another_process_changed_is_believed_no_longer_than_without_a_sign() -> None:
+    now, sign = 0.0, 1
+    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=lambda: sign)
+    recent.add("a", 1, recent.age)
+    now = 1.9
+    assert recent.get("a") == (1,)
+    now, sign = 2.0, 2
+    while now < 3.0:
+        recent.get("a")
+        now += 0.1
+    assert recent.get("a") is None
+
+
+def test_an_answer_to_a_question_from_before_a_change_is_not_believed_for_the_sign_of_after_it() -> None:
+    now, sign = 0.0, 1
+    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=lambda: sign)
+    age = recent.age
+    now, sign = 1.5, 2
+    recent.add("a", 1, age)
+    now = 3.0
+    assert recent.get("a") is None
