@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.proxied import ProxiedFactory
 from mailstack.net.proxy_header import PROXIED
+from mailstack.net.turns import accept_few
 from mailstack.policy.networks import ip_address, networks_of, within
 from mailstack.relay.loopback import is_loopback
 from mailstack.wire import HostPort
@@ -69,7 +70,9 @@ class Ports:
         for description in descriptions:
             inner = description.removeprefix(PROXIED)
             endpoint = self._endpoint(self._reactor, with_backlog(inner))
-            self._ports.append(await endpoint.listen(factory if inner == description else self._behind_proxy(factory)))
+            port = await endpoint.listen(factory if inner == description else self._behind_proxy(factory))
+            accept_few(port)
+            self._ports.append(port)
 
     def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
         """A PROXY header comes first, before TLS as well (proxy-protocol.txt §2)."""

@@ -7,14 +7,21 @@ names the connection in lines of the log that do not ask for it: ours say themse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 
 _log = Logger()
 
 EVENTS = 64
 """So many letters' commands, some ten milliseconds' work."""
+
+
+ACCEPTS = 32
+"""Connections that a port takes in a turn."""
 
 
 class ShortTurn:
@@ -51,3 +58,16 @@ def keep_turns_short(reactor: Any) -> None:
         return
     if isinstance(reactor, EPollReactor):
         reactor.doIteration = ShortTurn(reactor)  # type: ignore[method-assign]
+
+
+def accept_few(port: IListeningPort) -> None:
+    """Have a listening port take few connections at a time; Twisted's takes more and more while many come."""
+    if not isinstance(port, Port):
+        return
+    accept: Callable[[], object] = port.doRead
+
+    def accept_some() -> None:
+        port.numberAccepts = min(port.numberAccepts, ACCEPTS)
+        accept()
+
+    port.doRead = accept_some  # type: ignore[method-assign]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.internet.tcp import Port
 from twisted.logger import globalLogPublisher
 
-from mailstack.net.turns import EVENTS, keep_turns_short
+from mailstack.net.turns import ACCEPTS, EVENTS, accept_few, keep_turns_short
 
 if not hasattr(select, "epoll"):
     pytest.skip("this system has no epoll", allow_module_level=True)
@@ -138,3 +142,22 @@ def test_other_reactors_are_left_alone() -> None:
     clock = Clock()
     keep_turns_short(clock)
     assert not hasattr(clock, "doIteration")
+
+
+def test_a_burst_of_connections_is_taken_a_few_at_a_time(
+    reactor: EPollReactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    port = Port(0, Factory(), interface="127.0.0.1", reactor=reactor)
+    port.startListening()
+    accept_few(port)
+    monkeypatch.setattr(port.factory, "buildProtocol", taken.append)
+    place = port.getHost()
+    with ExitStack() as stack:
+        stack.callback(port.socket.close)
+        for _ in range(ACCEPTS + 8):
+            stack.enter_context(socket.create_connection((place.host, place.port), 10))
+        for expected in (ACCEPTS, ACCEPTS + 8):
+            reactor.doIteration(10)
+            assert len(taken) == expected
+        reactor.removeReader(port)
