@@ -28,7 +28,8 @@ START_TLS = Say(b"", bool)
 
 Talk = Generator[Say, bytes, None]
 
-PIECE = 262_144
+PIECE = 65_536
+"""Octets that are read at a time; for more, memory would be had from the system each time."""
 
 
 @define
@@ -39,6 +40,14 @@ class _Client:
     heard: bytes = b""
     unsent: memoryview | bytes = b""
     shaking: bool = False
+
+
+def trusting() -> ssl.SSLContext:
+    """For who is on this machine, and has a certificate of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Talks:
@@ -52,10 +61,7 @@ class Talks:
         self._epoll = select.epoll()
         self._clients: dict[int, _Client] = {}
         self._parked: list[_Client] = []
-        # Whom we measure is on this machine, and its certificate is its own.
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.check_hostname = False
-        self._context.verify_mode = ssl.CERT_NONE
+        self._context = trusting()
 
     def begin(self, talk: Talk) -> None:
         """Connect, and let the talk say its first word."""
@@ -140,19 +146,18 @@ class Talks:
 
     def _flush(self, client: _Client) -> None:
         """Send what the connection takes; the rest waits until it takes more."""
-        waited = isinstance(client.unsent, memoryview)
+        unsent = client.unsent
         try:
-            sent = client.connection.send(client.unsent)
+            sent = client.connection.send(unsent)
         except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
-        if sent < len(client.unsent):
-            client.unsent = memoryview(client.unsent)[sent:]
+        waited = isinstance(unsent, memoryview)
+        if sent < len(unsent):
+            client.unsent = memoryview(unsent)[sent:]
             if not waited:
                 self._epoll.modify(client.connection, select.EPOLLIN | select.EPOLLOUT)
-        else:
-            client.unsent = b""
-            if waited:
-                self._epoll.modify(client.connection, select.EPOLLIN)
+        elif waited:
+            self._epoll.modify(client.connection, select.EPOLLIN)
 
     def _shake(self, client: _Client) -> bool:
         assert isinstance(client.connection, ssl.SSLSocket)

@@ -35,7 +35,10 @@ def scenes(scale: Scale) -> list[Scene]:
 
 
 def chosen(patterns: list[str]) -> list[Row]:
-    """The rows with such names, and those that speak of all of them."""
+    """The rows with such names, and those that speak of all of them. Ends the program for a name that no row has."""
+    for pattern in patterns:
+        if not any(fnmatch.fnmatch(row.name, pattern) for row in ROWS):
+            sys.exit(f"no row is named {pattern}; --list shows them")
     named = [row for row in ROWS if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
     return named + [row for row in ROWS if isinstance(row, Worst) and row not in named]
 
@@ -96,14 +99,12 @@ def main() -> None:
         for row in rows:
             sys.stdout.write(f"{row.name:20} {row.work}\n")
         return
-    if all(isinstance(row, Worst) for row in rows):
-        sys.exit(f"no row is named {' or '.join(given.rows)}; --list shows them")
     rounds = min(2, given.rounds) if given.quick else given.rounds
     scale = QUICK if given.quick else Scale()
     busy = os.getloadavg()[0]
     results = measure(rows, given, scale, rounds)
     judged = [(row, row.judge(results)) for row in rows]
-    method = f"{rounds} rounds{', --quick' if given.quick else ''}; "
+    method = f"{rounds} round{'s'[: rounds > 1]}{', --quick' if given.quick else ''}; "
     if busy > QUIET:
         method += f"**other programs kept the machine busy (a load of {busy:.1f})**: read the ratios, with care"
     else:

@@ -69,7 +69,10 @@ def scenes() -> list[Scene]:
         Scene("large", {OURS: an_office(), PEER: a_postfix("hold")}, _large),
         *(
             Scene(
-                name, {OURS: an_office(), PEER: a_pair("submission")}, _submits(20, once=once), ("postfix", "dovecot")
+                name,
+                {OURS: an_office(), TWO: an_office(2), PEER: a_pair("submission")},
+                _submits(20, once=once),
+                ("postfix", "dovecot"),
             )
             for name, once in (("submit-kept", False), ("submit-once", True))
         ),

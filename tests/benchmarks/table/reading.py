@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.readers import collect, counted, listed
 from tests.benchmarks.table import peers
-from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, a_pair, an_office
+from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, a_pair, an_office
 from tests.benchmarks.table.site import LOGIN, USERS, Site, longest_hold, office, running
 
 PATIENCE = 120.0
@@ -88,7 +88,9 @@ def _dovecot(folder: Path, _scale: Scale) -> contextlib.AbstractContextManager[S
 
 def scenes() -> list[Scene]:
     return [
-        Scene("journey", {OURS: an_office(), PEER: a_pair("maildir")}, _journey, ("postfix", "dovecot")),
-        Scene("collect", {OURS: an_office(), PEER: _dovecot}, _collects, ("dovecot",)),
+        Scene(
+            "journey", {OURS: an_office(), TWO: an_office(2), PEER: a_pair("maildir")}, _journey, ("postfix", "dovecot")
+        ),
+        Scene("collect", {OURS: an_office(), TWO: an_office(2), PEER: _dovecot}, _collects, ("dovecot",)),
         Scene("list", {OURS: _full_office, PEER: _full_dovecot}, _lists, ("dovecot",)),
     ]

@@ -14,7 +14,7 @@ from typing import Self
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.table import peers
 from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, Start
-from tests.benchmarks.table.site import LOGIN, Site, free_port, office
+from tests.benchmarks.table.site import LOGIN, Site, answers, free_port, furnish, running
 from tests.journeys.process import command
 
 PATIENCE = 120.0
@@ -29,6 +29,8 @@ def _relays(domains: int) -> tuple[dict[str, Start], Callable[[Site, Scale], Fig
         with closing(Crowd(site.host, site.submission, 20, recipient, login=LOGIN)) as crowd:
             crowd.send(scale.letters)
         with Sink(sink) as counting:
+            if not answers(sink):
+                raise ConnectionError("smtp-sink does not start")
             before = site.spent()
             _release(site)
             seconds = counting.wait_for(scale.letters)
@@ -37,8 +39,10 @@ def _relays(domains: int) -> tuple[dict[str, Start], Callable[[Site, Scale], Fig
 
     @contextlib.contextmanager
     def ours(folder: Path, _scale: Scale) -> Iterator[Site]:
-        with office(folder, sink=sink) as site:
-            command("queue", "rule", "add", "--domain", "*.far.test", "-c", str(folder / "mailstack.toml"))
+        furnish(folder, sink=sink)
+        # Before it runs: a running one would see the rule within a second, and try the first letters meanwhile.
+        command("queue", "rule", "add", "--domain", "*.far.test", "-c", str(folder / "mailstack.toml"))
+        with running(folder) as site:
             yield site
 
     sides: dict[str, Start] = {

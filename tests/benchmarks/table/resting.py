@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.benchmarks.table.processes import memory
 from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, a_postfix
 from tests.benchmarks.table.site import Site, longest_hold, office, running
+from tests.benchmarks.talks import trusting
 from tests.journeys.process import MAILSTACK
 
 
@@ -24,13 +25,13 @@ def _idle(site: Site, scale: Scale) -> Figures:
         there = site if site.roots else stack.enter_context(running(site.folder))
         count = scale.idle if there.log is not None else 100
         figures = {"nobody_mib": memory(there.roots, "Pss" if there.log is None else "Rss")}
-        for name, port, tls in (("plain", there.smtp, False), ("tls", there.submissions, True)):
+        for name, port, context in (("plain", there.smtp, None), ("tls", there.submissions, trusting())):
             if not port:
                 continue
             before = memory(there.roots)
             with contextlib.ExitStack() as connections:
                 for _ in range(count):
-                    connections.enter_context(_caller(port, tls=tls))
+                    connections.enter_context(_caller(port, context))
                 time.sleep(0.5)
                 figures[f"{name}_kb"] = (memory(there.roots) - before) / count * 1024
     if there.log is not None:
@@ -38,12 +39,10 @@ def _idle(site: Site, scale: Scale) -> Figures:
     return figures
 
 
-def _caller(port: int, *, tls: bool) -> socket.socket:
+def _caller(port: int, context: ssl.SSLContext | None) -> socket.socket:
+    """Connected, greeted, and silent from now on."""
     connection = socket.create_connection(("127.0.0.1", port), 30)
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    if context is not None:
         connection = context.wrap_socket(connection)
     connection.recv(1000)
     connection.sendall(b"EHLO bench.test\r\n")

@@ -109,15 +109,20 @@ class Worst(Limit):
 RATE, CPU = "letters/s", "ms"
 
 
+def _both(name: str, work: str, asked: float) -> list[Row]:
+    """By one process, and by two workers; the scene has the name of the row."""
+    return [
+        Row(name, work, name, "rate", RATE, asked),
+        Row(f"{name}-workers", f"{work}: two workers", name, "rate", RATE, asked, side=TWO),
+    ]
+
+
 def _accepting(sessions: int, asked: float) -> list[Row]:
     scene = f"accept-{sessions}"
     work = f"accept durably, 4 KB, {sessions} session{'s'[: sessions > 1]}"
-    rows = [
-        Row(scene, work, scene, "rate", RATE, asked),
-        Row(f"{scene}-workers", f"{work}, two workers", scene, "rate", RATE, asked, side=TWO),
-        Row(f"{scene}-cpu", f"{work}: processor time for a letter", scene, "cpu_ms", CPU, less=True),
-    ]
-    return rows if sessions > 1 else [rows[0], rows[2]]
+    rows = _both(scene, work, asked)
+    cpu = Row(f"{scene}-cpu", f"{work}: processor time for a letter", scene, "cpu_ms", CPU, less=True)
+    return [*rows, cpu] if sessions > 1 else [rows[0], cpu]
 
 
 ROWS = (
@@ -129,11 +134,11 @@ ROWS = (
     Row("large-1m-memory", "most memory while letters of 1 MB come", "large", "memory_1m", "MiB", less=True),
     Row("large-10m-memory", "most memory while letters of 10 MB come", "large", "memory_10m", "MiB", less=True),
     Limit("large-memory", "so much more memory than for 1 MB", "large", "memory_growth", "%", 20, less=True),
-    Row("submit-kept", "submit with STARTTLS and AUTH, 20 kept connections", "submit-kept", "rate", RATE, 1.7),
-    Row("submit-once", "submit with STARTTLS and AUTH, one letter a connection", "submit-once", "rate", RATE, 2),
-    Row("journey", "from submission to readable over POP3, 100 users, 20 sessions", "journey", "rate", RATE, 8),
+    *_both("submit-kept", "submit with STARTTLS and AUTH, 20 kept connections", 1.7),
+    *_both("submit-once", "submit with STARTTLS and AUTH, one letter a connection", 2),
+    *_both("journey", "from submission to readable over POP3, 100 users, 20 sessions", 8),
     Row("journey-cpu", "this journey: processor time for 1,000 letters", "journey", "cpu", "s", 5, less=True),
-    Row("collect", "POP3, 10 clients: RETR all, DELE all, QUIT", "collect", "rate", RATE, 1.5),
+    *_both("collect", "POP3, 10 clients: RETR all, DELE all, QUIT", 1.5),
     Row("list", "POP3: login, STAT, UIDL, LIST of a full mailbox; peer warm", "list", "ms", "ms", 2, less=True),
     Row("relay-1", "relay a queue that waits, 1 destination", "relay-1", "rate", RATE, 4),
     Row("relay-100", "relay a queue that waits, 100 destinations", "relay-100", "rate", RATE, 4),

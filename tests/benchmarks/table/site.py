@@ -88,16 +88,19 @@ def answers(port: int, patience: float = PATIENCE) -> bool:
     return False
 
 
+def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int = 9) -> None:
+    """A new office that does not run, with accounts u1, u2 and so on; letters for far.test go to the port `sink`."""
+    folder.mkdir(parents=True)
+    config, users = folder / "mailstack.toml", folder / "users"
+    config.write_text(CONFIG.format(workers=workers, sink=sink))
+    users.write_text("".join(f"{LOGIN.format(number)} pw\n" for number in range(1, accounts + 1)))
+    command("user", "import", "-c", str(config), str(users))
+
+
 @contextlib.contextmanager
-def office(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int = 9) -> Iterator[Site]:
-    """A new office with accounts u1, u2 and so on; letters for far.test go to the port `sink`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "mailstack.toml"
-    if not config.exists():
-        config.write_text(CONFIG.format(workers=workers, sink=sink))
-        users = folder / "users"
-        users.write_text("".join(f"{LOGIN.format(number)} pw\n" for number in range(1, accounts + 1)))
-        command("user", "import", "-c", str(config), str(users))
+def office(folder: Path, *, workers: int = 1, accounts: int = USERS) -> Iterator[Site]:
+    """A new office, running."""
+    furnish(folder, workers=workers, accounts=accounts)
     with running(folder, workers) as site:
         yield site
 
