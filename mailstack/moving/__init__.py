@@ -57,6 +57,9 @@ class Side(Protocol):
     def rows(self, table: Table, after: Key = ()) -> Iterator[Row]:
         """Those whose key is greater, in the order of the keys; all of them for (). Raises Damaged for a value of a wrong kind."""
 
+    def letters(self, statement: str) -> Iterator[str]:
+        """The ids that a SELECT of one column gives, which SQLite and PostgreSQL both take."""
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         """The large content of this name; None where it is outside of this store, and stays where it is."""
 

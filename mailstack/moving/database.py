@@ -114,6 +114,11 @@ class DatabaseSource:
         finally:
             self._connection.roll_back()
 
+    def letters(self, statement: str) -> Iterator[str]:
+        with _told(), self._moment(), self._connection.raw.cursor("letters") as cursor:
+            for (letter,) in cursor.execute(translated(statement).encode()):
+                yield letter
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return None if name.startswith(OBJECT) else self._pieces(name)
 

@@ -99,6 +99,11 @@ class DirectorySource:
                 f"SELECT {', '.join(table.columns)} FROM {table.name} {where} ORDER BY {key}", after
             )
 
+    def letters(self, statement: str) -> Iterator[str]:
+        with _told():
+            for (letter,) in self._connection.execute(statement):
+                yield letter
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return None if name.startswith(OBJECT) else _read(path_of(self.directory / CONTENTS, name))
 

@@ -132,5 +132,8 @@ class Mortal:
     def rows(self, table: Table, after: Key = ()) -> Iterator[Row]:
         return self._target.rows(table, after)
 
+    def letters(self, statement: str) -> Iterator[str]:
+        return self._target.letters(statement)
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return self._target.octets(name)

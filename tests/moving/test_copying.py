@@ -241,6 +241,25 @@ def test_a_lost_content_is_named(here: Path, tmp_path: Path) -> None:
     assert any("table letters, 'l0'" in each for each in found), "an envelope without anything in it"
 
 
+def test_what_does_not_fit_together_is_named(tmp_path: Path) -> None:
+    assert_faults_are_told(tmp_path, DirectorySource)
+
+
+def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
+    """`there` makes a source of a directory."""
+    office = one_office()
+    waiting = [0.0, 0, None, 0.0, None, "", "", 0, 0, None]
+    office["deliveries"] = [("lost", 0, "mx.home.test", "a@b", None, "{}", "local", "queued", 1.0, *waiting)]
+    office["entries"].append((2, 2, "gone", 0, 3, 1.5, b"", 0))
+    write_office(tmp_path / "broken", office)
+    with closing(there(tmp_path / "broken")) as source:
+        found = list(faults(source, silent))
+    assert "letter lost is owed, and its content is gone" in found
+    assert "letter gone is in a mailbox, and its content is gone" in found
+    assert "letter l2 has a content that is not as long as it was" in found
+    assert not any(each.startswith("letter l0") for each in found)
+
+
 def test_every_table_has_a_key(tmp_path: Path) -> None:
     keys: dict[str, Any] = {table.name: table.key for table in tables()}
     assert all(keys.values())

@@ -23,7 +23,7 @@ from mailstack.store.tables import tables
 from tests.aid import Pump
 from tests.contracts.store import BOB, acceptance, placing
 from tests.moving.stores import Killed, Mortal, Office, offices, silent, write_office
-from tests.moving.test_copying import one_office, rows_of
+from tests.moving.test_copying import assert_faults_are_told, one_office, rows_of
 from tests.postgresql.server import Server
 
 ENOUGH = 100
@@ -181,6 +181,14 @@ def test_an_unfinished_copy_of_another_is_not_gone_on_with(here: Path, tmp_path:
         copied(tmp_path / "other", postgresql_url)
     with pytest.raises(CannotMove, match="unfinished copy itself"):
         copied(postgresql_url, tmp_path / "back")
+
+
+def test_what_does_not_fit_together_is_named(tmp_path: Path, postgresql_url: str) -> None:
+    def there(directory: Path) -> DatabaseSource:
+        copied(directory, postgresql_url)
+        return DatabaseSource(postgresql_url)
+
+    assert_faults_are_told(tmp_path, there)
 
 
 def test_two_do_not_copy_at_the_same_time(here: Path, postgresql_url: str) -> None:

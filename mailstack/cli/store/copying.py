@@ -38,7 +38,6 @@ def copy(from_: str, to: str, as_json: bool) -> None:
 
     if from_ == to:
         raise click.UsageError("FROM and TO are the same.")
-    made = not is_url(to) and not Path(to).exists()
     directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
     with source(from_) as here, target(to) as there:
         with telling(as_json=as_json) as say:
@@ -53,7 +52,7 @@ def copy(from_: str, to: str, as_json: bool) -> None:
         others = _copy_belongings(*directories) if directories else []
         if not is_url(to) and os.geteuid() == 0:
             # A server could not write files of root: a new directory belongs to whom the old one did.
-            if made and directories:
+            if directories and Path(to).stat().st_uid == 0:
                 os.chown(to, directories[0].stat().st_uid, directories[0].stat().st_gid)
             give_to_owner(Path(to), Path(to).rglob("*"))
         there.finish()
