@@ -119,6 +119,8 @@ class Wish:
 
     def directory(self, option: str, text: str) -> Path:
         """Where letters are kept; never a file of the peer's. Raises Refused."""
+        if "://" in text:
+            raise Refused(f"{option}: letters are kept in a directory of this machine, and not at {text[:60]!r}")
         path = Path(text)
         if path.is_file():
             raise Refused(f"{option}: {path} is a file of {self.peer}'s; mailstack keeps a directory: name a new one")

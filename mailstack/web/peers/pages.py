@@ -12,6 +12,7 @@ from mailstack.web.api.description import About, Description
 from mailstack.web.peers.greenmail.service import service_pages
 from mailstack.web.peers.greenmail.users import user_pages
 from mailstack.web.peers.ground import Ground
+from mailstack.web.peers.james import james_pages
 from mailstack.web.peers.mailhog.messages import message_pages
 from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.mailpit.pages import mailpit_pages
@@ -45,7 +46,7 @@ class Accounts(Struct, frozen=True):
 
 
 def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first: bool = False) -> tuple[Route, ...]:
-    """Mailpit's, MailHog's and GreenMail's. With `mailhog_first` what Mailpit has as well answers as MailHog does."""
+    """Mailpit's, MailHog's, GreenMail's, and the behaviors of James. With `mailhog_first` what Mailpit has as well answers as MailHog does."""
     hog = message_pages(ground, is_first=mailhog_first)
     taken = {(route.method, route.path) for route in hog}
     green = _greenmail(ground, accounts)
@@ -54,6 +55,7 @@ def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first:
         *pit,
         *hog,
         *green,
+        *james_pages(ground.faults),
         Description(green, "/greenmail-openapi.yml", _GREENMAIL).route,
     )
 
