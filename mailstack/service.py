@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -41,6 +38,7 @@ from mailstack.net.heartbeat import Heartbeat
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.inspection import Concern, concerns
 from mailstack.net.log import LineJournal, Stream
+from mailstack.net.memory import settle_memory
 from mailstack.net.names import system_names
 from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
@@ -56,7 +54,7 @@ from mailstack.wire import HostPort
 if TYPE_CHECKING:
     from mailstack.catalogue.catalogue import Catalogue
 
-__all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen", "settle_memory"]
+__all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen"]
 
 LINGER = 0.001
 """Seconds that a worker's transaction may wait for more letters while many come in (decision 20)."""
@@ -77,19 +75,6 @@ class Inherited(Struct, frozen=True):
     """Called when the office works."""
     wake: Callable[[], None]
     """Has the others look what is new in the catalogue of letters."""
-
-
-def settle_memory() -> None:
-    """Have Python's cycle collector look at what a letter leaves behind, and not again and again at the program.
-
-    Hardly anything here makes cycles, so it may look more seldom than by default (every 700 objects). What the start
-    needed and nobody needs now, a megabyte, goes back to the system, where its C library (glibc) can do that.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class OfficeService(Service):

@@ -215,6 +215,7 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     from mailstack.dev import DevEnvironment
     from mailstack.net.clock import ReactorClock
     from mailstack.net.log import LineJournal, SilentJournal, log_to
+    from mailstack.net.memory import settle_memory
 
     reactor: Any = installed
     log = log or sys.stderr
@@ -230,6 +231,7 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
         facts = environment.facts()
         click.echo(json.dumps(facts) if as_json else _welcome(environment, facts))
         sys.stdout.flush()
+        settle_memory()
 
     def failed(failure: Any) -> None:
         failures.append(_why(failure.value, settings))
