@@ -84,7 +84,6 @@ class RowsDraft:
         self._rows = rows
         self._name = ""
         self._number = 0
-        self._finished = False
 
     async def append(self, pieces: list[bytes]) -> None:
         octets = b"".join(pieces)

@@ -54,10 +54,16 @@ def has_twin(transaction: Transaction, life: str, owner: str) -> bool:
     return bool(owner) and bool(transaction.execute(_TWIN, (owner, life)).fetchall())
 
 
-def leave(transaction: Transaction, life: str) -> None:
-    """End it in order: whoever starts next has nothing to wait for."""
+def leave(transaction: Transaction, life: str, owner: str, now: float) -> bool:
+    """End it in order: what it had claimed and not attempted is others' at once. Whether it was there still.
+
+    If it was not, others have let go of that, and a successor of the same name may have claims of its own.
+    """
     transaction.execute(_FREE_ALL, (life,))
-    transaction.execute(_LEAVE, (life,))
+    was_there = transaction.execute(_LEAVE, (life,)).rowcount == 1
+    if owner and was_there:
+        _let_go(transaction, owner, now)
+    return was_there
 
 
 def take_over(transaction: Transaction, now: float) -> list[str]:

@@ -248,7 +248,10 @@ class Presence:
         if connection is not None:
             try:
                 with self._database.watch.over(connection):
-                    self._in_transaction(connection, lambda change: lives.leave(change, self._life))
+                    now = self.time.now()
+                    self._in_transaction(connection, lambda change: lives.leave(change, self._life, self._owner, now))
+                    if self._owner:
+                        connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
             except psycopg.Error as error:
                 _log.warn("others will miss this process for a while: {why}", why=trouble(error))
             connection.close()

@@ -117,6 +117,28 @@ def test_a_life_that_ends_in_order_leaves_nothing(pump: Pump, open_store: Any, o
     assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
 
 
+def test_who_stops_in_order_leaves_what_he_had_claimed_to_others_at_once(
+    pump: Pump, open_store: Any, other: Any
+) -> None:
+    """Nobody would find him late, and the lease of a claim is hours."""
+    here, there = open_store(owner="here"), open_store(owner="there")
+    heard: list[str] = []
+    there.on_news(lambda: heard.append("work"))
+    claimed_by(pump, here, "here")
+    claimed_by(pump, here, "there")
+    pump.run(here.close())
+    assert owners(other) == [None, "there"]
+    until(pump, lambda: heard)
+
+
+def test_who_was_replaced_lets_go_of_nothing(pump: Pump, open_store: Any, other: Any) -> None:
+    old = open_store(owner="here")
+    open_store(owner="here")
+    claimed_by(pump, old, "here")
+    pump.run(old.close())
+    assert owners(other) == ["here"]
+
+
 def test_of_two_with_one_name_the_first_stops(pump: Pump, open_store: Any) -> None:
     """As when a data directory was copied: each would attempt what the other attempts."""
     first = open_store(owner="here", lost_after=0.4)
