@@ -390,3 +390,30 @@ def test_a_conversation_waits_until_its_answers_are_taken(rig: Rig) -> None:
     peer.send(b"again\n" * 1000)
     rig.reactor.advance(70)
     assert ended == [(TimedOut(60), True)]
+
+
+@pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
+def test_under_tls_what_is_sent_at_once_and_what_had_to_wait_come_in_order(rig: Rig, *, implicit: bool) -> None:
+    """Short lines go at once, unless something waits: long ones do, and all that a slow reader has not taken."""
+    lines = [b"%d " % number + b"x" * (number * 9973 % 40_000 if number % 3 == 0 else 10) for number in range(200)]
+
+    async def tell(peer: NetPeer[bytes], engine: Lines) -> None:
+        await peer.next_event(60)
+        if not implicit:
+            await peer.start_tls()
+            await peer.next_event(60)
+        for line in lines:
+            peer.send(line + b"\n")
+        await peer.drain(60)
+        peer.send(b"goodbye\n")
+
+    rig.listen(tell, implicit_tls=implicit)
+    peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
+    if not implicit:
+        peer.send(b"starttls\n")
+        assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer.send(b"go\n")
+    rig.reactor.advance(5)
+    assert [rig.hear(peer) for _ in lines] == lines
+    assert rig.hear(peer) == b"goodbye"
+    assert isinstance(rig.hear(peer), Disconnected)
