@@ -171,6 +171,8 @@ class Presence:
         self.time.learn(connection)
         asked = self._monotonic()
         if self._in_transaction(connection, lambda change: lives.renew(change, self._life, self._seconds)):
+            # A database whose clock is set back, or that has handed over to one that is behind: nothing was taken over.
+            self._since = min(self._since, self.time.now())
             self._sure_until = asked + self._seconds
         elif self._in_transaction(connection, lambda change: lives.has_twin(change, self._life, self._owner)):
             # Each would take the other's claims for its own.

@@ -203,6 +203,13 @@ def test_a_machine_whose_clock_is_wrong_has_the_time_of_the_database(other: Any)
     assert clock.now() == known + 600.0
 
 
+def test_a_database_whose_clock_is_set_back_does_not_stop_the_queue(pump: Pump, open_store: Any) -> None:
+    """What is claimed by the new time is not taken for older than the life that claims it."""
+    store = open_store(owner="here", lost_after=0.4)
+    store._presence._since += 600.0
+    until(pump, lambda: store.tenure() is not None and store.tenure() <= store.now())
+
+
 def test_a_slow_answer_teaches_no_time(other: Any) -> None:
     from mailstack.store.postgresql.presence import DatabaseTime
 
