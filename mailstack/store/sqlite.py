@@ -26,9 +26,7 @@ T = TypeVar("T")
 DATABASE = "mailstack.sqlite3"
 TURN = "turn"
 MAILDROPS = "maildrops"
-"""Files that processes lock against each other; nothing is in them."""
-ADDRESSES = "addresses"
-"""The file whose time marks the last change of accounts and aliases."""
+"""Files that processes lock against each other; nothing is in them. The time of the first marks when accounts were changed."""
 
 
 FILE_THREADS = 8
@@ -68,7 +66,7 @@ class SqliteStore(SqlStore):
             memory_limit=memory_limit,
             recent_octets=recent_octets,
             address_seconds=address_seconds,
-            addresses=Mark(directory / ADDRESSES),
+            addresses=Mark(directory / TURN),
         )
         self._directory = directory
         self._busy_timeout = busy_timeout
@@ -133,7 +131,7 @@ class SqliteStore(SqlStore):
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
         # Letters and password hashes are nobody else's business, also where the directory is open to others.
-        for name in (DATABASE, TURN, MAILDROPS, ADDRESSES):
+        for name in (DATABASE, TURN, MAILDROPS):
             os.close(os.open(self._directory / name, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:
