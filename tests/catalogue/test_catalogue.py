@@ -318,6 +318,25 @@ def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
     assert shelf.find() == [bobs], "when all have deleted it nobody has it"
 
 
+def test_all_but_some_are_chosen(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    assert shelf.run(shelf.catalogue.mark(Which(without=(letters[1],)), unread=False)) == 2
+    assert shelf.find("is:unread") == [letters[1]]
+
+
+def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "data")
+    letters = [shelf.put() for _ in range(2)]
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == []
+    assert shelf.run(shelf.catalogue.undo(token)) == 2
+    assert shelf.find() == letters[::-1]
+    _recounted(shelf)
+    shelf.close()
+
+
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
     token = shelf.run(shelf.catalogue.delete(Which())).token
