@@ -37,7 +37,10 @@ class Account(Struct, frozen=True):
 class Trust(Enum):
     """How a client comes to trust a CA of the office's own."""
 
-    DEVICE = "the device is told"
+    WINDOWS = "Windows is told"
+    MAC = "the Mac is told"
+    IOS = "the iPhone is told, twice"
+    ANDROID = "the device is told, and the app may ask all the same"
     OWN_LIST = "it has a list of its own"
     CONFIGURED = "its configuration names the file"
     PUBLIC = "never: its makers' servers call the office"
@@ -50,9 +53,9 @@ class Guide(Struct, frozen=True):
     """As the command takes it."""
     title: str
     write: Callable[[Account], tuple[Step, ...]]
+    trust: Trust
     protocols: tuple[str, ...] = ("imap", "pop3")
     """What it can fetch letters by, the best first."""
-    trust: Trust = Trust.DEVICE
 
     def steps(self, address: str, services: Services, ca_file: str = "") -> tuple[Step, ...]:
         """What to do. Raises CannotSetUp."""
@@ -89,7 +92,16 @@ def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
             ),
         )
     where = {
-        Trust.DEVICE: "Have the device trust that CA first: copy the file to it, open it there, and confirm.",
+        Trust.WINDOWS: "Have Windows trust that CA first: copy the file to it as ca.crt, double-click it, Install Certificate,"
+        " Place all certificates in the following store, Trusted Root Certification Authorities.",
+        Trust.MAC: "Have the Mac trust that CA first: open the file, which adds it to Keychain Access; double-click it there,"
+        " Trust, Always Trust.",
+        Trust.IOS: "Have the device trust that CA first: open the file on it (by AirDrop, or from a web page in Safari), install"
+        " the profile in Settings, General, VPN & Device Management, and turn it on in Settings, General, About, Certificate"
+        " Trust Settings.",
+        Trust.ANDROID: "Have the device trust that CA first: copy the file to it; Settings, Security, Encryption & credentials,"
+        " Install a certificate, CA certificate. An app that takes no such CA asks, or refuses: it needs a certificate that"
+        " everybody trusts.",
         Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
     }
     return (Step(f"The office's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)

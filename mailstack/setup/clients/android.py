@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.setup.guide import SECURITY_WORDS, Account, Guide, Step, kind, server_values
+from mailstack.setup.guide import SECURITY_WORDS, Account, Guide, Step, Trust, kind, server_values
 from mailstack.setup.services import Service
 
 
@@ -48,5 +48,5 @@ def write_k9(account: Account) -> tuple[Step, ...]:
     )
 
 
-GMAIL_APP = Guide("gmail-app", "Gmail app (Android)", write_gmail_app)
-K9 = Guide("k9", "K-9 Mail and Thunderbird for Android", write_k9)
+GMAIL_APP = Guide("gmail-app", "Gmail app (Android)", write_gmail_app, Trust.ANDROID)
+K9 = Guide("k9", "K-9 Mail and Thunderbird for Android", write_k9, Trust.ANDROID)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.setup.guide import Account, Guide, Step
+from mailstack.setup.guide import Account, Guide, Step, Trust
 from mailstack.setup.services import Service
 
 _PROFILE = (
@@ -75,5 +75,5 @@ def write_ios(account: Account) -> tuple[Step, ...]:
     )
 
 
-APPLE_MAIL = Guide("apple-mail", "Apple Mail (Mac)", write_mac)
-IOS = Guide("ios", "iPhone and iPad", write_ios)
+APPLE_MAIL = Guide("apple-mail", "Apple Mail (Mac)", write_mac, Trust.MAC)
+IOS = Guide("ios", "iPhone and iPad", write_ios, Trust.IOS)

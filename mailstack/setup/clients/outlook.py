@@ -66,4 +66,4 @@ def write_new(account: Account) -> tuple[Step, ...]:
 
 
 OUTLOOK_NEW = Guide("outlook-new", "Outlook (new, for Windows)", write_new, trust=Trust.PUBLIC)
-OUTLOOK_CLASSIC = Guide("outlook-classic", "Outlook (classic)", write_classic)
+OUTLOOK_CLASSIC = Guide("outlook-classic", "Outlook (classic)", write_classic, Trust.WINDOWS)
