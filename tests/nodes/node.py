@@ -31,7 +31,7 @@ require_tls = false
 first = "1s"
 longest = "2s"
 [log]
-level = "{level}"
+level = "warn"
 """
 NO_FAKETIME = "libfaketime is not installed, by which a node's clock is made to differ"
 
@@ -56,14 +56,13 @@ class Node:
 
     @classmethod
     def furnished(
-        cls, name: str, directory: Path, store: str, far: int, *, ahead: int = 0, workers: int = 1, more: str = "",
-        level: str = "warn",
+        cls, name: str, directory: Path, store: str, far: int, *, ahead: int = 0, workers: int = 1, more: str = ""
     ) -> Node:  # fmt: skip
         """`store`: its URL; empty: one of its own. `far`: the port of the far host. `more`: of the configuration."""
         node = cls(name, directory, dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)), ahead, workers)
         directory.mkdir()
         setting = f'store = "{store}"' if store else ""
-        node.config.write_text(CONFIG.format(store=setting, far=far, level=level, **node.ports) + more)
+        node.config.write_text(CONFIG.format(store=setting, far=far, **node.ports) + more)
         return node
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -28,8 +27,8 @@ DRAINING = 120.0
 class Office:
     """All of it, in a directory; everything ends with the `with` block."""
 
-    def __init__(self, directory: Path, *, ahead: Sequence[int] = (0, 0), workers: int = 1, more: str = "") -> None:
-        """A node for each number of seconds in `ahead`, by which its clock is ahead. `more`: of their configuration."""
+    def __init__(self, directory: Path, *, ahead: Sequence[int] = (0, 0), workers: int = 1) -> None:
+        """A node for each number of seconds in `ahead`, by which its clock is ahead."""
         self.tally = Tally()
         self._stack = contextlib.ExitStack()
         try:
@@ -41,7 +40,7 @@ class Office:
             self.nodes: list[Node] = []
             settings = (
                 f'[postgresql]\nlost_after = "{LOST_AFTER:g}s"\ntimeout = "{TIMEOUT:g}s"\n'
-                f'connect_timeout = "{CONNECT_TIMEOUT:g}s"\n{more}'
+                f'connect_timeout = "{CONNECT_TIMEOUT:g}s"\n'
             )
             for number, seconds in enumerate(ahead, 1):
                 name = f"n{number}"
@@ -65,20 +64,15 @@ class Office:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def people(self, name: str, senders: int = 2, *, pause: float = 0.0) -> People:
+    def people(self, name: str, senders: int = 2, *, pause: float = 0.0, reading: bool = True) -> People:
         """So many senders at each node, and a reader of each mailbox at any of them."""
         people = People(Ledger(), name, pause=pause)
+        self._stack.callback(people.over.set)
         for node in self.nodes:
             people.send_to(node, senders)
-        for reader in READERS:
+        for reader in READERS if reading else ():
             people.read_at(self.nodes, reader)
         return people
-
-    def restart_database(self, how: str) -> float:
-        """When it takes connections again, on the clock of time.monotonic()."""
-        self.cluster.stop(how)  # type: ignore[arg-type]
-        self.cluster.start()
-        return time.monotonic()
 
     def balance(self, people: People) -> float:
         """With all healed: nobody sends any more, all is delivered, and the judge looks; the seconds until nothing was owed."""
@@ -87,3 +81,8 @@ class Office:
         judge(people, self.nodes, self.far, self.tally)
         close(people, self.far)
         return waited
+
+    def stop(self) -> None:
+        """All nodes end in order."""
+        for node in self.nodes:
+            node.stop()

@@ -20,6 +20,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.proxies: list[Proxy] = []
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -27,6 +28,8 @@ class Loop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for proxy in self.proxies:
+            proxy.cut()
         self.do(_end_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -56,6 +59,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
+        loop.proxies.append(self)
         self.open()
 
     # --- what is done to it, from other threads

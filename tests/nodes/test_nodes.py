@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
-from tests.crash.ledger import Ledger
 from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.office import LOST_AFTER, Office
 from tests.nodes.people import READERS, People
@@ -44,11 +43,9 @@ def taken_more(people: People, count: int = 20, node: str = "") -> None:
 
 
 def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(tmp_path: Path) -> None:
-    """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]."""
-    with Office(tmp_path) as office:
-        people = People(Ledger(), "both", pause=0.02)
-        for node in office.nodes:
-            people.send_to(node)
+    """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]. Each node has two workers, so that there are four processes."""
+    with Office(tmp_path, workers=2) as office:
+        people = office.people("both", 1, pause=0.02, reading=False)
         taken_more(people, 40)
         people.over.set()
         first, second = (poplib.POP3("127.0.0.1", node.ports["pop3"], timeout=PATIENCE) for node in office.nodes)
@@ -61,15 +58,14 @@ def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_t
         second.close()
         office.balance(people)
         assert office.tally.twice_far == 0
-        for node in office.nodes:
-            node.stop()
+        office.stop()
 
 
 def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_what_it_had_claimed(
     tmp_path: Path,
 ) -> None:
     with Office(tmp_path) as office:
-        one, other = office.nodes
+        one, _ = office.nodes
         people = office.people("kill")
         taken_more(people)
         # What it relays just then is under way for as long as the far host does not answer.
@@ -84,7 +80,7 @@ def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_wha
         assert time.monotonic() - killed < LOST_AFTER + 5
         office.nodes.remove(one)
         office.balance(people)
-        other.stop()
+        office.stop()
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -104,8 +100,7 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
             assert resumed < RESUMES
         assert {each.code // 100 for each in people.replies if each.at > stopped} <= {0, 2, 4}
         office.balance(people)
-        for node in office.nodes:
-            node.stop()
+        office.stop()
 
 
 def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:
@@ -137,8 +132,7 @@ def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Pat
             until(lambda: people.first_taken_after(healed, lonely.name), "the lonely node takes letters again")  # noqa: B023
             assert begun < harmed < healed
         office.balance(people)
-        for node in office.nodes:
-            node.stop()
+        office.stop()
 
 
 def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
@@ -155,8 +149,7 @@ def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_
         frozen.thaw()
         taken_more(people, 20, frozen.name)
         office.balance(people)
-        for node in office.nodes:
-            node.stop()
+        office.stop()
 
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
@@ -168,5 +161,4 @@ def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
         taken_more(people, 20, office.nodes[1].name)
         office.balance(people)
         assert office.tally.twice_far == 0
-        for node in office.nodes:
-            node.stop()
+        office.stop()

@@ -96,10 +96,6 @@ class Cluster:
         """`immediate` is a crash: nothing is written any more, and the next start recovers from the log."""
         self._run("pg_ctl", "stop", "--wait", f"--timeout={PATIENCE:g}", "--silent", f"--mode={how}")
 
-    def restart(self, how: HOW = "fast") -> None:
-        self.stop(how)
-        self.start()
-
     def close(self) -> None:
         """Harmless if called again."""
         assert self._guard.stdin is not None

@@ -28,7 +28,7 @@ _TAKE = f"""INSERT INTO held_maildrops (mailbox, life) SELECT ?, id FROM lives W
     ON CONFLICT (mailbox) DO UPDATE SET life = excluded.life WHERE NOT EXISTS
     (SELECT 1 FROM lives WHERE lives.id = held_maildrops.life AND lives.until > {NOW})"""
 _FREE = "DELETE FROM held_maildrops WHERE mailbox = ? AND life = ?"
-_HELD = "SELECT mailbox FROM held_maildrops WHERE life = ? FOR UPDATE"
+_HELD = "SELECT mailbox FROM held_maildrops WHERE life = ?"
 _HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND life = ? FOR UPDATE"
 
 
@@ -98,12 +98,17 @@ def free_maildrop(transaction: Transaction, mailbox: str, life: str) -> None:
     transaction.execute(_FREE, (mailbox, life))
 
 
+def may_have_strays(connection: Connection, life: str, held: Callable[[], Collection[str]]) -> bool:
+    """Whether it is worth to look closer; one that is being freed just now looks like one."""
+    return bool({mailbox for (mailbox,) in connection.execute(_HELD, (life,))} - set(held()))
+
+
 def free_strays(transaction: Transaction, life: str, held: Callable[[], Collection[str]]) -> list[str]:
     """Free what this life holds by the database, but not by itself: it could not be freed, or whether it was taken was lost.
 
     The rows are locked before `held` says what it holds, so that nothing is freed that is being taken.
     """
-    locked = {mailbox for (mailbox,) in transaction.execute(_HELD, (life,))}
+    locked = {mailbox for (mailbox,) in transaction.execute(f"{_HELD} FOR UPDATE", (life,))}
     strays = sorted(locked - set(held()))
     for mailbox in strays:
         free_maildrop(transaction, mailbox, life)

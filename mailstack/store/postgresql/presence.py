@@ -94,8 +94,6 @@ class Presence:
         self._forget = forget
         self._held = held
         self._doubts = doubts
-        self.has_strays = False
-        """Whether the database may have maildrops for ours that are not: set by who could not free one."""
         self._monotonic = monotonic
         self._sure_until = 0.0
         self._since = 0.0
@@ -200,16 +198,8 @@ class Presence:
                     raise
             else:
                 self._doubts.is_settled(doubt)
-                # It may have locked a maildrop, just now.
-                self.has_strays = True
-        if self.has_strays:
-            # Before, so that who finds one meanwhile is not forgotten.
-            self.has_strays = False
-            try:
-                self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
-            except BaseException:
-                self.has_strays = True
-                raise
+        if lives.may_have_strays(connection, self._life, self._held):
+            self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
 
     def _settle(self, doubt: Doubt, transaction: Transaction) -> None:
         self._doubts.settle(transaction, doubt, self._owner, self.time.now())

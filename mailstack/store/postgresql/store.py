@@ -210,7 +210,6 @@ class PostgresStore(SqlStore):
             taken = await self._writer.do_softly(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
         except BaseException:
             del self._held[mailbox]
-            self._presence.has_strays = True
             raise
         if not taken:
             del self._held[mailbox]
@@ -232,15 +231,12 @@ class PostgresStore(SqlStore):
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) != owner:
             return
-        freed = False
         try:
             await self._writer.do_softly(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
-            freed = True
         except StoreError as error:
             _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
         finally:
             self._held.pop(mailbox, None)
-            self._presence.has_strays |= not freed
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
