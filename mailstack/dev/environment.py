@@ -24,7 +24,7 @@ from mailstack.dev.accounts import DevAccounts
 from mailstack.dev.capturing import capture_rules
 from mailstack.dev.certificates import DevCertificates
 from mailstack.dev.outlets import OFFICES as OUTLETS
-from mailstack.dev.outlets import RELAY, Onward, OutletOnly, config_of, outlets_of
+from mailstack.dev.outlets import RELAY, Onward, config_of, outlets_of
 from mailstack.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.dev.shared_inbox import SharedInbox
 from mailstack.dev.tools import hooked, invited, tool_pages
@@ -302,7 +302,7 @@ class DevEnvironment:
                 context=self.certificates.context,
                 certificates=self.certificates.contexts(),
                 names=DnsNames(self._zone, self.reactor) if outlet is None else system_names(self.reactor),
-                caller=LoopbackOnly(caller) if outlet is None else OutletOnly(caller, outlet.port),
+                caller=LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
                 directory=directory,
                 holder_of=_holder_of,
                 catalogue=self.catalogue,

@@ -17,14 +17,13 @@ from mailstack.dev.settings import CAPTURE, DevSettings
 from mailstack.journey import Journal, Step
 from mailstack.letter.content import read_all
 from mailstack.queue.schedule import Schedule
-from mailstack.relay.loopback import is_loopback
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Filter, Store
 from mailstack.webhooks.announcer import Announcer, NotTold
 from mailstack.webhooks.waking import Waking
-from mailstack.wire import Caller, Clock, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
+from mailstack.wire import Clock
 
 if TYPE_CHECKING:
     from mailstack.web.leaving import Leaving
@@ -66,40 +65,6 @@ def _own_name() -> HostName:
         return read_host_name(socket.gethostname())
     except ValueError:
         return HostName("")
-
-
-class OutletOnly:
-    """A Caller that reaches loopback addresses, and one port elsewhere: that of an outlet."""
-
-    def __init__(self, caller: Caller, port: int) -> None:
-        self._caller = caller
-        self._port = port
-
-    async def call(
-        self,
-        address: HostPort,
-        engine: Engine[EventT],
-        *,
-        timeout: float,
-        tls: bool = False,
-        server_name: str | None = None,
-        verify: bool = False,
-        dane: Dane | None = None,
-        source: Source | None = None,
-    ) -> Peer[EventT]:
-        """As `Caller.call`; raises Unreachable for everything else."""
-        if address.port != self._port and not is_loopback(address.host):
-            raise Unreachable(f"only the outlet's port {self._port} is called here, and {address.port} is not it")
-        return await self._caller.call(
-            address,
-            engine,
-            timeout=timeout,
-            tls=tls,
-            server_name=server_name,
-            verify=verify,
-            dane=dane,
-            source=source,
-        )
 
 
 class Onward:

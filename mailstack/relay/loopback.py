@@ -1,4 +1,4 @@
-"""The guard that keeps a local environment on this machine: a Caller that reaches loopback addresses only."""
+"""The guard that keeps a local environment on this machine: a Caller that reaches loopback addresses, and at most one port elsewhere."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 class LoopbackOnly:
     """Wraps a Caller; every other address is Unreachable before anything is sent."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, *, elsewhere: int = 0) -> None:
+        """`elsewhere` is the port of an outlet, which may be called anywhere; 0: there is none."""
         self._caller = caller
+        self._elsewhere = elsewhere
 
     async def call(
         self,
@@ -28,7 +30,8 @@ class LoopbackOnly:
         source: Source | None = None,
     ) -> Peer[EventT]:
         """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
-        if not is_path(address.host) and not is_loopback(address.host):
+        is_outlet = self._elsewhere and address.port == self._elsewhere
+        if not is_outlet and not is_path(address.host) and not is_loopback(address.host):
             raise Unreachable(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
         return await self._caller.call(
             address,
