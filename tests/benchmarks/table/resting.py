@@ -20,22 +20,24 @@ from tests.journeys.process import MAILSTACK
 
 
 def _idle(site: Site, scale: Scale) -> Figures:
-    """What connections cost that say EHLO and then nothing."""
-    with contextlib.ExitStack() as stack:
-        there = site if site.roots else stack.enter_context(running(site.folder))
-        count = scale.idle if there.log is not None else 100
-        figures = {"nobody_mib": memory(there.roots, "Pss" if there.log is None else "Rss")}
-        for name, port, context in (("plain", there.smtp, None), ("tls", there.submissions, trusting())):
+    """What connections cost that say EHLO and then nothing. Each time of a new office: an old one has memory to spare."""
+    figures: Figures = {}
+    for name, context in (("plain", None), ("tls", trusting())):
+        with contextlib.ExitStack() as stack:
+            there = site if site.roots else stack.enter_context(running(site.folder))
+            ours = there.log is not None
+            port, count = (there.submissions if context else there.smtp), (scale.idle if ours else 100)
             if not port:
                 continue
+            figures["nobody_mib"] = memory(there.roots, "Rss" if ours else "Pss")
             before = memory(there.roots)
             with contextlib.ExitStack() as connections:
                 for _ in range(count):
                     connections.enter_context(_caller(port, context))
                 time.sleep(0.5)
                 figures[f"{name}_kb"] = (memory(there.roots) - before) / count * 1024
-    if there.log is not None:
-        figures["held"] = longest_hold(there.log)
+        if there.log is not None:
+            figures["held"] = max(longest_hold(there.log), figures.get("held", 0))
     return figures
 
 
