@@ -119,7 +119,8 @@ class People:
             code, text = refused.smtp_code, refused.smtp_error
         except (OSError, smtplib.SMTPException) as broken:
             self._hear(node, 0, begun, repr(broken))
-            raise
+            client.close()
+            return False
         if code == 250:
             queued = _QUEUED.search(text)
             assert queued is not None, text
