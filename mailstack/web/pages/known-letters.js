@@ -118,10 +118,11 @@ export class KnownLetters {
         await Promise.all(this.asked.values());
     }
 
-    /** The first that is known of some rows, and where. */
-    firstOf(first, last) {
+    /** Those that are known of some rows, and where. */
+    someOf(first, last) {
+        const found = [];
         for (let index = first; index < last && index < this.letters.length; index += 1)
-            if (this.letters[index]) return { id: this.letters[index].id, index };
-        return null;
+            if (this.letters[index]) found.push({ id: this.letters[index].id, index });
+        return found;
     }
 }

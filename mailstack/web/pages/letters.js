@@ -104,7 +104,8 @@ export class LetterList {
     take(found) {
         const { scrollTop } = this.scroller;
         const first = Math.floor(scrollTop / this.window.height);
-        const anchor = this.isAtTop ? null : this.known.firstOf(first, first + AHEAD);
+        const anchors = this.isAtTop ? [] : this.known.someOf(first, first + AHEAD);
+        const before = this.total;
         const keptId = this.at?.id;
         const old = new Map();
         this.letters.forEach((each) => old.set(each.id, each));
@@ -112,7 +113,7 @@ export class LetterList {
         this.count(found.at(-1)[1]);
         if (keptId) this.cursor = this.indexes.get(keptId) ?? Math.min(this.cursor, this.letters.length - 1);
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
-        this.stayAt(anchor);
+        this.stayAt(anchors, before);
         this.window.render();
         this.letters.forEach((each, index) => {
             if (JSON.stringify(old.get(each.id)) !== JSON.stringify(each)) this.window.renew(each.id, index);
@@ -120,9 +121,14 @@ export class LetterList {
         this.showBlank();
     }
 
-    /** Scrolls so that a letter is in sight where it was, wherever it is in the list now. */
-    stayAt(anchor) {
-        const moved = anchor ? (this.indexes.get(anchor.id) ?? anchor.index) - anchor.index : 0;
+    /**
+     * Scrolls so that what was in sight still is, wherever it is in the list now. Where nothing of it is known any more,
+     * it was moved by as much as the list has become longer or shorter.
+     */
+    stayAt(anchors, before) {
+        if (!anchors.length) return;
+        const anchor = anchors.find(({ id }) => this.indexes.has(id));
+        const moved = anchor ? this.indexes.get(anchor.id) - anchor.index : this.total - before;
         if (!moved) return;
         this.window.shift(moved);
         if (moved > 0) this.tell(moved);
