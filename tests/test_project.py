@@ -82,6 +82,13 @@ def test_every_document_is_found_from_the_start() -> None:
     assert set(DOCUMENTS) <= reached
 
 
+def test_decisions_are_numbered_one_after_the_other_and_say_their_number() -> None:
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [decision.name[:4] for decision in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    for decision in decisions:
+        assert decision.read_text().startswith(f"# {int(decision.name[:4])}. ")
+
+
 def test_every_package_has_its_line_in_the_architecture() -> None:
     layout = (ROOT / "docs/explanation/architecture.md").read_text()
     for package in sorted(file.parent.name for file in SOURCES.glob("*/__init__.py")):
