@@ -9,8 +9,10 @@ from functools import lru_cache
 @lru_cache(maxsize=16)  # the steps of a letter are often of one instant
 def utc_text(at: float) -> str:
     """Seconds since 1970, always of one length: "2026-11-23T21:00:00.123456Z"."""
-    second, microsecond = divmod(round(at * 1_000_000), 1_000_000)
-    return f"{_second(second)}.{microsecond:06}Z"
+    # Rounded as `datetime` rounds, so that a time that was told once is told the same for ever.
+    second, fraction = divmod(at, 1)
+    carried, microsecond = divmod(round(fraction * 1_000_000), 1_000_000)
+    return f"{_second(int(second) + carried)}.{microsecond:06}Z"
 
 
 def utc_second(at: float) -> str:
