@@ -47,8 +47,8 @@ def which_of(
 
 def number(ask: Ask, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
     """A whole number of the query. Raises Trouble 400."""
-    text = ask.query.get(name, "")
-    if not text:
+    text = ask.query.get(name)
+    if text is None:
         return default
     if text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most:
         return int(text)
@@ -57,8 +57,8 @@ def number(ask: Ask, name: str, default: int | None, *, least: int = 0, most: in
 
 def seconds(ask: Ask, name: str, default: float, most: float) -> float:
     """A duration of the query, in seconds. Raises Trouble 400."""
-    text = ask.query.get(name, "")
-    if not text:
+    text = ask.query.get(name)
+    if text is None:
         return default
     try:
         value = float(text)
