@@ -23,6 +23,8 @@ def read_record(kind: str, text: str) -> Any:
         case "A":
             return dns.Record_A(str(ipaddress.IPv4Address(text)), TTL)
         case "AAAA":
+            if "%" in text:
+                raise ValueError("an address in the DNS belongs to no interface: leave out what begins with the %")
             return dns.Record_AAAA(str(ipaddress.IPv6Address(text)), TTL)
         case "CNAME":
             return dns.Record_CNAME(read_name(text), TTL)

@@ -33,6 +33,7 @@ _RECORDS = (
     b"MX 0 .",
     b"A 127.0.0.1",
     b"AAAA 2001:db8::1",
+    b"AAAA ::%1",
     b"CNAME _a.b.test.",
     b"TXT v=spf1 -all",
     b"X y",
