@@ -15,7 +15,7 @@ from mailstack.store.tables import Key, Row, Table
 
 
 class CannotMove(Exception):
-    """It can't be done, or not yet; nothing was lost. str() says why and what to do about it."""
+    """It can't be done as things are; nothing was lost. str() says why and what to do about it."""
 
 
 class Progress(Struct, frozen=True):

@@ -221,7 +221,7 @@ class Presence:
                 change, self._life, self._owner, program=newest(), seconds=self._seconds, now=self.time.now()
             ),
         )
-        # In this order: what is not yet known to be ours from `since` on is not begun.
+        # In this order, so that nothing is begun of which `since` does not say that it is ours.
         self._sure_until, self._since = 0.0, since
         self._sure_until = asked + self._seconds
 
