@@ -60,7 +60,9 @@ class FileDatabase:
         # Letters are nobody else's business, also where the directory is open to others.
         self._path.touch(mode=0o600)
         connection = self._connect()
-        connection.execute("PRAGMA journal_mode = WAL")
+        # SQLite lets nobody wait for this: of two processes that begin a database at once, one would be refused.
+        with self._turn.taken():
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -16384")
         connection.execute("PRAGMA secure_delete = FAST")

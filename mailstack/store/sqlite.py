@@ -82,10 +82,11 @@ class SqliteStore(SqlStore):
         self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
         self._own = ContentFiles(directory / "contents", self._in_file_thread)
         self._large = self._own if large is None else Several(large, self._own)
+        self._turn = Turn(directory / TURN, busy_timeout)
         self._writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
-            turn=Turn(directory / TURN, busy_timeout),
+            turn=self._turn,
             forget=self._large.forget,
             group=group,
             linger=linger,
@@ -153,7 +154,9 @@ class SqliteStore(SqlStore):
         return connection
 
     def _set_up_writer(self, connection: SqliteConnection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+        # SQLite lets nobody wait for this: of two processes that begin a database at once, one would be refused.
+        with self._turn.taken():
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA cache_size = -8192")
         connection.execute("PRAGMA secure_delete = FAST")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -37,11 +38,12 @@ class Process:
     """Ends with the `with` block; only this process is ever signalled."""
 
     def __init__(self, *arguments: str, environ: dict[str, str] | None = None, program: list[str] = MAILSTACK) -> None:
+        self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [*program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})},
         )
@@ -70,13 +72,19 @@ class Process:
         self._reader.join(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
+        self._errors.close()
 
     def line(self) -> str:
         """The next line of standard output."""
         line = self._lines.get(timeout=PATIENCE)
-        assert line, "the process ended"
+        assert line, f"the process ended: {self._complaint()}"
         self.said.append(line)
         return line
+
+    def _complaint(self) -> str:
+        """What it wrote on standard error, the end of it."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")[-2000:]
 
     def hear(self, line: str) -> None:
         """Learn from a line of the log who the workers are."""

@@ -19,8 +19,9 @@ from mailstack.letter.content import read_all
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.room import SMALL
 from mailstack.store import Account, Conflict, Filter, Settlement, StoreError, StoreFull, sql
+from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
 from mailstack.store.sqlite_writer import COMPANY
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, OFFICE, TEXT, acceptance, later, placing, to
@@ -607,3 +608,13 @@ def test_an_index_finds_it(statement: str, index: str) -> None:
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     connection.close()
     assert any(index in step for step in plan), plan
+
+
+def test_a_database_is_begun_in_turn(pump: Pump, directory: Path) -> None:
+    # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
+    directory.mkdir()
+    store = SqliteStore(pump, directory, busy_timeout=0.01)
+    with Turn(directory / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
+        pump.run(store.open())
+    pump.run(store.close())
+    assert database(directory).execute("PRAGMA journal_mode").fetchone() == ("delete",)

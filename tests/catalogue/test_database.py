@@ -1,0 +1,29 @@
+"""What only a catalogue on disk can do wrong: other processes have it too."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mailstack.catalogue import database
+from mailstack.catalogue.database import FILE, TURN, FileDatabase
+from mailstack.store import StoreError
+from mailstack.store.locks import Turn
+from tests.aid import Pump
+
+
+def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
+    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    pump = Pump()
+    catalogue = FileDatabase(pump, tmp_path)
+
+    async def begin() -> None:
+        await catalogue.write(lambda _: None)
+
+    with Turn(tmp_path / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
+        pump.run(begin())
+    assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    pump.run(catalogue.close())
