@@ -38,7 +38,7 @@ class Process:
     """Ends with the `with` block; only this process is ever signalled."""
 
     def __init__(self, *arguments: str, environ: dict[str, str] | None = None, program: list[str] = MAILSTACK) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - until __exit__
         self.process = subprocess.Popen(
             [*program, *arguments],
             stdin=subprocess.DEVNULL,
@@ -83,8 +83,7 @@ class Process:
 
     def _complaint(self) -> str:
         """What it wrote on standard error, the end of it."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")[-2000:]
+        return os.pread(self._errors.fileno(), 1 << 16, 0).decode(errors="replace")[-2000:]
 
     def hear(self, line: str) -> None:
         """Learn from a line of the log who the workers are."""
