@@ -44,11 +44,11 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
 from mailstack.net.turns import keep_turns_short
-from mailstack.office import PostOffice, Surroundings
-from mailstack.premises import CannotStart, Owner, Premises, furnish, office_store
+from mailstack.office.post_office import PostOffice
+from mailstack.office.premises import CannotStart, Owner, Premises, furnish, office_store
+from mailstack.office.surroundings import Managed, Surroundings
 from mailstack.seat import Seat
 from mailstack.store.sql_store import SqlStore
-from mailstack.surroundings import Managed
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
 from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
+from mailstack.between.protocol_log import ProtocolLog
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
 from mailstack.catalogue.tally import Tally
@@ -39,13 +40,12 @@ from mailstack.net.names import DnsNames, system_names
 from mailstack.net.repeating import Repeating
 from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
-from mailstack.office import PostOffice, Surroundings
-from mailstack.protocol_log import ProtocolLog
+from mailstack.office.post_office import PostOffice
+from mailstack.office.surroundings import Managed, OfficeFacts, Surroundings
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import Routes, Target
 from mailstack.store.archiving import ArchivingSqliteStore
-from mailstack.surroundings import Managed, OfficeFacts
 from mailstack.travel import TimeTravel
 from mailstack.wire import HostPort
 
@@ -112,8 +112,7 @@ class DevEnvironment:
         world = self._office(
             offices.world(self.settings, self.data, Routes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
         )
-        world.doors["mx"] = world.exchange_door()
-        await world.doors["mx"].listen([offices.endpoint(self.settings.host)])
+        await world.doors.bind("mx", world.doors.exchange(), [offices.endpoint(self.settings.host)])
         (world_mx,) = world.doors["mx"].addresses
         self.home = home = self._office(offices.home(self.settings, self.data, world_mx.port), self.accounts.directory)
         for carrier, outlet in self._outlets.items():
@@ -122,8 +121,7 @@ class DevEnvironment:
         capture = self.capture = self._office(offices.capture(self.settings, self.data), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
-        home.doors["mx"] = home.exchange_door()
-        await home.doors["mx"].listen([offices.endpoint(self.settings.host)])
+        await home.doors.bind("mx", home.doors.exchange(), [offices.endpoint(self.settings.host)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
         station, authenticator = capture_rules(
@@ -131,14 +129,14 @@ class DevEnvironment:
         )
         for name in ("capture", "captures"):
             if name == "capture" or name in self.settings.at:
-                capture.doors[name] = capture.smtp_door(
+                door = capture.doors.smtp(
                     station,
                     capture.config.exchange,
                     authenticator=authenticator,
                     require_tls=self.settings.capture_tls,
                     implicit_tls=name == "captures",
                 )
-                await capture.doors[name].listen([offices.endpoint_of(self.settings, name)])
+                await capture.doors.bind(name, door, [offices.endpoint_of(self.settings, name)])
         await self.catalogue.start()
         if self._hook is not None:
             await self._hook.start()

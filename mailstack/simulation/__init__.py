@@ -38,7 +38,7 @@ easily forgotten, it takes `clock=reactor`; a certificate's dates are compared w
 
 from __future__ import annotations
 
-from mailstack.overheard import Dialogue
+from mailstack.between.overheard import Dialogue
 from mailstack.simulation.host import Host
 from mailstack.simulation.internet import Internet
 from mailstack.simulation.journeys import Journey, Stage

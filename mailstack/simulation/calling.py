@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.between import Listening
+from mailstack.between.overheard import Overheard
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
-from mailstack.overheard import Overheard
 from mailstack.simulation.host import Host
 from mailstack.simulation.transcript import Transcript
 from mailstack.wire import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable

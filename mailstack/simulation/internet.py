@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
+from mailstack.between.overheard import overhear_server
 from mailstack.config import Config, Listen, Relay
 from mailstack.config.values import Domain, HostName
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId, ids_drawn_by
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.tls import ServerContext
-from mailstack.overheard import overhear_server
 from mailstack.simulation.authority import Authority, Kind, authority
 from mailstack.simulation.calling import OverheardCaller
 from mailstack.simulation.disk import sqlite_store

@@ -23,14 +23,14 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.names import DnsNames
 from mailstack.net.tls import ServerContext
-from mailstack.office import PostOffice
+from mailstack.office.post_office import PostOffice
+from mailstack.office.surroundings import Surroundings
 from mailstack.sasl import ScramKeys
 from mailstack.sasl.keys import FEWEST
 from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
 from mailstack.simulation.life import Life, mortal
 from mailstack.store import Account, Filter, Store
-from mailstack.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from mailstack.simulation.internet import Internet

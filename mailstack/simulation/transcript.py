@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from mailstack.overheard import Dialogue
+from mailstack.between.overheard import Dialogue
 
 MOST_LINES = 100_000
 """Lines that a transcript keeps, unless it is told otherwise."""

@@ -18,7 +18,7 @@ from mailstack.commons.shared import shared_among
 from mailstack.config import Config
 from mailstack.net.log import Stream
 from mailstack.net.memory import settle_memory
-from mailstack.premises import CannotStart, Owner, Premises, furnish
+from mailstack.office.premises import CannotStart, Owner, Premises, furnish
 from mailstack.seat import Seat
 from mailstack.service import announce
 from mailstack.workers.lifeline import FAILED, READY, STOP, WAKE, Lifeline, hold

@@ -17,7 +17,7 @@ from mailstack.config import Config
 from mailstack.config.checks import SERVED
 from mailstack.net.ports import with_backlog
 from mailstack.net.proxy_header import PROXIED
-from mailstack.premises import CannotStart
+from mailstack.office.premises import CannotStart
 from mailstack.service import cannot_listen
 from mailstack.wire import HostPort
 

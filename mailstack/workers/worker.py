@@ -19,7 +19,7 @@ from mailstack.commons.shared import SharedCommons
 from mailstack.config import Config
 from mailstack.net.line_stream import LineStream
 from mailstack.net.log import log_to
-from mailstack.premises import CannotStart, Premises
+from mailstack.office.premises import CannotStart, Premises
 from mailstack.seat import Seat
 from mailstack.service import Inherited, OfficeService
 from mailstack.workers.accepting import SharedEndpoint

@@ -82,8 +82,8 @@ def home(internet: Internet, store: WatchedStore) -> Site:
         limits=Limits(command_timeout=300.0),
     )
     # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
-    site.office.config = replace(site.office.config, accounts=Accounts(require_tls=False))
-    for port, door in ((SUBMISSION, site.office.submission_door()), (POP3, site.office.pop3_door())):
+    site.office.doors.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    for port, door in ((SUBMISSION, site.office.doors.submission()), (POP3, site.office.doors.pop3())):
         site.office.doors[str(port)] = door
         internet.reactor.result_of(door.listen([f"tcp:{port}"]))
     return site

@@ -40,8 +40,8 @@ def office(internet: Internet, submission: Submission | None = None) -> Site:
         accounts=["alice@home.test", "bob@home.test"],
         submission=submission or Submission(),
     )
-    site.office.config = replace(site.office.config, accounts=Accounts(require_tls=False))
-    door = site.office.doors[str(SUBMISSION)] = site.office.submission_door()
+    site.office.doors.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    door = site.office.doors[str(SUBMISSION)] = site.office.doors.submission()
     internet.reactor.result_of(door.listen([f"tcp:{SUBMISSION}"]))
     return site
 

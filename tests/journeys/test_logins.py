@@ -62,7 +62,7 @@ def home(internet: Internet, tmp_path: Path) -> Site:
     scram = ScramChecker(site.store, b"k" * 32, 4096)
     portal = Portal(Realm(), [OpenChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
     door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
-    everything = site.office.smtp_door(site.office.submission, site.office.config.submission, authenticator=door)
+    everything = site.office.doors.smtp(site.office.submission, site.office.config.submission, authenticator=door)
     site.office.doors["everything"] = everything
     internet.reactor.result_of(everything.listen(["tcp:2587"]))
     return site

@@ -20,10 +20,10 @@ from mailstack.cli.timeline import journey_lines
 from mailstack.cli.when import local_text
 from mailstack.instant import utc_text
 from mailstack.journey import Step
+from mailstack.journey.records import record_json, sender_text, step_json
 from mailstack.letter import Envelope
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
-from mailstack.records import record_json, sender_text, step_json
 from mailstack.store import Filter, Record
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})

@@ -20,8 +20,8 @@ from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import facts_text, journey_lines
 from mailstack.cli.when import clock_text
 from mailstack.journey import Step
+from mailstack.journey.records import step_json
 from mailstack.queue.selection import Selection
-from mailstack.records import step_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

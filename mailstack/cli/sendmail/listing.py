@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from mailstack.cli.printing import clean
 from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
+from mailstack.journey.records import sender_text
 from mailstack.queue.delivery import OWED, DeliveryState
-from mailstack.records import sender_text
 from mailstack.store import Filter, Record
 
 MOST = 100_000

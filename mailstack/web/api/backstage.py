@@ -8,8 +8,8 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.commons import Commons
 from mailstack.config import Config
+from mailstack.office.surroundings import Surroundings
 from mailstack.smtp.station import Station
-from mailstack.surroundings import Surroundings
 from mailstack.web.api.places import Places
 from mailstack.wire import Clock
 

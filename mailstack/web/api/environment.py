@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from mailstack.between.protocol_log import Said
 from mailstack.faults.faults import Faults, TooManyRules
 from mailstack.faults.rule import Rule
 from mailstack.instant import utc_text
 from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
-from mailstack.protocol_log import Said
 from mailstack.travel import Delayed, TimeTravel
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json

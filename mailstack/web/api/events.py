@@ -12,8 +12,8 @@ from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item
 from mailstack.journey import Step
+from mailstack.journey.records import step_json
 from mailstack.net.patience import within
-from mailstack.records import step_json
 from mailstack.web.api import telling
 from mailstack.web.api.places import Places
 from mailstack.web.api.shelf import ApiShelf, seen_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.following import journey_of
+from mailstack.journey.following import journey_of
+from mailstack.journey.records import journey_json
 from mailstack.letter import LetterId
-from mailstack.records import journey_json
 from mailstack.store import Store
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.asking import Answer, Ask, Trouble, in_json

@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.catalogue.items import Which
+from mailstack.journey.records import record_json
 from mailstack.letter import Address, AddressError, Letter, LetterId
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import OWED, Delivery
 from mailstack.queue.operator import Act, Operator
 from mailstack.queue.route import Router
-from mailstack.records import record_json
 from mailstack.store import Filter, Record
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.paging import limit_of, limit_parameter

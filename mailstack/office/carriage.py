@@ -14,6 +14,7 @@ from mailstack.letter import Address
 from mailstack.net.clock import ReactorClock
 from mailstack.net.deriving import derive_in_thread
 from mailstack.net.ports import leads_to
+from mailstack.office.surroundings import Surroundings
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Agent
 from mailstack.queue.bounce import Bouncer
@@ -28,7 +29,6 @@ from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
-from mailstack.surroundings import Surroundings
 from mailstack.wire import HostPort
 
 if TYPE_CHECKING:

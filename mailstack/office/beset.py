@@ -15,8 +15,8 @@ from mailstack.faults.smtp import FaultySmtp
 from mailstack.faults.standing import Place
 from mailstack.faults.tls import FaultyContext
 from mailstack.net.clock import ReactorClock
+from mailstack.office.surroundings import Surroundings
 from mailstack.pop3.server import ServerEngine as Pop3Engine
-from mailstack.surroundings import Surroundings
 from mailstack.wire import Peer
 
 

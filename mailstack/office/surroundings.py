@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     # Only an office that shows letters pays for that.
     from mailstack.accounts.passwords import Kept
+    from mailstack.between.protocol_log import ProtocolLog
     from mailstack.catalogue.catalogue import Catalogue
 
     # An office without faults does not pay for them.
     from mailstack.faults.faults import Faults
     from mailstack.faults.tls import Shown
     from mailstack.net.zone import Zone
-    from mailstack.protocol_log import ProtocolLog
     from mailstack.spam.verdict import Judge
     from mailstack.travel import TimeTravel
 
@@ -115,7 +115,7 @@ class Surroundings(Struct, frozen=True):
     bad_certificates: Shown | None = None
     """Where certificates come from that faults show; None: there are none, and the handshake fails."""
     troubles: Between | None = None
-    """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.beset`, as the next one."""
+    """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.office.beset`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: its certificate."""
     managed: Managed = Managed()

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from mailstack.between.overheard import Dialogue, Line, overhear_server
 from mailstack.catalogue.feed import Feed
 from mailstack.instant import utc_text
-from mailstack.overheard import Dialogue, Line, overhear_server
 from mailstack.wire import Engine, Peer
 
 MOST_KEPT = 2000

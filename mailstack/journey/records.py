@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstack.following import Journey
 from mailstack.instant import utc_text
 from mailstack.journey import Step
+from mailstack.journey.following import Journey
 from mailstack.letter import Envelope
 from mailstack.queue.delivery import OWED, Delivery
 from mailstack.store import Record

@@ -1,26 +1,19 @@
-"""PostOffice, the composition root: one host's services, built from one configuration and wired here and nowhere else."""
+"""The doors of an office: what serves those who come, by the rules of a station and within the limits of the office."""
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.threads import deferToThreadPool
 
-from mailstack.authentication.signed import Signing
-from mailstack.authentication.signing import SigningKey
-from mailstack.carriage import Carriage
-from mailstack.commons import alone
+from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
-from mailstack.config.authentication import checks, signer
 from mailstack.config.checks import SERVED
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
@@ -28,25 +21,17 @@ from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
-from mailstack.net.lookups import TimedLookups
 from mailstack.net.peer import NetPeer
 from mailstack.net.ports import Ports
-from mailstack.net.repeating import Repeating
-from mailstack.opinions import about_accounts, about_strangers
-from mailstack.policy.client_names import ClientNames
+from mailstack.office.surroundings import Surroundings
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import networks_of, within
-from mailstack.policy.ownership import Ownership
-from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.relaying import Relaying
 from mailstack.policy.tarpit import Tarpit
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine as Pop3Engine
-from mailstack.queue.counter import Counter
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
-from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.smtp.limits import SessionLimits
 from mailstack.smtp.lmtp import LmtpSession
 from mailstack.smtp.replies import Reply
@@ -54,192 +39,100 @@ from mailstack.smtp.server import Capabilities
 from mailstack.smtp.server import ServerEngine as SmtpEngine
 from mailstack.smtp.session import Session
 from mailstack.smtp.station import Station
-from mailstack.store import StoreError
 from mailstack.submission import Submission
-from mailstack.submission.author import Author
-from mailstack.surroundings import Surroundings
-from mailstack.webhooks.announcer import Announcer
 from mailstack.wire import HostPort, Peer
-
-__all__ = ["PostOffice", "Surroundings"]
-
-_log = logging.getLogger(__name__)
-
-HOUSEKEEPING = 3600.0
-"""Seconds between looks for histories that may be forgotten."""
-
 
 Conversation = Callable[[], Coroutine[Any, Any, None]]
 
 
-class PostOffice:
-    """The services of one host, from its configuration and its surroundings.
+class Doors(dict[str, Listener]):
+    """The doors that are bound, by their names in `[listen]`, and how each kind is made.
 
-    `listen` binds the ports, `start` begins to work, `stop` ends it; an office is used once. The store is opened and
-    closed by whoever made it, so that several offices can share one.
+    Who comes before `open` waits; `close` says goodbye.
     """
 
-    def __init__(self, config: Config, around: Surroundings) -> None:
+    def __init__(
+        self,
+        config: Config,
+        around: Surroundings,
+        clock: ReactorClock,
+        commons: Commons,
+        *,
+        submission: Submission,
+        exchange: Exchange,
+        handover: LocalHandover,
+        in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
+    ) -> None:
+        super().__init__()
         self.config = config
-        self.clock = around.clock or ReactorClock(around.reactor)
-        if around.faults is not None:
-            # Only an environment where things shall go wrong pays for that.
-            from mailstack.beset import beset  # noqa: PLC0415
-
-            around = beset(around, config.hostname, self.clock)
         self._around = around
-        self._announcers: list[Announcer] = []
-        if config.webhooks:
-            # Only an office that tells others pays for it.
-            from mailstack.config.webhooks import announcers, subscribe  # noqa: PLC0415
-            from mailstack.webhooks.waking import Waking  # noqa: PLC0415
-
-            subscribe(config, around.store)
-            self._announcers = announcers(
-                config,
-                around.store,
-                self.clock,
-                around.reactor,
-                seat=around.seat,
-                poll=around.poll,
-                jitter=around.random.random,
-            )
-            self._around = around = replace(around, journal=Waking(around.journal, self._announcers))
-        self._open = False
-        self._waiting: list[Deferred[None]] = []
-        self._signing = Signing()
-        self.sign_by(config, around.signing_keys)
-        self._carriage = carriage = Carriage(config, around, self.clock, self._addresses, self._signing)
-        ours, limits = config.submission, config.limits
-        commons = around.commons or alone(self.clock.now)
+        self._clock = clock
         self._commons = commons
-        self.counter = Counter(
-            config.hostname,
-            carriage.queue,
-            around.store,
-            around.directory,
-            hops=limits.hops,
-            hide_client=ours.hide_client,
-            quotas=carriage.quotas,
-        )
-        ownership = Ownership(around.directory) if ours.check_sender else None
-        author = Author(ours.broken_header, ours.check_from, around.directory)
-        lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
-        at_sender, at_recipient = about_accounts(config, self.clock, lookups, self.counter.is_local, commons.rates)
-        self.submission = Submission(
-            self.counter,
-            ownership,
-            priorities=Priorities(most=ours.max_priority),
-            author=author,
-            at_sender=at_sender,
-            at_recipient=at_recipient,
-            signing=self._signing,
-            verp=ours.verp,
-        )
-        names = ClientNames(lookups, self.clock.now, self.clock.spawn)
-        guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
-        hops = TrustedHops(
-            networks_of(config.exchange.priority_from),
-            Priorities(config.exchange.min_priority, config.exchange.max_priority),
-        )
-        self.exchange = Exchange(
-            self.counter,
-            Relaying(config.relay.relay_from),
-            priorities=hops,
-            guard=guard,
-            names=names if config.exchange.reverse_dns else None,
-            checks=checks(config, lookups, self._in_thread, self.clock.now, around.random.random),
-            signing=self._signing if config.dkim.sign_relayed else None,
-        )
-        self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
+        self._submission = submission
+        self._exchange = exchange
+        self._handover = handover
+        self._in_thread = in_thread
+        self._is_open = False
+        self._waiting: list[Deferred[None]] = []
+        limits = config.limits
         self._connections = ClientLimits(
             limits.connections,
             limits.connections_per_address,
             per_minute=limits.connections_per_minute,
             busy=limits.busy / 100,
-            now=self.clock.now,
+            now=clock.now,
             counts=commons.connections,
             rates=commons.rates,
         )
         self._tarpit = Tarpit(
-            self.clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
+            clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
         )
-        self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), self.clock.now, commons.logins)
-        self._pruning = Repeating(self.clock, self._prune)
-        self.doors: dict[str, Listener] = {}
+        self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.now, commons.logins)
 
-    def _addresses(self) -> list[HostPort]:
+    @property
+    def addresses(self) -> list[HostPort]:
         """Where we listen."""
-        return [each for door in self.doors.values() for each in door.addresses]
-
-    def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)
-
-    def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
-        """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""
-        self._signing.use(signer(config, keys, self._in_thread, self.clock.now))
+        return [each for door in self.values() for each in door.addresses]
 
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
-        listen = self.config.listen
-        doors: dict[str, Callable[[], Listener]] = {
-            "submission": self.submission_door,
-            "submissions": lambda: self.submission_door(implicit_tls=True),
-            "mx": self.exchange_door,
-            "lmtp": self.lmtp_door,
-            "pop3": self.pop3_door,
-            "pop3s": lambda: self.pop3_door(implicit_tls=True),
-            "web": self.web_door,
-            "https": lambda: self.web_door(implicit_tls=True),
+        makers: dict[str, Callable[[], Listener]] = {
+            "submission": self.submission,
+            "submissions": lambda: self.submission(implicit_tls=True),
+            "mx": self.exchange,
+            "lmtp": self.lmtp,
+            "pop3": self.pop3,
+            "pop3s": lambda: self.pop3(implicit_tls=True),
+            "web": self.web,
+            "https": lambda: self.web(implicit_tls=True),
         }
         for name in SERVED:
-            descriptions: Sequence[str] = getattr(listen, name)
+            descriptions: Sequence[str] = getattr(self.config.listen, name)
             if descriptions:
-                self.doors[name] = doors[name]()
-                await self.doors[name].listen(descriptions)
+                await self.bind(name, makers[name](), descriptions)
 
-    async def start(self) -> None:
-        """Serve those who wait, and work through the queue."""
-        await self._carriage.runner.start()
-        if self._around.seat.keeps_house:
-            for announcer in self._announcers:
-                await announcer.start()
-            if self._carriage.reporter is not None:
-                self._carriage.reporter.start()
-            self._pruning.start(HOUSEKEEPING)
-        self._open = True
+    async def bind(self, name: str, door: Listener, descriptions: Sequence[str]) -> None:
+        """Have a door listen, and know it by a name. Raises twisted.internet.error.CannotListenError."""
+        self[name] = door
+        await door.listen(descriptions)
+
+    def open(self) -> None:
+        """Serve those who wait, and all who come."""
+        self._is_open = True
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
 
-    async def stop(self, patience: float = 10.0) -> None:
-        """Say goodbye to clients (RFC 5321 §3.8), finish the attempts under way within `patience` seconds each."""
-        self._pruning.stop()
-        for door in self.doors.values():
+    async def close(self, patience: float) -> None:
+        """Say goodbye to clients (RFC 5321 §3.8), who have `patience` seconds for theirs."""
+        for door in self.values():
             await door.stop_listening()
-        leaving = [Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.doors.values()]
-        await gatherResults(leaving)
-        stopped: Deferred[None] = Deferred()
-        self._carriage.runner.stop(lambda: stopped.callback(None), patience)
-        await stopped
-        await self._carriage.relay.close()
-        if self._carriage.reporter is not None:
-            self._carriage.reporter.stop()
-        if self._carriage.collector is not None:
-            await self._carriage.collector.flush()
-        told: list[Deferred[None]] = []
-        for announcer in self._announcers:
-            ended: Deferred[None] = Deferred()
-            told.append(ended)
-            announcer.stop(partial(ended.callback, None), patience)
-        await gatherResults(told)
+        await gatherResults([Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.values()])
 
-    # --- doors: one for each service
-
-    def submission_door(self, *, implicit_tls: bool = False) -> Door[ServerEvent]:
+    def submission(self, *, implicit_tls: bool = False) -> Door[ServerEvent]:
         """For our own users: AUTH required (RFC 6409, RFC 8314)."""
-        return self.smtp_door(
-            self.submission,
+        return self.smtp(
+            self._submission,
             self.config.submission,
             authenticator=self._around.submitters,
             require_tls=self.config.accounts.require_tls,
@@ -247,15 +140,15 @@ class PostOffice:
             service="submissions" if implicit_tls else "submission",
         )
 
-    def exchange_door(self) -> Door[ServerEvent]:
+    def exchange(self) -> Door[ServerEvent]:
         """For other hosts: no AUTH (RFC 5321)."""
-        return self.smtp_door(self.exchange, self.config.exchange, service="mx")
+        return self.smtp(self._exchange, self.config.exchange, service="mx")
 
-    def lmtp_door(self) -> Door[ServerEvent]:
+    def lmtp(self) -> Door[ServerEvent]:
         """For other programs of ours that hand letters to our mailboxes (RFC 2033); limits are those of strangers."""
-        return self.smtp_door(self.handover, self.config.exchange, lmtp=True, service="lmtp")
+        return self.smtp(self._handover, self.config.exchange, lmtp=True, service="lmtp")
 
-    def smtp_door(
+    def smtp(
         self,
         station: Station,
         settings: SubmissionSettings | ExchangeSettings,
@@ -280,7 +173,7 @@ class PostOffice:
             header_size=limits.header_size,
             data_rate=limits.data_rate,
             busy_timeout=limits.busy_timeout,
-            greet_delay=self.config.exchange.greet_delay if station is self.exchange else 0.0,
+            greet_delay=self.config.exchange.greet_delay if station is self._exchange else 0.0,
         )
 
         is_busy, elapsed = self._connections.is_busy, self._around.reactor.seconds
@@ -290,7 +183,7 @@ class PostOffice:
                 self._between(peer, engine, service),
                 engine,
                 station,
-                self.clock,
+                self._clock,
                 limits=session_limits,
                 authenticator=authenticator,
                 require_tls=require_tls,
@@ -325,7 +218,7 @@ class PostOffice:
             withheld=frozenset(settings.withhold),
         )
 
-    def pop3_door(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
+    def pop3(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
         """The readers' door (RFC 1939)."""
         require_tls = self.config.accounts.require_tls
         ours, around = self.config.limits, self._around
@@ -340,8 +233,8 @@ class PostOffice:
                 office=self.config.hostname,
                 authenticator=around.readers,
                 store=around.maildrops or around.store,
-                clock=self.clock,
-                pause=self.clock.pause,
+                clock=self._clock,
+                pause=self._clock.pause,
                 journal=around.journal,
                 limits=limits,
                 login_delay=self._login_delay,
@@ -360,13 +253,13 @@ class PostOffice:
             implicit_tls=implicit_tls,
         )
 
-    def web_door(self, *, implicit_tls: bool = False) -> Listener:
+    def web(self, *, implicit_tls: bool = False) -> Listener:
         """Pages for people, and the files by which their clients set themselves up."""
         # Only an office that has such a door pays for it.
         from mailstack.web.door import Speak, WebDoor  # noqa: PLC0415
 
         around, proxy = self._around, self.config.proxy
-        bound = {name: door.addresses[0].port for name, door in self.doors.items() if door.addresses}
+        bound = {name: door.addresses[0].port for name, door in self.items() if door.addresses}
 
         async def load() -> Speak:
             # Many modules: in a thread, where nobody waits for them.
@@ -384,7 +277,7 @@ class PostOffice:
                 accounts=around.accounts,
                 more=await around.more_pages(places) if around.more_pages else (),
                 behind=Backstage(
-                    self.config, around, self.clock, self._in_thread, places, self.submission, self._commons
+                    self.config, around, self._clock, self._in_thread, places, self._submission, self._commons
                 ),
             )
 
@@ -423,23 +316,10 @@ class PostOffice:
 
     def _once_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
         """The conversation, when the office works: its ports are bound before it is ready, and before it gives up root."""
-        return begin() if self._open else self._wait_and_begin(begin)
+        return begin() if self._is_open else self._wait_and_begin(begin)
 
     async def _wait_and_begin(self, begin: Conversation) -> None:
         deferred: Deferred[None] = Deferred()
         self._waiting.append(deferred)
         await deferred
         await begin()
-
-    async def _prune(self) -> None:
-        """Forget histories that are older than the configuration wants."""
-        before = self.clock.now() - self.config.journey.keep
-        try:
-            await self._around.store.prune(self.config.hostname, before=before)
-            # Of webhooks that are no longer configured.
-            await self._around.store.forget_announcements(None, before)
-            if self.config.policy.greylist.enabled:
-                await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
-            await self._around.store.sweep()
-        except StoreError:
-            _log.exception("old histories could not be forgotten")
