@@ -16,7 +16,7 @@ LAYERS = """
     mailstack
     mailstack.wire mailstack.discreet mailstack.instant
     mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.seat mailstack.commons mailstack.letter
-    mailstack.sasl mailstack.reading
+    mailstack.sasl mailstack.reading mailstack.mailfiles
     mailstack.between
     mailstack.smtp mailstack.pop3
     mailstack.queue.delivery mailstack.journey

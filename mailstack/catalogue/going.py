@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from mailstack.catalogue.counting import counted
 from mailstack.catalogue.index import GIVEN, TABLES, numbers_in, numbers_of
 from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
+from mailstack.catalogue.schema import SEARCHED
 from mailstack.letter import LetterId
 
 
@@ -104,7 +105,8 @@ def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterI
     given = json.dumps(numbers)
     ids = [LetterId(each) for (each,) in connection.execute(f"SELECT id FROM letters WHERE number {GIVEN}", (given,))]
     with counted(connection, given):
-        connection.execute(f"DELETE FROM searched WHERE rowid {GIVEN}", (given,))
+        for table in SEARCHED:
+            connection.execute(f"DELETE FROM {table} WHERE rowid {GIVEN}", (given,))
         for table in TABLES:
             connection.execute(f"DELETE FROM {table} WHERE number {GIVEN}", (given,))
     return ids

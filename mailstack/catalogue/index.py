@@ -21,7 +21,7 @@ from mailstack.catalogue.items import (
     MailboxCount,
     Which,
 )
-from mailstack.catalogue.schema import has_trigrams
+from mailstack.catalogue.schema import SEARCHED, has_trigrams
 from mailstack.catalogue.selecting import Selection, selection
 from mailstack.catalogue.tagging import TagFilter
 from mailstack.letter import LetterId
@@ -103,11 +103,11 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO holders (mailbox, number, is_sender) VALUES (?, ?, 1)", (item.account, item.number)
         )
-    connection.execute(
-        "INSERT INTO searched (rowid, subject, author, recipients, copied, hidden, reply, message, words)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (item.number, *columns),
-    )
+    for table, names in SEARCHED.items():
+        marks = ", ".join("?" * (1 + len(names)))
+        connection.execute(
+            f"INSERT INTO {table} (rowid, {', '.join(names)}) VALUES ({marks})", (item.number, *columns[: len(names)])
+        )
 
 
 def _columns(entering: Entering) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def newest(connection: sqlite3.Connection) -> tuple[int, str]:
 
 def forget_all(connection: sqlite3.Connection) -> None:
     """For another archive than the one that was read."""
-    for table in (*TABLES, "searched"):
+    for table in (*TABLES, *SEARCHED):
         connection.execute(f"DELETE FROM {table}")
     connection.execute("DELETE FROM counts WHERE mailbox <> ''")
     connection.execute("UPDATE counts SET total = 0, unread = 0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 7
+VERSION = 8
 
 TABLES = """
 CREATE TABLE letters (
@@ -105,11 +105,15 @@ INSERT INTO progress (number) VALUES (0);
 COLUMNS = ("subject", "author", "recipients", "copied", "hidden", "reply", "message", "words")
 """What is searched, the short ones first: a look at those needs no more than the beginning of a row."""
 
-_WORDS = (
-    f"CREATE VIRTUAL TABLE searched USING fts5({', '.join(COLUMNS)}, tokenize = 'trigram')",
-    f"CREATE TABLE searched (rowid INTEGER PRIMARY KEY, {', '.join(COLUMNS)})",
-)
-"""The second for a SQLite without FTS5, or one without trigrams (before 3.34): searches are slower there."""
+HEAD = COLUMNS[:-1]
+"""Those of `headed`, the same without the text: who asks for a subject alone need not be led through all texts with its letters."""
+
+INDEX = "fts5"
+"""The kind of table that has trigrams."""
+
+SEARCHED = {"searched": COLUMNS, "headed": HEAD}
+"""The indices of trigrams, by number of letter. On a SQLite without FTS5, or without trigrams (before 3.34), they are
+plain tables, and searches are slower."""
 
 
 def set_up(connection: sqlite3.Connection) -> None:
@@ -122,15 +126,16 @@ def set_up(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
         return
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        if name == "searched" or not name.startswith(("sqlite_", "searched_")):
+        if name in SEARCHED or not name.startswith(("sqlite_", *[f"{each}_" for each in SEARCHED])):
             connection.execute(f'DROP TABLE IF EXISTS "{name}"')
     for statement in TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    try:
-        connection.execute(_WORDS[0])
-    except sqlite3.OperationalError:
-        connection.execute(_WORDS[1])
+    for name, columns in SEARCHED.items():
+        try:
+            connection.execute(f"CREATE VIRTUAL TABLE {name} USING {INDEX}({', '.join(columns)}, tokenize = 'trigram')")
+        except sqlite3.OperationalError:
+            connection.execute(f"CREATE TABLE {name} (rowid INTEGER PRIMARY KEY, {', '.join(columns)})")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
-from mailstack.catalogue.schema import COLUMNS
+from mailstack.catalogue.schema import COLUMNS, HEAD
 from mailstack.letter.address import key_of
 
 Condition = tuple[str, tuple[object, ...]]
@@ -57,8 +57,9 @@ def selection(which: Which, *, trigrams: bool) -> Selection:
     source, order = "letters AS l", "l.number"
     if matches:
         # The index is asked once, and gives its letters in order.
-        source, order = "searched AS s CROSS JOIN letters AS l", "s.rowid"
-        found.append(("s.searched MATCH ? AND l.number = s.rowid", (" AND ".join(matches),)))
+        table = _table([column for term in wanted for column in _sought(term, sees)[0]])
+        source, order = f"{table} AS s CROSS JOIN letters AS l", "s.rowid"
+        found.append((f"s.{table} MATCH ? AND l.number = s.rowid", (" AND ".join(matches),)))
     found += _picked(which)
     if which.mailbox is not None:
         found.append((f"{_HELD} AND is_sender = 0)", (which.mailbox,)))
@@ -115,6 +116,11 @@ def _match(term: Term, sees: _Sight) -> str | None:
     return quoted if columns == COLUMNS else f"({{{' '.join(columns)}}} : {quoted})"
 
 
+def _table(columns: Collection[str]) -> str:
+    """The smaller index, where the text of letters is not looked for."""
+    return "headed" if set(columns) <= set(HEAD) else "searched"
+
+
 def _sought(term: Term, sees: _Sight) -> tuple[tuple[str, ...], str]:
     """The text of a term, and in which columns it may be; "" for a term that asks something else."""
     match term.what:
@@ -142,12 +148,15 @@ def _what(term: Term, sees: _Sight, *, trigrams: bool) -> Condition:  # noqa: PL
     if text and not columns:
         return "FALSE", ()
     if text and trigrams and (match := _match(term, sees)) is not None:
-        return "l.number IN (SELECT rowid FROM searched WHERE searched MATCH ?)", (match,)
+        table = _table(columns)
+        return f"l.number IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (match,)
     if text and columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
         return "l.number IN (SELECT number FROM heads WHERE instr(head, ?))", (text,)
     if text:
         looks = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
-        return f"EXISTS (SELECT 1 FROM searched AS t WHERE t.rowid = l.number AND ({looks}))", (text,) * len(columns)
+        return f"EXISTS (SELECT 1 FROM {_table(columns)} AS t WHERE t.rowid = l.number AND ({looks}))", (text,) * len(
+            columns
+        )
     match term.what:
         case Named(_, name) as named:
             key = key_of(name) if named.is_address else name

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
 from mailstack.store import Store, StoreError
+from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
 
@@ -66,14 +67,15 @@ class Carrier:
 class OpenStore:
     """The store of a place, for a `with` block; a server may have it open at the same time."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, announces: bool = True) -> None:
+        """Without `announces` no webhook is told of what is done."""
         self._place = place
         self._data = place.data
         self._carrier = Carrier()
         store = _store(self._carrier, place)
         self.store: Store = store
         self._now = store.now
-        if place.settings is not None and place.settings.webhooks:
+        if announces and place.settings is not None and place.settings.webhooks:
             from mailstack.config.webhooks import subscribe
 
             subscribe(place.settings, self.store)
@@ -119,19 +121,25 @@ class OpenStore:
 
 
 def _store(carrier: Carrier, place: Place) -> SqlStore:
+    """With an archive where the office has one: a letter that a command hands in is for those who look at the inbox, too."""
     settings = place.settings
     if settings is None:
-        return SqliteStore(carrier, place.data)
+        return ArchivingSqliteStore(carrier, place.data)
     from mailstack.config.contents import content_objects
 
+    archiving = settings.catalogue.enabled
     try:
         large, limit = content_objects(settings, carrier), settings.contents.above
         if not settings.store.url:
-            return SqliteStore(carrier, place.data, large=large, memory_limit=limit)
+            kind = ArchivingSqliteStore if archiving else SqliteStore
+            return kind(carrier, place.data, large=large, memory_limit=limit)
         from mailstack.config.storing import reach_of
         from mailstack.store.postgresql.opening import postgres_store
 
-        return postgres_store(carrier, reach_of(settings), readers=1, writers=1, large=large, memory_limit=limit)
+        reach = reach_of(settings)
+        return postgres_store(
+            carrier, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit
+        )
     except StoreError as error:
         raise Refused(str(error)) from error
 

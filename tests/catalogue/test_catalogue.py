@@ -25,7 +25,7 @@ CAROL = Address("carol", "elsewhere.test")
 @pytest.fixture(params=["memory", "disk", "disk without trigrams"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     if request.param == "disk without trigrams":
-        monkeypatch.setattr(schema, "_WORDS", ("CREATE VIRTUAL TABLE searched USING nothing(x)", schema._WORDS[1]))
+        monkeypatch.setattr(schema, "INDEX", "nothing")
     found = Shelf(None if request.param == "memory" else tmp_path / "data", letters=None)
     yield found
     found.close()

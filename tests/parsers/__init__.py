@@ -6,6 +6,7 @@ from tests.parsers import (
     asking,
     conversations,
     engines,
+    files,
     filters,
     letters,
     looking,
@@ -31,6 +32,7 @@ TABLES = (
     vouching,
     looking,
     filters,
+    files,
 )
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}

@@ -1,0 +1,101 @@
+"""Letters by Mailpit's API, from a Mailpit that runs somewhere: how they move from there to here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request, urlopen
+
+from mailstack.cli.files.telling import Tally, progress
+from mailstack.cli.refusal import Refused
+from mailstack.letter import LetterId
+from mailstack.mailfiles.folders import Folder
+
+AT_ONCE = 500
+"""Messages of one list."""
+MOST = 1_000_000
+"""Messages in all."""
+LARGEST = 256 * 1024 * 1024
+"""Octets of one."""
+LARGEST_LIST = 64 * 1024 * 1024
+"""Octets of one."""
+PATIENCE = 60.0
+"""Seconds without an octet."""
+_PIECE = 65536
+_ID = re.compile(r"[0-9A-Za-z_-]{1,100}\Z")
+"""It becomes the name of a file."""
+
+
+def dump_from(url: str, folder: Folder, *, as_json: bool) -> None:
+    """Write all that is there, the newest first. Raises Refused."""
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise Refused(f"{url!r} is no URL such as http://127.0.0.1:8025")
+    base = url.rstrip("/")
+    tally = Tally(as_json=as_json)
+    try:
+        messages = list(_messages(base))
+        with progress("Fetching", len(messages), as_json=as_json) as step:
+            for name, sender, at in messages:
+                letter = LetterId(name)
+                if folder.has(letter):
+                    tally.count("known", "", letter)
+                else:
+                    with _get(f"{base}/api/v1/message/{quote(name)}/raw") as answer:
+                        folder.add(letter, sender, at, _octets(answer))
+                    tally.count("exported", "", letter)
+                step()
+        folder.finish()
+    except HTTPError as error:
+        raise Refused(
+            f"{url}: {error.code} {error.reason}; is it the address of its pages, and open to everybody?"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.reason if isinstance(error, URLError) else error
+        raise Refused(f"{url} gave no letters: {why}") from None
+    tally.end("exported", {"exported": "exported", "known": "there already"})
+
+
+def _messages(base: str) -> Iterator[tuple[str, str, float]]:
+    """Id, sender and arrival of each. Raises OSError, ValueError, KeyError, TypeError, AttributeError for what is none."""
+    seen: set[str] = set()
+    for start in range(0, MOST, AT_ONCE):
+        with _get(f"{base}/api/v1/messages?start={start}&limit={AT_ONCE}") as answer:
+            octets = answer.read(LARGEST_LIST + 1)
+        if len(octets) > LARGEST_LIST:
+            raise ValueError("its list of messages has no end")
+        some = json.loads(octets)["messages"]
+        for message in some:
+            name = str(message["ID"])
+            if not _ID.match(name):
+                raise ValueError(f"{name[:40]!r} is no id")
+            if name not in seen:
+                seen.add(name)
+                yield name, _sender(message), datetime.fromisoformat(str(message["Created"])).timestamp()
+        if len(some) < AT_ONCE:
+            return
+    raise ValueError(f"it has more than {MOST} letters")
+
+
+def _octets(answer: IO[bytes]) -> Iterator[bytes]:
+    """Raises ValueError for what is too large."""
+    left = LARGEST
+    while octets := answer.read(_PIECE):
+        left -= len(octets)
+        if left < 0:
+            raise ValueError(f"a letter there has more than {LARGEST} octets")
+        yield octets
+
+
+def _sender(message: dict[str, Any]) -> str:
+    address = str((message.get("From") or {}).get("Address", ""))
+    return address if address.isascii() and address.isprintable() and " " not in address else ""
+
+
+def _get(url: str) -> IO[bytes]:
+    found: IO[bytes] = urlopen(Request(url), timeout=PATIENCE)  # noqa: S310 - it is http or https
+    return found

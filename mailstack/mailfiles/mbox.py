@@ -1,0 +1,68 @@
+"""The mbox file (RFC 4155, with the quotes of mboxrd): where its letters are, and how one is written into it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from mailstack.mailfiles.lines import with_lf
+
+FROM = b"From "
+"""What a line begins with that parts two letters; the line before it is empty."""
+PIECE = 65536
+"""Octets that are read at a time of a line without an end."""
+
+_QUOTED = re.compile(rb"\A>(?=>*From )")
+_TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
+
+
+def spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Where each letter begins and ends, without the lines that part it from its neighbours; the file is read once."""
+    start: int | None = None
+    at = blank = 0
+    fresh = True
+    while line := file.readline(PIECE):
+        ends = line.endswith(b"\n")
+        if fresh and ends and line.startswith(FROM) and (blank or not at):
+            if start is not None:
+                yield start, at - blank
+            start = at + len(line)
+        at += len(line)
+        blank = len(line) if fresh and line in {b"\n", b"\r\n"} else 0
+        fresh = ends
+    if start is not None:
+        yield start, max(start, at - blank)
+
+
+def letter(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """The octets of a span, in the file's own lines, one quote less before each "From " that has some."""
+    file.seek(start)
+    fresh = True
+    while start < end and (line := file.readline(min(PIECE, end - start))):
+        start += len(line)
+        yield _QUOTED.sub(b"", line) if fresh else line
+        fresh = line.endswith(b"\n")
+
+
+def entry(sender: str, date: str, octets: Iterable[bytes]) -> Iterator[bytes]:
+    """A letter as it stands in the file: its line, itself with "From " quoted, an empty line. `date` is asctime's."""
+    yield b"From %b %b\n" % (sender.encode() or b"MAILER-DAEMON", date.encode())
+    held, fresh = b"", True
+    for piece in with_lf(octets):
+        text = held + piece
+        cut = text.rfind(b"\n") + 1 or len(text)
+        if not text.endswith(b"\n") and cut == len(text) < PIECE:
+            held = text  # the beginning of a line, which may become a From
+            continue
+        yield _quoted(text[:cut], fresh=fresh)
+        held, fresh = text[cut:], text[:cut].endswith(b"\n")
+    yield b"\n"
+
+
+def _quoted(text: bytes, *, fresh: bool) -> bytes:
+    """`fresh`: a line begins where this does."""
+    if fresh:
+        return _TO_QUOTE.sub(b">", text)
+    first, newline, rest = text.partition(b"\n")
+    return first + newline + _TO_QUOTE.sub(b">", rest)

@@ -1,0 +1,231 @@
+"""`mailstack import` and `export`, `ingest` and `dump`: letters enter once, stay as they are, and come out again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mailstack.cli import main
+from mailstack.letter.content import read_all
+from mailstack.store import Filter
+from mailstack.store.archiving import ARCHIVE, ArchivingSqliteStore
+from tests.aid import Pump
+from tests.cli.conftest import Mailstack, Shelf, lines_of
+
+LETTER = "From: Ann <ann@shop.test>\nTo: bob@home.test, carol@elsewhere.test\nDate: {date}\nSubject: {n}\n\nHello\n"
+DATE = "Thu, 26 Nov 2026 10:00:00 +0000"
+
+
+def letter(n: int, date: str = DATE) -> str:
+    return LETTER.format(n=n, date=date)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    """Three letters, the last of them twice."""
+    file = tmp_path / "old.mbox"
+    file.write_text("\n".join(f"From x\n{letter(n)}" for n in (1, 2, 3, 3)))
+    return file
+
+
+def states(result: Result) -> dict[str, int]:
+    done = lines_of(result)[-1]
+    return {state: count for state, count in done.items() if state != "state" and count}
+
+
+def dev(*arguments: str) -> Result:
+    """A command about a dev environment that does not run."""
+    return CliRunner().invoke(main, list(arguments), prog_name="mailstack")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "dev").mkdir()
+    return tmp_path / "dev"
+
+
+# --- one mailbox
+
+
+def test_letters_enter_a_mailbox_once_however_often_they_are_imported(
+    mailstack: Mailstack, shelf: Shelf, box: Path
+) -> None:
+    shelf.add_account("bob@home.test")
+    assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 3, "known": 1}
+    assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
+    entries = shelf.pump.run(shelf.store.entries("bob@home.test", 0, 10))
+    assert [entry.uid for entry in entries] == [1, 2, 3]
+    content = shelf.pump.run(read_all(shelf.pump.run(shelf.store.read("bob@home.test", 1))))
+    assert content == letter(1).encode().replace(b"\n", b"\r\n")
+
+
+def test_its_journey_says_where_it_came_from(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+    shelf.add_account("bob@home.test")
+    (line, *_) = lines_of(mailstack("import", "bob@home.test", str(box), "--json"))
+    steps = shelf.pump.run(shelf.store.steps(line["id"]))
+    assert [step.step for step in steps] == ["submitted", "routed", "delivered"]
+    assert steps[0].facts["file"] == "old.mbox:1"
+    (record,) = shelf.pump.run(shelf.store.records(Filter(ids=(line["id"],))))
+    assert str(record.letter.envelope.sender) == "ann@shop.test"
+
+
+def test_what_was_deleted_may_come_back(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+    shelf.add_account("bob@home.test")
+    mailstack("import", "bob@home.test", str(box))
+    shelf.pump.run(shelf.store.update_maildrop("bob@home.test", collected=(), deleted=(1, 2), steps=()))
+    assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 2, "known": 2}
+    assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
+
+
+def test_what_is_exported_is_known_when_it_is_imported_again(
+    mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path
+) -> None:
+    shelf.add_account("bob@home.test")
+    mailstack("import", "bob@home.test", str(box))
+    for name in ("there", "there.mbox"):
+        there = str(tmp_path / name)
+        assert states(mailstack("export", "bob@home.test", there, "--json")) == {"exported": 3}
+        assert states(mailstack("import", "bob@home.test", there, "--json")) == {"known": 3}
+    assert states(mailstack("export", "bob@home.test", str(tmp_path / "there"), "--json")) == {"known": 3}
+    again = mailstack("export", "bob@home.test", str(tmp_path / "there.mbox"))
+    assert again.exit_code == 1
+    assert "is there already; name a file that is not there" in again.stderr
+
+
+def test_who_is_nobody_here_gets_nothing(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
+    for command in (("import", "eve@home.test", str(box)), ("export", "eve@home.test", str(tmp_path / "there"))):
+        result = mailstack(*command)
+        assert (result.exit_code, "eve@home.test is no account here" in result.stderr) == (1, True)
+    assert not (tmp_path / "there").exists()
+    del shelf
+
+
+def test_a_full_mailbox_takes_no_more_and_says_so(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+    shelf.add_account("bob@home.test")
+    mailstack("user", "quota", "bob@home.test", "200")
+    result = mailstack("import", "bob@home.test", str(box), "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout.splitlines()[-1])["refused"] >= 1
+    assert "the mailbox is full" in result.stderr
+
+
+def test_what_is_no_letter_is_told(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
+    shelf.add_account("bob@home.test")
+    (tmp_path / "notes.txt").write_text("nothing\n")
+    result = mailstack("import", "bob@home.test", str(tmp_path / "notes.txt"))
+    assert result.exit_code == 1
+    assert "notes.txt holds no letter" in result.stderr
+    assert "mbox, Maildir and .eml files are read" in result.stderr
+
+
+# --- the inbox of a dev environment
+
+
+def test_the_inbox_takes_letters_for_those_whom_they_name(data: Path, box: Path) -> None:
+    assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"imported": 3, "known": 1}
+    assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"known": 4}
+    pump = Pump()
+    store = ArchivingSqliteStore(pump, data)
+    pump.run(store.open())
+    found = {name: len(pump.run(store.entries(name, 0, 10))) for name in pump.run(store.mailboxes())}
+    pump.run(store.close())
+    assert found == {ARCHIVE: 3, "bob@home.test": 3, "carol@elsewhere.test": 3}
+
+
+def test_what_is_dumped_is_what_was_taken_and_is_known_when_it_comes_again(
+    data: Path, box: Path, tmp_path: Path
+) -> None:
+    dev("ingest", "--data", str(data), str(box))
+    there = tmp_path / "there"
+    assert states(dev("dump", "--data", str(data), str(there), "--json")) == {"exported": 3}
+    assert states(dev("dump", "--data", str(data), str(there), "--json")) == {"known": 3}
+    assert {file.read_text() for file in there.iterdir()} == {letter(n) for n in (1, 2, 3)}
+    assert states(dev("ingest", "--data", str(data), str(there), "--json")) == {"known": 3}
+
+
+def test_only_new_files_if_that_is_asked_for(data: Path, box: Path) -> None:
+    import os
+
+    os.utime(box, (0, 0))
+    assert states(dev("ingest", "--data", str(data), "--recent", "3", str(box), "--json")) == {}
+
+
+def test_a_letter_that_names_nobody_is_refused_and_the_others_enter(data: Path, box: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.eml").write_text("Subject: x\n\nx\n")
+    result = dev("ingest", "--data", str(data), str(box), str(tmp_path / "x.eml"))
+    assert result.exit_code == 1
+    assert "3 imported, 1 there already" in result.stdout
+    assert "x.eml: it names nobody" in result.stderr
+
+
+def test_an_office_without_an_inbox_says_what_to_do(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+    assert "`mailstack import ADDRESS PATH` fills a mailbox" in mailstack("ingest", str(box)).stderr
+    assert "`mailstack export` writes a mailbox" in mailstack("dump", "there").stderr
+    del shelf
+
+
+# --- of a Mailpit
+
+
+@contextmanager
+def served(answers: dict[str, bytes]) -> Iterator[str]:
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            octets = answers.get(self.path)
+            self.send_response(200 if octets is not None else 404)
+            self.end_headers()
+            self.wfile.write(octets or b"")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def listed(*names: str) -> bytes:
+    messages = [{"ID": name, "From": {"Address": "a@b.test"}, "Created": "2026-11-26T10:00:00Z"} for name in names]
+    return json.dumps({"messages": messages}).encode()
+
+
+LIST = "/api/v1/messages?start=0&limit=500"
+
+
+def test_letters_come_from_a_mailpit(tmp_path: Path) -> None:
+    with served({LIST: listed("aBc1"), "/api/v1/message/aBc1/raw": b"A: b\r\n\r\nx\r\n"}) as url:
+        assert states(dev("dump", "--http", url, str(tmp_path / "there"), "--json")) == {"exported": 1}
+        assert states(dev("dump", "--http", f"{url}/", str(tmp_path / "there"), "--json")) == {"known": 1}
+    assert (tmp_path / "there" / "aBc1.eml").read_bytes() == b"A: b\r\n\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({}, "404"),
+        ({LIST: b"<html>"}, "gave no letters"),
+        ({LIST: b'{"messages": [7]}'}, "gave no letters"),
+        ({LIST: listed("../../x")}, "is no id"),
+    ],
+)
+def test_what_is_no_mailpit_leaves_nothing(answers: dict[str, bytes], why: str, tmp_path: Path) -> None:
+    with served(answers) as url:
+        result = dev("dump", "--http", url, str(tmp_path / "there"))
+    assert (result.exit_code, why in result.stderr) == (1, True)
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert dev("dump", "--http", "file:///etc/passwd", str(tmp_path / "there")).exit_code == 1

@@ -1,0 +1,37 @@
+"""Readers of files that other programs wrote: mailboxes."""
+
+from __future__ import annotations
+
+import io
+
+from mailstack.mailfiles import mbox
+from mailstack.mailfiles.finding import look
+from mailstack.mailfiles.lines import with_crlf
+from tests.parsers.parser import Parser, scratch
+
+
+def _mbox(octets: bytes) -> None:
+    """Letters stand behind each other, within the file, and have the line ends of mail."""
+    file = io.BytesIO(octets)
+    before = 0
+    for start, end in list(mbox.spans(file)):
+        assert before <= start <= end <= len(octets)
+        before = end
+        letter = b"".join(with_crlf(mbox.letter(file, start, end)))
+        assert b"\n" not in letter.replace(b"\r\n", b"")
+
+
+def _look(octets: bytes) -> None:
+    file = scratch("mailfiles") / "found"
+    file.write_bytes(octets)
+    for found in look([file]).letters:
+        assert found.size <= len(octets)
+        assert b"".join(found.chunks()).endswith(b"\r\n")
+
+
+_MBOX = b"From a b\nA: b\n\nx\n>From y\n\nFrom c\r\nA: b\r\n\r\nx\r\n"
+
+PARSERS = (
+    Parser("mbox", ("mailfiles.mbox", "mailfiles.lines"), _mbox, (_MBOX, b"From a\n\nFrom b\n", b"From ")),
+    Parser("mailfiles", ("mailfiles.finding",), _look, (_MBOX, b"A: b\n\nx", b"\r\n", b"A: b\r\rx")),
+)
