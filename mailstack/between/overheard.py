@@ -10,6 +10,8 @@ from mailstack.config.durations import moment
 from mailstack.wire import Dane, Disconnected, Ending, Engine, Peer
 
 _DOT = b"\r\n.\r\n"
+_LONGEST = 16384
+"""Octets of a line that are kept until it ends: AUTH has the longest, of 12288 (RFC 4954 §4), and some have no end."""
 _LEFT_OUT = "(…)"
 """Stands for what proves who somebody is: nobody wants to read it, and SCRAM's chance is not the seed's."""
 
@@ -67,6 +69,7 @@ class Dialogue:
                 continue
             line, ended, rest = octets.partition(b"\n")
             if not ended:
+                octets = octets[:_LONGEST]
                 break
             octets = rest
             self._say(who, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -38,19 +40,9 @@ def backup(place: Place, file: Path) -> None:
             "the letters of this office are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
             f" files in {place.data} with that"
         )
-    if str(file) == "-":
-        if sys.stdout.isatty():
-            raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
-        _told(_written(place.data, file))
-        return
-    part = file.with_name(f"{file.name}.part")
-    try:
-        saved = _written(place.data, part)
-        part.replace(file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _told(saved)
+    if str(file) == "-" and sys.stdout.isatty():
+        raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
+    _told(_written(place.data, file))
 
 
 def _written(data: Path, file: Path) -> Saved:
@@ -60,14 +52,23 @@ def _written(data: Path, file: Path) -> Saved:
     from mailstack.store import StoreError
 
     try:
-        if str(file) == "-":
-            return back_up(data, sys.stdout.buffer)
-        with open(file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as tar:
-            saved = back_up(data, tar)
-            tar.flush()
-            os.fsync(tar.fileno())
+        return back_up(data, sys.stdout.buffer) if str(file) == "-" else _whole(file, partial(back_up, data))
     except (CannotMove, StoreError, OSError, sqlite3.Error) as error:
         raise Refused(f"no backup was written: {error}") from error
+
+
+def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> Saved:
+    """A file that is there as a whole, or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as tar:
+            saved = write(tar)
+            tar.flush()
+            os.fsync(tar.fileno())
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return saved
 
 

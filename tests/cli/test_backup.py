@@ -123,6 +123,16 @@ def test_what_can_not_be_backed_up_is_refused(
     assert "pg_dump" in mailstack("backup", str(file)).stderr
 
 
+def test_what_can_not_be_put_in_its_place_is_told_without_a_traceback(
+    mailstack: Mailstack, shelf: Shelf, tmp_path: Path
+) -> None:
+    there = tmp_path / "a directory"
+    there.mkdir()
+    refused = mailstack("backup", str(there))
+    assert (refused.exit_code, "no backup was written" in refused.stderr) == (1, True)
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_a_backup_that_was_killed_leaves_nothing_for_long(shelf: Shelf, tmp_path: Path) -> None:
     left, busy = tmp_path / "data" / ".backup-old", tmp_path / "data" / ".backup-busy"
     left.mkdir()

@@ -16,6 +16,7 @@ from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Named
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
+from mailstack.store.threads import CallsFromThreads
 
 PIECE = 2 * AHEAD
 """Octets of a row at most: more than is gathered, so that a row is what was gathered."""
@@ -36,7 +37,8 @@ class ContentRows:
 
     takes = True
 
-    def __init__(self, threads: Connections) -> None:
+    def __init__(self, reactor: CallsFromThreads, threads: Connections) -> None:
+        self._reactor = reactor
         self.threads = threads
         self.room = Room()
 
@@ -59,11 +61,12 @@ class ContentRows:
 
     def forget(self, names: Iterable[str]) -> None:
         if known := [name for name in names if self.owns(name)]:
-            self.threads.do(partial(remove, names=known)).addErrback(
-                lambda failure: _log.warn(
-                    "{names} stay for the sweep: {why}", names=known, why=failure.getErrorMessage()
-                )
-            )
+            self._reactor.callFromThread(self._forget, known)
+
+    def _forget(self, names: list[str]) -> None:
+        self.threads.do(partial(remove, names=names)).addErrback(
+            lambda failure: _log.warn("{names} stay for the sweep: {why}", names=names, why=failure.getErrorMessage())
+        )
 
     async def sweep(self, age: float, named: Named) -> int:
         count, last = 0, ""

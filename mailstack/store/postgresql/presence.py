@@ -116,7 +116,11 @@ class Presence:
     def begin(self) -> None:
         """In any thread: join, and stay. Raises psycopg.Error, StoreError."""
         connection = self._connected()
-        self._join(connection)
+        try:
+            self._join(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, args=(connection,), name="mailstack-presence", daemon=True)
         self._thread.start()
@@ -228,10 +232,12 @@ class Presence:
     def _listen(self, connection: PostgresConnection, seconds: float) -> None:
         """Hear what is said, until it is time to attend again."""
         end = time.monotonic() + seconds
+        # Not select(): an office with a thousand clients has descriptors that are too high for it.
+        either = select.poll()
+        either.register(connection.raw.fileno(), select.POLLIN)
+        either.register(self._wake[0], select.POLLIN)
         while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
-            descriptor = connection.raw.fileno()
-            readable, _, _ = select.select([descriptor, self._wake[0]], [], [], left)
-            if descriptor in readable:
+            if any(descriptor != self._wake[0] for descriptor, _ in either.poll(left * 1000)):
                 for notice in connection.raw.notifies(timeout=0):
                     if notice.pid != connection.raw.info.backend_pid:
                         self._reactor.callFromThread(self._heard, notice.payload)

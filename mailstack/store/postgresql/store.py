@@ -77,7 +77,7 @@ class PostgresStore(SqlStore):
         self._readers = Connections(  # type: ignore[assignment]  # it does all that is asked of it
             reactor, database, "mailstack-reader", reader_threads, once_more=True
         )
-        self._own = ContentRows(Connections(reactor, database, "mailstack-content", 2))
+        self._own = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
         self._large = self._own if large is None else Several(large, self._own)
         doubts = Doubts()
         self._writer = PostgresWriter(

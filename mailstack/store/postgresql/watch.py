@@ -21,7 +21,7 @@ class Cuttable(Protocol):
 
 
 class Watch:
-    """One thread, which is there while anything is watched or was lately."""
+    """One thread, which begins with the first thing to watch, and ends soon after `close`."""
 
     def __init__(self, seconds: float, look: float = 0.5) -> None:
         """`seconds` that anything may take. `look`: seconds between two looks."""

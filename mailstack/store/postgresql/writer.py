@@ -11,6 +11,7 @@ claimed with it is let go of when the database can be asked (`doubts`).
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -157,11 +158,8 @@ class _Hand:
 
     def close(self) -> None:
         if self.connection is not None:
-            try:
-                with self._database.watch.over(self.connection):
-                    self.connection.execute(_END_COUNT, (self._name,))
-            except psycopg.Error:
-                pass  # it is forgotten by its age
+            with contextlib.suppress(psycopg.Error), self._database.watch.over(self.connection):
+                self.connection.execute(_END_COUNT, (self._name,))  # else it is forgotten by its age
             self._drop()
 
     def _drop(self) -> None:
@@ -243,7 +241,9 @@ class _Hand:
                 connection = self.connect()
                 with self._database.watch.over(connection):
                     found = connection.execute(_COUNTED, (name,)).fetchall()
-                    connection.execute(_END_COUNT, (name,))
+                    # Now it is known, whatever becomes of the row: at the latest it is forgotten by its age.
+                    with contextlib.suppress(psycopg.Error):
+                        connection.execute(_END_COUNT, (name,))
             except (psycopg.Error, StoreError):
                 if self.connection is not None and self.connection.is_lost:
                     self._drop()
@@ -252,7 +252,10 @@ class _Hand:
             if found == [(number,)]:
                 _log.warn("the database was lost in a commit, which turned out to be done: {error}", error=error)
                 return
-            raise _Lost from error
+            if found:
+                raise _Lost from error
+            # Of a connection that was idle for so long that its row was forgotten nothing can be known.
+            break
         self._doubts.add(name, group, outcomes)
         letters = sorted({str(letter) for letter in joined(group).letters[:: len(rows.LETTER)]})
         _log.error(

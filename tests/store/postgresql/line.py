@@ -22,7 +22,9 @@ class Line:
         login = parts.netloc.rpartition("@")[0]
         self.url = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self._door.getsockname()[1]}"))
         self.lose: Loss | None = None
-        """What the next COMMIT meets: the line breaks before it, or in place of its answer."""
+        """What the next statement that holds `word` meets: the line breaks before it, or in place of its answer."""
+        self.word = b"; COMMIT\0"
+        """Of a writer; who only says that he lives sends his COMMIT alone."""
         self.lost: Callable[[], None] = lambda: None
         """Called when that has happened."""
         self._flowing = threading.Event()
@@ -73,7 +75,7 @@ class Line:
                 if not outward:
                     self._answered.set()
                 self._flowing.wait()
-                if outward and self.lose and b"COMMIT\0" in octets:
+                if outward and self.lose and self.word in octets:
                     self._break(sink, octets)
                     return
                 sink.sendall(octets)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
@@ -43,6 +45,41 @@ def test_a_letter_whose_commit_was_lost_is_there_once(pump: Pump, open_store: An
     assert line.lose is None
     assert letters(pump, store) == [accepted.letter.id]
     assert len(pump.run(store.steps(accepted.letter.id))) == len(accepted.steps)
+
+
+def test_a_letter_whose_commit_was_lost_is_there_once_when_the_line_breaks_again(
+    pump: Pump, open_store: Any, line: Any
+) -> None:
+    """While it is found out that it was done, and the row that says so is taken away."""
+    store = open_store(line.url)
+
+    def break_again() -> None:
+        line.lost, line.lose, line.word = lambda: None, "after", b"DELETE FROM commits"
+
+    line.lose, line.lost = "after", break_again
+    accepted = acceptance()
+    pump.run(store.accept(accepted))
+    assert line.lose is None
+    assert letters(pump, store) == [accepted.letter.id]
+
+
+def test_a_letter_of_which_nothing_can_be_known_keeps_its_content(
+    pump: Pump, open_store: Any, line: Any, other: Any
+) -> None:
+    """As on a connection that was idle for a month: not to know is not to know that it was not done."""
+    store = open_store(line.url)
+    other.execute("DELETE FROM commits")
+    line.lose = "after"
+    writing = store.new_content()
+    pump.run(writing.write(b"x" * 1_000_000))
+    accepted = acceptance()
+    accepted = replace(accepted, letter=replace(accepted.letter, content=pump.run(writing.finish())))
+    with pytest.raises(OutcomeUnknown):
+        pump.run(store.accept(accepted))
+    writing.discard()
+    assert letters(pump, store) == [accepted.letter.id]
+    content = pump.run(store.content(accepted.letter.id))
+    assert within(5.0, lambda: len(pump.run(read_all(content)))) == 1_000_000
 
 
 @pytest.mark.parametrize("loss", ["before", "after"])
@@ -204,6 +241,18 @@ def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_s
     assert (state, text.startswith("can't be read: table letters")) == ("held", True)
     with pytest.raises(Damaged, match=str(bad.letter.id)):
         letters(pump, store)
+
+
+def test_what_nobody_needs_is_forgotten_from_any_thread(pump: Pump, open_store: Any) -> None:
+    """Those that write tell of it; what hands it on to other threads is the reactor's alone."""
+    store = open_store()
+    pump.wait(0.1)
+    before = set(threading.enumerate())
+    teller = threading.Thread(target=store._own.forget, args=([f"rows/{'0' * 32}"],))
+    teller.start()
+    teller.join()
+    assert set(threading.enumerate()) <= before
+    pump.wait(0.1)
 
 
 def test_a_large_content_with_a_piece_missing_is_never_given_out_as_whole(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -31,6 +33,22 @@ def owners(other: Any) -> list[str]:
 
 def dead_life(other: Any, owner: str, life: str = "dead") -> None:
     other.execute("INSERT INTO lives (id, owner, program, until) VALUES (?, ?, 14, 0)", (life, owner))
+
+
+def test_a_process_with_a_thousand_open_connections_goes_on_to_live_and_to_hear(
+    pump: Pump, open_store: Any, other: Any
+) -> None:
+    """A descriptor of 1024 or more is nothing for select()."""
+    with ExitStack() as held:
+        for _ in range(1100):
+            held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        store = open_store(owner="here", lost_after=0.4)
+        told: list[None] = []
+        store.on_news(lambda: told.append(None))
+        pump.wait(0.8)
+        assert store.tenure() is not None
+        other.execute("SELECT pg_notify('mailstack', 'work')")
+        until(pump, lambda: told)
 
 
 # --- claims
