@@ -241,7 +241,12 @@ class OfficeService(Service):
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
         if self._office is not None:
-            Deferred.fromCoroutine(self._start()).addErrback(lambda failure: self._fail(failure.getErrorMessage()))
+            Deferred.fromCoroutine(self._start()).addErrback(self._has_not_started)
+
+    def _has_not_started(self, failure: Failure) -> None:
+        # Who was told to end meanwhile has no use for what could not be begun because of that.
+        if self.running:
+            self._fail(failure.getErrorMessage())
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         super().stopService()  # type: ignore[no-untyped-call]
@@ -251,6 +256,8 @@ class OfficeService(Service):
         assert self._store is not None
         assert self._office is not None
         await self._store.open()
+        if not self.running:
+            return
         if self._catalogue is not None:
             await self._catalogue.start()
         await self._office.start()

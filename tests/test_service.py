@@ -15,6 +15,8 @@ from mailstack.config import load
 from mailstack.net.tls import private_ca
 from mailstack.service import CannotStart, OfficeService, Owner
 from mailstack.simulation import SimulatedReactor
+from mailstack.store.locks import Turn
+from mailstack.store.sqlite import TURN
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD
 
 
@@ -74,6 +76,22 @@ def test_what_was_there_before_stays_whose_it_is(tmp_path: Path) -> None:
     begun = Begun(tmp_path, owner=Owner(65534, 65533))
     assert {path.stat().st_uid for path in (tmp_path / "data").rglob("*")} == {0}
     begun.reactor.result_of(begun.service.stopService())
+
+
+def test_an_office_that_is_stopped_before_it_has_started_ends_without_a_word(tmp_path: Path) -> None:
+    """As when SIGTERM comes while the database is opened."""
+    begun = Begun(tmp_path)
+    store = begun.service._store
+    assert store is not None
+    with Turn(tmp_path / "data" / TURN, PATIENCE).taken():
+        begun.service.startService()
+        end = time.monotonic() + PATIENCE
+        while not store._writer._started:
+            assert time.monotonic() < end
+            begun.reactor.advance(0)
+        stopping = begun.service.stopService()
+    begun.reactor.result_of(stopping)
+    assert begun.failures == []
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])

@@ -39,7 +39,9 @@ def show(place: Place, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @at_place
 def advance(place: Place, span: str, *, as_json: bool) -> None:
-    """Let SPAN ("1h", "5d") pass, and everything happen that is due in it; no connection breaks.
+    """Let SPAN pass, and all that is due in it happen.
+
+    SPAN is 90s, 1h, 5d …; no connection breaks.
 
     \b
     Example:

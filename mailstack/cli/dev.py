@@ -102,8 +102,8 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
               help="Ask it for spam scores: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
 @click.option("--web-host", "web_hosts", metavar="NAME", multiple=True, help="A name that the pages answer to as well.")
 @click.option("--compat", metavar="TOOL", type=click.Choice(["mailpit", "mailhog", "greenmail"]),
-              help="Take the place of mailpit, mailhog or greenmail: their ports, variables, and OPTIONS.")  # fmt: skip
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+              help="Take the place of mailpit, mailhog or greenmail: their ports, variables and options.")  # fmt: skip
+@click.argument("options", metavar="[TOOL'S OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
 @click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
 def dev(

@@ -45,7 +45,9 @@ def dkim() -> None:
 @click.option("--bits", type=click.IntRange(2048, 4096), default=2048, show_default=True, help="Of an RSA key.")
 @_of_config
 def generate(file: Path, selector: str, kind: str, bits: int) -> None:
-    """Make a key in the data directory; say what to publish, and what to write into the configuration.
+    """Make a key in the data directory.
+
+    What to publish, and what to write into the configuration, is said then.
 
     Every host verifies RSA; Ed25519 (RFC 8463) is short and quick, and stands as a second key beside RSA, for many hosts don't verify it.
 

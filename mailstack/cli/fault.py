@@ -30,7 +30,9 @@ def fault() -> None:
 @click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
 @at_place
 def add(place: Place, settings: tuple[str, ...]) -> None:
-    """Have something go wrong from now on; NAME=VALUE are the fields of a rule. Prints its id.
+    """Have something go wrong from now on; print its id.
+
+    NAME=VALUE are the fields of a rule.
 
     \b
     Example:

@@ -98,4 +98,5 @@ def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
     found = _PLACE.fullmatch(str(error))
     trouble, line = (found.group(1), found.group(2)) if found else (str(error), None)
     number = int(line) if line else text.count("\n") + 1
-    return Problem(str(path), number, "", f"is not TOML: {trouble}")
+    cure = 'a text stands in quotes, as in name = "value"' if trouble == "Invalid value" else ""
+    return Problem(str(path), number, "", f"is not TOML: {trouble}", cure)

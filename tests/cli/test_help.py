@@ -38,6 +38,13 @@ def test_the_line_in_the_list_is_there_for_each_command(path: tuple[str]) -> Non
     assert COMMANDS[path[0]][1] in CliRunner().invoke(main, ["--help"]).stdout
 
 
+@pytest.mark.parametrize("path", [path for path in ALL if isinstance(ALL[path], click.Group)], ids=" ".join)
+def test_no_line_of_a_list_of_commands_is_cut(path: tuple[str, ...]) -> None:
+    listed = CliRunner().invoke(main, [*path, "--help"]).stdout.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("command", ["--help", "--version"])
 def test_help_loads_neither_twisted_nor_a_command(command: str) -> None:
     program = (
