@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mailstack.cli.checks.finding import Finding, broken, good
+from mailstack.cli.place import config_file
 from mailstack.cli.printing import print_json, print_table
 from mailstack.config import Config, ConfigError, load
 
@@ -20,16 +21,7 @@ MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    envvar="MAILSTACK_CONFIG",
-    required=True,
-    help="The configuration file (or MAILSTACK_CONFIG).",
-)
+@config_file
 @click.option("--dns/--no-dns", default=True, show_default=True, help="Ask the DNS about the domains.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: part, verdict, text.")
 def check(file: Path, dns: bool, as_json: bool) -> None:

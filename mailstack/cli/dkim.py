@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailstack.cli.place import config_file
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
@@ -15,17 +16,6 @@ if TYPE_CHECKING:
 
 CHARACTERS = 255
 """Octets of one string of a TXT record (RFC 1035 §3.3.14)."""
-
-_of_config = click.option(
-    "-c",
-    "--config",
-    "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    envvar="MAILSTACK_CONFIG",
-    required=True,
-    help="The configuration file (or MAILSTACK_CONFIG).",
-)
 
 
 @click.group()
@@ -43,7 +33,7 @@ def dkim() -> None:
     "--kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True, help="The kind of key."
 )
 @click.option("--bits", type=click.IntRange(2048, 4096), default=2048, show_default=True, help="Of an RSA key.")
-@_of_config
+@config_file
 def generate(file: Path, selector: str, kind: str, bits: int) -> None:
     """Make a key in the data directory.
 

@@ -58,6 +58,19 @@ class Place(Struct, frozen=True):
         return time.time() + self.ahead.seconds + float(self.facts.get("ahead", 0.0))
 
 
+config_file = click.option(
+    "-c",
+    "--config",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="MAILSTACK_CONFIG",
+    required=True,
+    help="The configuration file (or MAILSTACK_CONFIG).",
+)
+"""For a command that is about the configuration of an office: its first argument is the `file`."""
+
+
 def has_database(place: Place) -> bool:
     """Whether the office keeps its letters elsewhere than in its data directory."""
     return place.settings is not None and bool(place.settings.store.url)

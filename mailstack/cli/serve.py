@@ -10,20 +10,13 @@ from typing import Any
 
 import click
 
+from mailstack.cli.place import config_file
 from mailstack.cli.refusal import Refused
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    envvar="MAILSTACK_CONFIG",
-    required=True,
-    help="The configuration file (or MAILSTACK_CONFIG).",
-)
-def serve(config: Path) -> None:
+@config_file
+def serve(file: Path) -> None:
     """Run the post office of FILE until Ctrl-C or SIGTERM.
 
     The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a letter.
@@ -36,7 +29,7 @@ def serve(config: Path) -> None:
     from mailstack.config import ConfigError, load
 
     try:
-        settings = load(config, os.environ)
+        settings = load(file, os.environ)
     except ConfigError as error:
         raise Refused(str(error)) from error
 
@@ -53,7 +46,7 @@ def serve(config: Path) -> None:
 
     log_to(sys.stdout, settings.log.level)
     service: Any
-    reread = partial(load, config.absolute(), os.environ)
+    reread = partial(load, file.absolute(), os.environ)
     if settings.workers.count > 1:
         # Only an office with workers pays for their master.
         from mailstack.workers.master import MasterService

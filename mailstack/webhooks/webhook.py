@@ -10,29 +10,14 @@ from msgspec import Struct
 
 from mailstack.announcements import Announcement
 from mailstack.instant import utc_text
-from mailstack.journey import Step
+from mailstack.journey import Step, StepName
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.webhooks import signing
 from mailstack.webhooks.announcer import NotTold
 from mailstack.wire import Clock, Unreachable
 
-EventName = Literal[
-    "submitted",
-    "exchanged",
-    "routed",
-    "attempted",
-    "deferred",
-    "delayed",
-    "relayed",
-    "delivered",
-    "bounced",
-    "collected",
-    "held",
-    "released",
-    "redirected",
-    "removed",
-]
+EventName = Literal[StepName, "delayed"]
 """The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""
 
 _MOST_WAIT = 3600.0

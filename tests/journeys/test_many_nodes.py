@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import poplib
-import re
 import signal
-import smtplib
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.process import CONFIG, MAILSTACK, PATIENCE, TWISTD, command, lines_of_json, serve
+from tests.journeys.people import send, subjects_of_bob
+from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, command, lines_of_json, serve
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -22,30 +20,6 @@ def node(directory: Path, url: str, more: str = "") -> Path:
     config = directory / "mailstack.toml"
     config.write_text(f'store = "{url}"\n{CONFIG}{more}')
     return config
-
-
-def send(port: int, subject: str, *recipients: str) -> str:
-    """The id of a letter from alice."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
-        client.login("alice", "alice")
-        client.mail("alice@home.test")
-        for recipient in recipients:
-            client.rcpt(recipient)
-        code, text = client.data(f"Subject: {subject}\r\n\r\nHello\r\n")
-    assert code == 250, text
-    found = re.search(rb"queued as (\w+)", text)
-    assert found
-    return found[1].decode()
-
-
-def subjects_of_bob(port: int) -> list[str]:
-    reader = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
-    reader.user("bob")
-    reader.pass_("bob")
-    count, _ = reader.stat()
-    lines = [line for number in range(1, count + 1) for line in reader.retr(number)[1]]
-    reader.quit()
-    return [line.decode().removeprefix("Subject: ") for line in lines if line.startswith(b"Subject: ")]
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])

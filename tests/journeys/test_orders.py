@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import smtplib
 import time
 from pathlib import Path
 
+from tests.journeys.people import send
 from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
-
-
-def send(port: int, to: str) -> str:
-    """The letter's id."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-        client.login("alice", "alice")
-        client.mail("alice@home.test")
-        client.rcpt(to)
-        return client.data("Subject: x\r\n\r\nx\r\n")[1].split()[-1].decode()
 
 
 def state(config: Path, letter: str) -> str:
@@ -34,16 +25,16 @@ def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_
     with server:
         command("queue", "pause", "-c", str(config))
         end = time.monotonic() + PATIENCE
-        while state(config, held := send(ports["submission"], "carol@elsewhere.test")) != "held":
+        while state(config, held := send(ports["submission"], "x", "carol@elsewhere.test")) != "held":
             assert time.monotonic() < end
-        here = send(ports["submission"], "bob@home.test")
+        here = send(ports["submission"], "x", "bob@home.test")
         assert (state(config, held), state(config, here)) == ("held", "delivered")
         server.stop()
     command("queue", "rule", "add", "-c", str(config), "--to", "bob@*")
     server, ports = serve(config)
     with server:
         assert state(config, held) == "held"
-        stopped = send(ports["submission"], "bob@home.test")
+        stopped = send(ports["submission"], "x", "bob@home.test")
         assert state(config, stopped) == "held"
         (rule,) = [
             each
@@ -66,7 +57,7 @@ def test_a_staging_office_captures_what_is_for_customers(tmp_path: Path) -> None
     config.write_text(whole)
     server, ports = serve(config)
     with server:
-        letter = send(ports["submission"], "carol@elsewhere.test")
+        letter = send(ports["submission"], "x", "carol@elsewhere.test")
         wait_until(config, letter, "delivered")
         server.stop()
     (told,) = lines_of_json(command("journey", "-c", str(config), letter, "--json"))

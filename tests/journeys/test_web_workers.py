@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.people import send
 from tests.journeys.process import PATIENCE, Process, office, serve
-from tests.journeys.test_workers import send
 
 WORKERS = 3
 WEB = """
@@ -109,7 +109,7 @@ class Office:
 
     def send(self, subject: str) -> str:
         """The id of a letter to bob, taken by any worker."""
-        return send(self.ports["submission"], subject, "bob@home.test").split()[-1]
+        return send(self.ports["submission"], subject, "bob@home.test")
 
     def kill(self, number: int) -> None:
         """A worker; another one takes its seat."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import poplib
-import re
 import signal
 import smtplib
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.people import send, subjects_of_bob
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, office, serve
 
 PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
@@ -51,29 +51,6 @@ def sockets_of(pid: int) -> int:
         with contextlib.suppress(FileNotFoundError):
             found += str(descriptor.readlink()).startswith("socket:")
     return found
-
-
-def send(port: int, subject: str, *recipients: str) -> str:
-    """The reply to a letter from alice."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
-        client.login("alice", "alice")
-        client.mail("alice@home.test")
-        for recipient in recipients:
-            client.rcpt(recipient)
-        code, text = client.data(f"Subject: {subject}\r\n\r\nHello\r\n")
-    assert code == 250, text
-    return text.decode()
-
-
-def subjects_of_bob(port: int) -> list[str]:
-    reader = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
-    reader.user("bob")
-    reader.pass_("bob")
-    found: list[str] = []
-    for number in range(1, reader.stat()[0] + 1):
-        found += re.findall(rb"^Subject: (\S+)", b"\n".join(reader.top(number, 0)[1]), re.MULTILINE)[:1]
-    reader.quit()
-    return [subject.decode() for subject in found]
 
 
 @PROGRAMS

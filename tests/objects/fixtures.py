@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.borrowed import borrowed
+
 if TYPE_CHECKING:
     from mailstack.store.objects.bucket import Bucket
     from tests.objects.server import Server
@@ -17,15 +19,8 @@ def object_store() -> Iterator[Server]:
     pytest.importorskip("boto3", exc_type=ImportError)
     from tests.objects.server import GIVEN, some_server
 
-    try:
-        running = some_server()
-        server = running.__enter__()
-    except LookupError as why:
-        pytest.skip(f"{why}, and {GIVEN} names no server")
-    try:
+    with borrowed(some_server, GIVEN) as server:
         yield server
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture
