@@ -24,6 +24,9 @@ from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settle
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")
 _TRIES = 2
 
+TOGETHER = 200
+"""Letters that are read, and written, at once: an office that runs beside has its turn in between."""
+
 
 class Act(Struct, frozen=True):
     """What became of an operator's wish for one delivery."""
@@ -106,32 +109,46 @@ class Operator:
         So does an alias (RFC 5321 §3.9.1): who wrote the letter hears of its failures, under the recipient he named.
         Raises StoreError.
         """
-        return [
-            act for letter in dict.fromkeys(ids) for act in await self._retried(letter, self._redirecting(to, router))
-        ]
+        return await self._retried(ids, self._redirecting(to, router))
 
     async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[Act]:
         async def plan(record: Record) -> tuple[list[Act], Settlement]:
             return await self._plan(record, wish)
 
-        return [act for letter in dict.fromkeys(ids) for act in await self._retried(letter, plan)]
+        return await self._retried(ids, plan)
 
-    async def _retried(self, letter: LetterId, plan: _Plan) -> list[Act]:
-        """One letter; read again once when an attempt came between reading and writing."""
-        acts: list[Act] = []
-        for _ in range(_TRIES):
-            records = await self._store.records(Filter(ids=(letter,), limit=1))
-            if not records:
-                return [Act(letter, "", "no letter has this id")]
-            acts, settlement = await plan(records[0])
-            if not settlement.changes:
-                return acts
-            try:
-                await self._store.settle(settlement)
-            except Conflict:
+    async def _retried(self, ids: Sequence[LetterId], plan: _Plan) -> list[Act]:
+        """Letters in their order; read again once where an attempt came between reading and writing."""
+        letters = list(dict.fromkeys(ids))
+        acts: dict[LetterId, list[Act]] = {}
+        for start in range(0, len(letters), TOGETHER):
+            left = letters[start : start + TOGETHER]
+            for _ in range(_TRIES):
+                left = await self._try(left, plan, acts) if left else left
+            for letter in left:
+                between = "an attempt came between; try again"
+                acts[letter] = [Act(letter, act.recipient, act.why_not or between) for act in acts[letter]]
+        return [act for letter in letters for act in acts[letter]]
+
+    async def _try(self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[Act]]) -> list[LetterId]:
+        """Note in `acts` what becomes of these letters; those are returned to which an attempt came between."""
+        found = await self._store.records(Filter(ids=tuple(ids), limit=len(ids)))
+        records = {record.letter.id: record for record in found}
+        changed: list[LetterId] = []
+        settlements: list[Settlement] = []
+        for letter in ids:
+            if (record := records.get(letter)) is None:
+                acts[letter] = [Act(letter, "", "no letter has this id")]
                 continue
-            return acts
-        return [Act(letter, act.recipient, act.why_not or "an attempt came between; try again") for act in acts]
+            acts[letter], settlement = await plan(record)
+            if settlement.changes:
+                changed.append(letter)
+                settlements.append(settlement)
+        troubles = await self._store.settle_together(settlements) if settlements else []
+        for trouble in troubles:
+            if trouble is not None and not isinstance(trouble, Conflict):
+                raise trouble
+        return [letter for letter, trouble in zip(changed, troubles, strict=True) if trouble is not None]
 
     async def _plan(self, record: Record, wish: _Wish) -> tuple[list[Act], Settlement]:
         """What to write, and what can be said once it is written."""

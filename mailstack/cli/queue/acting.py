@@ -20,12 +20,12 @@ from mailstack.letter import Letter, LetterId
 from mailstack.letter.terms import released_at
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
-from mailstack.queue.operator import Act, Operator
+from mailstack.queue.operator import TOGETHER, Act, Operator
 from mailstack.queue.selection import Selection
 from mailstack.store import Filter
 
-Deed = Callable[[OpenStore, Operator, LetterId], Coroutine[Any, Any, list[Act]]]
-"""What is done to one letter."""
+Deed = Callable[[OpenStore, Operator, Sequence[LetterId]], Coroutine[Any, Any, list[Act]]]
+"""What is done to letters."""
 
 FEW = 20
 """Deliveries chosen by filters that are still told one by one."""
@@ -73,7 +73,7 @@ def hold(place: Place, wanted: Wanted) -> None:
       mailstack queue hold 1kq2v7m4e80c3xz
       mailstack queue hold --domain elsewhere.test --yes
     """
-    act(place, wanted, "hold", "held", lambda _office, operator, letter: operator.hold([letter]))
+    act(place, wanted, "hold", "held", lambda _office, operator, letters: operator.hold(letters))
 
 
 @click.command()
@@ -89,7 +89,7 @@ def release(place: Place, wanted: Wanted) -> None:
       mailstack queue release 1kq2v7m4e80c3xz
       mailstack queue release --from "*@home.test"
     """
-    act(place, wanted, "release", "released", lambda _office, operator, letter: operator.release([letter]))
+    act(place, wanted, "release", "released", lambda _office, operator, letters: operator.release(letters))
 
 
 @click.command()
@@ -105,7 +105,7 @@ def retry(place: Place, wanted: Wanted) -> None:
       mailstack queue retry --reason "connection refused" --yes
       mailstack queue retry --all
     """
-    act(place, wanted, "retry", "due now", lambda _office, operator, letter: operator.retry([letter]), harmless=True)
+    act(place, wanted, "retry", "due now", lambda _office, operator, letters: operator.retry(letters), harmless=True)
 
 
 @click.command()
@@ -122,12 +122,16 @@ def remove(place: Place, wanted: Wanted, bounce: bool) -> None:
       mailstack queue remove --from spammer@home.test --yes
     """
 
-    async def removed(office: OpenStore, operator: Operator, letter: LetterId) -> list[Act]:
+    async def removed(office: OpenStore, operator: Operator, letters: Sequence[LetterId]) -> list[Act]:
         if not bounce:
-            return await operator.remove([letter])
-        found = await office.store.records(Filter(ids=(letter,), limit=1))
-        taken_by = found[0].letter.arrival.office if found else ""
-        return await operator.remove([letter], bouncer=Bouncer(router_of(place, office), taken_by))
+            return await operator.remove(letters)
+        found = await office.store.records(Filter(ids=tuple(letters), limit=len(letters)))
+        taken_by = {record.letter.id: record.letter.arrival.office for record in found}
+        acts: list[Act] = []
+        for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
+            its = [letter for letter in letters if taken_by.get(letter, "") == name]
+            acts += await operator.remove(its, bouncer=Bouncer(router_of(place, office), name))
+        return acts
 
     act(place, wanted, "remove", "removed", removed)
 
@@ -140,7 +144,7 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
     with OpenStore(place) as office:
         if ids:
             operator = Operator(office.store, place.now)
-            _tell(office.run_each(deed(office, operator, letter) for letter in dict.fromkeys(ids)), done)
+            _tell(office.run(deed(office, operator, ids)), done)
             return
         now = place.now()
 
@@ -161,12 +165,13 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
         if not wanted.sure and not (harmless and wanted.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
         operator = Operator(office.store, place.now, picks=takes)
-        _tell_many(office.run_each(deed(office, operator, record.letter.id) for record in records), done, len(records))
+        letters = [record.letter.id for record in records]
+        groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
+        _tell_many((office.run(deed(office, operator, group)) for group in groups), done, len(records))
 
 
-def _tell(results: Iterable[list[Act]], done: str) -> None:
+def _tell(acts: Sequence[Act], done: str) -> None:
     """Say what was done; raise Refused when a letter stayed wholly as it was."""
-    acts = [act for result in results for act in result]
     for each in acts:
         if each.done:
             click.echo(clean(_done_text(each, done)))
@@ -176,9 +181,10 @@ def _tell(results: Iterable[list[Act]], done: str) -> None:
 def _tell_many(results: Iterable[list[Act]], done: str, count: int) -> None:
     """One by one when they are few, else counted, with a bar that shows how far it is."""
     acts: list[Act] = []
-    with click.progressbar(results, length=count, file=sys.stderr, hidden=count <= FEW) as bar:
-        for result in bar:
+    with click.progressbar(length=count, file=sys.stderr, hidden=count <= FEW) as bar:
+        for result in results:
             acts += result
+            bar.update(len({each.letter for each in result}))
     successes = [each for each in acts if each.done]
     for each in successes if len(successes) <= FEW else ():
         click.echo(clean(_done_text(each, done)))

@@ -34,5 +34,5 @@ def redirect(place: Place, wanted: Wanted) -> None:
         wanted,
         f"redirect to {target}",
         f"redirected to {target}",
-        lambda office, operator, letter: operator.redirect([letter], target, router_of(place, office)),
+        lambda office, operator, letters: operator.redirect(letters, target, router_of(place, office)),
     )

@@ -20,5 +20,5 @@ def release_held(place: Place, office: OpenStore, rule: Rule) -> int:
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
     operator = Operator(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery))
-    results = office.run_each(operator.release([record.letter.id], rule=rule.name) for record in records)
-    return sum(act.done for result in results for act in result)
+    acts = office.run(operator.release([record.letter.id for record in records], rule=rule.name))
+    return sum(act.done for act in acts)

@@ -125,8 +125,7 @@ def _flush(place: Place, options: Options) -> None:
     with OpenStore(place) as office:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(office, waiting)]
         operator = Operator(office.store, place.now, picks=waiting.takes)
-        for _ in office.run_each(operator.retry([letter]) for letter in ids):
-            pass
+        office.run(operator.retry(ids))
 
 
 def caller() -> Person:
