@@ -132,8 +132,10 @@ class Backlog:
         # What is sent and not written down is sent again after a crash, so there is never much of it.
         if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
             return None
-        lane = max(filter(self._may_start, self._rows), key=self._rank, default=None)
-        return None if lane is None else self._start_from(lane)
+        lanes = [lane for lane in self._rows if self._may_start(lane)]
+        if not lanes:
+            return None
+        return self._start_from(lanes[0] if len(lanes) == 1 else max(lanes, key=self._rank))
 
     def done(self, job: Job, *, reached: bool | None = None) -> None:
         """The attempt of a job is over, and its connection free; `reached` is as in its Attempt.

@@ -100,6 +100,8 @@ def settle(
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
             return into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
+        if isinstance(outcome, Delivered) and _is_only_relayed(letter, deliveries[0], outcome):
+            return _to_another_host(letter, deliveries[0], outcome, attempt, times)
     return _Ledger(letter, attempt, times, schedule, jitter, _reader_of_last_resort(letter, postmaster)).close(
         deliveries
     )
@@ -123,6 +125,36 @@ def into_mailbox(  # noqa: PLR0917  # each of a type of its own
         (Step(letter.id, now, letter.arrival.office, "delivered", facts),),
         reports,
     )
+
+
+def _is_only_relayed(letter: Letter, delivery: Delivery, outcome: Delivered) -> bool:
+    """Whether nobody is told that another host took the letter."""
+    recipient = delivery.recipient
+    return outcome.mailbox is None and not letter.envelope.parameters and not is_told(letter, recipient, "relayed")
+
+
+def _to_another_host(
+    letter: Letter, delivery: Delivery, outcome: Delivered, attempt: Attempt, times: Times
+) -> Settling:
+    """One recipient, and another host that took the letter: the commonest case of these, and its shortest way."""
+    facts = _relayed_facts(delivery, outcome, attempt)
+    steps = _told_of_attempt(letter, (delivery,), attempt, times.began)
+    steps.append(Step(letter.id, times.ended, letter.arrival.office, "relayed", facts))
+    change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.ended))
+    return Settling((change,), (), tuple(steps), ())
+
+
+def _told_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
+    """Which way it went, and what was said."""
+    steps: list[Step] = []
+    recipients = [str(delivery.recipient.address) for delivery in deliveries]
+    if attempt.route:
+        facts = {"recipients": recipients, **attempt.route}
+        steps.append(Step(letter.id, began, letter.arrival.office, "routed", facts))
+    if attempt.dialogue or attempt.facts:
+        facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
+        steps.append(Step(letter.id, began, letter.arrival.office, "attempted", facts))
+    return steps
 
 
 def is_told(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
@@ -169,7 +201,7 @@ class _Ledger:
 
     def close(self, deliveries: tuple[Delivery, ...]) -> Settling:
         """Everything, once each delivery has been entered."""
-        self._tell_attempt(deliveries)
+        self._steps += _told_of_attempt(self._letter, deliveries, self._attempt, self._began)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
         succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
         reports = [*self._succeed("delivered", succeeded), *self._succeed("relayed", succeeded)]
@@ -178,15 +210,6 @@ class _Ledger:
                 self._enter(delivery, outcome)
         reports += [*self._bounce(), *self._warn()]
         return Settling(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
-
-    def _tell_attempt(self, deliveries: tuple[Delivery, ...]) -> None:
-        attempt = self._attempt
-        recipients = [str(delivery.recipient.address) for delivery in deliveries]
-        if attempt.route:
-            self._step("routed", {"recipients": recipients, **attempt.route}, self._began)
-        if attempt.dialogue or attempt.facts:
-            facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
-            self._step("attempted", facts, self._began)
 
     def _enter(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
         match outcome:
@@ -253,8 +276,7 @@ class _Ledger:
     def _enter_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
         if outcome.mailbox is None:
             self._change(delivery, DeliveryState.RELAYED, outcome)
-            remote = {"remote_id": self._attempt.facts["remote_id"]} if "remote_id" in self._attempt.facts else {}
-            self._step("relayed", {**_outcome_facts(delivery, outcome), **remote, **facts})
+            self._step("relayed", {**_relayed_facts(delivery, outcome, self._attempt), **facts})
         else:
             self._change(delivery, DeliveryState.DELIVERED, outcome)
             self._placements.append(_placement(self._letter, delivery, outcome, outcome.mailbox, self._now))
@@ -295,9 +317,8 @@ class _Ledger:
     def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))
 
-    def _step(self, name: StepName, facts: Mapping[str, Any], at: float | None = None) -> None:
-        at = self._now if at is None else at
-        self._steps.append(Step(self._letter.id, at, self._letter.arrival.office, name, facts))
+    def _step(self, name: StepName, facts: Mapping[str, Any]) -> None:
+        self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.office, name, facts))
 
 
 def too_late(deadline: Deadline, why: str = "", host: str = "") -> Failed:
@@ -331,6 +352,13 @@ def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: 
     size = len(outcome.headers) + letter.content.size
     utf8 = letter.envelope.smtputf8 or not outcome.headers.isascii()
     return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now, utf8)
+
+
+def _relayed_facts(delivery: Delivery, outcome: Delivered, attempt: Attempt) -> dict[str, Any]:
+    facts = _outcome_facts(delivery, outcome)
+    if "remote_id" in attempt.facts:
+        facts["remote_id"] = attempt.facts["remote_id"]
+    return facts
 
 
 def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:

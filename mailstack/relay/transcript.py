@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 def ends_of(lines: Sequence[str], most: int, size: int) -> tuple[str, ...]:
     """The first lines and the last ones, `most` of them and `size` characters in all, with a line on how many are left out."""
+    if len(lines) <= most // 2 and sum(map(len, lines)) <= size // 2:
+        return tuple(lines)
     head = _fitting(lines, most // 2, size // 2)
     rest = lines[head:]
     tail = _fitting(rest[::-1], most // 2, size // 2)

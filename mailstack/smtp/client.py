@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -103,6 +104,8 @@ class ClientEngine:
                 line = bare.line
             if line is None:
                 return NEED_DATA
+            if not self._texts and not self._hello and (whole := _whole(line)) is not None:
+                return whole
             found = _REPLY_LINE.match(line)
             if found is None:
                 return self._give_up(f"no SMTP reply: {clean(line[:80].decode('ascii', 'replace'))}")
@@ -120,18 +123,30 @@ class ClientEngine:
             self._hello = False
             if code == 250:
                 self.extensions = _extensions(texts[1:])
-        if (begin := _STATUS.match(texts[0])) is None or (status := Status.parse(begin[0])).kind != code // 100:
-            return Received(Reply(code, "\n".join(texts), None, closes=code in (221, 421, 521)))
-        if len(texts) == 1:
-            text = texts[0][begin.end() :]
-        else:
-            text = "\n".join([_STATUS.sub("", line, count=1) for line in texts])
-        return Received(Reply(code, text, status, closes=code in (221, 421, 521)))
+        return Received(_reply(code, texts))
 
     def _give_up(self, reason: str) -> Malformed:
         self._malformed = True
         self._lines.clear()
         return Malformed(reason)
+
+
+@lru_cache(maxsize=256)  # hosts say the same few things all day
+def _whole(line: bytes) -> Received | None:
+    """The reply that this line is; None for one that goes on, or makes no sense."""
+    found = _REPLY_LINE.match(line)
+    if found is None or found[2] == b"-":
+        return None
+    return Received(_reply(int(found[1]), [clean((found[3] or b"").decode("ascii", "replace"))]))
+
+
+def _reply(code: int, texts: list[str]) -> Reply:
+    closes = code in (221, 421, 521)
+    if (begin := _STATUS.match(texts[0])) is None or (status := Status.parse(begin[0])).kind != code // 100:
+        return Reply(code, "\n".join(texts), None, closes)
+    if len(texts) == 1:
+        return Reply(code, texts[0][begin.end() :], status, closes)
+    return Reply(code, "\n".join([_STATUS.sub("", line, count=1) for line in texts]), status, closes)
 
 
 def _extensions(lines: list[str]) -> dict[str, str]:

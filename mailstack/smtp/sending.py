@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -229,9 +230,9 @@ class SendingSession:
             finals = await self._finals(replies.count(None))
             # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
             self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
-            return tuple(one or finals.popleft() for one in replies)
+            return tuple([one or finals.popleft() for one in replies])
         self._reset_first = True
-        return tuple(one for one in replies if one is not None)
+        return tuple([one for one in replies if one is not None])
 
     async def _begin_in_one_group(
         self, mail_line: str, rcpt_lines: Sequence[str], *, by_bdat: bool
@@ -354,9 +355,11 @@ class SendingSession:
 
     def _say(self, *lines: str, secret: str = "") -> None:
         """Send commands in one piece; `secret` stands behind the line, or alone, and not in the dialogue."""
-        shown = [f"{line} {LEFT_OUT}" if secret else line for line in lines] or [LEFT_OUT]
-        spoken = [f"{line} {secret}" if secret else line for line in lines] or [secret]
-        octets = b"".join([self._engine.command(line) for line in spoken])
+        shown: Sequence[str] = lines
+        if secret:
+            shown = [f"{line} {LEFT_OUT}" for line in lines] or [LEFT_OUT]
+            lines = tuple([f"{line} {secret}" for line in lines]) or (secret,)
+        octets = b"".join([self._engine.command(line) for line in lines])
         for line in shown:
             self._note(f"C: {line}")
         self._peer.send(octets)
@@ -382,6 +385,9 @@ class SendingSession:
         raise Trouble(stage, None, reason)
 
     def _note_reply(self, answer: Reply) -> None:
+        if "\n" not in answer.text:
+            self._note(_told(answer))
+            return
         status = f"{answer.status} " if answer.status else ""
         *lines, last = answer.text.split("\n")
         for line in lines:
@@ -392,6 +398,12 @@ class SendingSession:
         if self._room > 0:
             self._room -= 1
             self.dialogue.append(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+
+
+@lru_cache(maxsize=256)  # hosts say the same few things all day
+def _told(answer: Reply) -> str:
+    """A reply of one line as the dialogue shows it."""
+    return f"S: {answer.code} {answer.status} {answer.text}" if answer.status else f"S: {answer.code} {answer.text}"
 
 
 def _refusal(answer: Reply) -> Reply | None:
