@@ -117,6 +117,7 @@ class Carriage:
             ),
             around.random.random,
             self.relay.line,
+            self.relay.line_of,
             standing=standing,
             postmaster=_postmaster(config),
             left_behind=seat.left_behind(name),

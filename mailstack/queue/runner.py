@@ -24,7 +24,7 @@ from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.standing import Held, StandingOrders
-from mailstack.store import Acceptance, Change, Claim, Conflict, Settlement, Store, StoreError
+from mailstack.store import Acceptance, Change, Claim, Conflict, Place, Settlement, Store, StoreError
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Runner:
         limits: RunnerLimits = RunnerLimits(),
         jitter: Callable[[], float] = random.random,
         line: Callable[[Letter, str], str] = lambda _, destination: destination,
+        line_of: Callable[[str], str | None] = lambda destination: destination,
         standing: StandingOrders | None = None,
         postmaster: Address | None = None,
         left_behind: Sequence[str] = (),
@@ -92,7 +93,8 @@ class Runner:
         """`agents` has "local" and "relay". `owner` names this process in claims, and stays the same after a crash.
 
         `left_behind`: owners that are dead for good, whose claims nobody else lets go of.
-        `line` says for a letter and a destination what those have in common that may share an attempt and its limits.
+        `line` says for a letter and a destination what those have in common that may share an attempt and its limits,
+        `line_of` for a destination alone; None where it depends on the letter.
         `standing`: the orders that it obeys; None: those of the store. `postmaster` hears of reports that can't be
         delivered; None: nobody does. `conditions` gives what the agents know and letters wait for.
         """
@@ -109,6 +111,7 @@ class Runner:
         self._jitter = jitter
         self._left_behind = (owner, *left_behind)
         self._line = line
+        self._line_of = line_of
         self._postmaster = postmaster
         self._backlog = Backlog(
             concurrency=limits.concurrency,
@@ -124,6 +127,8 @@ class Runner:
         self._looking = False
         self._lines: set[str] = set()
         """Destinations for which letters wait in line, in the store."""
+        self._placed = 0
+        """How many went there without a claim."""
         self._fetching: set[str] = set()
         self._lining_up: list[Settlement] = []
         """Claims that are not attempted by us, and that the store has not taken back yet."""
@@ -329,8 +334,9 @@ class Runner:
             if due > now:
                 return max(_LEAST_WAIT, min(self.limits.poll, due - now))
             limit = min(room, self.limits.claims)
+            placed = self._placed
             claims = await self._claim(limit)
-            if not claims:
+            if not claims and placed == self._placed:
                 break
             await self._take_what_fits(claims)
         return self.limits.poll
@@ -368,14 +374,27 @@ class Runner:
 
     def _lined_up(self, letter: Letter, one: Delivery) -> Change:
         """It waits in the store, where `_fetch` finds it when its destination has room again."""
-        now, late = self._clock.now(), self.limits.line_wait * (0.5 + self._jitter())
-        after = replace(one, due=now + late, attempts=one.attempts - 1, claimed_by=None, lease=0.0)
+        after = replace(one, due=self._line_due(), attempts=one.attempts - 1, claimed_by=None, lease=0.0)
         if one.destination == LOCAL:
-            return Change(one, replace(after, due=now + self.limits.poll))
+            return Change(one, replace(after, due=self._clock.now() + self.limits.poll))
         line = self._line(letter, one.destination)
         if len(self._lines) < self.limits.lines:
             self._lines.add(line)
         return Change(one, after, line)
+
+    def _place(self, destination: str) -> Place | None:
+        """What is due for a destination that has a line stands there at once; claimed, it would only be given back.
+
+        Called in any thread.
+        """
+        line = None if destination == LOCAL else self._line_of(destination)
+        if line is None or line not in self._lines:
+            return None
+        self._placed += 1
+        return Place(line, self._line_due())
+
+    def _line_due(self) -> float:
+        return self._clock.now() + self.limits.line_wait * (0.5 + self._jitter())
 
     def _given_back(self, job: Job) -> Settlement:
         """It is due at once, as if nobody had claimed it."""
@@ -410,7 +429,14 @@ class Runner:
     async def _claim(self, limit: int, line: str | None = None) -> list[Claim]:
         now = self._clock.now()
         return await self._store.claim(
-            self._office, self._owner, now, limit=limit, lease=self.limits.lease, next_due=self._next_due, line=line
+            self._office,
+            self._owner,
+            now,
+            limit=limit,
+            lease=self.limits.lease,
+            next_due=self._next_due,
+            line=line,
+            place=self._place,
         )
 
     # --- the end

@@ -158,6 +158,10 @@ class RelayAgent:
         """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
         return self._hosts.line(destination, letter.envelope.sender)
 
+    def line_of(self, destination: str) -> str | None:
+        """The same for a destination alone; None where the sender of a letter matters."""
+        return self._hosts.line_of(destination)
+
     def conditions(self, most: int) -> list[Condition]:
         """What letters wait for here, for people who ask."""
         return self._connections.down(most)

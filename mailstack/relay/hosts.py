@@ -156,6 +156,10 @@ class Hosts:
             known = self._lines[destination] = self._line(destination, None)
         return known
 
+    def line_of(self, destination: str) -> str | None:
+        """The same for a destination alone; None where the sender matters."""
+        return None if self._origins or self._sender_routes.hosts else self.line(destination, None)
+
     def _line(self, destination: str, sender: Address | None) -> str:
         return line(
             destination,

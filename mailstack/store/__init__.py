@@ -117,6 +117,19 @@ class Settlement(Struct, frozen=True):
     """More deliveries of a letter that is there, as when it is redirected; their numbers are new."""
 
 
+class Place(NamedTuple):
+    """Where a delivery waits whose destination has no room for it now."""
+
+    line: str
+    due: float
+    """When it is looked at if nobody fetched it from its line before, seconds since 1970."""
+
+
+def nowhere(_destination: str) -> Place | None:
+    """Every destination has room."""
+    return None
+
+
 class Claim(Struct, frozen=True):
     """A letter with the deliveries of it that this process may attempt now."""
 
@@ -293,10 +306,12 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         lease: float,
         next_due: Callable[[Delivery, float], float],
         line: str | None = None,
+        place: Callable[[str], Place | None] = nowhere,
     ) -> list[Claim]:
         """Claim at most `limit` due deliveries, and register their attempts before they are made.
 
         With `line`, those that wait in this line, whether they are due or not, in the order in which they came here.
+        Without it, what is due for a destination that has a `place` goes there instead, and counts towards the limit.
         The highest priority goes first, and of the same priority what is longest due.
         Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
         which is given the delivery with its attempts already counted and the letter's arrival time, and is called in

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.queue.delivery import Delivery
-from mailstack.store import Claim, StoreError, rows, sql
+from mailstack.store import Claim, Place, StoreError, nowhere, rows, sql
 from mailstack.store.batch import Transaction, pieces
 
 
@@ -24,6 +24,7 @@ class Wanted(Struct, frozen=True):
     lease: float
     next_due: Callable[[Delivery, float], float]
     line: str | None = None
+    place: Callable[[str], Place | None] = nowhere
 
 
 class Claimed(Struct, frozen=True):
@@ -36,6 +37,8 @@ class Claimed(Struct, frozen=True):
 def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
     """Claim what is due. A damaged row is held, and told of, so that it doesn't stop what waits behind it."""
     due = _due(transaction, wanted)
+    if wanted.line is None:
+        due = _line_up(transaction, due, wanted.place)
     letters, damages = _letters(transaction, [row[0] for row in due], content)
     claimed: dict[LetterId, list[Delivery]] = {}
     damaged: list[str] = []
@@ -72,6 +75,21 @@ def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
                 sql.DUE, rows.DELIVERY, (wanted.office, priority, wanted.now, left)
             )
     return found
+
+
+def _line_up(transaction: Transaction, due: list[Any], place: Callable[[str], Place | None]) -> list[Any]:
+    """What has no place in a line; the rest goes there, unread, for it would only be given back."""
+    left: list[Any] = []
+    flat: list[Any] = []
+    for row in due:
+        # What somebody had claimed who let the lease end is not lined up before it is counted.
+        if row[7] is None and (found := place(row[3])) is not None:
+            flat += (row[0], row[1], found.due, found.due, found.line)
+        else:
+            left.append(row)
+    for part in pieces(flat, len(sql.LINE_UP)):
+        transaction.execute(sql.line_up(len(part) // len(sql.LINE_UP)), part)
+    return left
 
 
 def _attempted(delivery: Delivery, arrived: float, wanted: Wanted) -> Delivery:

@@ -22,8 +22,10 @@ from mailstack.store import (
     Filter,
     Maildrop,
     MaildropInUse,
+    Place,
     Record,
     Settlement,
+    nowhere,
 )
 from mailstack.store.contents import Gone, WritingInMemory
 from mailstack.store.memory_addresses import MemoryAddresses
@@ -153,9 +155,13 @@ class MemoryStore(
         lease: float,
         next_due: Callable[[Delivery, float], float],
         line: str | None = None,
+        place: Callable[[str], Place | None] = nowhere,
     ) -> list[Claim]:
         claimed: dict[LetterId, list[Delivery]] = {}
-        due = self._due(office, now, limit) if line is None else self._in_line(office, line, limit)
+        if line is None:
+            due = self._line_up(office, self._due(office, now, limit), place)
+        else:
+            due = self._in_line(office, line, limit)
         try:
             for delivery in due:
                 counted = replace(delivery, attempts=delivery.attempts + 1, claimed_by=owner, lease=now + lease)
@@ -175,6 +181,18 @@ class MemoryStore(
                 _, name = heapq.heappop(self._waiting[office, priority])
                 due[name] = self._owed[name]
         return list(due.values())
+
+    def _line_up(self, office: str, due: Sequence[Delivery], place: Callable[[str], Place | None]) -> list[Delivery]:
+        """What has no place in a line; the rest goes there."""
+        left: list[Delivery] = []
+        for delivery in due:
+            found = place(delivery.destination) if delivery.claimed_by is None else None
+            if found is None:
+                left.append(delivery)
+            else:
+                self._put(replace(delivery, due=found.due))
+                self._enter_line((delivery.letter, delivery.number), (office, found.line))
+        return left
 
     def _in_line(self, office: str, line: str, limit: int) -> list[Delivery]:
         waiting = (self._owed[name] for name in self._lines.get((office, line), ()))
@@ -260,9 +278,11 @@ class MemoryStore(
         self._put(replace(change.after, recipient=there.recipient, state=there.state if keeps else change.after.state))
         if change.line is not None and not keeps:
             where = self._letters[change.before.letter].arrival.office, change.line
-            name = change.before.letter, change.before.number
-            self._lines.setdefault(where, {})[name] = None
-            self._line_of[name] = where
+            self._enter_line((change.before.letter, change.before.number), where)
+
+    def _enter_line(self, name: Name, where: tuple[str, str]) -> None:
+        self._lines.setdefault(where, {})[name] = None
+        self._line_of[name] = where
 
     def _drop_content(self, letter: LetterId) -> None:
         """Unless somebody needs it."""

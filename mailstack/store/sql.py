@@ -161,6 +161,16 @@ def claim(count: int) -> str:
         FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
+LINE_UP = ("letter", "number", "due", "waits_until", "line")
+
+
+@lru_cache(maxsize=512)
+def line_up(count: int) -> str:
+    """For `count` rows of LINE_UP."""
+    return f"""UPDATE deliveries AS d SET due = v.due, waits_until = v.waits_until, line = v.line
+        FROM {named(LINE_UP, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
+
+
 _ADDED = ", ".join("l.office" if name == "office" else f"v.{name}" for name in rows.DELIVERY_ROW)
 ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELECT {_ADDED}
     FROM {named(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""

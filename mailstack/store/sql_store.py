@@ -26,6 +26,7 @@ from mailstack.store import (
     Filter,
     Maildrop,
     OutcomeUnknown,
+    Place,
     Record,
     Settlement,
     StoreError,
@@ -33,6 +34,7 @@ from mailstack.store import (
     history,
     lookups,
     maildrops,
+    nowhere,
     sql,
 )
 from mailstack.store.addresses import StoredAddresses
@@ -213,8 +215,9 @@ class SqlStore(
         lease: float,
         next_due: Callable[[Delivery, float], float],
         line: str | None = None,
+        place: Callable[[str], Place | None] = nowhere,
     ) -> list[Claim]:
-        wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line)
+        wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line, place)
         together = Together(self._read_small, self.content, self._recent, self._memory_limit)
         claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
         for damage in claimed.damaged:

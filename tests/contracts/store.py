@@ -32,6 +32,7 @@ from mailstack.store import (
     Contact,
     Filter,
     MaildropInUse,
+    Place,
     Placement,
     Settlement,
     Store,
@@ -350,6 +351,28 @@ def test_a_priority_is_kept_through_attempts(subject: Subject) -> None:
     assert deliveries(subject, delivery.letter)[0].priority == -3
     (again,) = claim(subject, 7000.0)
     assert again.deliveries[0].priority == -3
+
+
+def test_what_is_due_for_a_destination_with_a_line_goes_there_unclaimed(subject: Subject) -> None:
+    store = subject.store
+    for address, destination in ((CAROL, "elsewhere.test"), (BOB, "local"), (CAROL, "elsewhere.test")):
+        subject.run(store.accept(acceptance(address, destination=destination)))
+    work = store.claim(
+        OFFICE,
+        "me",
+        5000.0,
+        limit=9,
+        lease=60.0,
+        next_due=later,
+        place=lambda destination: Place("the line", 9000.0) if destination == "elsewhere.test" else None,
+    )
+    (taken,) = subject.run(work)
+    assert [one.destination for one in taken.deliveries] == ["local"]
+    waiting = [one for record in subject.run(store.records(Filter(recipient=str(CAROL)))) for one in record.deliveries]
+    assert [(one.due, one.attempts, one.claimed_by) for one in waiting] == [(9000.0, 0, None)] * 2
+    assert subject.run(store.lines(OFFICE, 10)) == ["the line"]
+    work = store.claim(OFFICE, "me", 6000.0, limit=9, lease=60.0, next_due=later, line="the line")
+    assert [one.attempts for claim in subject.run(work) for one in claim.deliveries] == [1, 1]
 
 
 def test_what_waits_in_a_line_is_claimed_from_it_before_it_is_due(subject: Subject) -> None:
