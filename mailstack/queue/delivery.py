@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
+from mailstack.instant import utc_text
 from mailstack.letter import LetterId, Recipient, Status
 
 
@@ -27,6 +29,14 @@ OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 
 HURRIED = "to be tried now, as the operator said"
 """The text of a delivery that somebody wants to see attempted, until it is."""
+
+
+_RELEASED = "released by an operator at "
+
+
+def released_text(now: float) -> str:
+    """The text of a delivery that was released by name, until it is attempted; see `Delivery.released_at`."""
+    return f"{_RELEASED}{utc_text(now)}"
 
 
 class Delivery(Struct, frozen=True):
@@ -62,3 +72,13 @@ class Delivery(Struct, frozen=True):
     def is_hurried(self) -> bool:
         """Whether an operator asked for this attempt: the host that was down may have been mended."""
         return self.text == HURRIED
+
+    @property
+    def released_at(self) -> float | None:
+        """When it was released by name, seconds since 1970; None where its text does not say so."""
+        if not self.text.startswith(_RELEASED):
+            return None
+        try:
+            return datetime.fromisoformat(self.text.removeprefix(_RELEASED)).timestamp()
+        except ValueError:
+            return None

@@ -16,7 +16,7 @@ from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Status, new_letter_id
 from mailstack.letter.report import Notice
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import HURRIED, OWED, Delivery, DeliveryState
+from mailstack.queue.delivery import HURRIED, OWED, Delivery, DeliveryState, released_text
 from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settling import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
@@ -88,7 +88,9 @@ class Operator:
 
     async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[Act]:
         """What was held is due now; `rule` is the one that is taken back by this. Raises StoreError."""
-        return await self._each(ids, _Wish(_released, "released", facts={"rule": rule} if rule else {}))
+        if rule:
+            return await self._each(ids, _Wish(_let_go, "released", facts={"rule": rule}))
+        return await self._each(ids, _Wish(_released, "released"))
 
     async def retry(self, ids: Sequence[LetterId]) -> list[Act]:
         """What waits for its time is due now. Raises StoreError."""
@@ -224,6 +226,12 @@ def _held(delivery: Delivery, _now: float) -> Delivery | str:
 
 
 def _released(delivery: Delivery, now: float) -> Delivery | str:
+    """By name, and it says so itself: the journeys of thousands need not be read to know that rules don't hold them."""
+    due = _let_go(delivery, now)
+    return due if isinstance(due, str) or due.status is not None else replace(due, text=released_text(now))
+
+
+def _let_go(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is not DeliveryState.HELD:
         return _stopped(delivery) or "it is not held"
     # Why it was held is told by the journey, and is no reason to wait any more.

@@ -61,11 +61,10 @@ class StandingOrders:
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
         """Those that are held instead of being attempted now; the attempt that was counted for them is not made."""
         reasons = [(one, self._reasons(letter, one)) for one in deliveries]
-        fits_rules = any(why.rule is not None for _, whys in reasons for why in whys)
-        released = await self._released(letter) if fits_rules else {}
-        return _held(
-            letter, [(one, _first(whys, released.get(str(one.recipient.address)))) for one, whys in reasons], now
-        )
+        asks = any(why.rule is not None for one, whys in reasons if one.released_at is None for why in whys)
+        told = await self._released(letter) if asks else {}
+        released = [one.released_at or told.get(str(one.recipient.address)) for one in deliveries]
+        return _held(letter, [(one, _first(whys, at)) for (one, whys), at in zip(reasons, released, strict=True)], now)
 
     async def would_hold(self, letter: Letter, delivery: Delivery) -> str:
         """Why it would be held if its turn came now; empty when it would be attempted."""
