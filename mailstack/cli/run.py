@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import queue
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -95,6 +96,24 @@ class OpenStore:
         """The result of a call to the store. Raises Refused for trouble of the store, and what else the call raises."""
         try:
             return self._carrier.run(work)
+        except StoreError as error:
+            raise Refused(str(error)) from error
+        except TimeoutError as error:
+            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+
+    def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, at_once: int = 64) -> Iterator[T]:
+        """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
+        under_way: collections.deque[Pending[T]] = collections.deque()
+        for work in works:
+            under_way.append(Pending(work))
+            if len(under_way) >= at_once:
+                yield self._result(under_way.popleft())
+        while under_way:
+            yield self._result(under_way.popleft())
+
+    def _result(self, pending: Pending[T]) -> T:
+        try:
+            return self._carrier.wait_for(pending)
         except StoreError as error:
             raise Refused(str(error)) from error
         except TimeoutError as error:

@@ -76,7 +76,8 @@ class Delivery(Struct, frozen=True):
     @property
     def released_at(self) -> float | None:
         """When it was released by name, seconds since 1970; None where its text does not say so."""
-        if not self.text.startswith(_RELEASED):
+        # What others said has a status, and can't be mistaken for it.
+        if self.status is not None or not self.text.startswith(_RELEASED):
             return None
         try:
             return datetime.fromisoformat(self.text.removeprefix(_RELEASED)).timestamp()

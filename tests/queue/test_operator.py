@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.operator import Act, Operator
-from mailstack.store import Conflict, Settlement
+from mailstack.queue.operator import TOGETHER, Act, Operator
+from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
-from tests.queue.rig import Rig
+from tests.queue.rig import TAKEN, Rig
 
 HOUR = 3600.0
 BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
@@ -117,6 +119,42 @@ def test_a_bounce_waits_for_the_attempt_that_is_under_way(rig, operator):
 
 def test_an_unknown_id_is_said_to_be_unknown(operator):
     assert run(operator.hold([LetterId("nothing")])) == [Act(LetterId("nothing"), "", "no letter has this id")]
+
+
+def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_between_is_read_again(rig, operator):
+    rig.relay.waits, rig.relay.outcome = True, lambda _: TAKEN
+    letters = [rig.accept(a_letter("x@else.test")).id for _ in range(TOGETHER + 20)]
+    wanted = [*letters[:5], LetterId("nothing"), *letters[5:]]
+    acts = run(operator.hold(wanted))
+    assert [act.letter for act in acts] == wanted
+    assert [act.why_not for act in acts if not act.done] == ["no letter has this id"]
+    while rig.relay.under_way:
+        rig.relay.answer()
+    acts = run(operator.release(wanted))
+    assert [act.letter for act in acts] == wanted
+    assert {act.why_not for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}
+
+
+class _Hasty(MemoryStore):
+    """An attempt of one letter ends while somebody has read it and not yet written."""
+
+    hurry: Callable[[], None] | None = None
+
+    async def records(self, which: Filter) -> list[Record]:
+        found = await super().records(which)
+        if self.hurry is not None:
+            hurry, self.hurry = self.hurry, None
+            hurry()
+        return found
+
+
+def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
+    rig = Rig(store=(store := _Hasty()))
+    rig.relay.waits = True
+    letters = [rig.accept(a_letter("x@else.test")).id for _ in range(3)]
+    store.hurry = rig.relay.answer
+    acts = run(Operator(store, rig.clock.now).hold(letters))
+    assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
 
 
 def test_each_recipient_has_his_own_answer(rig, operator):

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import Address, Deferred, Recipient, Status
+from mailstack.journey import Step
+from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
+from mailstack.queue.delivery import Delivery, released_text
 from mailstack.queue.operator import Operator
 from mailstack.queue.runner import RunnerLimits
 from mailstack.queue.standing import StandingOrders, describe, fits, is_held_by
-from mailstack.store import Rule
+from mailstack.store import Rule, StoreError
+from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.rig import Rig
@@ -89,6 +92,36 @@ def test_a_rule_that_is_gone_holds_no_more(rig) -> None:
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["relayed"]
+
+
+class _UnreadableJourneys(MemoryStore):
+    async def steps(self, letter: LetterId) -> list[Step]:
+        raise StoreError("the disk is away")
+
+
+def test_what_is_released_by_name_goes_though_no_journey_can_be_read() -> None:
+    """Thousands may be released together, so it is not asked of the store for each."""
+    rig = Rig(store=_UnreadableJourneys())
+    order(rig, domain="else.test")
+    letter = rig.accept(a_letter("x@else.test"))
+    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    assert rig.record(letter).deliveries[0].released_at == rig.clock.now()
+    rig.clock.advance(1)
+    assert rig.states(letter) == ["relayed"]
+
+
+TO_X = Delivery(LetterId("1kq2v7m4e80c3xz"), 0, Recipient(Address("x", "else.test")), "else.test")
+
+
+def test_only_an_operator_says_that_a_delivery_was_released() -> None:
+    released = replace(TO_X, text=released_text(1000.0))
+    assert released.released_at == 1000.0
+    assert replace(released, status=BUSY.status).released_at is None, "a host said it"
+
+
+@pytest.mark.parametrize("text", ["", released_text(0.0)[:-1] + "?", released_text(0.0)[:25]])
+def test_a_text_without_a_time_says_no_such_thing(text) -> None:
+    assert replace(TO_X, text=text).released_at is None
 
 
 def test_what_is_released_by_name_goes_in_spite_of_the_rule_also_when_it_is_put_off(rig) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.table import peers
-from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, Start
+from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, Start
 from tests.benchmarks.table.site import LOGIN, Site, answers, free_port, furnish, running
 from tests.journeys.process import command
 
@@ -37,16 +37,20 @@ def _relays(domains: int) -> tuple[dict[str, Start], Callable[[Site, Scale], Fig
             spent = site.spent() - before
         return {"rate": scale.letters / seconds, "cpu_ms": spent / scale.letters * 1000}
 
-    @contextlib.contextmanager
-    def ours(folder: Path, _scale: Scale) -> Iterator[Site]:
-        furnish(folder, sink=sink)
-        # Before it runs: a running one would see the rule within a second, and try the first letters meanwhile.
-        command("queue", "rule", "add", "--domain", "*.far.test", "-c", str(folder / "mailstack.toml"))
-        with running(folder) as site:
-            yield site
+    def ours(workers: int) -> Start:
+        @contextlib.contextmanager
+        def start(folder: Path, _scale: Scale) -> Iterator[Site]:
+            furnish(folder, workers=workers, sink=sink)
+            # Before it runs: a running one would see the rule within a second, and try the first letters meanwhile.
+            command("queue", "rule", "add", "--domain", "*.far.test", "-c", str(folder / "mailstack.toml"))
+            with running(folder, workers) as site:
+                yield site
+
+        return start
 
     sides: dict[str, Start] = {
-        OURS: ours,
+        OURS: ours(1),
+        TWO: ours(2),
         PEER: lambda folder, _scale: peers.postfix_and_dovecot(folder, "relay", sink=sink),
     }
     return sides, measure
