@@ -58,6 +58,15 @@ class Prefixed(Struct, frozen=True):
             yield prefix
 
 
+def held(content: Content) -> bytes | None:
+    """All octets of a small content that is in memory; None: they have to be waited for, or are many."""
+    if isinstance(content, Octets):
+        return content.octets if content.size <= CHUNK else None
+    if isinstance(content, Prefixed) and (octets := held(content.content)) is not None:
+        return content.prefix + octets
+    return None
+
+
 async def read_all(content: Content) -> bytes:
     """All octets at once; only for contents known to be small."""
     return b"".join([chunk async for chunk in content.chunks()])

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
-from mailstack.letter.content import CHUNK
+from mailstack.letter.content import CHUNK, held
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.excerpt import Excerpt, has_ascii_header
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
@@ -44,20 +44,20 @@ class Transaction:
                 self._dialogue.err(str(error))
 
     async def _answer(self, event: Pop3Event) -> None:
-        match event:
+        match event:  # what is asked most often comes first
+            case Retr(number):
+                await self._retrieve(number)
+            case Dele(number):
+                self._drop.mark(number)
+                self._dialogue.ok(f"message {number} deleted")
             case Stat():
                 self._dialogue.ok(f"{len(self._drop)} {self._drop.octets}")
             case List(number):
                 await self._list(number)
             case Uidl(number):
                 await self._uidl(number)
-            case Retr(number):
-                await self._retrieve(number)
             case Top(number, lines):
                 await self._show(number, "top of message follows", Excerpt(lines))
-            case Dele(number):
-                self._drop.mark(number)
-                self._dialogue.ok(f"message {number} deleted")
             case Rset():
                 self._drop.unmark_all()
                 self._dialogue.ok(f"maildrop has {self._drop}")
@@ -96,11 +96,18 @@ class Transaction:
             self._on_collected(entry)
 
     async def _show(self, number: int, text: str, excerpt: Excerpt | None = None) -> bool:
-        """A letter, or an excerpt of it, never faster than the network takes it; whether it was sent whole."""
+        """A letter, or an excerpt of it; whether it was sent whole."""
         content = await self._open(number, self._drop.entry(number))
         if content is None:
             return False
-        # A small letter is one piece, so that it is one TLS record, and its trouble can still be told.
+        if (octets := held(content)) is not None:
+            self._dialogue.send(self._engine.whole(text, excerpt.feed(octets) if excerpt else octets))
+            return True
+        return await self._show_in_pieces(content, text, excerpt)
+
+    async def _show_in_pieces(self, content: Content, text: str, excerpt: Excerpt | None) -> bool:
+        """What is not in memory, never faster than the network takes it."""
+        # What is small is one piece all the same, so that it is one TLS record, and its trouble can still be told.
         piece, begun = self._engine.begin(text), False
         chunks = content.chunks()
         try:

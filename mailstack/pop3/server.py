@@ -24,18 +24,19 @@ class State(Enum):
     TRANSACTION = "after login"
 
 
-_BEFORE = frozenset({State.AUTHORIZATION, State.NAMED})
-_AFTER = frozenset({State.TRANSACTION})
+# Tuples, because a member of a set is looked for by its hash, which an Enum's is slow to make.
+_BEFORE = (State.AUTHORIZATION, State.NAMED)
+_AFTER = (State.TRANSACTION,)
 
-_ORDER: dict[str, frozenset[State]] = {
+_ORDER: dict[str, tuple[State, ...]] = {
     "USER": _BEFORE,
     # RFC 1939 §7 wants PASS right behind USER; a CAPA between them does no harm.
-    "PASS": frozenset({State.NAMED}),
+    "PASS": (State.NAMED,),
     "APOP": _BEFORE,
     "AUTH": _BEFORE,
     "STLS": _BEFORE,
     "UTF8": _BEFORE,
-    "LANG": _BEFORE | _AFTER,
+    "LANG": _BEFORE + _AFTER,
     "STAT": _AFTER,
     "LIST": _AFTER,
     "RETR": _AFTER,
@@ -44,8 +45,8 @@ _ORDER: dict[str, frozenset[State]] = {
     "NOOP": _AFTER,
     "RSET": _AFTER,
     "UIDL": _AFTER,
-    "CAPA": _BEFORE | _AFTER,
-    "QUIT": _BEFORE | _AFTER,
+    "CAPA": _BEFORE + _AFTER,
+    "QUIT": _BEFORE + _AFTER,
 }
 """In which states a command may be given."""
 
@@ -171,9 +172,14 @@ class ServerEngine:
         return responses.challenge(octets)
 
     def listing(self, text: str, lines: Iterable[str]) -> bytes:
-        """A whole multi-line response (RFC 1939 §3) of lines in ASCII."""
-        first = self.begin(text)
-        return first + self.more("".join([f"{line}\r\n" for line in lines]).encode("ascii")) + self.end()
+        """A whole multi-line response of lines in ASCII."""
+        return self.whole(text, "".join([f"{line}\r\n" for line in lines]).encode("ascii"))
+
+    def whole(self, text: str, octets: bytes) -> bytes:
+        """A whole multi-line response (RFC 1939 §3), stuffed."""
+        self._owed = False
+        stuffer = Stuffer()
+        return responses.ok(text) + stuffer.feed(octets) + stuffer.finish()
 
     def begin(self, text: str) -> bytes:
         """The first line of a multi-line response; the answer is owed until `end`."""

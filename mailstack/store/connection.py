@@ -42,6 +42,9 @@ class Connection(Protocol):
     def hold_mailbox(self, name: str) -> list[Any]:
         """Its id and validity, in a row if there is one; until this transaction ends nobody else counts what is in it."""
 
+    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        """Mark what was delivered into a mailbox that is held as collected; the letters that were not before."""
+
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         """Remove entries of a mailbox that is held, and count it anew; the letters that they were."""
 
@@ -53,5 +56,8 @@ class Connection(Protocol):
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
         """Those contents that are in rows and were found, as they are."""
+
+    def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
+        """The same of letters in a mailbox, by uid, with their trace fields on top; without those that are not as they should be."""
 
     def close(self) -> None: ...

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import Octets
+from mailstack.letter.content import Octets, Prefixed
 from mailstack.queue.delivery import OWED, Delivery
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
@@ -69,14 +69,15 @@ def letter_in(connection: Connection, mailbox: str, uid: int, file: FileOf) -> t
     return _entry((mailbox, uid), found[0], file)
 
 
-def letters_in(
-    connection: Connection, mailbox: str, uids: Sequence[int], file: FileOf
-) -> dict[int, tuple[bytes, Content]]:
-    """The same for several entries, by uid; without those that are gone."""
-    found: dict[int, tuple[bytes, Content]] = {}
+def letters_in(connection: Connection, mailbox: str, uids: Sequence[int], file: FileOf) -> dict[int, Content]:
+    """Several entries by uid, each with its trace fields on top; without those that are gone."""
+    found: dict[int, Content] = {}
     for part in pieces(list(uids), 1):
-        for uid, *row in connection.execute(sql.entries(len(part)), (mailbox, *part)).fetchall():
-            found[uid] = _entry((mailbox, uid), row, file)
+        found.update((uid, Octets(octets)) for uid, octets in connection.small_letters(mailbox, part).items())
+        others = [uid for uid in part if uid not in found]
+        if others:
+            for uid, *row in connection.execute(sql.entries(len(others)), (mailbox, *others)).fetchall():
+                found[uid] = Prefixed(*_entry((mailbox, uid), row, file))
     return found
 
 

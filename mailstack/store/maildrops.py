@@ -29,7 +29,7 @@ def update(
     new: set[LetterId] = set()
     for mailbox, _ in transaction.connection.hold_mailbox(name):
         for part in _slices(collected):
-            new |= {letter for (letter,) in transaction.execute(sql.collect(len(part)), (mailbox, *part))}
+            new.update(transaction.connection.collect(mailbox, part))
         letters: list[LetterId] = []
         for part in _slices(deleted):
             letters += transaction.connection.take_out(mailbox, part)

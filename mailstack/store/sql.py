@@ -246,9 +246,14 @@ def letters_at(count: int) -> str:
     return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
 
 
+def uncollected(count: int) -> str:
+    return f"""SELECT d.letter FROM entries AS e JOIN deliveries AS d ON d.letter = e.letter AND d.number = e.number
+        WHERE e.mailbox = ? AND e.uid IN {marks(count)} AND d.state = 'delivered'"""
+
+
 def collect(count: int) -> str:
     return f"""UPDATE deliveries SET state = 'collected' WHERE state = 'delivered' AND (letter, number) IN
-        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)}) RETURNING letter"""
+        (SELECT letter, number FROM entries WHERE mailbox = ? AND uid IN {marks(count)})"""
 
 
 def remove_entries(count: int) -> str:

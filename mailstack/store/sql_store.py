@@ -248,8 +248,7 @@ class SqlStore(
         return Prefixed(headers, content)
 
     async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
-        found = await self._readers.do(lambda connection: lookups.letters_in(connection, mailbox, uids, self._file))
-        return {uid: Prefixed(headers, content) for uid, (headers, content) in found.items()}
+        return await self._readers.do(lambda connection: lookups.letters_in(connection, mailbox, uids, self._file))
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]

@@ -7,7 +7,7 @@ many rows come as one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -42,8 +42,15 @@ class SqliteConnection(sqlite3.Connection):
     def hold_mailbox(self, name: str) -> list[Any]:
         return self.execute(sql.MAILBOX, (name,)).fetchall()
 
+    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        # Nobody else writes between the two; RETURNING would give row by row.
+        letters = [letter for (letter,) in self.fetch(sql.uncollected(len(uids)), ("letter",), (mailbox, *uids))]
+        if letters:
+            self.execute(sql.collect(len(uids)), (mailbox, *uids))
+        return letters
+
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        letters = [letter for (letter,) in self.execute(sql.letters_at(len(uids)), (mailbox, *uids))]
+        letters = [letter for (letter,) in self.fetch(sql.letters_at(len(uids)), ("letter",), (mailbox, *uids))]
         self.execute(sql.lighten(len(uids)), (mailbox, *uids, mailbox))
         self.execute(sql.remove_entries(len(uids)), (mailbox, *uids))
         return letters
@@ -58,15 +65,21 @@ class SqliteConnection(sqlite3.Connection):
         return found
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
-        octets, listing = self.execute(_small_contents(len(letters)), letters).fetchall()[0]
+        return {LetterId(letter): octets for letter, octets in self._parted(_small_contents(len(letters)), letters)}
+
+    def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
+        return {int(uid): octets for uid, octets in self._parted(_small_letters(len(uids)), (mailbox, *uids))}
+
+    def _parted(self, statement: str, parameters: Sequence[Any]) -> Iterator[tuple[str, bytes]]:
+        """What came as one value, with the name of each part."""
+        octets, listing = self.execute(statement, parameters).fetchall()[0]
         if not isinstance(octets, bytes) or not isinstance(listing, str):
-            return {}
-        found, start = {}, 0
-        for letter, size in map(str.split, listing.splitlines()):
+            return
+        start = 0
+        for name, size in map(str.split, listing.splitlines()):
             end = start + int(size)
-            found[LetterId(letter)] = octets[start:end]
+            yield name, octets[start:end]
             start = end
-        return found
 
 
 @lru_cache(maxsize=128)
@@ -74,6 +87,16 @@ def _small_contents(count: int) -> str:
     """The octets of several contents as one value, and which they are, with how many octets each."""
     return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
     FROM (SELECT letter, octets FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
+
+
+@lru_cache(maxsize=128)
+def _small_letters(count: int) -> str:
+    """The same of letters with their trace fields, by uid."""
+    return f"""SELECT CAST(group_concat(whole, '') AS BLOB), group_concat(uid || ' ' || size, char(10))
+    FROM (SELECT e.uid, e.size, e.headers || c.octets AS whole FROM mailboxes AS m
+        JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
+        WHERE m.name = ? AND e.uid IN {sql.marks(count)} AND typeof(e.headers) = 'blob' AND typeof(c.octets) = 'blob'
+        AND length(e.headers) + length(c.octets) = e.size)"""  # noqa: S608  # question marks
 
 
 @lru_cache(maxsize=512)

@@ -28,6 +28,11 @@ _TAKE_OUT = """WITH gone AS (DELETE FROM entries WHERE mailbox = ? AND uid = ANY
     SELECT DISTINCT letter FROM gone"""
 
 
+_SMALL_LETTERS = """SELECT e.uid, e.headers || c.octets FROM mailboxes AS m
+    JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
+    WHERE m.name = ? AND e.uid = ANY(?) AND length(e.headers) + length(c.octets) = e.size"""
+
+
 class PostgresConnection:
     """See `mailstack.store.connection.Connection`. Each statement by itself is a transaction, but after `begin`."""
 
@@ -57,6 +62,10 @@ class PostgresConnection:
     def hold_mailbox(self, name: str) -> list[Any]:
         return self.execute(f"{sql.MAILBOX} FOR UPDATE", (name,)).fetchall()
 
+    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
+        found = self.execute(f"{sql.collect(len(uids))} RETURNING letter", (mailbox, *uids)).fetchall()
+        return [letter for (letter,) in found]
+
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         found = self.execute(_TAKE_OUT, (mailbox, list(uids), mailbox)).fetchall()
         return [letter for (letter,) in found]
@@ -73,6 +82,9 @@ class PostgresConnection:
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
         return dict(self.execute(_small_contents(len(letters)), letters).fetchall())
+
+    def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
+        return dict(self.execute(_SMALL_LETTERS, (mailbox, list(uids))).fetchall())
 
     # --- transactions
 
