@@ -13,7 +13,7 @@ from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
 from mailstack.sasl import Channel
 from mailstack.store import Damaged, StoreError
-from mailstack.wire import Disconnected, HostPort, Peer, Stopping, TimedOut, TlsFacts
+from mailstack.wire import Ending, HostPort, Peer, Stopping, TlsFacts
 
 _log = logging.getLogger(__name__)
 
@@ -70,11 +70,10 @@ class Dialogue:
         """The next command, once the client has taken the answers to those before. Raises Over."""
         await self.drain()
         event = await self._peer.next_event(self.limits.idle_timeout)
-        if isinstance(event, Stopping):
-            self.err("the server is shutting down", Code.SYS_TEMP)
-            raise Over
-        if isinstance(event, Disconnected | TimedOut):
+        if isinstance(event, Ending):
             # RFC 1939 §3: a session that timed out is closed without UPDATE and without a word.
+            if isinstance(event, Stopping):
+                self.err("the server is shutting down", Code.SYS_TEMP)
             raise Over
         return event
 

@@ -12,11 +12,13 @@ from mailstack.mailbox.authorization import Authorization
 from mailstack.mailbox.dialogue import Dialogue, Limits, Over
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.maildrop import Maildrop
+from mailstack.mailbox.reading import MOST_OF_ALL
 from mailstack.mailbox.transaction import Transaction
 from mailstack.mailbox.update import Update
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
+from mailstack.room import Room
 from mailstack.sasl import Authenticator
 from mailstack.store import Store, StoreError
 from mailstack.wire import Clock, Peer
@@ -39,10 +41,12 @@ async def converse(
     limits: Limits | None = None,
     login_delay: LoginDelay | None = None,
     holder_of: Callable[[str], str] | None = None,
+    room: Room | None = None,
 ) -> None:
     """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
 
-    `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions.
+    `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions, and so is
+    `room`, for what they read ahead.
     `holder_of` says which office holds a mailbox, where several share the store; None: this one.
     """
     dialogue = Dialogue(peer, engine, limits or Limits(), pause)
@@ -60,7 +64,7 @@ async def converse(
             update = Update(drop, store, clock, journal, office=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
-                await Transaction(dialogue, drop, store, update.collect).until_quit()
+                await Transaction(dialogue, drop, store, update.collect, room or Room(MOST_OF_ALL)).until_quit()
             except Over:
                 await update.without_quit()
                 raise

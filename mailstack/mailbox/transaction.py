@@ -13,6 +13,7 @@ from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
 from mailstack.mailbox.reading import ReadAhead
 from mailstack.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.pop3.responses import Code
+from mailstack.room import Room
 from mailstack.store import Entry, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -27,21 +28,25 @@ class Transaction:
         drop: Maildrop,
         store: Store,
         on_collected: Callable[[Entry], None],
+        room: Room,
     ) -> None:
-        """`on_collected` is told of each letter that was sent whole."""
+        """`on_collected` is told of each letter that was sent whole. `room` is for what all sessions read ahead."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
-        self._letters = ReadAhead(store, drop)
+        self._letters = ReadAhead(store, drop, room)
         self._on_collected = on_collected
 
     async def until_quit(self) -> None:
         """Answer everything before QUIT, whose answer is then owed. Raises Over when there is no QUIT."""
-        while not isinstance(event := await self._dialogue.next(), Quit):
-            try:
-                await self._answer(event)
-            except NoSuchLetter as error:
-                self._dialogue.err(str(error))
+        try:
+            while not isinstance(event := await self._dialogue.next(), Quit):
+                try:
+                    await self._answer(event)
+                except NoSuchLetter as error:
+                    self._dialogue.err(str(error))
+        finally:
+            self._letters.close()
 
     async def _answer(self, event: Pop3Event) -> None:
         match event:  # what is asked most often comes first

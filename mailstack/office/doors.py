@@ -17,6 +17,7 @@ from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.checks import SERVED
 from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
+from mailstack.mailbox.reading import MOST_OF_ALL
 from mailstack.mailbox.session import Limits as Pop3Limits
 from mailstack.mailbox.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
@@ -30,6 +31,7 @@ from mailstack.policy.tarpit import Tarpit
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine as Pop3Engine
+from mailstack.room import Room
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
 from mailstack.smtp.limits import SessionLimits
@@ -88,6 +90,7 @@ class Doors(dict[str, Listener]):
             clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
         )
         self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.now, commons.logins)
+        self._ahead = Room(MOST_OF_ALL)
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -239,6 +242,7 @@ class Doors(dict[str, Listener]):
                 limits=limits,
                 login_delay=self._login_delay,
                 holder_of=around.holder_of,
+                room=self._ahead,
             )
             return self._once_open(begin)
 

@@ -165,12 +165,13 @@ def _decode(text: bytes) -> bytes:
         raise GrammarError("the response is not base64") from None
 
 
-# RFC 1939 §3: message-numbers are decimal. Ten digits are more letters than any maildrop has, and keep `int` cheap.
-_NUMBER = re.compile(rb"[0-9]{1,10}\Z")
+_DIGITS = 10
+"""Of a number: more letters than any maildrop has, and `int` stays cheap."""
 
 
 def _number(text: bytes, what: str) -> int:
-    if not _NUMBER.match(text):
+    """RFC 1939 §3: message-numbers are decimal."""
+    if not text.isdigit() or len(text) > _DIGITS:
         raise GrammarError(f"{what} is expected")
     return int(text)
 

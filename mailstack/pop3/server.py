@@ -213,6 +213,8 @@ class ServerEngine:
             if verb == "PASS" and self.state is State.AUTHORIZATION:
                 raise GrammarError("USER comes before PASS")
             raise GrammarError(f"{verb} is not allowed {self.state.value}")
+        if self.state is State.TRANSACTION:
+            return command  # what follows is about logging in
         if verb == "APOP" and not self.apop:
             raise GrammarError("APOP is not offered here")
         if verb in _SECRET and not self.password_allowed:

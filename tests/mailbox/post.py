@@ -13,6 +13,7 @@ from mailstack.mailbox.session import Limits, converse
 from mailstack.pop3.client import ClientEngine
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.pop3.server import ServerEngine
+from mailstack.room import Room
 from mailstack.sasl import Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from mailstack.wire import HostPort, TlsFacts
@@ -117,6 +118,7 @@ class Office:
         self.told = Told()
         self.limits = limits or Limits()
         self.delay = LoginDelay(delay, self.clock.now)
+        self.room = Room(1_000_000)
         self.door = Door()
         self.peers: list[MemoryPeer[Any]] = []
 
@@ -146,6 +148,7 @@ class Office:
                 limits=self.limits,
                 login_delay=self.delay,
                 holder_of=self.holder_of,
+                room=self.room,
             )
         )
         return peer
