@@ -993,6 +993,16 @@ def test_letters_are_read_together_without_those_that_are_gone(subject: Subject)
     assert subject.run(subject.store.read_together(BOB.key, [])) == {}
 
 
+def test_letters_that_are_read_together_are_octet_for_octet_what_they_were(subject: Subject) -> None:
+    letters = [b"\0", b"\xff\xfe\0\x80" * 300, "ünï\r\n".encode(), b"", b"a\nb\n1 5\n" * 20, bytes(range(256))]
+    for octets in letters:
+        place(subject, octets=octets)
+    found = subject.run(subject.store.read_together(BOB.key, range(1, len(letters) + 1)))
+    read = {uid: subject.run(read_all(content)) for uid, content in found.items()}
+    assert read == {uid: HEADERS + octets for uid, octets in enumerate(letters, 1)}
+    assert {uid: content.size for uid, content in found.items()} == {uid: len(octets) for uid, octets in read.items()}
+
+
 def test_a_letter_is_collected_once_however_often_it_is_fetched(subject: Subject) -> None:
     letter = place(subject)
     step = Step(letter, 3000.0, OFFICE, "collected", {"by": BOB.key})

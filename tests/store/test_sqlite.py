@@ -527,6 +527,30 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
         pump.run(store.accounts())
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE contents SET octets = x'00'", "table contents"),
+        ("UPDATE contents SET octets = 'text'", "table contents"),
+        ("UPDATE entries SET headers = 'text'", "table entries"),
+        ("UPDATE entries SET size = 'many'", "table entries"),
+    ],
+)
+def test_a_damaged_letter_among_others_that_are_read_together_is_named(
+    pump: Pump, open_store: Open, directory: Path, statement: str, message: str
+) -> None:
+    store = open_store()
+    for _ in range(2):
+        pump.run(store.accept(acceptance()))
+        (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+        pump.run(store.settle(placing(claim.deliveries[0])))
+    assert sorted(pump.run(store.read_together(BOB.key, [1, 2]))) == [1, 2]
+    change(directory, f"{statement} WHERE letter = '{claim.letter.id}'")
+    with pytest.raises(StoreError, match=message):
+        pump.run(store.read_together(BOB.key, [1, 2]))
+    assert pump.run(read_all(pump.run(store.read(BOB.key, 1)))).endswith(TEXT)
+
+
 # --- what is held in memory
 
 
