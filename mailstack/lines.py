@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _START = 16
 """Octets of an over-long line that are kept, so that one can say what it was."""
 
@@ -97,6 +99,10 @@ class LineBuffer:
     def find(self, wanted: bytes, start: int = 0) -> int:
         """Where `wanted` first stands at or behind `start`; -1 when it doesn't."""
         return self._octets.find(wanted, start)
+
+    def search(self, wanted: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Where a pattern is found first. The match is of no use once something was taken."""
+        return wanted.search(self._octets)
 
     def startswith(self, wanted: bytes) -> bool:
         return self._octets.startswith(wanted)

@@ -166,6 +166,10 @@ class Catalogue:
         except KeyError:
             return None
 
+    async def steps_of(self, item: Item) -> list[Step]:
+        """What happened to it in the office that took it, the oldest first."""
+        return await self._store.steps(item.id)
+
     async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:
         """What the store knows of letters and their copies, by id."""
         ids = tuple([each for item in items for each in (item.id, *item.copies)])

@@ -19,12 +19,15 @@ PHRASES = {
     "by": "by {}",
     "client": "from {}",
     "via": "via {}",
+    "copy": "as letter {}",
+    "copy_of": "a copy of letter {}",
     "host": "at {}",
     "mailbox": "into the mailbox of {}",
     "targets": "to {}",
     "status": "{}",
     "reply": "{}",
     "why": "because {}",
+    "file": "out of the file {}",
     "protocol": "{}",
     "tls": "{}",
     "report": "the sender is told in {}",
@@ -32,6 +35,7 @@ PHRASES = {
     "next_attempt": "again at {}",
     "not_before": "not before {}",
     "terms": "with {}",
+    "bare_newlines": "with lines that end in LF alone, which other hosts refuse",
 }
 """The facts that are told in words, in this order; others follow as `name=value`."""
 

@@ -135,6 +135,7 @@ class DevEnvironment:
                     authenticator=authenticator,
                     require_tls=self.settings.capture_tls,
                     implicit_tls=name == "captures",
+                    bare_newlines=self.settings.bare_newlines,
                 )
                 await capture.doors.bind(name, door, [offices.endpoint_of(self.settings, name)])
         await self.catalogue.start()
@@ -225,12 +226,12 @@ class DevEnvironment:
         assert self.settings.spam_filter is not None
         return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
 
-    async def _release(self, author: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+    async def _release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
         """By the outlet. Raises Refusal, ValueError for addresses that it does not take."""
         assert self.relay is not None
         if refused := [each for each in recipients if not self.relay.outlet.takes(each)]:
             raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
-        return await self.relay.release(author, recipients, octets)
+        return await self.relay.release(author, recipients, octets, of)
 
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)

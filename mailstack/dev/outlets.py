@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RELAY = HostName("relay.home.test")
 FORWARD = HostName("forward.home.test")
 OFFICES = (RELAY, FORWARD)
+_WHY = {RELAY: "what is captured is relayed", FORWARD: "what is captured is forwarded"}
 _AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
 """When handing in is tried again: it fails only when the store does."""
 
@@ -85,11 +86,11 @@ class Onward:
         self,
         store: Store,
         clock: Clock,
-        target: str,
+        target: HostName,
         leaving: Callable[[], Leaving],
         choose: Callable[[list[str]], list[str]],
     ) -> None:
-        teller = _Copies(store, leaving, choose)
+        teller = _Copies(store, leaving, choose, _WHY[target])
         self._announcers.append(Announcer(store, clock, teller, target=target, owner="dev", schedule=_AGAIN))
         store.announce(target, _is_captured)
 
@@ -124,13 +125,19 @@ def _is_captured(step: Step) -> bool:
 class _Copies:
     """A webhooks.announcer.Teller that hands in each letter it is told of."""
 
-    def __init__(self, store: Store, leaving: Callable[[], Leaving], choose: Callable[[list[str]], list[str]]) -> None:
+    def __init__(
+        self, store: Store, leaving: Callable[[], Leaving], choose: Callable[[list[str]], list[str]], why: str
+    ) -> None:
+        """`why` it leaves, for people."""
+        self._why = why
         self._store = store
         self._leaving = leaving
         self._choose = choose
 
     async def tell(self, announcement: Announcement) -> None:
         """Nothing of a letter that is gone. Raises NotTold."""
+        from mailstack.web.intake import Copied  # noqa: PLC0415 - few have an outlet
+
         letter = announcement.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):
             envelope = record.letter.envelope
@@ -139,7 +146,8 @@ class _Copies:
                 return
             try:
                 octets = await read_all(await self._store.content(letter))
-                await self._leaving().relay(str(envelope.sender or ""), recipients, octets)
+                copied = Copied(letter, self._why)
+                await self._leaving().relay(str(envelope.sender or ""), recipients, octets, copied)
             except KeyError:
                 return
             except Refusal as refusal:

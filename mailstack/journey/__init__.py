@@ -22,6 +22,7 @@ StepName = Literal[
     "held",
     "released",
     "redirected",
+    "copied",
     "removed",
 ]
 

@@ -22,7 +22,7 @@ class Journey(Struct, frozen=True):
 
     asked: LetterId
     records: tuple[Record, ...]
-    """The source first, then each office that the letter was relayed to."""
+    """The source first, then its copies, and each office that one of them was relayed to."""
     steps: tuple[Step, ...]
     """The oldest first."""
 
@@ -57,7 +57,7 @@ async def journey_of(store: Store, asked: LetterId) -> Journey | None:
         known.add(following)
         further = await store.steps(following)
         there = await _record(store, following)
-        if there is None or not any(step.step == "exchanged" for step in further):
+        if there is None or not any(step.step == "exchanged" or _source_in([step]) in known for step in further):
             continue
         records.append(there)
         steps += further
@@ -66,8 +66,14 @@ async def journey_of(store: Store, asked: LetterId) -> Journey | None:
 
 
 def _led_to(steps: Sequence[Step]) -> list[str]:
-    """The ids under which other hosts said they had queued the letter; hostile text, so each must be looked up."""
-    return [str(step.facts["remote_id"]) for step in steps if step.facts.get("remote_id")]
+    """Its copies, and the ids under which other hosts said they had queued it: hostile text, so each must be looked up."""
+    named = [step.facts.get("copy") if step.step == "copied" else step.facts.get("remote_id") for step in steps]
+    return [str(each) for each in named if each]
+
+
+def _source_in(steps: Sequence[Step]) -> LetterId | None:
+    """The letter that this one is a copy of, as this office wrote it down itself when it made the copy."""
+    return next((LetterId(str(step.facts["copy_of"])) for step in steps if step.facts.get("copy_of")), None)
 
 
 async def _record(store: Store, letter: LetterId) -> Record | None:
@@ -76,8 +82,11 @@ async def _record(store: Store, letter: LetterId) -> Record | None:
 
 
 async def _source_of(store: Store, record: Record) -> Record | None:
-    """The letter, in another office of this store, that was relayed and became this one."""
-    if not any(step.step == "exchanged" for step in await store.steps(record.letter.id)):
+    """The letter of this store that was copied, or in another office relayed, and became this one."""
+    steps = await store.steps(record.letter.id)
+    if (source := _source_in(steps)) is not None:
+        return await _record(store, source)
+    if not any(step.step == "exchanged" for step in steps):
         return None
     envelope = record.letter.envelope
     for recipient in envelope.recipients:

@@ -160,11 +160,16 @@ class Doors(dict[str, Listener]):
         require_tls: bool = True,
         implicit_tls: bool = False,
         lmtp: bool = False,
+        bare_newlines: bool = False,
         service: str = "smtp",
     ) -> Door[ServerEvent]:
-        """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people."""
+        """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people.
+
+        `bare_newlines`: lines may end in LF alone. That is for programs on this machine that hand in what they wrote, and no
+        configuration has it: of other hosts' letters it would part one into two (SMTP smuggling).
+        """
         limits = self.config.limits
-        capabilities = self._capabilities(settings)
+        capabilities = self._capabilities(settings, bare_newlines=bare_newlines)
         speakers = () if lmtp else networks_of(settings.xclient)
         session_class: Any = LmtpSession if lmtp else Session
         session_limits = SessionLimits(
@@ -205,7 +210,7 @@ class Doors(dict[str, Listener]):
 
         return self._door(service, engine, converse, turn_away, implicit_tls=implicit_tls)
 
-    def _capabilities(self, settings: SubmissionSettings | ExchangeSettings) -> Capabilities:
+    def _capabilities(self, settings: SubmissionSettings | ExchangeSettings, *, bare_newlines: bool) -> Capabilities:
         """What a listener offers; a limit that is None is the one for our own users."""
         ours = self.config.submission
         return Capabilities(
@@ -219,6 +224,7 @@ class Doors(dict[str, Listener]):
             priorities=True,
             verp=isinstance(settings, SubmissionSettings),
             withheld=frozenset(settings.withhold),
+            bare_newlines=bare_newlines,
         )
 
     def pop3(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:

@@ -12,6 +12,7 @@ from mailstack.accounts.directory import Directory
 from mailstack.authentication.signing import SigningKey
 from mailstack.commons import Commons
 from mailstack.journey import Journal
+from mailstack.letter import LetterId
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
@@ -67,7 +68,7 @@ class Managed(Struct, frozen=True):
     """Asks a link of a letter for its status."""
     judge: Judge | None = None
     """Asks a spam filter about a letter."""
-    release: Callable[[str, Sequence[str], bytes], Awaitable[str]] | None = None
+    release: Callable[[str, Sequence[str], bytes, LetterId], Awaitable[str]] | None = None
     """Sends a letter on to the world outside, in its author's name; gives its id there. Raises Refusal, and ValueError for
     addresses that are not for that. None: the office's own queue does."""
 

@@ -22,6 +22,9 @@ from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
 
+COPY_OF = "copy_of"
+"""The fact of a letter that is a copy of another one in this store, by its id: then the journey of that one leads here."""
+
 EXPANDED = Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address")
 
 
@@ -140,6 +143,8 @@ def enter(  # noqa: PLR0917  # each of a type of its own
     """What the store shall accept: the deliveries, those of `here` as they are settled, and the steps so far."""
     office = letter.arrival.office
     steps = [Step(letter.id, now, office, step, {**_arrival_facts(letter), **facts})]
+    if source := facts.get(COPY_OF):
+        steps.append(Step(source, now, office, "copied", _copied_facts(letter, facts)))
     steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
     if (release := released_at(letter)) > now:
         recipients = [str(route.recipient.address) for route in routes]
@@ -154,6 +159,19 @@ def enter(  # noqa: PLR0917  # each of a type of its own
         placements += settled.placements
         steps += settled.steps
     return Acceptance(letter, tuple(entering), tuple(steps), tuple(placements))
+
+
+def _copied_facts(letter: Letter, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the journey of the source tells of its copy."""
+    told: dict[str, Any] = {
+        "copy": letter.id,
+        "recipients": [str(recipient.address) for recipient in letter.envelope.recipients],
+    }
+    if letter.arrival.account is not None:
+        told["by"] = letter.arrival.account
+    if why := facts.get("why"):
+        told["why"] = why
+    return told
 
 
 def _arrival_facts(letter: Letter) -> dict[str, Any]:

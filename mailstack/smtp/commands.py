@@ -72,6 +72,8 @@ class EndOfData(Struct, frozen=True):
     """Octets of the whole content so far: CRLF counted, stuffing and final dot not (RFC 1870 §6.3)."""
     fault: Reply | None
     """Why the content must be refused; the chunks given are then not the whole of it."""
+    bare_newlines: bool = False
+    """Whether some of its lines ended in LF alone, where that may be; the chunks given have CRLF."""
 
 
 class Reset(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +31,9 @@ from mailstack.smtp.order import (
 )
 from mailstack.smtp.replies import EachReply, Refusal, Reply, render, reply
 from mailstack.wire import NEED_DATA, PAUSED, Signal
+
+if TYPE_CHECKING:
+    from mailstack.smtp.loose import LooseContent
 
 __all__ = ["Capabilities", "Limits", "ServerEngine"]
 
@@ -84,6 +88,7 @@ class ServerEngine:
         "_offered",
         "_order",
         "_skipping",
+        "_speaks_lf",
         "_state",
         "_taken",
         "_turn",
@@ -122,8 +127,10 @@ class ServerEngine:
         self._taken = 0
         """Recipients of the transaction, which LMTP counts."""
         self._lines = LineBuffer()
-        self._content: DottedContent | ChunkedContent | None = None
+        self._content: DottedContent | ChunkedContent | LooseContent | None = None
         self._chunks: ChunkedContent | None = None
+        self._speaks_lf = False
+        """Whether the last line ended in LF alone."""
         self._skipping = 0
         """Octets of a refused chunk that are still to be thrown away."""
         self._state = State.GREETING
@@ -184,14 +191,18 @@ class ServerEngine:
         except LineTooLong as long:
             return self._reject(self._too_long(long.start), long.start)
         except BareNewline as bare:
-            return self._reject(_BARE_NEWLINE, bare.line)
+            if not self.capabilities.bare_newlines:
+                return self._reject(_BARE_NEWLINE, bare.line)
+            line, self._speaks_lf = bare.line, True
+        else:
+            self._speaks_lf = False
         if line is None:
             return NEED_DATA
         if self._state is State.AUTHENTICATING:
             return self._read_response(line)
         return self._read_command(line)
 
-    def _next_of_content(self, content: DottedContent | ChunkedContent) -> ServerEvent | Signal:
+    def _next_of_content(self, content: DottedContent | ChunkedContent | LooseContent) -> ServerEvent | Signal:
         event = content.next_event()
         if isinstance(event, EndOfData):
             self._content = None
@@ -352,9 +363,16 @@ class ServerEngine:
         if state is State.CONTENT:
             limits = self.capabilities
             self._name = END_OF_DATA
-            self._content = DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+            self._content = self._dotted(limits)
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()
+
+    def _dotted(self, limits: Capabilities) -> DottedContent | LooseContent:
+        if not limits.bare_newlines:
+            return DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+        from mailstack.smtp.loose import LooseContent  # noqa: PLC0415 - no office has it
+
+        return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, speaks_lf=self._speaks_lf)
 
     def _close_after(self, last: Reply) -> None:
         if last.closes:

@@ -422,7 +422,8 @@ class Session:
                 if not last:
                     return CHUNK_OK
                 letter = await arriving.finish()
-                answer = await self._accept(letter, arriving.facts)
+                facts = {**arriving.facts, "bare_newlines": True} if end.bare_newlines else arriving.facts
+                answer = await self._accept(letter, facts)
                 if answer.positive:
                     self._arriving = None
             else:

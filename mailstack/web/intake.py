@@ -17,6 +17,7 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.header import split, without
+from mailstack.queue.entering import COPY_OF
 from mailstack.smtp.arriving import Arriving
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
@@ -28,6 +29,14 @@ from mailstack.wire import Clock, HostPort
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
 _ONLY_SEEN_BY_SENDER = (b"bcc",)
+
+
+class Copied(Struct, frozen=True):
+    """Where a letter comes from that was here before."""
+
+    of: LetterId
+    why: str
+    """For people."""
 
 
 class _Author(Struct, frozen=True):
@@ -49,9 +58,17 @@ class Intake:
         self._clock = clock
 
     async def hand_in(
-        self, sender: str, recipients: Sequence[str], octets: bytes, *, account: str | None = None
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        octets: bytes,
+        *,
+        account: str | None = None,
+        copied: Copied | None = None,
     ) -> LetterId:
         """Take responsibility for a letter; durable when it returns. An empty sender is the null reverse-path.
+
+        If it is `copied` from another one of this store, their journeys lead to each other.
 
         With an `account`, who answers for it, the station's rules about sender and recipients hold as well. Blind copies are not told in it (RFC 5322 §3.6.3). Raises Refusal.
         """
@@ -79,7 +96,9 @@ class Intake:
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
             await arriving.write(octets[end:])
-            await self._station.accept(await arriving.finish(), arriving.facts)
+            whole = await arriving.finish()
+            facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.why}
+            await self._station.accept(whole, facts)
         except BaseException:
             arriving.discard()
             raise

@@ -7,8 +7,10 @@ from email.utils import formatdate, make_msgid
 
 from mailstack.letter import LetterId
 from mailstack.relay.outlet import Outlet
-from mailstack.web.intake import Intake
+from mailstack.web.intake import Copied, Intake
 from mailstack.wire import Clock
+
+RELEASED = "somebody released it"
 
 _HOST = "mailstack.invalid"
 """Behind the @ of a Message-ID where the author has no domain."""
@@ -23,17 +25,17 @@ class Leaving:
         self._intake = intake
         self._clock = clock
 
-    async def relay(self, sender: str, recipients: Sequence[str], octets: bytes) -> LetterId | None:
+    async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: Copied) -> LetterId | None:
         """A letter as it came, to those that the outlet takes; None when these are none. Raises Refusal."""
         taken = [each for each in recipients if self.outlet.takes(each)]
         if not taken:
             return None
         sender, octets = self.outlet.relayed(sender, octets)
-        return await self._intake.hand_in(sender, taken, octets)
+        return await self._intake.hand_in(sender, taken, octets, copied=copied)
 
-    async def release(self, author: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+    async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
         """A letter that somebody sends on, as one of now. Raises Refusal."""
         date = formatdate(self._clock.now()).encode()
         message_id = make_msgid(domain=author.rpartition("@")[2] or _HOST).encode()
         sender, octets = self.outlet.released(author, octets, date, message_id)
-        return await self._intake.hand_in(sender, recipients, octets)
+        return await self._intake.hand_in(sender, recipients, octets, copied=Copied(of, RELEASED))

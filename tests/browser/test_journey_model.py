@@ -66,6 +66,17 @@ CASES = {
         ["bob@b.test", "Not fetched yet"],
         "delivered",
     ),
+    "a copy that was released": (
+        steps(
+            {"step": "delivered", "mailbox": "bob@b.test"},
+            {"step": "copied", "recipient": None, "copy": "L2", "recipients": ["erin@z.test"], "why": "somebody released it"},
+            {"step": "exchanged", "recipient": None, "letter": "L2", "office": "relay.home.test", "recipients": ["erin@z.test"]},
+            {"step": "attempted", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test"},
+            {"step": "relayed", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test", "remote_id": "theirs"},
+        ),
+        ["Copied", "relay.home.test", "Queue", "Attempt 1", "mx.z.test"],
+        "relayed",
+    ),
     "a step of tomorrow": (steps({"step": "teleported"}), ["Under way"], "queued"),
 }  # fmt: skip
 
@@ -77,7 +88,7 @@ def test_every_kind_of_step_has_its_station(visit: Open) -> None:
             "journey => import('./pages/journey-model.js').then(found => found.modelOf(journey))",
             {"id": "L1", "recipients": ["bob@b.test"], "steps": given},
         )
-        (line,) = found["lines"]
+        line = found["lines"][-1]
         assert [each["title"] for each in line["stations"]] == titles, name
         assert line["state"] == state, name
         assert len(found["trunk"]) == 2, name

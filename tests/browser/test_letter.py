@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.message import EmailMessage
+from email.policy import SMTP
+
 import pytest
 
 from tests.browser.browsing import DESKTOP, PHONE, until
@@ -99,6 +102,18 @@ def test_attachments_are_previewed_and_downloaded(visit: Open, shop: str) -> Non
     assert download.value.suggested_filename.endswith(".eml")
 
 
+def test_fifty_files_without_a_preview_are_rows_on_a_phone(visit: Open, dev: Environment) -> None:
+    made = EmailMessage(policy=SMTP)
+    made["Subject"], made["To"] = "fifty files", "bob@home.test"
+    made.set_content("Look.")
+    for number in range(50):
+        made.add_attachment(b"x", "application", "zip", filename=f"a-rather-long-name-of-a-file-{number}.zip")
+    page = visit(f"#/letter/{dev.send(made, 'bob@home.test')}", size=PHONE)
+    page.get_by_role("heading", name="50 attachments").wait_for()
+    assert page.locator(".attached").bounding_box()["height"] < 50 * 75
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_letter_to_fifty_is_short_until_one_asks(visit: Open, dev: Environment) -> None:
     many = [f"person{number}@elsewhere.test" for number in range(50)]
     found = dev.send(letter("To all", To=", ".join(many)), *many)
@@ -136,6 +151,9 @@ def test_a_letter_is_released_through_the_queue(visit: Open, dev: Environment, s
     page.get_by_role("button", name="Release", exact=True).click()
     page.get_by_text("Released to real@elsewhere.test").wait_for()
     dev.wait(lambda: any(each["recipients"][0]["address"] == "real@elsewhere.test" for each in dev.listed()))
+    page.get_by_role("tab", name="Journey").click()
+    page.locator(".picture, .panel").get_by_text("Copied").first.wait_for()
+    page.get_by_role("list", name="Step by step").get_by_text("somebody released it").first.wait_for()
 
 
 def test_paper_has_the_letter_and_nothing_to_press(visit: Open, shop: str) -> None:

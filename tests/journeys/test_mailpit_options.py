@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.web.api.telling import BARE_NEWLINES
 from tests.journeys.mailpit import LETTER, Mailpit
 from tests.journeys.process import command
 
@@ -186,4 +187,26 @@ def test_commands_count_ages_by_the_clock_of_the_environment(tmp_path: Path) -> 
             return len(command("letters", "--json", "--since", since, environ=mailpit.environ).splitlines())
 
         assert (found("1d"), found("6d")) == (1, 2)
+        assert mailpit.stop() == 0
+
+
+def test_lines_that_end_in_lf_are_mended_with_a_warning_in_its_place_and_refused_by_all_other_doors(
+    tmp_path: Path,
+) -> None:
+    """SMUG-02: only the capture port takes them, and only for whoever asked for it."""
+    octets = LETTER.format("by LF", 1).replace("\r\n", "\n").encode() + b".\n..two\n"
+    with Mailpit(tmp_path) as mailpit:
+        with smtplib.SMTP(*mailpit.at("capture"), timeout=20) as client:
+            client.sendmail("a@b.test", ["c@d.test"], octets)
+        letter = mailpit.get("v1/letters/latest")
+        assert letter["text"].split("\n")[:3] == ["Hello.", ".", "..two"]
+        assert letter["warnings"] == [BARE_NEWLINES]
+        assert "lines that end in LF alone" in command("journey", letter["id"], environ=mailpit.environ)
+        with smtplib.SMTP(*mailpit.at("submission"), timeout=20) as client:
+            client.starttls(context=trusting(mailpit.facts["ca_file"]))
+            client.login("alice", "alice")
+            with pytest.raises(smtplib.SMTPDataError, match="550"):
+                client.sendmail("alice@home.test", ["c@d.test"], octets)
+        mailpit.send("c@d.test")
+        assert mailpit.get("v1/letters/latest")["warnings"] == []
         assert mailpit.stop() == 0

@@ -63,7 +63,7 @@ def test_a_release_goes_outside_under_verified_tls_and_is_a_letter_of_now(
         got = outside.got("dora@z.test")
         assert (got["Subject"], got["ReturnPath"], got["From"]["Address"]) == ("one", "bounces@b.test", "a@b.test")
         assert got["MessageID"] != "1@a.test"
-        # In the inbox it is one letter still; what leaves has a journey of its own.
+        # In the inbox it is one letter still; what leaves is a letter of its own, and their journeys lead to each other.
         status, sent = mailpit.ask("v1/letters/latest/release", {"to": ["erin@z.test"]})
         assert status == 201, sent
         assert outside.got("erin@z.test")["Subject"] == "one"
@@ -71,6 +71,14 @@ def test_a_release_goes_outside_under_verified_tls_and_is_a_letter_of_now(
         assert json.loads(sent)["id"] != letter["id"]
         journey = json.loads(command("journey", json.loads(sent)["id"], "--json", environ=mailpit.environ))
         assert [(each["office"], each["step"]) for each in journey["steps"]][-1] == ("relay.home.test", "relayed")
+        assert journey["steps"][0]["letter"] == letter["id"]
+        copied = [each for each in journey["steps"] if each["step"] == "copied"]
+        assert [(each["letter"], each["recipients"]) for each in copied] == [
+            (letter["id"], ["dora@z.test"]),
+            (letter["id"], ["erin@z.test"]),
+        ]
+        assert copied[1]["copy"] == json.loads(sent)["id"]
+        assert mailpit.get(f"v1/journeys/{letter['id']}")["steps"] == journey["steps"]
         assert mailpit.stop() == 0
 
 
@@ -84,6 +92,20 @@ def test_a_password_goes_to_no_server_whose_certificate_nobody_vouches_for(tmp_p
         mailpit.send("carol@real.test")
         mailpit.ask("api/v1/message/latest/release", {"To": ["grace@z.test"]})
         outside.got("grace@z.test")
+        assert mailpit.stop() == 0
+
+
+def test_without_an_outlet_a_copy_stays_here_and_its_journey_goes_on_to_the_mailbox(tmp_path: Path) -> None:
+    with Mailpit(tmp_path) as mailpit:
+        mailpit.send("carol@real.test")
+        first = mailpit.get("v1/letters/latest")["id"]
+        mailpit.ask("api/v1/message/latest/release", {"To": ["dora@z.test"]})
+        mailpit.ask(f"v1/letters/{first}/release", {"to": ["erin@z.test"]})
+        for wanted in ("dora@z.test", "erin@z.test"):
+            copy = mailpit.get(f"v1/wait?to={wanted}&timeout=20")["letters"][0]["id"]
+            journey = mailpit.get(f"v1/journeys/{copy}")["steps"]
+            assert journey[0]["letter"] == first
+            assert {each["mailbox"] for each in journey if each["step"] == "delivered"} >= {"carol@real.test", wanted}
         assert mailpit.stop() == 0
 
 
@@ -106,6 +128,12 @@ def test_what_is_captured_leaves_by_itself_as_it_came(tmp_path: Path, outside: M
         mailpit.send("i@other.test", subject="forwarded alone", number=8)
         assert outside.got("aide@z.test", "alone")["MessageID"] == "8@a.test"
         assert mailpit.get("api/v1/messages")["total"] == 2, "no copy is a letter of its own here"
+        first = mailpit.get("v1/letters?query=both")["letters"][0]["id"]
+        copied = [each for each in mailpit.get(f"v1/journeys/{first}")["steps"] if each["step"] == "copied"]
+        assert {(each["why"], *each["recipients"]) for each in copied} == {
+            ("what is captured is relayed", "h@match.test"),
+            ("what is captured is forwarded", "boss@z.test", "aide@z.test"),
+        }
         assert mailpit.stop() == 0
     assert not outside.get("api/v1/search?query=addressed:i@other.test")["messages"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from msgspec.structs import replace
+
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.mailbox.excerpt import Excerpt
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
@@ -39,11 +41,11 @@ _LIMITS = Limits(command_line=300, auth_line=600)
 _LONGEST_LINE = 100
 
 
-def _smtp_server(octets: bytes) -> None:
+def _smtp_server(octets: bytes, capabilities: Capabilities = CAPABILITIES) -> None:
     """SMTP-27, SMTP-02: the same events and answers in every cut, each answer well formed, no more kept than a line."""
 
     def play(pieces: Pieces) -> Any:
-        session = Dialogue(CAPABILITIES, limits=_LIMITS, start_tls=False)
+        session = Dialogue(capabilities, limits=_LIMITS, start_tls=False)
         for piece in pieces:
             session.hear(piece)
             assert session.engine.buffered <= _LIMITS.auth_line
@@ -65,6 +67,13 @@ def _smtp_content(octets: bytes) -> None:
     _smtp_server(_BEGIN + b"BDAT %d\r\n" % len(octets) + octets + b"BDAT 4 LAST\r\nend\r\nQUIT\r\n")
     binary = _BEGIN.replace(b"8BITMIME", b"BINARYMIME")
     _smtp_server(binary + b"BDAT %d LAST\r\n" % len(octets) + octets + b"QUIT\r\n")
+
+
+def _smtp_loose(octets: bytes) -> None:
+    """The same of a port that takes lines ended by LF alone, whichever end its commands have."""
+    for newline in (b"\r\n", b"\n"):
+        begin = (_BEGIN + b"DATA\r\n").replace(b"\r\n", newline)
+        _smtp_server(begin + octets + b"\r\n.\r\nQUIT\r\n", replace(CAPABILITIES, bare_newlines=True))
 
 
 def _smtp_client(octets: bytes) -> None:
@@ -263,6 +272,9 @@ PARSERS = (
             b"x" * 90,
             b"\xe4\r\n" * 99,
         ),
+    ),
+    Parser(
+        "smtp-loose", ("smtp.loose", "smtp.faults", "lines"), _smtp_loose, (b"a\n.\n..b\r\n.\n\r\n", b"\r\n\n..", b"\r")
     ),
     Parser(
         "smtp-client",

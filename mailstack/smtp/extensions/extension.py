@@ -41,6 +41,8 @@ class Capabilities(Struct, frozen=True):
     """Whether senders may have a reverse-path for each recipient."""
     xclient: bool = False
     """Whether the client may speak for others."""
+    bare_newlines: bool = False
+    """Whether lines may end in LF alone, as those of programs that talk to nobody but a capture port."""
     since: float = 0.0
     """When the session began, seconds since 1970; 0 where nothing is held back."""
     withheld: frozenset[str] = frozenset()

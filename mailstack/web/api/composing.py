@@ -12,7 +12,8 @@ from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.composing import Attached, Person, Sending, checked, compose, recipients_of
-from mailstack.web.intake import Intake
+from mailstack.web.intake import Copied, Intake
+from mailstack.web.leaving import RELEASED
 from mailstack.web.routes import Route, Told
 
 
@@ -117,19 +118,23 @@ class Composing:
         if outside is not None and ask.visitor.is_admin:
             try:
                 author = item.author.address if item.author else account
-                return in_json(Sent(await outside(author, recipients, octets)), 201)
+                return in_json(Sent(await outside(author, recipients, octets, item.id)), 201)
             except ValueError as error:
                 raise Trouble(422, str(error)) from None
             except Refusal as refusal:
                 raise _refused(refusal) from None
-        return await self._hand_in(account, account, recipients, octets)
+        # The journey of a letter is its author's: he need not hear what its reader does with it.
+        copied = Copied(item.id, RELEASED) if ask.visitor.is_admin else None
+        return await self._hand_in(account, account, recipients, octets, copied)
 
-    async def _hand_in(self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes) -> Answer:
+    async def _hand_in(  # each of a type of its own
+        self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes, copied: Copied | None = None
+    ) -> Answer:
         most = self._behind.config.submission.max_size
         if len(octets) > most:
             raise Trouble(413, f"A letter has {most} octets at most.")
         try:
-            letter = await self._intake.hand_in(sender, recipients, octets, account=account)
+            letter = await self._intake.hand_in(sender, recipients, octets, account=account, copied=copied)
         except Refusal as refusal:
             raise _refused(refusal) from None
         return in_json(Sent(letter), 201)

@@ -134,7 +134,8 @@ class Letters:
         found = await self._shelf.letters([item], ask.visitor)
         if not found:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
-        return in_json(found[0])
+        warnings = telling.warnings_of(await self._shelf.catalogue.steps_of(item))
+        return in_json(replace(found[0], warnings=warnings) if warnings else found[0])
 
     async def source(self, ask: Ask) -> Answer:
         item = await self._shelf.item(ask)

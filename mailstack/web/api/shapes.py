@@ -93,6 +93,8 @@ class Letter(Summary, frozen=True, kw_only=True):
     envelope: dict[str, Any]
     """How it came: sender, recipients, client, account, TLS."""
     list_unsubscribe: Unsubscribing | None
+    warnings: list[str] = field(default_factory=list)
+    """What was taken of it here and would not be elsewhere; of one letter that is asked for alone."""
 
 
 class LetterList(Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from mailstack.catalogue.items import Item
 from mailstack.instant import utc_text
+from mailstack.journey import Step
 from mailstack.letter import Arrival, LetterId
 from mailstack.queue.delivery import DeliveryState
 from mailstack.reading import Correspondent, Part, Reading
@@ -21,6 +22,8 @@ FETCHED = "src"
 REMOVED = DeliveryState.REMOVED.value
 UNKNOWN = "unknown"
 """The state of a letter whose history has been forgotten."""
+
+BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
 
 
 def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
@@ -73,6 +76,11 @@ def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading) -> 
             list(unsubscribe.faults),
         ),
     )
+
+
+def warnings_of(steps: Sequence[Step]) -> list[str]:
+    """What its journey tells of a letter that other hosts would not have taken as it came."""
+    return [BARE_NEWLINES] if any(step.facts.get("bare_newlines") for step in steps) else []
 
 
 def tree(part: Part) -> Node:

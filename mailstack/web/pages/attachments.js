@@ -35,10 +35,11 @@ export function attachmentsOf(letter) {
 
 function card(letter, each) {
     const name = each.name || `part ${each.part}`;
+    const shown = preview(letter, each, name);
     return h(
         "li",
-        { class: "attachment" },
-        preview(letter, each, name),
+        { class: shown ? "attachment" : "attachment bare" },
+        shown ?? icon("attach"),
         h(
             "div",
             { class: "label" },
@@ -59,6 +60,7 @@ function card(letter, each) {
     );
 }
 
+/** What opens it, or null where there is nothing to see. */
 function preview(letter, each, name) {
     if (PICTURES.has(each.type)) {
         const open = () =>
@@ -83,7 +85,7 @@ function preview(letter, each, name) {
             icon("log"),
         );
     }
-    return h("div", { class: "preview" }, icon("attach"));
+    return null;
 }
 
 async function showText(letter, each, name) {

@@ -1,5 +1,6 @@
 /** A journey's steps as lines of stations, one for each recipient: what the picture draws. Plain values, no document. */
 
+const BEGINNINGS = new Set(["submitted", "exchanged"]);
 const MOST_ATTEMPTS = 4; // that are drawn one by one; of more, the first and the last two
 
 /**
@@ -9,10 +10,24 @@ const MOST_ATTEMPTS = 4; // that are drawn one by one; of more, the first and th
  */
 export function modelOf(journey) {
     const steps = journey.steps.map((step, index) => ({ ...step, index }));
-    const first = steps.find((step) => step.step === "submitted" || step.step === "exchanged");
+    const first = steps.find((step) => BEGINNINGS.has(step.step));
     if (!first) return { trunk: [], lines: [] };
     const recipients = journey.recipients?.length ? journey.recipients : (first.recipients ?? []);
-    return { trunk: trunkOf(first), lines: recipients.map((recipient) => lineOf(steps, first, recipient)) };
+    const lines = recipients.map((recipient) => lineOf(steps, first, recipient));
+    return { trunk: trunkOf(first), lines: [...lines, ...steps.flatMap((step) => copyLines(steps, step))] };
+}
+
+/** Of a copy that was sent on: a line for each who shall get it. */
+function copyLines(steps, copied) {
+    if (copied.step !== "copied") return [];
+    const first = steps.find((step) => step.letter === copied.copy && BEGINNINGS.has(step.step));
+    if (!first) return [];
+    const before = [
+        station("copy", "good", "Copied", [copied.why, copied.by && `by ${copied.by}`], copied),
+        // Where another office takes it over, its own step says so.
+        ...(first.step === "submitted" ? [station("office", "good", first.office, ["took it"], first)] : []),
+    ];
+    return (copied.recipients ?? []).map((recipient) => lineOf(steps, first, recipient, before));
 }
 
 /** Lines that look the same as one, with all their recipients; so fifty of them fit the eye. */
@@ -51,11 +66,11 @@ function trunkOf(first) {
     return [client, office];
 }
 
-function lineOf(steps, first, recipient) {
+function lineOf(steps, first, recipient, before = []) {
     const line = {
         recipient,
         state: "queued",
-        stations: [],
+        stations: [...before],
         names: new Set([recipient.toLowerCase()]),
         letter: first.letter,
         tried: [],

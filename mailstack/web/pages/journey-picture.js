@@ -17,6 +17,7 @@ const ICONS = {
     held: "hold",
     released: "play",
     alias: "alias",
+    copy: "copy",
     removed: "trash",
     next: "clock",
 };

@@ -18,6 +18,7 @@ const NAMES = {
     held: "Held",
     released: "Released",
     redirected: "Redirected",
+    copied: "Copied",
     removed: "Removed",
 };
 const TONES = {
@@ -100,9 +101,9 @@ function sentence(step) {
         case "submitted":
             return step.original
                 ? ["by the office itself, about letter ", letterLink(step.original)]
-                : ["by ", own(step.by || step.client || "a client"), secured(step)];
+                : ["by ", own(step.by || step.client || "a client"), secured(step), origin(step)];
         case "exchanged":
-            return ["from ", own(step.helo || step.client || "another host"), secured(step)];
+            return ["from ", own(step.helo || step.client || "another host"), secured(step), origin(step)];
         case "routed":
             return step.mailbox
                 ? ["into the mailbox ", own(step.mailbox)]
@@ -133,11 +134,25 @@ function sentence(step) {
             return ["by ", own(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
         case "redirected":
             return [names(), " to ", own(step.to || "")];
+        case "copied":
+            return [
+                "for ",
+                names(),
+                ", as letter ",
+                h("a", { href: to(["journey", step.copy]) }, step.copy),
+                step.why ? [": ", own(step.why)] : null,
+            ];
         default:
             return [names(), step.by ? [" by ", own(step.by)] : null, step.why ? [": ", own(step.why)] : null];
     }
 }
 
+/** What a letter was before it came, and what other hosts would not take of it. */
+const origin = (step) => [
+    step.copy_of ? [", a copy of ", letterLink(step.copy_of)] : null,
+    step.file ? [", out of the file ", own(step.file)] : null,
+    step.bare_newlines ? ". Its lines ended in LF alone, which other hosts refuse" : null,
+];
 const secured = (step) => (tls(step) ? `, ${tls(step)}` : step.step === "attempted" ? ", without TLS" : "");
 const letterLink = (id) => h("a", { href: to(["letter", id]) }, id);
 

@@ -63,7 +63,7 @@ export function showText(panel, letter) {
         h(
             "pre",
             { class: "plain", dir: "auto" },
-            letter.text ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text."),
+            letter.text.trim() ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text."),
         ),
     );
 }

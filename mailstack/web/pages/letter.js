@@ -113,6 +113,7 @@ export class LetterView {
                 { class: "letter" },
                 this.bar(),
                 this.head,
+                warnings(letter),
                 findings(letter),
                 this.tabs,
                 this.panel,
@@ -294,6 +295,16 @@ function people(name, list) {
         );
     draw(all.length <= MOST_PEOPLE + 1);
     return [h("dt", {}, name), place];
+}
+
+/** What would not have been taken of it elsewhere. */
+function warnings(letter) {
+    if (!letter.warnings?.length) return null;
+    return h(
+        "div",
+        { class: "finds", role: "note", "aria-label": "Warnings" },
+        letter.warnings.map((each) => h("p", { class: "warned" }, icon("warn"), h("span", {}, each))),
+    );
 }
 
 /** Codes and links of the letter, ready to be copied. */

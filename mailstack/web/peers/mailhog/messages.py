@@ -15,6 +15,8 @@ from mailstack.letter.address import key_of
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Record
 from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.intake import Copied
+from mailstack.web.leaving import RELEASED
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found, number_of, part_of
 from mailstack.web.peers.ground import Ground
@@ -146,7 +148,7 @@ class _Messages:
         item = await found(self._catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
-            await self._ground.outward.hand_in(item.sender, [wanted.email], octets)
+            await self._ground.outward.hand_in(item.sender, [wanted.email], octets, copied=Copied(item.id, RELEASED))
         except Refusal as refusal:
             raise Trouble(400, str(refusal.reply)) from None
         return Answer(b"", TEXT_JSON)

@@ -8,6 +8,8 @@ from mailstack.relay.outlet import Outlet
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.composing import Sending, checked, compose, recipients_of
+from mailstack.web.intake import Copied
+from mailstack.web.leaving import RELEASED
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found
 from mailstack.web.peers.ground import Ground
@@ -70,10 +72,10 @@ class _Sending:
         leaving = self._ground.leaving
         try:
             if leaving is None:
-                await self._ground.outward.hand_in(author, recipients, octets)
+                await self._ground.outward.hand_in(author, recipients, octets, copied=Copied(item.id, RELEASED))
             else:
                 _check(leaving.outlet, recipients)
-                await leaving.release(author, recipients, octets)
+                await leaving.release(author, recipients, octets, item.id)
         except Refusal as refusal:
             raise Trouble(400, f"SMTP error: {refusal.reply}") from None
         return OK

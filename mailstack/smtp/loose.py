@@ -1,0 +1,85 @@
+"""Takes the content of DATA from programs that end lines in LF alone, and gives them the ends that mail has.
+
+For a capture port of one's own machine, and never for hosts elsewhere. Such programs come in two kinds, and the client's own
+DATA line tells which: who ends his commands with CRLF ends his content so too (CRLF . CRLF), whatever the lines in between look
+like, so that nobody whose content is not his own is led to end it early (SMTP smuggling, 2023); who ends his commands with LF
+alone means LF . LF, too. All else is refused as everywhere: a CR alone, a line that is too long.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailstack.lines import LineBuffer
+from mailstack.smtp.commands import Chunk, EndOfData
+from mailstack.smtp.extensions.size import too_large
+from mailstack.smtp.faults import LineFaults
+from mailstack.wire import NEED_DATA, Signal
+
+_STRICT_END = re.compile(rb"(?P<line>\r\n)\.\r\n")
+_LOOSE_END = re.compile(rb"(?P<line>\n)\.\r?\n")
+"""`line` ends the last line of the content."""
+_UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
+"""What stands last and may be the beginning of an end, or of a line that was stuffed."""
+_BARE = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
+"""An LF alone, and one dot of two: who thinks that a line ends there has stuffed the next one."""
+
+
+class LooseContent:
+    """One content, from the answer 354 to the final dot: as DottedContent, which is for everybody else."""
+
+    __slots__ = ("_ended", "_ends", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_size", "_speaks_lf")
+
+    def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int, speaks_lf: bool) -> None:
+        """Reads from `lines`. Limits in octets, see Capabilities. `speaks_lf`: the DATA line itself ended in LF alone."""
+        lines.unread(b"\r\n")
+        self._lines = lines
+        self._max_size = max_size
+        self._faults = LineFaults(max_line)
+        self._speaks_lf = speaks_lf
+        self._ends = _LOOSE_END if speaks_lf else _STRICT_END
+        self._first = True
+        self._ended = False
+        self._is_bare = False
+        self._size = 0
+
+    def next_event(self) -> Chunk | EndOfData | Signal:
+        """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""
+        while not self._ended:
+            raw = self._next_piece()
+            if not raw:
+                break
+            octets = self._mended(raw)
+            if self._first:
+                octets, self._first = octets[2:], False
+            self._size += len(octets)
+            if 0 < self._max_size < self._size:
+                continue
+            self._faults.check(octets, octets, last=self._ended)
+            if octets and not self._faults.any:
+                return Chunk(octets)
+        if not self._ended:
+            return NEED_DATA
+        fault = too_large(self._max_size) if 0 < self._max_size < self._size else self._faults.reply()
+        return EndOfData(self._size, fault, bare_newlines=self._is_bare)
+
+    def _next_piece(self) -> bytes:
+        """Octets that are content for sure, still stuffed; empty when there are none now."""
+        lines = self._lines
+        if (end := lines.search(self._ends)) is not None:
+            self._ended = True
+            first, behind = end.end("line"), end.end() - end.end("line")
+            raw = lines.take(first)
+            lines.take(behind)
+            return raw
+        unsettled = lines.search(_UNSETTLED)
+        return lines.take(len(lines) if unsettled is None else unsettled.start())
+
+    def _mended(self, raw: bytes) -> bytes:
+        """With the ends that lines have, and without the dots that were put before some."""
+        if b"\n" not in raw.replace(b"\r\n", b""):
+            return raw.replace(b"\r\n.", b"\r\n")
+        self._is_bare = True
+        if self._speaks_lf:
+            return raw.replace(b"\r\n", b"\n").replace(b"\n.", b"\n").replace(b"\n", b"\r\n")
+        return _BARE.sub(b"\r\n", raw.replace(b"\r\n.", b"\r\n"))
