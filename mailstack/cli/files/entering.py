@@ -26,6 +26,7 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
+from mailstack.letter.header import split
 from mailstack.letter.letter import ids_drawn_by
 from mailstack.mailfiles.finding import Found
 from mailstack.policy import Pass
@@ -116,14 +117,9 @@ class Entrance:
         return Entered("imported", taken.letter.id)
 
     async def _prepared(self, found: Found, now: float) -> Entered | Acceptance:
-        if found.size > self._largest:
-            return Entered("refused", why=f"it has {found.size} octets, and {self._largest} are the most that is taken")
         try:
-            looked = _look(found)
-        except OSError as error:
-            return Entered("refused", why=error.strerror or str(error))
-        reading = read(looked.head)
-        try:
+            looked = self._looked(found)
+            reading = read(looked.head)
             sender, mailboxes = self._readers.envelope(reading)
         except ValueError as error:
             return Entered("refused", why=str(error))
@@ -133,6 +129,18 @@ class Entrance:
         if why := await self._full(mailboxes.values(), looked.size):
             return Entered("refused", why=f"the mailbox is full: {why}")
         return await self._acceptance(found, looked, letter, sender, mailboxes, now)
+
+    def _looked(self, found: Found) -> _Looked:
+        """Raises ValueError, with a reason for people, for what can't be taken."""
+        if found.size > self._largest:
+            raise ValueError(f"it has {found.size} octets, and {self._largest} are the most that is taken")
+        try:
+            looked = _look(found)
+        except OSError as error:
+            raise ValueError(error.strerror or str(error)) from error
+        if not split(looked.head):
+            raise ValueError("it is no letter: what stands first is no header field")
+        return looked
 
     async def _full(self, mailboxes: Collection[str], size: int) -> str:
         """Why one of them has no room; "" when all have, and then it is taken. What is under way is in no mailbox yet."""

@@ -125,6 +125,14 @@ def test_what_is_no_letter_is_told(mailstack: Mailstack, shelf: Shelf, tmp_path:
     assert "mbox, Maildir and .eml files are read" in result.stderr
 
 
+def test_what_stands_in_an_mbox_and_is_no_letter_is_refused(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+    shelf.add_account("bob@home.test")
+    box.write_text(box.read_text() + "\nFrom x\n\nFrom y\nno header\n\nFrom z\n")
+    result = mailstack("import", "bob@home.test", str(box))
+    assert (result.exit_code, result.stdout) == (1, "3 imported, 1 there already\n")
+    assert result.stderr.count("it is no letter") == 3 + 1, "each, and the first once more at the end"
+
+
 # --- the inbox of a dev environment
 
 

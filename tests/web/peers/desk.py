@@ -15,6 +15,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.store import Account
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Upgrade
+from mailstack.web.intake import Copied
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.peers.mailpit.about import Told
@@ -31,7 +32,10 @@ class Counter:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def hand_in(self, sender: str, recipients: Sequence[str], octets: bytes) -> LetterId:
+    async def hand_in(
+        self, sender: str, recipients: Sequence[str], octets: bytes, *, copied: Copied | None = None
+    ) -> LetterId:
+        del copied
         to = tuple(Address.parse(each) for each in recipients)
         return self._shelf.put(octets, to=to, sender=Address.parse(sender) if sender else None, settle=False)
 
