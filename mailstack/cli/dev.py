@@ -258,10 +258,24 @@ def _why(error: BaseException, settings: DevSettings) -> str:
     """A failed start, for people."""
     from twisted.internet.error import CannotListenError
 
-    if isinstance(error, CannotListenError):
+    if isinstance(error, CannotListenError) and error.interface is not None and isinstance(error.port, int):
+        if (pid := _holder(error.port)) is not None:
+            return (
+                f"another `mailstack dev` of yours, process {pid}, has port {error.port}: use that one, end it, or give"
+                " this one --port-base N or --port-base 0"
+            )
         cure = "choose others with --port-base N, or --port-base 0 for free ones"
         return f"port {error.port} of {settings.host} can't be had ({error.socketError.strerror}); {cure}"
     return str(error) or repr(error)
+
+
+def _holder(port: int) -> int | None:
+    """The process of another environment that listens there."""
+    with suppress(registry.RegistryError):
+        for running in registry.running():
+            if any(at.get("port") == port for at in running.facts.get("services", {}).values()):
+                return running.pid
+    return None
 
 
 def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
@@ -272,6 +286,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     kept = f"Letters leave this machine to {ways} alone." if outlets else "Nothing leaves this machine."
     lines = [f"mailstack dev is ready. {kept}", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
+    lines += [f"  {name:<12} unix:{path}" for name, path in environment.settings.sockets.items()]
     lines += [
         "",
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),

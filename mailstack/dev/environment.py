@@ -51,6 +51,7 @@ from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.verdict import Verdict
+    from mailstack.web.checks.links import Seen
     from mailstack.web.leaving import Leaving
 
 
@@ -147,6 +148,8 @@ class DevEnvironment:
         doors = {**capture.doors, **home.doors}
         if "https" in doors:
             doors["web"] = doors["https"]
+        for name, path in self.settings.sockets.items():
+            await doors[name].listen([offices.socket(path)])
         self.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
         if self.settings.preload is not None:
             await self._preload(self.settings.preload)
@@ -185,6 +188,7 @@ class DevEnvironment:
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
+            "sockets": {name: str(path) for name, path in self.settings.sockets.items()},
             "ahead": self.travel.ahead,
             "accounts": [{"address": address, "password": password} for address, password in self.settings.accounts],
         }
@@ -208,14 +212,16 @@ class DevEnvironment:
         """To those who look at the pages: their clock is not ours."""
         self.catalogue.feed.tell("clock", {"now": utc_text(self.travel.now), "ahead": self.travel.ahead})
 
-    async def look(self, url: str) -> int:
-        """The status of a page of this machine. Raises Unreachable."""
+    async def look(self, url: str) -> Seen:
+        """What a page of this machine answers. Raises Unreachable."""
         from mailstack.net.posting import HttpPoster  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.links import Seen  # noqa: PLC0415
 
         believes = self.settings.untrusted_tls
         poster = HttpPoster(self.reactor, ClientTls(), timeout=5.0, loopback_only=True, verify=not believes)
         try:
-            return await poster.look(url)
+            answer = await poster.look(url)
+            return Seen(answer.code, answer.location)
         finally:
             poster.close()
 

@@ -84,3 +84,9 @@ def endpoint(host: str, port: int = 0) -> Endpoint:
     """0: a free port."""
     interface = host.replace(":", "\\:")
     return Endpoint(f"tcp:{port}:interface={interface}")
+
+
+def socket(path: Path) -> Endpoint:
+    """One that a process has left, that was killed, is taken over."""
+    escaped = str(path.absolute()).replace("\\", "\\\\").replace(":", "\\:")
+    return Endpoint(f"unix:{escaped}:mode=660:lockfile=1")

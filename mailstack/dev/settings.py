@@ -69,6 +69,8 @@ class DevSettings(Struct, frozen=True):
     """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
     at: Mapping[str, HostPort] = field(default_factory=dict)
     """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
+    sockets: Mapping[str, Path] = field(default_factory=dict)
+    """Unix sockets at which services listen as well, for this user and his group."""
     compat: str = ""
     """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
     web_logins: Mapping[str, str] = field(default_factory=dict)

@@ -23,6 +23,8 @@ from mailstack.webhooks.webhook import Answer
 from mailstack.wire import Unreachable
 
 _LOCAL = "localhost"
+_PORTS = {"http": 80, "https": 443}
+"""Of the schemes that are called."""
 
 
 class HttpPoster:
@@ -62,19 +64,24 @@ class HttpPoster:
         """Raises Unreachable when there was no answer, with the reason."""
         return await self._call(b"POST", url, headers, Upload(body))
 
-    async def look(self, url: str) -> int:
-        """The status of an answer to HEAD. Raises Unreachable."""
-        return (await self._call(b"HEAD", url, {}, None)).code
+    async def look(self, url: str) -> Answer:
+        """The answer to HEAD. Raises Unreachable."""
+        return await self._call(b"HEAD", url, {}, None)
 
     async def _call(self, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None) -> Answer:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise Unreachable(f"{url[:100]!r} is no URL: {error}") from None
+        if parts.scheme not in _PORTS or not url.isascii():
+            raise Unreachable(f"{url[:100]!r} is no URL of http or https, in ASCII")
         if self._loopback_only and not is_loopback(host) and host != _LOCAL:
             raise Unreachable(f"only loopback addresses are called here, and {host[:60]!r} is not one")
         secure = parts.scheme == "https"
         handshake = self._client_tls.handshake(host, verify=self._verify) if secure else None
         where = host if self._addresses is None else (await self._addresses(host))[0]
-        endpoint = self._endpoint(where, parts.port or (443 if secure else 80))
+        endpoint = self._endpoint(where, port or _PORTS[parts.scheme])
         asking = Deferred.fromCoroutine(
             self._ask(Secured(endpoint, handshake, self._reactor), method, url, headers, body)
         )
@@ -129,7 +136,8 @@ class HttpPoster:
         # Most who ask want to know the code, and no more.
         with suppress(TooLarge, ConnectionLost):
             said = await read_document(response, self._most)
-        return Answer(response.code, _seconds(response.headers.getRawHeaders("retry-after", [""])[0]), said)
+        first = response.headers.getRawHeaders
+        return Answer(response.code, _seconds(first("retry-after", [""])[0]), said, first("location", [""])[0])
 
 
 def _seconds(text: str) -> float:

@@ -64,8 +64,8 @@ class Managed(Struct, frozen=True):
     travel: TimeTravel | None = None
     offices: Callable[[], Sequence[OfficeFacts]] = tuple
     log: ProtocolLog | None = None
-    look: Callable[[str], Awaitable[int]] | None = None
-    """Asks a link of a letter for its status."""
+    look: Callable[[str], Awaitable[Any]] | None = None
+    """Asks a link of a letter for its status (mailstack.web.checks.links.Look)."""
     judge: Judge | None = None
     """Asks a spam filter about a letter."""
     release: Callable[[str, Sequence[str], bytes, LetterId], Awaitable[str]] | None = None

@@ -32,6 +32,8 @@ class Answer(Struct, frozen=True):
     """Seconds (RFC 9110 §10.2.3)."""
     body: bytes = b""
     """Empty when it was too long, or cut off."""
+    location: str = ""
+    """Where a redirect leads (RFC 9110 §10.2.2), as it was said; nobody follows it by himself."""
 
 
 class Poster(Protocol):

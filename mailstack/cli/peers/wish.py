@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from mailstack.faults.foreign import from_mailpit
 from mailstack.relay.loopback import is_loopback
 from mailstack.wire import HostPort
 
+LONGEST_SOCKET = 100
+"""Octets; systems take 103 or 107."""
+
 
 class Wish:
     """Filled option by option; then `settings`."""
@@ -25,6 +29,8 @@ class Wish:
         self.said: list[str] = []
         """Lines for people: what was not honoured, and what to do instead."""
         self.at: dict[str, HostPort] = {}
+        self.sockets: dict[str, Path] = {}
+        """Unix sockets of services."""
         self.told: set[str] = set()
         """The services whose address was named by an option."""
         self.accounts: list[tuple[str, str]] = []
@@ -64,7 +70,9 @@ class Wish:
         web = self.at["web"].host if "web" in self.at else self._settings.host
         if not is_loopback(web) and not self.asks("web_logins"):
             self.said.append(f"the pages listen on {web}: there they ask for the address and password of an account")
-        settings = replace(self._settings, compat=self.peer, at={**rest, **self.at}, users=tuple(self.accounts))
+        settings = replace(
+            self._settings, compat=self.peer, at={**rest, **self.at}, sockets=self.sockets, users=tuple(self.accounts)
+        )
         faults = (*settings.faults, *from_mailpit(self.triggers))
         return replace(settings, web_hosts=(*settings.web_hosts, self.peer), faults=faults, **self._changes)
 
@@ -77,10 +85,16 @@ class Wish:
         return bool(self._changes.get(setting))
 
     def listen(self, service: str, option: str, text: str, usual: int) -> None:
-        """Where a service listens: "[::]:1025", "0.0.0.0:1025", ":1025" or "1025". Raises Refused."""
+        """Where a service listens: "[::]:1025", "0.0.0.0:1025", ":1025", "1025" or "unix:/path". Raises Refused.
+
+        At a socket it listens besides a free port, by which commands find it.
+        """
         if text.startswith("unix:"):
-            self.instead(option, 'sockets of Unix are for `mailstack serve`: [listen] mx = ["unix:/path"]')
+            self.sockets[service] = _socket(option, text.removeprefix("unix:"))
+            self.at[service] = HostPort(self._settings.host, 0)
+            self.told.add(service)
             return
+        self.sockets.pop(service, None)
         host, _, port = text.rpartition(":")
         everywhere = "::" if host == "[::]" else "0.0.0.0"  # noqa: S104 - they said so
         host = everywhere if text.startswith(":") or host == "[::]" else host.strip("[]") or self._settings.host
@@ -125,3 +139,15 @@ class Wish:
         if path.is_file():
             raise Refused(f"{option}: {path} is a file of {self.peer}'s; mailstack keeps a directory: name a new one")
         return path
+
+
+def _socket(option: str, text: str) -> Path:
+    """Raises Refused."""
+    path = Path(text).absolute()
+    if not text or not path.parent.is_dir():
+        raise Refused(f"{option}: a socket stands in a directory that is there, as unix:/run/user/1000/mail.sock")
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        raise Refused(f"{option}: {path} is longer than the {LONGEST_SOCKET} octets that the path of a socket may have")
+    if path.exists() and not path.is_socket():
+        raise Refused(f"{option}: {path} is there and no socket; name another one")
+    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec import Struct
@@ -16,11 +15,13 @@ from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
-from mailstack.web.routes import Route, Told
+from mailstack.web.routes import Parameter, Route, Told
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*+\)")
 MOST_METHODS = 100
+
+_FOLLOW = Parameter("follow", '"true" asks where redirects lead, too.')
 
 
 class Method(Struct, frozen=True):
@@ -49,9 +50,7 @@ class Leaving(Struct, frozen=True):
     unsubscribe: Unsubscribing | None
 
 
-def check_routes(
-    shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None, judge: Judge | None = None
-) -> tuple[Route, ...]:
+def check_routes(shelf: ApiShelf, look: link_check.Look | None, judge: Judge | None = None) -> tuple[Route, ...]:
     """`look` asks a URL for its status, `judge` a spam filter about a letter; None: nobody is asked."""
     pages = Checks(shelf, look, judge)
     one = "/v1/letters/{id}/checks/"
@@ -68,7 +67,7 @@ def check_routes(
             one + "links",
             pages.links,
             "user",
-            told=Told("Whether its links answer: this asks their hosts.", gives=dict[str, Any]),
+            told=Told("Whether its links answer: this asks their hosts.", (_FOLLOW,), gives=dict[str, Any]),
         ),
         Route(
             "GET",
@@ -87,7 +86,7 @@ def check_routes(
 class Checks:
     """The pages behind them."""
 
-    def __init__(self, shelf: ApiShelf, look: Callable[[str], Awaitable[int]] | None, judge: Judge | None) -> None:
+    def __init__(self, shelf: ApiShelf, look: link_check.Look | None, judge: Judge | None) -> None:
         self._shelf = shelf
         self._look = look
         self._judge = judge
@@ -105,7 +104,7 @@ class Checks:
         reading = await self._reading(ask)
         if self._look is None:
             raise Trouble(404, "This office asks no other hosts for what is in letters.")
-        return in_json(await link_check.check(reading.links, self._look))
+        return in_json(await link_check.check(reading.links, self._look, follow=ask.query.get("follow") == "true"))
 
     async def authentication(self, ask: Ask) -> Answer:
         """The field of the office that took the letter, and those of offices before it: these may be anybody's words.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from http.client import responses
+from urllib.parse import urljoin
 
 import msgspec
 from msgspec import Struct
@@ -15,9 +16,20 @@ from mailstack.wire import Unreachable
 MOST = 100
 """Links of one letter that are asked."""
 AT_ONCE = 5
+MOST_HOPS = 10
+"""Redirects of one link that are followed."""
 
-Look = Callable[[str], Awaitable[int]]
-"""The status that a URL answers HEAD with. Raises Unreachable."""
+
+class Seen(Struct, frozen=True):
+    """What a URL answers HEAD with."""
+
+    code: int
+    location: str = ""
+    """Where a redirect leads (RFC 9110 §10.2.2), as it was said."""
+
+
+Look = Callable[[str], Awaitable[Seen]]
+"""Asks a URL. Raises Unreachable."""
 
 
 class Looked(Struct, frozen=True):
@@ -36,19 +48,39 @@ class Checked(Struct, frozen=True):
     links: tuple[Looked, ...] = msgspec.field(name="Links")
 
 
-async def check(links: Iterable[Link], look: Look) -> Checked:
-    """Of those of the web; an answer from 400 on is an error, as is none. Nothing is followed."""
+async def check(links: Iterable[Link], look: Look, *, follow: bool = False) -> Checked:
+    """Of those of the web; an answer from 400 on is an error, as is none. With `follow`, what a redirect leads to counts."""
     turns = DeferredSemaphore(AT_ONCE)
     urls = [link.url for link in links if link.url[:4].lower() == "http"][:MOST]
-    asked: list[Deferred[Looked]] = [turns.run(_looked, url, look) for url in urls]
+    asked: list[Deferred[Looked]] = [turns.run(_looked, url, look, follow=follow) for url in urls]
     found = await gatherResults(asked, consumeErrors=True)
     errors = sum(not 0 < each.status_code < 400 for each in found)
     return Checked(errors, tuple(found))
 
 
-async def _looked(url: str, look: Look) -> Looked:
+async def _looked(url: str, look: Look, *, follow: bool) -> Looked:
     try:
-        code = await look(url)
+        seen = await look(url)
     except Unreachable as trouble:
         return Looked(url, 0, str(trouble))
-    return Looked(url, code, responses.get(code, str(code)))
+    where = url
+    for _ in range(MOST_HOPS if follow else 0):
+        if not _leads_on(seen):
+            break
+        try:
+            where = urljoin(where, seen.location)
+            seen = await look(where)
+        except (Unreachable, ValueError) as trouble:
+            # Its own host has answered; what is elsewhere may be nothing that we ask.
+            return Looked(url, seen.code, f"{_words(seen.code)}; it leads on, but: {trouble}")
+    if follow and _leads_on(seen):
+        return Looked(url, 0, f"it leads from place to place, more than {MOST_HOPS} times")
+    return Looked(url, seen.code, _words(seen.code))
+
+
+def _leads_on(seen: Seen) -> bool:
+    return 300 <= seen.code < 400 and bool(seen.location)
+
+
+def _words(code: int) -> str:
+    return responses.get(code, str(code))

@@ -148,7 +148,7 @@ function warning(each) {
 }
 
 async function links(letter) {
-    const { Links: found } = await get(`api/v1/message/${part(letter.id)}/link-check`);
+    const { Links: found } = await get(`api/v1/message/${part(letter.id)}/link-check?follow=true`);
     if (!found.length) return h("p", {}, "The letter has no links.");
     return findings(
         found.map((each) => [

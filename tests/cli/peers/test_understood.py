@@ -28,6 +28,20 @@ def settings(peer: str, *words: str, **environ: str) -> DevSettings:
     return wish(peer, *words, **environ).settings(own_ports=False)
 
 
+def test_a_socket_stands_beside_a_free_port_and_an_address_takes_its_place(tmp_path: Path) -> None:
+    found = settings("mailpit", "--smtp", f"unix:{tmp_path}/s", MP_UI_BIND_ADDR=f"unix:{tmp_path}/w")
+    assert found.sockets == {"capture": tmp_path / "s", "web": tmp_path / "w"}
+    assert (found.at["capture"].port, found.at["web"].port) == (0, 0)
+    assert settings("mailpit", "--listen", "127.0.0.1:9", MP_UI_BIND_ADDR=f"unix:{tmp_path}/w").sockets == {}
+
+
+@pytest.mark.parametrize("path", ["", "/nowhere/at/all", "{}/" + "x" * 100, "{}/file"])
+def test_what_can_be_no_socket_is_refused(path: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="socket"):
+        settings("mailpit", "--smtp", f"unix:{path.format(tmp_path)}")
+
+
 def test_mailpits_ports_are_taken_and_the_rest_finds_free_ones() -> None:
     found = settings("mailpit")
     assert found.at["capture"] == HostPort("127.0.0.1", 1025)

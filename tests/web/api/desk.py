@@ -15,6 +15,7 @@ from mailstack.web.api.places import Places
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.api.waiting import wait_routes
 from mailstack.web.asking import Answer, Ask, Visitor
+from mailstack.web.checks.links import Seen
 from mailstack.web.routes import Route
 from mailstack.web.site import Everybody, Site
 from mailstack.wire import Clock, HostPort
@@ -32,9 +33,9 @@ class As:
         return Visitor(self.account)
 
 
-async def answers(url: str) -> int:
+async def answers(url: str) -> Seen:
     """A world in which every second link is dead."""
-    return 404 if "dead" in url else 200
+    return Seen(404 if "dead" in url else 200)
 
 
 def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None) -> list[Route]:

@@ -15,6 +15,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.store import Account
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Upgrade
+from mailstack.web.checks.links import Seen
 from mailstack.web.intake import Copied
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailhog.monkey import Monkey
@@ -77,10 +78,10 @@ class Desk:
         self.site = Site(pages, (), doorkeeper=Everybody())
         self.resets = 0
 
-    async def _look(self, url: str) -> int:
+    async def _look(self, url: str) -> Seen:
         if "gone" in url:
             raise Unreachable("nobody is there")
-        return 404 if "missing" in url else 200
+        return Seen(404 if "missing" in url else 200)
 
     async def _add(self, address: str, password: str) -> None:
         await self.shelf.store.add_accounts([Account(Address.parse(address).key, password.encode(), 0.0)])

@@ -8,7 +8,7 @@ from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
 from mailstack.web.peers.finding import found, part_of
 from mailstack.web.peers.thumbnail import NoPictures, thumbnail
-from mailstack.web.routes import Route, Told
+from mailstack.web.routes import Parameter, Route, Told
 from mailstack.web.shelf import Shelf
 
 
@@ -23,7 +23,7 @@ def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None)
 
     async def of_links(ask: Ask) -> Answer:
         reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
-        return in_json(await link_check.check(reading.links, look))
+        return in_json(await link_check.check(reading.links, look, follow=ask.query.get("follow") == "true"))
 
     async def spam(ask: Ask) -> Answer:
         if judge is None:
@@ -54,7 +54,11 @@ def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None)
             f"{one}/link-check",
             of_links,
             "admin",
-            told=Told("Whether its links answer.", gives=link_check.Checked),
+            told=Told(
+                "Whether its links answer.",
+                (Parameter("follow", '"true" asks where redirects lead, too.'),),
+                gives=link_check.Checked,
+            ),
         ),
         Route("GET", f"{one}/sa-check", spam, "admin", told=Told("What the spam filter says of it.", gives=Verdict)),
         Route(

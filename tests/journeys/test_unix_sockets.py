@@ -1,0 +1,95 @@
+"""SMTP and the pages at Unix sockets: in the place of a tool that has them, and in an office."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import smtplib
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.mailpit import LETTER, Mailpit
+from tests.journeys.process import PATIENCE, Process, command
+
+CONFIG = """
+hostname = "mx.home.test"
+domains = ["home.test"]
+[listen]
+{}
+[accounts]
+bcrypt_rounds = 4
+require_tls = false
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A short path: that of a socket may have some 100 octets."""
+    with tempfile.TemporaryDirectory(prefix="ms-") as directory:
+        yield Path(directory)
+
+
+def connected(path: Path) -> socket.socket:
+    found = socket.socket(socket.AF_UNIX)
+    found.settimeout(PATIENCE)
+    found.connect(str(path))
+    return found
+
+
+class UnixSmtp(smtplib.SMTP):
+    def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
+        return connected(Path(host))
+
+
+def page(path: Path, where: str) -> Any:
+    client = http.client.HTTPConnection("localhost")
+    client.sock = connected(path)
+    client.request("GET", where)
+    answer = client.getresponse()
+    octets = answer.read()
+    client.close()
+    assert answer.status == 200, octets
+    return json.loads(octets)
+
+
+def send(path: Path, *, to: str = "bob@home.test") -> None:
+    with UnixSmtp(str(path), 25) as client:
+        client.sendmail("ann@b.test", [to], LETTER.format("by a socket", 1))
+
+
+def test_the_place_of_mailpit_at_sockets(tmp_path: Path, place: Path) -> None:
+    """Commands find it all the same; one that was killed leaves no socket that the next can't take."""
+    options = ("--smtp", f"unix:{place / 'smtp'}", "--listen", f"unix:{place / 'web'}")
+    with Mailpit(tmp_path, *options) as mailpit:
+        assert mailpit.facts["sockets"] == {"capture": str(place / "smtp"), "web": str(place / "web")}
+        assert (place / "smtp").stat().st_mode & 0o777 == 0o660
+        send(place / "smtp")
+        assert page(place / "web", "/api/v1/messages")["total"] == 1
+        assert command("dump", str(tmp_path / "there"), environ=mailpit.environ) == "1 exported\n"
+        mailpit.kill()
+    with Mailpit(tmp_path, *options) as mailpit:
+        send(place / "smtp")
+        assert page(place / "web", "/api/v1/messages")["total"] == 1
+        assert mailpit.stop() == 0
+    assert list(place.iterdir()) == []
+
+
+def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
+    config = tmp_path / "mailstack.toml"
+    listen = "\n".join(f'{service} = ["unix:{place / service}"]' for service in ("mx", "submission", "web"))
+    config.write_text(CONFIG.format(listen))
+    (tmp_path / "users").write_text("bob@home.test bob\n")
+    command("user", "import", "-c", str(config), str(tmp_path / "users"))
+    with Process("serve", "-c", str(config)) as server:
+        server.wait_for(f"starting on '{place / 'web'}'")
+        send(place / "mx")
+        with UnixSmtp(str(place / "submission"), 25) as client:
+            client.login("bob", "bob")
+            client.sendmail("bob@home.test", ["bob@home.test"], LETTER.format("by himself", 2))
+        assert len(command("letters", "-c", str(config), "--json").splitlines()) == 2
+        assert server.stop() == 0

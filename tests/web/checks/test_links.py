@@ -1,0 +1,59 @@
+"""Links of a letter that are asked, and followed if that is wanted: every place is asked by the same rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.reading.links import links_of
+from mailstack.web.checks.links import MOST_HOPS, Checked, Seen, check
+from mailstack.wire import Unreachable
+from tests.aid import run
+
+MOVED = "Moved Permanently; it leads on, but: "
+
+
+WORLD = {
+    "there": Seen(200),
+    "to-missing": Seen(302, "missing"),
+    "moved": Seen(301, "/there"),
+    "far": Seen(301, "http://elsewhere.test/"),
+    "odd": Seen(301, "http://]"),
+    "round": Seen(301, "round"),
+    "not-said": Seen(304),
+    "0": Seen(200),
+    **{str(n): Seen(302, str(n - 1)) for n in range(1, MOST_HOPS + 2)},
+}
+
+
+async def world(url: str) -> Seen:
+    if "elsewhere" in url:
+        raise Unreachable("only loopback addresses are called here")
+    return WORLD.get(url.removeprefix("http://a.test/"), Seen(404))
+
+
+def checked(place: str, *, follow: bool) -> Checked:
+    return run(check(links_of(f"See http://a.test/{place} now", "", 10), world, follow=follow))
+
+
+@pytest.mark.parametrize(
+    ("place", "first", "code", "status"),
+    [
+        ("there", 200, 200, "OK"),
+        ("gone", 404, 404, "Not Found"),
+        ("moved", 301, 200, "OK"),
+        ("to-missing", 302, 404, "Not Found"),
+        ("not-said", 304, 304, "Not Modified"),
+        ("far", 301, 301, MOVED + "only loopback addresses are called here"),
+        ("odd", 301, 301, MOVED + "Invalid IPv6 URL"),
+        (str(MOST_HOPS), 302, 200, "OK"),
+        (str(MOST_HOPS + 1), 302, 0, "it leads from place to place, more than 10 times"),
+        ("round", 301, 0, "it leads from place to place, more than 10 times"),
+    ],
+)
+def test_where_a_link_leads_counts_if_it_is_followed(place: str, first: int, code: int, status: str) -> None:
+    (link,) = checked(place, follow=False).links
+    assert link.status_code == first
+    found = checked(place, follow=True)
+    (link,) = found.links
+    assert (link.url, link.status_code, link.status) == (f"http://a.test/{place}", code, status)
+    assert found.errors == int(not 0 < code < 400)
