@@ -11,7 +11,7 @@ import pytest
 
 from mailstack.net.certificates import CertificateFiles, private_ca
 from tests.journeys.mailpit import Mailpit
-from tests.journeys.process import command
+from tests.journeys.process import command, lines_of_json
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_without_an_outlet_a_copy_stays_here_and_its_journey_goes_on_to_the_mail
         mailpit.ask(f"v1/letters/{first}/release", {"to": ["erin@z.test"]})
         for wanted in ("dora@z.test", "erin@z.test"):
             copy = mailpit.get(f"v1/wait?to={wanted}&timeout=20")["letters"][0]["id"]
-            journey = mailpit.get(f"v1/journeys/{copy}")["steps"]
+            journey = lines_of_json(command("journey", copy, "--follow", "--json", environ=mailpit.environ))
             assert journey[0]["letter"] == first
             assert {each["mailbox"] for each in journey if each["step"] == "delivered"} >= {"carol@real.test", wanted}
         assert mailpit.stop() == 0
