@@ -32,20 +32,24 @@ LONGEST_VALUE = 500
 """Characters of a fact that its line shows."""
 
 
-def _value(value: Any) -> str:
-    """A fact as `key=value` shows it."""
+def _told(name: str, value: Any) -> str:
+    """A fact as its line shows it, behind a space."""
     if isinstance(value, str):
-        return _safe(value[:LONGEST_VALUE])
+        return _known(name, value) if len(value) <= LONGEST_VALUE else f" {name}={_safe(value[:LONGEST_VALUE])}"
     if isinstance(value, int):
-        return str(value)
+        return f" {name}={value}"
     if isinstance(value, Mapping):
         value = value.get("version", "")
     elif isinstance(value, list | tuple):
         value = ",".join(map(str, value))
-    return _safe(str(value)[:LONGEST_VALUE])
+    return _known(name, str(value)[:LONGEST_VALUE])
 
 
 @lru_cache(maxsize=4096)  # the same people and hosts all day
+def _known(name: str, value: str) -> str:
+    return f" {name}={_safe(value)}"
+
+
 def _safe(text: str) -> str:
     """What a peer said can't begin a new line or a new key."""
     if text.isprintable() and text and " " not in text and '"' not in text and "=" not in text:
@@ -85,7 +89,7 @@ class LineJournal:
 
 def line(step: Step) -> str:
     """A step as the log shows it."""
-    told = [f" {name}={_value(value)}" for name, value in step.facts.items() if name in LOGGED_FACTS and value]
+    told = [_told(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
     return f"{utc_text(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
 
 

@@ -7,7 +7,7 @@ the change at its next look.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -72,15 +72,18 @@ class Operator:
         *,
         by: str = "operator",
         picks: Callable[[Letter, Delivery], bool] = _every,
+        known: Iterable[Record] = (),
     ) -> None:
         """`by` is what the journey calls the person; `now` gives seconds since 1970.
 
-        Of the letters' deliveries only those that `picks` takes are acted on, and told of.
+        Of the letters' deliveries only those that `picks` takes are acted on, and told of. `known` letters were read a
+        moment ago, and are read again only where an attempt came between.
         """
         self._store = store
         self._now = now
         self._by = by
         self._picks = picks
+        self._known = {record.letter.id: record for record in known}
 
     async def hold(self, ids: Sequence[LetterId]) -> list[Act]:
         """No attempt is made until `release`; one that is under way ends as it may. Raises StoreError."""
@@ -103,6 +106,8 @@ class Operator:
         """
         if bouncer is None:
             return await self._each(ids, _Wish(_removed, "removed"))
+        # Nobody is told of a failure by what was true a moment ago.
+        self._known.clear()
         return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
 
     async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[Act]:
@@ -134,8 +139,10 @@ class Operator:
 
     async def _try(self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[Act]]) -> list[LetterId]:
         """Note in `acts` what becomes of these letters; those are returned to which an attempt came between."""
-        found = await self._store.records(Filter(ids=tuple(ids), limit=len(ids)))
-        records = {record.letter.id: record for record in found}
+        records = {letter: self._known.pop(letter) for letter in ids if letter in self._known}
+        if unread := tuple([letter for letter in ids if letter not in records]):
+            found = await self._store.records(Filter(ids=unread, limit=len(unread)))
+            records.update({record.letter.id: record for record in found})
         changed: list[LetterId] = []
         settlements: list[Settlement] = []
         for letter in ids:

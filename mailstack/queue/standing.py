@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -117,6 +118,7 @@ def fits(rule: Rule, letter: Letter, delivery: Delivery) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)  # the same for every letter
 def describe(rule: Rule) -> str:
     """What is said of a delivery that it holds."""
     # In UTC, so that every process says the same.

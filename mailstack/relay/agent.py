@@ -171,7 +171,7 @@ class RelayAgent:
         await self._connections.close()
 
     async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
-        recipients = tuple(delivery.recipient for delivery in deliveries)
+        recipients = tuple([delivery.recipient for delivery in deliveries])
         hurried = any(delivery.is_hurried for delivery in deliveries)
         again = deliveries[0].attempts > 1
         transcript: list[str] = []
@@ -299,7 +299,7 @@ class RelayAgent:
         finally:
             stop_timer()
             go.transcript.extend(connection.new_lines())
-        outcomes = tuple(progress.outcomes.get(number, rest) for number in range(len(go.recipients)))
+        outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(go.recipients))])
         return _Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
@@ -336,7 +336,7 @@ class _Progress:
         Recipients beyond the host's limit stay pending if others were taken.
         """
         self.transactions += 1
-        taken = sum(200 <= reply.code < 300 for reply in replies)
+        taken = len([reply for reply in replies if 200 <= reply.code < 300])
         left: list[int] = []
         for number, reply in zip(batch, replies, strict=True):
             if taken and too_many_recipients(reply):

@@ -18,7 +18,7 @@ class Wishes:
 
     def __init__(self, letter: Letter) -> None:
         self._content = letter.content
-        asked = any(name == REQUIRETLS for name, _ in letter.envelope.parameters)
+        asked = REQUIRETLS in dict(letter.envelope.parameters)
         self._asked = asked
         self.requires_tls = asked and letter.envelope.sender is not None
         """It goes over verified TLS to hosts that will do the same, or back. A report is rather sent than lost (§5)."""

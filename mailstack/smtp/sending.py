@@ -15,7 +15,7 @@ from mailstack.letter.content import Prefixed
 from mailstack.sasl.answering import Answering, Derive, Suspicious, choose, choose_bearer, derive_here
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
-from mailstack.smtp.extensions.limits import HostLimits
+from mailstack.smtp.extensions.limits import NO_LIMITS, HostLimits
 from mailstack.smtp.extensions.mtpriority import field
 from mailstack.smtp.fitting import mail_command, rcpt_command, unfit_recipients
 from mailstack.smtp.replies import Refusal, Reply, reply
@@ -104,7 +104,8 @@ class SendingSession:
     @property
     def limits(self) -> HostLimits:
         """What the host says that it takes in one session (RFC 9422)."""
-        return HostLimits.parse(self.extensions.get("LIMITS", ""))
+        said = self._engine.extensions.get("LIMITS")
+        return HostLimits.parse(said) if said else NO_LIMITS
 
     # --- before the letters
 

@@ -214,6 +214,9 @@ class StoredContent:
             content = await self._open(self.letter)
         except KeyError:
             raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
+        if isinstance(content, Octets) and content.size <= CHUNK:
+            yield content.octets
+            return
         async for chunk in content.chunks():
             yield chunk
 

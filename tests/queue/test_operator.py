@@ -157,6 +157,17 @@ def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
     assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
 
 
+def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
+    rig.relay.waits, rig.relay.outcome = True, lambda _: TAKEN
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(3)]
+    ids = [letter.id for letter in letters]
+    known = run(rig.store.records(Filter(ids=tuple(ids))))
+    rig.relay.answer()
+    acts = run(Operator(rig.store, rig.clock.now, known=known).hold(ids))
+    assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
+    assert [rig.steps(letter).count("held") for letter in letters] == [0, 1, 1]
+
+
 def test_each_recipient_has_his_own_answer(rig, operator):
     letter = rig.accept(a_letter("bob@home.test", "x@else.test"))
     acts = run(operator.hold([letter.id, letter.id]))

@@ -164,7 +164,8 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
         whom = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
         if not wanted.sure and not (harmless and wanted.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
-        operator = Operator(office.store, place.now, picks=takes)
+        # Who was asked may have thought about it for long.
+        operator = Operator(office.store, place.now, picks=takes, known=records if wanted.sure else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
         _tell_many((office.run(deed(office, operator, group)) for group in groups), done, len(records))

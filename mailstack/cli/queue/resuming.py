@@ -19,6 +19,6 @@ def release_held(place: Place, office: OpenStore, rule: Rule) -> int:
         for record in office.run(office.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = Operator(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery))
+    operator = Operator(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
     acts = office.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)
