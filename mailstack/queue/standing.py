@@ -62,10 +62,15 @@ class StandingOrders:
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
         """Those that are held instead of being attempted now; the attempt that was counted for them is not made."""
         reasons = [(one, self._reasons(letter, one)) for one in deliveries]
-        asks = any(why.rule is not None for one, whys in reasons if one.released_at is None for why in whys)
-        told = await self._released(letter) if asks else {}
-        released = [one.released_at or told.get(str(one.recipient.address)) for one in deliveries]
-        return _held(letter, [(one, _first(whys, at)) for (one, whys), at in zip(reasons, released, strict=True)], now)
+        released = {str(one.recipient.address): at for one in deliveries if (at := one.released_at) is not None}
+        asks = any(
+            why.rule is not None and str(one.recipient.address) not in released for one, whys in reasons for why in whys
+        )
+        if asks:
+            released = {**await self._released(letter), **released}
+        return _held(
+            letter, [(one, _first(whys, released.get(str(one.recipient.address)))) for one, whys in reasons], now
+        )
 
     async def would_hold(self, letter: Letter, delivery: Delivery) -> str:
         """Why it would be held if its turn came now; empty when it would be attempted."""
@@ -83,7 +88,7 @@ class StandingOrders:
             found.insert(0, _Why(f"[relay] only_to does not name {delivery.destination}, so nothing is sent there"))
         return found
 
-    async def _released(self, letter: Letter) -> dict[object, float]:
+    async def _released(self, letter: Letter) -> dict[str, float]:
         """When each recipient of the letter was released by name."""
         try:
             steps = await self._store.steps(letter.id)
@@ -92,7 +97,7 @@ class StandingOrders:
             return {}
         # What the end of a rule releases, others may hold.
         by_name = [step for step in steps if step.step == "released" and not step.facts.get("rule")]
-        return {step.facts.get("recipient"): step.at for step in by_name}
+        return {str(step.facts.get("recipient")): step.at for step in by_name}
 
 
 class _Why(Struct, frozen=True):
