@@ -357,9 +357,12 @@ class SendingSession:
     def _say(self, *lines: str, secret: str = "") -> None:
         """Send commands in one piece; `secret` stands behind the line, or alone, and not in the dialogue."""
         shown: Sequence[str] = lines
-        if secret:
-            shown = [f"{line} {LEFT_OUT}" for line in lines] or [LEFT_OUT]
-            lines = tuple([f"{line} {secret}" for line in lines]) or (secret,)
+        if not lines:
+            # The last answer of SCRAM is empty, and is a line all the same.
+            shown, lines = [LEFT_OUT], (secret,)
+        elif secret:
+            shown = [f"{line} {LEFT_OUT}" for line in lines]
+            lines = tuple([f"{line} {secret}" for line in lines])
         octets = b"".join([self._engine.command(line) for line in lines])
         for line in shown:
             self._note(f"C: {line}")

@@ -329,6 +329,20 @@ def test_authentication_that_fails_is_trouble(mechanisms, allow_clear, code, rea
     assert (trouble.reply.code if trouble.reply else None) == code
 
 
+def test_an_answer_that_is_empty_is_a_line_all_the_same():
+    """As the last one of SCRAM is (RFC 4954 §4)."""
+    script = [
+        (b"EHLO", b"250-x\r\n250 AUTH LOGIN\r\n"),
+        (b"AUTH LOGIN", b"334 VXNlcm5hbWU6\r\n"),
+        (base64.b64encode(b"alice"), b"334 UGFzc3dvcmQ6\r\n"),
+        (b"", b"235 2.7.0 welcome\r\n"),
+    ]
+    result, session, heard = hear_from(script, lambda session: session.authenticate("alice", "", allow_clear=True))
+    assert result is None
+    assert heard[-1] == b""
+    assert session.dialogue[-2:] == ["C: (…)", "S: 235 2.7.0 welcome"]
+
+
 # --- with odd hosts
 
 
