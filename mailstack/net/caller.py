@@ -11,10 +11,10 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, U
 from twisted.internet.error import ConnectionRefusedError, TimeoutError  # noqa: A004 - Twisted has its own
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
+from mailstack.net.tls_layer import under_tls
 from mailstack.wire import Dane, Engine, EventT, HostPort, Source, Unreachable, is_path
 
 
@@ -71,7 +71,7 @@ class TwistedCaller:
         factory.noisy = False
         endpoint = self._endpoint(address, timeout, source)
         if shaking is not None:
-            factory = TLSMemoryBIOFactory(shaking, True, factory, clock=reactor)
+            factory = under_tls(factory, shaking, reactor, client=True)
         try:
             await endpoint.connect(factory)
         except Exception as error:

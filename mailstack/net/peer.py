@@ -22,6 +22,7 @@ from zope.interface import implementer
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.negotiated import channel_binding, tls_facts
 from mailstack.net.task import PAUSE, Task
+from mailstack.net.tls_layer import start_tls
 from mailstack.net.writing import write
 from mailstack.wire import (
     NEED_DATA,
@@ -47,6 +48,12 @@ UNKNOWN_TLS = TlsFacts("TLS", "")
 
 LINGER = 30.0
 """Seconds that a closed connection may take to send what was written."""
+
+FULL = 65536
+"""Octets that a read of Twisted's takes at most; who fills one has more to say, a large letter."""
+
+MUCH = 262144
+"""Octets that are then read at a time: each read gives Python's lock away, and has to have it back."""
 
 TURN = 100
 """Events that one connection may have answered at a stretch, a few milliseconds' work, before the others have their turn."""
@@ -167,6 +174,8 @@ class NetPeer(Protocol, Generic[EventT]):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._closing:
             return
+        if len(data) == FULL:
+            self._transport().bufferSize = MUCH
         self.engine.receive(data)
         if self._waiting:
             self._wake()
@@ -306,11 +315,11 @@ class NetPeer(Protocol, Generic[EventT]):
         self.engine.tls_started()
         self._encrypted = True
         if self._context is not None:
-            transport.startTLS(self._context)
+            start_tls(transport, self._context, client=False)
             return True
         client_tls = self._client_tls or ClientTls()
         self._shaking = client_tls.handshake(server_name, verify=verify, dane=dane)
-        transport.startTLS(self._shaking)
+        start_tls(transport, self._shaking, client=True)
         return await self.handshake()
 
     async def handshake(self) -> bool:

@@ -14,10 +14,10 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.proxied import ProxiedFactory
 from mailstack.net.proxy_header import PROXIED
+from mailstack.net.tls_layer import under_tls
 from mailstack.net.turns import accept_few
 from mailstack.policy.networks import ip_address, networks_of, within
 from mailstack.relay.loopback import is_loopback
@@ -66,7 +66,7 @@ class Ports:
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         factory = service
         if self._implicit_tls is not None:
-            factory = TLSMemoryBIOFactory(self._implicit_tls, False, service, clock=self._reactor)
+            factory = under_tls(service, self._implicit_tls, self._reactor, client=False)
         for description in descriptions:
             inner = description.removeprefix(PROXIED)
             endpoint = self._endpoint(self._reactor, with_backlog(inner))

@@ -56,13 +56,13 @@ class LineFaults:
         return self._lines_before + raw.count(b"\n", 0, bare.start()) + 1
 
     def _measure_lines(self, octets: bytes) -> None:
-        # Leap from line end to line end as far as the limit allows: every line in between is short enough.
+        # Leap from line end to line end as far as the limit allows: every line in between is short enough. No LF is alone.
         limit = self._max_line
         start, room = 0, limit - self._line_so_far
         while True:
-            end = octets.rfind(b"\r\n", start, start + room + 2)
+            end = octets.rfind(b"\n", start, start + room + 2)
             if end < 0:
                 break
-            start, room, self._line_so_far = end + 2, limit, 0
+            start, room, self._line_so_far = end + 1, limit, 0
         self._line_so_far += len(octets) - start
         self._line_is_long = self._line_so_far > limit

@@ -20,7 +20,9 @@ from mailstack.store import StoreError
 T = TypeVar("T")
 
 AHEAD = 4 * CHUNK
-"""Octets of a large content that are read, or gathered for it, at a time."""
+"""Octets of a large content that are read at a time."""
+GATHERED = 8 * CHUNK
+"""Octets that are gathered for one before they are written: for each piece, another thread is woken and wakes us."""
 AT_ONCE = 1000
 """Names that are asked for together."""
 OBJECT = "s3/"
@@ -142,7 +144,7 @@ class Writing:
         self._held += len(octets)
         room.held += len(octets)
         self._pieces.append(octets)
-        if self._held > (SMALL if room.is_scarce else AHEAD if self._draft else self._memory_limit):
+        if self._held > (SMALL if room.is_scarce else GATHERED if self._draft else self._memory_limit):
             if self._draft is None:
                 self._draft = self._large.draft()
             await self._waited(self._draft.append(self._take_pieces()))

@@ -112,9 +112,9 @@ class Process:
 
 
 def serve(config: Path, program: list[str] = MAILSTACK, *, workers: int = 1) -> tuple[Process, dict[str, int]]:
-    """A running office, and the port of each of its services; `program` is `mailstack serve` or twistd."""
+    """A running office, and the port of each of its services; `program` is twistd, or takes the commands of `mailstack`."""
     pid_file = str(config.with_name("twistd.pid"))
-    begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={pid_file}", "mailstack"]
+    begin = ["--nodaemon", f"--pidfile={pid_file}", "mailstack"] if program is TWISTD else ["serve"]
     environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
     process = Process(*begin, "-c", str(config), program=program, environ=environ)
     ports: dict[str, int] = {}

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.tcp import Port
 from twisted.logger import globalLogPublisher
 
-from mailstack.net.turns import ACCEPTS, EVENTS, accept_few, keep_turns_short
+from mailstack.net.turns import ACCEPTS, EVENTS, LONGEST, ShortTurn, accept_few, keep_turns_short
 
 if not hasattr(select, "epoll"):
     pytest.skip("this system has no epoll", allow_module_level=True)
@@ -136,6 +136,52 @@ def test_who_is_let_go_of_by_another_in_the_same_turn_is_not_heard(reactor: EPol
     assert len(heard) == 1
     for client in two:
         client.close()
+
+
+class Slow:
+    """Each event takes a third of the time of a turn, by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.heard: list[Client] = []
+        self.now = 0.0
+
+    def hear(self, client: Client) -> None:
+        self.heard.append(client)
+        self.now += LONGEST / 3 + 1e-6
+
+
+def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_the_next(
+    reactor: EPollReactor,
+) -> None:
+    slow = Slow()
+    reactor.doIteration = ShortTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
+    waiting = clients(reactor, 8, slow.hear)
+    reactor.doIteration(0)
+    assert len(slow.heard) == 3
+    later = clients(reactor, 2, slow.hear)
+    for so_far in (6, 8):
+        reactor.doIteration(0)
+        assert len(slow.heard) == so_far
+    assert set(slow.heard) == set(waiting)
+    reactor.doIteration(0)
+    assert set(slow.heard) == {*waiting, *later}
+
+
+def test_who_took_the_descriptor_of_one_that_was_to_be_heard_is_not_taken_for_it(reactor: EPollReactor) -> None:
+    slow = Slow()
+    reactor.doIteration = ShortTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
+    waiting = clients(reactor, 4, slow.hear)
+    reactor.doIteration(0)
+    (left,) = set(waiting) - set(slow.heard)
+    reactor.removeReader(left)
+    descriptor = left.fileno()
+    left.close()
+    reactor.removeReader(slow.heard[0])
+    (other,) = clients(reactor, 1, slow.hear)
+    assert other.fileno() == descriptor
+    os.read(descriptor, 1)  # it has nothing to say any longer, and would block
+    reactor.doIteration(0)
+    assert len(slow.heard) == 3
 
 
 def test_other_reactors_are_left_alone() -> None:
