@@ -24,7 +24,7 @@ def write(transport: Any, octets: bytes) -> None:
     if IMMEDIATE:
         if isinstance(transport, Connection):
             if not transport.TLS:
-                octets = _send(transport, octets)
+                octets = send_now(transport, octets)
             elif isinstance(transport.protocol, BufferingTLSTransport):
                 octets = _seal(transport.protocol, transport, octets)
         elif isinstance(transport, BufferingTLSTransport) and isinstance(transport.transport, Connection):
@@ -33,9 +33,9 @@ def write(transport: Any, octets: bytes) -> None:
         transport.write(octets)
 
 
-def _send(connection: Connection, octets: bytes) -> bytes:
+def send_now(connection: Connection, octets: bytes) -> bytes:
     """What can't be sent now, which is all of it when something else waits."""
-    if not _is_free(connection):
+    if not IMMEDIATE or not _is_free(connection):
         return octets
     try:
         return octets[connection.socket.send(octets) :]
@@ -60,7 +60,7 @@ def _seal(tls: Any, connection: Connection, octets: bytes) -> bytes:
         sealed = tls._tlsConnection.bio_read(2 * RECORD)  # noqa: SLF001
     except Error:
         return octets
-    rest = _send(connection, sealed)
+    rest = send_now(connection, sealed)
     if rest:
         tls.transport.write(rest)
     return b""

@@ -34,6 +34,7 @@ def within(host: str, networks: Iterable[IpNetwork]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+@lru_cache(maxsize=4096)  # asked several times for each connection
 def client_of(host: str) -> str:
     """What counts as one client when clients are counted: an IPv4 address, or an IPv6 site."""
     address = ip_address(host)

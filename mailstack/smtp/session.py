@@ -271,7 +271,8 @@ class Session:
             mechanisms=self._mechanisms(),
             logins=self._authenticator is not None,
             xclient=self._may_speak_for_others,
-            since=self._clock.now() if self._engine.capabilities.max_hold else 0.0,
+            # To the second, as it is told: so that who comes within the same one can share what is made of it.
+            since=self._clock.now() // 1 if self._engine.capabilities.max_hold else 0.0,
         )
         self._engine.tls = self.tls is not None
         self._engine.authenticated = self.identity is not None

@@ -117,7 +117,7 @@ class Extension(Struct, frozen=True, eq=False):
 
     keyword: str
     argument: Callable[[Facts], str | None] = _always
-    """What follows the keyword in the answer to EHLO; None while it is not offered."""
+    """What follows the keyword in the answer to EHLO; None while it is not offered. Capabilities and TLS alone decide that."""
     mail: Mapping[str, Parameter] = field(default_factory=dict)
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     verbs: Mapping[str, Verb] = field(default_factory=dict)
@@ -126,14 +126,30 @@ class Extension(Struct, frozen=True, eq=False):
 
 def agree(offered: tuple[Extension, ...], facts: Facts) -> Terms:
     """What EHLO is told now, and what it therefore may use (RFC 5321 §2.2.2)."""
+    return _agreed(offered, facts.capabilities, facts.tls)
+
+
+class _Beginning(Struct, frozen=True):
+    """The facts of a session of which nothing is known but this."""
+
+    capabilities: Capabilities
+    tls: bool
+    authenticated: bool = False
+    terms: Terms = Terms()
+    mail: Mail | None = None
+
+
+@lru_cache(maxsize=64)  # most connections are told what the one before was
+def _agreed(offered: tuple[Extension, ...], capabilities: Capabilities, tls: bool) -> Terms:
+    facts = _Beginning(capabilities, tls)
     told = ((extension, extension.argument(facts)) for extension in offered)
-    withheld = facts.capabilities.withheld
+    withheld = capabilities.withheld
     return _terms(tuple(each for each in told if each[1] is not None and each[0].keyword not in withheld))
 
 
 @lru_cache(maxsize=64)
 def _terms(told: tuple[tuple[Extension, str], ...]) -> Terms:
-    """Of these extensions with their arguments. Most connections are told the same, and share it."""
+    """Of these extensions with their arguments. Those who are told the same share it."""
     mail: dict[str, Parameter] = {}
     rcpt: dict[str, Parameter] = {}
     for extension, _ in told:
