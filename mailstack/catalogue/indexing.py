@@ -18,7 +18,7 @@ from mailstack.catalogue.reading import Arriving, entering, traced
 from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
-from mailstack.store import Entry, Filter, Record, Store, StoreError
+from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
 
@@ -32,6 +32,9 @@ MOST_READ = 64 * 1024 * 1024
 """Octets of one letter; what stands behind them is not found."""
 AGAIN = 5.0
 """Seconds until the next try when the store or the database can't be used."""
+
+AWAY = 3600.0
+"""Seconds for which a letter that can't be read stops those behind it: where it is kept may be out of reach."""
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
@@ -67,7 +70,11 @@ class Indexing:
         self._in_thread = in_thread
         self._mailbox_of = mailbox_of
         self._read_to = 0
+        self._unread: tuple[LetterId | None, float] = None, 0.0
+        """A letter that could not be read, and since when."""
         self._works = False
+        self._rests = False
+        """Whether a try has failed just now, however often it is nudged."""
         self._nudged = False
         self._stopped = True
         self._idle: list[Deferred[None]] = []
@@ -100,7 +107,7 @@ class Indexing:
     def nudge(self) -> None:
         """Something may have come."""
         self._nudged = True
-        if not self._works and not self._stopped:
+        if not self._works and not self._stopped and not self._rests:
             self._works = True
             self._clock.spawn(self._work())
 
@@ -110,14 +117,19 @@ class Indexing:
                 self._nudged = False
                 while not self._stopped and await self._read_on():
                     pass
-        except StoreError:
-            _log.exception("the catalogue is not up to date; it is tried again")
-            self._clock.call_later(AGAIN, self.nudge)
+        except StoreError as error:
+            _log.error("the catalogue is not up to date, and tried again soon: %s", error)  # no bug of ours
+            self._rests = True
+            self._clock.call_later(AGAIN, self._go_on)
         finally:
             self._works = False
             idle, self._idle = self._idle, []
             for waiting in idle:
                 waiting.callback(None)
+
+    def _go_on(self) -> None:
+        self._rests = False
+        self.nudge()
 
     async def _read_on(self) -> bool:
         """The next letters; False when there were none. Who waited before it looked need not wait for what comes meanwhile."""
@@ -189,7 +201,7 @@ class Indexing:
             self._feed.tell("letter", Entered(item, each.record), holders_of(item))
 
     async def _octets(self, record: Record) -> bytes | None:
-        """None when they are gone, or can't be read."""
+        """None when they are gone, or will never be read. Raises StoreError when they may be later."""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -201,9 +213,17 @@ class Indexing:
         except KeyError:
             return None
         except StoreError as error:
+            if not (isinstance(error, Damaged) or self._is_given_up(record.letter.id)):
+                raise
             _log.warning("letter %s is not in the catalogue: %s", record.letter.id, error)
             return None
         return b"".join(pieces)
+
+    def _is_given_up(self, letter: LetterId) -> bool:
+        now = self._clock.now()
+        if self._unread[0] != letter:
+            self._unread = letter, now
+        return now - self._unread[1] >= AWAY
 
     async def _mailboxes(self, record: Record) -> tuple[str, ...]:
         """Whose mailboxes it is for, also where these are in another office."""

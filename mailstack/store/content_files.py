@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter.content import CHUNK
 from mailstack.room import Room
-from mailstack.store import StoreError
+from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, Named
 
 T = TypeVar("T")
@@ -95,16 +95,16 @@ class ContentFiles:
         return FileDraft(self)
 
     async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
-        """Raises StoreError when the file can't be read or isn't as long as it was."""
+        """Raises StoreError when the file can't be read, and Damaged when it is gone or isn't as long as it was."""
         path = self._path(name)
-        file = await self.in_thread(lambda: path.open("rb", buffering=0))
+        file = await self.in_thread(lambda: _opened(path))
         with file:
             left = size
             while left:
                 octets = await self.in_thread(lambda: file.read(AHEAD))
                 left -= len(octets)
                 if not octets or left < 0:
-                    raise StoreError(f"content file {name} is not as long as it was")
+                    raise Damaged(f"content file {name} is not as long as it was")
                 for start in range(0, len(octets), CHUNK):
                     yield octets[start : start + CHUNK]
 
@@ -154,6 +154,13 @@ class ContentFiles:
                         if is_name(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
                             found.append(file.name)
         return found
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise Damaged(f"content file {path.name} is not there") from error
 
 
 class FileDraft:

@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred, fail
 
 from mailstack.catalogue.catalogue import PATIENCE
 from mailstack.catalogue.database import MemoryDatabase
-from mailstack.catalogue.indexing import AGAIN
-from mailstack.store import StoreError
+from mailstack.catalogue.indexing import AGAIN, AWAY
+from mailstack.letter import Content, LetterId
+from mailstack.store import Damaged, StoreError
+from mailstack.store.memory_archiving import ArchivingMemoryStore
 from tests.catalogue.shelf import Shelf
 
 
@@ -41,6 +43,61 @@ def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
     shelf.settle()
     assert shelf.find() == [second, first]
     assert not shelf.clock.bugs
+
+
+OUT_OF_REACH = StoreError("out of reach")
+
+
+class Away(ArchivingMemoryStore):
+    """A store that can't read its contents for a while."""
+
+    trouble: StoreError | None = None
+
+    async def content(self, letter: LetterId) -> Content:
+        if self.trouble is not None:
+            raise self.trouble
+        return await super().content(letter)
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Away:
+    store = Away()
+    monkeypatch.setattr("tests.catalogue.shelf.ArchivingMemoryStore", lambda: store)
+    return store
+
+
+def test_what_could_not_be_read_is_read_when_it_can_be(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = OUT_OF_REACH
+    first, second = shelf.put(), shelf.put()
+    assert shelf.find() == []
+    shelf.clock.advance(AWAY / 2)
+    away.trouble = None
+    shelf.clock.advance(AGAIN + 1)
+    shelf.settle()
+    assert shelf.find() == [second, first]
+
+
+def test_what_is_damaged_stops_nothing_behind_it(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = Damaged("not what was accepted")
+    shelf.put()
+    away.trouble = None
+    there = shelf.put()
+    assert shelf.find() == [there]
+
+
+def test_what_is_out_of_reach_for_very_long_stops_nothing_behind_it_any_more(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = OUT_OF_REACH
+    shelf.put()
+    for _ in range(2):
+        shelf.clock.advance(AWAY)
+        shelf.settle()
+    away.trouble = None
+    assert shelf.find() == []
+    there = shelf.put()
+    assert shelf.find() == [there]
 
 
 class Slow(MemoryDatabase):

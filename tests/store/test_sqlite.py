@@ -18,7 +18,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.room import SMALL
-from mailstack.store import Account, Conflict, Filter, Settlement, StoreError, StoreFull, sql
+from mailstack.store import Account, Conflict, Damaged, Filter, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
@@ -505,6 +505,21 @@ def test_a_damaged_record_is_named(pump: Pump, open_store: Open, directory: Path
     store, _ = damaged(pump, open_store, directory, statement)
     with pytest.raises(StoreError, match=message):
         pump.run(store.records(Filter()))
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: os.truncate(file, 7)], ids=["gone", "cut"])
+def test_a_content_whose_file_is_not_what_it_was_is_damaged(
+    pump: Pump, open_store: Open, directory: Path, harm: Callable[[Path], None]
+) -> None:
+    """To come again later is of no use then (RFC 3206 §4): somebody has to see to it."""
+    store = open_store()
+    accepted = acceptance(octets=b"x" * 100_000)
+    pump.run(store.accept(accepted))
+    (file,) = (directory / "contents").glob("*/*")
+    harm(file)
+    content = pump.run(store.content(accepted.letter.id))
+    with pytest.raises(Damaged, match=file.name):
+        pump.run(read_all(content))
 
 
 def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: Open, directory: Path) -> None:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
 from mailstack.room import Room
-from mailstack.store import Damaged, StoreError, sql
+from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Named
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
@@ -120,7 +120,7 @@ def add(connection: PostgresConnection, name: str, first: int, octets: bytes) ->
 def piece(connection: PostgresConnection, name: str, number: int) -> bytes:
     found = connection.execute(_PIECE, (name, number)).fetchall()
     if not found:
-        raise StoreError(f"table pieces, {name!r}: piece {number} is missing")
+        raise Damaged(f"table pieces, {name!r}: piece {number} is missing")
     octets: bytes = found[0][0]
     return octets
 
