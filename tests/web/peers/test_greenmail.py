@@ -84,6 +84,13 @@ def test_messages_of_a_mailbox(desk: Desk) -> None:
     assert desk.ask("GET", "/api/user/bob/messages/Trash").status == 400
 
 
+def test_messages_are_told_one_by_one_so_that_not_all_of_them_are_held(desk: Desk) -> None:
+    for subject in ("first", "second"):
+        deliver(desk, text(subject))
+    assert not isinstance(desk.ask("GET", "/api/user/bob/messages").body, bytes)
+    assert [each["subject"] for each in desk.get("/api/user/bob/messages")] == ["first", "second"]
+
+
 def test_purge_empties_mailboxes_and_the_list(desk: Desk) -> None:
     deliver(desk, text())
     desk.ask("POST", "/api/user", {"email": "bob@home.test", "password": "secret"})

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 
+import msgspec
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
 from mailstack.reading import read
-from mailstack.store import Conflict, Store
-from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.store import Conflict, Entry, Store
+from mailstack.web.asking import JSON, Answer, Ask, in_json
 from mailstack.web.peers.bodies import taken
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
@@ -136,14 +137,19 @@ class _Users:
         if (folder := ask.variables.get("folder", INBOX)).lower() != INBOX:
             return said(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
         key = self._key(ask.variables["user"])
-        found = []
-        for entry in await self._store.entries(key, 0, MOST):
+        return Answer(self._shown(key, await self._store.entries(key, 0, MOST)), JSON)
+
+    async def _shown(self, mailbox: str, entries: Sequence[Entry]) -> AsyncGenerator[bytes, None]:
+        """One after the other: together they may be more than is to be held."""
+        between = b"["
+        for entry in entries:
             try:
-                octets = await read_all(await self._store.read(key, entry.uid))
+                octets = await read_all(await self._store.read(mailbox, entry.uid))
             except KeyError:
                 continue  # it went meanwhile
-            found.append(await self._shelf.do(partial(_shown, entry.uid, octets), len(octets)))
-        return in_json(found)
+            yield between + await self._shelf.do(partial(_shown, entry.uid, octets), len(octets))
+            between = b","
+        yield b"[]" if between == b"[" else b"]"
 
     def _key(self, name: str) -> str:
         """Whose mailbox an address, or a login, is."""
@@ -157,8 +163,10 @@ class _Users:
         return User(local if domain == self._domain else address, address)
 
 
-def _shown(uid: int, octets: bytes) -> Message:
+def _shown(uid: int, octets: bytes) -> bytes:
+    """As JSON."""
     reading = read(octets)
     source = octets.decode("utf-8", "replace")
     content_type = reading.first("Content-Type") or "text/plain"
-    return Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
+    shown = Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
+    return msgspec.json.encode(shown)
