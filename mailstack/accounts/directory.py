@@ -17,9 +17,6 @@ from mailstack.queue import route
 from mailstack.store import Account
 from mailstack.wire import Clock
 
-POSTMASTER = Address("postmaster", "")
-"""Without a domain it is every host's own (RFC 5321 §4.5.1)."""
-
 MOST_ALIASES = 1000
 """Addresses looked at to find out whether one leads to an account."""
 

@@ -16,7 +16,6 @@ LONGEST = 4096
 """Characters of a query."""
 MOST_TERMS = 50
 
-People = Literal["from", "to", "cc", "bcc", "reply-to", "addressed"]
 PEOPLE: frozenset[str] = frozenset({"from", "to", "cc", "bcc", "reply-to", "addressed"})
 
 _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)

@@ -50,8 +50,6 @@ LAST_CHUNK = "BDAT LAST"
 RESPONSE = "response to a challenge"
 """Stands for the line that answers a challenge (RFC 4954 §4)."""
 
-IN_TRANSACTION = (State.MAIL, State.REFUSED, State.RCPT)
-
 NO_RECIPIENTS = reply(554, "5.5.1", "no valid recipients")
 
 _HELLO_FIRST = reply(503, "5.5.1", "bad sequence of commands: send EHLO first (in LMTP, LHLO)")

@@ -90,7 +90,7 @@ def _entry(name: tuple[str, int], row: Sequence[Any], file: FileOf) -> tuple[byt
 
 def content_of(connection: Connection, letter: LetterId, file: FileOf) -> Content:
     """A letter's content as accepted. Raises KeyError when nobody needs it any longer."""
-    found = connection.execute(sql.SIZED_CONTENT_OF, (letter,)).fetchall()
+    found = connection.execute(sql.CONTENT_OF, (letter,)).fetchall()
     if not found:
         raise KeyError(letter)
     size, *where = found[0]

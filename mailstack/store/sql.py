@@ -217,8 +217,7 @@ IN_UTF8 = "SELECT uid FROM entries WHERE mailbox = ? AND utf8 = 1"
 ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ?"""
-CONTENT_OF = "SELECT file, octets FROM contents WHERE letter = ?"
-SIZED_CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN letters AS l ON l.id = c.letter
+CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN letters AS l ON l.id = c.letter
     WHERE c.letter = ?"""
 LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
 EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"

@@ -264,4 +264,7 @@ def _how_it_ended(status: int, *, hung: bool) -> str:
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"ended with status {code}"
-    return "hung, and was killed" if hung else f"was killed by {signal.Signals(-code).name}"
+    if hung:
+        return "hung, and was killed"
+    # Not every signal has a name.
+    return f"was killed by {signal.Signals(-code).name if -code in set(signal.Signals) else f'signal {-code}'}"

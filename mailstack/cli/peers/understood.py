@@ -9,8 +9,6 @@ from mailstack.cli.peers.flags import read
 from mailstack.cli.peers.wish import Wish
 from mailstack.dev import DevSettings
 
-PEERS = ("mailpit", "mailhog", "greenmail")
-
 
 def understood(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> Wish:
     """Raises Refused for what is no option of the peer's, or has a value that none can have."""

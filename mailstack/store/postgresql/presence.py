@@ -147,7 +147,7 @@ class Presence:
                 with self._database.watch.over(connection):
                     self._attend(connection)
                 self._listen(connection, pause)
-            except (psycopg.Error, StoreError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is: who does not live serves nobody
                 if connection is None or connection.is_lost:
                     _log.warn("the database can't be reached: {why}", why=trouble(error))
                     if connection is not None:
