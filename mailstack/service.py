@@ -113,48 +113,35 @@ class OfficeService(Service):
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
-        config, reactor = self._config, self._reactor
-        inherited = self._inherited
         try:
-            premises = furnish(config, reactor, self._owner) if inherited is None else inherited.premises
+            premises = (
+                furnish(self._config, self._reactor, self._owner)
+                if self._inherited is None
+                else self._inherited.premises
+            )
         except CannotStart as why:
             self._fail(str(why))
             return
+        self._office = PostOffice(self._config, self._surroundings(premises))
+        listening = Deferred.fromCoroutine(self._office.listen())
+        # What failed at once is told from here, where the program can still end with it.
+        failures: list[Failure] = []
+        listening.addErrback(failures.append)
+        if failures:
+            self._fail(cannot_listen(failures[0]))
+
+    def _surroundings(self, premises: Premises) -> Surroundings:
+        """The real ones; the store is not open yet."""
+        config, reactor, inherited = self._config, self._reactor, self._inherited
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         seat = replace(seat, node=premises.node)
         store = premises.store if inherited is None else office_store(config, reactor, seat, linger=LINGER)
         self._store = store
         clock = ReactorClock(reactor, store.now)
         commons = alone(clock.now) if inherited is None else inherited.commons
-        self._renewal = Renewal(
-            reactor,
-            premises.context,
-            concerns=self._concerns,
-            issue=lambda: issue(config, clock.now()) if seat.keeps_house else None,
-            watch=config.tls.watch,
-        )
-        # From here on, for a hangup ends a process that does not hear it.
-        self._hear_hangup(self._reload)
-        accounts = config.accounts
-        self._passwords = Passwords(
-            reactor,
-            clock,
-            rounds=accounts.bcrypt_rounds,
-            scram_iterations=accounts.scram_iterations,
-            threads=max(1, seat.share(accounts.threads)),
-            queue_limit=max(1, seat.share(accounts.queue)),
-            remember=accounts.remember,
-        )
-        scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
-        tokens = token_checkers(config, store, clock, reactor, premises.token_secret)
-        checkers = [StoreChecker(store, self._passwords), *tokens, *certificate_checkers(config, store)]
-        portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
-        throttle = Throttle(
-            clock,
-            first=accounts.failure_delay,
-            longest=accounts.longest_delay,
-            ledgers=(commons.failures, commons.places),
-        )
+        self._keep_certificates(premises, seat, clock)
+        passwords, submitters, readers = self._logins(premises, seat, store, clock, commons)
+        self._passwords = passwords
         names = system_names(
             reactor,
             [(server.host, server.port) for server in config.relay.nameservers],
@@ -169,42 +156,73 @@ class OfficeService(Service):
         )
         self._catalogue = self._made_catalogue(store, directory, clock)
         journal: Journal = LineJournal(self._stream, clock)
-        self._office = PostOffice(
-            config,
-            Surroundings(
-                reactor=reactor,
-                store=store,
-                journal=journal if self._catalogue is None else self._catalogue.told_of(journal),
-                submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
-                readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
-                context=premises.context,
-                names=names,
-                signing_keys=premises.keys,
-                caller=TwistedCaller(
-                    reactor,
-                    source=config.relay.source_address or None,
-                    source6=config.relay.source_address6 or None,
-                    client_tls=premises.client_tls,
-                ),
-                policies=HttpsPolicies(reactor, names, premises.client_tls),
-                shelf=PolicyFiles(config.data / "mta-sts"),
-                directory=directory,
-                catalogue=self._catalogue,
-                managed=Managed(
-                    keep_password=self._passwords.keep, forget=directory.forget, session_secret=premises.secret
-                ),
-                clock=clock,
-                seat=seat,
-                commons=commons,
-                endpoint=endpoint,
+        return Surroundings(
+            reactor=reactor,
+            store=store,
+            journal=journal if self._catalogue is None else self._catalogue.told_of(journal),
+            submitters=submitters,
+            readers=readers,
+            context=premises.context,
+            names=names,
+            signing_keys=premises.keys,
+            caller=TwistedCaller(
+                reactor,
+                source=config.relay.source_address or None,
+                source6=config.relay.source_address6 or None,
+                client_tls=premises.client_tls,
             ),
+            policies=HttpsPolicies(reactor, names, premises.client_tls),
+            shelf=PolicyFiles(config.data / "mta-sts"),
+            directory=directory,
+            catalogue=self._catalogue,
+            managed=Managed(keep_password=passwords.keep, forget=directory.forget, session_secret=premises.secret),
+            clock=clock,
+            seat=seat,
+            commons=commons,
+            endpoint=endpoint,
         )
-        listening = Deferred.fromCoroutine(self._office.listen())
-        # What failed at once is told from here, where the program can still end with it.
-        failures: list[Failure] = []
-        listening.addErrback(failures.append)
-        if failures:
-            self._fail(cannot_listen(failures[0]))
+
+    def _keep_certificates(self, premises: Premises, seat: Seat, clock: ReactorClock) -> None:
+        """Renewed before they end, and read again at a hangup."""
+        self._renewal = Renewal(
+            self._reactor,
+            premises.context,
+            concerns=self._concerns,
+            issue=lambda: issue(self._config, clock.now()) if seat.keeps_house else None,
+            watch=self._config.tls.watch,
+        )
+        # From here on, for a hangup ends a process that does not hear it.
+        self._hear_hangup(self._reload)
+
+    def _logins(
+        self, premises: Premises, seat: Seat, store: SqlStore, clock: ReactorClock, commons: Commons
+    ) -> tuple[Passwords, CredAuthenticator, CredAuthenticator]:
+        """What checks passwords, and who may submit and who may read."""
+        config, accounts = self._config, self._config.accounts
+        passwords = Passwords(
+            self._reactor,
+            clock,
+            rounds=accounts.bcrypt_rounds,
+            scram_iterations=accounts.scram_iterations,
+            threads=max(1, seat.share(accounts.threads)),
+            queue_limit=max(1, seat.share(accounts.queue)),
+            remember=accounts.remember,
+        )
+        scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
+        tokens = token_checkers(config, store, clock, self._reactor, premises.token_secret)
+        checkers = [StoreChecker(store, passwords), *tokens, *certificate_checkers(config, store)]
+        portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
+        throttle = Throttle(
+            clock,
+            first=accounts.failure_delay,
+            longest=accounts.longest_delay,
+            ledgers=(commons.failures, commons.places),
+        )
+        submitters, readers = (
+            CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram)
+            for avatar in (ISubmitter, IReader)
+        )
+        return passwords, submitters, readers
 
     def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> Catalogue | None:
         """None where no letters are kept for people who look."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
+from mailstack.workers.master import _how_it_ended
 from mailstack.workers.pulse import BEATS, Beats, Pulse
 
 
@@ -43,3 +44,11 @@ def test_a_machine_that_slept_does_not_find_its_workers_hung() -> None:
     beating.start()
     clock.advance(8 * 3600.0)
     assert found == [False]
+
+
+def test_a_worker_is_replaced_whatever_ended_it() -> None:
+    """Real-time signals have no name of their own."""
+    assert _how_it_ended(9, hung=False) == "was killed by SIGKILL"
+    assert _how_it_ended(9, hung=True) == "hung, and was killed"
+    assert _how_it_ended(40, hung=False) == "was killed by signal 40"
+    assert _how_it_ended(3 << 8, hung=False) == "ended with status 3"
