@@ -17,6 +17,7 @@ from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_header import PROXIED
+from mailstack.store.postgresql import driver
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
 """The listeners of this version, in the order in which they are bound: the pages, last, tell where the others are.
@@ -118,9 +119,8 @@ LEAST_LOST_AFTER = 2.0
 def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
     """A process says four times in this time that it lives, and a database that is busy answers within its time."""
     ours = config.postgresql
-    if config.store.url and importlib.util.find_spec("psycopg") is None:
-        cure = "pip install 'mailstack[postgresql]'"
-        yield source.problem(("store",), "needs psycopg, which is not installed", cure)
+    if config.store.url and (lacking := driver.missing()) is not None:
+        yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
     if ours.lost_after < max(LEAST_LOST_AFTER, ours.connect_timeout * 2):
         trouble = "is so short that a process would be taken for dead that only waits"
         least = max(LEAST_LOST_AFTER, ours.connect_timeout * 2)

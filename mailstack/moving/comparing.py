@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mailstack.moving import Said, Say, Side
 from mailstack.moving.copying import CONTENTS
+from mailstack.moving.resting import at_rest
 from mailstack.store.tables import Row, Table, tables
 
 EVERY = 1000
@@ -49,7 +50,7 @@ def sum_of(side: Side, table: Table, say: Say, what: str) -> Sum:
     of = side.count(table)
     rows = checksum = 0
     for row in side.rows(table):
-        values = _read(side, row) if table.name == CONTENTS else table.checked(row)
+        values = _read(side, row) if table.name == CONTENTS else at_rest(table, table.checked(row))
         checksum += int.from_bytes(blake2b(_encode(values), digest_size=16).digest())
         rows += 1
         if rows % EVERY == 0 or rows == of:

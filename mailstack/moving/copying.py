@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailstack.moving import Progress, Said, Say, Side, Target
+from mailstack.moving.resting import at_rest
 from mailstack.store import StoreError
 from mailstack.store.tables import Row, Table, tables
 
@@ -41,11 +42,12 @@ def _parts(table: Table, rows: Iterator[Row]) -> Iterator[list[Row]]:
     part: list[Row] = []
     octets = 0
     for row in rows:
+        row = at_rest(table, table.checked(row))  # noqa: PLW2901
         size = sum(len(value) for value in row if isinstance(value, str | bytes))
         if part and (len(part) == ROWS or octets + size > OCTETS):
             yield part
             part, octets = [], 0
-        part.append(table.checked(row))
+        part.append(row)
         octets += size
     if part:
         yield part

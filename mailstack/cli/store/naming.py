@@ -10,14 +10,20 @@ from pathlib import Path
 from mailstack.cli.refusal import Refused
 from mailstack.moving import CannotMove, Side, Target
 from mailstack.store import StoreError
+from mailstack.store.postgresql import driver
 
 POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def is_url(name: str) -> bool:
+    """Whether it is one of PostgreSQL, whose driver is here then. Raises Refused."""
     if "://" in name and not name.startswith(POSTGRESQL):
         raise Refused(f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL")
-    return name.startswith(POSTGRESQL)
+    if not name.startswith(POSTGRESQL):
+        return False
+    if (lacking := driver.missing()) is not None:
+        raise Refused(f"PostgreSQL needs {lacking.what}: {lacking.cure}")
+    return True
 
 
 @contextmanager
@@ -61,7 +67,3 @@ def refusing() -> Iterator[None]:
         yield
     except (CannotMove, StoreError, OSError) as error:
         raise Refused(str(error)) from error
-    except ImportError as error:
-        if error.name != "psycopg":
-            raise
-        raise Refused("PostgreSQL's driver is not installed: `pip install mailstack[postgresql]`") from error
