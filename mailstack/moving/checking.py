@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from mailstack.letter.content import Octets
 from mailstack.moving import Said, Say, Side
 from mailstack.moving.comparing import EVERY
 from mailstack.moving.copying import CONTENTS
+from mailstack.moving.objects import Expected, Objects
 from mailstack.store import Damaged, StoreError, rows
+from mailstack.store.contents import OBJECT
 from mailstack.store.tables import Row, Table, tables
 
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
@@ -33,10 +36,16 @@ _RELATIONS = {
         WHERE t.octets IS NOT NULL AND length(t.octets) <> l.size ORDER BY t.letter""",
 }
 """What is wrong with the letters that each SELECT gives."""
+_NAMED = f"""SELECT t.letter || ' ' || COALESCE(CAST(l.size AS VARCHAR(20)), '') || ' ' || t.file FROM contents AS t
+    LEFT JOIN letters AS l ON l.id = t.letter WHERE t.file LIKE '{OBJECT}%' ORDER BY t.letter"""
+OBJECTS_AT_ONCE = 100
 
 
-def faults(side: Side, say: Say) -> Iterator[str]:
-    """What is wrong, a line each."""
+def faults(side: Side, say: Say, objects: Objects | None = None, *, read_objects: bool = False) -> Iterator[str]:
+    """What is wrong, a line each. `objects`: where the contents are that the side names and has not; None: not looked at.
+
+    Of each it is asked whether it is there and as long as it was; with `read_objects` they are read to their end.
+    """
     for table in tables():
         of = side.count(table)
         read = _reader(side, table)
@@ -50,6 +59,30 @@ def faults(side: Side, say: Say) -> Iterator[str]:
     for fault, statement in _RELATIONS.items():
         for letter in side.letters(statement):
             yield f"letter {letter} {fault}"
+    if objects is not None:
+        yield from _faults_of_objects(side, objects, say, read=read_objects)
+
+
+def named_objects(side: Side) -> Iterator[Expected]:
+    """Those that the side names, in the order of the letters; a letter that was forgotten may have left one behind."""
+    for line in side.letters(_NAMED):
+        letter, size, name = line.split(" ", 2)
+        yield Expected(letter, name, int(size) if size else None)
+
+
+def _faults_of_objects(side: Side, objects: Objects, say: Say, *, read: bool) -> Iterator[str]:
+    of = sum(1 for _ in named_objects(side))
+    done = 0
+    for part in batched(named_objects(side), OBJECTS_AT_ONCE):
+        yield from objects.faults(part, read=read)
+        done += len(part)
+        say(Said("read" if read else "asked for", "objects", done, of))
+
+
+def batched(values: Iterator[Expected], size: int) -> Iterator[list[Expected]]:
+    """So many at a time."""
+    while part := list(islice(values, size)):
+        yield part
 
 
 def _reader(side: Side, table: Table) -> Callable[[Row], Any]:

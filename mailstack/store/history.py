@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+
+from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.store import sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
 
+Mark = tuple[float, str]
+"""When a letter arrived, and its id."""
 
-def prunable(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[LetterId]:
-    """The letters that `sql.FORGOTTEN` or `sql.SURPLUS` give."""
-    return [letter for (letter,) in connection.execute(statement, parameters)]
+BEGINNING: Mark = (-math.inf, "")
+
+
+class Found(Struct, frozen=True):
+    """Some letters that are past, in their order."""
+
+    prunable: list[LetterId]
+    """Those of them that nobody needs."""
+    last: Mark | None
+    """Where to go on; None: there are no more."""
+
+
+def past(connection: Connection, office: str, before: float, after: Mark, limit: int) -> Found:
+    """The next of the letters that arrived `before`."""
+    rows = list(connection.execute(sql.FORGOTTEN, (before, office, *after, limit)))
+    last = (rows[-1][1], rows[-1][0]) if len(rows) == limit else None
+    return Found([letter for letter, _, unneeded in rows if unneeded], last)
+
+
+def surplus(connection: Connection, office: str, keep: int, limit: int) -> list[LetterId]:
+    """Of those that are more than `keep`, and that nobody owes."""
+    return [letter for (letter,) in connection.execute(sql.SURPLUS, (office, keep, limit))]
 
 
 def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> int:

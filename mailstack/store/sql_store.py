@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -35,7 +34,6 @@ from mailstack.store import (
     lookups,
     maildrops,
     nowhere,
-    sql,
 )
 from mailstack.store.addresses import StoredAddresses
 from mailstack.store.ahead import Together
@@ -52,7 +50,8 @@ from mailstack.store.threads import Workers
 from mailstack.store.tls_counting import StoredTlsResults
 from mailstack.store.writer import Writer
 
-_PRUNED_AT_ONCE = 200
+_LOOK, _PRUNED_AT_ONCE = 1000, 200
+"""Old letters that one look finds, and that one transaction forgets."""
 _log = Logger()
 
 
@@ -281,22 +280,28 @@ class SqlStore(
         return await self._readers.do(lambda connection: lookups.content_of(connection, letter, self._file))
 
     async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
-        forgotten = await self._prune(sql.FORGOTTEN, (before, office), kept_too=False)
-        if keep is not None:
-            forgotten += await self._prune(sql.SURPLUS, (office, keep), kept_too=True)
+        """In parts, found by a reader, so that neither a look nor a commit takes long."""
+        forgotten, mark = 0, history.BEGINNING
+        while True:
+            found = await self._readers.do(partial(history.past, office=office, before=before, after=mark, limit=_LOOK))
+            forgotten += await self._forget_letters(found.prunable, kept_too=False)
+            if found.last is None:
+                break
+            mark = found.last
+        while keep is not None:
+            ids = await self._readers.do(partial(history.surplus, office=office, keep=keep, limit=_LOOK))
+            count = await self._forget_letters(ids, kept_too=True)
+            forgotten += count
+            if not count:
+                break
         return forgotten
 
-    async def _prune(self, statement: str, parameters: tuple[Any, ...], *, kept_too: bool) -> int:
-        """In parts, found by a reader, so that no commit waits long."""
-        total = 0
-        while True:
-            ids = await self._readers.do(
-                lambda connection: history.prunable(connection, statement, (*parameters, _PRUNED_AT_ONCE))
-            )
-            count = await self._writer.do(partial(history.forget, letters=ids, kept_too=kept_too)) if ids else 0
-            total += count
-            if not count:
-                return total
+    async def _forget_letters(self, letters: list[LetterId], *, kept_too: bool) -> int:
+        count = 0
+        for start in range(0, len(letters), _PRUNED_AT_ONCE):
+            part = letters[start : start + _PRUNED_AT_ONCE]
+            count += await self._writer.do(partial(history.forget, letters=part, kept_too=kept_too))
+        return count
 
 
 async def _trouble_of(settled: Deferred[None]) -> Exception | None:

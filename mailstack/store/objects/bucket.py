@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -109,16 +111,26 @@ class Bucket:
 
     def get(self, name: str, start: int) -> tuple[Any, int]:
         """A stream of the octets from `start` on, and how many these will be. Raises Damaged when there is no such object."""
+        bounds = {"Range": f"bytes={start}-"} if start else {}
+        with self._of(name):
+            found = self.client.get_object(Bucket=self.place.bucket, Key=self.key(name), **bounds)
+        return found["Body"], found["ContentLength"]
+
+    def size(self, name: str) -> int:
+        """Octets of an object. Raises Damaged when there is none."""
+        with self._of(name):
+            return int(self.client.head_object(Bucket=self.place.bucket, Key=self.key(name))["ContentLength"])
+
+    @contextmanager
+    def _of(self, name: str) -> Iterator[None]:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        bounds = {"Range": f"bytes={start}-"} if start else {}
         try:
-            found = self.client.get_object(Bucket=self.place.bucket, Key=self.key(name), **bounds)
+            yield
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _GONE:
                 raise Damaged(f"the object {self.key(name)} is not there") from error
             raise
-        return found["Body"], found["ContentLength"]
 
     def delete(self, name: str) -> None:
         """Harmless when it is gone."""

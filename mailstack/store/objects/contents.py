@@ -68,7 +68,7 @@ class ContentObjects:
         self._disk = Workers(reactor, "mailstack-spool", 2, start=lambda: None, stop=lambda _: None)
 
     def owns(self, name: str) -> bool:
-        return _NAME.match(name) is not None
+        return is_name(name)
 
     def draft(self) -> ObjectDraft:
         return ObjectDraft(self, self._spool)
@@ -234,6 +234,11 @@ class Reading:
         if body is not None:
             with contextlib.suppress(Exception):
                 body.close()
+
+
+def is_name(name: str) -> bool:
+    """Whether a row that says so names an object."""
+    return _NAME.match(name) is not None
 
 
 def digits_of(name: str) -> str:

@@ -21,6 +21,12 @@ _OPTIONAL = (
     # What the server acknowledges is on its disk, whatever its default is; more than that (remote_apply) stays.
     """SELECT set_config('synchronous_commit', 'on', FALSE) WHERE current_setting('synchronous_commit') = 'off'""",
     "SET jit = off",
+    # Every statement has its index, and few rows to find by it. Where a table was small when the database last looked, it
+    # would read all of it instead, and go on so for as long as it keeps the plan.
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET random_page_cost = 1.1",
     # A machine that vanished keeps its locks no longer than this.
     "SET tcp_keepalives_idle = 5",
     "SET tcp_keepalives_interval = 2",

@@ -1,0 +1,79 @@
+"""What a statement costs grows neither with the queue nor with the history, also where the database has no idea of their size."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("psycopg", exc_type=ImportError)
+
+from mailstack.store import sql
+from mailstack.store.postgresql.database import Database
+from mailstack.store.reach import Reach
+from tests.contracts.store import acceptance
+
+if TYPE_CHECKING:
+    from mailstack.store.postgresql.connection import PostgresConnection
+    from tests.aid import Pump
+    from tests.store.postgresql.conftest import Open
+
+LETTERS = 3000
+PART = 100
+
+
+@pytest.fixture
+def connection(url: str, pump: Pump, open_store: Open) -> Iterator[PostgresConnection]:
+    """As a store has it, to a queue that has grown since the database last looked at it."""
+    store = open_store()
+    for waiting in [pump.start(store.accept(acceptance())) for _ in range(LETTERS)]:
+        while not waiting:
+            pump._calls.get(timeout=20)()
+    database = Database(Reach(url))
+    with contextlib.closing(database.watch), contextlib.closing(database.connect()) as made:
+        yield made
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes_of(part)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sql.drop_contents(PART),
+        sql.hold_contents(PART),
+        sql.unneeded_files(PART),
+        sql.still(PART, kept_too=False),
+        sql.still(PART, kept_too=True),
+        sql.letters(PART),
+        *sql.forget(PART),
+    ],
+)
+def test_the_end_of_some_letters_reads_those_alone(connection: PostgresConnection, statement: str) -> None:
+    letters = [letter for (letter,) in connection.execute("SELECT id FROM letters ORDER BY id LIMIT ?", (PART,))]
+    connection.begin()
+    ((explained,),) = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", letters).fetchall()
+    connection.roll_back()
+    for node in nodes_of(explained[0]["Plan"]):
+        if "Scan" in node["Node Type"]:
+            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            assert read <= 3 * PART, node
+        # Of as many as are asked for, and not of all that there are.
+        assert node.get("Rows Removed by Join Filter", 0) < PART * PART, node
+
+
+def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> None:
+    """As long as there is an index: those of mailboxes are read as they are."""
+    for statement, parameters in (
+        (sql.place(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"", 0)),
+        (sql.letters_at(1), (1, 1)),
+        (sql.collect(1), (1, 1)),
+        (sql.ENTRY, ("bob@home.test", 1)),
+    ):
+        explained = connection.execute(f"EXPLAIN {statement}", parameters).fetchall()
+        assert not [line for (line,) in explained if "Seq Scan" in line], explained
