@@ -10,7 +10,7 @@ import click
 from mailstack.cli.printing import print_json
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import give_to_owner
-from mailstack.cli.store.naming import is_url, source, target
+from mailstack.cli.store.naming import is_url, kept_with, objects_of, seen_with, source, target
 from mailstack.cli.store.telling import telling
 
 
@@ -18,9 +18,21 @@ from mailstack.cli.store.telling import telling
 @click.argument("from_", metavar="FROM")
 @click.argument("to", metavar="TO")
 @click.option(
+    "--objects-from",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Bring contents along from the object store of this configuration; else they stay there, and are named.",
+)
+@click.option(
+    "--objects-to",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Put large contents into the object store of this configuration.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last says what was copied."
 )
-def copy(from_: str, to: str, as_json: bool) -> None:
+def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None, as_json: bool) -> None:
     """Copy the office of FROM into the empty store TO, and verify the copy.
 
     Each of them is a data directory or a postgresql:// URL. FROM must be stopped, and is not changed; what TO holds may
@@ -28,21 +40,37 @@ def copy(from_: str, to: str, as_json: bool) -> None:
     UIDs: no reader sees a letter twice. When all is there, both are read once more and compared; an office begins in TO
     only after that.
 
+    Contents in an object store stay where they are, and the copy names them: the office needs the same [contents] as
+    before. With --objects-from they come along into what TO has for large contents: its files or rows, or the object store
+    of --objects-to. Nothing is removed from the one that they come from.
+
     \b
     Example:
       mailstack store copy /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
       mailstack store copy postgresql://mailstack@db.example.org/mailstack /var/lib/mailstack
     """
+    from mailstack.moving.checking import named_objects
     from mailstack.moving.comparing import differences
     from mailstack.moving.copying import copy as copy_all
 
     if from_ == to:
         raise click.UsageError("FROM and TO are the same.")
     directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
-    with source(from_) as here, target(to) as there:
+    with (
+        objects_of(objects_from) as old,
+        objects_of(objects_to) as new,
+        source(from_) as here,
+        target(to) as there,
+    ):
+        if new is not None and old is None and next(named_objects(here), None) is not None:
+            raise Refused(
+                f"contents of {here.name} are in an object store: say which with --objects-from, so that they come along"
+            )
+        whole, kept = seen_with(here, old), kept_with(there, new)
         with telling(as_json=as_json) as say:
-            copy_all(here, there, say)
-            different = differences(here, there, say)
+            copy_all(whole, kept, say)
+            different = differences(whole, kept, say)
+        staying = sum(1 for _ in named_objects(there)) if new is None else 0
         if different:
             names = ", ".join(each.table for each in different)
             raise Refused(
@@ -57,13 +85,17 @@ def copy(from_: str, to: str, as_json: bool) -> None:
             give_to_owner(Path(to), Path(to).rglob("*"))
         there.finish()
     if as_json:
-        print_json({"step": "done", "from": here.name, "to": there.name, "files": others})
+        print_json({"step": "done", "from": here.name, "to": there.name, "files": others, "objects": staying})
         return
     click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again where it was")
     if others:
         click.echo(f"copied too: {', '.join(others)}")
     elif directories is None:
         click.echo("keys, certificates and the catalogue stay in the `data` directory, which the office still needs")
+    if staying:
+        click.echo(
+            f"{staying} contents stay in their object store: keep [contents] as it is (--objects-from brings them along)"
+        )
 
 
 def _copy_belongings(here: Path, there: Path) -> list[str]:

@@ -6,11 +6,16 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mailstack.cli.place import of_config
 from mailstack.cli.refusal import Refused
 from mailstack.moving import CannotMove, Side, Target
 from mailstack.store import StoreError
 from mailstack.store.postgresql import driver
+
+if TYPE_CHECKING:
+    from mailstack.moving.objects import Objects
 
 POSTGRESQL = ("postgresql://", "postgres://")
 
@@ -58,6 +63,41 @@ def _target(name: str) -> Target:
     from mailstack.moving.directory import DirectoryTarget
 
     return DirectoryTarget(Path(name))
+
+
+@contextmanager
+def objects_of(config: Path | None) -> Iterator[Objects | None]:
+    """The object store that a configuration names; None where none was given. Raises Refused."""
+    if config is None:
+        yield None
+        return
+    settings = of_config(config).settings
+    assert settings is not None
+    if not settings.contents.bucket:
+        raise Refused(f"{config} names no object store: it has no [contents] bucket")
+    from mailstack.config.contents import place_of
+    from mailstack.moving.objects import Objects
+
+    with refusing(), contextlib.closing(Objects(place_of(settings))) as objects:
+        yield objects
+
+
+def seen_with(side: Side, objects: Objects | None) -> Side:
+    """The side, which knows what is in its objects, too, where these are known."""
+    if objects is None:
+        return side
+    from mailstack.moving.objects import WithObjects
+
+    return WithObjects(side, objects)
+
+
+def kept_with(side: Target, objects: Objects | None) -> Target:
+    """The same of a target, whose large contents become objects then."""
+    if objects is None:
+        return side
+    from mailstack.moving.objects import IntoObjects
+
+    return IntoObjects(side, objects)
 
 
 @contextmanager

@@ -2,59 +2,83 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
-from mailstack.cli.store.naming import source
+from mailstack.cli.store.naming import objects_of, seen_with, source
 from mailstack.cli.store.telling import telling
+
+if TYPE_CHECKING:
+    from mailstack.moving.objects import Objects
 
 
 @click.command()
 @click.argument("store", metavar="STORE")
 @click.argument("other", metavar="[OTHER]", required=False)
 @click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Look at the objects, too, that the office has in the object store of this configuration.",
+)
+@click.option("--read", is_flag=True, help="With -c: read each object to its end, and not only ask for its size.")
+@click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line; at the end one for each fault or difference."
 )
-def verify(store: str, other: str | None, as_json: bool) -> None:
+def verify(store: str, other: str | None, config: Path | None, read: bool, as_json: bool) -> None:
     """Read all rows and contents of a stopped office, and say what is damaged.
 
     With OTHER, compare the two: counts and checksums of each table and each content. `mailstack store copy` does that
     by itself. Exit status 1 when anything is wrong.
 
+    What is in an object store is asked for with -c: is each object there, and as long as the letter was? With --read all of
+    it is fetched, and must come to the sum in its name. Two stores are compared by what is in the objects then.
+
     \b
     Example:
       mailstack store verify /var/lib/mailstack
+      mailstack store verify postgresql://mailstack@db.example.org/mailstack -c /etc/mailstack/mailstack.toml --read
       mailstack store verify /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
     """
-    if other is None:
-        _verify_one(store, as_json=as_json)
-    else:
-        _compare(store, other, as_json=as_json)
+    if read and config is None:
+        raise click.UsageError("--read needs -c FILE: where are the objects?")
+    with objects_of(config) as objects:
+        if other is None:
+            _verify_one(store, objects, read=read, as_json=as_json)
+        else:
+            _compare(store, other, objects, as_json=as_json)
 
 
-def _verify_one(name: str, *, as_json: bool) -> None:
-    from mailstack.moving.checking import faults
+def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool) -> None:
+    from mailstack.moving.checking import faults, named_objects
 
     count = 0
     with source(name) as side, telling(as_json=as_json) as say:
-        for fault in faults(side, say):
+        for fault in faults(side, say, objects, read_objects=read):
             count += 1
             if as_json:
                 print_json({"step": "fault", "fault": fault})
             else:
                 click.echo(fault)
+        unseen = 0 if objects is not None else sum(1 for _ in named_objects(side))
     if count:
         raise Refused(f"{name}: {count} faults")
     if not as_json:
         click.echo(f"{side.name}: all rows and contents can be read")
+        if unseen:
+            click.echo(f"{unseen} contents are in an object store, which was not looked at: -c FILE does that")
 
 
-def _compare(name: str, other: str, *, as_json: bool) -> None:
+def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -> None:
     from mailstack.moving.comparing import differences
 
     with source(name) as here, source(other) as there, telling(as_json=as_json) as say:
-        different = differences(here, there, say)
+        different = differences(seen_with(here, objects), seen_with(there, objects), say)
     if as_json:
         for each in different:
             print_json({"step": "different", "table": each.table, "rows": [each.here.rows, each.there.rows]})
