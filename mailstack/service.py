@@ -33,7 +33,7 @@ from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.journey import Journal
 from mailstack.net.caller import TwistedCaller
-from mailstack.net.clock import ReactorClock
+from mailstack.net.clock import ReactorClock, keep_steady
 from mailstack.net.heartbeat import Heartbeat
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.inspection import Concern, concerns
@@ -101,6 +101,7 @@ class OfficeService(Service):
         self._owner = owner
         self._inherited = inherited
         self._reactor = reactor
+        self._now = keep_steady(reactor)
         self._config = config
         self._stream = stream
         self._failed = failed
@@ -137,7 +138,7 @@ class OfficeService(Service):
         seat = replace(seat, node=premises.node)
         store = premises.store if inherited is None else office_store(config, reactor, seat, linger=LINGER)
         self._store = store
-        clock = ReactorClock(reactor, store.now)
+        clock = ReactorClock(reactor, store.now or self._now)
         commons = alone(clock.now) if inherited is None else inherited.commons
         self._keep_certificates(premises, seat, clock)
         passwords, submitters, readers = self._logins(premises, seat, store, clock, commons)
@@ -312,7 +313,7 @@ class OfficeService(Service):
 
     def _concerns(self) -> list[Concern]:
         config = self._config
-        return concerns(identities(config), config.hostname, self._reactor.seconds(), patience(config))
+        return concerns(identities(config), config.hostname, self._now(), patience(config))
 
     def _reload(self) -> None:
         """Read certificates and DKIM keys again. What is wrong with them is logged, and changes nothing."""

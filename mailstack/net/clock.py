@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,20 @@ from twisted.python.failure import Failure
 from mailstack.net.task import Task
 
 _log = Logger()
+
+
+def keep_steady(reactor: Any) -> Callable[[], float]:
+    """Have a reactor's timers go by the monotonic clock; what gives the time of day, which it was by until now.
+
+    Who sets the machine's clock back by an hour would make all that waits wait for an hour longer. One that goes by another
+    time (a simulated one) stays as it is. `seconds` are still UTC, as of this moment and what has passed since.
+    """
+    if reactor.seconds is not time.time:
+        return time.time if getattr(reactor, "is_steady", False) else reactor.seconds  # type: ignore[no-any-return]
+    ahead = time.time() - time.monotonic()
+    reactor.seconds = lambda: time.monotonic() + ahead
+    reactor.is_steady = True
+    return time.time
 
 
 class ReactorClock:

@@ -38,6 +38,10 @@ class _Sequence:
 
 
 _OWN = 20
+GROWTH = 4
+"""Values by which a mailbox grows (`sql.enlarge_mailboxes`)."""
+FEW = 8
+"""Mailboxes to which a group is written with one statement, of which there is another for each number of them."""
 _sequence = _Sequence()
 
 
@@ -242,18 +246,23 @@ class Batch:
             octets[placement[0]] += placement[3]
         # By name, so that of two who write none waits for the other while he waits for him.
         growth = [value for name in sorted(entering) for value in (name, first[name], entering[name] + 1, octets[name])]
-        for part in pieces(growth, 4):
-            transaction.execute(sql.enlarge_mailboxes(len(part) // 4), part)
         flat: list[Any] = []
         for mailbox, *entry in self.placements:
             flat += (mailbox, entering[mailbox], *entry)
             entering[mailbox] -= 1
-        width = len(sql.PLACEMENT)
-        for part in pieces(flat, width):
-            try:
-                transaction.execute(sql.place(len(part) // width), part)
-            except transaction.connection.IntegrityError as error:
-                raise Conflict(f"entries: {error}: a delivery was fulfilled already") from error
+        try:
+            few = len(entering) <= FEW and len(growth) + len(flat) <= sql.MAX_PARAMETERS
+            if few and not transaction.connection.has_one_writer:
+                # One is busy, perhaps: while its row is locked, others wait for each answer that is waited for here.
+                together = sql.enlarge_and_place(len(growth) // GROWTH, len(flat) // len(sql.PLACEMENT))
+                transaction.execute(together, [*growth, *flat])
+                return
+            for part in pieces(growth, GROWTH):
+                transaction.execute(sql.enlarge_mailboxes(len(part) // GROWTH), part)
+            for part in pieces(flat, len(sql.PLACEMENT)):
+                transaction.execute(sql.place(len(part) // len(sql.PLACEMENT)), part)
+        except transaction.connection.IntegrityError as error:
+            raise Conflict(f"entries: {error}: a delivery was fulfilled already") from error
 
 
 Operation = Callable[[Transaction], Any]

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.commons.shared import shared_among
 from mailstack.config import Config
+from mailstack.net.clock import keep_steady
 from mailstack.net.log import Stream
 from mailstack.net.memory import settle_memory
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish
@@ -70,6 +71,7 @@ class MasterService(Service):
         """`output`: the descriptor that workers may write their log to; None: it comes here, for `stream`."""
         self._reread = reread
         self._reactor = reactor
+        keep_steady(reactor)
         self._config = config
         self._stream = stream
         self._failed = failed

@@ -277,6 +277,7 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", choices=list(WORKLOADS), nargs="+", default=list(WORKLOADS))
+    parser.add_argument("--one-mailbox", action="store_true", help="all letters to the same: nodes wait for its row")
     parser.add_argument("--no-sqlite", action="store_true")
     parser.add_argument("--looks", action="store_true", help="what the database waits for")
     parser.add_argument("--statements", action="store_true", help="which took the most time of the database")
@@ -294,7 +295,7 @@ def main() -> None:
         for _ in range(given.rounds):
             for what, sessions in itertools.product(given.work, given.sessions):
                 for deployment in deployments:
-                    _one_round(deployment, what, far, sessions, given.letters)
+                    _one_round(deployment, what, far, sessions, given.letters, "1" if given.one_mailbox else "{}")
         print("\n".join(told(deployments)))  # noqa: T201
         if given.statements:
             print("\n".join(dearest(deployments)))  # noqa: T201
@@ -324,8 +325,10 @@ _HEAD = """| | | letters a second: median (range) | nodes: processor time | data
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
-def _one_round(deployment: Deployment, what: str, far: OtherHost, sessions: int, letters: int) -> None:
-    recipient = "carol{}@far.test" if what == "relay" else "u{}@home.test"
+def _one_round(  # noqa: PLR0917
+    deployment: Deployment, what: str, far: OtherHost, sessions: int, letters: int, mailbox: str
+) -> None:
+    recipient = "carol{}@far.test" if what == "relay" else f"u{mailbox}@home.test"
     crowd = Crowd("127.0.0.1", deployment.ports("mx"), sessions, recipient, text=TEXT)
     with contextlib.closing(crowd):
         crowd.send(sessions)  # everybody is warm

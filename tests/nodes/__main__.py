@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--senders", type=int, default=2, help="at each node")
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between the letters of a sender")
     given = parser.parse_args()
-    ahead = SKEWS[: given.nodes] if faketime() is not None else (0,) * given.nodes
+    ahead = SKEWS[: given.nodes] if faketime() is not None else (None,) * given.nodes
     dice, report, number = random.Random(given.seed), Report(), 0
     with (
         tempfile.TemporaryDirectory(prefix="mailstack-nodes-") as directory,

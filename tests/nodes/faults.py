@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from tests.nodes.node import faketime
 from tests.nodes.office import LOST_AFTER, Office
 
 
@@ -96,6 +97,13 @@ def _silent_host(office: Office, dice: random.Random) -> Happened:
     return Happened("far host is silent", (), begun, time.monotonic())
 
 
+def _clock(office: Office, dice: random.Random) -> Happened:
+    names, begun = _some(office, dice), time.monotonic()
+    for node in [each for each in office.nodes if each.name in names]:
+        node.set_clock(dice.randint(-3600, 3600))
+    return Happened("clock is set, by up to an hour", names, begun, time.monotonic())
+
+
 FAULTS: tuple[Fault, ...] = (
     _of_nodes("node is killed", 10, "kill", "start"),
     _of_nodes("node is killed", 1, "kill", "start"),
@@ -108,4 +116,5 @@ FAULTS: tuple[Fault, ...] = (
     _of_way("way to the database is a black hole, then reset", 15, "stall", ("reset", "open")),
     _slow,
     _silent_host,
+    *([] if faketime() is None else [_clock]),
 )

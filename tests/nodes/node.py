@@ -48,15 +48,15 @@ class Node:
     name: str
     directory: Path
     ports: dict[str, int]
-    ahead: int = 0
-    """Seconds by which its clock is ahead; less than 0: behind."""
+    ahead: int | None = None
+    """Seconds by which its clock is ahead; less than 0: behind; None: it has the machine's own."""
     workers: int = 1
     domain: str = "home.test"
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     @classmethod
     def furnished(
-        cls, name: str, directory: Path, store: str, far: int, *, ahead: int = 0, workers: int = 1, more: str = ""
+        cls, name: str, directory: Path, store: str, far: int, *, ahead: int | None = None, workers: int = 1, more: str = ""
     ) -> Node:  # fmt: skip
         """`store`: its URL; empty: one of its own. `far`: the port of the far host. `more`: of the configuration."""
         node = cls(name, directory, dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)), ahead, workers)
@@ -89,10 +89,12 @@ class Node:
     def start(self, *, wait: bool = True) -> None:
         program = [*MAILSTACK, "serve", "-c", str(self.config)]
         environ = {**os.environ, "MAILSTACK_WORKERS__COUNT": str(self.workers)}
-        if self.ahead:
+        if self.ahead is not None:
+            self.set_clock(self.ahead)
             # Not by the program faketime, which stays between. Only the time of day differs, and waits are as they were.
-            environ |= {"LD_PRELOAD": str(faketime()), "FAKETIME": f"{self.ahead:+d}s"}
+            environ |= {"LD_PRELOAD": str(faketime()), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
             environ |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
+            environ |= {"FAKETIME_CACHE_DURATION": "1"}
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ)
         if wait:
@@ -114,6 +116,17 @@ class Node:
                 return client.recv(3) == b"220"
         except OSError:
             return False
+
+    def set_clock(self, ahead: int) -> None:
+        """Its clock is set, while it runs: it has the new time within a second."""
+        self.ahead = ahead
+        new = self._clock.with_name("clock.new")
+        new.write_text(f"{ahead:+d}s\n")
+        new.replace(self._clock)
+
+    @property
+    def _clock(self) -> Path:
+        return self.directory / "clock"
 
     def kill(self) -> None:
         """SIGKILL, if it is up; a master takes its workers with it."""

@@ -27,8 +27,8 @@ DRAINING = 120.0
 class Office:
     """All of it, in a directory; everything ends with the `with` block."""
 
-    def __init__(self, directory: Path, *, ahead: Sequence[int] = (0, 0), workers: int = 1) -> None:
-        """A node for each number of seconds in `ahead`, by which its clock is ahead."""
+    def __init__(self, directory: Path, *, ahead: Sequence[int | None] = (None, None), workers: int = 1) -> None:
+        """A node for each number of seconds in `ahead`, by which its clock is ahead; None: it has the machine's own."""
         self.tally = Tally()
         self._stack = contextlib.ExitStack()
         try:

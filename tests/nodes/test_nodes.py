@@ -162,3 +162,24 @@ def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
         office.balance(people)
         assert office.tally.twice_far == 0
         office.stop()
+
+
+@pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, seconds: int) -> None:
+    """Nobody waits for the hour: neither a client, nor a letter whose next attempt is near, nor a life to be renewed."""
+    with Office(tmp_path, ahead=(0, 0)) as office:
+        one, _ = office.nodes
+        people = office.people("set")
+        taken_more(people)
+        one.set_clock(seconds)
+        time.sleep(1.5)  # libfaketime looks each second
+        taken_more(people, node=one.name)
+        # Attempts fail for a while, and are made again by whoever has them.
+        office.far.gate.clear()
+        until(lambda: office.far.waiting >= 2, "letters are under way")
+        office.far.gate.set()
+        taken_more(people, 100, node=one.name)
+        assert "not heard of" not in one.log + office.nodes[1].log
+        assert office.balance(people) < PATIENCE
+        office.stop()
