@@ -24,12 +24,13 @@ def keep_steady(reactor: Any) -> Callable[[], float]:
     Who sets the machine's clock back by an hour would make all that waits wait for an hour longer. One that goes by another
     time (a simulated one) stays as it is. `seconds` are still UTC, as of this moment and what has passed since.
     """
-    if reactor.seconds is not time.time:
-        return time.time if getattr(reactor, "is_steady", False) else reactor.seconds  # type: ignore[no-any-return]
-    ahead = time.time() - time.monotonic()
-    reactor.seconds = lambda: time.monotonic() + ahead
-    reactor.is_steady = True
-    return time.time
+    time_of_day, own = time.time, reactor.seconds
+    if own is time_of_day:
+        ahead = time.time() - time.monotonic()
+        reactor.seconds = lambda: time.monotonic() + ahead
+        reactor.is_steady = True
+    now: Callable[[], float] = time_of_day if getattr(reactor, "is_steady", False) else own
+    return now
 
 
 class ReactorClock:
