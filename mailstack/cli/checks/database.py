@@ -29,6 +29,10 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
                 return [*found, good("store", "its tables are made at the first start")], False
             others = lives.living(connection)
             found.append(good("nodes", ", ".join(others) if others else "none serves at this moment"))
+            nodes = len({owner.partition("#")[0] for owner in others})
+            if nodes > 1:
+                told = f"each of {nodes} nodes counts for itself: who comes to all of them is allowed {nodes} times as much"
+                found.append(good("limits", told))
             text, is_newest = state
             return [*found, good("store", text)], is_newest
     except psycopg.Error as error:
