@@ -14,6 +14,7 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.first_of import FirstOf
 from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.login_names import ByName, LoginNames
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.public import PublicChecker
@@ -50,6 +51,8 @@ class DevAccounts:
         self._data = data
         self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self.directory = StoreDirectory(store, [HOME_DOMAIN], clock, ttl=0.2)
+        self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
+        """By which one logs in besides addresses."""
         self.login = (COMMANDS, secrets.token_urlsafe()) if settings.web_logins else settings.accounts[0]
         """Name and password by which commands of this machine may do all on the pages."""
 
@@ -67,6 +70,7 @@ class DevAccounts:
         """Those of the start, with their passwords of then, and no others."""
         for account in await self._store.accounts():
             await self._store.remove_account(account.address)
+        self.names.reset()
         await self.open()
         self.directory.forget()
 
@@ -86,6 +90,7 @@ class DevAccounts:
     async def remove(self, key: str) -> None:
         """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
         await self._store.remove_account(key)
+        self.names.take(key)
         self.directory.forget()
 
     def authenticators(self) -> tuple[Authenticator, Authenticator]:
@@ -108,7 +113,8 @@ class DevAccounts:
         shared = self._settings.pop3_logins
         if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
             readers = SharedReaders(tuple(shared), named, readers)
-        return CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram), readers
+        submitters = CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram)
+        return ByName(self.names, submitters), ByName(self.names, readers)
 
     def senders(self) -> Doorkeeper | None:
         """Who knows those that may send by Mailpit's API; None: these are those who may see the pages."""

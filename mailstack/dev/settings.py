@@ -104,6 +104,8 @@ class DevSettings(Struct, frozen=True):
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()
     """More accounts: addresses and passwords."""
+    login_names: Mapping[str, str] = field(default_factory=dict)
+    """Names by which accounts log in besides their addresses, and these."""
     relay: Outlet | None = None
     """By which letters that are released leave this machine; None: nothing does."""
     relay_all: bool = False

@@ -52,6 +52,7 @@ async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[An
             accounts.reset,
             lambda: environment.services,
             HOME_DOMAIN,
+            accounts.names,
             any_password=settings.any_password,
             preload=settings.preload,
         ),

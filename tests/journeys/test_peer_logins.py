@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import poplib
 import smtplib
 import urllib.error
 import urllib.request
@@ -58,3 +59,34 @@ def test_letters_are_for_those_who_log_in_and_from_them(tmp_path: Path) -> None:
         assert status(facts["web"] + "livez") == 200, "as Mailpit's, it says nothing"
         wanted = json.dumps({"username": "ann", "password": "secret"}).encode()
         assert status(facts["web"] + "v1/login", body=wanted) == 200, "a browser's session"
+
+
+def test_greenmails_users_log_in_by_their_names(tmp_path: Path) -> None:
+    """By the local part, whatever their domain, or as the API was told; by their addresses too."""
+    ports = [f"-Dgreenmail.{protocol}.port=0" for protocol in ("smtp", "pop3", "api")]
+    users = "-Dgreenmail.users=test1:pw1@localhost,test1:pw2@elsewhere.test"
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    setup = [f"-Dgreenmail.setup.test.{protocol}" for protocol in ("smtp", "pop3", "api")]
+    with Process(
+        "dev", "--json", "--quiet", "--compat", "greenmail", *setup, *ports, users, environ=environ
+    ) as process:
+        facts = json.loads(process.line())
+        body = json.dumps({"email": "foo@bar.test", "login": "some id", "password": "pw3"}).encode()
+        assert status(facts["web"] + "api/user", body=body) == 200
+
+        def letters(login: str, password: str) -> int:
+            reader = poplib.POP3("127.0.0.1", facts["services"]["pop3"]["port"], timeout=20)
+            reader.user(login)
+            reader.pass_(password)
+            found = reader.stat()[0]
+            reader.quit()
+            return found
+
+        with smtplib.SMTP("127.0.0.1", facts["services"]["capture"]["port"], timeout=20) as client:
+            client.login("test1", "pw1")
+            client.sendmail("a@b.test", ["test1@localhost", "foo@bar.test"], "Subject: x\r\n\r\nx\r\n")
+        assert letters("test1", "pw1") == letters("test1@localhost", "pw1") == letters("some id", "pw3") == 1
+        assert letters("test1@elsewhere.test", "pw2") == 0
+        with pytest.raises(poplib.error_proto):
+            letters("test1", "pw2")
+        assert process.stop() == 0

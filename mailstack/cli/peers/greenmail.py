@@ -87,12 +87,17 @@ def _accounts(wish: Wish, option: str, value: str) -> None:
         if user is None:
             raise Refused(f"{option}: {each!r} is no user such as bob:secret@home.test")
         local, password, domain = user.groups()
-        wish.accounts.append((local if "@" in local else f"{local}@{domain or 'home.test'}", password))
+        address = local if "@" in local else f"{local}@{domain or 'home.test'}"
+        wish.accounts.append((address, password))
+        if wish.login_names.setdefault(local, address) != address:
+            wish.said.append(f"{option}: {address} logs in with the address: {local} is {wish.login_names[local]}")
 
 
 def _logins(wish: Wish, option: str, value: str) -> None:
-    if value != "local_part":
-        wish.said.append(f"{option}={value}: users log in with their address here, or at home.test with its local part")
+    """By their addresses users log in anyway."""
+    if value not in {"local_part", "email"}:
+        raise Refused(f"{option}={value}: users log in by local_part or email")
+    wish.logs_in_by_name = value == "local_part"
 
 
 def _preload(wish: Wish, option: str, value: str) -> None:

@@ -34,6 +34,10 @@ class Wish:
         self.told: set[str] = set()
         """The services whose address was named by an option."""
         self.accounts: list[tuple[str, str]] = []
+        self.login_names: dict[str, str] = {}
+        """Names of accounts, and their addresses."""
+        self.logs_in_by_name = True
+        """Whether they may be used."""
         self.triggers: dict[str, dict[str, int]] = {}
         """Mailpit's chaos."""
         self.quiet = False
@@ -73,6 +77,8 @@ class Wish:
         settings = replace(
             self._settings, compat=self.peer, at={**rest, **self.at}, sockets=self.sockets, users=tuple(self.accounts)
         )
+        if self.logs_in_by_name:
+            settings = replace(settings, login_names=self.login_names)
         faults = (*settings.faults, *from_mailpit(self.triggers))
         return replace(settings, web_hosts=(*settings.web_hosts, self.peer), faults=faults, **self._changes)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from mailstack.accounts.login_names import LoginNames
 from mailstack.store import Store
 from mailstack.web.api.description import About, Description
 from mailstack.web.peers.greenmail.service import service_pages
@@ -40,6 +41,8 @@ class Accounts(Struct, frozen=True):
     services: Callable[[], Mapping[str, HostPort]]
     domain: str
     """That of logins without one."""
+    names: LoginNames
+    """Logins that are no addresses."""
     any_password: bool = False
     preload: Path | None = None
     """Where letters came from at the start."""
@@ -63,7 +66,12 @@ def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first:
 def _greenmail(ground: Ground, accounts: Accounts) -> tuple[Route, ...]:
     return (
         *user_pages(
-            accounts.store, Shelf(ground.catalogue, ground.in_thread), accounts.add, accounts.remove, accounts.domain
+            accounts.store,
+            Shelf(ground.catalogue, ground.in_thread),
+            accounts.add,
+            accounts.remove,
+            accounts.domain,
+            accounts.names,
         ),
         *service_pages(
             accounts.store,

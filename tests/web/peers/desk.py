@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from mailstack.accounts.login_names import LoginNames
 from mailstack.catalogue.tally import Tally
 from mailstack.commons import OwnCounts
 from mailstack.faults import Faults
@@ -67,6 +68,7 @@ class Desk:
             self._reset,
             lambda: {"capture": HostPort("127.0.0.1", 1025), "pop3s": HostPort("127.0.0.1", 1995)},
             "home.test",
+            LoginNames({}),
             any_password=True,
         )
         pages = peer_pages(

@@ -56,11 +56,26 @@ def test_users_are_made_listed_and_removed(desk: Desk) -> None:
     assert len(desk.get("/api/user")) == 1
 
 
+def test_a_login_may_be_any_name_that_nobody_has(desk: Desk) -> None:
+    for login in ("nobody", "x"):
+        made = desk.ask(
+            "POST", "/api/user", {"email": f"{login}@elsewhere.test", "login": "id-" + login, "password": "y"}
+        )
+        assert body(made) == {"login": "id-" + login, "email": f"{login}@elsewhere.test"}
+    assert [each["login"] for each in desk.get("/api/user")] == ["id-nobody", "id-x"]
+    taken = desk.ask("POST", "/api/user", {"email": "z@elsewhere.test", "login": "id-x", "password": "y"})
+    assert (taken.status, body(taken)["message"]) == (400, "Can not create user: the login id-x is there already")
+    assert desk.get("/api/user/id-x/messages") == []
+    assert body(desk.ask("DELETE", "/api/user/id-x")) == {"message": "User 'id-x' deleted"}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"email": "none", "password": "x"},
-        {"email": "a@home.test", "login": "other", "password": "x"},
+        {"email": "a@home.test", "login": "other@home.test", "password": "x"},
+        {"email": "a@home.test", "login": "x\0y", "password": "x"},
+        {"email": "a@home.test", "login": "a" * 321, "password": "x"},
         {"email": "a@b.test"},
     ],
 )

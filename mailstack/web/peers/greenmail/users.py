@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct, field
 
+from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
 from mailstack.reading import read
@@ -20,6 +21,8 @@ from mailstack.web.shelf import Shelf
 MOST = 1000
 """Messages of one answer."""
 INBOX = "inbox"
+LONGEST_LOGIN = 320
+"""Characters."""
 
 
 class NewUser(Struct, frozen=True):
@@ -52,15 +55,16 @@ def said(text: str, status: int = 200) -> Answer:
     return in_json(Said(text), status)
 
 
-def user_pages(
+def user_pages(  # noqa: PLR0917  # each of a type of its own
     store: Store,
     shelf: Shelf,
     add: Callable[[str, str], Awaitable[None]],
     remove: Callable[[str], Awaitable[None]],
     domain: str,
+    names: LoginNames,
 ) -> tuple[Route, ...]:
-    """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one."""
-    pages = _Users(store, shelf, add, remove, domain)
+    """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one that are no `names`."""
+    pages = _Users(store, shelf, add, remove, domain, names)
     return (
         Route("GET", "/api/user", pages.users, "admin", told=Told("All users.", gives=list[User])),
         Route("POST", "/api/user", pages.add, "admin", told=Told("Add a user.", takes=NewUser, gives=User)),
@@ -91,14 +95,16 @@ def user_pages(
 
 
 class _Users:
-    def __init__(
+    def __init__(  # noqa: PLR0917  # each of a type of its own
         self,
         store: Store,
         shelf: Shelf,
         add: Callable[[str, str], Awaitable[None]],
         remove: Callable[[str], Awaitable[None]],
         domain: str,
+        names: LoginNames,
     ) -> None:
+        self._names = names
         self._store = store
         self._shelf = shelf
         self._add = add
@@ -114,14 +120,21 @@ class _Users:
             address = Address.parse(wanted.email.strip())
         except AddressError as error:
             return said(f"Can not create user: {wanted.email[:100]!r} is no address: {error}", 400)
-        if wanted.login.lower() not in {"", address.key, str(address).lower(), address.local.lower()}:
-            return said("Can not create user: users log in here with their address; leave login empty", 400)
+        login = wanted.login.strip()
+        if login.lower() in {address.key, str(address).lower()} or self._key(login) == address.key:
+            login = ""
+        if "@" in login or not login.isprintable() or len(login) > LONGEST_LOGIN:
+            return said("Can not create user: a login is the address, or a name without @", 400)
+        if self._names.address_of(login) is not None:
+            return said(f"Can not create user: the login {login} is there already", 400)
         try:
             await self._add(str(address), wanted.password)
         except Conflict:
             return said(f"Can not create user: {address} is there already", 400)
         except ValueError as error:
             return said(f"Can not create user: {error}", 400)
+        if login:
+            self._names.give(login, address.key)
         return in_json(self._user(address.key))
 
     async def remove(self, ask: Ask) -> Answer:
@@ -153,6 +166,8 @@ class _Users:
 
     def _key(self, name: str) -> str:
         """Whose mailbox an address, or a login, is."""
+        if (address := self._names.address_of(name)) is not None:
+            return address
         try:
             return Address.parse(name if "@" in name else f"{name}@{self._domain}").key
         except AddressError:
@@ -160,7 +175,7 @@ class _Users:
 
     def _user(self, address: str) -> User:
         local, _, domain = address.rpartition("@")
-        return User(local if domain == self._domain else address, address)
+        return User(self._names.name_of(address) or (local if domain == self._domain else address), address)
 
 
 def _shown(uid: int, octets: bytes) -> bytes:

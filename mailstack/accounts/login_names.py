@@ -1,0 +1,63 @@
+"""Names by which users log in besides their addresses, as in GreenMail: kept in memory, for a dev environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from mailstack.sasl import Authenticator, Proof, ScramKeys
+from mailstack.wire import HostPort
+
+
+class LoginNames:
+    """Each name is one account's."""
+
+    def __init__(self, first: Mapping[str, str]) -> None:
+        """`first`: names and addresses (`Address.key`) of the start."""
+        self._first = dict(first)
+        self._addresses = dict(first)
+
+    def address_of(self, name: str) -> str | None:
+        """Whose name it is."""
+        return self._addresses.get(name)
+
+    def name_of(self, address: str) -> str | None:
+        """How this account is called."""
+        return next((name for name, each in self._addresses.items() if each == address), None)
+
+    def give(self, name: str, address: str) -> None:
+        """From now on it is this account's."""
+        self._addresses[name] = address
+
+    def take(self, address: str) -> None:
+        """The account is gone."""
+        self._addresses = {name: each for name, each in self._addresses.items() if each != address}
+
+    def reset(self) -> None:
+        """Those of the start."""
+        self._addresses = dict(self._first)
+
+
+class ByName:
+    """A sasl.Authenticator: who gives a name is asked about by his address."""
+
+    def __init__(self, names: LoginNames, others: Authenticator) -> None:
+        self._names = names
+        self._others = others
+
+    @property
+    def kinds(self) -> frozenset[type[Proof]]:
+        return self._others.kinds
+
+    async def login(self, proof: Proof, remote: HostPort) -> str:
+        """As `others` does."""
+        address = self._names.address_of(proof.username)
+        if address is not None:
+            authzid = address if proof.authzid == proof.username else proof.authzid
+            proof = replace(proof, username=address, authzid=authzid)
+        return await self._others.login(proof, remote)
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """As `others` does."""
+        return await self._others.scram_keys(self._names.address_of(username) or username)
