@@ -48,6 +48,18 @@ def test_what_is_there_is_known_also_when_a_reader_has_moved_it(kind: str, tmp_p
     assert [again.has(letter) for letter in IDS] == [True, False]
 
 
+@pytest.mark.parametrize("kind", ["eml", "maildir"])
+def test_what_a_power_cut_has_left_of_a_letter_is_written_again(kind: str, tmp_path: Path) -> None:
+    folder = FOLDERS[kind](tmp_path)
+    folder.add(IDS[0], "", 0.0, [LETTER])
+    folder.finish()
+    assert FOLDERS[kind](tmp_path).has(IDS[0], len(LETTER))
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            os.truncate(file, 0)
+    assert not FOLDERS[kind](tmp_path).has(IDS[0])
+
+
 def test_an_mbox_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     """Nobody can see which letters it has."""
     (tmp_path / "box").write_bytes(b"precious")

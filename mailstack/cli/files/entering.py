@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -36,7 +37,7 @@ from mailstack.queue.entering import enter
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settling import into_mailbox
 from mailstack.reading import Reading, read
-from mailstack.store import Acceptance, Store
+from mailstack.store import Acceptance, Entry, Store
 
 MOST_HEADER = 262_144
 """Octets of a header section that are read."""
@@ -80,11 +81,11 @@ class Entrance:
         hostname: str,
         readers: Readers,
         shelf: str,
-        known: Mapping[LetterId, int],
+        known: Mapping[LetterId, Entry],
         quotas: Quotas,
         largest: int,
     ) -> None:
-        """`shelf` is the mailbox whose letters, `known` by id and uid, don't enter again. `largest` in octets."""
+        """`shelf` is the mailbox whose letters, `known`, don't enter again. `largest` in octets."""
         self._store = store
         self._hostname = hostname
         self._readers = readers
@@ -173,12 +174,12 @@ class Entrance:
         raise AssertionError
 
     async def _is_same(self, letter: LetterId, digest: bytes) -> bool:
-        uid = self._known.get(letter)
-        if uid is None:
+        entry = self._known.get(letter)
+        if entry is None:
             return False
         counted = hashlib.sha256()
         try:
-            async for octets in (await self._store.read(self._shelf, uid)).chunks():
+            async for octets in (await self._store.read(self._shelf, entry.uid)).chunks():
                 counted.update(octets)
         except KeyError:
             return False  # it went meanwhile
@@ -214,7 +215,12 @@ class Entrance:
             into_mailbox(whole, delivery, _IN_MAILBOX, route.mailbox or "", now)
             for delivery, route in zip(deliveries, routes, strict=True)
         ]
-        return enter(whole, routes, deliveries, here, "submitted", {"file": Path(found.name).name}, now)
+        return enter(whole, routes, deliveries, here, "submitted", {"file": _file_name(found)}, now)
+
+
+def _file_name(found: Found) -> str:
+    """Without its folders; names of files are any octets."""
+    return os.fsencode(Path(found.name).name).decode("utf-8", "replace")
 
 
 def _id(digest: bytes, salt: int, at: float) -> LetterId:

@@ -11,7 +11,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import LetterId
 from mailstack.mailfiles.folders import FOLDERS, Folder
-from mailstack.store import Filter, Store
+from mailstack.store import Entry, Filter, Store
 
 AT_ONCE = 50
 """Letters that are looked up together."""
@@ -34,10 +34,10 @@ def folder_at(kind: str, path: Path) -> Folder:
         raise Refused(f"{path} can't be written: {error.strerror}") from error
 
 
-def give(office: OpenStore, mailbox: str, letters: dict[LetterId, int], folder: Folder, *, as_json: bool) -> None:
+def give(office: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: Folder, *, as_json: bool) -> None:
     """Write all, and say what was done. Raises Refused."""
     tally = Tally(as_json=as_json)
-    wanted = [(letter, uid) for letter, uid in letters.items() if not folder.has(letter)]
+    wanted = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
     for letter in letters.keys() - {letter for letter, _ in wanted}:
         tally.count("known", "", letter)
     try:

@@ -17,7 +17,7 @@ from mailstack.config import Config
 from mailstack.letter import LetterId
 from mailstack.mailfiles.finding import Looked, look
 from mailstack.policy.quota import Quotas
-from mailstack.store import Store
+from mailstack.store import Entry, Store
 
 AT_ONCE = 1000
 """Letters of a mailbox that are listed by one question."""
@@ -51,7 +51,7 @@ def take(
     looked: Looked,
     readers: Readers,
     shelf: str,
-    known: dict[LetterId, int],
+    known: dict[LetterId, Entry],
     hostname: str,
     *,
     as_json: bool,
@@ -75,11 +75,11 @@ def take(
 
 async def letters_in(
     store: Store, mailbox: str, unseen: Callable[[int], bool] = lambda _: False
-) -> dict[LetterId, int]:
-    """All letters of a mailbox with their uids, less those that are `unseen`."""
-    found: dict[LetterId, int] = {}
+) -> dict[LetterId, Entry]:
+    """All letters of a mailbox, less those whose uid is `unseen`."""
+    found: dict[LetterId, Entry] = {}
     last = 0
     while some := await store.entries(mailbox, last, AT_ONCE):
         last = some[-1].uid
-        found.update((entry.letter, entry.uid) for entry in some if not unseen(entry.uid))
+        found.update((entry.letter, entry) for entry in some if not unseen(entry.uid))
     return found

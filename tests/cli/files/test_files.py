@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,6 +134,17 @@ def test_what_stands_in_an_mbox_and_is_no_letter_is_refused(mailstack: Mailstack
     assert result.stderr.count("it is no letter") == 3 + 1, "each, and the first once more at the end"
 
 
+def test_a_file_may_have_any_name(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
+    shelf.add_account("bob@home.test")
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in (b"\xff.eml", b"\x1b[31m.eml"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(letter(len(name)))
+    assert states(mailstack("import", "bob@home.test", str(folder), "--json")) == {"imported": 2}
+    told = mailstack("import", "bob@home.test", str(folder))
+    assert "\x1b" not in told.stdout + told.stderr
+
+
 # --- the inbox of a dev environment
 
 
@@ -159,8 +171,6 @@ def test_what_is_dumped_is_what_was_taken_and_is_known_when_it_comes_again(
 
 
 def test_only_new_files_if_that_is_asked_for(data: Path, box: Path) -> None:
-    import os
-
     os.utime(box, (0, 0))
     assert states(dev("ingest", "--data", str(data), "--recent", "3", str(box), "--json")) == {}
 
