@@ -8,6 +8,8 @@ from html import escape
 from mailstack.web.asking import Answer
 
 HTML = "text/html; charset=utf-8"
+SHORT = 12
+"""Characters: the name of a service, a port."""
 
 
 def paper(title: str, parts: Iterable[str]) -> Answer:
@@ -25,5 +27,10 @@ def paper(title: str, parts: Iterable[str]) -> Answer:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Texts in rows."""
     head = "".join(f"<th>{escape(each)}</th>" for each in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    """What is short is not broken, also where there is little room."""
+    return f'<td class="short">{escape(text)}</td>' if len(text) <= SHORT else f"<td>{escape(text)}</td>"

@@ -264,3 +264,14 @@ def test_every_line_that_the_empty_inbox_teaches_sends_a_letter(visit: Open, dev
         dev.wait(lambda count=count: len(dev.listed()) == count)
         page.locator(".row").nth(count - 1).wait_for()
     assert {each["subject"] for each in dev.listed()} == {"Hello"}
+
+
+@SIZES
+def test_without_scripts_nothing_is_shown_that_does_not_work(visit: Open, size: tuple[int, int]) -> None:
+    page = visit(size=size, java_script_enabled=False)
+    page.locator(".noscript").wait_for()
+    assert not page.get_by_role("button").count()
+    page.locator(".noscript a").click()
+    row = page.get_by_role("row").filter(has_text="submissions").bounding_box()
+    assert row is not None
+    assert row["height"] < 50, "no name of a service or a port is broken"
