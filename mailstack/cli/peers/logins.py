@@ -15,10 +15,12 @@ _MOST_LOGINS = 1_000_000
 def login_file(field: str, wish: Wish, option: str, value: str) -> None:
     try:
         with Path(value).open(encoding="utf-8") as file:
-            text = file.read(_MOST_LOGINS)
+            text = file.read(_MOST_LOGINS + 1)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise Refused(f"{option}: {value}: {why}") from None
+    if len(text) > _MOST_LOGINS:
+        raise Refused(f"{option}: {value}: it has more than {_MOST_LOGINS} characters; name a smaller file")
     _take_logins(field, wish, option, text)
 
 

@@ -61,8 +61,9 @@ class Connections:
             refusal=database.refusal,
         )
 
-    def do(self, job: Callable[[PostgresConnection], T]) -> Deferred[T]:
-        return self._workers.do(lambda held: held.do(job, once_more=self._once_more))
+    def do(self, job: Callable[[PostgresConnection], T], *, once_more: bool = False) -> Deferred[T]:
+        """`once_more`: of this one job."""
+        return self._workers.do(lambda held: held.do(job, once_more=once_more or self._once_more))
 
     def close(self) -> Deferred[None]:
         return self._workers.close()

@@ -51,7 +51,7 @@ class ContentRows:
     async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
         left, number = size, 0
         while left:
-            octets = await self.threads.do(partial(piece, name=name, number=number))
+            octets = await self.threads.do(partial(piece, name=name, number=number), once_more=True)
             left -= len(octets)
             if not octets or left < 0:
                 raise Damaged(f"table pieces, {name!r}: not the {size} octets that were accepted")

@@ -308,6 +308,13 @@ def test_what_lets_nobody_in_stops_the_start(words: tuple[str, ...]) -> None:
         assert "secret" not in str(refused.value)
 
 
+def test_a_file_of_logins_that_is_too_large_is_not_read_in_part(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text("ann:x\n" + "#" * 1_000_000 + "\nbob:y\n")
+    with pytest.raises(Refused, match="more than 1000000 characters"):
+        wish("mailpit", "--ui-auth-file", str(file))
+
+
 def test_a_secret_is_never_shown() -> None:
     assert "secret" not in " ".join(wish("mailpit", MP_POP3_AUTH="user:secret", MP_SMTP_RELAY_PASSWORD="secret").said)
 

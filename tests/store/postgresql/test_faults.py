@@ -124,6 +124,17 @@ def test_a_connection_that_the_server_ended_is_replaced(pump: Pump, open_store: 
     assert len(letters(pump, store)) == 2
 
 
+def test_a_large_content_is_read_on_over_a_connection_that_is_new(pump: Pump, open_store: Any, other: Any) -> None:
+    """Else the first reader after a restart of the database would be told to come again later."""
+    store = open_store()
+    accepted = acceptance(octets=b"x" * 1_500_000)
+    pump.run(store.accept(accepted))
+    content = pump.run(store.content(accepted.letter.id))
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> ?"
+    other.execute(others, (other.raw.info.backend_pid,)).fetchall()
+    assert len(pump.run(read_all(content))) == 1_500_000
+
+
 def test_nobody_waits_for_a_database_that_is_down_and_it_is_found_when_it_is_back(
     pump: Pump, open_store: Any, line: Any
 ) -> None:
