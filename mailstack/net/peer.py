@@ -70,7 +70,8 @@ class NetPeer(Protocol, Generic[EventT]):
     """A wire.Peer over a Twisted transport, for servers and clients of every language.
 
     Reading stops while the conversation is busy and HIGH_WATER octets wait; writing is held back by `drain`, which a
-    server's conversation waits for with each event.
+    server's conversation waits for with each event. What a server answers to commands that came together goes out
+    together (RFC 2920 §3.2, RFC 2449 §6.6), before the conversation waits for anything.
     """
 
     # Thousands of these are idle at a time: slots keep each small.
@@ -100,6 +101,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_tls_failure",
         "_tls_fault",
         "_turn",
+        "_unsent",
         "_waiter",
         "_waiting",
         "connected",
@@ -157,6 +159,8 @@ class NetPeer(Protocol, Generic[EventT]):
         self._late = False
         self._closing = False
         self._turn = 0
+        self._unsent: bytearray | None = None
+        """Answers that wait for the next ones."""
 
     # --- what Twisted calls
 
@@ -168,7 +172,7 @@ class NetPeer(Protocol, Generic[EventT]):
             transport.setTcpNoDelay(True)
         if self._conversation is not None:
             conversation, self._conversation = self._conversation, None
-            self._task = Task(conversation(self), self._ended)
+            self._task = Task(conversation(self), self._ended, self._flush)
             self._task.resume()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -263,6 +267,7 @@ class NetPeer(Protocol, Generic[EventT]):
         if self._turn > TURN and self._task is not None:
             # One read may hold thousands of commands. Reading stops meanwhile once enough of them wait.
             self._turn = 0
+            self._flush()
             self._reactor.callLater(0, self._task.resume)
             await PAUSE
         deadline = 0.0
@@ -284,6 +289,7 @@ class NetPeer(Protocol, Generic[EventT]):
                 deadline = min(now + timeout, self._born + self._lifetime)
                 self._arm(now, deadline)
             self._turn = 0
+            self._flush()
             self._waiting = True
             if self._task is not None:
                 await PAUSE
@@ -292,8 +298,23 @@ class NetPeer(Protocol, Generic[EventT]):
                 await self._waiter
 
     def send(self, octets: bytes) -> None:
-        if not isinstance(self._ending, Disconnected):
+        if isinstance(self._ending, Disconnected):
+            return
+        if self._unsent is not None:
+            self._unsent += octets
+            if len(self._unsent) >= HIGH_WATER:
+                self._flush()
+        elif self._task is not None and self.engine.buffered and len(octets) < HIGH_WATER:
+            self._unsent = bytearray(octets)
+        else:
             write(self.transport, octets)
+
+    def _flush(self) -> None:
+        """Send what was held back."""
+        if self._unsent is not None:
+            unsent, self._unsent = self._unsent, None
+            if not isinstance(self._ending, Disconnected):
+                write(self.transport, bytes(unsent))
 
     async def drain(self, timeout: float) -> bool:
         if self._full and not isinstance(self._ending, Disconnected):
@@ -311,6 +332,7 @@ class NetPeer(Protocol, Generic[EventT]):
     ) -> bool:
         if isinstance(self._ending, Disconnected):
             return False  # the client did not wait for our answer
+        self._flush()
         transport = self._transport()
         self.engine.tls_started()
         self._encrypted = True
@@ -333,6 +355,7 @@ class NetPeer(Protocol, Generic[EventT]):
         if self._closing or isinstance(self._ending, Disconnected):
             return
         self._closing = True
+        self._flush()
         transport = self._transport()
         transport.unregisterProducer()
         transport.loseConnection()

@@ -29,12 +29,21 @@ _ONCE = (PAUSE,)
 class Task:
     """One coroutine under way."""
 
-    __slots__ = ("_coroutine", "_ended")
+    __slots__ = ("_coroutine", "_ended", "_waits")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], ended: Callable[[Failure | None], None]) -> None:
-        """`ended` is called once, with the Failure of an exception that the coroutine did not catch."""
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        ended: Callable[[Failure | None], None],
+        waits: Callable[[], None] | None = None,
+    ) -> None:
+        """`ended` is called once, with the Failure of an exception that the coroutine did not catch.
+
+        `waits` is called each time before it waits for a Deferred.
+        """
         self._coroutine = coroutine
         self._ended = ended
+        self._waits = waits
 
     def resume(self, result: object = None) -> None:
         """Go on until the coroutine waits again, or ends. Also the callback of each Deferred that it waits for.
@@ -52,4 +61,6 @@ class Task:
             self._ended(Failure())
         else:
             if waited is not PAUSE:
+                if self._waits is not None:
+                    self._waits()
                 waited.addBoth(self.resume)
