@@ -46,11 +46,15 @@ def _collects(site: Site, scale: Scale) -> Figures:
     else:
         for user in range(1, USERS + 1):
             peers.fill(site.folder, user, each)
-    before = site.spent()
+    before, own = site.spent(), time.process_time()
     letters, seconds = collect(site.host, site.pop3, map(LOGIN.format, range(1, USERS + 1)), 10)
     if letters != each * USERS:
         raise ValueError(f"{site.name} had {letters} letters in its mailboxes, not {each * USERS}")
-    return {"rate": letters / seconds, "cpu_ms": (site.spent() - before) / letters * 1000}
+    return {
+        "rate": letters / seconds,
+        "cpu_ms": (site.spent() - before) / letters * 1000,
+        "client_cpu": (time.process_time() - own) / seconds,
+    }
 
 
 @contextlib.contextmanager

@@ -107,6 +107,7 @@ class Worst(Limit):
 
 
 RATE, CPU = "letters/s", "ms"
+COLLECT = "POP3, 10 clients: RETR all, DELE all, QUIT"
 
 
 def _both(name: str, work: str, asked: float) -> list[Row]:
@@ -138,7 +139,8 @@ ROWS = (
     *_both("submit-once", "submit with STARTTLS and AUTH, one letter a connection", 2),
     *_both("journey", "from submission to readable over POP3, 100 users, 20 sessions", 8),
     Row("journey-cpu", "this journey: processor time for 1,000 letters", "journey", "cpu", "s", 5, less=True),
-    *_both("collect", "POP3, 10 clients: RETR all, DELE all, QUIT", 1.5),
+    *_both("collect", COLLECT, 1.5),
+    Row("collect-cpu", f"{COLLECT}: processor time for a letter", "collect", "cpu_ms", CPU, less=True),
     Row("list", "POP3: login, STAT, UIDL, LIST of a full mailbox; peer warm", "list", "ms", "ms", 2, less=True),
     *_both("relay-1", "relay a queue that waits, 1 destination", 4),
     *_both("relay-100", "relay a queue that waits, 100 destinations", 4),
