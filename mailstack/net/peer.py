@@ -55,6 +55,9 @@ FULL = 65536
 MUCH = 262144
 """Octets that are then read at a time: each read gives Python's lock away, and has to have it back."""
 
+TAKEN = 1024
+"""Octets of such a read that may be left: a content is taken as it comes, and commands that pile up get no larger reads."""
+
 TURN = 100
 """Events that one connection may have answered at a stretch, a few milliseconds' work, before the others have their turn."""
 
@@ -178,14 +181,14 @@ class NetPeer(Protocol, Generic[EventT]):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._closing:
             return
-        if len(data) == FULL:
-            self._transport().bufferSize = MUCH
         self.engine.receive(data)
         if self._waiting:
             self._wake()
         elif self._reading and self.engine.buffered > HIGH_WATER:
             self._reading = False
             self._transport().pauseProducing()
+        if len(data) == FULL and self.engine.buffered < TAKEN:
+            self._transport().bufferSize = MUCH
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._ending = Disconnected(reason.getErrorMessage())

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.listening import Door
-from mailstack.net.peer import HIGH_WATER, LINGER, TURN, NetPeer
+from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, TURN, NetPeer
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
@@ -118,6 +118,27 @@ def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:
     ((event, at),) = heard
     assert event == TimedOut(60)
     assert at - begun == pytest.approx(60, abs=0.1)
+
+
+@pytest.mark.parametrize(("line", "most"), [(b"x" * 1023 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
+def test_who_fills_a_read_is_read_in_larger_pieces_unless_it_piles_up(rig: Rig, line: bytes, most: int) -> None:
+    """What is taken at a stretch is a hundred lines: of these, all that a read brings, and next to nothing."""
+    peers: list[NetPeer[bytes]] = []
+
+    async def hear(peer: NetPeer[bytes], engine: Lines) -> None:
+        peers.append(peer)
+        while isinstance(await peer.next_event(60), bytes):
+            pass
+
+    rig.listen(hear)
+    client = rig.call()
+    rig.reactor.advance(1)
+    (peer,) = peers
+    transport: Any = peer.transport
+    assert transport.bufferSize == FULL
+    peer.dataReceived(line * (FULL // len(line)))
+    assert transport.bufferSize == most
+    client.abort()
 
 
 def test_a_connection_has_a_lifetime(rig: Rig) -> None:
