@@ -101,7 +101,9 @@ def main() -> int:
                 print(f"--- {node.name}\n{node.log[-3000:]}", file=sys.stderr)  # noqa: T201
             print(f"seed {given.seed}, round {number}\n{report}\n{office.tally}", file=sys.stderr)  # noqa: T201
             raise
-        print(f"\n{report}\n{office.tally}")  # noqa: T201
+        minutes = (time.monotonic() - end) / 60 + given.minutes
+        how = f"{given.nodes} nodes of {given.workers} processes, whose clocks were ahead by {', '.join(map(str, ahead))} s"
+        print(f"\n{minutes:.1f} minutes, {number} rounds, seed {given.seed}; {how}.\n\n{report}\n{office.tally}")  # noqa: T201
     return 0
 
 
