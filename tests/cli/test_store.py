@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -87,6 +88,21 @@ def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, off
     assert again.exit_code == 1
     assert "holds an office already" in again.stderr
     assert len(again.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["store", "stats", "postgresql://db.test/x"], ["queue", "list", "-c", "FILE"]])
+def test_a_driver_that_can_not_be_loaded_is_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    """As where psycopg is installed and libpq is not."""
+    pytest.importorskip("psycopg", exc_type=ImportError)
+    config = tmp_path / "mailstack.toml"
+    config.write_text('hostname = "mx.home.test"\ndomains = ["home.test"]\nstore = "postgresql://db.test/x"\n')
+    program = [sys.executable, "-m", "mailstack", *(str(config) if each == "FILE" else each for each in arguments)]
+    environ = {**os.environ, "PSYCOPG_IMPL": "one that nobody has"}
+    ended = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "needs libpq" in ended.stderr
+    assert "apt install libpq5" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_what_is_damaged_is_told(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:

@@ -162,6 +162,21 @@ def test_the_newest_are_listed_first_a_page_at_a_time_and_what_is_owed_is_counte
 # --- accept
 
 
+def test_a_letter_for_many_enters_each_mailbox_in_its_turn(subject: Subject) -> None:
+    """As many as no single statement is for."""
+    people = [Address(f"p{number}", "home.test") for number in range(12)]
+    for _ in range(2):
+        made = acceptance(*people, state=DeliveryState.DELIVERED, attempts=1)
+        placements = tuple(
+            Placement(to.key, (made.letter.id, number), HEADERS, len(HEADERS) + len(TEXT), 2000.0)
+            for number, to in enumerate(people)
+        )
+        subject.run(subject.store.accept(replace(made, placements=placements)))
+    for to in people:
+        assert [uid for uid, _ in entries(subject, to.key)] == [1, 2]
+        assert subject.run(subject.store.octets_in(to.key)) == 2 * (len(HEADERS) + len(TEXT))
+
+
 def test_what_was_accepted_is_given_back_as_it_was(subject: Subject) -> None:
     letter = new_letter_id(1700000000.123)
     recipient = Recipient(CAROL, BOB, (("NOTIFY", "NEVER"), ("ORCPT", "rfc822;bob+40x")))

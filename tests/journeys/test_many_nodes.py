@@ -38,6 +38,7 @@ def test_two_machines_are_one_office(tmp_path: Path, postgresql_url: str, progra
         checked = {each["part"]: each["text"] for each in lines_of_json(check(two))}
         assert checked["nodes"].count("mx.home.test@") == 2
         assert checked["store"].startswith("schema version")
+        assert "allowed 2 times as much" in checked["limits"]
         command("queue", "hold", letter, "-c", str(two))
         assert {here.stop(), there.stop()} == {0 if program is MAILSTACK else -signal.SIGTERM}
     # A stopped office answers commands as well, from any machine.
@@ -67,6 +68,7 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
         names = checked["nodes"].split(", ")
         assert [name.partition("#")[2] for name in names] == ["1", "2"]
         assert len({name.partition("#")[0] for name in names}) == 1
+        assert "limits" not in checked, "they count together"
         assert office.stop() == 0
 
 

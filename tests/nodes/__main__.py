@@ -102,7 +102,7 @@ def main() -> int:
             print(f"seed {given.seed}, round {number}\n{report}\n{office.tally}", file=sys.stderr)  # noqa: T201
             raise
         minutes = (time.monotonic() - end) / 60 + given.minutes
-        how = f"{given.nodes} nodes of {given.workers} processes, whose clocks were ahead by {', '.join(map(str, ahead))} s"
+        how = f"{given.nodes} nodes of {given.workers} processes, whose clocks were ahead by {', '.join(str(each or 0) for each in ahead)} s"
         print(f"\n{minutes:.1f} minutes, {number} rounds, seed {given.seed}; {how}.\n\n{report}\n{office.tally}")  # noqa: T201
     return 0
 
