@@ -212,7 +212,8 @@ class MasterService(Service):
         if self._ended is not None:
             if not self._workers:
                 self._ended.callback(None)
-        elif worker.why and not self._served:
+        elif worker.why and not self._served and not any(each.ready for each in self._workers.values()):
+            # Where another one serves, what kept this one from it is no fault of the configuration, and passes.
             self._fail(CannotStart(worker.why))
         elif self.running:
             self._replace(worker, status)

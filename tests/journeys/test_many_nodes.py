@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.people import send, subjects_of_bob
-from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, command, lines_of_json, serve
+from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, command, lines_of_json, serve
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -70,6 +70,40 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
         assert len({name.partition("#")[0] for name in names}) == 1
         assert "limits" not in checked, "they count together"
         assert office.stop() == 0
+
+
+_REFUSING = """
+CREATE TABLE gate (open INTEGER);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.owner LIKE '%#2' THEN PERFORM 1 FROM gate; RAISE EXCEPTION 'not now'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refusing BEFORE INSERT ON lives FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    """As when the database is lost while the second of them begins."""
+    import psycopg
+
+    config = node(tmp_path / "one", postgresql_url)
+    users = tmp_path / "users"
+    users.write_text("alice@home.test alice\nbob@home.test bob\n")
+    command("user", "import", "-c", str(config), str(users))
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(_REFUSING)
+        with Process("serve", "-c", str(config), environ={"MAILSTACK_WORKERS__COUNT": "2"}) as office:
+            with connection.transaction():
+                connection.execute("LOCK TABLE gate")
+                office.wait_for("worker 1 (pid")
+            office.wait_for("another follows in")
+            connection.execute("DROP TRIGGER refusing ON lives")
+            office.wait_for("worker 2 (pid")
+            said = office.wait_for(": submission listens on")
+            send(int(said.rsplit(maxsplit=1)[1]), "all the same", "bob@home.test")
+            assert office.stop() == 0
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
