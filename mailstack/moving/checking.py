@@ -37,7 +37,7 @@ _RELATIONS = {
 }
 """What is wrong with the letters that each SELECT gives."""
 _NAMED = f"""SELECT t.letter || ' ' || COALESCE(CAST(l.size AS VARCHAR(20)), '') || ' ' || t.file FROM contents AS t
-    LEFT JOIN letters AS l ON l.id = t.letter WHERE t.file LIKE '{OBJECT}%' ORDER BY t.letter"""
+    LEFT JOIN letters AS l ON l.id = t.letter WHERE t.file IS NOT NULL AND t.file LIKE '{OBJECT}%' ORDER BY t.letter"""
 OBJECTS_AT_ONCE = 100
 
 
