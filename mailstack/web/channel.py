@@ -139,7 +139,6 @@ class WebRequest(Request):
         hosts = self.requestHeaders.getRawHeaders("host") or []
         if len(hosts) != 1 or not path.startswith("/"):
             raise ValueError("RFC 9112 §3.2: one Host field, and an absolute path")
-        peer: Any = self.channel.getPeer()
         return Ask(
             method=self.method.decode("ascii"),
             path=unquote(path, errors="strict"),
@@ -150,7 +149,7 @@ class WebRequest(Request):
                 name.decode("latin-1").lower(): _joined(values)
                 for name, values in self.requestHeaders.getAllRawHeaders()
             },
-            remote=HostPort(getattr(peer, "host", ""), getattr(peer, "port", 0)),
+            remote=self.channel.remote,
             is_secure=self.channel.isSecure(),
             authority=hosts[0].strip().lower(),
             parts=segments_of(path),
@@ -242,9 +241,18 @@ class WebChannel(HTTPChannel):
     maxHeaders = MOST_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
-    def __init__(self, reactor: Any, site: Site, bounds: Bounds, room: Room, gone: Callable[[Channel], None]) -> None:
-        """`room` is for the large bodies of all."""
+    def __init__(  # noqa: PLR0917  # each of a type of its own
+        self,
+        reactor: Any,
+        site: Site,
+        bounds: Bounds,
+        room: Room,
+        gone: Callable[[Channel], None],
+        remote: HostPort,
+    ) -> None:
+        """`room` is for the large bodies of all. `remote` is the client, as the proxy in front says, if there is one."""
         super().__init__()
+        self.remote = remote
         self.room = room
         self.site = site
         self.now: Callable[[], float] = reactor.seconds

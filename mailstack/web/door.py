@@ -37,8 +37,8 @@ class Channel(Protocol):
         """Drop it now."""
 
 
-Speak = Callable[[Callable[[Channel], None]], Channel]
-"""Makes the channel of a new connection, which tells when it is gone."""
+Speak = Callable[[Callable[[Channel], None], HostPort], Channel]
+"""Makes the channel of a new connection, which tells when it is gone; with its client, whom a proxy may speak for."""
 
 
 class WebDoor(Factory):
@@ -79,7 +79,7 @@ class WebDoor(Factory):
             self._limits.release(remote)
             self._channels.gone(channel)
 
-        channel = self._speak(gone) if self._speak is not None else _Early(gone, self._wait)
+        channel = self._speak(gone, remote) if self._speak is not None else _Early(gone, remote, self._wait)
         self._channels.add(channel)
         return channel
 
@@ -119,8 +119,9 @@ class WebDoor(Factory):
 class _Early(TwistedProtocol):
     """A Channel that waits for the one which speaks, and from then on only passes on what it hears."""
 
-    def __init__(self, gone: Callable[[Channel], None], here: Callable[[_Early], None]) -> None:
+    def __init__(self, gone: Callable[[Channel], None], remote: HostPort, here: Callable[[_Early], None]) -> None:
         self._gone = gone
+        self._remote = remote
         self._here = here
         self._spoken: Channel | None = None
         self._heard = b""
@@ -135,7 +136,7 @@ class _Early(TwistedProtocol):
         """To the channel that `speak` makes."""
         if self._is_gone:
             return
-        self._spoken = spoken = speak(lambda _: self._gone(self))
+        self._spoken = spoken = speak(lambda _: self._gone(self), self._remote)
         spoken.makeConnection(self.transport)
         heard, self._heard = self._heard, b""
         if heard:

@@ -54,7 +54,7 @@ def hosted(
 def spoken(reactor: Any, site: Site, bounds: Bounds) -> Speak:
     """HTTP, about a site."""
     room = Room(bounds.held)
-    return lambda gone: WebChannel(reactor, site, bounds, room, gone)
+    return lambda gone, remote: WebChannel(reactor, site, bounds, room, gone, remote)
 
 
 def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:

@@ -73,6 +73,7 @@ class Web:
             return speak
 
         self.door = WebDoor(self.office, Ports(self.office), limits=self.limits, load=load)
+        self.load = load
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 
     def knock(self, address: str = "192.0.2.7") -> Recorder:

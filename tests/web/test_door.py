@@ -120,3 +120,22 @@ def test_limits_hold_from_the_first_connection_on() -> None:
     web.reactor.result_of(web.door.listen(["tcp:80"]))
     web.knock()
     assert web.knock().lost is not None
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["early", "later"])
+def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None:
+    """PRXY-01: by that address guesses are slowed, streams are counted, and passwords in clear are refused."""
+
+    async def client(ask: Ask) -> Answer:
+        return plain(f"{ask.remote.host} {ask.remote.port}")
+
+    web = Web(Site([Route("GET", "/", client)], ["x.test"]))
+    web.reactor.result_of(web.door.stop_listening())
+    web.door = WebDoor(web.office, Ports(web.office, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
+    web.reactor.result_of(web.door.listen(["haproxy:tcp:80"]))
+    if at_once:
+        web.ask(b"PROXY UNKNOWN\r\n" + GET)
+    (response,) = web.ask(b"PROXY TCP4 198.51.100.9 192.0.2.1 40000 80\r\n" + GET)
+    assert response.body == b"198.51.100.9 40000\n"
+    (own,) = web.ask(b"PROXY UNKNOWN\r\n" + GET)
+    assert own.body.startswith(b"192.0.2.7 ")
