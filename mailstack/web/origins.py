@@ -10,6 +10,9 @@ MAY_SEND = "Authorization, Content-Type, Last-Event-ID"
 REMEMBERED = "600"
 """Seconds for which a browser believes a preflight."""
 
+_WITHIN_A_PAGE = frozenset({"audio", "embed", "font", "image", "object", "script", "style", "track", "video"})
+"""What a browser fetches for a page by itself (Fetch Metadata, Sec-Fetch-Dest), and no script of ours asks for."""
+
 
 class Origins:
     """A browser says whose page it asks for, in Origin and Sec-Fetch-Site; programs of one's own say nothing."""
@@ -40,6 +43,15 @@ class Origins:
             if ask.fields.get("origin", "").lower() in self._allowed:
                 return
             raise Trouble(403, "Pages of other sites may not ask for that; [web] cors may allow them.")
+
+    def check_use(self, ask: Ask) -> None:
+        """Raises Trouble 403 when it is wanted as a picture, or the like, of a page.
+
+        The HTML of a letter is a page of ours to a browser. Its pictures may be the letter's parts, but must not mark
+        letters as read, have links tried, or wait in all the connections that the browser has for us.
+        """
+        if ask.fields.get("sec-fetch-dest", "") in _WITHIN_A_PAGE:
+            raise Trouble(403, "This is no picture for a page.")
 
     def fields(self, ask: Ask) -> tuple[tuple[str, str], ...]:
         """For the answer to a page that may read it. No cookie goes with it, for ours are SameSite=Strict."""

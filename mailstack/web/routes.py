@@ -46,6 +46,8 @@ class Route(Struct, frozen=True):
     """Who may ask."""
     is_large: bool = False
     """Whether a body may be as large as a letter."""
+    is_picture: bool = False
+    """Whether it may be a picture, sound or film within a page, as that of a letter."""
     told: Told | None = None
     """None: it is no part of the API."""
 

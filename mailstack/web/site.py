@@ -137,6 +137,8 @@ class Site:
         route = routes[method]
         if route.access != "anyone":
             self._origins.check_look(ask)
+            if not route.is_picture:
+                self._origins.check_use(ask)
         visitor = Visitor() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
         if route.access == "admin" and not visitor.is_admin:
             raise Trouble(403, "This is for the administrators that [web] admins names.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
-from tests.browser.letters import harm
+from tests.browser.letters import harm, letter
 
 PANELS = ("html", "text", "headers", "parts", "source", "journey", "checks")
 
@@ -34,6 +34,22 @@ def test_no_script_runs_and_nobody_is_asked(visit: Open, dev: Environment) -> No
     assert page.evaluate("window.harmed") is None
     assert len(page.context.pages) == 1, "no window was opened"
     assert page.url.startswith(dev.web)
+
+
+def test_a_letter_asks_for_nothing_but_its_own_parts(visit: Open, dev: Environment) -> None:
+    """Its HTML is a page of ours to the browser: it must neither mark letters as read nor keep all connections waiting."""
+    other = dev.send(letter("Unread"), "bob@home.test")
+    waits = "".join(f'<img src="../v1/wait?timeout=600&amp;subject={number}">' for number in range(20))
+    octets = letter("Nosy")
+    octets.add_alternative(f'<img src="../api/v1/message/{other}"><p>Nosy</p>{waits}', subtype="html")
+    found = dev.send(octets, "bob@home.test")
+    dev.summary(found)
+    page = visit()
+    page.goto(f"{dev.web}#/letter/{found}/html")
+    page.frame_locator(".stage iframe").get_by_text("Nosy").wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate("fetch('v1/tags', {signal: AbortSignal.timeout(5000)}).then((answer) => answer.status)") == 200, "a connection is free"
+    assert dev.summary(other)["unread"]
 
 
 def test_the_letter_itself_as_a_page_is_as_harmless(visit: Open, dev: Environment) -> None:

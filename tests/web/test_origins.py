@@ -22,16 +22,21 @@ async def take(ask: Ask) -> Answer:
 
 
 SITE = Site(
-    [Route("GET", "/v1/x", act, "user"), Route("DELETE", "/v1/x", act, "user"), Route("POST", "/v1/x", take, "user")],
+    [
+        Route("GET", "/v1/x", act, "user"),
+        Route("GET", "/v1/part", act, "user", is_picture=True),
+        Route("DELETE", "/v1/x", act, "user"),
+        Route("POST", "/v1/x", take, "user"),
+    ],
     ["x.test"],
     doorkeeper=Everybody(),
     origins=Origins([FRIEND]),
 )
 
 
-def ask(method: str, body: bytes = b"", **fields: str) -> Answer:
+def ask(method: str, body: bytes = b"", path: str = "/v1/x", **fields: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
-    found = run(SITE.answer(Ask(method, "/v1/x", "x.test", body=body, fields=named, authority="x.test:8025")))
+    found = run(SITE.answer(Ask(method, path, "x.test", body=body, fields=named, authority="x.test:8025")))
     assert isinstance(found, Answer)
     return found
 
@@ -86,6 +91,20 @@ def test_a_page_of_another_site_does_not_even_look(site: str, mode: str) -> None
 )
 def test_a_link_to_us_is_followed_and_our_own_pages_and_friends_look(fields: dict[str, str]) -> None:
     assert ask("GET", **fields).status == 200
+
+
+@pytest.mark.parametrize("dest", ["image", "audio", "video", "style", "font", "script", "object", "embed", "track"])
+def test_a_letter_has_its_parts_as_pictures_and_asks_for_nothing_else(dest: str) -> None:
+    """To a browser its HTML is a page of ours: <img src="/v1/wait"> would be asked for in our own name."""
+    fields = {"sec_fetch_site": "same-origin", "sec_fetch_mode": "no-cors", "sec_fetch_dest": dest}
+    assert ask("GET", **fields).status == 403
+    assert ask("HEAD", **fields).status == 403
+    assert ask("GET", path="/v1/part", **fields).status == 200
+
+
+@pytest.mark.parametrize("dest", ["document", "iframe", "empty", ""])
+def test_pages_and_scripts_of_ours_ask_for_all(dest: str) -> None:
+    assert ask("GET", sec_fetch_site="same-origin", sec_fetch_dest=dest).status == 200
 
 
 def test_only_friends_may_read() -> None:

@@ -60,7 +60,14 @@ def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...
         Route("GET", one, pages.one, "user", told=Told("One letter, read; it stays unread.", gives=Letter)),
         Route("GET", one + "/source", pages.source, "user", told=Told("Its octets.", media_type="text/plain")),
         Route("GET", one + "/tree", pages.tree, "user", told=Told("Its MIME parts.", gives=Node)),
-        Route("GET", one + "/parts/{part}", pages.part, "user", told=Told("One part, decoded.", media_type="*/*")),
+        Route(
+            "GET",
+            one + "/parts/{part}",
+            pages.part,
+            "user",
+            is_picture=True,
+            told=Told("One part, decoded.", media_type="*/*"),
+        ),
     )
 
 

@@ -53,7 +53,7 @@ def message_pages(ground: Ground, *, is_first: bool) -> tuple[Route, ...]:
         Route("GET", "/api/v1/messages/{id}", pages.one, "admin"),
         Route("DELETE", "/api/v1/messages/{id}", pages.delete, "admin"),
         Route("GET", "/api/v1/messages/{id}/download", pages.download, "admin"),
-        Route("GET", "/api/v1/messages/{id}/mime/part/{part}/download", pages.part, "admin"),
+        Route("GET", "/api/v1/messages/{id}/mime/part/{part}/download", pages.part, "admin", is_picture=True),
         Route("POST", "/api/v1/messages/{id}/release", pages.release, "admin"),
         Route("GET", "/api/v2/messages", pages.messages, "admin"),
         Route("GET", "/api/v2/search", pages.search, "admin"),

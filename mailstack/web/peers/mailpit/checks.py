@@ -66,6 +66,7 @@ def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None)
             f"{one}/part/{{part}}/thumb",
             small,
             "admin",
+            is_picture=True,
             told=Told("A picture, made small.", media_type="image/jpeg"),
         ),
     )

@@ -49,6 +49,7 @@ def message_pages(shelf: Shelf, clock: Clock) -> tuple[Route, ...]:
             "/api/v1/message/{id}/part/{part}",
             pages.part,
             "admin",
+            is_picture=True,
             told=Told("One part, decoded.", media_type="*/*"),
         ),
         Route(
