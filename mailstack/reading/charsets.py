@@ -6,9 +6,11 @@ is UTF-8 if it can be.
 
 from __future__ import annotations
 
+import codecs
 import encodings
 import pkgutil
 import re
+import sys
 from encodings import aliases
 from functools import cache
 
@@ -39,6 +41,13 @@ _MEANT = {
 }
 """Other names of codecs, and codecs that hold more than their name promises; "" is UTF-8, or what Windows wrote."""
 _LONGEST_NAME = 40
+_MARKS = {
+    "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
+"""Codecs that look for a mark of the order of octets."""
+AT_ONCE = 16_384
+"""Octets that are decoded in one go."""
 
 
 @cache
@@ -60,7 +69,7 @@ def text_of(octets: bytes, charset: str = "") -> str:
     codec = _codec(charset) if charset else ""
     if codec:
         try:
-            text = octets.decode(codec, "replace")
+            text = _decoded(octets, codec)
         except (LookupError, ValueError, OverflowError):  # a codec that isn't built everywhere, or a broken one
             text = _guessed(octets)
     else:
@@ -70,13 +79,25 @@ def text_of(octets: bytes, charset: str = "") -> str:
     return text.replace("\0", "\ufffd")
 
 
+def _decoded(octets: bytes, codec: str) -> str:
+    """Piece by piece: some codecs take long for what is no character, and let no other thread run meanwhile."""
+    if len(octets) <= AT_ONCE:
+        return octets.decode(codec, "replace")
+    if codec in _MARKS and not octets.startswith(_MARKS[codec]):
+        # At once Python takes them for the machine's own order; piece by piece it wants to be told.
+        codec = f"{codec}_{'le' if sys.byteorder == 'little' else 'be'}"
+    decoder = codecs.getincrementaldecoder(codec)("replace")
+    pieces = [decoder.decode(octets[start : start + AT_ONCE]) for start in range(0, len(octets), AT_ONCE)]
+    return "".join([*pieces, decoder.decode(b"", final=True)])
+
+
 def _guessed(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
         # Mostly UTF-8, with an octet that isn't; or else what Windows wrote.
         text = octets.decode("utf-8", "replace")
-        return octets.decode("cp1252", "replace") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
+        return _decoded(octets, "cp1252") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
 
 
 def _beyond_ascii(octets: bytes) -> int:

@@ -48,7 +48,9 @@ def test_a_letter_asks_for_nothing_but_its_own_parts(visit: Open, dev: Environme
     page.goto(f"{dev.web}#/letter/{found}/html")
     page.frame_locator(".stage iframe").get_by_text("Nosy").wait_for()
     page.wait_for_timeout(300)
-    assert page.evaluate("fetch('v1/tags', {signal: AbortSignal.timeout(5000)}).then((answer) => answer.status)") == 200, "a connection is free"
+    assert (
+        page.evaluate("fetch('v1/tags', {signal: AbortSignal.timeout(5000)}).then((answer) => answer.status)") == 200
+    ), "a connection is free"
     assert dev.summary(other)["unread"]
 
 
