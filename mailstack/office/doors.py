@@ -91,6 +91,7 @@ class Doors(dict[str, Listener]):
         )
         self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.now, commons.logins)
         self._ahead = Room(MOST_OF_ALL)
+        self._crowd = Room()
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -199,6 +200,7 @@ class Doors(dict[str, Listener]):
                 toll=self._tarpit,
                 is_busy=is_busy,
                 elapsed=elapsed,
+                crowd=self._crowd,
             )
             return self._once_open(session.converse)
 

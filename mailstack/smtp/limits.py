@@ -6,6 +6,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+FEWEST_RECIPIENTS = 100
+"""Which a letter may have, however many wait in other sessions (RFC 5321 §4.5.3.1.8)."""
+RECIPIENT = 1024
+"""Octets that one takes of the memory, with its parameters, until its letter has come."""
+
 
 class SessionLimits(Struct, frozen=True):
     """What one connection may do; every value is a setting."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, new_letter_id
+from mailstack.room import Room
 from mailstack.sasl import Authenticator, Cancelled, Channel, Denied, Exchange, offered
 from mailstack.smtp.answers import (
     AUTHENTICATED,
@@ -58,7 +59,7 @@ from mailstack.smtp.commands import (
 from mailstack.smtp.extensions.extension import Capabilities
 from mailstack.smtp.extensions.futurerelease import check_times
 from mailstack.smtp.identifying import Identity, identify
-from mailstack.smtp.limits import SessionLimits, Toll
+from mailstack.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT, SessionLimits, Toll
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
 from mailstack.smtp.station import Facts, Station
@@ -85,6 +86,7 @@ class Session:
         "_arriving",
         "_authenticator",
         "_clock",
+        "_crowd",
         "_elapsed",
         "_engine",
         "_errors",
@@ -118,11 +120,13 @@ class Session:
         toll: Toll | None = None,
         is_busy: Callable[[], bool] = lambda: False,
         elapsed: Callable[[], float] | None = None,
+        crowd: Room | None = None,
     ) -> None:
         """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
 
         `may_speak_for_others` offers XCLIENT. `toll` is what errors cost. `is_busy` says whether so many are here that
         nobody may be slow. `elapsed` gives seconds, for how long a client takes; None: by the `clock`, which may be moved.
+        `crowd` is for the recipients of all sessions; None: this one is alone.
         """
         self.station = station
         self.identity: Identity | None = None
@@ -144,6 +148,7 @@ class Session:
         self._elapsed = elapsed or clock.now
         self._errors = 0
         self._guesses = 0
+        self._crowd = crowd or Room()
 
     @property
     def remote(self) -> HostPort:
@@ -310,10 +315,12 @@ class Session:
         return answer or SENDER_OK
 
     async def _take_recipient(self, rcpt: Rcpt) -> Reply:
-        if len(self.recipients) >= self._limits.max_recipients:
+        count = len(self.recipients)
+        if count >= self._limits.max_recipients or (count >= FEWEST_RECIPIENTS and self._crowd.is_scarce):
             return TOO_MANY_RECIPIENTS
         await self.station.check_recipient(self, rcpt)
         self.recipients.append(Recipient(rcpt.address, parameters=rcpt.parameters))
+        self._crowd.held += RECIPIENT
         return RECIPIENT_OK
 
     async def _reset(self, _: Reset) -> Reply:
@@ -347,6 +354,7 @@ class Session:
     def _forget(self) -> None:
         """The transaction is over (RFC 5321 §4.1.1.5)."""
         self.sender, self._mail = None, None
+        self._crowd.held -= RECIPIENT * len(self.recipients)
         self.recipients = []
         if self._arriving is not None:
             self._arriving.discard()
