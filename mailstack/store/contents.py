@@ -23,6 +23,8 @@ AHEAD = 4 * CHUNK
 """Octets of a large content that are read at a time."""
 GATHERED = 8 * CHUNK
 """Octets that are gathered for one before they are written: for each piece, another thread is woken and wakes us."""
+MOST_PIECES = 1024
+"""That are kept as they came: a client may send two octets at a time, and each piece takes fifty of the memory."""
 AT_ONCE = 1000
 """Names that are asked for together."""
 OBJECT = "s3/"
@@ -144,6 +146,8 @@ class Writing:
         self._held += len(octets)
         room.held += len(octets)
         self._pieces.append(octets)
+        if len(self._pieces) > MOST_PIECES:
+            self._pieces = [b"".join(self._pieces)]
         if self._held > (SMALL if room.is_scarce else GATHERED if self._draft else self._memory_limit):
             if self._draft is None:
                 self._draft = self._large.draft()
