@@ -15,7 +15,7 @@ from mailstack.authentication.signature import is_within
 from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.letter import Content
 from mailstack.letter.header import fields, split
-from mailstack.letter.mailboxes import addresses_in
+from mailstack.letter.mailboxes import authors_in
 
 RELAXED = BodyForm(relaxed=True)
 _COLUMNS = 72
@@ -81,10 +81,8 @@ class Signer:
 
 def author_domain(found: Fields) -> str | None:
     """The domain of the one From field and its first author, in A-labels and lower case."""
-    authors = [field for name, field in found if name == b"from"]
-    if len(authors) != 1:
-        return None
-    addresses = addresses_in(authors[0].partition(b":")[2])
+    authors = authors_in(found)
+    addresses = authors[0] if len(authors) == 1 else None
     return addresses[0].in_ascii.domain.lower() if addresses else None
 
 

@@ -22,7 +22,7 @@ from mailstack.letter import Letter
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
-from mailstack.letter.mailboxes import addresses_in
+from mailstack.letter.mailboxes import authors_in
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
 from mailstack.smtp.replies import Refusal, Reply, reply
@@ -193,11 +193,8 @@ def _identity(letter: Letter) -> Identity:
 
 def _authors(section: Fields) -> list[str]:
     """The domains in From, each once, in A-labels; none or several when it does not name exactly one."""
-    found: list[str] = []
-    for name, field in section:
-        if name == b"from":
-            found += [each.in_ascii.domain.lower() for each in addresses_in(field.partition(b":")[2]) or ()]
-    return list(dict.fromkeys(found))
+    named = [each.in_ascii.domain.lower() for authors in authors_in(section) for each in authors or ()]
+    return list(dict.fromkeys(named))
 
 
 def _findings(answers: Answers, *, overridden: bool) -> Sequence[Finding]:

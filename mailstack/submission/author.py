@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from mailstack.letter import Address, AddressError, ReversePath
 from mailstack.letter.header import count, fields, has, without
-from mailstack.letter.mailboxes import addresses_in
+from mailstack.letter.mailboxes import authors_in
 from mailstack.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
@@ -50,7 +50,7 @@ class Author:
 
     async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
         """RFC 6409 §8.1: who submitted is named as the Sender where From does not name him."""
-        named = [addresses_in(field.partition(b":")[2]) for name, field in fields(section) if name == b"from"]
+        named = authors_in(fields(section))
         authors = [author for each in named for author in each or ()]
         if all(named) and authors and all([await owners.owns(account, author) for author in authors]):
             return section

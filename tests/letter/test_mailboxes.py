@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.mailboxes import addresses_in
+from mailstack.letter.mailboxes import AUTHORS, addresses_in, authors_in
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,15 @@ def test_a_field_costs_no_more_than_its_octets(body: bytes) -> None:
     began = time.process_time()
     addresses_in(body)
     assert time.process_time() - began < 1.0
+
+
+def test_of_many_large_from_fields_only_the_first_octets_are_read() -> None:
+    """A header section has room for thirty of them, and each kilobyte can be made to take a millisecond."""
+    section = [(b"from", b"From: alice@home.test\r\n"), (b"to", b"To: " + b" a" * 9000)]
+    assert [len(each or ()) for each in authors_in(section)] == [1]
+    large = (b"from", b"From: " + b"bob@home.test," * (AUTHORS // 14))
+    named = authors_in([large] * 40)
+    assert [each is None for each in named] == [False] + [True] * 39
+    began = time.process_time()
+    authors_in([(b"from", b"From:" + b" a" * (AUTHORS // 2 - 4))] * 32)
+    assert time.process_time() - began < 0.1
