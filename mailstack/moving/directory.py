@@ -94,10 +94,11 @@ class DirectorySource:
     def rows(self, table: Table, after: Key = ()) -> Iterator[Row]:
         key = ", ".join(table.key)
         where = f"WHERE ({key}) > {sql.marks(len(after))}" if after else ""
+        statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {where} ORDER BY {key}"
         with _told():
-            yield from self._connection.execute(
-                f"SELECT {', '.join(table.columns)} FROM {table.name} {where} ORDER BY {key}", after
-            )
+            # Not "yield from": who ends early may have closed the database, and a cursor then complains of its own end.
+            for row in self._connection.execute(statement, after):  # noqa: UP028
+                yield row
 
     def letters(self, statement: str) -> Iterator[str]:
         with _told():

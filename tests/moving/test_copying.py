@@ -235,6 +235,15 @@ def test_a_damaged_row_is_named(here: Path, tmp_path: Path, change: str, told: s
         copied(here, tmp_path / "there")
 
 
+def test_who_reads_no_further_than_the_first_row_ends_without_a_complaint(here: Path) -> None:
+    """As when that row is damaged: what is told of it is not buried beneath a traceback."""
+    source = DirectorySource(here)
+    rows = source.rows(tables()[0])
+    next(rows)
+    source.close()
+    rows.close()  # type: ignore[attr-defined]
+
+
 def test_a_lost_content_is_named(here: Path, tmp_path: Path) -> None:
     (here / "contents" / "00" / ("0" * 32)).unlink()
     with pytest.raises(Damaged, match="content of letter l1"):

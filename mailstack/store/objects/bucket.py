@@ -188,4 +188,10 @@ def trouble(error: BaseException) -> BaseException:
         return kind(f"the object store says: {code:.60} {message:.200}".rstrip())
     if isinstance(error, BotoCoreError):
         return StoreError(f"the object store can't be used: {' '.join(str(error).split()):.300}")
+    if isinstance(error, ArithmeticError | LookupError | RecursionError | TypeError | ValueError):
+        # boto3 reads whatever comes: what is missing, or is no time, is met here or there; a redirect leads it in circles.
+        why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        return StoreError(
+            f"the object store gives an answer that makes no sense ({why}); are endpoint and region right?"
+        )
     return trouble_of_system(error)

@@ -102,7 +102,10 @@ class ContentObjects:
         age = max(age, self._orphan_age)
         count, mark = 0, ""
         while True:
-            old, mark = await self.ask(partial(self._bucket.older_than, age, mark))
+            before = mark
+            old, mark = await self.ask(partial(self._bucket.older_than, age, before))
+            if mark and mark == before:
+                raise StoreError("the object store lists the same page again and again")
             ours = [name for name in (f"{OBJECT}{each}" for each in old) if self.owns(name)]
             for start in range(0, len(ours), AT_ONCE):
                 part = ours[start : start + AT_ONCE]
