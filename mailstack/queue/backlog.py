@@ -32,7 +32,12 @@ class Job(Struct, frozen=True):
     def is_patient(self) -> bool:
         """Whether it was tried before, or is a report: of those anybody can provoke any number, to hosts of his own."""
         tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
-        return tried or self.letter.envelope.sender is None
+        return tried or self.is_report
+
+    @property
+    def is_report(self) -> bool:
+        """Whether nobody sent it (RFC 5321 §4.5.5)."""
+        return self.letter.envelope.sender is None
 
 
 LOW = 200
@@ -44,6 +49,7 @@ class _Lane(NamedTuple):
 
     priority: int
     patient: bool
+    report: bool
 
 
 _Row = dict[str, deque[Job]]
@@ -56,7 +62,8 @@ class Backlog:
     A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
     slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest. Reports, and
     letters that failed before, leave a quarter of the connections to what somebody has just sent: a thousand hosts that
-    never answer can't keep fresh letters waiting.
+    never answer can't keep fresh letters waiting. Reports have a quarter at most: nor can hosts of a stranger's, to which
+    he has any number of them go, keep waiting what our users have sent and what did not arrive at once.
 
     What each call costs does not depend on how many jobs or destinations wait: a destination whose window is full
     stands aside until one of its attempts ends.
@@ -69,6 +76,7 @@ class Backlog:
         """
         self._concurrency = concurrency
         self._most_patient = max(1, concurrency * 3 // 4)
+        self._most_reports = max(1, concurrency // 4)
         self._windows = Windows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
         self._rows: dict[_Lane, _Row] = {}
@@ -80,9 +88,11 @@ class Backlog:
         self._active: dict[str, int] = {}
         self._active_jobs = 0
         self._active_patient = 0
+        self._active_reports = 0
         self._waiting_jobs = 0
         self._ended_jobs = 0
         self._patient_turn = False
+        self._reports_turn = False
         self.octets = 0
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
@@ -118,7 +128,7 @@ class Backlog:
         return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
     def add(self, job: Job) -> None:
-        lane = _Lane(job.priority, job.is_patient)
+        lane = _Lane(job.priority, job.is_patient, job.is_report)
         if self._is_full(job.destination):
             self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
         else:
@@ -146,6 +156,7 @@ class Backlog:
         self._active_jobs -= 1
         self._ended_jobs += 1
         self._active_patient -= job.is_patient
+        self._active_reports -= job.is_report
         if left := self._active[destination] - 1:
             self._active[destination] = left
         else:
@@ -176,11 +187,13 @@ class Backlog:
         return Condition("busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting})
 
     def _may_start(self, lane: _Lane) -> bool:
+        if lane.report and self._active_reports >= self._most_reports:
+            return False
         return not lane.patient or self._active_patient < self._most_patient
 
-    def _rank(self, lane: _Lane) -> tuple[int, bool]:
-        """Of the same priority, patient and fresh letters take turns."""
-        return lane.priority, lane.patient is self._patient_turn
+    def _rank(self, lane: _Lane) -> tuple[int, bool, bool]:
+        """Of the same priority, patient and fresh letters take turns; of the patient ones, reports and what was tried before."""
+        return lane.priority, lane.patient is self._patient_turn, lane.report is self._reports_turn
 
     def _start_from(self, lane: _Lane) -> Job:
         row = self._rows[lane]
@@ -199,7 +212,10 @@ class Backlog:
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
         self._active_patient += lane.patient
+        self._active_reports += lane.report
         self._patient_turn = not lane.patient
+        if lane.patient:
+            self._reports_turn = not lane.report
         if self._is_full(destination):
             self._set_aside(destination)
         return job
