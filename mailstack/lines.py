@@ -59,6 +59,8 @@ class LineBuffer:
         BareNewline for a line that ends in LF alone; the line is consumed by then, so the caller is in step.
         """
         octets = self._octets
+        if not octets:
+            return None  # as after each command whose sender waits for the answer
         end = octets.find(b"\n", self._scanned)
         if self._skipping:
             if end < 0:

@@ -83,7 +83,7 @@ class StoreDirectory:
 
     async def mailbox(self, address: Address) -> str | None:
         """The key of the mailbox that this address names itself, or None."""
-        return (await self._entry(address)).mailbox
+        return (self._entries.get(address.key) or await self._entry(address)).mailbox
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:
         """What the alias of this address leads to, or None when there is no such alias."""

@@ -44,13 +44,16 @@ def ids_drawn_by(draw: Callable[[int], int]) -> Iterator[None]:
 def new_letter_id(now: float) -> LetterId:
     """A fresh id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random ones."""
     lot = _lot.draw(5 * _RANDOM_DIGITS)
-    return LetterId(f"{_time_part(int(now * 1000))}{_PAIRS[lot >> 20]}{_PAIRS[lot >> 10 & 1023]}{_PAIRS[lot & 1023]}")
+    millisecond = int(now * 1000)
+    time = f"{_time_part(millisecond >> 10)}{_PAIRS[millisecond & 1023]}"
+    return LetterId(f"{time}{_PAIRS[lot >> 20]}{_PAIRS[lot >> 10 & 1023]}{_PAIRS[lot & 1023]}")
 
 
-@lru_cache(maxsize=16)  # several letters arrive in one millisecond
-def _time_part(millisecond: int) -> str:
-    digits = range(5 * _TIME_DIGITS - 5, -1, -5)
-    return "".join([_ALPHABET[millisecond >> shift & 31] for shift in digits])
+@lru_cache(maxsize=16)  # many letters arrive in one second
+def _time_part(second: int) -> str:
+    """The digits of so many times 1,024 milliseconds."""
+    digits = range(5 * _TIME_DIGITS - 15, -1, -5)
+    return "".join([_ALPHABET[second >> shift & 31] for shift in digits])
 
 
 class Letter(Struct, frozen=True):

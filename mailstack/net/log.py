@@ -38,10 +38,10 @@ def _told(name: str, value: Any) -> str:
         return _known(name, value) if len(value) <= LONGEST_VALUE else f" {name}={_safe(value[:LONGEST_VALUE])}"
     if isinstance(value, int):
         return f" {name}={value}"
-    if isinstance(value, Mapping):
-        value = value.get("version", "")
-    elif isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
+    elif isinstance(value, Mapping):
+        value = value.get("version", "")
     return _known(name, str(value)[:LONGEST_VALUE])
 
 

@@ -26,13 +26,13 @@ from mailstack.net.tls_layer import start_tls
 from mailstack.net.writing import write
 from mailstack.wire import (
     NEED_DATA,
+    PAUSED,
     Dane,
     Disconnected,
     Ending,
     Engine,
     EventT,
     HostPort,
-    Signal,
     Stopping,
     TimedOut,
     TlsFacts,
@@ -274,11 +274,7 @@ class NetPeer(Protocol, Generic[EventT]):
             self._reactor.callLater(0, self._task.resume)
             await PAUSE
         deadline = 0.0
-        while True:
-            event = self.engine.next_event()
-            if event is not NEED_DATA:
-                assert not isinstance(event, Signal), "the conversation owes an answer"
-                return event
+        while (event := self.engine.next_event()) is NEED_DATA:
             if self._ending is not None:
                 return self._ending
             if self._late:
@@ -299,6 +295,8 @@ class NetPeer(Protocol, Generic[EventT]):
             else:
                 self._waiter = Deferred()
                 await self._waiter
+        assert event is not PAUSED, "the conversation owes an answer"
+        return event
 
     def send(self, octets: bytes) -> None:
         if isinstance(self._ending, Disconnected):

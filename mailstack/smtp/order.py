@@ -31,6 +31,8 @@ class State(Enum):
     TLS = "220 to STARTTLS was said; nothing is read before TLS begins"
     CLOSED = "we said goodbye; nothing is read any more"
 
+    __hash__ = object.__hash__  # Enum's own is a call of Python for each look into a table
+
 
 class Turn(Struct, frozen=True):
     """Where the answer to a command leads."""

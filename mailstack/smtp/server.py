@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.smtp.chunks import ChunkedContent
-from mailstack.smtp.commands import Bdat, EndOfData, Hello, Mail, Rejected, ServerEvent, XClient
+from mailstack.smtp.commands import Auth, AuthResponse, Bdat, EndOfData, Hello, Mail, Rejected, ServerEvent, XClient
 from mailstack.smtp.content import DottedContent
 from mailstack.smtp.extensions import OFFERED
 from mailstack.smtp.extensions.chunking import not_taken
@@ -56,6 +56,8 @@ _FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "S
 # A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
 _HELLO = ("EHLO", "HELO", "LHLO")
+_TELLING = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
+"""After which of them, if it was accepted, there is something to remember."""
 _WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
 
 
@@ -293,7 +295,8 @@ class ServerEngine:
         if self._state is not State.GREETING:
             raise LocalProtocolError("the greeting was sent already")
         self._enter(State.CONNECTED if greeting.positive else State.TURNED_AWAY)
-        self._close_after(greeting)
+        if greeting.closes:
+            self._close()
         return render(greeting, enhanced=False)
 
     def answer(self, answer: Reply) -> bytes:
@@ -308,23 +311,28 @@ class ServerEngine:
         if accepted and (answer.code >= 300) != (turn.accepted is State.CONTENT):
             raise LocalProtocolError(f"{answer.code} is no answer to {self._name}")
         self._turn = self._event = None
-        if self._name in _HELLO:
-            if accepted and isinstance(event, Hello):
-                answer = self._agree(event, answer)
-            octets = render(answer, enhanced=False)
-        else:
-            if accepted and isinstance(event, XClient):
-                self._begin_anew()
-            octets = render(answer, enhanced=self.terms.enhanced)
-            if self._lmtp:
-                octets = self._for_each(answer, turn, octets, accepted=accepted)
-            if accepted and isinstance(event, Mail):
-                self.mail = event
-            elif accepted and (self._name in ("AUTH", RESPONSE)):
-                self.authenticated = True
+        if accepted and type(event) in _TELLING:
+            answer = self._learn(event, answer)
+        octets = render(answer, enhanced=self.terms.enhanced and self._name not in _HELLO)
+        if self._lmtp:
+            octets = self._for_each(answer, turn, octets, accepted=accepted)
         self._enter(turn.accepted if accepted else turn.refused)
-        self._close_after(answer)
+        if answer.closes:
+            self._close()
         return octets
+
+    def _learn(self, event: ServerEvent | None, answer: Reply) -> Reply:
+        """Remember what a command has changed that was accepted; the answer to it."""
+        match event:
+            case Mail():
+                self.mail = event
+            case Hello():
+                return self._agree(event, answer)
+            case XClient():
+                self._begin_anew()
+            case _:
+                self.authenticated = True
+        return answer
 
     def _for_each(self, answer: Reply, turn: Turn, octets: bytes, *, accepted: bool) -> bytes:
         """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
@@ -349,7 +357,8 @@ class ServerEngine:
 
     def say(self, unasked: Reply) -> bytes:
         """A reply that answers nothing: 421 before we close (§3.8)."""
-        self._close_after(unasked)
+        if unasked.closes:
+            self._close()
         return render(unasked, enhanced=self.terms.enhanced)
 
     def _agree(self, hello: Hello, answer: Reply) -> Reply:
@@ -374,10 +383,9 @@ class ServerEngine:
 
         return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, speaks_lf=self._speaks_lf)
 
-    def _close_after(self, last: Reply) -> None:
-        if last.closes:
-            self._content = self._turn = self._event = None
-            self._enter(State.CLOSED)
+    def _close(self) -> None:
+        self._content = self._turn = self._event = None
+        self._enter(State.CLOSED)
 
 
 def _no_command(name: str, *, lmtp: bool) -> Reply:

@@ -130,6 +130,8 @@ class Writer(ABC):
 
 def joined(group: list[Job]) -> Batch:
     """The rows of all of them."""
+    if len(group) == 1:
+        return group[0].batch or Batch()
     together = Batch()
     for job in group:
         if job.batch is not None:
