@@ -13,7 +13,7 @@ from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite_connection import SqliteConnection
-from mailstack.store.threads import CallsFromThreads, Failed, tell, trouble
+from mailstack.store.threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
 from mailstack.store.writer import Job, Writer, joined, outcome
 
 COMPANY = 8
@@ -46,6 +46,32 @@ class SqliteWriter(Writer):
         self._linger = linger
         self._last = 0
         """How many jobs were in the last group."""
+        self._at_end_of_turn = at_end_of_turn(reactor)
+        self._gathered: list[Job] = []
+        """The jobs of this turn of the reactor."""
+
+    def close(self) -> Deferred[None]:
+        self._hand_over_gathered()
+        return super().close()
+
+    def _hand_over(self, job: Job) -> None:
+        """When the reactor has dealt with all that it was told of at once.
+
+        Else the thread begins with the first letter of several, and fights the reactor for Python's lock while that
+        reads the others.
+        """
+        self._gathered.append(job)
+        if len(self._gathered) == 1:
+            self._at_end_of_turn(self._hand_over_gathered)
+
+    def _hand_over_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for job in gathered:
+            self._jobs.put(job)
+
+    def _refuse(self) -> None:
+        self._hand_over_gathered()
+        super()._refuse()
 
     def _run(self, opened: Deferred[None]) -> None:
         try:

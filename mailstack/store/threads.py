@@ -6,10 +6,12 @@ import errno
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from mailstack.store import StoreError, StoreFull
@@ -25,6 +27,13 @@ class CallsFromThreads(Protocol):
 
     def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: A002, N802
         """Call it soon in the reactor's thread."""
+
+
+def at_end_of_turn(reactor: CallsFromThreads) -> Callable[[Callable[[], None]], object]:
+    """What calls something soon in the reactor's thread, from there; at once where there is no reactor and so no turn."""
+    if IReactorTime.providedBy(reactor):
+        return partial(reactor.callLater, 0)
+    return lambda do: do()
 
 
 def trouble(error: BaseException) -> BaseException:

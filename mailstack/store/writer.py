@@ -73,10 +73,14 @@ class Writer(ABC):
 
     def _put(self, job: Job) -> Deferred[Any]:
         if self._open:
-            self._jobs.put(job)
+            self._hand_over(job)
         else:
             job.deferred.errback(Failure(StoreError("the store is closed")))
         return job.deferred
+
+    def _hand_over(self, job: Job) -> None:
+        """To the thread that is free first."""
+        self._jobs.put(job)
 
     # --- threads
 

@@ -6,13 +6,17 @@ import errno
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
@@ -147,6 +151,53 @@ def test_all_that_waits_is_one_transaction(pump: Pump, open_store: Open, directo
     assert len(pump.run(store.records(Filter()))) == 50
     # What the writer took before the rest was there, and the rest.
     assert 1 <= done.count("COMMIT") <= 2
+
+
+@implementer(IReactorTime)
+class TurningPump(Pump):
+    """One with turns, each of which ends when something is waited for."""
+
+    seconds = staticmethod(time.time)
+
+    def callLater(self, delay: float, do: Callable[[], None]) -> None:  # noqa: N802
+        assert delay == 0
+        self.callFromThread(do)
+
+
+def test_all_of_one_turn_is_one_transaction(directory: Path) -> None:
+    pump = TurningPump()
+    store = SqliteStore(pump, directory)
+    pump.run(store.open())
+    done: list[str] = []
+
+    async def watch() -> None:
+        await store._writer.do(lambda change: change.connection.set_trace_callback(done.append))
+
+    pump.run(watch())
+    for _ in range(10):
+        done.clear()
+        wait_for(pump, *[pump.start(store.accept(acceptance())) for _ in range(20)])
+        assert done.count("COMMIT") == 1
+    last = pump.start(store.accept(acceptance()))
+    pump.run(store.close())
+    assert last == [None]
+
+
+def test_what_was_asked_in_the_turn_of_a_store_that_can_not_be_opened_is_refused(directory: Path) -> None:
+    pump = TurningPump()
+    directory.mkdir()
+    (directory / DATABASE).write_bytes(b"this is no database" * 1000)
+    store = SqliteStore(pump, directory)
+    opened = store._writer.open()
+    accepted = pump.start(store.accept(acceptance()))
+    with pytest.raises(StoreError):
+        pump.run(waited(opened))
+    assert isinstance(wait_for(pump, accepted)[0], StoreError)
+    pump.run(store.close())
+
+
+async def waited(deferred: Deferred[None]) -> None:
+    await deferred
 
 
 def test_two_settlements_of_one_delivery_in_one_group_are_one(pump: Pump, open_store: Open) -> None:
