@@ -330,7 +330,7 @@ class ServerEngine:
                 return self._agree(event, answer)
             case XClient():
                 self._begin_anew()
-            case _:
+            case Auth() | AuthResponse():
                 self.authenticated = True
         return answer
 
