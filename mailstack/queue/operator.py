@@ -229,7 +229,9 @@ async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer
 def _held(delivery: Delivery, _now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held already"
-    return _stopped(delivery) or replace(delivery, state=DeliveryState.HELD)
+    # What an operator said before is no reason to be held.
+    text = delivery.text if delivery.status is not None else ""
+    return _stopped(delivery) or replace(delivery, state=DeliveryState.HELD, text=text)
 
 
 def _released(delivery: Delivery, now: float) -> Delivery | str:

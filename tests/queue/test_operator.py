@@ -121,6 +121,15 @@ def test_an_unknown_id_is_said_to_be_unknown(operator):
     assert run(operator.hold([LetterId("nothing")])) == [Act(LetterId("nothing"), "", "no letter has this id")]
 
 
+def test_what_is_held_once_more_does_not_say_that_it_was_released(rig, operator):
+    rig.runner.stop(lambda: None)
+    letter = rig.accept(a_letter("x@else.test"))
+    for act in (operator.hold, operator.release, operator.hold):
+        assert run(act([letter.id]))[0].done
+    held = rig.record(letter).deliveries[0]
+    assert (held.state, held.text, held.released_at) == ("held", "", None)
+
+
 def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_between_is_read_again(rig, operator):
     rig.relay.waits, rig.relay.outcome = True, lambda _: TAKEN
     letters = [rig.accept(a_letter("x@else.test")).id for _ in range(TOGETHER + 20)]
