@@ -126,6 +126,14 @@ def test_they_come_along_and_go_into_another_one(
     assert len(names_in(here)) == 2, "nothing is removed where they came from"
 
 
+def test_the_same_by_way_of_a_database(run: Run, here: Path, config: Path, postgresql_url: str, tmp_path: Path) -> None:
+    assert "2 contents stay in their object store" in run("store", "copy", here, postgresql_url)
+    assert "all rows and contents can be read" in run("store", "verify", postgresql_url, "-c", config, "--read")
+    assert "both hold the same" in run("store", "verify", here, postgresql_url, "-c", config)
+    run("store", "copy", postgresql_url, tmp_path / "back", "--objects-from", config)
+    assert contents_of(tmp_path / "back") == sorted([*LARGE, SMALL])
+
+
 def test_what_is_wrong_with_them_is_found(run: Run, here: Path, config: Path, bucket: Bucket) -> None:
     first, second = (name.removeprefix("s3/") for name in names_in(here))
     where = bucket.place.bucket
