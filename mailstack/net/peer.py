@@ -375,6 +375,7 @@ class NetPeer(Protocol, Generic[EventT]):
     def abort(self) -> None:
         """Drop the connection now."""
         if not isinstance(self._ending, Disconnected):
+            self._flush()
             self._transport().abortConnection()
 
     # --- inside

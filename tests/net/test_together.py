@@ -72,14 +72,14 @@ def test_no_answer_waits_while_the_conversation_does() -> None:
     assert wire.written == [b"1\n2\n", b"slow\n4\n"]
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_what_was_said_is_sent_before_the_end(*, fails: bool) -> None:
+@pytest.mark.parametrize("end", ["close", "abort", "fail"])
+def test_what_was_said_is_sent_before_the_end(end: str) -> None:
     async def converse(peer: NetPeer[bytes]) -> None:
         await peer.next_event(60)
         peer.send(b"bye\n")
-        if fails:
+        if end == "fail":
             raise KeyboardInterrupt  # the worst that can be
-        peer.close()
+        peer.abort() if end == "abort" else peer.close()
 
     peer, wire, _ = serve(converse)
     peer.dataReceived(b"quit\nmore\n")
