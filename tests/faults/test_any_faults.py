@@ -89,7 +89,6 @@ def collected(internet: Internet, address: str) -> list[Collected]:
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     # What it finds is short enough as it is, and made smaller at the price of minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

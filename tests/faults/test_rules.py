@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
@@ -247,7 +247,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from([field.name for field in msgspec.structs.fields(Rule)]), json_values, max_size=5),
     st.sampled_from(sorted(STEPS)),
@@ -264,7 +263,6 @@ def test_whatever_json_says_is_a_rule_or_a_value_error(given: dict[str, Any], at
     assert sum(found.values()) <= 3
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     json_values
     | st.lists(st.dictionaries(st.sampled_from(["command", "condition", "response", "numberOfAnswer"]), json_values))

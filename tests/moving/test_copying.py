@@ -64,7 +64,7 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "ROWS", 2)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offices)
 def test_whatever_an_office_holds_is_copied(tmp_path: Path, office: Office) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
@@ -84,7 +84,7 @@ def test_whatever_an_office_holds_is_copied(tmp_path: Path, office: Office) -> N
             assert set(map(repr, found)) == {repr(at_rest(table, row)) for row in office[table.name]}
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offices)
 def test_killed_at_every_step_it_goes_on_and_writes_nothing_twice(tmp_path: Path, office: Office) -> None:
     here, there = tmp_path / "here", tmp_path / "there"

@@ -68,7 +68,7 @@ def copied_by_many(here: Path | str, there: Path | str, lives: int) -> int:
     pytest.fail("it never came to an end")
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offices)
 def test_whatever_an_office_holds_goes_there_and_back(postgresql: Server, tmp_path: Path, office: Office) -> None:
     here, back = tmp_path / "here", tmp_path / "back"

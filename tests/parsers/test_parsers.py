@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.parsers import PARSERS
@@ -20,7 +20,7 @@ def test_a_parser_keeps_its_promises_with_all_it_was_made_for(name: str) -> None
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_parser_keeps_its_promises_with_any_octets(name: str, data: st.DataObject) -> None:
     """Events, a value, or what it says of octets that are not in its language; never another exception."""

@@ -419,7 +419,7 @@ def unhandled():
 
 
 @given(pieces=PIECES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_client_sends_is_answered_by_replies(unhandled, caplog, pieces):
     controller, found = unhandled
     with socket.create_connection((controller.hostname, controller.port), 10) as plain:

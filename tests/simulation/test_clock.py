@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -128,7 +128,6 @@ def test_time_never_runs_backwards(reactor):
 Change = st.tuples(st.sampled_from(["later", "reset", "delay", "cancel"]), st.integers(0, 8), st.integers(0, 8))
 
 
-@settings(deadline=None)
 @given(st.lists(Change, max_size=60))
 def test_whatever_is_done_to_calls_their_order_is_that_of_a_sorted_list(changes):
     reactor = SimulatedReactor()

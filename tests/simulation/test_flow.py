@@ -6,7 +6,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -79,7 +79,6 @@ Paths = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(Paths, st.lists(st.binary(max_size=300), max_size=6), st.lists(st.floats(0, 10), max_size=3))
 def test_over_every_path_octets_arrive_whole_in_order_and_only_once(path, writes, pauses):
     pair = Pair(SimulatedReactor(path=path))

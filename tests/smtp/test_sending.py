@@ -89,7 +89,7 @@ def test_a_letter_arrives_as_it_was(cut, withheld):
     assert session.dialogue[-1] == "S: 221 2.0.0 mx.home.test goodbye"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([b".", b"..", b"", b"a", b"\xff"]), max_size=6), st.integers(0, 1000))
 def test_any_content_arrives_as_it_was_in_any_cut(lines, seed):
     text = b"".join(line + b"\r\n" for line in lines)
