@@ -7,42 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.aid import Pump
 from tests.contracts.announcements import *  # noqa: F403
 from tests.contracts.conditions import *  # noqa: F403
 from tests.contracts.orders import *  # noqa: F403
 from tests.contracts.store import *  # noqa: F403
-from tests.contracts.store import Subject
 from tests.contracts.tls_results import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from mailstack.store.postgresql.store import PostgresStore
+    from tests.contracts.store import Subject
     from tests.postgresql.server import Server
 
 
 @pytest.fixture
 def subject(postgresql: Server) -> Iterator[Subject]:
-    from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
+    from tests.postgresql.contract import a_subject
 
-    pump = Pump()
-    opened: list[PostgresStore] = []
-
-    def open_store(url: str) -> PostgresStore:
-        store = PostgresStore(pump, Reach(url), recent_octets=0)
-        pump.run(store.open())
-        return store
-
-    def fill(url: str) -> None:
-        pump.run(open_store(url).close())
-
-    with postgresql.database(postgresql.template("schema", fill)) as url:
-
-        def reopen() -> PostgresStore:
-            if opened:
-                pump.run(opened.pop().close())
-            opened.append(open_store(url))
-            return opened[0]
-
-        yield Subject(reopen(), pump.run, reopen)
-        pump.run(opened[0].close())
+    with a_subject(postgresql) as subject:
+        yield subject
