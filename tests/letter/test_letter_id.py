@@ -1,5 +1,8 @@
 """Letter ids: short, unique, in the order of time."""
 
+import random
+import secrets
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,5 +24,7 @@ def test_a_later_id_sorts_later(now, wait):
     assert new_letter_id(now) < new_letter_id(now + wait)
 
 
-def test_ids_of_one_millisecond_differ():
+def test_ids_of_one_millisecond_differ(monkeypatch):
+    # Few bits, so that without care some would be alike.
+    monkeypatch.setattr(secrets, "randbits", lambda _: random.randrange(2000))
     assert len({new_letter_id(1_790_000_000.0) for _ in range(1000)}) == 1000
