@@ -80,6 +80,10 @@ class Office:
             self.process = None
 
 
+_given: set[int] = set()
+"""Ports that were given to some office of this process, which may be down or not begun."""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, below those that systems give to connections outward: they must stay free
     while the office that has them is down.
@@ -88,7 +92,9 @@ def free_ports(count: int) -> list[int]:
     while len(found) < count:
         port = random.randrange(10_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found += [port] if port not in found else []
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
     return found
 
 
