@@ -50,9 +50,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
 
 
 def size_text(octets: int) -> str:
-    """Octets for people: "812 B", "1.2 kB", "5.0 MB"."""
+    """Octets for people: "812 B", "1.2 kB", "5.0 MB", "12.5 GB"."""
     if octets < 1000:
         return f"{octets} B"
     if octets < 1_000_000:
         return f"{octets / 1000:.1f} kB"
-    return f"{octets / 1_000_000:.1f} MB"
+    if octets < 1_000_000_000:
+        return f"{octets / 1_000_000:.1f} MB"
+    return f"{octets / 1_000_000_000:.1f} GB"

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -24,8 +26,6 @@ OPTIONS = (
     "--disable-sync",
 )
 PHONE, DESKTOP, WIDE = (360, 740), (1100, 800), (1440, 900)
-PATIENCE = 10.0
-"""Seconds."""
 FORBIDDEN = "elsewhere.example"
 """Where the letters of the tests have their pictures, styles and frames. (Chromium asks for its makers' hosts by itself.)"""
 
@@ -76,7 +76,7 @@ def until(page: Any, expression: str) -> None:
     """Wait until JavaScript's expression holds; Playwright's own way evaluates strings in the page, which its policy forbids."""
     end = time.monotonic() + PATIENCE
     while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
+        assert time.monotonic() < end, f"for {PATIENCE:g} seconds it was not so that {expression}"
         page.wait_for_timeout(20)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import smtplib
-import time
 from collections.abc import Callable
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,9 +11,7 @@ from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
 from tests.journeys.process import Process
-
-PATIENCE = 20.0
-"""Seconds."""
+from tests.waiting import PATIENCE, until
 
 T = TypeVar("T")
 
@@ -66,11 +63,7 @@ class Environment:
 
     def wait(self, look: Callable[[], T]) -> T:
         """What `look` finds, once it finds something."""
-        end = time.monotonic() + PATIENCE
-        while not (found := look()):
-            assert time.monotonic() < end, "it did not happen in time"
-            time.sleep(0.02)
-        return found
+        return until(look, "what was looked for was there")
 
     def summary(self, letter: str) -> dict[str, Any]:
         """The letter as the API has it, once it is there."""

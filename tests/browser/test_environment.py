@@ -153,15 +153,28 @@ def test_the_offices_and_their_ports_are_named(visit: Open, dev: Environment) ->
 
 def test_a_name_of_the_zone_is_set_and_taken_back(visit: Open, dev: Environment) -> None:
     page = visit("#/zone")
-    page.get_by_role("button", name="Set a name").click()
-    page.get_by_role("textbox", name="Name").fill("nomail.test")
-    page.get_by_role("textbox", name="Value").fill("0 .")
-    page.get_by_role("button", name="Set", exact=True).click()
-    page.locator("td", has_text="nomail.test").wait_for()
+
+    def add(name: str, kind: str, value: str) -> None:
+        page.get_by_role("button", name="Add a record").click()
+        page.get_by_role("textbox", name="Name").fill(name)
+        page.get_by_role("combobox", name="Type").select_option(kind)
+        page.get_by_role("textbox", name="Value").fill(value)
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_label(f"Remove {kind} of {name}").wait_for()
+
+    add("nomail.test", "MX", "0 .")
+    add("nomail.test", "TXT", "v=spf1 -all")
+    assert [each["type"] for each in dev.api("GET", "v1/zone/nomail.test")["records"]] == ["MX", "TXT"]
+    page.get_by_label("Change TXT of nomail.test").click()
+    page.get_by_role("textbox", name="Value").fill("v=spf1 mx -all")
+    page.get_by_role("button", name="Change", exact=True).click()
+    page.locator("td", has_text="v=spf1 mx -all").wait_for()
     found = dev.submit(letter("To nowhere", From="alice@home.test", To="a@nomail.test"), "a@nomail.test")
     dev.wait(lambda: [step for step in dev.api("GET", f"v1/journeys/{found}")["steps"] if step["step"] == "bounced"])
-    page.get_by_label("Remove MX of nomail.test").click()
-    page.locator("td", has_text="nomail.test").wait_for(state="detached")
+    for kind in ("MX", "TXT"):
+        page.get_by_label(f"Remove {kind} of nomail.test").click()
+        page.get_by_label(f"Remove {kind} of nomail.test").wait_for(state="detached")
+    assert "nomail.test" not in [each["name"] for each in dev.api("GET", "v1/zone")["names"]]
 
 
 def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev: Environment) -> None:

@@ -41,6 +41,18 @@ def test_an_empty_inbox_teaches_how_to_send_the_first_letter(
         assert program in lesson.inner_text()
 
 
+def test_an_empty_inbox_says_so_again_after_a_search_that_found_nothing(visit: Open) -> None:
+    page = visit()
+    page.locator(".lesson").wait_for()
+    page.get_by_label("Search letters").fill("nobody wrote this")
+    page.get_by_role("heading", name="Nothing found").wait_for()
+    page.get_by_label("Search letters").fill("")
+    page.locator(".lesson").wait_for()
+    page.goto(f"{page.url.partition('#')[0]}#/letters?mailbox=$(x)@home.test")
+    page.get_by_role("heading", name="No letter here yet").wait_for()
+    page.locator(".lesson").get_by_text("--to bob@home.test").first.wait_for()
+
+
 @SIZES
 def test_a_letter_shows_up_without_reload(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
     page = visit(size=size)

@@ -171,7 +171,7 @@ def test_a_letter_that_is_not_there_says_so(visit: Open) -> None:
 
 
 def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: Environment) -> None:
-    sent = letter("News", From="news@example.test", List_Unsubscribe="<https://example.test/leave>")
+    sent = letter("News", From="news@example.test", List_Unsubscribe="<https://example.test/leave>, <ftp://x.test>")
     sent.add_alternative('<p style="display:grid"><a href="https://shop.example/">shop</a></p>', subtype="html")
     found = dev.send(sent, "bob@home.test")
     dev.summary(found)
@@ -179,6 +179,8 @@ def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: En
     check = lambda name: page.get_by_role("region", name=name)  # noqa: E731
     check("Authentication").get_by_text("not signed with DKIM").wait_for()
     check("Unsubscribing").get_by_text("One click").wait_for()
+    check("Unsubscribing").get_by_text("faulty").wait_for()
+    check("Unsubscribing").get_by_text("neither http, https nor mailto").wait_for()
     check("HTML").get_by_text("of clients show it as meant").wait_for()
     check("HTML").get_by_text("grid").first.wait_for()
     check("Links").get_by_role("button").click()

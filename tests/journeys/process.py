@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-PATIENCE = 30.0
+from tests.waiting import PATIENCE
+
 MAILSTACK = [sys.executable, "-m", "mailstack"]
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
@@ -98,7 +99,18 @@ class Process:
             self.hear(line)
             if text in line:
                 return line
-        raise AssertionError(f"nothing is said of {text!r}")
+        raise AssertionError(f"for {PATIENCE:g} seconds nothing was said of {text!r}; at last: {self.said[-5:]}")
+
+    def services(self, count: int) -> dict[str, int]:
+        """The port of each, once so many are listened on."""
+        ports: dict[str, int] = {}
+        end = time.monotonic() + PATIENCE
+        while len(ports) < count:
+            assert time.monotonic() < end, f"for {PATIENCE:g} seconds nothing else was listened on than {ports}"
+            line = self.wait_for(" listens on 127.0.0.1 port ")
+            service, port = re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", line).groups()  # type: ignore[union-attr]
+            ports[service] = int(port)
+        return ports
 
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
@@ -117,19 +129,11 @@ def serve(config: Path, program: list[str] = MAILSTACK, *, workers: int = 1) -> 
     begin = ["--nodaemon", f"--pidfile={pid_file}", "mailstack"] if program is TWISTD else ["serve"]
     environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
     process = Process(*begin, "-c", str(config), program=program, environ=environ)
-    ports: dict[str, int] = {}
-    begun = time.monotonic()
     try:
-        while len(ports) < 3:
-            assert time.monotonic() - begun < PATIENCE
-            line = process.line()
-            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", line):
-                ports[found[1]] = int(found[2])
-            process.hear(line)
+        return process, process.services(3)
     except BaseException:
         process.__exit__()
         raise
-    return process, ports
 
 
 def office(directory: Path) -> Path:

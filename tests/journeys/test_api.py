@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.journeys.process import Process
+from tests.waiting import PATIENCE
 
 LETTER = b"From: app@shop.test\r\nTo: %b\r\nSubject: Your code\r\n\r\nYour code is 482910: https://shop.test/v?t=1\r\n"
 
@@ -65,8 +67,11 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 
 def read_until(connection: socket.socket, wanted: bytes) -> bytes:
+    """Streams are never silent for long, so that no time-out of a socket ends this."""
     received = b""
+    end = time.monotonic() + PATIENCE
     while wanted not in received:
+        assert time.monotonic() < end, f"for {PATIENCE:g} seconds there was no {wanted!r}: {received!r}"
         octets = connection.recv(65536)
         assert octets, f"it ended without {wanted!r}: {received!r}"
         received += octets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import smtplib
 from base64 import b64encode
 from collections.abc import Iterator
@@ -43,10 +42,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
         (directory / user).write_text(user)
         command("user", "add", "-c", str(file), f"{user}@home.test", "--password-file", str(directory / user))
     with Process("serve", "-c", str(file)) as process:
-        found: dict[str, int] = {}
-        while len(found) < 2:
-            if line := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
-                found[line[1]] = int(line[2])
+        found = process.services(2)
         with smtplib.SMTP("127.0.0.1", found["mx"], timeout=20) as client:
             for user in ("alice", "bob"):
                 client.sendmail("ann@far.test", f"{user}@home.test", f"Subject: for {user}\r\n\r\nHi\r\n".encode())

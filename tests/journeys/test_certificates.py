@@ -32,9 +32,7 @@ def shows(port: int, ca_file: Path | None, name: str) -> bool:
 def hang_up(server: Process, says: str) -> str:
     """SIGHUP, and the line of the log that has `says` in it."""
     server.process.send_signal(signal.SIGHUP)
-    while says not in (line := server.line()):
-        pass
-    return line
+    return server.wait_for(says)
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
@@ -45,8 +43,7 @@ def test_sighup_shows_new_certificates_and_drops_no_session(tmp_path: Path, prog
     config.write_text(config.read_text() + f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
     server, ports = serve(config, program)
     with server:
-        while "the certificates were read" not in server.line():
-            pass
+        server.wait_for("the certificates were read")
         _replaced(server, ports["submission"], files)
         assert server.stop() in (0, -signal.SIGTERM)
 

@@ -6,8 +6,7 @@ import contextlib
 import poplib
 import smtplib
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from mailstack.store.objects.bucket import Bucket
 from tests.journeys.process import MAILSTACK, PATIENCE, command, lines_of_json, office, serve
 from tests.objects.between import Between, Trouble, between
 from tests.objects.server import Server, keys_in
+from tests.waiting import until
 
 LARGE = "Subject: large\r\n\r\n" + "".join(f"line {number}\r\n" for number in range(30_000))
 
@@ -44,13 +44,6 @@ def fetch(port: int, user: str, *, delete: bool = False) -> list[str]:
             client.dele(number)
     client.quit()
     return found
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.05)
 
 
 def configured(tmp_path: Path, bucket: Bucket, endpoint: str, mx: int) -> Path:
@@ -103,7 +96,7 @@ def test_large_letters_go_by_the_object_store(tmp_path: Path, bucket: Bucket, pr
             (letter,) = fetch(ports["pop3"], "bob")
             assert letter.endswith(LARGE.partition("\r\n\r\n")[2])
             fetch(ports["pop3"], "bob", delete=True)
-            until(lambda: not keys_in(bucket))
+            until(lambda: not keys_in(bucket), "the object is removed")
 
             state.then = Trouble("status", 503)
             with pytest.raises(smtplib.SMTPDataError, match="451"):
@@ -112,12 +105,12 @@ def test_large_letters_go_by_the_object_store(tmp_path: Path, bucket: Bucket, pr
 
             state.methods = frozenset({"GET"})
             submit(ports["submission"], "bob@elsewhere.test")
-            until(lambda: waiting(config)["attempts"] > 1)
+            until(lambda: waiting(config)["attempts"] > 1, "it is tried again")
             assert fetch(there["pop3"], "bob") == []
             state.then = Trouble("none")
-            until(lambda: fetch(there["pop3"], "bob"))
+            until(lambda: fetch(there["pop3"], "bob"), "the letter comes")
             assert fetch(there["pop3"], "bob")[0].endswith(LARGE.partition("\r\n\r\n")[2])
-            until(lambda: not keys_in(bucket))
+            until(lambda: not keys_in(bucket), "the object is removed")
             assert server.stop() == 0
         assert "takes contents" in checked(config)
         state.then, state.methods = Trouble("status", 403), frozenset({"PUT"})

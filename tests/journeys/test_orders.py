@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from tests.journeys.people import send
-from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
+from tests.journeys.process import command, lines_of_json, office, serve
+from tests.waiting import until
 
 
 def state(config: Path, letter: str) -> str:
@@ -14,9 +14,7 @@ def state(config: Path, letter: str) -> str:
 
 
 def wait_until(config: Path, letter: str, wanted: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while state(config, letter) != wanted:
-        assert time.monotonic() < end
+    until(lambda: state(config, letter) == wanted, f"letter {letter} is {wanted}")
 
 
 def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_path: Path) -> None:
@@ -24,9 +22,12 @@ def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_
     server, ports = serve(config)
     with server:
         command("queue", "pause", "-c", str(config))
-        end = time.monotonic() + PATIENCE
-        while state(config, held := send(ports["submission"], "x", "carol@elsewhere.test")) != "held":
-            assert time.monotonic() < end
+
+        def is_held() -> str:
+            letter = send(ports["submission"], "x", "carol@elsewhere.test")
+            return letter if state(config, letter) == "held" else ""
+
+        held = until(is_held, "a new letter is held")
         here = send(ports["submission"], "x", "bob@home.test")
         assert (state(config, held), state(config, here)) == ("held", "delivered")
         server.stop()

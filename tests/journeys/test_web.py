@@ -42,11 +42,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     directory = tmp_path_factory.mktemp("office")
     (directory / "mailstack.toml").write_text(CONFIG)
     with Process("serve", "-c", str(directory / "mailstack.toml")) as process:
-        ports: dict[str, int] = {}
-        while len(ports) < 4:
-            if found := re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", process.line()):
-                ports[found[1]] = int(found[2])
-        yield directory, ports
+        yield directory, process.services(4)
         assert process.stop() in (0, -15)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.journeys.people import send
-from tests.journeys.process import PATIENCE, Process, office, serve
+from tests.journeys.process import Process, office, serve
+from tests.waiting import PATIENCE, until
 
 WORKERS = 3
 WEB = """
@@ -57,7 +58,9 @@ class Browser:
         """The id and the data of the next event of this kind."""
         name = ""
         is_meant = False
+        end = time.monotonic() + PATIENCE
         while line := self.stream.readline():
+            assert time.monotonic() < end, f"for {PATIENCE:g} seconds there was no event {kind}"
             word, _, value = line.decode().strip().partition(": ")
             if word == "id":
                 name = value
@@ -69,22 +72,12 @@ class Browser:
 
     def hears_of(self, letter: str) -> None:
         """Listen until this letter is told; others that came before it may be told late."""
-        while self.heard("letter")[1]["id"] != letter:
-            pass
+        until(lambda: self.heard("letter")[1]["id"] == letter, f"letter {letter} is told")
 
     def close(self) -> None:
         if self.stream is not None:
             self.stream.close()
         self._connection.close()
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What `look` finds, once it finds something."""
-    end = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
 
 
 class Office:
@@ -115,8 +108,7 @@ class Office:
         """A worker; another one takes its seat."""
         dead = self.server.workers[number]
         os.kill(dead, signal.SIGKILL)
-        while self.server.workers[number] == dead:
-            self.server.wait_for("is ready")
+        until(lambda: self.server.wait_for("is ready") and self.server.workers[number] != dead, "it is replaced")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +127,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def shared(running: Office) -> Iterator[Office]:
     """Without letters, and nobody listens."""
     one = running.browser()
-    until(lambda: one.ask("GET", "/v1/wait?query=xyz&timeout=0")["status"] == 408)
+    until(lambda: one.ask("GET", "/v1/wait?query=xyz&timeout=0")["status"] == 408, "nobody listens")
     one.ask("DELETE", "/v1/letters", {"all": True})
     yield running
     running.keep.close()
@@ -186,7 +178,7 @@ def test_who_comes_back_after_nobody_listened_is_told_to_look_anew(shared: Offic
         shared.send("more")
         return bool(kind == b"event: reset\n")
 
-    until(is_reset)
+    until(is_reset, "who comes back is told to look anew")
 
 
 def test_a_wait_at_any_worker_is_answered_when_the_letter_comes(shared: Office) -> None:
@@ -204,7 +196,7 @@ def test_what_was_deleted_at_one_worker_comes_back_at_any(shared: Office) -> Non
     sent = [shared.send(f"letter-{number}") for number in range(3)]
     some = shared.browsers()
     some[0].ask("GET", f"/v1/letters/{sent[-1]}")
-    until(lambda: some[0].ask("GET", "/v1/letters")["total"] == 3)
+    until(lambda: some[0].ask("GET", "/v1/letters")["total"] == 3, "all three are listed")
     for deleting, bringing in zip(some, [*some[1:], some[0]], strict=True):
         gone = deleting.ask("DELETE", "/v1/letters", {"all": True})
         assert gone["deleted"] == 3
@@ -220,7 +212,7 @@ def test_streams_are_counted_together_and_those_of_a_dead_worker_no_longer(share
     for _ in range(WORKERS):
         assert shared.browser().ask("GET", "/v1/wait?timeout=0")["status"] == 503
     shared.kill(2)
-    until(lambda: shared.browser().ask("GET", "/v1/wait?timeout=0")["status"] == 408)
+    until(lambda: shared.browser().ask("GET", "/v1/wait?timeout=0")["status"] == 408, "there is a place again")
 
 
 def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Office) -> None:

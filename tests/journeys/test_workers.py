@@ -9,14 +9,13 @@ import signal
 import smtplib
 import socket
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.journeys.people import send, subjects_of_bob
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, office, serve
+from tests.waiting import until
 
 PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
 
@@ -25,13 +24,6 @@ def greeting(port: int) -> tuple[socket.socket, bytes]:
     """A new connection, and the first line of what is said on it."""
     client = socket.create_connection(("127.0.0.1", port), PATIENCE)
     return client, client.recv(1000)
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < PATIENCE, what
-        time.sleep(0.01)
 
 
 def is_there(pid: int) -> bool:
@@ -137,7 +129,8 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_pa
                 send(ports["submission"], f"{name}-{count}", "bob@home.test", "carol@elsewhere.test")
                 taken.add(f"{name}-{count}")
 
-    with server:
+    with server, contextlib.ExitStack() as stack:
+        stack.callback(over.set)
         senders = [threading.Thread(target=keep_sending, args=(f"s{number}",)) for number in range(6)]
         for sender in senders:
             sender.start()
@@ -248,7 +241,7 @@ def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -
         # Each reads them once as it begins.
         for expected in (2, 4):
             while sum("the certificates were read" in line for line in server.said) < expected:
-                server.line()
+                server.wait_for("the certificates were read")
             server.process.send_signal(signal.SIGHUP)
         assert server.stop() in (0, -signal.SIGTERM)
 

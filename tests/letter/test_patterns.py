@@ -85,6 +85,6 @@ def test_patterns_mean_what_a_shell_means(pattern: str, local: str) -> None:
 
 
 def test_no_pattern_takes_long() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert not fits_address("*a" * 150 + "b@x.test", Address("a" * 64, "x.test"))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

@@ -28,6 +28,7 @@ from tests.contracts.store import BOB, CAROL, OFFICE, acceptance
 from tests.moving.stores import Killed, Mortal, Office, offices, silent, write_office
 
 MOST_LIVES = 200
+MOST_STEPS = 1000
 
 
 def rows_of(office: Office) -> int:
@@ -107,15 +108,15 @@ def test_killed_at_each_step_by_itself(tmp_path: Path) -> None:
     """Once for every step that there is: the next run ends it."""
     here = tmp_path / "here"
     write_office(here, one_office())
-    steps = 1
-    while True:
+    for steps in range(1, MOST_STEPS):
         there = tmp_path / f"there{steps}"
         first = copied(here, there, steps)
         if is_finished(there):
             break
         assert first + copied(here, there) == rows_of(one_office())
         assert is_finished(there)
-        steps += 1
+    else:
+        pytest.fail(f"{MOST_STEPS} steps, and it never came to an end")
     assert steps > 25
 
 

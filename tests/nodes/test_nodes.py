@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import poplib
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,22 +14,13 @@ from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.office import LOST_AFTER, Office
 from tests.nodes.people import READERS, People
 from tests.postgresql.programs import directory_of_programs
+from tests.waiting import PATIENCE, until
 
 if directory_of_programs() is None:
     pytest.skip("PostgreSQL is not installed", allow_module_level=True)
 
-PATIENCE = 30.0
 RESUMES = 5.0
 """Seconds until letters are taken again, once the database takes connections."""
-
-
-def until(true: Callable[[], object], what: str, patience: float = PATIENCE) -> float:
-    """The seconds it took."""
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < patience, what
-        time.sleep(0.02)
-    return time.monotonic() - begun
 
 
 def taken(people: People, node: str = "") -> int:

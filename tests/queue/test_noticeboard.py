@@ -90,8 +90,7 @@ def test_a_destination_whose_window_is_full_is_told():
     (busy,) = run(rig.store.conditions(rig.clock.now()))
     assert (busy.kind, busy.name) == ("busy", "else.test")
     assert busy.facts == {"under_way": 2, "at_a_time": 2, "waiting": 5}
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     rig.clock.advance(4)
     assert run(rig.store.conditions(rig.clock.now())) == []
 

@@ -137,8 +137,7 @@ def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_betwe
     acts = run(operator.hold(wanted))
     assert [act.letter for act in acts] == wanted
     assert [act.why_not for act in acts if not act.done] == ["no letter has this id"]
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     acts = run(operator.release(wanted))
     assert [act.letter for act in acts] == wanted
     assert {act.why_not for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}

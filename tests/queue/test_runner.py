@@ -37,8 +37,7 @@ def test_a_destination_gets_ten_attempts_at_a_time(rig):
     """RLY-13."""
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(25)]
     assert len(rig.relay.calls) == 10
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     assert rig.relay.most_under_way == 10
     assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
 
@@ -92,8 +91,7 @@ def test_a_line_moves_up_as_soon_as_there_is_room_and_in_its_order():
     rig.clock.advance(2)
     letters += [rig.accept(a_letter("x@else.test")) for _ in range(20)]
     rig.clock.advance(2)
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     assert [letter for letter, _ in rig.relay.calls] == [letter.id for letter in letters]
     assert {rig.record(letter).deliveries[0].attempts for letter in letters} == {1}
     assert not rig.clock.bugs
@@ -117,11 +115,9 @@ def test_an_operator_hurries_past_a_line():
     rig.clock.advance(2)
     run(Operator(rig.store, rig.clock.now).hold([letters[9].id]))
     run(Operator(rig.store, rig.clock.now).remove([letters[10].id]))
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     rig.clock.advance(2)
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     assert [rig.states(letter)[0] for letter in letters].count("relayed") == 18
 
 
@@ -138,8 +134,7 @@ def test_many_attempts_that_end_at_once_do_not_pile_up(rig):
     for _ in range(3000):
         rig.accept(a_letter("x@else.test"))
     rig.relay.waits = False
-    while rig.relay.under_way:
-        rig.relay.answer()
+    rig.relay.answer_all()
     rig.clock.advance(600)
     assert len(rig.relay.calls) == 3000
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.place import Place
+from mailstack.cli.printing import size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.config import Config
@@ -60,10 +61,10 @@ def _directory(data: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(data).free
     if free < ROOM:
         yield warning(
-            "data", f"only {free // 1_000_000} MB are free at {data}; letters are refused with 452 when it is full"
+            "data", f"only {size_text(free)} are free at {data}; letters are refused with 452 when it is full"
         )
     else:
-        yield good("data", f"{data}, {free // 1_000_000_000} GB free")
+        yield good("data", f"{data}, {size_text(free)} free")
 
 
 def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Iterator[Finding]:
@@ -72,7 +73,7 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
             "accounts", "there are none, so that nobody can log in or get a letter; `mailstack user add ADDRESS`"
         )
     else:
-        yield good("accounts", f"{len(accounts)} accounts, {len(aliases)} aliases")
+        yield good("accounts", f"accounts: {len(accounts)}, aliases: {len(aliases)}")
     known = {account.address for account in accounts} | aliases
     for address in sorted(known):
         domain = address.rpartition("@")[2]

@@ -253,15 +253,15 @@ class Accounts:
         if seen_by(ask) not in {None, key}:
             raise Trouble(403, "That is somebody else's mailbox.")
         deleted = 0
-        if (catalogue := self._behind.catalogue) is not None:
-            await catalogue.up_to_date()
-            deleted = (await catalogue.delete(Which(mailbox=key, seen_by=seen_by(ask)))).count
         try:
             maildrop = await self._store.open_maildrop(key, OWNER)
         except MaildropInUse:
             raise Trouble(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
         try:
             uids = [entry.uid for entry in maildrop.entries]
+            if (catalogue := self._behind.catalogue) is not None:
+                await catalogue.up_to_date()
+                deleted = (await catalogue.delete(Which(mailbox=key, seen_by=seen_by(ask)))).count
             await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
         finally:
             await self._store.release_maildrop(key, OWNER)

@@ -112,14 +112,11 @@ class Checks:
         A letter that was relayed within the environment was looked at where it arrived: then that office's is given.
         """
         item = await self._shelf.item(ask)
-        told = await self._told_in(await self._shelf.reading(item))
+        told = _told_in(await self._shelf.reading(item))
         for copy in item.copies:
             found = await self._shelf.reading_of(LetterId(copy))
-            told = (await self._told_in(found) if found is not None else []) or told
+            told = (_told_in(found) if found is not None else []) or told
         return in_json(Vouching(told))
-
-    async def _told_in(self, reading: Reading) -> list[Vouched]:
-        return [vouched(body) for name, body in reading.headers if name.lower() == "authentication-results"]
 
     async def unsubscribe(self, ask: Ask) -> Answer:
         found = (await self._reading(ask)).unsubscribe
@@ -136,6 +133,10 @@ class Checks:
         if self._judge is None:
             raise Trouble(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
         return in_json(await self._judge(await self._shelf.octets(item)))
+
+
+def _told_in(reading: Reading) -> list[Vouched]:
+    return [vouched(body) for name, body in reading.headers if name.lower() == "authentication-results"]
 
 
 def vouched(body: str) -> Vouched:

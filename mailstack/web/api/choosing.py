@@ -50,7 +50,7 @@ def number(ask: Ask, name: str, default: int | None, *, least: int = 0, most: in
     text = ask.query.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most:
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
         return int(text)
     raise Trouble(400, f"{name} is a whole number from {least} to {most}")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from mailstack.between.protocol_log import Said
 from mailstack.faults.faults import Faults, TooManyRules
@@ -56,7 +56,7 @@ class NameList(Struct, frozen=True):
 
 
 class Records(Struct, frozen=True, forbid_unknown_fields=True):
-    records: list[RecordShown]
+    records: Annotated[list[RecordShown], Meta(max_length=MOST_RECORDS)]
 
 
 class ClockShown(Struct, frozen=True):
@@ -183,13 +183,13 @@ class ZonePages:
 
     async def put(self, ask: Ask) -> Answer:
         wanted = from_json(ask, Records).records
+        name = _name(ask)
         try:
-            name = read_name(ask.variables["name"])
-            records = [read_record(each.type, each.value) for each in wanted[:MOST_RECORDS]]
+            records = [read_record(each.type, each.value) for each in wanted]
         except ValueError as error:
             raise Trouble(400, str(error)) from None
-        if len(wanted) > MOST_RECORDS or (len(self._zone.known()) >= MOST_NAMES and name not in self._zone.known()):
-            raise Trouble(409, f"A name has {MOST_RECORDS} records at most, and the zone {MOST_NAMES} names.")
+        if name not in self._zone.known() and len(self._zone.known()) >= MOST_NAMES:
+            raise Trouble(409, f"The zone has {MOST_NAMES} names, and takes no more; DELETE /v1/zone/NAME makes room.")
         self._zone.put(name, *records)
         return in_json(self._shown(name))
 
@@ -199,10 +199,19 @@ class ZonePages:
         return in_json(NameShown(name, []))
 
     def _known(self, ask: Ask) -> str:
-        name = ask.variables["name"].lower().rstrip(".")
+        """Raises Trouble 404."""
+        name = _name(ask)
         if name not in self._zone.known():
             raise Trouble(404, f"{name[:100]} is not in the zone; GET /v1/zone lists what is.")
         return name
+
+
+def _name(ask: Ask) -> str:
+    """The name in the path, as the zone has it. Raises Trouble 400."""
+    try:
+        return read_name(ask.variables["name"])
+    except ValueError as error:
+        raise Trouble(400, f"{ask.variables['name'][:100]!r} is no name: {error}") from None
 
 
 class ClockPages:

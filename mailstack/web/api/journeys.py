@@ -29,16 +29,24 @@ class Journeys:
 
     async def journey(self, ask: Ask) -> Answer:
         wanted = ask.variables["id"]
-        if not await self._may_see(ask, wanted) or (found := await journey_of(self._store, LetterId(wanted))) is None:
-            raise Trouble(404, f"No office here knows a letter {wanted[:40]}.")
+        if not ask.visitor.is_admin:
+            await self._check_author(ask, wanted)
+        found = await journey_of(self._store, LetterId(wanted))
+        if found is None:
+            raise _unknown(wanted)
         return in_json(journey_json(found))
 
-    async def _may_see(self, ask: Ask, letter: str) -> bool:
-        if ask.visitor.is_admin:
-            return True
-        if self._catalogue is None:
-            return False
-        await self._catalogue.up_to_date()
-        item = await self._catalogue.item(letter, seen_by(ask))
-        # A journey names all recipients: it is for who named them.
-        return item is not None and item.account == ask.visitor.account
+    async def _check_author(self, ask: Ask, letter: str) -> None:
+        """A journey names all recipients: it is for who named them. Raises Trouble 404."""
+        item = None
+        if self._catalogue is not None:
+            await self._catalogue.up_to_date()
+            item = await self._catalogue.item(letter, seen_by(ask))
+        if item is None:
+            raise _unknown(letter)
+        if item.account != ask.visitor.account:
+            raise Trouble(404, "This letter's journey is for who sent it: it names all recipients.")
+
+
+def _unknown(letter: str) -> Trouble:
+    return Trouble(404, f"No office here knows a letter {letter[:40]}.")

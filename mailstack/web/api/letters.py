@@ -111,11 +111,11 @@ class Letters:
     async def mark(self, ask: Ask) -> Answer:
         wish = from_json(ask, Marking)
         which = self._which(ask, wish)
+        tags = [_tag(each) for each in wish.add_tags]
         changed = 0
         if wish.unread is not None:
             changed = await self._shelf.catalogue.mark(which, unread=wish.unread)
-        if wish.add_tags or wish.remove_tags:
-            tags = [_tag(each) for each in wish.add_tags]
+        if tags or wish.remove_tags:
             # What was chosen by is:unread is not so any longer.
             changed = max(changed, await self._shelf.catalogue.tag(which, tags, wish.remove_tags))
         return in_json(Changed(changed))
@@ -173,6 +173,7 @@ async def _chunks(content: Content) -> AsyncGenerator[bytes, None]:
 
 
 def _tag(text: str) -> str:
+    """Raises Trouble 400."""
     tag = tag_of(text)
     if not tag:
         raise Trouble(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")

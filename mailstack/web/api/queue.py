@@ -16,7 +16,7 @@ from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.paging import limit_of, limit_parameter
-from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.asking import Answer, Ask, Page, Trouble, from_json, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
 LISTED = 100
@@ -129,8 +129,8 @@ class Queue:
                 subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
-    def acting(self, act: str) -> Any:
-        """The page of one act."""
+    def acting(self, act: str) -> Page:
+        """The page of one of ACTS."""
 
         async def page(ask: Ask) -> Answer:
             wish = from_json(ask, Wish) if ask.body else Wish()

@@ -9,7 +9,7 @@ import { iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
-import { nothing, pageOf, table } from "./tables.js";
+import { leftOut, nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
@@ -21,14 +21,16 @@ export function show(_, main) {
     );
     view = kept(
         body,
-        async () => ({ ...(await get("v1/accounts")), ...(await get("v1/mailboxes")) }),
+        () => Promise.all([get("v1/accounts"), get("v1/mailboxes")]),
         (found) => draw(found, () => view.again()),
         ["letter", "deleted"],
     );
     return view.end;
 }
 
-function draw({ accounts = [], mailboxes = [] }, again) {
+function draw([known, opened], again) {
+    const { accounts } = known;
+    const { mailboxes } = opened;
     const boxes = new Map(mailboxes.map((each) => [each.address, each]));
     const others = mailboxes.filter((each) => !accounts.some((account) => account.address === each.address));
     return h(
@@ -36,11 +38,12 @@ function draw({ accounts = [], mailboxes = [] }, again) {
         { class: "stack" },
         accounts.length
             ? table(
-                  ["Address", "Password", "Letters", ""],
+                  ["Address", "Password", "Since", "Letters", ""],
                   accounts.map((each) => account(each, boxes.get(each.address), again)),
                   { label: "Accounts" },
               )
             : nothing(h("p", {}, "There are no accounts.")),
+        leftOut(accounts.length, known.total),
         others.length
             ? [
                   h("h2", {}, "Other mailboxes"),
@@ -49,6 +52,7 @@ function draw({ accounts = [], mailboxes = [] }, again) {
                       others.map((each) => mailbox(each, again)),
                       { label: "Other mailboxes" },
                   ),
+                  leftOut(mailboxes.length, opened.total),
               ]
             : null,
     );
@@ -60,7 +64,8 @@ function account(each, box, again) {
         h("a", { href: to(["letters"], { mailbox: address }) }, own(address)),
         each.password
             ? copyable(each.password, `the password of ${address}`)
-            : h("span", { class: "quiet" }, each.created ? ["since ", time(each.created)] : "known to its owner"),
+            : h("span", { class: "quiet" }, "known to its owner"),
+        time(each.created),
         letters(box),
         [
             h("a", { class: "button bare", href: to(["setup"], { address }) }, "Set up a client"),

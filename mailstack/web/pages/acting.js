@@ -1,8 +1,8 @@
 /** What can be done with letters, from the list and from a letter alike. */
 
-import { get, patch, post, remove } from "./api.js";
-import { number, count } from "./format.js";
+import { get, part, patch, post, remove } from "./api.js";
 import { field, formDialog } from "./dialogs.js";
+import { count, number } from "./format.js";
 import { notice } from "./notices.js";
 
 /** `which` is `{ids}`, `{query}` or `{all: true}`. */
@@ -62,7 +62,7 @@ export function releaseLetter(letter) {
         "Release",
         async ({ to }) => {
             const addresses = words(to);
-            await post(`v1/letters/${encodeURIComponent(letter.id)}/release`, { to: addresses });
+            await post(`v1/letters/${part(letter.id)}/release`, { to: addresses });
             notice(
                 `Released to ${addresses.length > 2 ? `${number(addresses.length)} addresses` : addresses.join(" and ")}`,
             );

@@ -7,7 +7,7 @@ import { field, formDialog } from "./dialogs.js";
 import { iconButton } from "./icons.js";
 import { kept } from "./loading.js";
 import { notice, tried } from "./notices.js";
-import { nothing, pageOf, table } from "./tables.js";
+import { leftOut, nothing, pageOf, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
@@ -26,7 +26,7 @@ export function show(_, main) {
     return view.end;
 }
 
-function draw({ aliases = [] }, again) {
+function draw({ aliases, total }, again) {
     if (!aliases.length) {
         return nothing(
             h("h2", {}, "No aliases"),
@@ -37,11 +37,11 @@ function draw({ aliases = [] }, again) {
             ),
         );
     }
-    return table(
+    const shown = table(
         ["Alias", "Leads to", ""],
         aliases.map((each) => [
             own(each.address),
-            (each.targets ?? []).map((target, index) => [index ? ", " : "", own(target)]),
+            each.targets.map((target, index) => [index ? ", " : "", own(target)]),
             iconButton("trash", `Remove ${each.address}`, () =>
                 tried(async () => {
                     await remove(`v1/aliases/${part(each.address)}`);
@@ -61,6 +61,7 @@ function draw({ aliases = [] }, again) {
         ]),
         { label: "Aliases" },
     );
+    return h("div", { class: "stack" }, shown, leftOut(aliases.length, total));
 }
 
 function add(again) {

@@ -23,8 +23,7 @@ export const remove = (path, body) => ask("DELETE", path, { body });
 
 /** The text of a resource, at most `limit` characters, and whether there is more. */
 export async function text(path, limit) {
-    const response = await reach(path, {});
-    const whole = await response.text();
+    const whole = await read(await reach(path, {}), "text");
     return { text: whole.slice(0, limit), more: whole.length > limit };
 }
 
@@ -45,8 +44,14 @@ async function ask(method, path, { query, body }) {
     }
     const response = await reach(at(path, query), given);
     const kind = response.headers.get("Content-Type") ?? "";
-    return kind.includes("json") ? response.json() : null;
+    return kind.includes("json") ? read(response, "json") : null;
 }
+
+/** The body, as text or JSON; it may break off like all that comes over a network. */
+const read = (response, as) =>
+    response[as]().catch(() => {
+        throw new Trouble(0, UNREACHED);
+    });
 
 async function reach(path, given) {
     let response;

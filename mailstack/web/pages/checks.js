@@ -17,7 +17,6 @@ const CHECKS = [
     ["Spam", "What the spam filter of this environment says of it. Filters may ask lists on the Internet.", false, spam],
     ["Links", "Whether they answer. In the dev environment only this machine is asked.", false, links],
 ];
-const METHODS = ["spf", "dkim", "dmarc", "arc"];
 const MOST = 60; // findings that are shown at once
 
 export function showChecks(panel, letter) {
@@ -50,35 +49,33 @@ export function showChecks(panel, letter) {
     };
 }
 
+/** What the offices wrote into Authentication-Results, the newest first. */
 async function authentication(letter) {
-    const { steps } = await get(`v1/journeys/${part(letter.id)}`);
-    const asked = steps.flatMap((step) =>
-        METHODS.filter((name) => step[name] !== undefined).map((name) => [name, step[name], step.office]),
-    );
-    const fields = letter.headers.filter(([name]) =>
-        /^(authentication-results|received-spf|arc-authentication-results)$/i.test(name),
-    );
-    const signed = letter.headers.filter(([name]) => /^dkim-signature$/i.test(name)).length;
-    if (!asked.length && !fields.length) {
+    const { results } = await checked(letter, "authentication");
+    const found = results.flatMap(({ office, methods }) => methods.map((each) => ({ office, ...each })));
+    if (!found.length) {
+        const signed = letter.headers.some(([name]) => /^dkim-signature$/i.test(name));
         return h(
             "p",
             {},
-            signed ? "The letter is signed with DKIM. " : "The letter is not signed with DKIM. ",
-            "No office here asked about its sender: the dev environment's DNS knows of no signatures.",
+            `The letter is ${signed ? "" : "not "}signed with DKIM, and no office has written down what it found out about its sender.`,
         );
     }
-    return findings([
-        ...asked.map(([name, result, office]) => [
-            sign(tone(resultOf(result)), resultOf(result)),
-            h("strong", {}, name.toUpperCase()),
-            h("span", { class: "quiet" }, `at ${office}`),
+    return findings(
+        found.map(({ office, method, result, detail }) => [
+            headed(
+                sign(tone(result), result),
+                h("strong", {}, method.toUpperCase()),
+                h("span", { class: "quiet" }, "at ", own(office)),
+            ),
+            detail ? h("span", { class: "quiet" }, own(detail)) : null,
         ]),
-        ...fields.map(([name, value]) => [h("strong", {}, name), own(value)]),
-    ]);
+    );
 }
 
-const resultOf = (result) =>
-    typeof result === "object" && result ? (result.result ?? JSON.stringify(result)) : String(result);
+/** What the API's check of this name found. */
+const checked = (letter, name, query) => get(`v1/letters/${part(letter.id)}/checks/${name}`, query);
+
 const tone = (result) => (/^pass/.test(result) ? "good" : /^(fail|permerror|reject)/.test(result) ? "bad" : "wait");
 
 async function unsubscribing({ list_unsubscribe: found }) {
@@ -89,18 +86,20 @@ async function unsubscribing({ list_unsubscribe: found }) {
             "The letter has no List-Unsubscribe. Who sends to many needs it: Gmail and Yahoo ask for one-click unsubscribing.",
         );
     return findings([
-        [
-            sign(found.trouble ? "bad" : "good", found.trouble ? "faulty" : "in order"),
-            own(found.trouble || found.header),
-        ],
-        [sign(found.one_click ? "good" : "wait", found.one_click ? "yes" : "no"), "One click (List-Unsubscribe-Post)"],
+        found.faults.length
+            ? headed(sign("bad", "faulty"), found.faults.map((each) => own(each)))
+            : headed(sign("good", "in order"), own(found.header)),
+        headed(
+            sign(found.one_click ? "good" : "wait", found.one_click ? "yes" : "no"),
+            "One click (List-Unsubscribe-Post)",
+        ),
         ...found.links.map((link) => [address(link)]),
     ]);
 }
 
 async function html(letter) {
     if (!letter.html) return h("p", {}, "The letter has no HTML.");
-    const { Total: total, Warnings: warnings } = await get(`api/v1/message/${part(letter.id)}/html-check`);
+    const { Total: total, Warnings: warnings } = await checked(letter, "html");
     const share = (value, name) => h("span", { class: `share ${name}` }, `${Math.round(value)} % `);
     const meter = h(
         "div",
@@ -135,9 +134,7 @@ async function html(letter) {
 function warning(each) {
     const failing = each.Results.filter((client) => client.Support === "no").map((client) => client.Name);
     return [
-        h(
-            "div",
-            { class: "row-head" },
+        headed(
             h("strong", {}, own(each.Title)),
             h("span", { class: "quiet" }, count(each.Score.Found, "time")),
             sign(each.Score.Unsupported > 30 ? "bad" : "wait", `${Math.round(each.Score.Supported)} % support it`),
@@ -148,13 +145,11 @@ function warning(each) {
 }
 
 async function links(letter) {
-    const { Links: found } = await get(`api/v1/message/${part(letter.id)}/link-check?follow=true`);
+    const { Links: found } = await checked(letter, "links", { follow: true });
     if (!found.length) return h("p", {}, "The letter has no links.");
     return findings(
         found.map((each) => [
-            h(
-                "div",
-                { class: "row-head" },
+            headed(
                 sign(
                     each.StatusCode >= 200 && each.StatusCode < 400 ? "good" : "bad",
                     each.StatusCode ? String(each.StatusCode) : "no answer",
@@ -167,13 +162,11 @@ async function links(letter) {
 }
 
 async function spam(letter) {
-    const found = await get(`v1/letters/${part(letter.id)}/checks/spam`);
+    const found = await checked(letter, "spam");
     if (found.Error) return h("p", {}, sign("bad", "no answer"), " ", own(found.Error));
     const rules = findings(
         found.Rules.map((rule) => [
-            h(
-                "div",
-                { class: "row-head" },
+            headed(
                 sign(rule.Score > 0 ? "bad" : rule.Score < 0 ? "good" : "wait", rule.Score.toFixed(1)),
                 h("strong", {}, own(rule.Name)),
             ),
@@ -204,6 +197,7 @@ function findings(rows) {
     ];
 }
 
+const headed = (...words) => h("div", { class: "row-head" }, words);
 const sign = (name, words) => h("span", { class: `sign ${name}` }, words);
 
 function address(text, words = text) {

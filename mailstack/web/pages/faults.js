@@ -107,7 +107,7 @@ function end(fault, again) {
     });
 }
 
-/** The form of a rule; what it does not name is kept as the ready-made one has it. */
+/** The form of a rule, which begins as a ready-made one. */
 function edit(rule, again, title = "Set a fault") {
     const [action] = ACTIONS.find(([name]) => rule[name]) ?? ACTIONS[0];
     const value = rule[action] === true ? "" : [rule[action]].flat().join(", ");

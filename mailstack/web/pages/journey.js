@@ -7,6 +7,7 @@ import { grouped, modelOf } from "./journey-model.js";
 import { countDown, picture } from "./journey-picture.js";
 import { stepList } from "./journey-steps.js";
 import { pageKeys } from "./keyboard.js";
+import { loading, trouble } from "./loading.js";
 import { gathered, on } from "./live.js";
 import { notice, tried } from "./notices.js";
 import { go, to } from "./routes.js";
@@ -58,7 +59,7 @@ export function showIn(panel, { id }) {
         countDown(panel);
     };
     const failed = (error) => {
-        if (!over && !seen) fill(panel, h("p", { class: "trouble", role: "alert" }, error.message));
+        if (!over && !seen) fill(panel, trouble(error));
     };
     const again = gathered(() => draw().catch(failed), 60);
     const ticking = setInterval(() => countDown(panel), 1000);
@@ -68,7 +69,7 @@ export function showIn(panel, { id }) {
         }),
         on("again", again),
     ];
-    fill(panel, h("p", { class: "quiet", role: "status" }, "Loading"));
+    fill(panel, loading());
     draw().catch(failed);
     return () => {
         over = true;

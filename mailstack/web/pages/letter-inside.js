@@ -6,6 +6,7 @@ import { copyButton } from "./copying.js";
 import { fill, h, own } from "./dom.js";
 import { size } from "./format.js";
 import { icon } from "./icons.js";
+import { loading, trouble } from "./loading.js";
 
 const MOST_SOURCE = 300_000; // characters that are shown; the download has all
 
@@ -31,12 +32,12 @@ export function showHeaders(panel, letter) {
 export function showTree(panel, letter) {
     fillLater(panel, async () => {
         const tree = await get(`v1/letters/${part(letter.id)}/tree`);
-        return h("ul", { class: "tree" }, branch(letter, tree.tree ?? tree));
+        return h("ul", { class: "tree" }, branch(letter, tree));
     });
 }
 
 function branch(letter, node) {
-    const inner = node.parts ?? node.children ?? [];
+    const inner = node.parts;
     return h(
         "li",
         {},
@@ -76,7 +77,7 @@ function facts(node) {
         node.encoding,
         node.disposition,
         node.content_id && `cid:${node.content_id}`,
-        node.size !== undefined && size(node.size),
+        size(node.size),
     ]
         .filter(Boolean)
         .join(" · ");
@@ -102,9 +103,9 @@ export function showSource(panel, letter) {
 
 /** Fills a panel with what must be fetched first, or with why it could not be. */
 function fillLater(panel, work) {
-    fill(panel, h("p", { class: "quiet", role: "status" }, "Loading"));
+    fill(panel, loading());
     work().then(
         (found) => fill(panel, found),
-        (error) => fill(panel, h("p", { class: "trouble", role: "alert" }, error.message)),
+        (error) => fill(panel, trouble(error)),
     );
 }

@@ -5,6 +5,7 @@ import { count, number } from "./format.js";
 import { KnownLetters } from "./known-letters.js";
 import { letterRow, unknownRow } from "./letter-row.js";
 import { gathered, on } from "./live.js";
+import { loading } from "./loading.js";
 import { showUnread } from "./navigation.js";
 import { complain } from "./notices.js";
 import { go, to } from "./routes.js";
@@ -87,6 +88,7 @@ export class LetterList {
         this.selection.clear();
         this.scroller.scrollTop = 0;
         this.tidings.hidden = true;
+        if (!this.letters.length) this.blankOut("loading", loading);
         await this.refresh();
     }
 
@@ -219,31 +221,38 @@ export class LetterList {
     refused(error) {
         this.known.clear();
         this.window.renewAll();
-        fill(
-            this.blank,
+        this.blankOut(`refused ${error.message}`, () =>
             h(
                 "section",
                 { class: "empty" },
                 h("h2", {}, "No letters can be shown"),
-                h("p", {}, error.message),
+                h("p", { role: "alert" }, error.message),
                 button("Try again", () => this.refresh()),
             ),
         );
     }
 
+    /** What stands where there is no letter. */
     showBlank() {
-        if (this.letters.length) return fill(this.blank);
-        if (!this.place.query) return this.blank.firstChild ? undefined : fill(this.blank, lesson(this.place.mailbox));
-        return fill(
-            this.blank,
+        const { mailbox, query } = this.place;
+        if (this.letters.length) return this.blankOut("", () => null);
+        if (!query) return this.blankOut(`empty ${mailbox ?? ""}`, () => lesson(mailbox));
+        return this.blankOut(`nothing found ${mailbox ?? ""}`, () =>
             h(
                 "section",
                 { class: "empty" },
                 h("h2", {}, "Nothing found"),
                 h("p", {}, "No letter has all of that. Addresses match whole; - before a word means not."),
-                h("a", { class: "button", href: to(["letters"], { mailbox: this.place.mailbox }) }, "Show all letters"),
+                h("a", { class: "button", href: to(["letters"], { mailbox }) }, "Show all letters"),
             ),
         );
+    }
+
+    /** Draws it, but not again where it stands already: who reads it, or copies from it, is not disturbed. */
+    blankOut(which, make) {
+        if (which === this.blank.dataset.which) return;
+        this.blank.dataset.which = which;
+        fill(this.blank, make());
     }
 
     // What Windowed asks for.

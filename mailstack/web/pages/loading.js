@@ -3,6 +3,12 @@
 import { button, fill, h } from "./dom.js";
 import { gathered, on } from "./live.js";
 
+/** What stands in the place of something that is on its way. */
+export const loading = () => h("p", { class: "quiet", role: "status" }, "Loading");
+
+/** Why it has not come. */
+export const trouble = (error) => h("p", { class: "trouble", role: "alert" }, error.message);
+
 /**
  * Draws what `fetched()` gives by `draw(found)` into an element, again for each event of these kinds. The focus stays on what
  * has the same `data-key`. Returns `{again, end}`.
@@ -31,6 +37,7 @@ export function kept(element, fetched, draw, kinds = []) {
         }
     };
     const again = gathered(look, 120);
+    fill(element, loading());
     const off = [...kinds, "again"].map((kind) => on(kind, again));
     look();
     return {

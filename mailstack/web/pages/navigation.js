@@ -6,7 +6,7 @@ import { clock, number, span } from "./format.js";
 import { icon } from "./icons.js";
 import { showHelp } from "./keyboard.js";
 import { gathered, liveState, on } from "./live.js";
-import { complain } from "./notices.js";
+import { complain, tried } from "./notices.js";
 import { here, to } from "./routes.js";
 import { tagged } from "./searching.js";
 
@@ -40,7 +40,6 @@ export function startNavigation() {
     const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
     showMe().catch(() => {});
-    hideWhatIsNotHere().catch(() => {});
     const lookAtClock = () => refreshClock().catch(() => {});
     on("again", lookAtClock);
     on("clock", setClock);
@@ -48,16 +47,20 @@ export function startNavigation() {
     for (const first of [refreshMailboxes, refreshQueue, refreshFaults]) first().catch(() => {});
 }
 
-/** An office may have no faults, clock or zone: what its API does not know is not offered. */
-async function hideWhatIsNotHere() {
-    const { paths } = await get("v1/openapi.json");
-    for (const link of document.querySelectorAll("#navigation [data-needs]"))
-        link.closest("li").hidden = !(link.dataset.needs in paths);
+/** An office may have no faults, clock or zone, and not everybody may see its queue: what is not for one is not offered. */
+function offer(paths, admin) {
+    for (const link of document.querySelectorAll("#navigation [data-needs]")) {
+        const access = paths[link.dataset.needs]?.get["x-access"];
+        link.closest("li").hidden = access === undefined || (access === "admin" && !admin);
+    }
+    for (const title of document.querySelectorAll("#navigation h2"))
+        title.hidden = !title.nextElementSibling.querySelector("li:not([hidden])");
 }
 
-/** Who is logged in, where one has to be, and the way out. */
+/** Who is logged in, where one has to be, what there is for him, and the way out. */
 async function showMe() {
-    const { account } = await get("v1/me");
+    const [{ account, admin }, { paths }] = await Promise.all([get("v1/me"), get("v1/openapi.json")]);
+    offer(paths, admin);
     byId("me").hidden = !account;
     if (account)
         fill(
@@ -65,10 +68,11 @@ async function showMe() {
             own(account, { class: "address" }),
             button(
                 "Log out",
-                async () => {
-                    await remove("v1/login");
-                    location.reload();
-                },
+                () =>
+                    tried(async () => {
+                        await remove("v1/login");
+                        location.reload();
+                    }),
                 { class: "link" },
             ),
         );
@@ -103,7 +107,7 @@ async function refreshMailboxes() {
     ]);
     showUnread(newest.unread);
     listTags(tags);
-    mailboxes = (found.mailboxes ?? []).filter((each) => each.letters > 0 || each.account);
+    mailboxes = found.mailboxes.filter((each) => each.letters > 0);
     listMailboxes();
 }
 

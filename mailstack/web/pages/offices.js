@@ -16,18 +16,17 @@ export function show(_, main) {
     return kept(body, () => get("v1/offices"), draw).end;
 }
 
-function draw(found) {
-    const offices = found.offices ?? [];
+function draw({ offices }) {
     if (!offices.length) return nothing(h("p", {}, "No office is known."));
     return h("div", { class: "cards" }, offices.map(card));
 }
 
 function card(office) {
-    const services = Object.entries(office.services ?? {});
+    const services = Object.entries(office.services);
     return h(
         "section",
         { class: "card" },
-        h("h2", {}, icon("office"), own(office.name ?? office.hostname)),
+        h("h2", {}, icon("office"), own(office.name)),
         h(
             "p",
             { class: "quiet" },

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { button, fill, h, own } from "./dom.js";
 import { exact, time } from "./format.js";
 import { on } from "./live.js";
+import { tried } from "./notices.js";
 import { pageOf } from "./tables.js";
 
 const MOST = 3000; // lines that are kept
@@ -75,17 +76,19 @@ export function show(_, main) {
                 flush();
             });
     };
-    get("v1/protocol").then(
-        (found) => {
-            waiting = [...(found.lines ?? []), ...waiting];
-            flush();
-            log.scrollTop = log.scrollHeight;
-        },
-        () => {},
-    );
-    const off = on("dialogue", heard);
+    /** All that the server has kept, and behind it what was heard since. */
+    const read = async () => {
+        const found = await get("v1/protocol");
+        const newest = found.lines.at(-1)?.at ?? "";
+        waiting = [...found.lines, ...waiting.filter((each) => each.at > newest)];
+        fill(lines);
+        flush();
+        log.scrollTop = log.scrollHeight;
+    };
+    tried(read);
+    const off = [on("dialogue", heard), on("again", () => tried(read))];
     return () => {
-        off();
+        for (const each of off) each();
         cancelAnimationFrame(asked);
     };
 }

@@ -1,9 +1,10 @@
 /** Client set-up: the office's own instructions, with what has to be typed ready to be copied. */
 
-import { get } from "./api.js";
+import { get, text } from "./api.js";
 import { copyButton } from "./copying.js";
 import { fill, h, own } from "./dom.js";
 import { icon } from "./icons.js";
+import { loading, trouble } from "./loading.js";
 import { go, to } from "./routes.js";
 import { pageOf } from "./tables.js";
 
@@ -30,6 +31,7 @@ export function show(place, main) {
               "Set up a client",
               "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.",
           );
+    fill(body, loading());
     const draw = client ? steps(client, address) : choice(address);
     draw.then(
         (found) => {
@@ -39,7 +41,7 @@ export function show(place, main) {
             if (!over)
                 fill(
                     body,
-                    h("p", { class: "trouble", role: "alert" }, error.message),
+                    trouble(error),
                     h("a", { class: "button", href: "#/setup" }, "Other clients"),
                 );
         },
@@ -259,8 +261,6 @@ function authority(page) {
 }
 
 async function paper(path) {
-    const response = await fetch(path);
-    const text = await response.text();
-    if (!response.ok) throw new Error(text.trim() || response.statusText);
-    return new DOMParser().parseFromString(text, "text/html").querySelector("main") ?? document.createElement("main");
+    const page = await text(path, Infinity);
+    return new DOMParser().parseFromString(page.text, "text/html").querySelector("main") ?? document.createElement("main");
 }

@@ -1,6 +1,7 @@
 /** Tables for the pages about the environment: rows that become cards where there is little room. */
 
 import { h } from "./dom.js";
+import { number } from "./format.js";
 
 /** A table; `columns` are names ("" for the column of buttons), each row a list of cells, or `{cells, ...properties}`. */
 export function table(columns, rows, { label = "" } = {}) {
@@ -59,6 +60,10 @@ export function pageOf(main, title, about, ...tools) {
     );
     return body;
 }
+
+/** A word about those that a list leaves out, where its first page is not all. */
+export const leftOut = (shown, total) =>
+    shown < total ? h("p", { class: "quiet" }, `These are the first ${number(shown)} of ${number(total)}.`) : null;
 
 /** What stands where a list is empty. */
 export const nothing = (...words) => h("div", { class: "nothing" }, words);

@@ -4,27 +4,27 @@ import { get } from "./api.js";
 import { fill, h } from "./dom.js";
 import { copyButton } from "./copying.js";
 
-/** The page of an inbox without letters; `mailbox` is the one that is shown, if one is. */
+const PLAIN = /^[\w.+-]+@[\w.-]+$/; // an address that means to a shell, and to Python, no more than itself
+
+/** What stands in an inbox without letters; `mailbox` is the one that is shown, if one is. */
 export function lesson(mailbox) {
-    const lines = h("div", { class: "lesson" });
-    fillIn(lines, mailbox || "bob@home.test").catch(() => {});
-    return h(
+    const place = h(
         "section",
         { class: "empty" },
-        h("h1", {}, mailbox ? "No letter here yet" : "Your first letter"),
-        h(
-            "p",
-            {},
-            "Send one with what you have, or point your program's mail settings here. Any address works, and nothing ever leaves this machine. It will show up by itself.",
-        ),
-        lines,
+        h("h1", {}, "No letter here yet"),
+        h("p", {}, "A letter shows up here by itself, as it comes."),
     );
+    fillIn(place, mailbox).catch(() => {});
+    return place;
 }
 
-async function fillIn(lines, to) {
-    const { offices = [] } = await get("v1/offices");
-    const at = offices.find((each) => each.services.capture)?.services.capture ?? { host: location.hostname, port: 25 };
-    const [host, port] = [at.host, at.port];
+/** Only where a port takes any letter is there something to try; an office has none, and tells its users of no ports. */
+async function fillIn(place, mailbox) {
+    const { offices } = await get("v1/offices");
+    const capture = offices.map((each) => each.services.capture).find(Boolean);
+    if (!capture) return;
+    const { host, port } = capture;
+    const to = PLAIN.test(mailbox) ? mailbox : "bob@home.test";
     const letter = `From: app@example.test\\r\\nTo: ${to}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n`;
     const lessons = [
         ["mailstack", `mailstack send --to ${to} --subject Hello --body 'It works.'`],
@@ -42,20 +42,30 @@ async function fillIn(lines, to) {
         ],
     ];
     fill(
-        lines,
+        place,
+        h("h1", {}, mailbox ? "No letter here yet" : "Your first letter"),
         h(
-            "dl",
-            { class: "facts" },
-            h("div", {}, h("dt", {}, "SMTP server"), h("dd", {}, h("code", {}, host))),
-            h("div", {}, h("dt", {}, "Port"), h("dd", {}, h("code", {}, String(port)))),
-            h("div", {}, h("dt", {}, "Login, TLS"), h("dd", {}, "none needed")),
+            "p",
+            {},
+            "Send one with what you have, or point your program's mail settings here. Any address works, and nothing ever leaves this machine. It will show up by itself.",
         ),
-        lessons.map(([name, line]) =>
+        h(
+            "div",
+            { class: "lesson" },
             h(
-                "figure",
-                {},
-                h("figcaption", {}, name, copyButton(line, `the line for ${name}`)),
-                h("pre", { tabindex: "0" }, h("code", {}, line)),
+                "dl",
+                { class: "facts" },
+                h("div", {}, h("dt", {}, "SMTP server"), h("dd", {}, h("code", {}, host))),
+                h("div", {}, h("dt", {}, "Port"), h("dd", {}, h("code", {}, String(port)))),
+                h("div", {}, h("dt", {}, "Login, TLS"), h("dd", {}, "none needed")),
+            ),
+            lessons.map(([name, line]) =>
+                h(
+                    "figure",
+                    {},
+                    h("figcaption", {}, name, copyButton(line, `the line for ${name}`)),
+                    h("pre", { tabindex: "0" }, h("code", {}, line)),
+                ),
             ),
         ),
     );

@@ -24,7 +24,7 @@ export function show(_, main) {
         main,
         "DNS zone",
         "The names that the offices here look up. Every name that is not listed leads to the office for the rest of the world.",
-        button("Set a name", () => edit({}, [], again), { class: "primary" }),
+        button("Add a record", () => add(again), { class: "primary" }),
     );
     view = kept(
         body,
@@ -34,70 +34,74 @@ export function show(_, main) {
     return view.end;
 }
 
-function draw(found, again) {
-    const names = found.names ?? found.zone ?? [];
+function draw({ names = [] }, again) {
     if (!names.length)
         return nothing(
             h("h2", {}, "No names of its own"),
-            h("p", {}, "Set an MX record to send a domain's letters elsewhere, or to nowhere."),
+            h("p", {}, "Add an MX record to send a domain's letters elsewhere, or to nowhere."),
         );
     return table(
         ["Name", "Type", "Value", ""],
-        names.flatMap((entry) => {
-            const records = entry.records ?? [entry];
-            return records.map((record) => [
-                own(entry.name),
-                h("code", {}, record.type),
-                h("code", { dir: "auto" }, String(record.value ?? record.data ?? "")),
-                entry.fixed
-                    ? null
-                    : [
-                          iconButton("compose", `Change ${entry.name}`, () =>
-                              edit({ ...record, name: entry.name }, records, again),
-                          ),
-                          iconButton("trash", `Remove ${record.type} of ${entry.name}`, () =>
-                              tried(async () => {
-                                  const rest = records.filter((each) => each !== record);
-                                  if (rest.length) await put(`v1/zone/${part(entry.name)}`, { records: rest });
-                                  else await remove(`v1/zone/${part(entry.name)}`);
-                                  notice(`${entry.name} ${record.type} removed`);
-                                  again();
-                              }),
-                          ),
-                      ],
-            ]);
-        }),
+        names.flatMap(({ name, records }) => records.map((record) => row(name, record, records, again))),
         { label: "Records" },
     );
 }
 
-function edit(record, others, again) {
-    formDialog(
-        record.name ? "Change a record" : "Set a name",
+function row(name, record, records, again) {
+    const rest = records.filter((each) => each !== record);
+    return [
+        own(name),
+        h("code", {}, record.type),
+        h("code", { dir: "auto" }, record.value),
         [
-            field("Name", "name", {
-                required: true,
-                value: record.name ?? "",
-                autocomplete: "off",
-                placeholder: "elsewhere.test",
-                readonly: Boolean(record.name),
-            }),
-            field("Type", "type", { tag: "select" }, options(TYPES, record.type ?? "MX")),
-            field("Value", "value", {
-                required: true,
-                value: record.value ?? "",
-                autocomplete: "off",
-                placeholder: "10 mx.elsewhere.test",
-                hint: "As in a zone file. MX 0 . means that the domain takes no mail.",
-            }),
+            iconButton("compose", `Change ${record.type} of ${name}`, () => change(name, record, rest, again)),
+            iconButton("trash", `Remove ${record.type} of ${name}`, () =>
+                tried(async () => {
+                    if (rest.length) await put(`v1/zone/${part(name)}`, { records: rest });
+                    else await remove(`v1/zone/${part(name)}`);
+                    notice(`${name} ${record.type} removed`);
+                    again();
+                }),
+            ),
         ],
-        "Set",
-        async ({ name, type, value }) => {
-            const { name: _, ...old } = record;
-            const kept = others.filter((each) => !(each.type === old.type && each.value === old.value));
-            await put(`v1/zone/${part(name)}`, { records: [...kept, { type, value }] });
-            notice(`${name} ${type} is set`);
-            again();
-        },
-    );
+    ];
+}
+
+function add(again) {
+    const name = field("Name", "name", { required: true, autocomplete: "off", placeholder: "elsewhere.test" });
+    formDialog("Add a record", [name, ...typeAndValue()], "Add", async (given) => {
+        await set(given.name, given, await recordsOf(given.name), again);
+    });
+}
+
+function change(name, record, rest, again) {
+    formDialog(`Change ${name}`, typeAndValue(record), "Change", (given) => set(name, given, rest, again));
+}
+
+const typeAndValue = ({ type = "MX", value = "" } = {}) => [
+    field("Type", "type", { tag: "select" }, options(TYPES, type)),
+    field("Value", "value", {
+        required: true,
+        value,
+        autocomplete: "off",
+        placeholder: "10 mx.elsewhere.test",
+        hint: "As in a zone file. MX 0 . means that the domain takes no mail.",
+    }),
+];
+
+/** Those that a name has; none, where it is not in the zone. */
+async function recordsOf(name) {
+    try {
+        return (await get(`v1/zone/${part(name)}`)).records;
+    } catch (error) {
+        if (error.status === 404) return [];
+        throw error;
+    }
+}
+
+/** Gives a name a record beside its others. */
+async function set(name, { type, value }, others, again) {
+    await put(`v1/zone/${part(name)}`, { records: [...others, { type, value }] });
+    notice(`${name} ${type} is set`);
+    again();
 }

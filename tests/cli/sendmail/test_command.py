@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import poplib
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from mailstack.queue.delivery import DeliveryState
 from tests.cli.conftest import DEFERRED, Mailstack, Shelf, lines_of
 from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
+from tests.waiting import until
 
 PROGRAM = "import sys; sys.argv[0] = sys.argv.pop(1); from mailstack.cli.sendmail.command import main; main()"
 
@@ -33,15 +35,18 @@ def called(name: str, config: Path, *arguments: str, text: str = "") -> subproce
 
 def read(port: int, count: int) -> list[str]:
     """Bob's letters, once there are so many."""
-    end = time.monotonic() + PATIENCE
-    while True:
+
+    def look() -> list[str]:
         reader = poplib.POP3("127.0.0.1", port, timeout=20)
-        reader.user("bob")
-        reader.pass_("bob")
-        if reader.stat()[0] >= count:
-            return ["\n".join(line.decode() for line in reader.retr(number + 1)[1]) for number in range(count)]
-        reader.quit()
-        assert time.monotonic() < end
+        with contextlib.closing(reader):
+            reader.user("bob")
+            reader.pass_("bob")
+            there = reader.stat()[0] >= count
+            found = [b"\n".join(reader.retr(number + 1)[1]).decode() for number in range(count)] if there else []
+            reader.quit()
+        return found
+
+    return until(look, f"bob has {count} letters")
 
 
 def test_a_letter_of_a_cron_job_is_in_its_mailbox_whether_the_office_runs_or_not(tmp_path: Path) -> None:
@@ -59,12 +64,12 @@ def test_a_letter_of_a_cron_job_is_in_its_mailbox_whether_the_office_runs_or_not
             assert "\nmore" in seen
         assert "From: Cron <" in first
         assert "Return-Path: <alice@home.test>" in second
-        end = time.monotonic() + PATIENCE
-        while not any(
-            step["step"] == "deferred"
-            for step in lines_of_json(command("journey", "-c", str(config), letter, "--json"))[0]["steps"]
-        ):
-            assert time.monotonic() < end
+
+        def steps() -> list[str]:
+            (told,) = lines_of_json(command("journey", "-c", str(config), letter, "--json"))
+            return [step["step"] for step in told["steps"]]
+
+        until(lambda: "deferred" in steps(), "what nobody takes is deferred")
         waiting = called("mailq", config).stdout
         assert "carol@elsewhere.test" in waiting
         assert "in 2 Requests." in waiting

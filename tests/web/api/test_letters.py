@@ -105,7 +105,9 @@ def test_marks_and_tags_are_changed_by_id_and_by_query(desk: Desk) -> None:
     assert [each["id"] for each in listed["letters"]] == [second]
     desk.json("PATCH", "/v1/letters", {"all": True, "remove_tags": ["red"]})
     assert desk.json("GET", "/v1/tags") == {"x": 1}
-    desk.json("PATCH", "/v1/letters", {"ids": [first], "add_tags": ["a,b"]}, status=400)
+    unread = desk.json("GET", f"/v1/letters/{first}")["unread"]
+    desk.json("PATCH", "/v1/letters", {"ids": [first], "add_tags": ["a,b"], "unread": not unread}, status=400)
+    assert desk.json("GET", f"/v1/letters/{first}")["unread"] is unread, "what is refused changes nothing"
 
 
 def test_what_is_deleted_comes_back_within_its_time(desk: Desk) -> None:
