@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from tests.browser.browsing import DESKTOP, Trap, Watched, until
 from tests.browser.environment import Environment
 from tests.browser.letters import letter
-from tests.journeys.process import Process
+from tests.journeys.people import send
+from tests.journeys.process import Process, office, serve
 
 
 @pytest.fixture
@@ -47,3 +49,32 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
     assert page.locator(".row").count() == 0
     context.close()
     watched.check()
+
+
+def test_a_user_of_an_office_is_offered_what_is_for_him(browser: tuple[Any, Trap], tmp_path: Path) -> None:
+    config = office(tmp_path)
+    listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
+    config.write_text(config.read_text().replace("submission", listen, 1) + "[catalogue]\nenabled = true\n")
+    server, ports = serve(config, services=4)
+    with server:
+        context = browser[0].new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+        page = context.new_page()
+        watched = Watched(page, browser[1])
+        page.goto(f"http://127.0.0.1:{ports['web']}/")
+        page.get_by_label("Address").fill("bob@home.test")
+        page.get_by_label("Password").fill("bob")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="No letter here yet").wait_for()
+        offered = page.locator("#navigation a[data-needs]:visible")
+        until(page, "document.querySelector('#navigation a[data-page=queue]').closest('li').hidden")
+        assert offered.all_inner_texts() == ["Accounts"]
+        assert page.locator("#navigation h2:visible").all_inner_texts() == ["ENVIRONMENT", "CLIENTS"]
+        send(ports["submission"], "For bob", "bob@home.test")
+        page.locator(".row a", has_text="For bob").click()
+        page.get_by_role("tab", name="Checks").click()
+        page.get_by_text("no office has written down").wait_for()
+        page.get_by_role("tab", name="Journey").click()
+        page.get_by_text("journey is for who sent it").wait_for()
+        context.close()
+        watched.check()
+        assert server.stop() == 0

@@ -123,14 +123,16 @@ class Process:
         return self.process.wait(PATIENCE)
 
 
-def serve(config: Path, program: list[str] = MAILSTACK, *, workers: int = 1) -> tuple[Process, dict[str, int]]:
+def serve(
+    config: Path, program: list[str] = MAILSTACK, *, workers: int = 1, services: int = 3
+) -> tuple[Process, dict[str, int]]:
     """A running office, and the port of each of its services; `program` is twistd, or takes the commands of `mailstack`."""
     pid_file = str(config.with_name("twistd.pid"))
     begin = ["--nodaemon", f"--pidfile={pid_file}", "mailstack"] if program is TWISTD else ["serve"]
     environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
     process = Process(*begin, "-c", str(config), program=program, environ=environ)
     try:
-        return process, process.services(3)
+        return process, process.services(services)
     except BaseException:
         process.__exit__()
         raise

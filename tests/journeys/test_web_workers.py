@@ -116,10 +116,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     config = office(tmp_path_factory.mktemp("office"))
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
     config.write_text(config.read_text().replace("submission", listen, 1) + WEB)
-    server, ports = serve(config, workers=WORKERS)
+    server, ports = serve(config, workers=WORKERS, services=4)
     with server:
-        while "web" not in ports:
-            ports["web"] = int(server.wait_for(": web listens on").rpartition(" ")[2])
         yield Office(server, ports)
 
 

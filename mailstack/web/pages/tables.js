@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { number } from "./format.js";
 
-/** A table; `columns` are names ("" for the column of buttons), each row a list of cells, or `{cells, ...properties}`. */
+/** A table; `columns` are names ("" for the column of buttons), each row a list of cells. */
 export function table(columns, rows, { label = "" } = {}) {
     return h(
         "div",
@@ -32,11 +32,10 @@ export function table(columns, rows, { label = "" } = {}) {
 }
 
 /** One row of it. */
-function tableRow(columns, row) {
-    const { cells, ...properties } = Array.isArray(row) ? { cells: row } : row;
+function tableRow(columns, cells) {
     return h(
         "tr",
-        properties,
+        {},
         cells.map((cell, index) =>
             h(
                 "td",
