@@ -19,7 +19,7 @@ from mailstack.store.tables import Row, Table, tables
 
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
     "letters": (rows.LETTER, lambda row: rows.letter_from(row, lambda _letter, _size: Octets(b""))),
-    "deliveries": (rows.DELIVERY, rows.delivery_from),
+    "deliveries": ((*rows.DELIVERY, "collected"), lambda row: _delivery(row[:-1], row[-1])),
     "steps": (rows.STEP, rows.step_from),
     "announcements": (rows.ANNOUNCEMENT, rows.announcement_from),
 }
@@ -93,6 +93,11 @@ def _reader(side: Side, table: Table) -> Callable[[Row], Any]:
     columns, read = _READERS[table.name]
     places = [table.columns.index(name) for name in columns]
     return lambda row: read(tuple(row[place] for place in places))
+
+
+def _delivery(row: Row, collected: object) -> None:
+    rows.delivery_from(row)
+    rows.collected_from((row[0], row[1], collected))
 
 
 def _read_content(side: Side, row: Row) -> None:

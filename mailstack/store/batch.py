@@ -45,6 +45,11 @@ FEW = 8
 _sequence = _Sequence()
 
 
+def next_in_sequence() -> int:
+    """The number of the step that is written now."""
+    return _sequence.next()
+
+
 class Transaction:
     """A connection within a transaction, and what is to be done once that has been committed."""
 
@@ -177,7 +182,11 @@ class Batch:
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self.steps += (step.letter, _sequence.next(), step.at, step.office, step.step, rows.as_json(step.facts))
+            self.steps += (step.letter, next_in_sequence(), step.at, step.office, step.step, rows.as_json(step.facts))
+        self.announce(steps)
+
+    def announce(self, steps: Sequence[Step]) -> None:
+        """To those who want to be told of these steps."""
         if self.subscriptions:
             for announcement in self.subscriptions.of(steps):
                 self.announcements += rows.announcement_row(announcement)

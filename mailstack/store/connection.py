@@ -42,8 +42,8 @@ class Connection(Protocol):
     def hold_mailbox(self, name: str) -> list[Any]:
         """Its id and validity, in a row if there is one; until this transaction ends nobody else counts what is in it."""
 
-    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        """Mark what was delivered into a mailbox that is held as collected; the letters that were not before."""
+    def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        """What was delivered into a mailbox that is held and not fetched: rows of `sql.UNCOLLECTED`, which nobody else changes."""
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         """Remove entries of a mailbox that is held, and count it anew; the letters that they were."""

@@ -156,7 +156,11 @@ def lines_of(connection: Connection, letter: LetterId) -> dict[int, str]:
 
 
 def steps(connection: Connection, letter: LetterId) -> list[Step]:
-    return [rows.step_from(row) for row in connection.execute(sql.STEPS, (letter,))]
+    """In the order in which they happened."""
+    found = [rows.numbered_from(row) for row in connection.execute(sql.STEPS, (letter,))]
+    for row in connection.execute(sql.COLLECTED, (letter,)):
+        found += rows.collected_from(row)
+    return [step for _, step in sorted(found, key=lambda each: (each[1].at, each[0]))]
 
 
 def owed(connection: Connection) -> int:

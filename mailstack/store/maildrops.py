@@ -9,6 +9,7 @@ from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
+from mailstack.store.collecting import Fetched
 
 
 def update(
@@ -25,21 +26,20 @@ def update(
     The steps that were written. A uid that is gone is no trouble.
     """
     batch = Batch(subscriptions)
-    batch.add_steps(steps)  # raises for what can't be stored before anything is changed
-    new: set[LetterId] = set()
+    # Both raise for what can't be stored before anything is changed.
+    batch.add_steps([step for step in steps if step.step != "collected"])
+    fetched = Fetched(step for step in steps if step.step == "collected")
     for mailbox, _ in transaction.connection.hold_mailbox(name):
         for part in _slices(collected):
-            new.update(transaction.connection.collect(mailbox, part))
+            fetched.mark(transaction, mailbox, part)
         letters: list[LetterId] = []
         for part in _slices(deleted):
             letters += transaction.connection.take_out(mailbox, part)
         transaction.drop_contents(letters)
-    told = [step for step in steps if step.step != "collected" or step.letter in new]
-    if len(told) < len(steps):
-        batch = Batch(subscriptions)
-        batch.add_steps(told)
+    batch.announce(fetched.told)
     batch.write(transaction)
-    return told
+    told = set(map(id, fetched.told))
+    return [step for step in steps if step.step != "collected" or id(step) in told]
 
 
 def empty(transaction: Transaction, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
@@ -322,18 +323,18 @@ class MemoryStore(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
         _check_told(steps)
-        new: set[LetterId] = set()
+        new = Counter[LetterId]()
         for uid in collected:
             kept = self._mailboxes.get(mailbox, uid)
             delivery = None if kept is None else self._find(kept.delivery)
             if delivery is not None and delivery.state is DeliveryState.DELIVERED:
                 self._put(replace(delivery, state=DeliveryState.COLLECTED))
-                new.add(delivery.letter)
+                new[delivery.letter] += 1
         for uid in deleted:
             letter = self._mailboxes.remove(mailbox, uid)
             if letter is not None:
                 self._drop_content(letter)
-        told = [step for step in steps if step.step != "collected" or step.letter in new]
+        told = [step for step in steps if step.step != "collected" or _one_of(new, step.letter)]
         self._tell(told)
         return told
 
@@ -401,6 +402,12 @@ def _check_told(steps: Iterable[Step]) -> None:
     """Refuse what a store on disk can't keep, so that nothing works with this one only."""
     for step in steps:
         as_json(step.facts)
+
+
+def _one_of(left: Counter[LetterId], letter: LetterId) -> bool:
+    """Whether one was left of this letter; then there is one less."""
+    left[letter] -= 1
+    return left[letter] >= 0
 
 
 def _passes(record: Record, which: Filter) -> bool:

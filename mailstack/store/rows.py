@@ -37,6 +37,8 @@ _decode_arrival = msgspec.json.Decoder(Arrival).decode
 _decode_recipient = msgspec.json.Decoder(Recipient).decode
 _decode_facts = msgspec.json.Decoder(dict[str, Any]).decode
 
+_decode_collected = msgspec.json.Decoder(list[tuple[int, float, str, dict[str, Any]]]).decode
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 # Angle brackets are xtext like others (RFC 3461 §4): an ENVID is often a Message-ID.
@@ -227,6 +229,37 @@ def step_from(row: Sequence[Any]) -> Step:
         )
 
     return checked("steps", (row[0], row[1]), decode)
+
+
+def numbered_from(row: Sequence[Any]) -> tuple[int, Step]:
+    """A step behind its number; from columns in the order of STEP."""
+    return checked("steps", (row[0], row[1]), lambda: number(row[1])), step_from(row)
+
+
+def collected_text(step: Step, seq: int) -> str:
+    """A "collected" step as it stands among those of its delivery. Raises StoreError for facts that can't be stored."""
+    return as_json((seq, step.at, step.office, step.facts))
+
+
+def collected_again(before: object, more: str | None) -> str | None:
+    """What a delivery tells of its readers, with one step more. Raises Damaged."""
+    if before is None:
+        return None if more is None else f"[{more}]"
+    told = checked("deliveries", "collected", lambda: text(before))
+    return told if more is None else f"{told.rstrip().removesuffix(']')},{more}]"
+
+
+def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:
+    """The "collected" steps of a delivery, with their numbers; from letter, number, collected."""
+
+    def decode() -> list[tuple[int, Step]]:
+        letter = LetterId(text(row[0]))
+        return [
+            (number(seq), Step(letter, at, office, "collected", facts))
+            for seq, at, office, facts in _decode_collected(text(row[2]))
+        ]
+
+    return [] if row[2] is None else checked("deliveries", (row[0], row[1]), decode)
 
 
 def announcement_row(announcement: Announcement) -> list[Any]:

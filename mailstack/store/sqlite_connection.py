@@ -42,12 +42,8 @@ class SqliteConnection(sqlite3.Connection):
     def hold_mailbox(self, name: str) -> list[Any]:
         return self.execute(sql.MAILBOX, (name,)).fetchall()
 
-    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        # Nobody else writes between the two; RETURNING would give row by row.
-        letters = [letter for (letter,) in self.fetch(sql.uncollected(len(uids)), ("letter",), (mailbox, *uids))]
-        if letters:
-            self.execute(sql.collect(len(uids)), (mailbox, *uids))
-        return letters
+    def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        return self.fetch(sql.uncollected(len(uids)), sql.UNCOLLECTED, (mailbox, *uids))
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         letters = [letter for (letter,) in self.fetch(sql.letters_at(len(uids)), ("letter",), (mailbox, *uids))]

@@ -1026,6 +1026,70 @@ def test_a_letter_is_collected_once_however_often_it_is_fetched(subject: Subject
     assert [told.step for told in subject.run(subject.store.steps(letter))].count("collected") == 1
 
 
+def collected(letter: LetterId, at: float, **facts: Any) -> Step:
+    return Step(letter, at, OFFICE, "collected", facts)
+
+
+def told_of(subject: Subject, letter: LetterId) -> list[Step]:
+    return subject.run(subject.store.steps(letter))
+
+
+def test_that_a_letter_was_collected_is_told_in_full_and_at_its_time(subject: Subject) -> None:
+    letter = place(subject)
+    fetched = collected(letter, 3000.123456789, by=BOB.key, tls={"version": "TLSv1.3", "cipher": "ü"})
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[fetched]))
+    for at in (2500.0, 3000.123456789, 3500.0):
+        steps = [Step(letter, at, OFFICE, "attempted", {})]
+        subject.run(subject.store.update_maildrop("nobody@home.test", collected=[], deleted=[], steps=steps))
+    told = told_of(subject, letter)
+    assert [step.step for step in told[2:]] == ["attempted", "collected", "attempted", "attempted"]
+    assert told[3] == fetched
+
+
+def test_each_reader_of_a_letter_is_told_of(subject: Subject) -> None:
+    first, second = claimed(subject, BOB, ALICE)
+    subject.run(subject.store.settle(placing(first)))
+    subject.run(subject.store.settle(placing(second, ALICE.key)))
+    steps = [collected(first.letter, 4000.0 - n, by=reader.key) for n, reader in enumerate((BOB, ALICE))]
+    for reader, step in zip((BOB, ALICE), steps, strict=True):
+        update = subject.store.update_maildrop(reader.key, collected=[1], deleted=[1], steps=[step])
+        assert subject.run(update) == [step]
+    assert told_of(subject, first.letter)[-2:] == steps[::-1]
+
+
+def test_a_letter_that_is_in_a_mailbox_twice_is_told_of_once_for_each(subject: Subject) -> None:
+    first, second, third = claimed(subject, BOB, ALICE, CAROL)
+    for delivery in (first, second, third):
+        subject.run(subject.store.settle(placing(delivery)))
+    steps = [collected(first.letter, 3000.0 + n) for n in range(3)]
+    told = subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=steps[:1]))
+    assert told == steps[:1]
+    told = subject.run(subject.store.update_maildrop(BOB.key, collected=[1, 2, 3], deleted=[1, 2, 3], steps=steps))
+    assert told == steps[:2]
+    assert [step.at for step in told_of(subject, first.letter) if step.step == "collected"] == [3000.0, 3000.0, 3001.0]
+
+
+def test_what_is_delivered_again_and_collected_again_is_told_of_twice(subject: Subject) -> None:
+    letter = place(subject)
+    for at in (3000.0, 4000.0):
+        step = collected(letter, at, by=BOB.key)
+        assert subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[step])) == [step]
+        (delivery,) = deliveries(subject, letter)
+        subject.run(subject.store.settle(Settlement((to(DeliveryState.DELIVERED, delivery),))))
+    subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[]))
+    assert states(subject, letter) == ["collected"]
+    assert [step.at for step in told_of(subject, letter) if step.step == "collected"] == [3000.0, 4000.0]
+
+
+def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subject) -> None:
+    letter = place(subject)
+    step = collected(letter, 3000.0, by=object())
+    with pytest.raises(StoreError):
+        subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[step]))
+    assert entries(subject) == [(1, letter)]
+    assert states(subject, letter) == ["delivered"]
+
+
 def test_a_maildrop_says_which_letters_may_have_a_header_in_utf_8(subject: Subject) -> None:
     """POP-25."""
     place(subject)

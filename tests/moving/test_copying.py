@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
+from mailstack.letter import Recipient
 from mailstack.moving import CannotMove, copying
 from mailstack.moving.checking import faults
 from mailstack.moving.comparing import differences
@@ -19,7 +20,7 @@ from mailstack.moving.copying import copy
 from mailstack.moving.directory import DirectorySource, DirectoryTarget
 from mailstack.moving.resting import at_rest
 from mailstack.queue.delivery import DeliveryState
-from mailstack.store import Change, Damaged, Filter, Settlement, StoreError
+from mailstack.store import Change, Damaged, Filter, Settlement, StoreError, rows
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.tables import tables
@@ -262,8 +263,12 @@ def test_what_does_not_fit_together_is_named(tmp_path: Path) -> None:
 def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     """`there` makes a source of a directory."""
     office = one_office()
-    waiting = [0.0, 0, None, 0.0, None, "", "", 0, 0, None]
+    waiting = [0.0, 0, None, 0.0, None, "", "", 0, 0, None, "[]"]
     office["deliveries"] = [("lost", 0, "mx.home.test", "a@b", None, "{}", "local", "queued", 1.0, *waiting)]
+    to = rows.as_json(Recipient(BOB))
+    office["deliveries"].append(
+        ("read", 0, "mx.home.test", "a@b", None, to, "local", "queued", 1.0, *waiting[:-1], "[[]]")
+    )
     office["entries"].append((2, 2, "gone", 0, 3, 1.5, b"", 0))
     write_office(tmp_path / "broken", office)
     with closing(there(tmp_path / "broken")) as source:
@@ -271,6 +276,7 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     assert "letter lost is owed, and its content is gone" in found
     assert "letter gone is in a mailbox, and its content is gone" in found
     assert "letter l2 has a content that is not as long as it was" in found
+    assert any(each.startswith("table deliveries, ('read', 0)") and "length 4" in each for each in found)
     assert not any(each.startswith("letter l0") for each in found)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, terms
 from mailstack.letter.content import Octets
 from mailstack.queue.delivery import Delivery, DeliveryState
@@ -117,6 +118,26 @@ def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]
     """FUT-01, DLBY-01, PRIO-01: the letter is held, and told of, instead of failing at each attempt."""
     with pytest.raises(ValueError, match=r"\w"):
         rows.decode_envelope(rows.as_json(Envelope(None, (), parameters=(damaged,))))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**63 - 1), times, texts, st.dictionaries(texts, texts))))
+def test_what_a_delivery_tells_of_its_readers_goes_there_and_back(
+    told: list[tuple[int, float, str, dict[str, str]]],
+) -> None:
+    steps = [(seq, Step(LetterId("x"), at, office, "collected", facts)) for seq, at, office, facts in told]
+    text = None
+    for seq, step in steps:
+        text = rows.collected_again(text, rows.collected_text(step, seq))
+        assert rows.collected_again(text, None) == text
+    assert rows.collected_from(("x", 1, text)) == steps
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "[", "{}", "[1]", "[[1,2.0,3,{}]]", '[[-1,2.0,"",{}]]', '[[1,2.0,"",{}],]', b"[]", 1, "[" * 200_000]
+)
+def test_what_a_delivery_tells_of_its_readers_may_be_damaged(damaged: object) -> None:
+    with pytest.raises(Damaged, match=r"table deliveries, \('x', 1\)"):
+        rows.collected_from(("x", 1, damaged))
 
 
 def test_a_row_that_is_nested_without_end_is_damaged() -> None:

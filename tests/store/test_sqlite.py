@@ -563,6 +563,9 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     store, letter = damaged(pump, open_store, directory, "UPDATE steps SET step = 'eaten'")
     with pytest.raises(StoreError, match="table steps"):
         pump.run(store.steps(letter))
+    store, letter = damaged(pump, open_store, directory, "UPDATE deliveries SET collected = '[[1]]'")
+    with pytest.raises(StoreError, match="table deliveries"):
+        pump.run(store.steps(letter))
     change(directory, "UPDATE contents SET octets = x'00'")
     with pytest.raises(StoreError, match="table contents"):
         pump.run(store.content(letter))
@@ -649,6 +652,9 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.drop_contents(3), "entries_by_delivery"),
         (sql.move_deliveries(3), "SEARCH d USING PRIMARY KEY"),
         (sql.claim(3), "SEARCH d USING PRIMARY KEY"),
+        (sql.collect(100), "SEARCH d USING PRIMARY KEY"),
+        (sql.uncollected(100), "SEARCH d USING PRIMARY KEY"),
+        (sql.COLLECTED, "SEARCH deliveries USING PRIMARY KEY"),
         (sql.place(3), "SEARCH m USING INDEX"),
         (
             sql.records(

@@ -62,9 +62,9 @@ class PostgresConnection:
     def hold_mailbox(self, name: str) -> list[Any]:
         return self.execute(f"{sql.MAILBOX} FOR UPDATE", (name,)).fetchall()
 
-    def collect(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        found = self.execute(f"{sql.collect(len(uids))} RETURNING letter", (mailbox, *uids)).fetchall()
-        return [letter for (letter,) in found]
+    def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        statement = f"{sql.uncollected(len(uids))} ORDER BY d.letter, d.number FOR UPDATE OF d"
+        return self.execute(statement, (mailbox, *uids)).fetchall()
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         found = self.execute(_TAKE_OUT, (mailbox, list(uids), mailbox)).fetchall()

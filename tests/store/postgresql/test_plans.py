@@ -72,7 +72,9 @@ def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> Non
     for statement, parameters in (
         (sql.place(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"", 0)),
         (sql.letters_at(1), (1, 1)),
-        (sql.collect(1), (1, 1)),
+        (sql.uncollected(1), (1, 1)),
+        (sql.collect(1), ("x", 0, "[]")),
+        (sql.COLLECTED, ("x",)),
         (sql.ENTRY, ("bob@home.test", 1)),
     ):
         explained = connection.execute(f"EXPLAIN {statement}", parameters).fetchall()

@@ -1,0 +1,45 @@
+"""What a reader has fetched: marked in its deliveries, together with the steps that tell of it.
+
+Every letter has its own page of `steps`, and another of `deliveries`. A session that fetched a hundred letters would
+write both for each; so this step, alone of all, stands in the row of the delivery that it concerns.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from mailstack.journey import Step
+from mailstack.letter import LetterId
+from mailstack.store import rows, sql
+from mailstack.store.batch import Transaction, next_in_sequence, pieces
+
+
+class Fetched:
+    """The "collected" steps of one session, until it is known which of them are new."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        """Raises StoreError for facts that can't be stored."""
+        self._waiting: dict[LetterId, deque[tuple[Step, str]]] = {}
+        for step in steps:
+            told = (step, rows.collected_text(step, next_in_sequence()))
+            self._waiting.setdefault(step.letter, deque()).append(told)
+        self.told: list[Step] = []
+        """Those that were written."""
+
+    def mark(self, transaction: Transaction, mailbox: int, uids: Sequence[int]) -> None:
+        """Have what was delivered into a mailbox that is held collected, where it was not before."""
+        flat: list[str | int | None] = []
+        for letter, number, before in transaction.connection.uncollected(mailbox, uids):
+            flat += (letter, number, rows.collected_again(before, self._take(letter)))
+        for part in pieces(flat, len(sql.COLLECT)):
+            transaction.execute(sql.collect(len(part) // len(sql.COLLECT)), part)
+
+    def _take(self, letter: LetterId) -> str | None:
+        """The next step of a letter, if there is one; of two deliveries of it each has its own."""
+        waiting = self._waiting.get(letter)
+        if not waiting:
+            return None
+        step, text = waiting.popleft()
+        self.told.append(step)
+        return text
