@@ -24,15 +24,18 @@ class Fetched:
         for step in steps:
             told = (step, rows.collected_text(step, next_in_sequence()))
             self._waiting.setdefault(step.letter, deque()).append(told)
+        self._found: list[str | int | None] = []
         self.told: list[Step] = []
-        """Those that were written."""
+        """Those that are new."""
 
-    def mark(self, transaction: Transaction, mailbox: int, uids: Sequence[int]) -> None:
-        """Have what was delivered into a mailbox that is held collected, where it was not before."""
-        flat: list[str | int | None] = []
+    def find(self, transaction: Transaction, mailbox: int, uids: Sequence[int]) -> None:
+        """Among what was delivered into a mailbox that is held, and is in it still."""
         for letter, number, before in transaction.connection.uncollected(mailbox, uids):
-            flat += (letter, number, rows.collected_again(before, self._take(letter)))
-        for part in pieces(flat, len(sql.COLLECT)):
+            self._found += (letter, number, rows.collected_again(before, self._take(letter)))
+
+    def write(self, transaction: Transaction) -> None:
+        """That what was found is collected. It takes room, so what gives some back comes before."""
+        for part in pieces(self._found, len(sql.COLLECT)):
             transaction.execute(sql.collect(len(part) // len(sql.COLLECT)), part)
 
     def _take(self, letter: LetterId) -> str | None:

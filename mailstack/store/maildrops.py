@@ -30,12 +30,13 @@ def update(
     batch.add_steps([step for step in steps if step.step != "collected"])
     fetched = Fetched(step for step in steps if step.step == "collected")
     for mailbox, _ in transaction.connection.hold_mailbox(name):
-        for part in _slices(collected):
-            fetched.mark(transaction, mailbox, part)
+        for part in _slices(list(dict.fromkeys(collected))):
+            fetched.find(transaction, mailbox, part)
         letters: list[LetterId] = []
         for part in _slices(deleted):
             letters += transaction.connection.take_out(mailbox, part)
         transaction.drop_contents(letters)
+    fetched.write(transaction)
     batch.announce(fetched.told)
     batch.write(transaction)
     told = set(map(id, fetched.told))

@@ -18,11 +18,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.room import SMALL
-from mailstack.store import Account, Conflict, Damaged, Filter, Settlement, StoreError, StoreFull, sql
+from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
@@ -258,6 +259,27 @@ def test_a_full_disk_refuses_and_loses_nothing_and_then_goes_on(pump: Pump, open
     for claim in claims:
         pump.run(store.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(store.accept(acceptance(octets=b"x" * 20_000)))
+
+
+def test_a_reader_deletes_also_where_the_disk_is_full(pump: Pump, open_store: Open) -> None:
+    """That he collected his letters takes room, which their contents give."""
+    store = open_store(max_pages=300)
+    letters: list[LetterId] = []
+    for size in (2000, 10):  # until there is no room for the least either
+        outcome = None
+        while outcome is None:
+            one = acceptance(octets=b"x" * size)
+            delivered = replace(one.deliveries[0], state=DeliveryState.DELIVERED)
+            placement = Placement(BOB.key, (one.letter.id, 0), HEADERS, len(HEADERS) + size, 2000.0)
+            placed = replace(one, deliveries=(delivered,), placements=(placement,))
+            (outcome,) = wait_for(pump, pump.start(store.accept(placed)))
+            letters += [one.letter.id] if outcome is None else []
+        assert type(outcome) is StoreFull
+    facts = {"by": BOB.key, "client": "192.0.2.7", "protocol": "pop3s", "told": "x" * 200}
+    steps = [Step(letter, 3000.0, OFFICE, "collected", facts) for letter in letters]
+    uids = range(1, len(letters) + 1)
+    assert pump.run(store.update_maildrop(BOB.key, collected=uids, deleted=uids, steps=steps)) == steps
+    assert pump.run(store.octets_in(BOB.key)) == 0
 
 
 def test_a_disk_that_cannot_keep_a_file_accepts_nothing(
