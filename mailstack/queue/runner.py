@@ -6,7 +6,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.journey import Journal
@@ -18,13 +17,15 @@ from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
+from mailstack.queue.limits import RunnerLimits
+from mailstack.queue.lines import Lines
 from mailstack.queue.noticeboard import Noticeboard, Source
 from mailstack.queue.outcomes import Ended, Outcomes
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.standing import Held, StandingOrders
-from mailstack.store import Acceptance, Change, Claim, Conflict, Place, Settlement, Store, StoreError
+from mailstack.store import Acceptance, Claim, Store, StoreError
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -36,33 +37,6 @@ _LEAST_WAIT = 0.001
 
 def _none(_most: int) -> tuple[()]:
     return ()
-
-
-class RunnerLimits(Struct, frozen=True):
-    """How much is attempted at a time. Times are in seconds."""
-
-    concurrency: int = 100
-    """Attempts at other hosts under way."""
-    per_destination: int = 20
-    """Of these, for one destination that does well."""
-    first_per_destination: int = 5
-    """Of these, for a destination of which nothing is known."""
-    backlog: int = 5000
-    """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
-    backlog_octets: int = 33_554_432
-    """Of contents that the backlog may keep from being let go of once their letters are stored."""
-    claims: int = 500
-    """Deliveries claimed with one query."""
-    poll: float = 1.0
-    """How often the store is looked at for what other processes changed."""
-    lease: float = 7200.0
-    """After which another process takes over a claim; longer than any attempt."""
-    line_wait: float = 3600.0
-    """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
-    lines: int = 10_000
-    """Destinations known to have such deliveries."""
-    settle_wait: float = 1.0
-    """Before an outcome that the store could not take is settled again; doubles up to a minute."""
 
 
 class Runner:
@@ -111,7 +85,6 @@ class Runner:
         self._jitter = jitter
         self._left_behind = (owner, *left_behind)
         self._line = line
-        self._line_of = line_of
         self._postmaster = postmaster
         self._backlog = Backlog(
             concurrency=limits.concurrency,
@@ -125,13 +98,8 @@ class Runner:
         self._running = False
         self._starting_jobs = False
         self._looking = False
-        self._lines: set[str] = set()
-        """Destinations for which letters wait in line, in the store."""
-        self._placed = 0
-        """How many went there without a claim."""
+        self._lines = Lines(store, clock, limits, line, line_of, jitter)
         self._fetching: set[str] = set()
-        self._lining_up: list[Settlement] = []
-        """Claims that are not attempted by us, and that the store has not taken back yet."""
         self._cancel_look: Callable[[], None] = _nothing
         self._next_look = 0.0
         self._stopped: Callable[[], None] | None = None
@@ -142,7 +110,7 @@ class Runner:
     async def start(self) -> None:
         """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
         await self._store.recover(self._left_behind, self._clock.now())
-        self._lines.update(await self._store.lines(self._office, self.limits.lines))
+        self._lines.names.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
         self._store.on_news(self.look_soon)
         # Whoever starts an office with a million letters doesn't wait until they are looked through.
@@ -185,7 +153,7 @@ class Runner:
             return self._local < self.limits.backlog
         line = self._line(letter, destination)
         # Behind a line nobody goes before those who stand in it.
-        return line not in self._lines and self._backlog.has_room(line)
+        return line not in self._lines.names and self._backlog.has_room(line)
 
     def _jobs(self, claim: Claim) -> list[Job]:
         """What is claimed by us, grouped by line; most letters have one. By VERP each recipient is a job of his own."""
@@ -215,7 +183,7 @@ class Runner:
                 # Others may have let go of it, or it was stored after they had: then nobody else will.
                 self._backlog.done(job)
                 self._backlog.written(job)
-                self._lining_up.append(self._given_back(job))
+                self._lines.give_back(job)
         self._starting_jobs = False
 
     async def _attempt(self, job: Job) -> None:
@@ -284,7 +252,7 @@ class Runner:
                 if change.after.state is DeliveryState.QUEUED:
                     self._look_by(change.after.due)
         self._start_jobs()
-        if job.destination in self._lines and self._backlog.is_low(job.destination):
+        if job.destination in self._lines.names and self._backlog.is_low(job.destination):
             self._clock.spawn(self._fetch(job.destination))
         self._end_when_idle()
 
@@ -302,7 +270,7 @@ class Runner:
             await self._line_up()
             await self.standing.refresh()
             wait = await self._claim_due()
-            for line in [line for line in self._lines if self._backlog.is_low(line)]:
+            for line in [line for line in self._lines.names if self._backlog.is_low(line)]:
                 await self._fetch(line)
             await self._board.post()
             self._start_jobs()
@@ -334,9 +302,9 @@ class Runner:
             if due > now:
                 return max(_LEAST_WAIT, min(self.limits.poll, due - now))
             limit = min(room, self.limits.claims)
-            placed = self._placed
+            placed = self._lines.placed
             claims = await self._claim(limit)
-            if not claims and placed == self._placed:
+            if not claims and placed == self._lines.placed:
                 break
             await self._take_what_fits(claims)
         return self.limits.poll
@@ -354,59 +322,12 @@ class Runner:
             if fitting:
                 self.take(Claim(claim.letter, tuple(fitting)))
             if others:
-                self._lining_up.append(Settlement(tuple([self._lined_up(claim.letter, one) for one in others])))
+                self._lines.line_up(claim.letter, others)
         await self._line_up()
 
     async def _line_up(self) -> None:
-        """Give back what there is no room for. What the store can't take now is tried again with the next look."""
-        waiting, self._lining_up = self._lining_up, []
-        if not waiting or not self._running:
-            return
-        troubles = await self._store.settle_together(waiting)
-        failed = [
-            (one, trouble)
-            for one, trouble in zip(waiting, troubles, strict=True)
-            if trouble is not None and not isinstance(trouble, Conflict)  # then somebody else has it by now
-        ]
-        self._lining_up += [one for one, _ in failed]
-        if failed:
-            raise failed[0][1]
-
-    def _lined_up(self, letter: Letter, one: Delivery) -> Change:
-        """It waits in the store, where `_fetch` finds it when its destination has room again."""
-        after = replace(one, due=self._line_due(), attempts=one.attempts - 1, claimed_by=None, lease=0.0)
-        if one.destination == LOCAL:
-            return Change(one, replace(after, due=self._clock.now() + self.limits.poll))
-        line = self._line(letter, one.destination)
-        if len(self._lines) < self.limits.lines:
-            self._lines.add(line)
-        return Change(one, after, line)
-
-    def _place(self, destination: str) -> Place | None:
-        """What is due for a destination that has a line stands there at once; claimed, it would only be given back.
-
-        Called in any thread.
-        """
-        line = None if destination == LOCAL else self._line_of(destination)
-        if line is None or line not in self._lines:
-            return None
-        self._placed += 1
-        return Place(line, self._line_due())
-
-    def _line_due(self) -> float:
-        return self._clock.now() + self.limits.line_wait * (0.5 + self._jitter())
-
-    def _given_back(self, job: Job) -> Settlement:
-        """It is due at once, as if nobody had claimed it."""
-        now = self._clock.now()
-        return Settlement(
-            tuple(
-                [
-                    Change(one, replace(one, due=now, attempts=one.attempts - 1, claimed_by=None, lease=0.0))
-                    for one in job.deliveries
-                ]
-            )
-        )
+        if self._running:
+            await self._lines.write()
 
     async def _fetch(self, line: str) -> None:
         """Claim from a line until its destination has enough in hand, or nothing waits in it."""
@@ -414,11 +335,11 @@ class Runner:
             return
         self._fetching.add(line)
         try:
-            while self._running and line in self._lines and self._backlog.is_low(line):
+            while self._running and line in self._lines.names and self._backlog.is_low(line):
                 limit = min(self._backlog.room_for(line), self.limits.claims)
                 claims = await self._claim(limit, line)
                 if sum(len(claim.deliveries) for claim in claims) < limit:
-                    self._lines.discard(line)
+                    self._lines.names.discard(line)
                 for claim in claims:
                     self.take(claim)
         except StoreError as trouble:
@@ -436,7 +357,7 @@ class Runner:
             lease=self.limits.lease,
             next_due=self._next_due,
             line=line,
-            place=self._place,
+            place=self._lines.place,
         )
 
     # --- the end

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.smtp.chunks import ChunkedContent
@@ -17,12 +14,10 @@ from mailstack.smtp.content import DottedContent
 from mailstack.smtp.extensions import OFFERED
 from mailstack.smtp.extensions.chunking import not_taken
 from mailstack.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
-from mailstack.smtp.grammar import READERS
+from mailstack.smtp.language import language
 from mailstack.smtp.order import (
     END_OF_DATA,
     LAST_CHUNK,
-    ORDER,
-    RCPT_FIRST,
     RESPONSE,
     LocalProtocolError,
     State,
@@ -124,7 +119,7 @@ class ServerEngine:
         """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
         self._offered = offered
         self._limits = limits
-        self._verbs, self._order = _language(offered, lmtp=lmtp)
+        self._verbs, self._order = language(offered, lmtp=lmtp)
         self._lmtp = lmtp
         self._taken = 0
         """Recipients of the transaction, which LMTP counts."""
@@ -400,29 +395,3 @@ def _no_command(name: str, *, lmtp: bool) -> Reply:
 def _may_be_read(name: str, line: bytes) -> bool:
     """Whether a line that isn't printable ASCII shall reach its reader all the same: one with an address (RFC 6531)."""
     return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)
-
-
-_Order = Mapping[State, Mapping[str, Turn]]
-
-
-@lru_cache(maxsize=8)
-def _language(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], _Order]:
-    """The verbs of RFC 5321 and of the extensions, and the order of them all; for LMTP as RFC 2033 §4 changes them."""
-    verbs = {name: Verb(reader) for name, reader in READERS.items()}
-    order = {state: dict(turns) for state, turns in ORDER.items()}
-    for extension in offered:
-        verbs.update(extension.verbs)
-        for name, verb in extension.verbs.items():
-            for state, turn in verb.turns.items():
-                order[state][name] = turn
-    if lmtp:
-        verbs["LHLO"] = verbs.pop("EHLO")
-        del verbs["HELO"]
-        for turns in order.values():
-            if (hello := turns.pop("EHLO", None)) is not None:
-                turns["LHLO"] = hello
-        # §4.2: without a recipient DATA must fail with 503.
-        order[State.REFUSED] |= {
-            name: replace(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
-        }
-    return verbs, order

@@ -22,9 +22,10 @@ from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security

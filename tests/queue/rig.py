@@ -13,9 +13,10 @@ from mailstack.letter.content import read_all
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.memory import MemoryStore

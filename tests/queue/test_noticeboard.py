@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.conditions import Condition
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.noticeboard import Noticeboard
-from mailstack.queue.runner import RunnerLimits
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.runner import RunnerLimits
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Acceptance, StoreFull
 from mailstack.store.memory import MemoryStore

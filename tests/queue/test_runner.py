@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred as Later
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.operator import Operator
-from mailstack.queue.runner import RunnerLimits
 from mailstack.store import Acceptance, Filter, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from mailstack.journey import Step
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
 from mailstack.queue.delivery import Delivery, released_text
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.operator import Operator
-from mailstack.queue.runner import RunnerLimits
 from mailstack.queue.standing import StandingOrders, describe, fits, is_held_by
 from mailstack.store import Rule, StoreError
 from mailstack.store.memory import MemoryStore

@@ -1,0 +1,32 @@
+"""How much the Runner attempts at a time, and how long it waits."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class RunnerLimits(Struct, frozen=True):
+    """How much is attempted at a time. Times are in seconds."""
+
+    concurrency: int = 100
+    """Attempts at other hosts under way."""
+    per_destination: int = 20
+    """Of these, for one destination that does well."""
+    first_per_destination: int = 5
+    """Of these, for a destination of which nothing is known."""
+    backlog: int = 5000
+    """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
+    backlog_octets: int = 33_554_432
+    """Of contents that the backlog may keep from being let go of once their letters are stored."""
+    claims: int = 500
+    """Deliveries claimed with one query."""
+    poll: float = 1.0
+    """How often the store is looked at for what other processes changed."""
+    lease: float = 7200.0
+    """After which another process takes over a claim; longer than any attempt."""
+    line_wait: float = 3600.0
+    """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
+    lines: int = 10_000
+    """Destinations known to have such deliveries."""
+    settle_wait: float = 1.0
+    """Before an outcome that the store could not take is settled again; doubles up to a minute."""
