@@ -16,7 +16,7 @@ const PATIENCE = 30_000; // milliseconds; then the server counts as not there
 export const login = { wanted: () => {} };
 
 export const get = (path, query) => ask("GET", path, { query });
-export const post = (path, body) => ask("POST", path, { body });
+export const post = (path, body, patience = PATIENCE) => ask("POST", path, { body, patience });
 export const put = (path, body) => ask("PUT", path, { body });
 export const patch = (path, body) => ask("PATCH", path, { body });
 export const remove = (path, body) => ask("DELETE", path, { body });
@@ -36,13 +36,13 @@ export function at(path, query = {}) {
 /** One segment of a path. */
 export const part = encodeURIComponent;
 
-async function ask(method, path, { query, body }) {
+async function ask(method, path, { query, body, patience = PATIENCE }) {
     const given = { method, headers: { Accept: "application/json" } };
     if (body !== undefined) {
         given.body = JSON.stringify(body);
         given.headers["Content-Type"] = "application/json";
     }
-    const response = await reach(at(path, query), given);
+    const response = await reach(at(path, query), given, patience);
     const kind = response.headers.get("Content-Type") ?? "";
     return kind.includes("json") ? read(response, "json") : null;
 }
@@ -53,10 +53,10 @@ const read = (response, as) =>
         throw new Trouble(0, UNREACHED);
     });
 
-async function reach(path, given) {
+async function reach(path, given, patience = PATIENCE) {
     let response;
     try {
-        response = await fetch(path, { ...given, signal: AbortSignal.timeout(PATIENCE) });
+        response = await fetch(path, { ...given, signal: AbortSignal.timeout(patience) });
     } catch {
         throw new Trouble(0, UNREACHED);
     }

@@ -15,11 +15,12 @@ const JUMPS = [
     ["1d", "+1 day"],
     ["5d", "+5 days"],
 ];
+const LONGEST_JOURNEY = 330_000; // milliseconds; the server ends one of five minutes itself
 const FACE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
 
 export function show(_, main) {
     const face = h("p", { class: "bigclock", role: "timer", "aria-live": "off" }, "…");
-    const ahead = h("p", { class: "quiet" }, "");
+    const ahead = h("p", { class: "quiet", role: "status" }, "");
     const body = pageOf(
         main,
         "Clock",
@@ -36,11 +37,19 @@ export function show(_, main) {
                 : "As this machine's clock.";
         tick();
     };
-    const travel = (by) =>
-        tried(async () => {
-            take(await post("v1/clock", { advance: by }));
+    let underWay = false;
+    const travel = async (by) => {
+        if (underWay) return;
+        underWay = true;
+        const before = ahead.textContent;
+        ahead.textContent = "On the way: all that is due until then happens now.";
+        const arrived = await tried(async () => {
+            take(await post("v1/clock", { advance: by }, LONGEST_JOURNEY));
             notice(`It is ${FACE.format(new Date(now()))} now`);
         });
+        if (!arrived) ahead.textContent = before;
+        underWay = false;
+    };
     const other = h(
         "form",
         {
