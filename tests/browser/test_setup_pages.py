@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import mailstack
 from mailstack.setup.clients import GUIDES
 from tests.browser.browsing import DESKTOP, PHONE, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
+
+PAGES = Path(mailstack.__file__).parent / "web" / "pages"
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
@@ -57,3 +62,9 @@ def test_a_profile_is_downloaded(visit: Open) -> None:
 def test_an_address_of_somebody_elses_is_refused_in_words(visit: Open) -> None:
     page = visit("#/setup?client=k9&address=a%40far.test")
     page.get_by_text("This office has the domains home.test only.").wait_for()
+
+
+def test_every_client_has_its_picture() -> None:
+    """setup.js names clients as the command does."""
+    pictures = re.findall(r'^    "?([\w+-]+)"?: "\w+",$', (PAGES / "setup.js").read_text(), re.MULTILINE)
+    assert sorted(pictures) == sorted(guide.name for guide in GUIDES)

@@ -18,7 +18,7 @@ const PICTURES = {
     "gmail-app": "phone",
     k9: "phone",
     mutt: "code",
-    "msmtp-mpop": "code",
+    "msmtp+mpop": "code",
 };
 
 export function show(place, main) {
