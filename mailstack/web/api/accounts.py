@@ -157,9 +157,7 @@ class Accounts:
 
     async def add(self, ask: Ask) -> Answer:
         wanted = from_json(ask, NewAccount)
-        address = _address(wanted.address)
-        if not self._behind.around.directory.is_local(address.domain):
-            raise Trouble(400, f"{address.domain} is no domain of this office.")
+        address = self._own(wanted.address)
         keep = self._managed.keep_password
         if keep is None:
             raise Trouble(501, "Accounts can't be added here; `mailstack user add` does it.")
@@ -175,6 +173,13 @@ class Accounts:
         self._managed.forget()
         return in_json(self._shown(account), 201)
 
+    def _own(self, text: str) -> Address:
+        """An address at a domain of this office. Raises Trouble 400."""
+        address = _address(text)
+        if not self._behind.around.directory.is_local(address.domain):
+            raise Trouble(400, f"{address.domain} is no domain of this office.")
+        return address
+
     async def change(self, ask: Ask) -> Answer:
         key = _address(ask.variables["address"]).key
         keep = self._managed.keep_password
@@ -184,13 +189,13 @@ class Accounts:
             kept = await keep(from_json(ask, NewPassword).password)
             await self._store.set_password(key, kept.password_hash, kept.scram)
         except KeyError:
-            raise Trouble(404, f"There is no account {key}.") from None
+            raise _no_account(key) from None
         except ValueError as error:
             raise Trouble(400, str(error)) from None
         self._managed.forget()
         account = await self._store.account(key)
         if account is None:
-            raise Trouble(404, f"There is no account {key}.")
+            raise _no_account(key)
         return in_json(self._shown(account))
 
     async def remove(self, ask: Ask) -> Answer:
@@ -198,7 +203,7 @@ class Accounts:
         try:
             await self._store.remove_account(key)
         except KeyError:
-            raise Trouble(404, f"There is no account {key}.") from None
+            raise _no_account(key) from None
         self._managed.forget()
         return in_json(Removed(key))
 
@@ -209,9 +214,7 @@ class Accounts:
 
     async def set_alias(self, ask: Ask) -> Answer:
         wanted = from_json(ask, AliasShown)
-        address = _address(wanted.address)
-        if not self._behind.around.directory.is_local(address.domain):
-            raise Trouble(400, f"{address.domain} is no domain of this office.")
+        address = self._own(wanted.address)
         targets = [str(_address(target)) for target in wanted.targets]
         if not targets:
             raise Trouble(400, 'An alias leads somewhere: {"address": "sales@…", "targets": ["alice@…"]}')
@@ -227,7 +230,7 @@ class Accounts:
         try:
             await self._store.remove_alias(key)
         except KeyError:
-            raise Trouble(404, f"There is no alias {key}.") from None
+            raise Trouble(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
         self._managed.forget()
         return in_json(Removed(key))
 
@@ -274,3 +277,7 @@ def _address(text: str) -> Address:
         return Address.parse(text.strip())
     except AddressError as error:
         raise Trouble(400, f"{text[:60]!r} is no address: {error}") from None
+
+
+def _no_account(key: str) -> Trouble:
+    return Trouble(404, f"There is no account {key}; GET /v1/accounts lists those that are there.")
