@@ -1,4 +1,4 @@
-"""HTTP/1.1 by Twisted: each request, bounded in size and time, becomes an Ask, and its Answer is written."""
+"""One connection of HTTP/1.1, by Twisted, bounded in time: requests one after the other, or another protocol."""
 
 # mypy: allow-untyped-calls
 # (Twisted's HTTP has no types.)
@@ -6,23 +6,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
-from http import HTTPStatus
-from io import BytesIO
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, Request, datetimeToString
+from twisted.web.http import HTTPChannel
 
 from mailstack.room import Room
-from mailstack.web.asking import Answer, Ask, Upgrade, plain
+from mailstack.web.asking import Upgrade
 from mailstack.web.door import Channel
 from mailstack.web.flowing import Flow, WebLine
-from mailstack.web.site import SAFE, Site
+from mailstack.web.request import MOST_FIELDS, WebRequest, segments_of
+from mailstack.web.site import Site
 from mailstack.wire import HostPort
 
 _log = logging.getLogger(__name__)
@@ -31,8 +28,6 @@ PATIENCE = 5.0
 """Seconds until a connection that should end is dropped."""
 MOST_DIGITS = 100
 """Of a Content-Length."""
-MOST_FIELDS = 100
-"""Of a header; and of a query."""
 
 
 class Bounds(Struct, frozen=True):
@@ -48,191 +43,6 @@ class Bounds(Struct, frozen=True):
     """Octets of a body that may be as large as a letter; less than `body`: as that."""
     held: int = 268_435_456
     """Octets of large bodies, beyond `body` of each, that all clients together may have us hold."""
-
-
-class WebRequest(Request):
-    """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
-
-    channel: WebChannel
-    _work: Deferred[None] | None = None
-    _is_safe = False
-    _is_endless = False
-    _held = 0
-    """Octets of the body that are counted in the room of all."""
-
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
-        self._body = BytesIO()
-        self._refused = False
-        self._room = self.channel.room
-        self.content = self._body
-        self._most = self.channel.most_body()
-        if length is not None and length > self._most:
-            self._refuse()
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        if self._refused:
-            return
-        size = self._body.tell() + len(data)
-        room, more = self._room, max(0, size - self.channel.bounds.body - self._held)
-        if size > self._most:
-            self._refuse()
-        elif more and room.held + more > room.most:
-            # RFC 9110 §15.6.4
-            self._refuse(b"503 Service Unavailable")
-        else:
-            self._body.write(data)
-            self._held += more
-            room.held += more
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
-        """In place of Twisted's, which would parse forms."""
-        if self._refused:
-            return
-        self.method, self.uri, self.clientproto = command, path, version
-        try:
-            ask = self._ask()
-        except ValueError:
-            self.channel.persistent = 0
-            self.setHeader("Connection", "close")
-            self._say(plain("That is no request.", 400))
-            self._let_go()
-            return
-        self._is_safe = ask.method in SAFE
-        self._work = Deferred.fromCoroutine(self._answer(ask))
-        self._work.addErrback(self._failed)
-        self._work.addCallback(lambda _: self._let_go())
-
-    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
-        super().connectionLost(reason)
-        self.leave()
-        if self._work is None:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """The body is no longer held."""
-        if self._held:
-            self._room.held -= self._held
-            self._held = 0
-            self.content = self._body = BytesIO()
-
-    def leave(self) -> None:
-        """Nobody waits for the answer: what only looks, or is being told, ends; what changes something goes on."""
-        if self._is_safe and self._work is not None:
-            self._work.cancel()
-
-    def end(self) -> None:
-        """What goes on until its client leaves ends now."""
-        if self._is_endless:
-            self.leave()
-
-    def _failed(self, failure: Failure) -> None:
-        """An answer that broke off: the client must see that it isn't whole."""
-        if not failure.check(CancelledError):
-            _log.error("a bug: %s", self.uri, exc_info=failure.value)
-        if not self._disconnected:
-            self.channel.abort()
-
-    def _ask(self) -> Ask:
-        """Raises ValueError for what has no place in a request."""
-        path, _, query = self.uri.decode("ascii").partition("?")
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
-        hosts = self.requestHeaders.getRawHeaders("host") or []
-        if len(hosts) != 1 or not path.startswith("/"):
-            raise ValueError("RFC 9112 §3.2: one Host field, and an absolute path")
-        return Ask(
-            method=self.method.decode("ascii"),
-            path=unquote(path, errors="strict"),
-            host=host_of(hosts[0]),
-            query=dict(reversed(pairs)),
-            body=self._body.getvalue(),
-            fields={
-                name.decode("latin-1").lower(): _joined(values)
-                for name, values in self.requestHeaders.getAllRawHeaders()
-            },
-            remote=self.channel.remote,
-            is_secure=self.channel.isSecure(),
-            authority=hosts[0].strip().lower(),
-            parts=segments_of(path),
-        )
-
-    async def _answer(self, ask: Ask) -> None:
-        answer = await self.channel.site.answer(ask)
-        if isinstance(answer, Upgrade):
-            await self.channel.upgrade(answer)
-        elif isinstance(answer.body, bytes):
-            self._say(answer)
-        else:
-            await self._tell(answer, answer.body)
-
-    def _begin(self, answer: Answer, size: int | None) -> None:
-        """Everything above the body."""
-        self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
-        # RFC 9110 §6.6.1
-        self.setHeader("Date", datetimeToString(self.channel.now()))
-        for name, value in answer.headers:
-            self.setHeader(name, value)
-        if answer.media_type:
-            self.setHeader("Content-Type", answer.media_type)
-        if size is not None and answer.status not in (204, 304):
-            self.setHeader("Content-Length", str(size))
-
-    def _say(self, answer: Answer) -> None:
-        if self._disconnected:
-            return
-        assert isinstance(answer.body, bytes)
-        self._begin(answer, len(answer.body))
-        # http.Request writes no body to HEAD.
-        self.write(answer.body)
-        self.finish()
-
-    async def _tell(self, answer: Answer, pieces: AsyncGenerator[bytes, None]) -> None:
-        """Piece by piece, as the client takes them; who asked for the header gets none."""
-        channel = self.channel
-        flow = Flow(channel.callLater, channel.bounds.request, channel.abort)
-        try:
-            if self._disconnected:
-                return
-            self._is_endless = answer.size is None
-            self._begin(answer, answer.size)
-            # Have Twisted write the header now: the first piece may be far away.
-            self.write(b"")
-            if self.method != b"HEAD":
-                self.registerProducer(flow, True)
-                async for piece in pieces:
-                    if self._disconnected:
-                        return
-                    self.write(piece)
-                    await flow.room()
-                self.unregisterProducer()
-            self.finish()
-        finally:
-            flow.stopProducing()
-            await pieces.aclose()
-
-    def _refuse(self, status: bytes = b"413 Content Too Large") -> None:
-        """The rest of the body is not heard (RFC 9110 §15.5.14)."""
-        self._refused = True
-        self._let_go()
-        # Else Twisted would ask for what we don't want.
-        self.requestHeaders.removeHeader("expect")
-        self.channel.refuse(status)
-
-
-def _joined(values: Sequence[bytes]) -> str:
-    return ", ".join([value.decode("latin-1").strip() for value in values])
-
-
-def segments_of(path: str) -> tuple[str, ...]:
-    """The path between its slashes, each part decoded by itself. Raises ValueError."""
-    return tuple(unquote(part, errors="strict") for part in path.split("/")[1:])
-
-
-def host_of(field: str) -> str:
-    """The name of a Host field: in lower case, without port, brackets and final dot (RFC 9110 §7.2)."""
-    host = field.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
 
 
 class WebChannel(HTTPChannel):
@@ -261,6 +71,7 @@ class WebChannel(HTTPChannel):
         self.timeOut = bounds.request  # type: ignore[assignment]
         self._gone = gone
         self._end: IDelayedCall | None = None
+        self._is_waiting = False
         self._line: WebLine | None = None
         """Once the connection speaks another protocol."""
 
@@ -301,6 +112,22 @@ class WebChannel(HTTPChannel):
         except UnicodeDecodeError:
             return bounds.body
         return bounds.large if is_large else bounds.body
+
+    @property
+    def begun(self) -> tuple[bytes, bytes, bytes]:
+        """Method, target and version of the request whose body comes."""
+        return self._command, self._path, self._version
+
+    def wait(self) -> None:
+        """Read nothing for now."""
+        self._is_waiting = True
+        self._networkProducer.pauseProducing()
+
+    def go_on(self) -> None:
+        """Read again, if we waited."""
+        if self._is_waiting:
+            self._is_waiting = False
+            self._networkProducer.resumeProducing()
 
     async def upgrade(self, answer: Upgrade) -> None:
         """Speak HTTP no longer; the conversation has the connection until it ends (RFC 9110 §7.8)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
@@ -17,6 +18,8 @@ from mailstack.web.origins import Origins
 from mailstack.web.routes import Route, Routes, variables
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GUARDS = (
     # No scripts, nothing from elsewhere, in nobody's frame.
@@ -38,6 +41,14 @@ API = "/v1/"
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 §9.2.1."""
+
+
+class Entered(Struct, frozen=True):
+    """An ask that may be answered by its page."""
+
+    route: Route
+    ask: Ask
+    """With who asks, and the variables of the path."""
 
 
 class Doorkeeper(Protocol):
@@ -97,13 +108,26 @@ class Site:
 
     async def answer(self, ask: Ask) -> Answer | Upgrade:
         """What to say; raises nothing but CancelledError."""
+        entered = await self.enter(ask)
+        return entered if isinstance(entered, Answer) else await self.show(entered)
+
+    async def enter(self, ask: Ask) -> Entered | Answer:
+        """Everything that is decided without the body, which `ask` need not have: which page, and whether for this visitor. Or the refusal; raises as `answer`."""
         if self._root:
             inside = self._inside(ask.segments)
             if inside is None:
                 return self._outside(ask)
             ask = replace(ask, path="/" + "/".join(inside), parts=inside)
+        return await self._guarded(ask, self._entered(ask))
+
+    async def show(self, entered: Entered) -> Answer | Upgrade:
+        """What the page says, to an ask with its body; raises as `answer`."""
+        return await self._guarded(entered.ask, self._shown(entered))
+
+    async def _guarded(self, ask: Ask, work: Awaitable[T | Answer]) -> T | Answer:
+        """With the fields of every answer, and a refusal in place of what `work` raises."""
         try:
-            found = await self._found(ask)
+            found = await work
         except Trouble as trouble:
             found = _refusal(ask, trouble)
         except CancelledError:
@@ -111,9 +135,9 @@ class Site:
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
             found = _refusal(ask, Trouble(500, "Something went wrong here. The office's log says what."))
-        if isinstance(found, Upgrade):
-            return found
-        return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
+        if isinstance(found, Answer):
+            return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
+        return found
 
     def _outside(self, ask: Ask) -> Answer:
         """To who is not below the root: he is led there from it, whatever else he wants."""
@@ -122,7 +146,7 @@ class Site:
             return Answer(b"", "", 308, (*GUARDS, ("Location", root)))
         return plain(f"There is nothing here; the front page is at {root}", 404, *GUARDS)
 
-    async def _found(self, ask: Ask) -> Answer | Upgrade:
+    async def _entered(self, ask: Ask) -> Entered | Answer:
         if not self._is_ours(ask.host):
             # RFC 9110 §15.5.20
             raise Trouble(421, "This office does not answer to that name; [web] hosts may name it.")
@@ -142,8 +166,11 @@ class Site:
         visitor = Visitor() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
         if route.access == "admin" and not visitor.is_admin:
             raise Trouble(403, "This is for the administrators that [web] admins names.")
-        found = await route.page(replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor))
-        return _unchanged(ask, found) if isinstance(found, Answer) and found.etag else found
+        return Entered(route, replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor))
+
+    async def _shown(self, entered: Entered) -> Answer | Upgrade:
+        found = await entered.route.page(entered.ask)
+        return _unchanged(entered.ask, found) if isinstance(found, Answer) and found.etag else found
 
     def _about(self, ask: Ask, methods: tuple[str, ...]) -> Answer:
         """Which methods there are: to who asks for them, and to who asked for another."""

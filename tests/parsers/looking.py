@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.catalogue.query import BadQuery, parse
 from mailstack.net.zone_text import TYPES, read_record, record_text
-from mailstack.web.channel import segments_of
+from mailstack.web.request import segments_of
 from tests.parsers.parser import Parser, text, unless
 
 

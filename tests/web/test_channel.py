@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.asking import Answer, Ask, plain
-from mailstack.web.channel import MOST_FIELDS, Bounds, host_of
+from mailstack.web.channel import Bounds
+from mailstack.web.request import MOST_FIELDS, host_of
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
 from tests.web.browsing import Web

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.web.asking import Answer, Ask, Line, Upgrade, in_json, plain
+from mailstack.web.asking import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
 from mailstack.web.channel import Bounds
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
@@ -263,3 +263,110 @@ def test_large_bodies_have_so_much_room_together_and_give_it_back(pages: Pages) 
     last = web.knock()
     web.say(last, begun + b"x" * 10_000)
     assert responses(last.received)[0].status == 200
+
+
+class Doorman:
+    """Lets in who says so, as soon as `at_once` allows."""
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        self.open: Deferred[None] = Deferred()
+        self.asked = 0
+        if at_once:
+            self.open.callback(None)
+
+    async def visitor(self, ask: Ask) -> Visitor:
+        self.asked += 1
+        await self.open
+        if "authorization" not in ask.fields:
+            raise Trouble(401, "Log in.")
+        return Visitor("bob@x.test")
+
+
+def guarded(pages: Pages, doorman: Doorman) -> Web:
+    site = Site([Route("POST", "/big", pages.big, "user", is_large=True)], ["x.test"], doorkeeper=doorman)
+    return Web(site, bounds=Bounds(1000, 30.0, 600.0, large=100_000, held=150_000))
+
+
+def upload(*fields: str) -> bytes:
+    return request("/big", *(fields or ("Content-Length: 100000",)), method="POST")
+
+
+AS_BOB = "Authorization: Bob"
+
+
+def test_who_may_not_send_a_large_body_takes_no_room_from_who_may(pages: Pages) -> None:
+    web = guarded(pages, Doorman())
+    strangers = [web.knock(f"192.0.2.{number}") for number in range(20, 28)]
+    for stranger in strangers:
+        web.say(stranger, upload(), b"x" * 90_000, wait=0.1)
+        assert stranger.received.startswith(b"HTTP/1.1 401 ")
+        assert b"Connection: close" in stranger.received
+        assert stranger.lost is None, "it is still sending, and would not hear us"
+    (answer,) = web.ask(upload(AS_BOB, "Content-Length: 100000"), b"x" * 100_000)
+    assert (answer.status, answer.body) == (200, b"100000")
+    web.say(strangers[0], b"x" * 10_000)
+    assert strangers[0].received.count(b"HTTP/1.1") == 1
+    assert strangers[0].lost is not None
+    web.reactor.advance(40)
+    assert web.limits.open == 0, "who does not end is dropped with the time of a request"
+
+
+def test_the_same_holds_for_a_body_that_does_not_say_its_length(pages: Pages) -> None:
+    web = guarded(pages, Doorman())
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    stranger = web.knock()
+    web.say(stranger, upload("Transfer-Encoding: chunked"), chunk)
+    assert stranger.received.startswith(b"HTTP/1.1 401 ")
+    web.say(stranger, chunk * 98)
+    assert stranger.lost is not None, "more than anybody may send is not even dropped"
+    (answer,) = web.ask(upload(AS_BOB, "Transfer-Encoding: chunked"), chunk * 90, b"0\r\n\r\n")
+    assert answer.body == b"92160"
+    (answer,) = web.ask(upload("Transfer-Encoding: chunked"), chunk * 2, b"0\r\n\r\n")
+    assert answer.status == 401
+
+
+def test_who_asks_before_it_sends_is_told_whether_it_may(pages: Pages) -> None:
+    """RFC 9110 §10.1.1"""
+    web = guarded(pages, Doorman())
+    stranger, bob = web.knock(), web.knock()
+    web.say(stranger, upload("Content-Length: 100000", "Expect: 100-continue"))
+    assert stranger.received.startswith(b"HTTP/1.1 401 ")
+    assert stranger.lost is not None
+    web.say(bob, upload(AS_BOB, "Content-Length: 100000", "Expect: 100-continue"))
+    assert bob.received == b"HTTP/1.1 100 Continue\r\n\r\n"
+    web.say(bob, b"x" * 100_000)
+    assert responses(bob.received.partition(b"\r\n\r\n")[2])[0].status == 200
+    one_go = web.knock()
+    web.say(one_go, upload("Content-Length: 100000", "Expect: 100-continue") + b"x" * 100_000)
+    assert one_go.received.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("fields", [("Content-Length: 100000",), ("Transfer-Encoding: chunked",)])
+def test_nothing_more_is_read_until_it_is_known_who_sends(pages: Pages, fields: tuple[str, ...]) -> None:
+    doorman = Doorman(at_once=False)
+    web = guarded(pages, doorman)
+    bob, stranger, gone = web.knock(), web.knock(), web.knock()
+    body = b"x" * 100_000 if "Length" in fields[0] else b"18000\r\n" + b"x" * 0x18000 + b"\r\n0\r\n\r\n"
+    for client, named in ((bob, (AS_BOB, *fields)), (stranger, fields), (gone, (AS_BOB, *fields))):
+        web.say(client, upload(*named) + body)
+        assert client.received == b""
+    gone.transport.abortConnection()  # type: ignore[attr-defined]
+    web.reactor.advance(1)
+    doorman.open.callback(None)
+    web.reactor.advance(1)
+    assert responses(bob.received)[0].status == 200
+    assert responses(stranger.received)[0].status == 401
+    assert stranger.lost is not None
+    assert doorman.asked == 3, "once for each request"
+    bob.transport.abortConnection()  # type: ignore[attr-defined]
+    web.reactor.advance(1)
+    assert web.limits.open == 0
+
+
+def test_what_is_no_request_may_not_be_large_either(pages: Pages) -> None:
+    web = guarded(pages, Doorman())
+    client = web.knock()
+    web.say(
+        client, upload(AS_BOB, "Content-Length: 100000").replace(b"Host: x.test", b"Host: x\r\nHost: y"), b"x" * 5000
+    )
+    assert client.received.startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,279 @@
+"""One request of HTTP and its answer: what is kept of its body, who may send it, and what is written."""
+
+# mypy: allow-untyped-calls
+# (Twisted's HTTP has no types.)
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from msgspec.structs import replace
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.http import Request, datetimeToString
+
+from mailstack.room import Room
+from mailstack.web.asking import Answer, Ask, Upgrade, plain
+from mailstack.web.body import TOO_LARGE, Body
+from mailstack.web.flowing import Flow
+from mailstack.web.site import SAFE, Entered
+
+if TYPE_CHECKING:
+    from mailstack.web.channel import WebChannel
+
+_log = logging.getLogger(__name__)
+
+MOST_FIELDS = 100
+"""Of a header; and of a query."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+NO_BODY = Body(0, 0, Room(0))
+NO_REQUEST = plain("That is no request.", 400)
+
+
+class WebRequest(Request):
+    """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
+
+    channel: WebChannel
+    _body = NO_BODY
+    """Until its header has come."""
+    _work: Deferred[None] | None = None
+    _is_safe = False
+    _is_endless = False
+    _entering: Deferred[None] | None = None
+    """Whether this client may send a large body is asked, or was."""
+    _entered: Entered | None = None
+    """It may, and this is what it asks."""
+    _is_told = False
+    """The client sends its body when it is told to (RFC 9110 §10.1.1)."""
+    _is_refused = False
+    """The client has heard why not, and the connection ends."""
+    _is_dismissed = False
+    """It has, and what it still sends is read and dropped: who is sending would not hear us if we closed now (RFC 9112 §9.6)."""
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802
+        channel = self.channel
+        self.content = None
+        self._body = body = Body(channel.bounds.body, channel.most_body(), channel.room)
+        if length is not None and length > body.most:
+            self._refuse(TOO_LARGE)
+        elif length is not None and length > body.small:
+            expected = self.requestHeaders.getRawHeaders("expect") or [""]
+            self._is_told = expected[0].lower() == "100-continue" and channel.begun[2] == b"HTTP/1.1"
+            # Else Twisted would ask for the body at once.
+            self.requestHeaders.removeHeader("expect")
+            self._enter()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        if self._is_refused:
+            return
+        if status := self._body.take(data):
+            self._refuse(status)
+        elif self._body.is_large and not self._body.is_let_in:
+            self._enter()
+
+    def _enter(self) -> None:
+        """A large body is read only from who may send it: what all may hold is not for strangers to fill."""
+        if self._entering is None:
+            self._entering = Deferred.fromCoroutine(self._ask_in())
+            self._entering.addErrback(self._failed)
+        if not self._entering.called:
+            self.channel.wait()
+
+    async def _ask_in(self) -> None:
+        channel = self.channel
+        self.method, self.uri, self.clientproto = channel.begun
+        try:
+            found = await channel.site.enter(self._ask())
+        except ValueError:
+            found = NO_REQUEST
+        channel.go_on()
+        if isinstance(found, Answer):
+            self._dismiss(found)
+            return
+        self._entered = found
+        if status := self._body.let_in():
+            self._refuse(status)
+        elif self._is_told:
+            channel.write(CONTINUE)
+
+    def _dismiss(self, answer: Answer) -> None:
+        """Answer before the body has come."""
+        self._is_dismissed = True
+        self._body.drop()
+        if self._disconnected:
+            return
+        assert isinstance(answer.body, bytes)
+        self._close_after()
+        self._begin(answer, len(answer.body))
+        self.write(answer.body)
+        if self._is_told:
+            self._is_refused = True
+            self.channel.loseConnection()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        """In place of Twisted's, which would parse forms."""
+        if self._is_refused:
+            return
+        if self._is_dismissed:
+            self.finish()
+            return
+        self.method, self.uri, self.clientproto = command, path, version
+        try:
+            ask = self._ask()
+        except ValueError:
+            self._close_after()
+            self._say(NO_REQUEST)
+            self._body.drop()
+            return
+        self._is_safe = ask.method in SAFE
+        self._work = Deferred.fromCoroutine(self._answer(ask))
+        self._work.addErrback(self._failed)
+        self._work.addCallback(lambda _: self._body.drop())
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
+        super().connectionLost(reason)
+        self.leave()
+        if self._work is None:
+            self._body.drop()
+
+    def leave(self) -> None:
+        """Nobody waits for the answer: what only looks, or is being told, ends; what changes something goes on."""
+        if self._is_safe and self._work is not None:
+            self._work.cancel()
+
+    def end(self) -> None:
+        """What goes on until its client leaves ends now."""
+        if self._is_endless:
+            self.leave()
+
+    def _failed(self, failure: Failure) -> None:
+        """An answer that broke off: the client must see that it isn't whole."""
+        if not failure.check(CancelledError):
+            _log.error("a bug: %s", self.uri, exc_info=failure.value)
+        if not self._disconnected:
+            self.channel.abort()
+
+    def _ask(self) -> Ask:
+        """Raises ValueError for what has no place in a request."""
+        path, _, query = self.uri.decode("ascii").partition("?")
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        hosts = self.requestHeaders.getRawHeaders("host") or []
+        if len(hosts) != 1 or not path.startswith("/"):
+            raise ValueError("RFC 9112 §3.2: one Host field, and an absolute path")
+        return Ask(
+            method=self.method.decode("ascii"),
+            path=unquote(path, errors="strict"),
+            host=host_of(hosts[0]),
+            query=dict(reversed(pairs)),
+            body=self._body.octets.getvalue(),
+            fields={
+                name.decode("latin-1").lower(): _joined(values)
+                for name, values in self.requestHeaders.getAllRawHeaders()
+            },
+            remote=self.channel.remote,
+            is_secure=self.channel.isSecure(),
+            authority=hosts[0].strip().lower(),
+            parts=segments_of(path),
+        )
+
+    async def _answer(self, ask: Ask) -> None:
+        site = self.channel.site
+        if self._entering is not None:
+            await self._entering
+        if self._is_dismissed and not self._disconnected:
+            self.finish()
+        if self._is_dismissed or self._is_refused:
+            return
+        if self._entered is not None:
+            answer = await site.show(replace(self._entered, ask=replace(self._entered.ask, body=ask.body)))
+        else:
+            answer = await site.answer(ask)
+        if isinstance(answer, Upgrade):
+            await self.channel.upgrade(answer)
+        elif isinstance(answer.body, bytes):
+            self._say(answer)
+        else:
+            await self._tell(answer, answer.body)
+
+    def _begin(self, answer: Answer, size: int | None) -> None:
+        """Everything above the body."""
+        self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
+        # RFC 9110 §6.6.1
+        self.setHeader("Date", datetimeToString(self.channel.now()))
+        for name, value in answer.headers:
+            self.setHeader(name, value)
+        if answer.media_type:
+            self.setHeader("Content-Type", answer.media_type)
+        if size is not None and answer.status not in (204, 304):
+            self.setHeader("Content-Length", str(size))
+
+    def _say(self, answer: Answer) -> None:
+        if self._disconnected:
+            return
+        assert isinstance(answer.body, bytes)
+        self._begin(answer, len(answer.body))
+        # http.Request writes no body to HEAD.
+        self.write(answer.body)
+        self.finish()
+
+    async def _tell(self, answer: Answer, pieces: AsyncGenerator[bytes, None]) -> None:
+        """Piece by piece, as the client takes them; who asked for the header gets none."""
+        channel = self.channel
+        flow = Flow(channel.callLater, channel.bounds.request, channel.abort)
+        try:
+            if self._disconnected:
+                return
+            self._is_endless = answer.size is None
+            self._begin(answer, answer.size)
+            # Have Twisted write the header now: the first piece may be far away.
+            self.write(b"")
+            if self.method != b"HEAD":
+                self.registerProducer(flow, True)
+                async for piece in pieces:
+                    if self._disconnected:
+                        return
+                    self.write(piece)
+                    await flow.room()
+                self.unregisterProducer()
+            self.finish()
+        finally:
+            flow.stopProducing()
+            await pieces.aclose()
+
+    def _close_after(self) -> None:
+        """No request of this connection follows the answer."""
+        self.channel.persistent = 0
+        self.setHeader("Connection", "close")
+
+    def _refuse(self, status: bytes) -> None:
+        """The rest of the body is not heard (RFC 9110 §15.5.14)."""
+        self._is_refused = True
+        self._body.drop()
+        # Else Twisted would ask for what we don't want.
+        self.requestHeaders.removeHeader("expect")
+        if self._is_dismissed:
+            self.channel.abort()
+        elif not self._disconnected:
+            self.channel.refuse(status)
+
+
+def _joined(values: Sequence[bytes]) -> str:
+    return ", ".join([value.decode("latin-1").strip() for value in values])
+
+
+def segments_of(path: str) -> tuple[str, ...]:
+    """The path between its slashes, each part decoded by itself. Raises ValueError."""
+    return tuple(unquote(part, errors="strict") for part in path.split("/")[1:])
+
+
+def host_of(field: str) -> str:
+    """The name of a Host field: in lower case, without port, brackets and final dot (RFC 9110 §7.2)."""
+    host = field.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].rstrip(".")
