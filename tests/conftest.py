@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 # A busy machine is no defect; tests/benchmarks measures how long something takes.
 settings.register_profile("mailstack", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,3 +37,16 @@ def pytest_make_collect_report() -> Generator[None, Any, Any]:
     report = yield
     _fail_what_was_skipped(report)
     return report
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What was logged, as "level text"."""
+    lines: list[str] = []
+
+    def keep(event: LogEvent) -> None:
+        lines.append(f"{event['log_level'].name} {formatEvent(event)}")
+
+    globalLogPublisher.addObserver(keep)
+    yield lines
+    globalLogPublisher.removeObserver(keep)

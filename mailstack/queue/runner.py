@@ -15,6 +15,7 @@ from mailstack.letter.verp import delimiters_of
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.complaint import Complaint
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.limits import RunnerLimits
@@ -78,6 +79,7 @@ class Runner:
         self._agents = agents
         self._schedule = schedule
         self._clock = clock
+        self._complaint = Complaint(_log, clock.now)
         self._journal = journal
         self._office = office
         self._owner = owner
@@ -274,8 +276,9 @@ class Runner:
                 await self._fetch(line)
             await self._board.post()
             self._start_jobs()
+            self._complaint.is_over()
         except StoreError as trouble:
-            _log.error("what is due can't be claimed: %s", trouble)
+            self._complaint.error("what is due can't be claimed: %s", trouble)
         finally:
             self._looking = False
             self._look_in(wait)

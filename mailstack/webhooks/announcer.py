@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.announcements import HURRIED, Announcement, Announcements
+from mailstack.queue.complaint import Complaint
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError
 from mailstack.wire import Clock
@@ -85,6 +86,7 @@ class Announcer:
         self._schedule = schedule
         self._limits = limits
         self._jitter = jitter
+        self._complaint = Complaint(_log, clock.now)
         self._active = 0
         self._failures = 0
         """Attempts that failed since the last one that did not."""
@@ -109,7 +111,10 @@ class Announcer:
         self._look_in(0.0)
 
     def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
-        """Claim no more; call `stopped` once, when what is being told has been, or `within` seconds passed."""
+        """Claim no more; call `stopped` once, when what is being told has been, or `within` seconds passed.
+
+        What is being claimed is given back, so that nothing is told that can't be written down as told.
+        """
         self._running = False
         self._cancel_look()
         self._stopped = stopped
@@ -126,12 +131,14 @@ class Announcer:
         try:
             await self._sweep()
             wait = await self._claim_due()
+            self._complaint.is_over()
         except StoreError as trouble:
-            _log.error("what %s is to be told can't be claimed: %s", self.target, trouble)
+            self._complaint.error("what %s is to be told can't be claimed: %s", self.target, trouble)
         finally:
             self._looking = False
             again, self._look_again = self._look_again, False
             self._look_in(0.0 if again else wait)
+            self._end_when_idle()
 
     def _look_in(self, seconds: float) -> None:
         """Look then, unless a look is due before."""
@@ -161,6 +168,10 @@ class Announcer:
             claimed = await self._store.claim_announcements(
                 self.target, self._owner, now, limit=room, lease=self._limits.lease
             )
+            if not self._running:
+                # Stopped meanwhile: told now, it could be told and not be written down.
+                await self._settle(again=[replace(each, due=now) for each in claimed])
+                break
             for announcement in claimed:
                 self._active += 1
                 self._clock.spawn(self._attempt(announcement))
@@ -213,7 +224,7 @@ class Announcer:
     # --- the end
 
     def _end_when_idle(self) -> None:
-        if self._stopped is not None and not self._active:
+        if self._stopped is not None and not self._active and not self._looking:
             self._end()
 
     def _end(self) -> None:

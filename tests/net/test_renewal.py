@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from mailstack.net.inspection import Concern
 from mailstack.net.renewal import Renewal
@@ -43,19 +41,6 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """What was logged, as "level text"."""
-    lines: list[str] = []
-
-    def keep(event: LogEvent) -> None:
-        lines.append(f"{event['log_level'].name} {formatEvent(event)}")
-
-    globalLogPublisher.addObserver(keep)
-    yield lines
-    globalLogPublisher.removeObserver(keep)
 
 
 def test_asked_for_it_reads_the_files_again(rig: Rig) -> None:

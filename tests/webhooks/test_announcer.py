@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.announcements import Announcement, new_id
@@ -45,6 +47,17 @@ class Ear:
 
 class BrokenStore(MemoryStore):
     broken = False
+    away = False
+    slow: Deferred[None] | None = None
+    """Claims are made at once, and known when this says so."""
+
+    async def claim_announcements(self, target: str, owner: str, now: float, **within: Any) -> list[Announcement]:
+        if self.away:
+            raise StoreError("the disk is away")
+        claimed = await super().claim_announcements(target, owner, now, **within)
+        if self.slow is not None:
+            await self.slow
+        return claimed
 
     async def settle_announcements(self, owner: str, **changes: object) -> None:
         if self.broken:
@@ -263,3 +276,48 @@ def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
     assert not has_ended()
     rig.clock.advance(2)
     assert has_ended()
+
+
+def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
+    """Else the target would be told of it while nobody can write that down any more, and again by the next one."""
+    rig = Rig()
+    rig.store.slow = Deferred()
+    rig.queue(2)
+    has_ended = stopped(rig)
+    assert not has_ended()
+    assert not rig.ear.closed
+    rig.store.slow.callback(None)
+    rig.clock.advance(0)
+    assert has_ended()
+    assert rig.ear.heard == []
+    assert [each.claimed_by for each in rig.waiting()] == [None, None]
+    rig.store.slow = None
+    rig.start("you")
+    rig.clock.advance(1)
+    assert len(rig.ear.heard) == 2
+    assert rig.waiting() == []
+
+
+def test_the_end_does_not_wait_for_a_store_that_hangs() -> None:
+    rig = Rig()
+    rig.store.slow = Deferred()
+    rig.queue(1)
+    has_ended = stopped(rig)
+    rig.clock.advance(11)
+    assert has_ended()
+
+
+def test_a_store_that_is_away_is_told_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+    rig.store.away = True
+    rig.queue(1)
+    rig.clock.advance(59)
+    assert caplog.text.count("the disk is away") == 1
+    rig.clock.advance(2)
+    assert caplog.text.count("the disk is away") == 2
+    rig.store.away = False
+    rig.clock.advance(2)
+    assert rig.waiting() == []
+    rig.store.away = True
+    rig.queue(1)
+    assert caplog.text.count("the disk is away") == 3

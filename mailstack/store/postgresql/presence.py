@@ -99,6 +99,8 @@ class Presence:
         self._since = 0.0
         self._there_since = 0.0
         """From when on others could be heard of, by `monotonic`: before it is no telling who is late."""
+        self._is_over = False
+        """Whether another process has its name, and this one is none any more."""
         self._wake = -1, -1
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -140,13 +142,14 @@ class Presence:
 
     def _run(self, connection: PostgresConnection | None) -> None:
         pause = min(_LONGEST_WAIT, self._seconds / 4)
-        while not self._ended.is_set():
+        while not self._ended.is_set() and not self._is_over:
             try:
                 if connection is None:
                     connection = self._connected()
                 with self._database.watch.over(connection):
                     self._attend(connection)
-                self._listen(connection, pause)
+                if not self._is_over:
+                    self._listen(connection, pause)
             except Exception as error:  # noqa: BLE001  # whatever it is: who does not live serves nobody
                 if connection is None or connection.is_lost:
                     _log.warn("the database can't be reached: {why}", why=trouble(error))
@@ -179,9 +182,10 @@ class Presence:
         elif self._in_transaction(connection, lambda change: lives.has_twin(change, self._life, self._owner)):
             # Each would take the other's claims for its own.
             why = f"another process calls itself {self._owner}: give each node a data directory or a `node` of its own"
-            _log.critical("{why}; this one serves no longer", why=why)
+            _log.critical("{why}; this one serves no longer until it is started anew", why=why)
             self._sure_until = 0.0
             self._database.give_up(StoreError(why))
+            self._is_over = True
             return
         else:
             _log.warn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -157,7 +158,7 @@ def test_who_was_replaced_lets_go_of_nothing(pump: Pump, open_store: Any, other:
     assert owners(other) == ["here"]
 
 
-def test_of_two_with_one_name_the_first_stops(pump: Pump, open_store: Any) -> None:
+def test_of_two_with_one_name_the_first_stops(pump: Pump, open_store: Any, logged: list[str]) -> None:
     """As when a data directory was copied: each would attempt what the other attempts."""
     first = open_store(owner="here", lost_after=0.4)
     second = open_store(owner="here", lost_after=0.4)
@@ -167,6 +168,10 @@ def test_of_two_with_one_name_the_first_stops(pump: Pump, open_store: Any) -> No
     assert first.tenure() is None
     pump.run(second.accept(acceptance()))
     assert second.tenure() is not None
+    until(pump, lambda: [each.name for each in threading.enumerate()].count("mailstack-presence") == 1)
+    (said,) = [line for line in logged if "another process calls itself here" in line]
+    assert "give each node" in said
+    assert not any("can't be reached" in line for line in logged)
 
 
 # --- maildrops
