@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +29,7 @@ from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
+from mailstack.hangup import hear
 from mailstack.journey import Journal
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock, keep_steady
@@ -43,6 +42,7 @@ from mailstack.net.names import system_names
 from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
+from mailstack.net.supervisor import tell_ready, tell_stopping
 from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish, office_store
@@ -193,7 +193,7 @@ class OfficeService(Service):
             watch=self._config.tls.watch,
         )
         # From here on, for a hangup ends a process that does not hear it.
-        self._hear_hangup(self._reload)
+        self._restore = hear(lambda: self._reactor.callFromThread(self._reload))
 
     def _logins(
         self, premises: Premises, seat: Seat, store: SqlStore, clock: ReactorClock, commons: Commons
@@ -292,8 +292,11 @@ class OfficeService(Service):
         else:
             for name, door in self._office.doors.items():
                 announce(self._config.hostname, name, door.addresses)
+            tell_ready()
 
     async def _stop(self) -> None:
+        if self._inherited is None:
+            tell_stopping()
         self._heartbeat.stop()
         if self._renewal is not None:
             self._renewal.stop()
@@ -344,12 +347,6 @@ class OfficeService(Service):
             _log.error("%s; letters are signed as before", failure.getErrorMessage())
         else:
             _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())
-
-    def _hear_hangup(self, reload: Callable[[], None]) -> None:
-        """Have SIGHUP read again what may change. Signals come to the main thread, and nothing but a process has them."""
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(reload))
-            self._restore = lambda: signal.signal(signal.SIGHUP, handler)
 
     def _fail(self, why: str) -> None:
         self._office = None

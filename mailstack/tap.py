@@ -1,4 +1,9 @@
-"""What `twistd mailstack` runs: the options, and the service of one configuration file."""
+"""What `twistd mailstack` runs: the options, and the service of one configuration file.
+
+Nearly everything is loaded by what needs it: until a hangup is expected it would end twistd.
+"""
+
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -10,16 +15,16 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
-from twisted.internet import reactor
 from twisted.logger import Logger
 from twisted.python import usage
 
-from mailstack.config import ConfigError, load
-from mailstack.net.log import carry_stdlib_logging
-from mailstack.service import CannotStart, OfficeService, Owner
+from mailstack.hangup import expect
+
+if TYPE_CHECKING:
+    from mailstack.service import CannotStart, Owner
 
 _log = Logger()
 
@@ -33,7 +38,13 @@ class Options(usage.Options):
     ]
     longdesc = "The post office of a configuration file: submission, queue, relay, MX, mailboxes and POP3."
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        expect()
+
     def postOptions(self) -> None:  # noqa: N802 - Twisted's name
+        from mailstack.config import ConfigError, load
+
         file = self["config"] or os.environ.get("MAILSTACK_CONFIG")
         if not file:
             raise usage.UsageError("which office? give -c FILE; etc/mailstack.toml shows every setting")
@@ -47,11 +58,16 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The office as a Twisted service."""
+    from twisted.internet import reactor
+
+    from mailstack.net.log import carry_stdlib_logging
+    from mailstack.service import OfficeService
+
     config, reread = options["office"], options["reread"]
     carry_stdlib_logging(config.log.level)
     if config.workers.count > 1:
         # Only an office with workers pays for their master.
-        from mailstack.workers.master import MasterService  # noqa: PLC0415
+        from mailstack.workers.master import MasterService
 
         return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
     return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
@@ -59,6 +75,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 def _owner(options: Options) -> Owner | None:
     """Whom twistd becomes once the ports are bound: `--uid` and `--gid`."""
+    from mailstack.service import Owner
+
     above: Mapping[str, Any] = options.parent or {}
     uid, gid = above.get("uid"), above.get("gid")
     if uid is None:
@@ -79,6 +97,8 @@ class _ToTwistedLog(io.TextIOBase):
 def _cannot_start(why: CannotStart) -> None:
     """End twistd with the reason on its log and exit status 1."""
     _log.critical("{why}", why=str(why))
+    from twisted.internet import reactor
+
     running: Any = reactor
     if not running.running:
         sys.exit(f"mailstack: {why}")

@@ -26,6 +26,10 @@ def serve(file: Path) -> None:
       mailstack check -c /etc/mailstack/mailstack.toml
       mailstack serve -c /etc/mailstack/mailstack.toml
     """
+    from mailstack.hangup import expect
+
+    # Before anything is loaded that takes its time.
+    expect()
     from mailstack.config import ConfigError, load
 
     try:

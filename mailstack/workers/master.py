@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,9 +15,11 @@ from twisted.internet.defer import Deferred
 
 from mailstack.commons.shared import shared_among
 from mailstack.config import Config
+from mailstack.hangup import hear
 from mailstack.net.clock import keep_steady
 from mailstack.net.log import Stream
 from mailstack.net.memory import settle_memory
+from mailstack.net.supervisor import tell_ready, tell_stopping
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish
 from mailstack.seat import Seat
 from mailstack.service import announce
@@ -99,7 +100,7 @@ class MasterService(Service):
             self._fail(why)
             return
         # From here on, for a hangup ends a process that does not hear it.
-        self._hear_hangup()
+        self._restore = hear(lambda: self._reactor.callFromThread(self._hang_up))
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
@@ -120,6 +121,7 @@ class MasterService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        tell_stopping()
         self._restore()
         self._beats.stop()
         if self._workers:
@@ -177,6 +179,8 @@ class MasterService(Service):
         worker.pulse.heard()
         if line == READY:
             worker.ready = True
+            # Not only when all are: one that can't begin does not keep the others from serving.
+            tell_ready()
             _log.info("worker %d (pid %d) is ready", worker.seat.number, worker.pid)
             if not self._served and all(each.ready for each in self._workers.values()):
                 self._served = True
@@ -246,13 +250,8 @@ class MasterService(Service):
             _log.error("worker %d (pid %d) does not end, and is killed", worker.seat.number, worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    def _hear_hangup(self) -> None:
-        """Pass SIGHUP on, for the workers to read the certificates again."""
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.signal(signal.SIGHUP, lambda _number, _frame: self._reactor.callFromThread(self._hang_up))
-            self._restore = lambda: signal.signal(signal.SIGHUP, handler)
-
     def _hang_up(self) -> None:
+        """Pass it on, for the workers to read the certificates again."""
         for worker in self._workers.values():
             os.kill(worker.pid, signal.SIGHUP)
 

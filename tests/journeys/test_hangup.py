@@ -1,0 +1,97 @@
+"""A hangup at the very beginning or end of an office, and what its supervisor is told: real processes, real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailstack.hangup import expect, hear
+from mailstack.net.supervisor import tell_ready, tell_stopping
+from tests.journeys.process import MAILSTACK, TWISTD, Process, office
+
+PROGRAMS = pytest.mark.parametrize(
+    "begin",
+    [[*MAILSTACK, "serve"], [*TWISTD, "--nodaemon", "--pidfile=", "mailstack"]],
+    ids=["mailstack serve", "twistd"],
+)
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[socket.socket]:
+    """The socket on which one listens for what its services say."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(tmp_path / "notify"))
+        line.settimeout(30)
+        yield line
+
+
+@PROGRAMS
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hangup_while_an_office_begins_is_heard_when_it_has(
+    tmp_path: Path, supervisor: socket.socket, begin: list[str], workers: str
+) -> None:
+    """Sent while it waits for its configuration, the first thing that it reads."""
+    config = office(tmp_path)
+    real = config.rename(config.with_suffix(".real"))
+    os.mkfifo(config)
+    environ = {"NOTIFY_SOCKET": supervisor.getsockname(), "MAILSTACK_WORKERS__COUNT": workers}
+    with Process("-c", str(config), program=begin, environ=environ) as server:
+        with config.open("wb") as pipe:
+            server.process.send_signal(signal.SIGHUP)
+            pipe.write(real.read_bytes())
+            real.replace(config)
+        wanted = {"letters are signed with", "mx listens on"}
+        while wanted:
+            line = server.line()
+            wanted -= {each for each in wanted if each in line}
+        assert supervisor.recv(100) == b"READY=1"
+        assert server.stop() in (0, -signal.SIGTERM)
+        while (said := supervisor.recv(100)) == b"READY=1":
+            # Each worker is.
+            pass
+        assert said == b"STOPPING=1"
+
+
+def test_hangups_are_kept_until_somebody_hears_them() -> None:
+    heard: list[str] = []
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        expect()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        end = hear(lambda: heard.append("hangup"))
+        assert heard == ["hangup"]
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert heard == ["hangup"] * 2
+        end()
+        # While an office ends it is nobody's, and ends nothing before its time.
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert heard == ["hangup"] * 2
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_who_has_no_supervisor_or_one_that_is_gone_goes_on(tmp_path: Path) -> None:
+    for place in ({}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": str(tmp_path / "none")}):
+        tell_ready(place)
+    tell_stopping({"NOTIFY_SOCKET": "/" + "x" * 500})
+
+
+def test_a_supervisor_that_does_not_listen_is_not_waited_for(supervisor: socket.socket) -> None:
+    for _ in range(10_000):
+        tell_ready({"NOTIFY_SOCKET": supervisor.getsockname()})
+    assert supervisor.recv(100) == b"READY=1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no files")
+def test_a_supervisor_may_have_an_abstract_name() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(f"\0mailstack-{os.getpid()}")
+        tell_stopping({"NOTIFY_SOCKET": f"@mailstack-{os.getpid()}"})
+        assert line.recv(100) == b"STOPPING=1"
