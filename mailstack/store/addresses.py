@@ -44,9 +44,12 @@ class StoredAddresses:
         return answer
 
     async def _change_addresses(self, change: Change) -> None:
-        await self._writer.do(change)
-        if self._addresses is not None:
-            self._addresses.set()
+        mark = self._addresses
+        if mark is None:
+            await self._writer.do(change)
+        else:
+            await self._writer.do(partial(_marked, change=change, mark=mark))
+            mark.set()
         self._accounts.forget()
         self._aliases.forget()
 
@@ -88,6 +91,12 @@ class StoredAddresses:
 
     async def remove_alias(self, address: str) -> None:
         await self._change_addresses(partial(_remove_alias, address=address))
+
+
+def _marked(transaction: Transaction, change: Change, mark: Mark) -> None:
+    """The change, and the mark before it is committed."""
+    change(transaction)
+    mark.set()
 
 
 def _add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:

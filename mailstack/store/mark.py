@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+SETTLING = 5_000_000_000
+"""Nanoseconds from a mark to the end of the change that it is for: one commit."""
+
 
 class Mark:
-    """To look costs one system call, whatever is remembered."""
+    """To look costs one system call, whatever is remembered.
 
-    def __init__(self, path: Path) -> None:
+    It is set before a change is durable, since who is killed behind that marks nothing, and once more after it. What
+    somebody reads between the two is of before the change: so a new mark is another thing each time that one looks.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], int] = time.time_ns) -> None:
+        """`now`: nanoseconds since 1970."""
         self._path = path
+        self._now = now
 
     def seen(self) -> int:
-        """Another number after each `set`; 0 while there is no file."""
+        """Another number after each `set`, and until what it was set for must have ended; 0 while there is no file."""
         try:
-            return self._path.stat().st_mtime_ns
+            mark = self._path.stat().st_mtime_ns
         except OSError:
             return 0
+        now = self._now()
+        # Below zero, so that it is never what a mark says.
+        return -now if 0 <= now - mark < SETTLING else mark
 
     def set(self) -> None:
-        """When the change is durable. Who can't be told this way believes what he remembers a little longer."""
+        """Something changes, or has changed. Who can't be told this way believes what he remembers a little longer."""
         # Written out, for the system's own time of a file is exact to some milliseconds only.
-        now = time.time_ns()
+        now = self._now()
         with suppress(OSError):
             os.utime(self._path, ns=(now, now))
