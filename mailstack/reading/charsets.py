@@ -96,7 +96,7 @@ def _guessed(octets: bytes) -> str:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
         # Mostly UTF-8, with an octet that isn't; or else what Windows wrote.
-        text = octets.decode("utf-8", "replace")
+        text = _decoded(octets, "utf_8")
         return _decoded(octets, "cp1252") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
 
 

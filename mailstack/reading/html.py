@@ -6,21 +6,29 @@ No tree is built: parsers that build one take time with the square of the depth,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import unescape
 
-# Each alternative takes what it began to its end, or to the end of all: no input makes it try again.
+_AT_ONCE = 8192
+"""Characters of a text, and bits of attributes, that are taken in one go: meanwhile no other thread runs."""
+_COMMENT = "<!--"
+_REST = rf"(?:[^>\"'=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))|[\"'=]){{0,{_AT_ONCE}}}+(?P<end>>|\Z)?"
+# Each alternative takes what it began to its end, or as much as may be at once: no input makes it try again. What is
+# written as a reference stays whole where a text is cut.
 _TOKEN = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<close>/?)(?P<tag>[a-zA-Z][^\s/>]{0,60}+)(?P<attributes>(?:[^>\"'=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))|[\"'=])*+)(?:>|\Z)"
+    rf"<(?P<close>/?)(?P<tag>[a-zA-Z][^\s/>]{{0,60}}+){_REST}"
     r"|<[!?/][^>]*+(?:>|\Z)"
-    r"|(?P<text>(?:[^<]|<(?![a-zA-Z/!?]))++|<)",
+    rf"|(?P<text>(?:[^<]|<(?![a-zA-Z/!?])){{1,{_AT_ONCE}}}+[^<&;\s]{{0,40}}+;?|<)",
     re.DOTALL,
 )
+_MORE = re.compile(_REST, re.DOTALL)
+_LONGEST_STYLE = 4096
+"""Characters of a style attribute that may hide something."""
+_LONGEST_VALUE = 65_536
+"""Characters of an attribute in which references are looked for: longer ones are pictures."""
 _ATTRIBUTE = re.compile(r"([^\s=/>\"']{1,60}+)(?:\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\s>]*+))?", re.DOTALL)
 _HUGE = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
 _SPACES = re.compile(r"[ \t]+")
-_GAP = re.compile(r"\n{3,}")
 _STYLE = re.compile(r"<style(?![\w-])[^<>]*+>", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _RAW = {"script", "style", "title", "textarea", "xmp", "noframes", "template"}
@@ -39,9 +47,43 @@ _IN_ADDRESS = str.maketrans("", "", "\t\r\n")
 
 def words(html: str, *, hidden: bool = False) -> str:
     """The text for people, a line for each block; with `hidden`, what isn't shown too, as the line that previews show."""
-    text = "".join([said or _shown(tag, opens, attributes) for tag, opens, attributes, said in _visible(html, hidden)])
-    lines = [line.strip() for line in _SPACES.sub(" ", text).split("\n")]
-    return _GAP.sub("\n\n", "\n".join(["" if line == "-" else line for line in lines])).strip()
+    lines: list[str] = []
+    begun: list[str] = []
+    for text in _spaced(
+        said or _shown(tag, opens, attributes) for tag, opens, attributes, said in _visible(html, hidden)
+    ):
+        if "\n" not in text:
+            begun.append(text)
+            continue
+        first, *others = text.split("\n")
+        begun.append(first)
+        for each in others:
+            _end_line(lines, begun)
+            begun = [each]
+    _end_line(lines, begun)
+    return "\n".join(lines).strip()
+
+
+def _spaced(texts: Iterable[str]) -> Iterator[str]:
+    """With one blank in place of several."""
+    ends_blank = False
+    for each in texts:
+        if not each:
+            continue
+        text = _SPACES.sub(" ", each) if "  " in each or "\t" in each else each
+        if ends_blank:
+            text = text.removeprefix(" ")
+        if text:
+            ends_blank = text[-1] == " "
+            yield text
+
+
+def _end_line(lines: list[str], begun: list[str]) -> None:
+    """One empty line is enough between two others."""
+    line = "".join(begun).strip()
+    line = "" if line == "-" else line
+    if line or (lines and lines[-1]):
+        lines.append(line)
 
 
 def _shown(tag: str, opens: bool, attributes: str) -> str:
@@ -107,22 +149,39 @@ def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, s
     at = 0
     preformatted = 0
     while at < len(html):
+        if html.startswith(_COMMENT, at):
+            at = html.find("-->", at + len(_COMMENT)) + 3
+            if at < 3:
+                return
+            continue
         found = _TOKEN.match(html, at)
         if found is None:
             return
         at = found.end()
         if (tag := found["tag"]) is not None:
             tag, opens = tag.lower(), not found["close"]
+            attributes, at = _attributes_of(html, found)
             if opens and tag in _RAW:
                 at = _behind(html, at, tag)
                 if not raw:
                     continue
             if tag == "pre":
                 preformatted = max(0, preformatted + (1 if opens else -1))
-            yield tag, opens, found["attributes"], ""
+            yield tag, opens, attributes, ""
         elif (said := found["text"]) is not None:
             said = _unescaped(said)
             yield "", False, "", said if preformatted else _BLANKS.sub(" ", said)
+
+
+def _attributes_of(html: str, found: re.Match[str]) -> tuple[str, int]:
+    """Those of a tag, and where it ends."""
+    begin = found.end("tag")
+    while found["end"] is None:
+        more = _MORE.match(html, found.end())
+        if more is None:
+            break
+        found = more
+    return html[begin : found.end() - len(found["end"] or "")], found.end()
 
 
 def _behind(html: str, at: int, tag: str) -> int:
@@ -141,8 +200,10 @@ def _is_hidden(attributes: str) -> bool:
     if not attributes:
         return False
     found = dict(_attributes(attributes))
-    return "hidden" in found or bool(_HIDDEN.search(found.get("style", "")))
+    return "hidden" in found or bool(_HIDDEN.search(found.get("style", "")[:_LONGEST_STYLE]))
 
 
 def _unescaped(text: str) -> str:
-    return unescape(_HUGE.sub("\ufffd", text)).replace("\0", "\ufffd") if "&" in text else text
+    if "&" not in text or len(text) > _LONGEST_VALUE:
+        return text
+    return unescape(_HUGE.sub("\ufffd", text)).replace("\0", "\ufffd")

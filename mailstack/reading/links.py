@@ -9,9 +9,11 @@ from msgspec import Struct
 
 from mailstack.reading import html as hypertext
 
-_IN_TEXT = re.compile(
-    r"(?<![\w.+-])(?:https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000})", re.IGNORECASE
-)
+_BEGINS = re.compile(r"(?<![\w.+-])(?:https?://|mailto:)", re.IGNORECASE)
+_IN_TEXT = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000}", re.IGNORECASE)
+_LONGEST_BEGIN = len("https://")
+_AT_ONCE = 65_536
+"""Characters in which one begins that are looked through in one go: meanwhile no other thread runs."""
 _FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
 _LONGEST = 8000
 _CLOSING = {")": "(", "]": "["}
@@ -38,8 +40,20 @@ def links_of(text: str, html: str, most: int) -> tuple[Link, ...]:
 
 def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
     yield from hypertext.addresses(html)
-    for each in _IN_TEXT.finditer(text):
-        yield "text", _without_end(each[0])
+    for url in _written(text):
+        yield "text", _without_end(url)
+
+
+def _written(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        begins = _BEGINS.search(text, at, at + _AT_ONCE + _LONGEST_BEGIN)
+        found = _IN_TEXT.match(text, begins.start()) if begins else None
+        if found:
+            yield found[0]
+            at = found.end()
+        else:
+            at = begins.end() if begins else at + _AT_ONCE
 
 
 def _without_end(url: str) -> str:

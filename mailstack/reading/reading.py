@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ from mailstack.reading.codes import codes_in
 from mailstack.reading.limits import Limits
 from mailstack.reading.links import Link, links_of
 from mailstack.reading.people import Correspondent, correspondents
+from mailstack.reading.transfer import AT_ONCE
 from mailstack.reading.tree import Part, tree_of
 from mailstack.reading.unsubscribe import Unsubscribe, unsubscribe
 from mailstack.reading.words import text_of_field, unfolded
@@ -133,8 +135,13 @@ def read(octets: bytes, limits: Limits = Limits()) -> Reading:
 
 def _in_lines(octets: bytes) -> bytes:
     """With CRLF at the ends of lines where there is none, and with a header section."""
-    if b"\n" in octets and b"\r\n" not in octets:
-        octets = octets.replace(b"\n", b"\r\n")
+    # Piece by piece, as all that is long: no other thread runs meanwhile.
+    starts = range(0, len(octets), AT_ONCE)
+    if b"\n" in octets and all(octets.find(b"\r\n", at, at + AT_ONCE + 1) < 0 for at in starts):
+        lines = BytesIO()
+        for at in starts:
+            lines.write(octets[at : at + AT_ONCE].replace(b"\n", b"\r\n"))
+        octets = lines.getvalue()
     return octets if header.split(octets) else b"\r\n" + octets
 
 
@@ -182,9 +189,7 @@ def _text(octets: bytes, shown: tuple[tuple[Part, str], ...], kind: str, limits:
     left = limits.text
     for part, place in shown:
         if place == "body" and (part.type == kind or (kind == "text/plain" and part.type != "text/html")) and left > 0:
-            content = part.octets(octets[: part.start + 3 * left] if part.end - part.start > 3 * left else octets)[
-                :left
-            ]
+            content = part.beginning(octets, left)
             left -= len(content)
             texts.append(text_of(content, part.charset).replace("\r\n", "\n"))
     return "\n".join(texts)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import chain
 
 from msgspec import Struct
 
 from mailstack.letter import header
-from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Parts, Unconvertible
+from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Parts, Piece, Unconvertible
 from mailstack.reading.charsets import text_of
 from mailstack.reading.parameters import value_and_parameters
-from mailstack.reading.transfer import decoded, decoded_size
+from mailstack.reading.transfer import AT_ONCE, decoded, decoded_size
 from mailstack.reading.words import unfolded
 
 _LONGEST_FIELD = 65_536
@@ -58,7 +57,12 @@ class Part(Struct, frozen=True):
 
     def octets(self, letter: bytes) -> bytes:
         """What is in it, decoded, taken from the octets of its letter."""
-        return decoded(letter[self.start : self.end], self.encoding)
+        return decoded(letter, self.encoding, self.start, self.end)
+
+    def beginning(self, letter: bytes, most: int) -> bytes:
+        """The first `most` octets of that."""
+        # An octet takes three at most, =XX, and soft breaks of lines are few.
+        return decoded(letter, self.encoding, self.start, min(self.end, self.start + 3 * most))[:most]
 
     def walk(self) -> Iterator[Part]:
         """The part itself, then all within it, in order."""
@@ -88,7 +92,6 @@ class _Open:
         kind, parameters = value_and_parameters(said.get(b"content-type", ""))
         disposition, more = value_and_parameters(said.get(b"content-disposition", ""))
         encoding = self.head.described.encoding
-        octets = letter[self.start : self.end]
         return Part(
             number=self.number,
             type=self.head.described.type or (kind if kind.count("/") == 1 else "") or self._default(),
@@ -101,7 +104,7 @@ class _Open:
             head=self.at,
             start=self.start,
             end=self.end,
-            size=len(octets) if self.parts else decoded_size(octets, encoding),
+            size=decoded_size(letter, "" if self.parts else encoding, self.start, self.end),
             parts=tuple(part.closed(letter) for part in self.parts),
         )
 
@@ -116,7 +119,7 @@ def tree_of(letter: bytes, most: int) -> tuple[Part, str]:
     open_parts: list[_Open] = []
     trouble = ""
     try:
-        for piece in chain(parts.feed(letter), parts.finish()):
+        for piece in _pieces(parts, letter):
             match piece:
                 case Head():
                     count += 1
@@ -137,6 +140,12 @@ def tree_of(letter: bytes, most: int) -> tuple[Part, str]:
         at = len(letter)
     _close(open_parts, -1, at)
     return (root.closed(letter) if root else _nothing(letter)), trouble
+
+
+def _pieces(parts: Parts, letter: bytes) -> Iterator[Piece]:
+    for at in range(0, len(letter), AT_ONCE):
+        yield from parts.feed(letter[at : at + AT_ONCE])
+    yield from parts.finish()
 
 
 def _begun(open_parts: list[_Open], head: Head, at: int) -> _Open:

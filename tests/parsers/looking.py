@@ -47,5 +47,5 @@ _PATHS = (b"/v1/letters/%41%2f/parts/1", b"/%ff", b"")
 PARSERS = (
     Parser("query", ("catalogue.query",), _query, _QUERIES),
     Parser("zone-record", ("net.zone_text",), _record, _RECORDS),
-    Parser("path", ("web.channel",), _path, _PATHS),
+    Parser("path", ("web.request",), _path, _PATHS),
 )
