@@ -128,13 +128,7 @@ class Backlog:
         return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
     def add(self, job: Job) -> None:
-        lane = _Lane(job.priority, job.is_patient, job.is_report)
-        if self._is_full(job.destination):
-            self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
-        else:
-            self._rows.setdefault(lane, {}).setdefault(job.destination, deque()).append(job)
-        self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
-        self._waiting_jobs += 1
+        self._wait(job).append(job)
         self.octets += _octets(job)
 
     def start(self) -> Job | None:
@@ -142,31 +136,42 @@ class Backlog:
         # What is sent and not written down is sent again after a crash, so there is never much of it.
         if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
             return None
-        lanes = [lane for lane in self._rows if self._may_start(lane)]
-        if not lanes:
-            return None
-        return self._start_from(lanes[0] if len(lanes) == 1 else max(lanes, key=self._rank))
+        lane = self._next_lane()
+        return None if lane is None else self._start_from(lane)
 
-    def done(self, job: Job, *, reached: bool | None = None) -> None:
-        """The attempt of a job is over, and its connection free; `reached` is as in its Attempt.
+    def follow(self, job: Job) -> Job | None:
+        """The job whose turn it would be if this one were over; under way in its place, if it is for the same destination.
+
+        Of this one only the outcome counts from then on: it is `done` as one that was followed.
+        """
+        if self._ended_jobs >= self._concurrency:
+            return None
+        self._leave(job)
+        lane = self._next_lane()
+        if lane is not None and next(iter(self._rows[lane])) == job.destination:
+            return self._start_from(lane)
+        self._enter(job)
+        return None
+
+    def give_back(self, job: Job, followed: Job) -> None:
+        """A job that followed another one is not under way, which that one is again; it goes before all of its lane."""
+        self._leave(job)
+        self._enter(followed)
+        self._ended_jobs -= 1
+        self._wait(job).appendleft(job)
+
+    def done(self, job: Job, *, reached: bool | None = None, followed: bool = False) -> None:
+        """The attempt of a job is over, and its connection free, or that of who `followed`; `reached` is as in its Attempt.
 
         The job counts until it is `written`.
         """
-        destination = job.destination
-        self._active_jobs -= 1
-        self._ended_jobs += 1
-        self._active_patient -= job.is_patient
-        self._active_reports -= job.is_report
-        if left := self._active[destination] - 1:
-            self._active[destination] = left
+        self._windows.attempted(job.destination, reached=reached)
+        if not followed:
+            self._leave(job)
+        elif self._is_full(job.destination):
+            self._set_aside(job.destination)
         else:
-            del self._active[destination]
-        self._windows.attempted(destination, reached=reached)
-        if self._is_full(destination):
-            self._set_aside(destination)
-        else:
-            for lane, jobs in self._aside.pop(destination, {}).items():
-                self._rows.setdefault(lane, {})[destination] = jobs
+            self._come_back(job.destination)
 
     def written(self, job: Job) -> None:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
@@ -185,6 +190,12 @@ class Backlog:
         else:
             text = f"{active} of its {width} attempts at a time are under way, and {waiting} wait for others to end"
         return Condition("busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting})
+
+    def _next_lane(self) -> _Lane | None:
+        lanes = [lane for lane in self._rows if self._may_start(lane)]
+        if len(lanes) < 2:  # there is nothing to choose
+            return lanes[0] if lanes else None
+        return max(lanes, key=self._rank)
 
     def _may_start(self, lane: _Lane) -> bool:
         if lane.report and self._active_reports >= self._most_reports:
@@ -219,6 +230,46 @@ class Backlog:
         if self._is_full(destination):
             self._set_aside(destination)
         return job
+
+    def _wait(self, job: Job) -> deque[Job]:
+        """Where it has to wait; it is counted there."""
+        self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
+        self._waiting_jobs += 1
+        lane = _Lane(job.priority, job.is_patient, job.is_report)
+        if self._is_full(job.destination):
+            return self._aside.setdefault(job.destination, {}).setdefault(lane, deque())
+        return self._rows.setdefault(lane, {}).setdefault(job.destination, deque())
+
+    def _leave(self, job: Job) -> None:
+        """It is not under way any more, but ended."""
+        destination = job.destination
+        self._active_jobs -= 1
+        self._ended_jobs += 1
+        self._active_patient -= job.is_patient
+        self._active_reports -= job.is_report
+        if left := self._active[destination] - 1:
+            self._active[destination] = left
+        else:
+            del self._active[destination]
+        if self._is_full(destination):
+            self._set_aside(destination)
+        else:
+            self._come_back(destination)
+
+    def _enter(self, job: Job) -> None:
+        """It is under way, after all, and not ended."""
+        destination = job.destination
+        self._active_jobs += 1
+        self._ended_jobs -= 1
+        self._active_patient += job.is_patient
+        self._active_reports += job.is_report
+        self._active[destination] = self._active.get(destination, 0) + 1
+        if self._is_full(destination):
+            self._set_aside(destination)
+
+    def _come_back(self, destination: str) -> None:
+        for lane, jobs in self._aside.pop(destination, {}).items():
+            self._rows.setdefault(lane, {})[destination] = jobs
 
     def _is_full(self, destination: str) -> bool:
         return self._active.get(destination, 0) >= self._windows.width(destination)

@@ -16,6 +16,7 @@ from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
 from mailstack.queue.standing import StandingOrders
+from mailstack.queue.turn import Turn
 from mailstack.store import Store, StoreError, Suppression
 from mailstack.wire import Clock
 
@@ -67,23 +68,23 @@ class Gate:
         self._clock = clock
         self._leaving = leaving
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
         """As the relay does; an unused gate costs a look at two settings."""
         if self._leaving.only_to or self._standing.suppressing:
-            attempt = await self._sorted(letter, deliveries)
+            attempt = await self._sorted(letter, deliveries, turn)
         else:
-            attempt = await self._relay.deliver(letter, deliveries)
+            attempt = await self._relay.deliver(letter, deliveries, turn)
         if self._leaving.suppress_bounced:
             await self._remember(deliveries, attempt.outcomes)
         return attempt
 
-    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery]) -> Attempt:
+    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], turn: Turn | None) -> Attempt:
         ours = dict(await self._suppressed(deliveries))
         for delivery in deliveries:
             if not self._leaving.allows(delivery.destination):
                 ours[delivery.number] = await self._not_allowed(letter, delivery)
         rest = tuple([one for one in deliveries if one.number not in ours])
-        attempt = await self._relay.deliver(letter, rest) if rest else Attempt(())
+        attempt = await self._relay.deliver(letter, rest, turn) if rest else Attempt(())
         theirs = {one.number: outcome for one, outcome in zip(rest, attempt.outcomes, strict=True)}
         answers = {**theirs, **ours}
         return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))

@@ -28,5 +28,7 @@ class RunnerLimits(Struct, frozen=True):
     """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
     lines: int = 10_000
     """Destinations known to have such deliveries."""
+    patience: float = 10.0
+    """How long a letter that was called behind another one waits for that one's end, before it may go another way."""
     settle_wait: float = 1.0
     """Before an outcome that the store could not take is settled again; doubles up to a minute."""

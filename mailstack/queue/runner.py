@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.standing import Held, StandingOrders
+from mailstack.queue.turn import Recalled, Turn
 from mailstack.store import Acceptance, Claim, Store, StoreError
 from mailstack.wire import Clock
 
@@ -99,6 +101,10 @@ class Runner:
         self._local = 0
         self._running = False
         self._starting_jobs = False
+        self._behind: dict[Turn, tuple[Turn, float]] = {}
+        """Who waits behind whom, and since when."""
+        self._ending: deque[Turn] = deque()
+        """Turns that are over, and whose followers are told."""
         self._looking = False
         self._lines = Lines(store, clock, limits, line, line_of, jitter)
         self._fetching: set[str] = set()
@@ -179,17 +185,47 @@ class Runner:
         while (
             self._running and (since := self._store.tenure()) is not None and (job := self._backlog.start()) is not None
         ):
-            if _claimed(job) - self.limits.lease >= since:
-                self._clock.spawn(self._attempt(job))
-            else:
-                # Others may have let go of it, or it was stored after they had: then nobody else will.
-                self._backlog.done(job)
-                self._backlog.written(job)
-                self._lines.give_back(job)
+            self._begin(job, since)
         self._starting_jobs = False
 
-    async def _attempt(self, job: Job) -> None:
-        """One job from the agent's first word to its place in the store."""
+    def _begin(self, job: Job, since: float, before: Turn | None = None) -> None:
+        """Attempt a job for other hosts, behind another one; all that were claimed before `since` may be others' by now."""
+        if _claimed(job) - self.limits.lease >= since:
+            turn = Turn(job, self._call_behind, self._clock.latch, before)
+            if before is not None:
+                self._behind[before] = turn, self._clock.now()
+            self._clock.spawn(self._attempt(job, turn))
+            return
+        # Others may have let go of it, or it was stored after they had: then nobody else will.
+        self._backlog.done(job)
+        self._backlog.written(job)
+        self._lines.give_back(job)
+
+    def _call_behind(self, turn: Turn) -> None:
+        """An attempt is about to end: have the next one for these hosts begin, if no others' turn is before it."""
+        if self._running and (since := self._store.tenure()) is not None:
+            follower = self._backlog.follow(turn.job)
+            if follower is not None:
+                turn.is_passed_on = True
+                self._begin(follower, since, turn)
+
+    async def _attempt(self, job: Job, turn: Turn | None = None) -> None:
+        """One job from the agent's first word to its place in the store. What goes elsewhere has a turn."""
+        try:
+            attempt, settling = await self._made(job, turn)
+            # Others may have the connection while this outcome is written.
+            if turn is not None:
+                self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on)
+            self._outcomes.write(Ended(job, settling))
+        except Recalled:
+            self._put_back(job, turn)
+        finally:
+            if turn is not None:
+                self._over(turn)
+        self._start_jobs()
+
+    async def _made(self, job: Job, turn: Turn | None) -> tuple[Attempt, Settling]:
+        """An attempt, and what follows from it. Raises Recalled."""
         began = self._clock.now()
         left, held = job, Held()
         try:
@@ -198,24 +234,51 @@ class Runner:
                 if self.standing.active:
                     held = await self.standing.hold_due(job.letter, job.deliveries, began)
                     left = _less(job, held)
-                attempt = await self._deliver(left)
+                attempt = await self._deliver(left, turn)
+            if turn is not None:
+                # Its place is free for others when the one before has left it, and not sooner.
+                await turn.mine()
             settling = self._settling(left, attempt, began)
+        except Recalled:
+            raise
         except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
             _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
             attempt = Attempt((_BUG,) * len(left.deliveries))
             settling = self._settling(left, attempt, began)
+            if turn is not None:
+                await turn.mine()
         if held.changes:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
-        # Others may have the connection while this outcome is written.
-        if job.destination != LOCAL:
-            self._backlog.done(job, reached=attempt.reached)
-        self._outcomes.write(Ended(job, settling))
-        self._start_jobs()
+        return attempt, settling
 
-    async def _deliver(self, job: Job) -> Attempt:
+    async def _deliver(self, job: Job, turn: Turn | None) -> Attempt:
         if not job.deliveries:
             return Attempt(())
-        return await self._agents[LOCAL if job.destination == LOCAL else RELAY].deliver(job.letter, job.deliveries)
+        agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
+        return await agent.deliver(job.letter, job.deliveries, turn)
+
+    def _over(self, turn: Turn) -> None:
+        """Have the attempt behind go on; those that end meanwhile do so by a loop, not by recursion."""
+        self._behind.pop(turn, None)
+        self._ending.append(turn)
+        if len(self._ending) == 1:
+            while self._ending:
+                self._ending[0].end()
+                self._ending.popleft()
+
+    def _recall(self) -> None:
+        """Who waited long enough behind an attempt that does not end may have the next place that is free."""
+        now = self._clock.now()
+        for turn, since in list(self._behind.values()):
+            if since + self.limits.patience <= now:
+                turn.recall()
+
+    def _put_back(self, job: Job, turn: Turn | None) -> None:
+        """It was recalled: nothing of it was attempted."""
+        if turn is not None and turn.before is not None:
+            self._behind.pop(turn.before, None)
+            turn.before.is_passed_on = False
+            self._backlog.give_back(job, turn.before.job)
 
     def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
         times = Times(began, self._clock.now())
@@ -266,6 +329,7 @@ class Runner:
             return
         self._looking = True
         wait = self.limits.poll
+        self._recall()
         # Who could not be sure of his claims for a while may be again.
         self._start_jobs()
         try:

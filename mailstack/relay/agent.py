@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from random import Random, SystemRandom
 from typing import Any
 
@@ -15,12 +16,15 @@ from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, dea
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.turn import Recalled, Turn
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
 from mailstack.relay.demands import Demands, Refused, requiretls_missing
 from mailstack.relay.down import DOWN_LIMITS, DownLimits
 from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
 from mailstack.relay.names import Names
 from mailstack.relay.origins import OriginRule
+from mailstack.relay.progress import Progress
+from mailstack.relay.ride import Ride
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
 from mailstack.relay.sts import Sts
@@ -30,13 +34,11 @@ from mailstack.relay.trouble import (
     clean,
     host_trouble,
     is_stale,
-    queued_as,
-    recipient_outcome,
-    too_many_recipients,
     transaction_trouble,
 )
 from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.sasl.answering import Derive, derive_here
+from mailstack.smtp.prepared import Prepared
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
 from mailstack.tls_results import SessionFailure, SessionResults
@@ -146,13 +148,13 @@ class RelayAgent:
         self._clock = clock
         self._limits = attempt_limits
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
-        """Try once; all deliveries are of one `line`."""
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
+        """Try once; all deliveries are of one `line`. Raises Recalled."""
         try:
             way = await self._hosts.find(deliveries[0].destination, letter.envelope.sender)
         except NoWay as none:
             return Attempt((none.outcome,) * len(deliveries))
-        return await self._try_hosts(way, letter, deliveries)
+        return await self._try_hosts(way, letter, deliveries, turn)
 
     def line(self, letter: Letter, destination: str) -> str:
         """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
@@ -170,7 +172,9 @@ class RelayAgent:
         """Say goodbye on connections that were kept."""
         await self._connections.close()
 
-    async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+    async def _try_hosts(
+        self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None
+    ) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
         hurried = any(delivery.is_hurried for delivery in deliveries)
         again = deliveries[0].attempts > 1
@@ -187,12 +191,12 @@ class RelayAgent:
                 policy = str(security)
                 # A reverse-path for each recipient needs a transaction for each.
                 most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
-                progress = _Progress(candidate.host, len(recipients), most)
+                progress = Progress(candidate.host, len(recipients), most)
                 under_tls = wishes.requires_tls and not is_path(candidate.host)
                 hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 domain = way.domain if way.published and way.domain else ""
                 go = _Go(
-                    candidate, security, under_tls, letter, recipients, hurried, transcript, progress, domain, hasty
+                    candidate, security, under_tls, letter, recipients, hurried, transcript, progress, turn, domain, hasty
                 )
                 handover = await self._through(go)
             except Refused as refused:
@@ -230,13 +234,16 @@ class RelayAgent:
         Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
         handover = None
+        ride = await self._ride(go)
         late = self._clock.now() + self._limits.handover
-        connection = self._connections.take(go.candidate, go.security, go.domain)
+        connection = ride.connection if ride is not None else None
+        if connection is None:
+            connection = self._connections.take(go.candidate, go.security, go.domain)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
             self._check_offer(go, connection)
             try:
-                handover = await self._hand_over(connection, go, late)
+                handover = await self._hand_over(connection, go, late, ride)
             except Trouble as trouble:
                 go.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
@@ -251,6 +258,39 @@ class RelayAgent:
             handover = await self._hand_over(connection, go, late)
         return handover
 
+    async def _ride(self, go: _Go) -> Ride | None:
+        """The place behind the letter before, when that one is over, if this one has taken it. Raises Recalled."""
+        turn = go.turn
+        if turn is None or turn.before is None:
+            return None
+        offered = turn.before.offer
+        ride = offered if isinstance(offered, Ride) and await self._gets_on(go, offered) else None
+        try:
+            await turn.mine()
+        except Recalled:
+            if ride is not None:
+                ride.give_up()
+            raise
+        return ride
+
+    async def _gets_on(self, go: _Go, ride: Ride) -> bool:
+        """Have the letter's first commands sent with the final dot of the one before, if nothing about it is uncertain."""
+        connection = ride.connection
+        if not self._connections.is_for(connection, go.candidate, go.security, go.domain):
+            return False
+        # What has a deadline is told of the seconds that are left when it goes.
+        if deadline(go.letter) is not None or (go.requires_tls and REQUIRETLS not in connection.session.extensions):
+            return False
+        go.progress.limit(connection.session.limits.recipients)
+        return ride.take(await self._prepared(connection, go, go.progress.batch()))
+
+    def _offer_ride(self, go: _Go, connection: Connection, batch: Sequence[int], refusals: Sequence[Reply | None]) -> None:
+        """Right before the final dot: have the next letter begin, if the connection will be free for it."""
+        if go.turn is not None and go.progress.ends_with(batch, refusals) and self._connections.may_ride(connection):
+            go.turn.offer = ride = Ride(connection)
+            go.turn.call_next()
+            ride.close()
+
     async def _open(self, go: _Go) -> Connection:
         connection = await self._connections.open(
             go.candidate, go.security, go.transcript, hurried=go.hurried, hasty=go.hasty, domain=go.counted_for
@@ -264,43 +304,74 @@ class RelayAgent:
             self._connections.keep(connection)
             raise Refused(requiretls_missing(go.candidate.host))
 
-    async def _hand_over(self, connection: Connection, go: _Go, late: float) -> _Handover:
+    async def _hand_over(self, connection: Connection, go: _Go, late: float, ride: Ride | None = None) -> _Handover:
         """The transactions that this letter needs, as many as the host takes in this session, until `late`.
 
-        Raises Trouble only for a kept connection that died before any.
+        The first has begun where the letter had a `ride`. Raises Trouble only for a kept connection that died before any.
         """
-        host, letter, progress = connection.candidate.host, go.letter, go.progress
+        if ride is not None and ride.lost:
+            raise Trouble("mail", None, ride.lost)
+        host, progress = connection.candidate.host, go.progress
         progress.limit(connection.session.limits.recipients)
         connection.domains.add(go.domain)
+        begun = None if ride is None else ride.letter
         goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(max(0.0, late - self._clock.now()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
-                if connection.is_used_up:
+                if begun is None and connection.is_used_up:
                     goes_on = True
                     break
-                chosen = tuple(go.recipients[number] for number in batch)
-                envelope = onward(letter, self._clock.now(), connection.session.extensions)
-                if delimiters_of(letter.envelope) is not None:
-                    envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))
-                replies = await connection.session.transact(envelope, chosen, letter.content)
+                prepared = begun or await self._prepared(connection, go, batch)
+                begun = None
+                replies = await connection.session.carry(prepared, partial(self._offer_ride, go, connection, batch))
                 progress.settle(batch, replies, connection.session.extensions)
         except Trouble as trouble:
             connection.drop()
+            self._lose_ride(connection, go, trouble, rode=ride is not None)
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
             rest, lost = transaction_trouble(host, trouble), True
         except BaseException:
             connection.drop()
+            self._lose_ride(connection, go, None)
             raise
         else:
-            self._connections.keep(connection)
+            self._leave(connection, go)
         finally:
             stop_timer()
             go.transcript.extend(connection.new_lines())
         outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(go.recipients))])
         return _Handover(outcomes, _facts(connection, progress), goes_on, lost)
+
+    async def _prepared(self, connection: Connection, go: _Go, batch: Sequence[int]) -> Prepared:
+        """The letter for these of its recipients, as it goes on this connection."""
+        letter, chosen = go.letter, tuple(go.recipients[number] for number in batch)
+        envelope = onward(letter, self._clock.now(), connection.session.extensions)
+        if delimiters_of(letter.envelope) is not None:
+            envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))
+        return await connection.session.prepare(envelope, chosen, letter.content)
+
+    def _leave(self, connection: Connection, go: _Go) -> None:
+        """The connection is between two letters: it is that of the one behind, or free."""
+        ride = _ride_of(go)
+        if ride is None:
+            self._connections.keep(connection)
+            return
+        self._connections.pass_on(connection)
+        if ride.is_given_up:
+            # Where DATA was said, only hanging up takes it back.
+            connection.drop()
+
+    def _lose_ride(self, connection: Connection, go: _Go, trouble: Trouble | None, *, rode: bool = False) -> None:
+        """The connection is lost: so is the ride on it. A host that may have stumbled over one is offered none for a while."""
+        ride = _ride_of(go)
+        if ride is not None:
+            ride.lost = clean(f"the letter before was not answered: {trouble}")
+        stumbled = ride is not None or (rode and not go.progress.transactions)
+        if stumbled and trouble is not None and trouble.reply is None:
+            self._connections.offer_no_rides(connection)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
         return ends_of(
@@ -308,46 +379,6 @@ class RelayAgent:
             self._limits.dialogue,
             self._limits.dialogue_size_again if again else self._limits.dialogue_size,
         )
-
-
-class _Progress:
-    """Which recipients have an outcome, and who is next, while one host takes a letter in as many goes as it likes."""
-
-    def __init__(self, host: str, recipients: int, most: int) -> None:
-        self._host = host
-        self._pending = list(range(recipients))
-        self._most = most
-        self.outcomes: dict[int, Outcome] = {}
-        self.remote_id: str | None = None
-        self.transactions = 0
-        """Transactions that ended."""
-
-    def limit(self, most: int) -> None:
-        """What the host says that it takes; 0 when it doesn't say."""
-        self._most = min(self._most, most) if most else self._most
-
-    def batch(self) -> list[int]:
-        """The numbers of the recipients for the next transaction; empty when all have an outcome."""
-        return self._pending[: self._most]
-
-    def settle(self, batch: Sequence[int], replies: Sequence[Reply], extensions: Collection[str]) -> None:
-        """Take the replies that decided, of a host that offers `extensions`.
-
-        Recipients beyond the host's limit stay pending if others were taken.
-        """
-        self.transactions += 1
-        taken = len([reply for reply in replies if 200 <= reply.code < 300])
-        left: list[int] = []
-        for number, reply in zip(batch, replies, strict=True):
-            if taken and too_many_recipients(reply):
-                left.append(number)
-                continue
-            self.outcomes[number] = recipient_outcome(self._host, reply, extensions)
-            if self.remote_id is None and 200 <= reply.code < 300:
-                self.remote_id = queued_as(reply)
-        if left:
-            self._most = taken
-        self._pending = left + self._pending[len(batch) :]
 
 
 def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Envelope:
@@ -378,7 +409,8 @@ class _Go(Struct, frozen=True):
     recipients: Sequence[Recipient]
     hurried: bool
     transcript: list[str]
-    progress: _Progress
+    progress: Progress
+    turn: Turn | None = None
     counted_for: str = ""
     """The domain whose TLS reports tell of the session; empty where the operator decided about TLS."""
     hasty: bool = False
@@ -390,7 +422,13 @@ class _Go(Struct, frozen=True):
         return self.recipients[0].address.ascii_domain.lower() if self.recipients else ""
 
 
-def _facts(connection: Connection, progress: _Progress) -> Mapping[str, Any]:
+def _ride_of(go: _Go) -> Ride | None:
+    """The place behind this letter, if another one has taken it."""
+    ride = None if go.turn is None else go.turn.offer
+    return ride if isinstance(ride, Ride) and ride.letter is not None else None
+
+
+def _facts(connection: Connection, progress: Progress) -> Mapping[str, Any]:
     """For the `attempted` step."""
     candidate, tls = connection.candidate, connection.tls
     facts: dict[str, Any] = {"host": candidate.host, "address": candidate.address.host, "port": candidate.address.port}

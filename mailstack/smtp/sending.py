@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
-from mailstack.letter.content import Prefixed
 from mailstack.sasl.answering import Answering, Derive, Suspicious, choose, choose_bearer, derive_here
-from mailstack.smtp.body import fit_body
 from mailstack.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.smtp.extensions.limits import NO_LIMITS, HostLimits
-from mailstack.smtp.extensions.mtpriority import field
-from mailstack.smtp.fitting import mail_command, rcpt_command, unfit_recipients
-from mailstack.smtp.replies import Refusal, Reply, reply
+from mailstack.smtp.prepared import Prepared, prepare
+from mailstack.smtp.replies import Reply, reply
 from mailstack.transparency import Stuffer
 from mailstack.wire import Dane, Disconnected, Peer, TimedOut
 
@@ -27,6 +24,9 @@ __all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
 """How far a session had come."""
 
+Ending = Callable[[Sequence[Reply | None]], None]
+"""Told, before a letter's final dot, of the refusal of each who was asked for; None for those who were taken."""
+
 LINES = 200
 """Lines of dialogue kept of the opening, and of each transaction."""
 WIDTH = 200
@@ -34,6 +34,9 @@ WIDTH = 200
 
 BDAT_READY = reply(354, None, "BDAT needs no leave")
 """Stands for the 354 that BDAT has not."""
+
+_LOST_COUNT = frozenset({500, 502, 503})
+"""What a host says that threw away a part of a group: there is no such command, or none of what must be before it."""
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -95,6 +98,11 @@ class SendingSession:
         self._room = LINES
         self._reset_first = False
         self._authenticated = False
+        self._ending = False
+        """Whether the final dot is next."""
+        self._riding: Prepared | None = None
+        """Whose commands went with the final dot of the letter before."""
+        self._octets_behind = b""
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -185,98 +193,105 @@ class SendingSession:
     async def transact(
         self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
     ) -> tuple[Reply, ...]:
-        """One letter to some of its recipients (§3.3): for each of them the reply that decided.
+        """One letter to some of its recipients (§3.3): `prepare` and `carry`."""
+        return await self.carry(await self.prepare(envelope, recipients, content))
+
+    async def prepare(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> Prepared:
+        """A letter as it is for this host. Nothing is said yet, whatever else the session does."""
+        # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
+        return await prepare(self.extensions, envelope, recipients, content, vouch=not self._authenticated)
+
+    async def carry(self, letter: Prepared, ending: Ending | None = None) -> tuple[Reply, ...]:
+        """One letter to its recipients: for each of them the reply that decided.
 
         That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises Trouble when the
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
         letter may have been taken all the same.
+
+        `ending` is called right before the final dot is sent, if its reply is all that is still to come: the next
+        letter may `ride` along.
         """
+        if self._riding is not None and self._riding is not letter:
+            raise Trouble("mail", None, "the host was told to expect another letter")
         self._room = LINES
         self.transactions += 1
-        if "MT-PRIORITY" not in self.extensions and (above := field(envelope)):
-            content = Prefixed(above, content)
-        unfit = await unfit_recipients(self.extensions, envelope, recipients, content)
-        fit = [recipient for recipient in recipients if recipient not in unfit] if unfit else recipients
-        for refusal in dict.fromkeys(unfit.values()):
+        for refusal in letter.refusals:
             self._note(f"-- not tried: {refusal}")
-        if not fit:
-            return tuple(unfit[recipient] for recipient in recipients)
-        replies = await self._transact(envelope, fit, content)
-        if not unfit:
-            return replies
-        told = iter(replies)
-        return tuple(unfit.get(recipient) or next(told) for recipient in recipients)
+        return letter.replies(await self._carry(letter, ending) if letter.rcpts else ())
 
-    async def _transact(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
-    ) -> tuple[Reply, ...]:
-        """The same, for what the host can take."""
-        try:
-            envelope, content = await fit_body(envelope, content, self.extensions)
-        except Refusal as refusal:
-            self._note(f"-- not tried: {refusal}")
-            return (refusal.reply,) * len(recipients)
-        by_bdat = envelope.body == "BINARYMIME"
-        mail = mail_command(self.extensions, envelope, recipients, content)
-        if self._authenticated:
-            # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
-            mail += " AUTH=<>"
-        rcpts = [rcpt_command(self.extensions, envelope, recipient) for recipient in recipients]
+    def ride(self, letter: Prepared) -> bool:
+        """Have a letter's commands sent in one piece with the final dot before them (RFC 2920 §3.1); whether they will be.
+
+        Only while `ending` is called, and once. The letter is then the next to be carried.
+        """
+        if not self._ending or self._riding is not None or not letter.rcpts or "PIPELINING" not in self.extensions:
+            return False
+        self._octets_behind = self._octets(letter.commands)
+        self._riding = letter
+        return True
+
+    async def _carry(self, letter: Prepared, ending: Ending | None) -> Sequence[Reply]:
+        """The replies for those who are asked for."""
         if "PIPELINING" in self.extensions:
-            replies, started = await self._begin_in_one_group(mail, rcpts, by_bdat=by_bdat)
+            replies, started = await self._begin_in_one_group(letter)
         else:
-            replies, started = await self._begin_step_by_step(mail, rcpts, by_bdat=by_bdat)
-        if started is not None:
-            await self._send_content(content if None in replies else None, by_bdat=by_bdat)
-            finals = await self._finals(replies.count(None))
-            # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
-            self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
-            return tuple([one or finals.popleft() for one in replies])
-        self._reset_first = True
-        return tuple([one for one in replies if one is not None])
+            replies, started = await self._begin_step_by_step(letter)
+        by_bdat = letter.by_bdat
+        if started is None:
+            self._reset_first = True
+            return [one for one in replies if one is not None]
+        # What a refused BDAT leaves behind is indeterminate, and by LMTP the end is not the end.
+        last = None if by_bdat or self._lmtp or None not in replies else ending
+        await self._send_content(
+            letter.content if None in replies else None,
+            by_bdat=by_bdat,
+            ending=None if last is None else lambda: last(replies),
+        )
+        finals = await self._finals(replies.count(None))
+        # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
+        self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
+        return [one or finals.popleft() for one in replies]
 
-    async def _begin_in_one_group(
-        self, mail_line: str, rcpt_lines: Sequence[str], *, by_bdat: bool
-    ) -> tuple[list[Reply | None], Reply | None]:
+    async def _begin_in_one_group(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
-        group = [
-            *(["RSET"] if self._reset_first else []),
-            mail_line,
-            *rcpt_lines,
-            *([] if by_bdat else ["DATA"]),
-        ]
-        self._say(*group)
-        await self._reset_if_needed(said=True)
+        rode, self._riding = self._riding is letter, None
+        if rode:
+            self._note_said(letter.commands)
+        else:
+            self._say(*(["RSET"] if self._reset_first else []), *letter.commands)
+            await self._reset_if_needed(said=True)
         mail = await self._reply("mail", self._timeouts.mail)
         replies: list[Reply | None] = []
-        for _ in rcpt_lines:
+        for _ in letter.rcpts:
             answer = await self._reply("rcpt", self._timeouts.rcpt)
             replies.append(_refusal(mail) or _refusal(answer))
-        return await self._started(replies, by_bdat=by_bdat)
+        if rode and any(one is not None and one.code in _LOST_COUNT for one in replies):
+            raise Trouble("rcpt", None, "the host lost count of what it was sent behind a final dot")
+        return await self._started(replies, by_bdat=letter.by_bdat, rode=rode)
 
-    async def _begin_step_by_step(
-        self, mail_line: str, rcpt_lines: Sequence[str], *, by_bdat: bool
-    ) -> tuple[list[Reply | None], Reply | None]:
+    async def _begin_step_by_step(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
         """The refusal of each recipient, or None, and the reply 354, or None when no content shall come.
 
         What goes by BDAT needs no 354; BDAT_READY stands for it.
         """
         await self._reset_if_needed(said=False)
-        self._say(mail_line)
+        self._say(letter.mail)
         mail = await self._reply("mail", self._timeouts.mail)
         if _refusal(mail):
-            return [mail] * len(rcpt_lines), None
+            return [mail] * len(letter.rcpts), None
         replies: list[Reply | None] = []
-        for line in rcpt_lines:
+        for line in letter.rcpts:
             self._say(line)
             replies.append(_refusal(await self._reply("rcpt", self._timeouts.rcpt)))
         if None not in replies:
             return replies, None
-        if not by_bdat:
+        if not letter.by_bdat:
             self._say("DATA")
-        return await self._started(replies, by_bdat=by_bdat)
+        return await self._started(replies, by_bdat=letter.by_bdat)
 
-    async def _started(self, replies: list[Reply | None], *, by_bdat: bool) -> tuple[list[Reply | None], Reply | None]:
+    async def _started(
+        self, replies: list[Reply | None], *, by_bdat: bool, rode: bool = False
+    ) -> tuple[list[Reply | None], Reply | None]:
         """The reply to DATA decides for those whose RCPT was taken."""
         if by_bdat:
             return replies, BDAT_READY if None in replies else None
@@ -285,9 +300,13 @@ class SendingSession:
             return replies, answer
         if answer.code < 400:
             raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
+        if rode and None in replies and answer.code in _LOST_COUNT:
+            raise Trouble("data", None, "the host lost count of what it was sent behind a final dot")
         return [one or answer for one in replies], None
 
-    async def _send_content(self, content: Content | None, *, by_bdat: bool) -> None:
+    async def _send_content(
+        self, content: Content | None, *, by_bdat: bool, ending: Callable[[], None] | None = None
+    ) -> None:
         """The content and what ends it; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
         stuffer = None if by_bdat else Stuffer()
         waiting = b""
@@ -299,8 +318,14 @@ class SendingSession:
                 if waiting:
                     await self._send_block(waiting)
                 waiting = stuffer.feed(octets) if stuffer else octets
-        # The final dot rides with the last block: a packet less.
-        self._peer.send(waiting + (stuffer.finish() if stuffer else b""))
+        # The final dot goes with the last block: a packet less.
+        last = waiting + (stuffer.finish() if stuffer else b"")
+        if ending is not None:
+            self._octets_behind, self._ending = b"", True
+            ending()
+            self._ending = False
+            last += self._octets_behind
+        self._peer.send(last)
         self._note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
 
     async def _finals(self, taken: int) -> deque[Reply]:
@@ -363,10 +388,16 @@ class SendingSession:
         elif secret:
             shown = [f"{line} {LEFT_OUT}" for line in lines]
             lines = tuple([f"{line} {secret}" for line in lines])
-        octets = b"".join([self._engine.command(line) for line in lines])
-        for line in shown:
-            self._note(f"C: {line}")
+        octets = self._octets(lines)
+        self._note_said(shown)
         self._peer.send(octets)
+
+    def _octets(self, lines: Sequence[str]) -> bytes:
+        return b"".join([self._engine.command(line) for line in lines])
+
+    def _note_said(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._note(f"C: {line}")
 
     async def _reply(self, stage: Stage, timeout: float) -> Reply:
         """The next reply. Raises Trouble when there is none, or it says that the host hangs up (§3.8: 421)."""

@@ -31,7 +31,7 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security
 from mailstack.store import Filter, Settlement
 from mailstack.store.memory import MemoryStore
-from mailstack.wire import Engine, HostPort
+from mailstack.wire import Engine, HostPort, Latch
 from tests.journeys.internet import Internet, Notebook, Site
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"
@@ -170,6 +170,9 @@ class Life:
             self._clock.spawn(work)
         else:
             work.close()
+
+    def latch(self) -> Latch:
+        return self._clock.latch()
 
 
 class _MortalStore:

@@ -18,6 +18,7 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.turn import Turn
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -48,7 +49,7 @@ class ScriptedRelay:
         self.under_way: list[Later[None]] = []
         self.most_under_way = 0
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...]) -> Attempt:
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], _turn: Turn | None = None, /) -> Attempt:
         self.calls.append((letter.id, tuple(str(delivery.recipient.address) for delivery in deliveries)))
         if self.waits:
             answered: Later[None] = Later()

@@ -334,7 +334,7 @@ def test_a_bug_in_an_agent_defers_the_letter(rig, caplog):
 
 
 def test_an_agent_that_forgets_a_recipient_is_a_bug(rig, monkeypatch, caplog):
-    async def deliver(letter, deliveries):
+    async def deliver(letter, deliveries, _turn=None):
         return Attempt((BUSY,))
 
     monkeypatch.setattr(rig.relay, "deliver", deliver)
