@@ -196,7 +196,17 @@ class RelayAgent:
                 hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 domain = way.domain if way.published and way.domain else ""
                 go = _Go(
-                    candidate, security, under_tls, letter, recipients, hurried, transcript, progress, turn, domain, hasty
+                    candidate,
+                    security,
+                    under_tls,
+                    letter,
+                    recipients,
+                    hurried,
+                    transcript,
+                    progress,
+                    turn,
+                    domain,
+                    hasty,
                 )
                 handover = await self._through(go)
             except Refused as refused:
@@ -284,7 +294,9 @@ class RelayAgent:
         go.progress.limit(connection.session.limits.recipients)
         return ride.take(await self._prepared(connection, go, go.progress.batch()))
 
-    def _offer_ride(self, go: _Go, connection: Connection, batch: Sequence[int], refusals: Sequence[Reply | None]) -> None:
+    def _offer_ride(
+        self, go: _Go, connection: Connection, batch: Sequence[int], refusals: Sequence[Reply | None]
+    ) -> None:
         """Right before the final dot: have the next letter begin, if the connection will be free for it."""
         if go.turn is not None and go.progress.ends_with(batch, refusals) and self._connections.may_ride(connection):
             go.turn.offer = ride = Ride(connection)

@@ -17,7 +17,7 @@ from mailstack.accounts.directory import StoreDirectory
 from mailstack.config import Relay
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets
+from mailstack.letter.content import Octets, read_all
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
@@ -104,8 +104,9 @@ class Life:
         dies_at: str = "",
         owner: str = HOME,
         poll: float = 3600.0,
+        connections: int = 5,
     ) -> None:
-        """Without a fault: an heir, to whom nothing happens."""
+        """Without a fault: an heir, to whom nothing happens. `connections`: how many the other host gets at a time."""
         self.alive = True
         self.wire = Wire(octets, self.kill if fault == "kill" else self._cut)
         self._internet = internet
@@ -134,7 +135,7 @@ class Life:
             HOME,
             owner,
             bouncer,
-            RunnerLimits(lease=LEASE, poll=poll),
+            RunnerLimits(lease=LEASE, poll=poll, first_per_destination=connections, per_destination=connections),
             lambda: 0.5,
         )
         self.queue = Queue(mortal, router, self.runner, journal, local, owner, schedule, self, bouncer, lambda: 0.5)
@@ -153,6 +154,8 @@ class Life:
     # --- wire.Caller
 
     async def call(self, address: HostPort, engine: Engine[Any], **settings: Any) -> Any:
+        if not self.alive:
+            await Deferred()
         if self.wire.left < 0:
             return await self._caller.call(address, engine, **settings)
         engine_on_wire: Any = _WireEngine(engine, self.wire)
@@ -226,12 +229,32 @@ class Walk:
         (record,) = reactor.result_of(store.records(Filter(ids=(letter.id,))))
         return self.arrived() - before, life.wire, record.deliveries[0].state.value
 
-    def letter(self) -> Letter:
+    def copies_of_three(self, fault: Fault, octets: int) -> tuple[list[int], Wire]:
+        """How many of each of three letters reach carol over one connection, where the next rides behind each."""
+        store = MemoryStore()
+        life = Life(self.internet, store, fault, octets, connections=1)
+        reactor = self.internet.reactor
+        letters = [self.letter(f"letter {number}") for number in range(3)]
+        for letter in letters:
+            reactor.result_of(life.queue.accept(letter, "submitted"))
+        reactor.advance(5)
+        if not life.alive:
+            Life(self.internet, store)
+        reactor.advance(LEASE)
+        records = reactor.result_of(store.records(Filter(ids=tuple(letter.id for letter in letters))))
+        assert {record.deliveries[0].state.value for record in records} == {"relayed"}, (fault, octets)
+        arrived = reactor.result_of(self.elsewhere.store.records(Filter()))
+        texts = [reactor.result_of(read_all(record.letter.content)) for record in arrived]
+        copies = [sum(f"<{letter.id}>".encode() in text for text in texts) for letter in letters]
+        return copies, life.wire
+
+    def letter(self, subject: str = "once") -> Letter:
         """One that the home office owes."""
         now = self.internet.reactor.seconds()
         envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(CAROL)),))
-        content = Octets(b"Subject: once\r\n\r\n.dot\r\n")
-        return Letter(new_letter_id(now), envelope, content, Arrival(now, HOME, "ESMTP"))
+        letter_id = new_letter_id(now)
+        content = Octets(f"Message-ID: <{letter_id}>\r\nSubject: {subject}\r\n\r\n.dot\r\n".encode())
+        return Letter(letter_id, envelope, content, Arrival(now, HOME, "ESMTP"))
 
     def arrived(self) -> int:
         """Letters that the other office has taken."""
@@ -267,6 +290,30 @@ def test_a_letter_broken_off_at_any_octet_arrives_and_twice_only_if_the_answer_w
         else:
             assert copies == 1, point
     assert 2 in doubled
+
+
+@pytest.mark.parametrize("fault", ["cut", "kill"])
+@pytest.mark.parametrize("part", range(8))
+def test_of_letters_that_ride_behind_each_other_only_the_one_whose_answer_was_lost_arrives_twice(
+    walk: Walk, fault: Fault, part: int
+) -> None:
+    """RLY-10, RLY-14, RFC 2920 §3.1: a letter whose MAIL was sent behind another one's dot has not been attempted for that."""
+    _, whole = walk.copies_of_three("cut", 10_000)
+    octets = sum(len(said) for _, said in whole.told)
+    assert whole.said("C").count(b"\r\n.\r\nMAIL FROM:") == 2
+    assert octets > 1000
+    doubled = set()
+    for point in range(1 + part, octets + 1, 8):
+        copies, wire = walk.copies_of_three(fault, point)
+        dots, answers = wire.said("C").count(b"\r\n.\r\n"), wire.said("S").count(b" queued as ")
+        assert min(copies) == 1, point
+        assert sum(copies) <= 4, point
+        if max(copies) == 2:
+            doubled.add(copies.index(2))
+            # Its dot was sent, and its answer was not acted on: it is the last one that was begun, or before it.
+            assert copies.index(2) == dots - 1, point
+            assert answers <= dots, point
+    assert doubled == {0, 1, 2} or part
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -58,7 +58,7 @@ HANG_UP = reply(250, None, "never sent")
 SILENCE = reply(250, None, "never said")
 """In place of a reply: say nothing more."""
 
-Answer = Reply | Callable[[Any], Reply]
+Answer = Reply | Callable[[Any], Reply] | Callable[[Any], Awaitable[Reply]]
 
 
 class World:
@@ -162,6 +162,8 @@ class MemoryPeer:
         self.can_start_tls = True
         self.tls_failure, self.tls_fault = "certificate verify failed", "certificate-not-trusted"
         self.closed = False
+        self.heard: list[bytes] = []
+        """What came, as the other side sent it."""
         self._world = world
         self._ending: Ending | None = None
         self._waiter: Deferred[None] | None = None
@@ -215,6 +217,7 @@ class MemoryPeer:
 
     def take(self, octets: bytes) -> None:
         if not self.closed and self._ending is None:
+            self.heard.append(octets)
             self.engine.receive(octets)
             self._wake()
 
@@ -281,6 +284,7 @@ class _Serving:
     async def _choose(self, stage: str, event: Any, usual: Reply) -> Reply:
         answer = self._office.answers.get(stage, usual)
         answer = answer(event) if callable(answer) else answer
+        answer = await answer if isinstance(answer, Awaitable) else answer
         if answer is HANG_UP:
             raise _Over
         if answer is SILENCE:
