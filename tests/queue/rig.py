@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred as Later
 
@@ -94,14 +95,16 @@ class Rig:
         schedule: Schedule | None = None,
         limits: RunnerLimits | None = None,
         postmaster: Address | None = None,
+        relay: Any = None,
     ) -> None:
+        """`relay`: an Agent in place of the scripted one."""
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or MemoryStore()
         self.schedule = schedule or Schedule()
         self.limits = limits or RunnerLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster
         self.clock = HandClock()
-        self.relay = ScriptedRelay()
+        self.relay = relay or ScriptedRelay()
         self.journal = Teller()
         self.start()
 
