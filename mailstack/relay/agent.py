@@ -280,6 +280,7 @@ class RelayAgent:
         except Recalled:
             if ride is not None:
                 ride.give_up()
+                self._connections.offer_no_rides(ride.connection)
             raise
         return ride
 
@@ -380,7 +381,7 @@ class RelayAgent:
         """The connection is lost: so is the ride on it. A host that may have stumbled over one is offered none for a while."""
         ride = _ride_of(go)
         if ride is not None:
-            ride.lost = clean(f"the letter before was not answered: {trouble}")
+            ride.lost = clean(f"the letter before was not answered: {trouble or 'local error'}")
         stumbled = ride is not None or (rode and not go.progress.transactions)
         if stumbled and trouble is not None and trouble.reply is None:
             self._connections.offer_no_rides(connection)

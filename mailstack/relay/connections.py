@@ -189,7 +189,7 @@ class Connections:
         return mine == _key(candidate, security) and connection.takes(domain)
 
     def offer_no_rides(self, connection: Connection) -> None:
-        """A letter that began behind another one's final dot came to nothing there."""
+        """A letter that began behind another one's final dot came to nothing there, or had to wait for too long."""
         self._one_by_one.put(_host(connection.candidate), True)
 
     def pass_on(self, connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ __all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
 """How far a session had come."""
 
-Ending = Callable[[Sequence[Reply | None]], None]
+BeforeDot = Callable[[Sequence[Reply | None]], object]
 """Told, before a letter's final dot, of the refusal of each who was asked for; None for those who were taken."""
 
 LINES = 200
@@ -98,11 +98,11 @@ class SendingSession:
         self._room = LINES
         self._reset_first = False
         self._authenticated = False
-        self._ending = False
-        """Whether the final dot is next."""
+        self._is_before_dot = False
         self._riding: Prepared | None = None
         """Whose commands went with the final dot of the letter before."""
-        self._octets_behind = b""
+        self._behind = b""
+        """What goes with a final dot."""
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -201,15 +201,15 @@ class SendingSession:
         # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
         return await prepare(self.extensions, envelope, recipients, content, vouch=not self._authenticated)
 
-    async def carry(self, letter: Prepared, ending: Ending | None = None) -> tuple[Reply, ...]:
+    async def carry(self, letter: Prepared, before_dot: BeforeDot | None = None) -> tuple[Reply, ...]:
         """One letter to its recipients: for each of them the reply that decided.
 
         That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises Trouble when the
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
         letter may have been taken all the same.
 
-        `ending` is called right before the final dot is sent, if its reply is all that is still to come: the next
-        letter may `ride` along.
+        `before_dot` is called when all but the final dot is ready to be sent, if its reply is all that is then still to
+        come: the next letter may `ride` with it.
         """
         if self._riding is not None and self._riding is not letter:
             raise Trouble("mail", None, "the host was told to expect another letter")
@@ -217,20 +217,25 @@ class SendingSession:
         self.transactions += 1
         for refusal in letter.refusals:
             self._note(f"-- not tried: {refusal}")
-        return letter.replies(await self._carry(letter, ending) if letter.rcpts else ())
+        return letter.replies(await self._carry(letter, before_dot) if letter.rcpts else ())
 
     def ride(self, letter: Prepared) -> bool:
         """Have a letter's commands sent in one piece with the final dot before them (RFC 2920 §3.1); whether they will be.
 
-        Only while `ending` is called, and once. The letter is then the next to be carried.
+        Only while `before_dot` is called, and once. The letter is then the next to be carried.
         """
-        if not self._ending or self._riding is not None or not letter.rcpts or "PIPELINING" not in self.extensions:
+        if (
+            not self._is_before_dot
+            or self._riding is not None
+            or not letter.rcpts
+            or "PIPELINING" not in self.extensions
+        ):
             return False
-        self._octets_behind = self._octets(letter.commands)
+        self._behind = self._octets(letter.commands)
         self._riding = letter
         return True
 
-    async def _carry(self, letter: Prepared, ending: Ending | None) -> Sequence[Reply]:
+    async def _carry(self, letter: Prepared, before_dot: BeforeDot | None) -> Sequence[Reply]:
         """The replies for those who are asked for."""
         if "PIPELINING" in self.extensions:
             replies, started = await self._begin_in_one_group(letter)
@@ -241,12 +246,8 @@ class SendingSession:
             self._reset_first = True
             return [one for one in replies if one is not None]
         # What a refused BDAT leaves behind is indeterminate, and by LMTP the end is not the end.
-        last = None if by_bdat or self._lmtp or None not in replies else ending
-        await self._send_content(
-            letter.content if None in replies else None,
-            by_bdat=by_bdat,
-            ending=None if last is None else lambda: last(replies),
-        )
+        told = None if before_dot is None or by_bdat or self._lmtp else partial(before_dot, replies)
+        await self._send_content(letter.content if None in replies else None, by_bdat=by_bdat, before_dot=told)
         finals = await self._finals(replies.count(None))
         # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
         self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
@@ -305,7 +306,7 @@ class SendingSession:
         return [one or answer for one in replies], None
 
     async def _send_content(
-        self, content: Content | None, *, by_bdat: bool, ending: Callable[[], None] | None = None
+        self, content: Content | None, *, by_bdat: bool, before_dot: Callable[[], object] | None = None
     ) -> None:
         """The content and what ends it; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
         stuffer = None if by_bdat else Stuffer()
@@ -320,11 +321,11 @@ class SendingSession:
                 waiting = stuffer.feed(octets) if stuffer else octets
         # The final dot goes with the last block: a packet less.
         last = waiting + (stuffer.finish() if stuffer else b"")
-        if ending is not None:
-            self._octets_behind, self._ending = b"", True
-            ending()
-            self._ending = False
-            last += self._octets_behind
+        if before_dot is not None and content is not None:
+            self._behind, self._is_before_dot = b"", True
+            before_dot()
+            self._is_before_dot = False
+            last += self._behind
         self._peer.send(last)
         self._note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
 

@@ -20,7 +20,7 @@ from mailstack.queue.schedule import Schedule
 from mailstack.queue.standing import StandingOrders
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.smtp.replies import Reply, reply
-from mailstack.store import Filter, Rule, Suppression
+from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.memory import MemoryStore
 from tests.queue.letters import OFFICE, a_letter
 from tests.queue.people import MemoryDirectory
@@ -265,7 +265,9 @@ def test_what_is_answered_after_the_letter_behind_went_another_way_is_known_and_
     rig.world.pass_time(60)
     assert [rig.state(letter) for letter in letters] == ["relayed"] * 4
     assert sorted(octets[-3:] for _, _, octets in rig.office.letters) == [b"0\r\n", b"1\r\n", b"2\r\n", b"3\r\n"]
-    assert (rig.office.connections, rig.office.goodbyes) == (3, 2), "where DATA was said, only dropping it takes that back"
+    assert (rig.office.connections, rig.office.goodbyes) == (3, 2), (
+        "where DATA was said, only dropping it takes that back"
+    )
 
 
 # --- what is asked before
@@ -293,6 +295,22 @@ def test_a_letter_is_fitted_for_the_host_before_it_rides(second: dict[str, Any],
     rig.world.pass_time(60)
     assert [rig.state(letter) for letter in letters] == ["relayed", state, "relayed"]
     assert len(rig.office.letters) == (3 if state == "relayed" else 2)
+
+
+class Unreadable(Octets):
+    def chunks(self) -> Any:
+        raise StoreError("the disk is away")
+
+
+def test_a_letter_that_has_to_be_read_first_and_can_not_be_does_not_concern_the_one_before() -> None:
+    rig, letters = Rig(), three()
+    rig.office.capabilities = replace(rig.office.capabilities, withheld=frozenset({"8BITMIME"}))
+    envelope = replace(letters[1].envelope, body="8BITMIME")
+    letters[1] = replace(letters[1], envelope=envelope, content=Unreadable(b"Subject: x\r\n\r\n\xff\r\n"))
+    rig.accept(*letters)
+    rig.world.pass_time(5)
+    assert [rig.state(letter) for letter in letters] == ["relayed", "queued", "relayed"]
+    assert rig.office.connections == 1
 
 
 def test_a_letter_that_is_too_large_does_not_ride() -> None:

@@ -31,12 +31,12 @@ async def one_behind_the_other(session, *letters):
     prepared = [await session.prepare(*each) for each in letters]
     for number, each in enumerate(prepared):
 
-        def ending(_, number=number):
+        def before_dot(_, number=number):
             if number + 1 < len(prepared):
                 rode.append(session.ride(prepared[number + 1]))
 
         try:
-            results.append(await session.carry(each, ending))
+            results.append(await session.carry(each, before_dot))
         except Trouble as trouble:
             results.append(trouble)
     return results, rode
