@@ -382,8 +382,9 @@ class RelayAgent:
         ride = _ride_of(go)
         if ride is not None:
             ride.lost = clean(f"the letter before was not answered: {trouble or 'local error'}")
-        stumbled = ride is not None or (rode and not go.progress.transactions)
-        if stumbled and trouble is not None and trouble.reply is None:
+        if trouble is None or trouble.reply is not None:
+            return
+        if ride is not None or (rode and not go.progress.transactions and is_stale(trouble)):
             self._connections.offer_no_rides(connection)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
