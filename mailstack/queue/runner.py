@@ -213,15 +213,15 @@ class Runner:
         """One job from the agent's first word to its place in the store. What goes elsewhere has a turn."""
         try:
             attempt, settling = await self._made(job, turn)
+        except Recalled:
+            self._put_back(job, turn)
+        else:
             # Others may have the connection while this outcome is written.
             if turn is not None:
                 self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on)
             self._outcomes.write(Ended(job, settling))
-        except Recalled:
-            self._put_back(job, turn)
-        finally:
-            if turn is not None:
-                self._over(turn)
+        if turn is not None:
+            self._over(turn)
         self._start_jobs()
 
     async def _made(self, job: Job, turn: Turn | None) -> tuple[Attempt, Settling]:
