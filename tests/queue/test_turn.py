@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred as Later
 from mailstack.letter import Letter
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
-from mailstack.queue.runner import RunnerLimits
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.turn import Turn
 from tests.queue.letters import a_letter
 from tests.queue.rig import TAKEN, Rig

@@ -13,9 +13,10 @@ from mailstack.letter import Envelope, Letter
 from mailstack.letter.content import Octets
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.leaving import Gate, Leaving
+from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner, RunnerLimits
+from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.standing import StandingOrders
 from mailstack.relay.connections import ConnectionLimits
