@@ -112,7 +112,7 @@ class HttpPoster:
         self, endpoint: Secured, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
     ) -> Answer:
         # Imported here: most offices post nothing, and it is a large library.
-        from twisted.web.client import Agent, HTTPConnectionPool, ResponseNeverReceived  # noqa: PLC0415
+        from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 
         if self._pool is None:
@@ -127,9 +127,11 @@ class HttpPoster:
 
         try:
             response = await request()
-        except ResponseNeverReceived as lost:
+        except ResponseFailed as lost:
             if any(reason.check(CancelledError) for reason in lost.reasons):
                 raise TooLate from None
+            if not isinstance(lost, ResponseNeverReceived):
+                raise
             # Mostly a kept connection that the other side had closed; at least once is all that is promised.
             response = await request()
         said = b""

@@ -29,11 +29,12 @@ class Request:
 
 
 class Receiver:
-    """Answers with `code`, or not at all while that is 0; keeps what it was sent."""
+    """Answers with `code`, or with no more than `begun` while that is 0; keeps what it was sent."""
 
     def __init__(self, host: Host, *, name: str = "", port: int = 8080) -> None:
         """With a `name` under TLS, with a certificate for it."""
         self.code = 200
+        self.begun = b""
         self.retry_after = ""
         self.requests: list[Request] = []
         self._host = host
@@ -76,6 +77,7 @@ class _Page(Resource):
         }
         receiver.requests.append(Request(receiver._host.seconds(), request.uri, headers, request.content.read()))
         if not receiver.code:
+            request.channel.transport.write(receiver.begun)
             return NOT_DONE_YET
         request.setResponseCode(receiver.code)
         request.setHeader(b"location", b"http://192.0.2.99:1/elsewhere")

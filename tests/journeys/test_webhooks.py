@@ -143,9 +143,10 @@ def test_only_2xx_is_taken_and_the_same_id_comes_again(internet: Internet, code:
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
-def test_who_never_answers_is_asked_once_and_then_left_alone(internet: Internet) -> None:
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: y"])
+def test_who_never_answers_is_asked_once_and_then_left_alone(internet: Internet, begun: bytes) -> None:
     receiver = Receiver(internet.reactor.host(HOOKS))
-    receiver.code = 0
+    receiver.code, receiver.begun = 0, begun
     site = home(internet, hook(timeout=Duration(10), first=Duration(60)))
     internet.submit(site, "alice@home.test", "bob@home.test")
     internet.reactor.advance(50)

@@ -15,6 +15,7 @@ _WITH_VALUE = frozenset("ABCFLNORVXfhopqrb")
 """Letters that take what follows them, or the next argument."""
 _IN_ONE_WORD = frozenset("obq")
 """Of these, letters whose value stands in the same word, or is none."""
+_LINE_ENDS = frozenset("\r\n\0")
 _IGNORED = frozenset("GUemno")
 """Flags that are taken for the sake of the callers, without a meaning here."""
 
@@ -45,6 +46,9 @@ class Options(Struct):
 
 def parse(arguments: list[str]) -> Options:
     """The meaning of a command line. Raises Ended with USAGE."""
+    if bad := next((each for each in arguments if not _LINE_ENDS.isdisjoint(each)), None):
+        # A form's field, passed on: what stands behind the line's end would be read as the address.
+        raise Ended(USAGE, f"an argument has a line end in it: {bad!r:.200}")
     options = Options()
     rest = list(arguments)
     while rest:

@@ -56,3 +56,14 @@ def test_what_is_not_offered_is_wrong_usage(line: str) -> None:
 def test_any_words_are_options_or_wrong_usage(words: list[str]) -> None:
     with suppress(Ended):
         assert len(parse(words).recipients) <= len(words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-f", "bob@home.test\nX: y", "a@x.test"], ["a@x.test\r\nRCPT TO:<c@d.test>"], ["-FBob\nBcc: c@d.test", "a"]],
+)
+def test_a_line_end_in_an_argument_is_refused(arguments: list[str]) -> None:
+    """What somebody typed into a form would be read as another address than it begins with."""
+    with pytest.raises(Ended, match="line end") as ended:
+        parse(arguments)
+    assert ended.value.code == USAGE
