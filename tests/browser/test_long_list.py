@@ -12,6 +12,7 @@ import pytest
 from tests.browser.browsing import until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
+from tests.waiting import PATIENCE
 
 MANY = 1500
 ROW = 46
@@ -21,7 +22,7 @@ MIDDLE = "document.querySelector('.scroller').scrollTop = 700 * 46"
 @pytest.fixture
 def many(dev: Environment) -> Iterator[Environment]:
     at = dev.facts["services"]["capture"]
-    with smtplib.SMTP(at["host"], at["port"]) as client:
+    with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
         for number in range(MANY):
             text = f"From: app@example.test\r\nTo: bob@home.test\r\nSubject: Letter {number}\r\n\r\nHello\r\n"
             client.sendmail("app@example.test", ["bob@home.test"], text)

@@ -25,6 +25,7 @@ from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf
 from tests.contracts.store import BOB, acceptance, placing
 from tests.moving.stores import silent
+from tests.waiting import PATIENCE
 
 
 def restore(file: Path, there: Path) -> None:
@@ -98,7 +99,7 @@ def test_it_is_one_moment_while_letters_come_and_go(shelf: Shelf, tmp_path: Path
             shelf.pump.run(shelf.store.update_maildrop(BOB.key, collected=[], deleted=[uid], steps=[]))
         if ended.is_set():
             break
-    thread.join()
+    thread.join(PATIENCE)
     assert len(saved) == 3
     for number, file in enumerate(saved):
         restore(file, tmp_path / f"there{number}")
@@ -107,9 +108,13 @@ def test_it_is_one_moment_while_letters_come_and_go(shelf: Shelf, tmp_path: Path
 def test_it_can_be_piped(config: Path, shelf: Shelf) -> None:
     shelf.accept()
     done = subprocess.run(
-        [sys.executable, "-m", "mailstack", "backup", "-c", str(config), "-"], capture_output=True, check=True
+        [sys.executable, "-m", "mailstack", "backup", "-c", str(config), "-"],
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
     )
-    names = subprocess.run(["tar", "-t"], input=done.stdout, capture_output=True, check=True).stdout.decode()
+    told = subprocess.run(["tar", "-t"], input=done.stdout, capture_output=True, check=True, timeout=PATIENCE)
+    names = told.stdout.decode()
     assert "mailstack.sqlite3" in names.split()
 
 

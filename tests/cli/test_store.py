@@ -18,6 +18,7 @@ from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 from tests.contracts.store import BOB, acceptance, placing
+from tests.waiting import PATIENCE
 
 LETTERS = 600
 KILLS = 6
@@ -136,5 +137,5 @@ def test_killed_at_any_moment_a_copy_goes_on(office: Path, shelf: Shelf, tmp_pat
         if b'"done"' in said:
             break
     else:
-        subprocess.run(command, check=True, capture_output=True)
-    subprocess.run([*command[:4], "verify", *command[-2:]], check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run([*command[:4], "verify", *command[-2:]], check=True, capture_output=True, timeout=PATIENCE)

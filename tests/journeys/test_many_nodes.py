@@ -10,6 +10,7 @@ import pytest
 
 from tests.journeys.people import send, subjects_of_bob
 from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, command, lines_of_json, serve
+from tests.waiting import PATIENCE
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -121,7 +122,11 @@ def _check_failing(config: Path) -> str:
     import subprocess
 
     done = subprocess.run(
-        [*MAILSTACK, "check", "--no-dns", "--json", "-c", str(config)], capture_output=True, text=True, check=False
+        [*MAILSTACK, "check", "--no-dns", "--json", "-c", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     return done.stdout

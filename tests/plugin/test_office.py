@@ -151,7 +151,7 @@ def test_a_letter_that_should_not_come_is_shown(office):
     thread.start()
     with pytest.raises(NoSuchLetter, match=r"no letter to bob@home\.test should come, but one did:\n.*'Spam'"):
         office.assert_no_letter(to="bob@home.test", within=10)
-    thread.join()
+    thread.join(PATIENCE)
     office.assert_no_letter(subject="Other", within=0.02)
 
 
@@ -240,7 +240,7 @@ def test_many_threads_wait_at_once(office):
     for number in reversed(range(8)):
         hand_in(office, f"user{number}@home.test.example", f"for {number}")
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE)
     assert found == {number: f"for {number}" for number in range(8)}
 
 
