@@ -56,9 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen"]
 
-LINGER = 0.001
-"""Seconds that a worker's transaction may wait for more letters while many come in (decision 20)."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -136,7 +133,7 @@ class OfficeService(Service):
         config, reactor, inherited = self._config, self._reactor, self._inherited
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         seat = replace(seat, node=premises.node)
-        store = premises.store if inherited is None else office_store(config, reactor, seat, linger=LINGER)
+        store = premises.store if inherited is None else office_store(config, reactor, seat)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
         commons = alone(clock.now) if inherited is None else inherited.commons

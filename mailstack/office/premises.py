@@ -61,8 +61,8 @@ class Premises(Struct, frozen=True):
     """What this machine's part of the office is called, where several may share the store."""
 
 
-def office_store(config: Config, reactor: Any, seat: Seat, *, linger: float = 0.0) -> SqlStore:
-    """The store of an office; with an archive where letters are kept for people who look. `linger`: see SqliteStore."""
+def office_store(config: Config, reactor: Any, seat: Seat) -> SqlStore:
+    """The store of an office; with an archive where letters are kept for people who look."""
     large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only an office with such a store pays for its driver.
@@ -81,11 +81,11 @@ def office_store(config: Config, reactor: Any, seat: Seat, *, linger: float = 0.
             memory_limit=limit,
         )
     if not config.catalogue.enabled:
-        return SqliteStore(reactor, config.data, linger=linger, large=large, memory_limit=limit)
+        return SqliteStore(reactor, config.data, large=large, memory_limit=limit)
     # Only an office with an archive pays for it.
     from mailstack.store.archiving import ArchivingSqliteStore  # noqa: PLC0415
 
-    return ArchivingSqliteStore(reactor, config.data, linger=linger, large=large, memory_limit=limit)
+    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit)
 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:

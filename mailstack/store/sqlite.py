@@ -52,15 +52,13 @@ class SqliteStore(SqlStore):
         address_seconds: float = 1.0,
         orphan_age: float = 3600.0,
         max_pages: int | None = None,
-        linger: float = 0.0,
         large: LargeContents | None = None,
     ) -> None:
         """`memory_limit`, `recent_octets`, `address_seconds`: see SqlStore. `busy_timeout`: seconds to wait for another
         process that writes. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
         large content that no letter names is swept; longer than any process takes from its end to its acceptance.
-        `max_pages`: the most pages of 4 KiB that the database may have. `linger`: seconds that a transaction may wait for
-        more calls while many are made; for processes that take turns. `large`: where large contents go from now on, to be
-        closed with the store; None: into files, where those of before are found in any case.
+        `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
+        now on, to be closed with the store; None: into files, where those of before are found in any case.
         """
         super().__init__(
             memory_limit=memory_limit,
@@ -89,7 +87,6 @@ class SqliteStore(SqlStore):
             turn=self._turn,
             forget=self._large.forget,
             group=group,
-            linger=linger,
         )
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""

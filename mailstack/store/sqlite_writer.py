@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,6 @@ from mailstack.store.locks import Turn
 from mailstack.store.sqlite_connection import SqliteConnection
 from mailstack.store.threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
 from mailstack.store.writer import Job, Writer, joined, outcome
-
-COMPANY = 8
-"""Jobs in a group after which the next one waits for more."""
-LOOK = 0.001
-"""Seconds between looks whether enough wait."""
 
 
 class SqliteWriter(Writer):
@@ -33,19 +27,12 @@ class SqliteWriter(Writer):
         turn: Turn,
         forget: Callable[[list[str]], None],
         group: int,
-        linger: float = 0.0,
     ) -> None:
-        """`group`: most jobs in one transaction. `linger`: seconds that it may wait for others, see `_wait_for_company`.
-
-        `forget` removes large contents that no row names any longer.
-        """
+        """`group`: most jobs in one transaction. `forget` removes large contents that no row names any longer."""
         super().__init__(reactor, group=group)
         self._connect = connect
         self._turn = turn
         self._forget = forget
-        self._linger = linger
-        self._last = 0
-        """How many jobs were in the last group."""
         self._at_end_of_turn = at_end_of_turn(reactor)
         self._gathered: list[Job] = []
         """The jobs of this turn of the reactor."""
@@ -91,24 +78,12 @@ class SqliteWriter(Writer):
 
     def _in_turn(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
-        if self._linger and self._last >= COMPANY:
-            self._wait_for_company()
         try:
             with self._turn.taken():
                 self._gather(group)
-                self._last = len(group)
                 return self._commit(connection, group, files)
         except (StoreError, OSError) as error:
             return [Failed(trouble(error)) for _ in group]
-
-    def _wait_for_company(self) -> None:
-        """Where processes take turns, a group costs each of them what it costs one: so have fewer, and larger ones.
-
-        Only while much comes in: who comes alone never waits.
-        """
-        end = time.monotonic() + self._linger
-        while self._jobs.qsize() < 2 * self._last and time.monotonic() < end:
-            time.sleep(LOOK)
 
     def _commit(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""

@@ -27,7 +27,6 @@ from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settl
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
-from mailstack.store.sqlite_writer import COMPANY
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, OFFICE, TEXT, acceptance, later, placing, to
 
@@ -493,23 +492,6 @@ def test_a_writer_that_holds_on_too_long_is_a_store_error_and_no_loss(
     other.execute("ROLLBACK")
     other.close()
     pump.run(store.accept(one))
-
-
-def test_who_comes_alone_never_waits_for_company(pump: Pump, open_store: Open) -> None:
-    """With this patience one wait would be longer than the test has."""
-    store = open_store(linger=300.0)
-    for _ in range(COMPANY + 2):
-        pump.run(store.accept(acceptance()))
-
-
-def test_a_crowd_waits_for_company_and_not_for_long(pump: Pump, open_store: Open) -> None:
-    store = open_store(linger=0.02)
-    kept = [acceptance() for _ in range(8 * COMPANY)]
-    assert all(error is None for error in wait_for(pump, *[pump.start(store.accept(each)) for each in kept]))
-    last = acceptance()
-    pump.run(store.accept(last))
-    found = pump.run(store.records(Filter(ids=(last.letter.id, *(each.letter.id for each in kept)))))
-    assert len(found) == len(kept) + 1
 
 
 def test_an_account_changed_by_another_process_is_seen_when_it_is_no_longer_believed(
