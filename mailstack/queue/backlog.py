@@ -90,6 +90,7 @@ class Backlog:
         self._active_patient = 0
         self._active_reports = 0
         self._waiting_jobs = 0
+        self._followed_jobs = 0
         self._ended_jobs = 0
         self._patient_turn = False
         self._reports_turn = False
@@ -97,8 +98,8 @@ class Backlog:
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
     def __len__(self) -> int:
-        """Jobs waiting, under way, and ended but not written down."""
-        return self._active_jobs + self._waiting_jobs + self._ended_jobs
+        """Jobs waiting, under way, followed by others, and ended but not written down."""
+        return self._active_jobs + self._waiting_jobs + self._followed_jobs + self._ended_jobs
 
     @property
     def active(self) -> int:
@@ -149,6 +150,7 @@ class Backlog:
         self._leave(job)
         lane = self._next_lane()
         if lane is not None and next(iter(self._rows[lane])) == job.destination:
+            self._followed_jobs += 1
             return self._start_from(lane)
         self._enter(job)
         return None
@@ -157,7 +159,7 @@ class Backlog:
         """A job that followed another one is not under way, which that one is again; it goes before all of its lane."""
         self._leave(job)
         self._enter(followed)
-        self._ended_jobs -= 1
+        self._followed_jobs -= 1
         self._wait(job).appendleft(job)
 
     def done(self, job: Job, *, reached: bool | None = None, followed: bool = False) -> None:
@@ -166,12 +168,12 @@ class Backlog:
         The job counts until it is `written`.
         """
         self._windows.attempted(job.destination, reached=reached)
-        if not followed:
-            self._leave(job)
-        elif self._is_full(job.destination):
-            self._set_aside(job.destination)
+        self._ended_jobs += 1
+        if followed:
+            self._followed_jobs -= 1
+            self._find_place(job.destination)
         else:
-            self._come_back(job.destination)
+            self._leave(job)
 
     def written(self, job: Job) -> None:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
@@ -241,43 +243,50 @@ class Backlog:
         return self._rows.setdefault(lane, {}).setdefault(job.destination, deque())
 
     def _leave(self, job: Job) -> None:
-        """It is not under way any more, but ended."""
+        """It has no place any more."""
         destination = job.destination
         self._active_jobs -= 1
-        self._ended_jobs += 1
         self._active_patient -= job.is_patient
         self._active_reports -= job.is_report
         if left := self._active[destination] - 1:
             self._active[destination] = left
         else:
             del self._active[destination]
-        if self._is_full(destination):
-            self._set_aside(destination)
-        else:
-            self._come_back(destination)
+        self._find_place(destination)
 
     def _enter(self, job: Job) -> None:
-        """It is under way, after all, and not ended."""
+        """It has a place again."""
         destination = job.destination
         self._active_jobs += 1
-        self._ended_jobs -= 1
         self._active_patient += job.is_patient
         self._active_reports += job.is_report
         self._active[destination] = self._active.get(destination, 0) + 1
         if self._is_full(destination):
             self._set_aside(destination)
 
+    def _find_place(self, destination: str) -> None:
+        """Its jobs wait in the rows, or aside, as its window is now."""
+        if self._is_full(destination):
+            self._set_aside(destination)
+        else:
+            self._come_back(destination)
+
     def _come_back(self, destination: str) -> None:
         for lane, jobs in self._aside.pop(destination, {}).items():
-            self._rows.setdefault(lane, {})[destination] = jobs
+            row = self._rows.setdefault(lane, {})
+            # A window that was forgotten has changed without an attempt, and jobs came in since.
+            jobs.extend(row.pop(destination, ()))
+            row[destination] = jobs
 
     def _is_full(self, destination: str) -> bool:
         return self._active.get(destination, 0) >= self._windows.width(destination)
 
     def _set_aside(self, destination: str) -> None:
         for lane in [lane for lane, row in self._rows.items() if destination in row]:
-            row = self._rows[lane]
-            self._aside.setdefault(destination, {})[lane] = row.pop(destination)
+            row, aside = self._rows[lane], self._aside.setdefault(destination, {})
+            jobs = row.pop(destination)
+            jobs.extend(aside.get(lane, ()))
+            aside[lane] = jobs
             if not row:
                 del self._rows[lane]
 

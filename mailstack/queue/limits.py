@@ -23,7 +23,7 @@ class RunnerLimits(Struct, frozen=True):
     poll: float = 1.0
     """How often the store is looked at for what other processes changed."""
     lease: float = 7200.0
-    """After which another process takes over a claim; longer than any attempt."""
+    """After which a claim is anybody's. An attempt begins in the first third of it, and takes no longer than the rest."""
     line_wait: float = 3600.0
     """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
     lines: int = 10_000

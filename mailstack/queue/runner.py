@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -27,7 +26,7 @@ from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.standing import Held, StandingOrders
-from mailstack.queue.turn import Recalled, Turn
+from mailstack.queue.turn import Recalled, Turn, Turns
 from mailstack.store import Acceptance, Claim, Store, StoreError
 from mailstack.wire import Clock
 
@@ -101,10 +100,7 @@ class Runner:
         self._local = 0
         self._running = False
         self._starting_jobs = False
-        self._behind: dict[Turn, tuple[Turn, float]] = {}
-        """Who waits behind whom, and since when."""
-        self._ending: deque[Turn] = deque()
-        """Turns that are over, and whose followers are told."""
+        self._turns = Turns()
         self._looking = False
         self._lines = Lines(store, clock, limits, line, line_of, jitter)
         self._fetching: set[str] = set()
@@ -185,29 +181,41 @@ class Runner:
         while (
             self._running and (since := self._store.tenure()) is not None and (job := self._backlog.start()) is not None
         ):
-            self._begin(job, since)
+            if self._is_ours(job, since):
+                self._begin(job)
+                continue
+            # Others may have let go of it, or it was stored after they had: then nobody else will before its lease ends.
+            self._backlog.done(job)
+            self._backlog.written(job)
+            self._lines.give_back(job)
         self._starting_jobs = False
 
-    def _begin(self, job: Job, since: float, before: Turn | None = None) -> None:
-        """Attempt a job for other hosts, behind another one; all that were claimed before `since` may be others' by now."""
-        if _claimed(job) - self.limits.lease >= since:
-            turn = Turn(job, self._call_behind, self._clock.latch, before)
-            if before is not None:
-                self._behind[before] = turn, self._clock.now()
-            self._clock.spawn(self._attempt(job, turn))
-            return
-        # Others may have let go of it, or it was stored after they had: then nobody else will.
-        self._backlog.done(job)
-        self._backlog.written(job)
-        self._lines.give_back(job)
+    def _is_ours(self, job: Job, since: float) -> bool:
+        """Whether nobody can have its claim before an attempt is over: what was claimed before `since` may be others' by now.
+
+        And what has waited in hand for long is claimed by the next look, be it our own, once its lease has ended.
+        """
+        claimed = _claimed(job) - self.limits.lease
+        return claimed >= since and self._clock.now() < claimed + self.limits.lease / 3
+
+    def _begin(self, job: Job, before: Turn | None = None) -> None:
+        """Attempt a job for other hosts, behind another one."""
+        turn = Turn(job, self._call_behind, self._clock.latch, before)
+        self._turns.begin(turn, self._clock.now())
+        self._clock.spawn(self._attempt(job, turn))
 
     def _call_behind(self, turn: Turn) -> None:
         """An attempt is about to end: have the next one for these hosts begin, if no others' turn is before it."""
-        if self._running and (since := self._store.tenure()) is not None:
-            follower = self._backlog.follow(turn.job)
-            if follower is not None:
-                turn.is_passed_on = True
-                self._begin(follower, since, turn)
+        if not self._running or (since := self._store.tenure()) is None:
+            return
+        follower = self._backlog.follow(turn.job)
+        if follower is None:
+            return
+        if self._is_ours(follower, since):
+            turn.is_passed_on = True
+            self._begin(follower, turn)
+        else:
+            self._backlog.give_back(follower, turn.job)
 
     async def _attempt(self, job: Job, turn: Turn | None = None) -> None:
         """One job from the agent's first word to its place in the store. What goes elsewhere has a turn."""
@@ -221,7 +229,7 @@ class Runner:
                 self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on)
             self._outcomes.write(Ended(job, settling))
         if turn is not None:
-            self._over(turn)
+            self._turns.end(turn)
         self._start_jobs()
 
     async def _made(self, job: Job, turn: Turn | None) -> tuple[Attempt, Settling]:
@@ -231,9 +239,8 @@ class Runner:
         try:
             attempt = _too_late(job, began)
             if attempt is None:
-                if self.standing.active:
-                    held = await self.standing.hold_due(job.letter, job.deliveries, began)
-                    left = _less(job, held)
+                held = await self._held(job, turn)
+                left = _less(job, held)
                 attempt = await self._deliver(left, turn)
             if turn is not None:
                 # Its place is free for others when the one before has left it, and not sooner.
@@ -251,32 +258,26 @@ class Runner:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
         return attempt, settling
 
+    async def _held(self, job: Job, turn: Turn | None) -> Held:
+        """What orders hold of it. Raises Recalled."""
+        if not self.standing.active:
+            return Held()
+        held = await self.standing.hold_due(job.letter, job.deliveries, self._clock.now())
+        if held.changes and turn is not None and turn.before is not None:
+            # It is held when its turn comes: who takes the order back meanwhile finds nothing of this one to release.
+            await turn.mine()
+            held = await self.standing.hold_due(job.letter, job.deliveries, self._clock.now())
+        return held
+
     async def _deliver(self, job: Job, turn: Turn | None) -> Attempt:
         if not job.deliveries:
             return Attempt(())
         agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
         return await agent.deliver(job.letter, job.deliveries, turn)
 
-    def _over(self, turn: Turn) -> None:
-        """Have the attempt behind go on; those that end meanwhile do so by a loop, not by recursion."""
-        self._behind.pop(turn, None)
-        self._ending.append(turn)
-        if len(self._ending) == 1:
-            while self._ending:
-                self._ending[0].end()
-                self._ending.popleft()
-
-    def _recall(self) -> None:
-        """Who waited long enough behind an attempt that does not end may have the next place that is free."""
-        now = self._clock.now()
-        for turn, since in list(self._behind.values()):
-            if since + self.limits.patience <= now:
-                turn.recall()
-
     def _put_back(self, job: Job, turn: Turn | None) -> None:
         """It was recalled: nothing of it was attempted."""
         if turn is not None and turn.before is not None:
-            self._behind.pop(turn.before, None)
             turn.before.is_passed_on = False
             self._backlog.give_back(job, turn.before.job)
 
@@ -329,7 +330,8 @@ class Runner:
             return
         self._looking = True
         wait = self.limits.poll
-        self._recall()
+        # Who waited long enough behind an attempt that does not end may have the next place that is free.
+        self._turns.recall(self._clock.now() - self.limits.patience)
         # Who could not be sure of his claims for a while may be again.
         self._start_jobs()
         try:
@@ -434,6 +436,8 @@ class Runner:
             self._end()
 
     def _end(self) -> None:
+        # Who still waits for his turn must not have it: whoever starts next has his claim.
+        self._turns.recall()
         self._outcomes.stop()
         self._cancel_end()
         stopped, self._stopped = self._stopped, None
@@ -456,9 +460,10 @@ def _too_late(job: Job, now: float) -> Attempt | None:
 
 def _less(job: Job, held: Held) -> Job:
     """The job without the deliveries that are held."""
+    if not held.changes:
+        return job
     stopped = {change.before.number for change in held.changes}
-    left = tuple([one for one in job.deliveries if one.number not in stopped])
-    return replace(job, deliveries=left) if stopped else job
+    return replace(job, deliveries=tuple([one for one in job.deliveries if one.number not in stopped]))
 
 
 def _nothing() -> None:

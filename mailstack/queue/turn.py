@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable
 
 from mailstack.queue.backlog import Job
@@ -75,3 +77,34 @@ class Turn:
         """Wake who waits behind it."""
         if self._latch is not None:
             self._latch.open()
+
+
+class Turns:
+    """Those of one Runner, and who waits behind whom."""
+
+    def __init__(self) -> None:
+        self._behind: dict[Turn, tuple[Turn, float]] = {}
+        """By the one before; and since when."""
+        self._ending: deque[Turn] = deque()
+        """Those that are over, and whose followers are told."""
+
+    def begin(self, turn: Turn, now: float) -> None:
+        """It waits, if another one is before it."""
+        if turn.before is not None:
+            self._behind[turn.before] = turn, now
+
+    def recall(self, since: float = math.inf) -> None:
+        """Recall all that have waited since then."""
+        for before, (turn, began) in list(self._behind.items()):
+            if began <= since:
+                self._behind.pop(before, None)
+                turn.recall()
+
+    def end(self, turn: Turn) -> None:
+        """Have the one behind go on; those that end meanwhile do so by a loop, not by recursion."""
+        self._behind.pop(turn, None)
+        self._ending.append(turn)
+        if len(self._ending) == 1:
+            while self._ending:
+                self._ending[0].end()
+                self._ending.popleft()

@@ -280,7 +280,8 @@ class RelayAgent:
         except Recalled:
             if ride is not None:
                 ride.give_up()
-                self._connections.offer_no_rides(ride.connection)
+            if isinstance(offered, Ride):
+                self._connections.offer_no_rides(offered.connection)
             raise
         return ride
 
@@ -368,23 +369,23 @@ class RelayAgent:
 
     def _leave(self, connection: Connection, go: _Go) -> None:
         """The connection is between two letters: it is that of the one behind, or free."""
-        ride = _ride_of(go)
+        ride = _ride_of(go, connection)
         if ride is None:
             self._connections.keep(connection)
             return
         self._connections.pass_on(connection)
-        if ride.is_given_up:
-            # Where DATA was said, only hanging up takes it back.
-            connection.drop()
+        ride.pass_on()
 
     def _lose_ride(self, connection: Connection, go: _Go, trouble: Trouble | None, *, rode: bool = False) -> None:
         """The connection is lost: so is the ride on it. A host that may have stumbled over one is offered none for a while."""
-        ride = _ride_of(go)
+        ride = _ride_of(go, connection)
         if ride is not None:
             ride.lost = clean(f"the letter before was not answered: {trouble or 'local error'}")
-        if trouble is None or trouble.reply is not None:
+        if trouble is None:
             return
-        if ride is not None or (rode and not go.progress.transactions and is_stale(trouble)):
+        # Also what was said to the dot, 421 that is, may be said of what came behind it.
+        stumbled = rode and trouble.reply is None and not go.progress.transactions and is_stale(trouble)
+        if ride is not None or stumbled:
             self._connections.offer_no_rides(connection)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
@@ -436,10 +437,12 @@ class _Go(Struct, frozen=True):
         return self.recipients[0].address.ascii_domain.lower() if self.recipients else ""
 
 
-def _ride_of(go: _Go) -> Ride | None:
-    """The place behind this letter, if another one has taken it."""
+def _ride_of(go: _Go, connection: Connection) -> Ride | None:
+    """The place behind this letter on that connection, if another one has taken it."""
     ride = None if go.turn is None else go.turn.offer
-    return ride if isinstance(ride, Ride) and ride.letter is not None else None
+    if isinstance(ride, Ride) and ride.letter is not None and ride.connection is connection:
+        return ride
+    return None
 
 
 def _facts(connection: Connection, progress: Progress) -> Mapping[str, Any]:

@@ -7,19 +7,19 @@ from mailstack.smtp.prepared import Prepared
 
 
 class Ride:
-    """States: open, then taken or not (`close`), then lost or given up, or neither: the connection is the taker's."""
+    """States: open, then taken or not (`close`), then lost, given up or passed on: the connection is the taker's."""
 
-    __slots__ = ("_is_open", "connection", "is_given_up", "letter", "lost")
+    __slots__ = ("_is_given_up", "_is_open", "_is_passed_on", "connection", "letter", "lost")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.letter: Prepared | None = None
         """Whose place it is."""
-        self.is_given_up = False
-        """Whether that one does without, so that nothing can follow what the host was told."""
         self.lost = ""
         """Why nothing comes of it; empty while all is well."""
         self._is_open = True
+        self._is_passed_on = False
+        self._is_given_up = False
 
     def take(self, letter: Prepared) -> bool:
         """Have this letter's commands sent; whether they will be."""
@@ -32,6 +32,17 @@ class Ride:
         """The dot goes now: who has not got on does not any more."""
         self._is_open = False
 
+    def pass_on(self) -> None:
+        """The letter before was carried, and leaves the connection."""
+        self._is_passed_on = True
+        self._part()
+
     def give_up(self) -> None:
-        """The letter goes another way, while the one before still waits."""
-        self.is_given_up = True
+        """The letter goes another way."""
+        self._is_given_up = True
+        self._part()
+
+    def _part(self) -> None:
+        if self._is_passed_on and self._is_given_up:
+            # Where DATA was said, only hanging up takes it back.
+            self.connection.drop()

@@ -37,6 +37,7 @@ BDAT_READY = reply(354, None, "BDAT needs no leave")
 
 _LOST_COUNT = frozenset({500, 502, 503})
 """What a host says that threw away a part of a group: there is no such command, or none of what must be before it."""
+_STUMBLED = "the host lost count of what it was sent behind a final dot"
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -249,6 +250,9 @@ class SendingSession:
         told = None if before_dot is None or by_bdat or self._lmtp else partial(before_dot, replies)
         await self._send_content(letter.content if None in replies else None, by_bdat=by_bdat, before_dot=told)
         finals = await self._finals(replies.count(None))
+        if self._riding is not None and _lost_count(finals[0]):
+            # It has not taken the letter, and perhaps not for its own sake: alone it will hear what the host says of it.
+            raise Trouble("data", None, f"{_STUMBLED}: {finals[0]}")
         # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
         self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
         return [one or finals.popleft() for one in replies]
@@ -266,8 +270,8 @@ class SendingSession:
         for _ in letter.rcpts:
             answer = await self._reply("rcpt", self._timeouts.rcpt)
             replies.append(_refusal(mail) or _refusal(answer))
-        if rode and any(one is not None and one.code in _LOST_COUNT for one in replies):
-            raise Trouble("rcpt", None, "the host lost count of what it was sent behind a final dot")
+        if rode and any(one is not None and _lost_count(one) for one in replies):
+            raise Trouble("rcpt", None, _STUMBLED)
         return await self._started(replies, by_bdat=letter.by_bdat, rode=rode)
 
     async def _begin_step_by_step(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
@@ -301,8 +305,8 @@ class SendingSession:
             return replies, answer
         if answer.code < 400:
             raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
-        if rode and None in replies and answer.code in _LOST_COUNT:
-            raise Trouble("data", None, "the host lost count of what it was sent behind a final dot")
+        if rode and None in replies and _lost_count(answer):
+            raise Trouble("data", None, _STUMBLED)
         return [one or answer for one in replies], None
 
     async def _send_content(
@@ -434,6 +438,12 @@ class SendingSession:
         if self._room > 0:
             self._room -= 1
             self.dialogue.append(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+
+
+def _lost_count(answer: Reply) -> bool:
+    """Whether a host that was sent a group may mean the group: also by 554 of the protocol (RFC 3463 §3.6)."""
+    of_protocol = answer.code == 554 and answer.status is not None and answer.status.subject == 5
+    return of_protocol or answer.code in _LOST_COUNT
 
 
 @lru_cache(maxsize=256)  # hosts say the same few things all day

@@ -532,6 +532,22 @@ def test_what_others_may_have_taken_over_is_not_begun():
     assert delivery.attempts == 2
 
 
+def test_what_waited_in_hand_until_its_lease_is_nearly_over_is_claimed_anew_and_attempted_once():
+    rig = Rig(limits=RunnerLimits(per_destination=1, first_per_destination=1, lease=3000))
+    rig.relay.waits = True
+    letters = [rig.accept(a_letter("x@else.test")) for _ in range(3)]
+    for _ in range(2):
+        rig.clock.advance(900)
+        rig.relay.answer()
+    rig.clock.advance(1500)  # the first claim was over five minutes ago
+    assert [letter for letter, _ in rig.relay.calls] == [letter.id for letter in letters]
+    rig.relay.answer()
+    rig.clock.advance(3000)
+    assert len(rig.relay.calls) == 3
+    assert [rig.record(letter).deliveries[0].attempts for letter in letters] == [1, 1, 1]
+    assert rig.runner._backlog.active == rig.runner._backlog.ended == 0
+
+
 def test_what_was_stored_after_others_had_let_go_is_not_left_to_the_end_of_its_lease():
     """As when a process was stopped in the middle of a commit: the claim is older than its life in the eyes of others."""
     store = DoubtfulStore()

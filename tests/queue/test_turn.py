@@ -10,6 +10,9 @@ from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.turn import Turn
+from mailstack.store import Rule
+from mailstack.store.memory import MemoryStore
+from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.rig import TAKEN, Rig
 
@@ -54,9 +57,18 @@ def callers() -> Callers:
     return Callers()
 
 
-def a_rig(callers: Callers, places: int = 1) -> Rig:
+class Doubtful(MemoryStore):
+    """Before `since` others may have believed that this process is dead."""
+
+    since = 0.0
+
+    def tenure(self) -> float | None:
+        return self.since
+
+
+def a_rig(callers: Callers, places: int = 1, store: MemoryStore | None = None) -> Rig:
     limits = RunnerLimits(per_destination=places, first_per_destination=places, poll=1.0, patience=10.0)
-    return Rig(limits=limits, relay=callers)
+    return Rig(limits=limits, relay=callers, store=store)
 
 
 def test_the_next_one_begins_before_and_has_its_turn_when_the_one_before_is_written_down(callers: Callers) -> None:
@@ -118,6 +130,55 @@ def test_any_number_that_end_one_in_the_other_end_by_a_loop(callers: Callers) ->
     callers.answer()
     assert len(callers.had_turn) == 400
     assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
+
+
+def test_who_was_called_and_had_no_turn_when_the_office_has_stopped_never_has_one(callers: Callers) -> None:
+    """Who starts next attempts it, and it must not go twice."""
+    rig = a_rig(callers)
+    letters = [rig.accept(a_letter(f"{name}@else.test")) for name in "ab"]
+    callers.call()
+    stopped: list[bool] = []
+    rig.runner.stop(lambda: stopped.append(True), 5.0)
+    rig.clock.advance(5)
+    assert stopped == [True]
+    callers.answer()
+    assert callers.had_turn == ["a"]
+    assert rig.states(letters[1]) == ["queued"]
+    assert rig.clock.bugs == []
+
+
+def test_who_is_held_when_called_is_asked_for_again_when_the_turn_is_his(callers: Callers) -> None:
+    """An order that was taken back meanwhile found nothing to release."""
+    rig = a_rig(callers)
+    letters = [rig.accept(a_letter(f"{name}@else.test")) for name in "ab"]
+    run(rig.store.add_rule(Rule("r1", "hold", created=rig.clock.now(), recipient="b@else.test")))
+    run(rig.runner.standing.refresh())
+    callers.call()
+    assert callers.begun == ["a"]
+    run(rig.store.remove_rule("r1"))
+    run(rig.runner.standing.refresh())
+    callers.answer()
+    assert callers.had_turn == ["a", "b"]
+    callers.answer()
+    assert [rig.states(letter) for letter in letters] == [["relayed"]] * 2
+
+
+def test_a_claim_that_others_may_have_taken_over_is_not_called_and_keeps_no_place(callers: Callers) -> None:
+    store = Doubtful()
+    rig = a_rig(callers, store=store)
+    letters = [rig.accept(a_letter(f"{name}@else.test")) for name in "ab"]
+    rig.clock.advance(0.5)
+    store.since = rig.clock.now()
+    callers.call()
+    assert callers.begun == ["a"]
+    assert rig.runner._backlog.active == 1
+    assert not rig.runner._backlog.ended
+    callers.answer()
+    assert rig.states(letters[0]) == ["relayed"]
+    rig.clock.advance(2)
+    assert callers.had_turn == ["a", "b"]
+    callers.answer()
+    assert rig.states(letters[1]) == ["relayed"]
 
 
 def test_an_office_that_stops_ends_what_was_called_and_calls_nobody(callers: Callers) -> None:

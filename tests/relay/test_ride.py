@@ -271,6 +271,68 @@ def test_what_is_answered_after_the_letter_behind_went_another_way_is_known_and_
     )
 
 
+def test_a_connection_that_was_passed_on_to_a_letter_that_went_another_way_is_over() -> None:
+    """The one before was carried, but what follows from it took long."""
+    rig = Rig(leaving=Leaving(suppress_bounced=True))
+    store: Any = rig.store
+
+    async def suppress(_: Any) -> int:
+        await rig.world.sleep(30)
+        return 0
+
+    store.suppress = suppress
+    rig.office.answers["rcpt"] = nth(1, None, reply(550, "5.1.1", "nobody"))
+    first, second = a_letter("gone@elsewhere.test", CAROL, at=0.0), a_letter(CAROL, at=0.0)
+    rig.accept(first, second)
+    rig.world.pass_time(25)
+    assert rig.rode() == 1
+    assert rig.office.peers[0].other.closed
+    rig.world.pass_time(10)
+    assert (rig.state(second), rig.office.connections, len(rig.office.letters)) == ("relayed", 2, 2)
+
+
+def test_a_letter_that_is_refused_as_out_of_order_for_what_came_behind_it_is_offered_again_alone() -> None:
+    rig, letters = Rig(), three()
+    rig.office.answers["final"] = nth(2, QUEUED, reply(503, "5.5.1", "bad sequence of commands"))
+    rig.accept(*letters)
+    rig.world.pass_time(5)
+    assert [rig.state(letter) for letter in letters] == ["relayed"] * 3
+    assert sorted(octets[-3:] for _, _, octets in rig.office.letters) == [b"0\r\n", b"1\r\n", b"2\r\n"]
+    assert rig.rode() == 2
+    rig.accept(*three())
+    rig.world.pass_time(5)
+    assert rig.rode() == 2
+    rig.world.pass_time(10)
+    assert all(peer.other.closed for peer in rig.office.peers)
+
+
+def test_after_421_to_the_dot_with_a_letter_behind_it_letters_go_one_by_one() -> None:
+    rig, letters = Rig(), three()
+    rig.office.answers["final"] = nth(1, QUEUED, reply(421, "4.5.0", "protocol error"))
+    rig.accept(*letters)
+    rig.world.pass_time(5)
+    assert [rig.state(letter) for letter in letters] == ["queued", "relayed", "relayed"]
+    assert rig.rode() == 1
+
+
+def test_behind_a_host_that_takes_long_nobody_waits_again_who_could_not_ride_either() -> None:
+    rig, letters = Rig(), [*three(), a_letter(CAROL, at=0.0)]
+    letters[1] = replace(letters[1], envelope=replace(letters[1].envelope, parameters=(("BY", "10000;N"),)))
+    answered: list[float] = []
+
+    async def final(_: Any) -> Reply:
+        answered.append(rig.world.now())
+        if len(answered) == 1:
+            await rig.world.sleep(30)
+        return QUEUED
+
+    rig.office.answers["final"] = final
+    rig.accept(*letters)
+    rig.world.pass_time(40)
+    assert [rig.state(letter) for letter in letters] == ["relayed"] * 4
+    assert rig.rode() == 0
+
+
 # --- what is asked before
 
 

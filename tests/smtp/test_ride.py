@@ -210,6 +210,32 @@ def test_a_host_that_lost_a_part_of_the_group_has_not_decided_about_the_letter(s
     assert (second.stage, second.reply) == (stage, None)
 
 
+@pytest.mark.parametrize("said", [b"503 5.5.1 out of order\r\n", b"554 5.5.0 protocol synchronization\r\n"])
+def test_a_host_that_says_so_to_the_dot_has_not_decided_about_the_letter_that_it_ends(said):
+    first, second = [(b"DATA", b"250 ok\r\n250 ok\r\n354 go\r\n"), (b".", said)], (b"never", b"")
+    (alone,), _, _ = hear_from(first, letter(FIRST))
+    assert alone[0].code == int(said[:3])
+    (stumbled, _), rode, _ = hear_from([*first, second], letter(FIRST), letter(SECOND))
+    assert rode == [True]
+    assert isinstance(stumbled, Trouble)
+    assert (stumbled.stage, stumbled.reply) == ("data", None)
+
+
+@pytest.mark.parametrize("stage", ["mail", "data"])
+def test_554_of_the_protocol_to_a_letter_that_rode_is_of_the_group(stage):
+    said = b"554 5.5.1 not so fast\r\n503 5.5.1 no\r\n503 5.5.1 no\r\n"
+    if stage == "data":
+        said = b"250 ok\r\n250 ok\r\n554 5.5.1 not so fast\r\n"
+    (first, second), _, _ = hear_from(
+        [(b"DATA", b"250 ok\r\n250 ok\r\n354 go\r\n"), (b".", b"250 queued\r\n"), (b"DATA", said)],
+        letter(FIRST),
+        letter(SECOND),
+    )
+    assert first[0].code == 250
+    assert isinstance(second, Trouble)
+    assert second.reply is None
+
+
 def test_a_host_that_says_so_to_a_letter_of_its_own_has_decided():
     refused, _, _ = hear_from([(b"DATA", b"503 first log in\r\n503 no MAIL\r\n503 no RCPT\r\n")], letter(FIRST))
     assert refused[0][0].code == 503
