@@ -10,6 +10,10 @@ from mailstack.mailfiles.lines import with_lf
 
 FROM = b"From "
 """What a line begins with that parts two letters; the line before it is empty."""
+_DATED = re.compile(rb"From .*(?:\d:\d\d.*\d{4}|\d{4}.*\d:\d\d)")
+"""What such a line has as well (RFC 4155, Appendix A): when the letter came, in whatever form."""
+_DATE_WITHIN = 200
+"""Octets of the line."""
 PIECE = 65536
 """Octets that are read at a time of a line without an end."""
 
@@ -18,14 +22,19 @@ _TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
 
 
 def spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Where each letter begins and ends, without the lines that part it from its neighbours; the file is read once."""
+    """Where each letter begins and ends, without the lines that part it from its neighbours; the file is read once.
+
+    A sentence that begins with "From" parts nothing, even unquoted, in a file whose first line has a date.
+    """
     start: int | None = None
     at = blank = 0
-    fresh = True
+    fresh, dated = True, False
     while line := file.readline(PIECE):
         ends = line.endswith(b"\n")
-        if fresh and ends and line.startswith(FROM) and (blank or not at):
-            if start is not None:
+        if fresh and ends and line.startswith(FROM) and (blank or not at) and (_is_dated(line) or not dated):
+            if start is None:
+                dated = _is_dated(line)
+            else:
                 yield start, at - blank
             start = at + len(line)
         at += len(line)
@@ -33,6 +42,10 @@ def spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
         fresh = ends
     if start is not None:
         yield start, max(start, at - blank)
+
+
+def _is_dated(line: bytes) -> bool:
+    return _DATED.match(line[:_DATE_WITHIN]) is not None
 
 
 def letter(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mailbox
 import os
 from pathlib import Path
@@ -126,13 +127,30 @@ def test_all_lines_end_as_mail_has_them_wherever_the_octets_are_cut(pieces: list
     assert b"".join(with_lf(pieces)) == octets.replace(b"\r\n", b"\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From a@b.test Thu Jan  1 00:00:00 1970",
+        b"From - Fri Nov 27 09:00:00 2026",
+        b"From 18@xxx Fri Nov 27 09:00:00 +0000 2026",
+        b"From a@b.test  Fri Nov 27 9:00 GMT 2026",
+        b"From a@b.test 2026-11-27 09:00",
+    ],
+)
+def test_a_sentence_that_begins_with_from_parts_no_letter_where_those_lines_have_dates(line: bytes) -> None:
+    box = line + b"\nA: 1\n\n1\n\nFrom here on\n\nFrom 9:00 till ten\n\n" + line + b"\nA: 2\n\n2\n"
+    spans = list(mbox.spans(io.BytesIO(box)))
+    assert [box[start:end] for start, end in spans] == [
+        b"A: 1\n\n1\n\nFrom here on\n\nFrom 9:00 till ten\n",
+        b"A: 2\n\n2\n",
+    ]
+
+
 LINE = st.sampled_from([b"From x", b">From x", b">>From x", b"", b"a", b"From", b"x" * 70_000])
 
 
 @given(st.lists(st.lists(LINE, max_size=5), min_size=1, max_size=4), st.integers(1, 90_000))
 def test_letters_come_out_of_an_mbox_as_they_went_in(bodies: list[list[bytes]], cut: int) -> None:
-    import io
-
     letters = [b"A: b\r\n\r\n" + b"".join(line + b"\r\n" for line in body) for body in bodies]
     file = io.BytesIO()
     for letter in letters:
