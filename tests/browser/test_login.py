@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 
 from tests.browser.browsing import DESKTOP, Trap, Watched, until
 from tests.browser.environment import Environment
-from tests.browser.letters import letter
+from tests.browser.letters import letter, order
 from tests.journeys.people import send
-from tests.journeys.process import Process, office, serve
+from tests.journeys.process import PATIENCE, Process, office, serve
 
 
 @pytest.fixture
@@ -51,30 +52,56 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
     watched.check()
 
 
-def test_a_user_of_an_office_is_offered_what_is_for_him(browser: tuple[Any, Trap], tmp_path: Path) -> None:
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[dict[str, int]]:
+    """The ports of `mailstack serve` with an inbox in the browser."""
     config = office(tmp_path)
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
     config.write_text(config.read_text().replace("submission", listen, 1) + "[catalogue]\nenabled = true\n")
     server, ports = serve(config, services=4)
     with server:
-        context = browser[0].new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
-        page = context.new_page()
-        watched = Watched(page, browser[1])
-        page.goto(f"http://127.0.0.1:{ports['web']}/")
-        page.get_by_label("Address").fill("bob@home.test")
-        page.get_by_label("Password").fill("bob")
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("heading", name="No letter here yet").wait_for()
-        offered = page.locator("#navigation a[data-needs]:visible")
-        until(page, "document.querySelector('#navigation a[data-page=queue]').closest('li').hidden")
-        assert offered.all_inner_texts() == ["Accounts"]
-        assert page.locator("#navigation h2:visible").all_inner_texts() == ["ENVIRONMENT", "CLIENTS"]
-        send(ports["submission"], "For bob", "bob@home.test")
-        page.locator(".row a", has_text="For bob").click()
-        page.get_by_role("tab", name="Checks").click()
-        page.get_by_text("no office has written down").wait_for()
-        page.get_by_role("tab", name="Journey").click()
-        page.get_by_text("journey is for who sent it").wait_for()
-        context.close()
-        watched.check()
+        yield ports
         assert server.stop() == 0
+
+
+@pytest.fixture
+def bob(browser: tuple[Any, Trap], served: dict[str, int]) -> Iterator[Any]:
+    """A page of his, logged in."""
+    context = browser[0].new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+    page = context.new_page()
+    watched = Watched(page, browser[1])
+    page.goto(f"http://127.0.0.1:{served['web']}/")
+    page.get_by_label("Address").fill("bob@home.test")
+    page.get_by_label("Password").fill("bob")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="No letter here yet").wait_for()
+    yield page
+    context.close()
+    watched.check()
+
+
+def test_a_user_of_an_office_is_offered_what_is_for_him(bob: Any, served: dict[str, int]) -> None:
+    offered = bob.locator("#navigation a[data-needs]:visible")
+    until(bob, "document.querySelector('#navigation a[data-page=queue]').closest('li').hidden")
+    assert offered.all_inner_texts() == ["Accounts"]
+    assert bob.locator("#navigation h2:visible").all_inner_texts() == ["ENVIRONMENT", "CLIENTS"]
+    send(served["submission"], "For bob", "bob@home.test")
+    bob.locator(".row a", has_text="For bob").click()
+    bob.get_by_role("tab", name="Checks").click()
+    bob.get_by_text("no office has written down").wait_for()
+    bob.get_by_role("tab", name="Journey").click()
+    bob.get_by_text("journey is for who sent it").wait_for()
+
+
+def test_a_user_of_an_office_sees_html_with_its_pictures(bob: Any, served: dict[str, int]) -> None:
+    with smtplib.SMTP("127.0.0.1", served["submission"], timeout=PATIENCE) as client:
+        client.login("alice", "alice")
+        made = order()
+        made.replace_header("From", "alice@home.test")
+        client.send_message(made, "alice@home.test", ["bob@home.test"])
+    bob.locator(".row a", has_text="Your order 4711").click()
+    bob.frame_locator("iframe").get_by_role("heading", name="Your parcel is on its way").wait_for()
+    until(
+        bob,
+        "document.querySelector('iframe').contentDocument.querySelector('img[alt=\"The shop\"]').naturalWidth === 120",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from mailstack.web.api.parts import disposed
 from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.letter_html import html_page
 from mailstack.web.routes import Parameter, Route, Told
 
 LISTED = 50
@@ -24,6 +26,7 @@ _QUERY = Parameter(
     "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
 )
 _MAILBOX = Parameter("mailbox", "An address: the letters for this mailbox.")
+_REMOTE = Parameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
 _LIST = Told(
     "Letters, the newest first.",
     (
@@ -59,6 +62,13 @@ def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...
         ),
         Route("GET", one, pages.one, "user", told=Told("One letter, read; it stays unread.", gives=Letter)),
         Route("GET", one + "/source", pages.source, "user", told=Told("Its octets.", media_type="text/plain")),
+        Route(
+            "GET",
+            one + "/html",
+            pages.html,
+            "user",
+            told=Told("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
+        ),
         Route("GET", one + "/tree", pages.tree, "user", told=Told("Its MIME parts.", gives=Node)),
         Route(
             "GET",
@@ -152,6 +162,16 @@ class Letters:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
         return Answer(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
+
+    async def html(self, ask: Ask) -> Answer:
+        """For a frame of the inbox; `remote=1` lets other hosts be asked."""
+        remote = ask.query.get("remote", "0")
+        if remote not in {"0", "1"}:
+            raise Trouble(400, f"remote is 0 or 1, not {remote[:20]!r}.")
+        reading = await self._shelf.reading(await self._shelf.item(ask))
+        if not reading.html:
+            raise Trouble(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
+        return await self._shelf.do(lambda: html_page(reading, "parts/", remote=remote == "1"), len(reading.html))
 
     async def tree(self, ask: Ask) -> Answer:
         reading = await self._shelf.reading(await self._shelf.item(ask))

@@ -69,7 +69,7 @@ export function showText(panel, letter) {
 }
 
 function source(letter, wholeWorld) {
-    return at(`view/${part(letter.id)}.html`, { remote: wholeWorld ? 1 : 0 });
+    return at(`v1/letters/${part(letter.id)}/html`, { remote: wholeWorld ? 1 : 0 });
 }
 
 function remote(letter, frame) {

@@ -170,6 +170,31 @@ def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
     assert desk.ask("GET", f"/v1/letters/{letter}/parts/99").status == 404
 
 
+def test_html_is_a_page_that_runs_nothing_and_asks_no_other_host_unless_told_to(desk: Desk) -> None:
+    letter = desk.put(rich())
+    page = desk.ask("GET", f"/v1/letters/{letter}/html")
+    assert isinstance(page.body, bytes)
+    assert b"<p>" in page.body
+    policy = [value for name, value in page.headers if name == "Content-Security-Policy"][-1]
+    assert policy.startswith("default-src 'none'; img-src data: 'self';")
+    assert "sandbox" in policy
+    assert "script" not in policy
+    assert "https:" not in policy
+    wide = dict(desk.ask("GET", f"/v1/letters/{letter}/html", remote="1").headers)
+    assert "img-src data: https:" in wide["Content-Security-Policy"]
+    desk.json("GET", f"/v1/letters/{letter}/html", remote="yes", status=400)
+    desk.json("GET", f"/v1/letters/{desk.put()}/html", status=404)
+
+
+def test_pictures_in_html_are_parts_of_the_letter(desk: Desk) -> None:
+    """RFC 2392"""
+    letter = desk.put(
+        b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<img src='cid:a@b'>\r\n"
+        b"--b\r\nContent-Type: image/png\r\nContent-ID: <a@b>\r\n\r\nx\r\n--b--\r\n"
+    )
+    assert desk.ask("GET", f"/v1/letters/{letter}/html").body.strip() == b"<img src='parts/2'>"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -211,7 +236,7 @@ def test_a_user_sees_the_letters_of_his_mailbox_and_no_others(desk: Desk) -> Non
     bobs, carols = desk.put(), desk.put(to=(CAROL,), account=ALICE.key)
     assert [each["id"] for each in desk.json("GET", "/v1/letters", account=BOB.key)["letters"]] == [bobs]
     assert [each["id"] for each in desk.json("GET", "/v1/letters", account=ALICE.key)["letters"]] == [carols]
-    for path in ("", "/source", "/tree", "/parts/1"):
+    for path in ("", "/source", "/html", "/tree", "/parts/1"):
         desk.json("GET", f"/v1/letters/{carols}{path}", account=BOB.key, status=404)
     desk.json("GET", f"/v1/journeys/{carols}", account=BOB.key, status=404)
     desk.json("GET", f"/v1/journeys/{bobs}", account=BOB.key, status=404)
@@ -303,6 +328,7 @@ PATHS = (
     "/v1/letters/x",
     "/v1/letters/latest",
     "/v1/letters/x/parts/1",
+    "/v1/letters/latest/html",
     "/v1/wait",
     "/v1/undo",
     "/v1/tags",

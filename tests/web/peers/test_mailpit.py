@@ -145,7 +145,7 @@ def test_a_letter_as_a_page_runs_nothing_and_asks_nobody_unless_told_to(desk: De
     wide = desk.ask("GET", f"/view/{letter}.html?remote=1")
     assert "img-src data: https:" in [value for name, value in wide.headers if name == "Content-Security-Policy"][-1]
     assert desk.ask("GET", "/view/latest.txt").body == b"Hi"
-    assert ("Location", f"../#/letters/{letter}") in desk.ask("GET", "/view/latest?query=subject:h").headers
+    assert ("Location", f"../#/letter/{letter}") in desk.ask("GET", "/view/latest?query=subject:h").headers
     assert ("Location", "../") in desk.ask("GET", "/view/latest?query=subject:nothing").headers
     plain = desk.shelf.put()
     assert desk.ask("GET", f"/view/{plain}.html").status == 404

@@ -7,10 +7,10 @@ from urllib.parse import quote
 from mailstack.catalogue.items import Item, Which
 from mailstack.reading import Part
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
+from mailstack.web.letter_html import html_page
 from mailstack.web.peers.finding import found, part_of, searched
 from mailstack.web.peers.mailpit import shapes
 from mailstack.web.peers.mailpit.showing import message
-from mailstack.web.peers.mailpit.view import html_of, policy
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
 from mailstack.wire import Clock
@@ -22,7 +22,6 @@ _NEVER_SHOWN = {
 """Types of parts that could act as pages of ours: they are for saving."""
 _LONGEST_NAME = 255
 """Characters; a Content-ID may have thousands, for which no client has room in a header."""
-_HTML = "text/html; charset=utf-8"
 
 
 def message_pages(shelf: Shelf, clock: Clock) -> tuple[Route, ...]:
@@ -116,8 +115,7 @@ class _Message:
         if not reading.html:
             raise Trouble(404, "This message does not contain a HTML part")
         remote = ask.query.get("remote", "0") in {"1", "true"}
-        page = html_of(reading, item.id, remote=remote).encode()
-        return Answer(page, _HTML, 200, (("Content-Security-Policy", policy(remote=remote)),))
+        return html_page(reading, f"../api/v1/message/{quote(item.id)}/part/", remote=remote)
 
     async def _in_inbox(self, ask: Ask) -> Answer:
         """The letter among the others; "latest" is the newest that a query finds."""
@@ -129,7 +127,7 @@ class _Message:
             query = ask.query.get("query", "")
             which = searched(query, self._clock.now()) if query.strip() else Which()
             item = next(iter((await self._shelf.catalogue.listed(which, 1)).items), None)
-        return Answer(b"", PLAIN, 302, (("Location", f"../#/letters/{item.id}" if item else "../"),))
+        return Answer(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 
 def _type_of(part: Part) -> str:

@@ -1,11 +1,12 @@
-"""The HTML of a letter as a page of its own, whose guards keep it from running anything, and mostly from asking anybody."""
+"""HTML of a letter as a page of its own: no script, no frame, nothing remote unless asked for."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from mailstack.reading import Reading
+from mailstack.web.asking import Answer
 
 _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
 NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data:; media-src 'self'"
@@ -35,13 +36,23 @@ def policy(*, remote: bool) -> str:
     return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 
 
-def html_of(reading: Reading, letter: str, *, remote: bool = False) -> str:
-    """The HTML with references to parts (RFC 2392) as paths of ours beside /view/, and without what connects to hosts in spite of the policy."""
+def html_page(reading: Reading, parts: str, *, remote: bool = False) -> Answer:
+    """HTML of the letter, safe to show in a frame of the inbox.
+
+    `parts` is the relative URL below which each part has its number; `cid:` references lead there.
+    With `remote`, pictures, styles and fonts of other hosts are loaded.
+    """
+    page = html_of(reading, parts, remote=remote).encode()
+    return Answer(page, "text/html; charset=utf-8", 200, (("Content-Security-Policy", policy(remote=remote)),))
+
+
+def html_of(reading: Reading, parts: str, *, remote: bool = False) -> str:
+    """HTML with `cid:` references (RFC 2392) below `parts`, without elements that connect in spite of the policy."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 
     def path(found: re.Match[str]) -> str:
         number = numbers.get(unquote(found[1]).lower())
-        return f"../api/v1/message/{quote(letter)}/part/{number}" if number else found[0]
+        return f"{parts}{number}" if number else found[0]
 
     html = _REFERENCE.sub(path, reading.html) if numbers else reading.html
     html = _LEADS_AWAY.sub("<blocked-", _INNER.sub(r"<\1blocked-", html))
