@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.journey import Step
 from mailstack.journey.following import journey_of
 from mailstack.journey.records import journey_json
 from mailstack.letter import LetterId
@@ -14,18 +17,24 @@ from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Route, Told
 
 
-def journey_routes(store: Store, catalogue: Catalogue | None) -> tuple[Route, ...]:
-    """The route about journeys."""
+def journey_routes(store: Store, catalogue: Catalogue | None, *, hide_client: bool = False) -> tuple[Route, ...]:
+    """The route about journeys. `hide_client` shows the address of a reader's client to administrators only."""
     told = Told("A letter's steps, the oldest first.", gives=dict[str, Any])
-    return (Route("GET", "/v1/journeys/{id}", Journeys(store, catalogue).journey, "user", told=told),)
+    pages = Journeys(store, catalogue, hide_client=hide_client)
+    return (Route("GET", "/v1/journeys/{id}", pages.journey, "user", told=told),)
+
+
+_READER = frozenset({"client", "tls"})
+"""Facts of a `collected` step about the client of the mailbox's owner."""
 
 
 class Journeys:
     """The page behind it."""
 
-    def __init__(self, store: Store, catalogue: Catalogue | None) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue | None, *, hide_client: bool = False) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._hide_client = hide_client
 
     async def journey(self, ask: Ask) -> Answer:
         wanted = ask.variables["id"]
@@ -34,6 +43,9 @@ class Journeys:
         found = await journey_of(self._store, LetterId(wanted))
         if found is None:
             raise _unknown(wanted)
+        if self._hide_client and not ask.visitor.is_admin:
+            steps = tuple([_without_reader(step, ask.visitor.account) for step in found.steps])
+            found = replace(found, steps=steps)
         return in_json(journey_json(found))
 
     async def _check_author(self, ask: Ask, letter: str) -> None:
@@ -46,6 +58,13 @@ class Journeys:
             raise _unknown(letter)
         if item.account != ask.visitor.account:
             raise Trouble(404, "This letter's journey is for who sent it: it names all recipients.")
+
+
+def _without_reader(step: Step, account: str) -> Step:
+    """The step, without the client of another account that fetched the letter."""
+    if step.step != "collected" or step.facts.get("by") == account:
+        return step
+    return replace(step, facts={name: fact for name, fact in step.facts.items() if name not in _READER})
 
 
 def _unknown(letter: str) -> Trouble:

@@ -23,9 +23,10 @@ from mailstack.web.routes import Route
 
 def api_routes(behind: Backstage, logins: Iterable[Route]) -> tuple[Route, ...]:
     """In the order in which they are described; `logins` are those by which one says who one is."""
+    hide_client = behind.config.submission.hide_client
     routes = (
         *_letters(behind),
-        *journey_routes(behind.around.store, behind.catalogue),
+        *journey_routes(behind.around.store, behind.catalogue, hide_client=hide_client),
         *queue_routes(behind),
         *account_routes(behind),
         *environment_routes(behind),
@@ -38,7 +39,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     """What needs the catalogue; without one, a word about that."""
     if behind.catalogue is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
-    shelf = ApiShelf(behind.catalogue, behind.in_thread)
+    shelf = ApiShelf(behind.catalogue, behind.in_thread, hide_client=behind.config.submission.hide_client)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
     patience = ReactorClock(behind.around.reactor)
     places = behind.places

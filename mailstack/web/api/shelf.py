@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.indexing import InThread
 from mailstack.catalogue.items import Item, Which
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
@@ -30,6 +32,11 @@ MOST_TEXT = 16 * 1024 * 1024
 
 class ApiShelf(Shelf):
     """For the pages of the API."""
+
+    def __init__(self, catalogue: Catalogue, in_thread: InThread, *, hide_client: bool = False) -> None:
+        """`hide_client` shows the client of a submitted letter to its author and to administrators only."""
+        super().__init__(catalogue, in_thread)
+        self._hide_client = hide_client
 
     async def item(self, ask: Ask) -> Item:
         """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
@@ -79,17 +86,26 @@ class ApiShelf(Shelf):
                 octets = await self.octets(item)
             except Trouble:
                 continue
-            found.append(await self.do(partial(_told, item, records, octets, limits), len(octets)))
+            hides = self._hide_client and bool(item.account) and not is_own(item, visitor)
+            make = partial(_told, item, records, octets, limits, hide_client=hides)
+            found.append(await self.do(make, len(octets)))
         return found
 
 
-def _told(item: Item, records: Mapping[LetterId, Record], octets: bytes, limits: Limits) -> Letter:
-    return telling.letter(item, records, read(octets, limits))
+def _told(
+    item: Item, records: Mapping[LetterId, Record], octets: bytes, limits: Limits, *, hide_client: bool
+) -> Letter:
+    return telling.letter(item, records, read(octets, limits), hide_client=hide_client)
+
+
+def is_own(item: Item, visitor: Visitor) -> bool:
+    """Whether the visitor may see all of a letter: its author, or an administrator."""
+    return visitor.is_admin or visitor.account == item.account
 
 
 def seen_of(item: Item, visitor: Visitor) -> Item:
     """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
-    if visitor.is_admin or visitor.account == item.account:
+    if is_own(item, visitor):
         return item
     public = {key_of(one.address) for one in (*item.to, *item.cc)}
     own = {visitor.account}

@@ -48,8 +48,8 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
     )
 
 
-def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading) -> Letter:
-    """All of it; takes time in proportion to its size."""
+def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading, *, hide_client: bool = False) -> Letter:
+    """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client."""
     unsubscribe = reading.unsubscribe
     shown = summary(item, records)
     known = {name: getattr(shown, name) for name in Summary.__struct_fields__}
@@ -65,7 +65,7 @@ def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading) -> 
         headers=list(reading.headers),
         links=[link.url for link in reading.links if link.kind != FETCHED],
         codes=list(reading.codes),
-        envelope=_envelope(item, records.get(item.id)),
+        envelope=_envelope(item, records.get(item.id), hide_client=hide_client),
         list_unsubscribe=None
         if unsubscribe is None
         else Unsubscribing(
@@ -152,17 +152,19 @@ def _together(states: Iterable[str]) -> str:
     return words.pop() if len(words) == 1 else "mixed" if words else UNKNOWN
 
 
-def _envelope(item: Item, record: Record | None) -> dict[str, Any]:
+def _envelope(item: Item, record: Record | None, *, hide_client: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"sender": item.sender, "recipients": list(item.recipients)}
     if record is not None:
         arrival: Arrival = record.letter.arrival
         told |= {
             "office": arrival.office,
             "protocol": arrival.protocol,
-            "client": None if arrival.remote is None else arrival.remote.host,
-            "helo": arrival.helo,
-            "account": arrival.account,
-            "tls": None if arrival.tls is None else msgspec.to_builtins(arrival.tls),
-            "parameters": [list(pair) for pair in record.letter.envelope.parameters],
+            "client": None if arrival.remote is None or hide_client else arrival.remote.host,
+            "helo": "" if hide_client else arrival.helo,
+            "account": None if hide_client else arrival.account,
+            "tls": None if arrival.tls is None or hide_client else msgspec.to_builtins(arrival.tls),
+            "parameters": [
+                list(pair) for pair in record.letter.envelope.parameters if not (hide_client and pair[0] == "AUTH")
+            ],
         }
     return told

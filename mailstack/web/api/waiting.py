@@ -117,12 +117,12 @@ class Waiting:
         return await self._after(which, ask.query.get("after", ""))
 
     async def _after(self, which: Which, after: str) -> Which:
-        """Raises Trouble 400."""
+        """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises Trouble 400."""
         if not after:
             return which
         if after.isascii() and after.isdigit() and len(after) < 15:
             return replace(which, after=int(after))
-        if (item := await self._catalogue.item(after)) is not None:
+        if (item := await self._catalogue.item(after, which.seen_by)) is not None:
             return replace(which, after=item.number)
         try:
             return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))

@@ -38,23 +38,29 @@ async def answers(url: str) -> Seen:
     return Seen(404 if "dead" in url else 200)
 
 
-def routes(catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None) -> list[Route]:
-    shelf, places = ApiShelf(catalogue, inline), places or Places(100, 50, OwnCounts())
+def routes(
+    catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None, *, hide_client: bool = False
+) -> list[Route]:
+    shelf = ApiShelf(catalogue, inline, hide_client=hide_client)
+    places = places or Places(100, 50, OwnCounts())
     return [
         *letter_routes(shelf, clock.now),
         *check_routes(shelf, answers),
         *wait_routes(shelf, clock.now, clock, places),
         *event_routes(shelf, clock, places),
-        *journey_routes(store, catalogue),
+        *journey_routes(store, catalogue, hide_client=hide_client),
     ]
 
 
 class Desk(Shelf):
     """Letters are put in, and asked for."""
 
+    hide_client = False
+    """As `[submission] hide_client`."""
+
     def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Answer:
         site = Site(
-            routes(self.catalogue, self.store, self.clock),
+            routes(self.catalogue, self.store, self.clock, hide_client=self.hide_client),
             ["x.test"],
             doorkeeper=As(account) if account else Everybody(),
         )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailstack.journey import Step
 from mailstack.letter import Address
 from mailstack.queue.delivery import DeliveryState
 from mailstack.web.asking import Answer
@@ -266,6 +267,61 @@ def test_nobody_is_told_of_blind_copies_but_who_sent_them(desk: Desk) -> None:
     assert CAROL.key in told(CAROL.key)
     assert CAROL.key in told(ALICE.key)
     assert CAROL.key in str(desk.json("GET", f"/v1/letters/{letter}"))
+
+
+def test_hidden_client_is_shown_to_author_and_administrator_only(desk: Desk) -> None:
+    """SUBM-07: what Received leaves out, the API does not tell a recipient either."""
+    desk.hide_client = True
+    letter = desk.put(to=(BOB, CAROL), account=ALICE.key, helo="alices-laptop.test")
+    facts = ("alices-laptop.test", "192.0.2.9", f"'account': '{ALICE.key}'")
+
+    def shown(account: str) -> list[str]:
+        found = desk.json("GET", f"/v1/letters/{letter}", account=account)
+        waited = desk.json("GET", "/v1/wait", account=account)["letters"][0]
+        assert waited["envelope"] == found["envelope"]
+        return [fact for fact in facts if fact in str(found)]
+
+    assert shown(BOB.key) == []
+    assert shown(CAROL.key) == []
+    assert shown(ALICE.key) == list(facts)
+    assert shown("") == list(facts)
+    desk.json("GET", f"/v1/journeys/{letter}", account=BOB.key, status=404)
+
+
+def test_client_of_another_host_is_shown_to_recipients(desk: Desk) -> None:
+    """`hide_client` is for our own users; a stranger's client stands in Received as well."""
+    desk.hide_client = True
+    letter = desk.put(helo="mx.elsewhere.test")
+    envelope = desk.json("GET", f"/v1/letters/{letter}", account=BOB.key)["envelope"]
+    assert (envelope["helo"], envelope["client"]) == ("mx.elsewhere.test", "192.0.2.9")
+
+
+def test_author_does_not_see_where_a_reader_fetched_the_letter(desk: Desk) -> None:
+    desk.hide_client = True
+    letter = desk.put(account=ALICE.key, mailbox=BOB.key)
+    facts = {"by": BOB.key, "client": "192.0.2.77", "protocol": "pop3"}
+    step = Step(letter, desk.clock.now(), "mx.home.test", "collected", facts)
+    (uid,) = [entry.uid for entry in desk.run(desk.store.entries(BOB.key, 0, 10))]
+    desk.run(desk.store.update_maildrop(BOB.key, collected=[uid], deleted=[], steps=[step]))
+
+    def collected(account: str) -> dict[str, str]:
+        steps = desk.json("GET", f"/v1/journeys/{letter}", account=account)["steps"]
+        return next(each for each in steps if each["step"] == "collected")
+
+    assert "client" not in collected(ALICE.key)
+    assert collected(ALICE.key)["by"] == BOB.key
+    assert collected("")["client"] == "192.0.2.77"
+
+
+def test_id_of_a_letter_that_is_not_the_visitors_is_an_unknown_id(desk: Desk) -> None:
+    """`after` tells nobody whether an id exists."""
+    carols = desk.put(to=(CAROL,))
+    own = desk.put()
+    unknown = desk.ask("GET", "/v1/wait", account=BOB.key, after="1KZZZZ-unknown", timeout="0")
+    foreign = desk.ask("GET", "/v1/wait", account=BOB.key, after=carols, timeout="0")
+    assert (foreign.status, foreign.body) == (unknown.status, unknown.body) == (400, unknown.body)
+    desk.json("GET", "/v1/wait", account=BOB.key, after=own, timeout="0", status=408)
+    assert desk.json("GET", "/v1/wait", after=carols)["letters"]
 
 
 @pytest.mark.parametrize(
