@@ -18,7 +18,8 @@ from mailstack.room import Room
 from mailstack.web.asking import Upgrade
 from mailstack.web.door import Channel
 from mailstack.web.flowing import Flow, WebLine
-from mailstack.web.request import MOST_FIELDS, WebRequest, segments_of
+from mailstack.web.request import MOST_FIELDS, WebRequest
+from mailstack.web.request_target import parse_target
 from mailstack.web.site import Site
 from mailstack.wire import HostPort
 
@@ -107,9 +108,9 @@ class WebChannel(HTTPChannel):
         if bounds.large <= bounds.body:
             return bounds.body
         try:
-            segments = segments_of(self._path.decode("ascii").partition("?")[0])
-            is_large = self.site.takes_large(self._command.decode("ascii"), segments)
-        except UnicodeDecodeError:
+            target = parse_target(self._path, "", is_secure=self.isSecure())
+            is_large = self.site.takes_large(self._command.decode("ascii"), target.segments)
+        except ValueError:
             return bounds.body
         return bounds.large if is_large else bounds.body
 

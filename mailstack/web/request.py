@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
@@ -20,6 +20,7 @@ from mailstack.room import Room
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body
 from mailstack.web.flowing import Flow
+from mailstack.web.request_target import parse_target
 from mailstack.web.site import SAFE, Entered
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_FIELDS = 100
-"""Of a header; and of a query."""
+"""Of a header."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_BODY = Body(0, 0, Room(0))
@@ -160,25 +161,25 @@ class WebRequest(Request):
 
     def _ask(self) -> Ask:
         """Raises ValueError for what has no place in a request."""
-        path, _, query = self.uri.decode("ascii").partition("?")
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
         hosts = self.requestHeaders.getRawHeaders("host") or []
-        if len(hosts) != 1 or not path.startswith("/"):
-            raise ValueError("RFC 9112 §3.2: one Host field, and an absolute path")
+        if len(hosts) != 1:
+            raise ValueError("RFC 9112 §3.2: one Host field")
+        is_secure = self.channel.isSecure()
+        target = parse_target(self.uri, hosts[0], is_secure=is_secure)
         return Ask(
             method=self.method.decode("ascii"),
-            path=unquote(path, errors="strict"),
-            host=host_of(hosts[0]),
-            query=dict(reversed(pairs)),
+            path=unquote(target.path, errors="strict"),
+            host=target.host,
+            query=target.pairs,
             body=self._body.octets.getvalue(),
             fields={
                 name.decode("latin-1").lower(): _joined(values)
                 for name, values in self.requestHeaders.getAllRawHeaders()
             },
             remote=self.channel.remote,
-            is_secure=self.channel.isSecure(),
-            authority=hosts[0].strip().lower(),
-            parts=segments_of(path),
+            is_secure=is_secure,
+            authority=target.authority,
+            parts=target.segments,
         )
 
     async def _answer(self, ask: Ask) -> None:
@@ -264,16 +265,3 @@ class WebRequest(Request):
 
 def _joined(values: Sequence[bytes]) -> str:
     return ", ".join([value.decode("latin-1").strip() for value in values])
-
-
-def segments_of(path: str) -> tuple[str, ...]:
-    """The path between its slashes, each part decoded by itself. Raises ValueError."""
-    return tuple(unquote(part, errors="strict") for part in path.split("/")[1:])
-
-
-def host_of(field: str) -> str:
-    """The name of a Host field: in lower case, without port, brackets and final dot (RFC 9110 §7.2)."""
-    host = field.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")

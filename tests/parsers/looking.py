@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.catalogue.query import BadQuery, parse
 from mailstack.net.zone_text import TYPES, read_record, record_text
-from mailstack.web.request import segments_of
+from mailstack.web.request_target import parse_target
 from tests.parsers.parser import Parser, text, unless
 
 
@@ -14,8 +14,12 @@ def _query(octets: bytes) -> None:
 
 
 @unless(ValueError)
-def _path(octets: bytes) -> None:
-    assert all(isinstance(part, str) for part in segments_of(text(octets)))
+def _target(octets: bytes) -> None:
+    target = parse_target(octets, "x.test", is_secure=True)
+    assert target.path.startswith("/")
+    assert len(target.segments) == target.path.count("/")
+    assert target.host in target.authority
+    assert all(isinstance(value, str) for value in target.pairs.values())
 
 
 @unless(ValueError)
@@ -42,10 +46,10 @@ _QUERIES = (
     b'-from:a@b.test subject:"a b" !tag:x is:unread has:attachment larger:1.5M smaller:3K after:2d before:2026-01-01',
     b'message-id:<a@b> addressed:@b.test word "two words" other:thing -',
 )
-_PATHS = (b"/v1/letters/%41%2f/parts/1", b"/%ff", b"")
+_TARGETS = (b"/v1/letters/%41%2f/parts/1?a=%2B&b", b"/%ff", b"", b"HTTP://[::1]:80?a=1", b"https://u@x.test/", b"*")
 
 PARSERS = (
     Parser("query", ("catalogue.query",), _query, _QUERIES),
     Parser("zone-record", ("net.zone_text",), _record, _RECORDS),
-    Parser("path", ("web.request",), _path, _PATHS),
+    Parser("request-target", ("web.request_target",), _target, _TARGETS),
 )

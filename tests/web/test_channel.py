@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.asking import Answer, Ask, plain
 from mailstack.web.channel import Bounds
-from mailstack.web.request import MOST_FIELDS, host_of
+from mailstack.web.request import MOST_FIELDS
+from mailstack.web.request_target import parse_target
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
 from tests.web.browsing import Web
@@ -88,6 +89,30 @@ def test_path_and_query_are_decoded_once(web: Web, pages: Pages) -> None:
     assert (ask.path, dict(ask.query), ask.host) == ("/ä b", {"a": "@", "b": " %41"}, "x.test")
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "authority"),
+    [
+        (b"http://x.test/%C3%A4%20b?a=1", "/ä b", "x.test"),
+        (b"HTTP://X.Test:8025/?a=1", "/", "x.test:8025"),
+        (b"http://x.test?a=1", "/", "x.test"),
+    ],
+)
+def test_a_target_in_absolute_form_replaces_the_host(
+    web: Web, pages: Pages, target: bytes, path: str, authority: str
+) -> None:
+    """RFC 9112 §3.2.2"""
+    (answer,) = web.ask(b"GET " + target + b" HTTP/1.1\r\nHost: other.test\r\n\r\n")
+    assert answer.status == 200
+    (ask,) = pages.asked
+    assert (ask.path, ask.query, ask.authority, ask.host) == (path, {"a": "1"}, authority, "x.test")
+
+
+def test_a_target_of_another_host_is_misdirected_whatever_the_host_field_says(web: Web) -> None:
+    """RFC 9112 §3.2.2, RFC 9110 §15.5.20: the guard against DNS rebinding looks at the target."""
+    (answer,) = web.ask(b"GET http://evil.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n")
+    assert answer.status == 421
+
+
 def test_head_has_the_header_of_get_and_no_body(web: Web) -> None:
     """RFC 9110 §9.3.2"""
     client = web.knock()
@@ -104,7 +129,11 @@ def test_head_has_the_header_of_get_and_no_body(web: Web) -> None:
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x.test\r\nHost: x.test\r\n\r\n",
         b"GET x.test HTTP/1.1\r\nHost: x.test\r\n\r\n",
-        b"GET http://x.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n",
+        b"GET http:///a HTTP/1.1\r\nHost: x.test\r\n\r\n",
+        b"GET http://user@x.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n",
+        b"GET https://x.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n",
+        b"GET ftp://x.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n",
+        b"GET http://x.test/ HTTP/1.1\r\n\r\n",
         b"CONNECT far.test:25 HTTP/1.1\r\nHost: x.test\r\n\r\n",
         b"GET /%ff HTTP/1.1\r\nHost: x.test\r\n\r\n",
         b"GET /?%ff=1 HTTP/1.1\r\nHost: x.test\r\n\r\n",
@@ -261,4 +290,4 @@ def test_any_octets_are_answered_or_dropped(pieces: list[bytes]) -> None:
 )
 def test_the_host_is_told_without_its_port(field: str, host: str) -> None:
     """RFC 9110 §7.2"""
-    assert host_of(field) == host
+    assert parse_target(b"/", field, is_secure=False).host == host

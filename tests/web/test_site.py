@@ -19,7 +19,7 @@ from mailstack.setup.services import services_of
 from mailstack.web.asking import Answer, Ask, Trouble, plain
 from mailstack.web.hosting import site_of
 from mailstack.web.office import ShownOffice
-from mailstack.web.request import segments_of
+from mailstack.web.request_target import segments_of
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
 from tests.aid import run
