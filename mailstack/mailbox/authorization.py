@@ -83,7 +83,6 @@ class Authorization:
                 case Stls():
                     await self._dialogue.start_tls()
                 case Utf8():
-                    self._engine.utf8 = True
                     self._dialogue.ok("letters come in UTF-8")
                 case _:
                     self._dialogue.answer_anywhere(event)

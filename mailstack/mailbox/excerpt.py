@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
-from mailstack.letter import Content
-
 _BLANK_LINE = b"\r\n\r\n"
 
 
@@ -48,19 +44,3 @@ class Excerpt:
             start = chunk.index(b"\n", start) + 1
         self.done = True
         return start
-
-
-async def has_ascii_header(content: Content) -> bool:
-    """Whether the header section is ASCII throughout. Raises StoreError."""
-    header = Excerpt(0)
-    chunks = content.chunks()
-    try:
-        async for chunk in chunks:
-            if not header.feed(chunk).isascii():
-                return False
-            if header.done:
-                break
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
-    return True

@@ -28,7 +28,6 @@ class Maildrop:
     def __init__(self, held: store.Maildrop) -> None:
         self.mailbox = held.mailbox
         self._entries = held.entries
-        self._utf8 = held.utf8
         self._prefix = f"{held.validity:x}-"
         self._marked: set[int] = set()
         self._whole = sum([entry.size for entry in held.entries])
@@ -62,10 +61,6 @@ class Maildrop:
         for later in range(number, len(self._entries)):
             if later + 1 not in self._marked:
                 yield self._entries[later]
-
-    def may_need_utf8(self, entry: Entry) -> bool:
-        """Whether the letter came as one whose header may hold UTF-8 (RFC 6532)."""
-        return entry.uid in self._utf8
 
     def mark(self, number: int) -> None:
         """DELE. Raises NoSuchLetter."""

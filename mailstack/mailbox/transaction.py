@@ -8,11 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK, held
 from mailstack.mailbox.dialogue import Dialogue, Over
-from mailstack.mailbox.excerpt import Excerpt, has_ascii_header
+from mailstack.mailbox.excerpt import Excerpt
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
 from mailstack.mailbox.reading import ReadAhead
 from mailstack.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
-from mailstack.pop3.responses import Code
 from mailstack.room import Room
 from mailstack.store import Entry, Store, StoreError
 
@@ -140,11 +139,7 @@ class Transaction:
     async def _open(self, number: int, entry: Entry) -> Content | None:
         """The letter; None when it is not to be had, and the client was told why."""
         try:
-            content = await self._letters.open(number, entry)
-            # RFC 6856 §5: a reader who did not ask for UTF-8 is shown none, and the sizes he was told stay true.
-            if self._engine.utf8 or not self._drop.may_need_utf8(entry) or await has_ascii_header(content):
-                return content
-            self._dialogue.err("the header is in UTF-8: say UTF8 before you log in", Code.UTF8)
+            return await self._letters.open(number, entry)
         except KeyError:
             self._dialogue.err("the message has been removed meanwhile")
         except StoreError as error:

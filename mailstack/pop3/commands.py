@@ -69,7 +69,7 @@ class Stls(Struct, frozen=True):
 
 
 class Utf8(Struct, frozen=True):
-    """UTF8: from now on letters whose header is in UTF-8 may come as they are (RFC 6856 §2)."""
+    """The UTF8 command: the client reads UTF-8 (RFC 6856 §2). It changes nothing that is sent."""
 
 
 class Lang(Struct, frozen=True):

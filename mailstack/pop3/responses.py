@@ -18,8 +18,6 @@ class Code(StrEnum):
     """Another session holds the maildrop (RFC 2449 §8.1.2)."""
     LOGIN_DELAY = "LOGIN-DELAY"
     """The user logged in a moment ago (RFC 2449 §8.1.1)."""
-    UTF8 = "UTF8"
-    """The letter's header is in UTF-8, and the client did not ask for that (RFC 6856 §5)."""
     SYS_TEMP = "SYS/TEMP"
     """Our trouble, and likely to pass (RFC 3206 §4)."""
     SYS_PERM = "SYS/PERM"

@@ -76,8 +76,6 @@ class ServerEngine:
         """
         self.tls = tls
         self.state = State.AUTHORIZATION
-        self.utf8 = False
-        """Whether the client asked for letters in UTF-8 (RFC 6856 §2.1)."""
         self._require_tls = require_tls
         self.mechanisms = tuple(mechanisms)
         """The SASL mechanisms that AUTH may name; the conversation changes them as the connection changes."""
@@ -124,7 +122,6 @@ class ServerEngine:
         self._lines.clear()
         self.tls = True
         self.state = State.AUTHORIZATION
-        self.utf8 = False
 
     # --- what the conversation calls
 

@@ -350,8 +350,7 @@ def _after(
 
 def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Placement:
     size = len(outcome.headers) + letter.content.size
-    utf8 = letter.envelope.smtputf8 or not outcome.headers.isascii()
-    return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now, utf8)
+    return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now)
 
 
 def _relayed_facts(delivery: Delivery, outcome: Delivered, attempt: Attempt) -> dict[str, Any]:

@@ -87,8 +87,6 @@ class Placement(Struct, frozen=True):
     """Octets of headers and content together."""
     at: float
     """When, as seconds since 1970; the validity of a mailbox that is made by this."""
-    utf8: bool = False
-    """Whether the header may hold UTF-8 (RFC 6532)."""
 
 
 class Change(Struct, frozen=True):
@@ -155,8 +153,6 @@ class Maildrop(Struct, frozen=True):
     """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats. 0 when there is none."""
     entries: list[Entry]
     """In the order of arrival."""
-    utf8: frozenset[int] = frozenset()
-    """The uids of letters whose header may hold UTF-8 (RFC 6532)."""
 
 
 class Account(Discreet, frozen=True):

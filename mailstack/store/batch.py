@@ -176,7 +176,6 @@ class Batch:
                     placement.size,
                     placement.at,
                     placement.headers,
-                    int(placement.utf8),
                 )
             )
 

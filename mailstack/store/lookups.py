@@ -35,10 +35,7 @@ def maildrop(connection: Connection, name: str) -> Maildrop:
             entries += part
             if len(part) < SLICE:
                 break
-    utf8 = rows.checked(
-        "entries", name, lambda: [rows.number(uid) for (uid,) in connection.execute(sql.IN_UTF8, (mailbox,))]
-    )
-    return Maildrop(name, validity, entries, frozenset(utf8))
+    return Maildrop(name, validity, entries)
 
 
 def entries(connection: Connection, name: str, after: int, limit: int) -> list[Entry]:

@@ -17,7 +17,6 @@ class Kept(Struct, frozen=True):
     delivery: Name
     headers: bytes
     size: int
-    utf8: bool
 
 
 class _Mailbox(Struct):
@@ -52,7 +51,7 @@ class Mailboxes:
         uid = mailbox.next_uid
         mailbox.next_uid += 1
         mailbox.octets += placement.size
-        mailbox.letters[uid] = Kept(placement.delivery, placement.headers, placement.size, placement.utf8)
+        mailbox.letters[uid] = Kept(placement.delivery, placement.headers, placement.size)
         self._places.setdefault(placement.delivery[0], set()).add((placement.mailbox, uid))
         self._fulfilled.add(placement.delivery)
 
@@ -62,9 +61,7 @@ class Mailboxes:
         if there is None:
             return Maildrop(name, 0, [])
         entries = [Entry(uid, kept.size, kept.delivery[0]) for uid, kept in there.letters.items()]
-        return Maildrop(
-            name, there.validity, entries, frozenset([uid for uid, kept in there.letters.items() if kept.utf8])
-        )
+        return Maildrop(name, there.validity, entries)
 
     def kept(self, name: str, uid: int) -> Kept:
         """Raises KeyError when the letter is gone."""

@@ -28,7 +28,7 @@ MOVE = (
     "line",
 )
 """A delivery's new values behind what it must have been."""
-PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers", "utf8")
+PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
 ACCOUNT = ("address", "password_hash", "created", "quota", "scram")
 APP_PASSWORD = ("address", "name", "digest", "created")
 ALIAS = ("address", "position", "target", "leads_to")
@@ -47,7 +47,7 @@ def insert(table: str, columns: tuple[str, ...], count: int) -> str:
 
 
 _TYPES = {
-    **dict.fromkeys(("number", "was_attempts", "attempts", "warned", "priority", "size", "utf8", "back"), "BIGINT"),
+    **dict.fromkeys(("number", "was_attempts", "attempts", "warned", "priority", "size", "back"), "BIGINT"),
     **dict.fromkeys(("due", "lease", "waits_until", "at"), "DOUBLE PRECISION"),
     "headers": "BLOB",
 }
@@ -101,8 +101,8 @@ def enlarge_mailboxes(count: int) -> str:
 @lru_cache(maxsize=512)
 def place(count: int) -> str:
     """Entries behind `enlarge_mailboxes`: `back` counts from the mailbox's next uid, so nothing needs to be read."""
-    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers, utf8)
-        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers, v.utf8
+    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
         FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
 
 
@@ -110,8 +110,8 @@ def place(count: int) -> str:
 def enlarge_and_place(mailboxes: int, entries: int) -> str:
     """`enlarge_mailboxes` and `place` at once; PostgreSQL's alone, for SQLite changes nothing within a WITH."""
     return f"""WITH m AS ({enlarge_mailboxes(mailboxes)} RETURNING id, name, next_uid)
-        INSERT INTO entries (mailbox, uid, letter, number, size, at, headers, utf8)
-        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers, v.utf8
+        INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
         FROM {named(PLACEMENT, entries)} AS v JOIN m ON m.name = v.name"""
 
 
@@ -236,7 +236,6 @@ def deliveries(count: int) -> str:
 MAILBOX = "SELECT id, validity FROM mailboxes WHERE name = ?"
 OCTETS_IN = "SELECT octets FROM mailboxes WHERE name = ?"
 MAILBOXES = "SELECT name, octets FROM mailboxes"
-IN_UTF8 = "SELECT uid FROM entries WHERE mailbox = ? AND utf8 = 1"
 ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ?"""

@@ -24,3 +24,9 @@ LETTERS = {
     ),
 }
 """By name; every line ends in CRLF."""
+
+HEADERS_BEYOND_ASCII = {
+    "utf8-header": _letter("utf8-header", b"Hello.\r\n", "X-Place: K\u00f6ln, \u4f60\u597d\r\n"),
+    "latin1-header": _letter("latin1-header", b"Hello.\r\n", "X-Place: K?ln\r\n").replace(b"?", b"\xf6"),
+}
+"""The same, for SMTPUTF8 (RFC 6531): the second is not UTF-8."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.environment import SCRIPTS, STARTTLS, TLS, Environment, need, run
-from tests.clients.letters import LETTERS
+from tests.clients.letters import HEADERS_BEYOND_ASCII, LETTERS
 
 _MISSED = re.compile(r"waiting child pid \d+ timed out|has no attribute 'childpid'")
 """What getmail says then, the first after its `timeout`."""
@@ -96,14 +96,16 @@ WAYS: list[tuple[str, Read, str]] = [
 def test_every_letter_is_fetched_as_it_is(
     program: str, read: Read, security: str, dev: Environment, tmp_path: Path
 ) -> None:
-    """POP-07, POP-28: what the reader's program has is what was sent, whatever line ends it keeps."""
+    """POP-07, POP-25, POP-28: what the reader's program has is what was sent, whatever line ends it keeps."""
     with smtplib.SMTP("localhost", dev.port("capture"), timeout=20) as client:
+        for letter in HEADERS_BEYOND_ASCII.values():
+            client.sendmail("alice@home.test", ["bob@home.test"], letter, mail_options=["BODY=8BITMIME", "SMTPUTF8"])
         for letter in LETTERS.values():
             client.sendmail("alice@home.test", ["bob@home.test"], letter, mail_options=["BODY=8BITMIME"])
     folder = tmp_path / "fetched"
     folder.mkdir()
     read(dev, security, folder)
     fetched = [path.read_bytes().replace(b"\r\n", b"\n") for path in folder.rglob("*") if path.is_file()]
-    for name, wanted in LETTERS.items():
+    for name, wanted in {**HEADERS_BEYOND_ASCII, **LETTERS}.items():
         unix = wanted.replace(b"\r\n", b"\n")
         assert any(letter.endswith(unix) for letter in fetched), f"{program}: {name}"

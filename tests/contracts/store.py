@@ -1090,16 +1090,6 @@ def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subj
     assert states(subject, letter) == ["delivered"]
 
 
-def test_a_maildrop_says_which_letters_may_have_a_header_in_utf_8(subject: Subject) -> None:
-    """POP-25."""
-    place(subject)
-    (delivery,) = claimed(subject)
-    settlement = placing(delivery)
-    (placement,) = settlement.placements
-    subject.run(subject.store.settle(replace(settlement, placements=(replace(placement, utf8=True),))))
-    assert subject.run(subject.store.open_maildrop(BOB.key, "look")).utf8 == {2}
-
-
 def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> None:
     store, run = subject.store, subject.run
     assert run(store.contact("192.0.2.0/24")) is None

@@ -102,6 +102,36 @@ def test_implicit_tls_works_for_both(dev: Dev) -> None:
     reader.quit()
 
 
+def test_poplib_fetches_what_came_by_smtputf8_or_was_imported_and_what_is_behind_it(dev: Dev, tmp_path: Path) -> None:
+    """POP-25, POP-05: poplib says no UTF8; every size is that of the octets that RETR sends."""
+    utf8, latin1 = "Subject: gr\u00fc\u00dfe\r\n\r\n1\r\n".encode(), b"Subject: gr\xfc\xdfe\r\n\r\n2\r\n"
+    file = tmp_path / "old.eml"
+    file.write_bytes(b"From: ann@shop.test\r\nSubject: gr\xfc\xdfe\r\n\r\n3\r\n")
+    with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:
+        for content in (utf8, latin1):
+            client.sendmail("a@home.test", ["utf8@home.test"], content, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    dev.mailstack("import", "utf8@home.test", str(file))
+    with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:
+        client.sendmail("a@home.test", ["utf8@home.test"], "Subject: plain\r\n\r\n4\r\n")
+    dev.read("utf8@home.test", "utf8@home.test", 4)
+    reader = poplib.POP3_SSL("localhost", dev.port("pop3s"), timeout=10, context=dev.trust)
+    reader.user("utf8@home.test")
+    reader.pass_("utf8@home.test")
+    sizes = [int(line.split()[1]) for line in reader.list()[1]]
+    assert reader.stat() == (4, sum(sizes))
+    letters = []
+    for number, size in enumerate(sizes, 1):
+        _, lines, octets = reader.retr(number)
+        assert octets == size
+        assert reader.top(number, 0)[1] == lines[:-1]
+        letters.append(b"".join(line + b"\r\n" for line in lines))
+    assert letters[0].endswith(utf8)
+    assert letters[1].endswith(latin1)
+    assert letters[2].endswith(file.read_bytes())
+    assert letters[3].endswith(b"4\r\n")
+    reader.quit()
+
+
 def test_the_capture_port_takes_any_letter_without_or_with_any_login(dev: Dev) -> None:
     for login in (False, True):
         with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:

@@ -33,7 +33,6 @@ class Shelf:
         self.updates = 0
         self.reads: list[list[int]] = []
         """What was read together, call by call."""
-        self.utf8: set[int] = set()
         self.faults: set[str] = set()
 
     def _fail(self, what: str) -> None:
@@ -45,7 +44,7 @@ class Shelf:
         if self.holders.setdefault(mailbox, owner) != owner:
             raise MaildropInUse(mailbox)
         entries = [Entry(uid, content.size, LetterId(f"letter{uid}")) for uid, content in self.letters.items()]
-        return Maildrop(mailbox, 0xA1, entries, frozenset(self.utf8))
+        return Maildrop(mailbox, 0xA1, entries)
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self.holders.get(mailbox) == owner:

@@ -229,13 +229,9 @@ def test_utf_8_and_languages(line: bytes, event: Any) -> None:
     assert events(greeted(), line + b"\r\n") == [event]
 
 
-def test_utf8_is_said_before_login_and_forgotten_with_stls() -> None:
-    """POP-25, POP-23"""
+def test_utf8_is_said_before_login() -> None:
+    """POP-25"""
     assert events(in_transaction(), b"UTF8\r\nLANG\r\n") == [Rejected("UTF8 is not allowed after login"), Lang()]
-    engine = greeted(tls=False)
-    engine.utf8 = True
-    engine.tls_started()
-    assert not engine.utf8
 
 
 @pytest.mark.parametrize(

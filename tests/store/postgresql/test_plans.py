@@ -70,7 +70,7 @@ def test_the_end_of_some_letters_reads_those_alone(connection: PostgresConnectio
 def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> None:
     """As long as there is an index: those of mailboxes are read as they are."""
     for statement, parameters in (
-        (sql.place(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"", 0)),
+        (sql.place(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"")),
         (sql.letters_at(1), (1, 1)),
         (sql.uncollected(1), (1, 1)),
         (sql.collect(1), ("x", 0, "[]")),
