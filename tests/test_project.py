@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module, metadata
 from pathlib import Path
 
 import click
@@ -157,3 +158,28 @@ def test_the_projects_metadata_is_whole() -> None:
     }
     assert (ROOT / project["readme"]).exists()
     assert (SOURCES / "py.typed").exists()
+
+
+def installed_files() -> list[str]:
+    """Files that the wheel installs: as the installed one says, else as hatchling would take them from the checkout."""
+    installed = [str(file) for file in metadata.files("mailstack") or ()]
+    if "mailstack/__init__.py" in installed:
+        return installed
+    builder = import_module("hatchling.builders.wheel").WheelBuilder(str(ROOT))
+    return [file.distribution_path for file in builder.recurse_included_files()]
+
+
+def test_the_wheel_installs_only_the_plugin_among_twisteds_own() -> None:
+    """Its dropin.cache would overwrite that of other plugins, which twistd then does not find."""
+    cache = ROOT / "twisted" / "plugins" / "dropin.cache"
+    was_there = cache.exists()
+    if (ROOT / "mailstack").exists() and not was_there:
+        cache.touch()
+    try:
+        files = installed_files()
+    finally:
+        if not was_there:
+            cache.unlink(missing_ok=True)
+    assert "mailstack/__init__.py" in files
+    ours = [file for file in files if file.startswith("twisted/") and "__pycache__" not in file]
+    assert ours == ["twisted/plugins/mailstack_plugin.py"]
