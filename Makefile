@@ -19,10 +19,11 @@ run: $(VENV)/.installed  ## the local mail environment, in the foreground (optio
 test: $(VENV)/.developing  ## the tests (options: make test ARGS="tests/cli -x")
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(VENV)/.developing  ## everything that CI checks: format, lint, types, tests, documents
+check: $(VENV)/.developing  ## everything that CI checks: format, lint, types, dependencies, tests, documents
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/deptry mailstack twisted
 	@$(BIN)/python -m pytest -n auto -q $(ARGS)
 
 format: $(VENV)/.developing  ## put the code in its form
