@@ -136,7 +136,7 @@ class OfficeService(Service):
         store = premises.store if inherited is None else office_store(config, reactor, seat)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
-        commons = alone(clock.now) if inherited is None else inherited.commons
+        commons = alone(clock) if inherited is None else inherited.commons
         self._keep_certificates(premises, seat, clock)
         passwords, submitters, readers = self._logins(premises, seat, store, clock, commons)
         self._passwords = passwords

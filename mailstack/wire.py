@@ -215,7 +215,10 @@ class Clock(Protocol):
     """Time and tasks, which tests and simulations may turn by hand."""
 
     def now(self) -> float:
-        """UTC, as seconds since 1970."""
+        """UTC, as seconds since 1970: the machine's clock, which may be set back."""
+
+    def steady(self) -> float:
+        """Monotonic seconds, from an arbitrary start: for deadlines and ages that are in memory only."""
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         """Call `do` once after `seconds`; the function returned cancels that."""

@@ -71,7 +71,7 @@ class StoreDirectory:
         self._local = frozenset((*self._domains, ""))
         self._postmaster = postmaster
         self._subaddress = subaddress
-        self._entries: TimedCache[str, _Entry] = TimedCache(clock.now, ttl, capacity)
+        self._entries: TimedCache[str, _Entry] = TimedCache(clock.steady, ttl, capacity)
 
     def is_local(self, domain: str) -> bool:
         """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""

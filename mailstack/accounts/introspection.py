@@ -23,7 +23,7 @@ class IntrospectedTokens:
         """`issuer` stands for an answer that names none: who was asked is who it is. `remember` in seconds."""
         self._ask = ask
         self._issuer = issuer
-        self._known: TimedCache[bytes, Claims] = TimedCache(clock.now, remember, capacity)
+        self._known: TimedCache[bytes, Claims] = TimedCache(clock.steady, remember, capacity)
 
     async def claims(self, token: str) -> Claims:
         """Raises BadToken, sasl.Unavailable."""

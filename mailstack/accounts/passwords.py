@@ -67,7 +67,7 @@ class Passwords:
         self._scram_iterations = scram_iterations
         self._queue_limit = queue_limit
         self._key = secrets.token_bytes(32)
-        self._right: TimedCache[bytes, bool] = TimedCache(clock.now, remember, capacity)
+        self._right: TimedCache[bytes, bool] = TimedCache(clock.steady, remember, capacity)
         # Only its form and its cost matter: no password needs to fit it.
         self._nobody = b"$2b$%02d$" % rounds + b"." * 53
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}

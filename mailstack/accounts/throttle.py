@@ -42,7 +42,7 @@ class Throttle:
         self._free = free
         self._forget = forget
         self._welcome = welcome
-        self._failures, self._places = ledgers or (OwnLedger(clock.now, 10_000), OwnLedger(clock.now, 10_000))
+        self._failures, self._places = ledgers or (OwnLedger(clock.steady, 10_000), OwnLedger(clock.steady, 10_000))
 
     def delay(self, host: str, account: str) -> float:
         """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""
@@ -60,14 +60,14 @@ class Throttle:
         client = client_of(host)
         for name in (_name(client, ""), _name("", account), _name(client, account)):
             with self._failures.row(name) as failures:
-                failures[_UNTIL] = self._clock.now() + self._forget
+                failures[_UNTIL] = self._clock.steady() + self._forget
                 failures[_COUNT] += 1
 
     def succeeded(self, host: str, account: str) -> None:
         """The user is in: what failed for this account from here was his own mistyping, and is forgiven."""
         client = client_of(host)
         with self._places.row(_name(client, account)) as place:
-            place[_UNTIL] = self._clock.now() + self._welcome
+            place[_UNTIL] = self._clock.steady() + self._welcome
         with self._failures.row(_name(client, account)) as own:
             forgiven = own[_COUNT]
             own[:] = [0.0, 0.0, 0.0]
@@ -80,7 +80,7 @@ class Throttle:
             delay = self._growth(failures[_COUNT])
             if not delay:
                 return 0.0
-            now = self._clock.now()
+            now = self._clock.steady()
             turn = max(now, failures[_FREE_AT]) + delay
             if turn - now > 2 * self._longest:
                 raise Unavailable(f"too many logins from {client} wait after failures")

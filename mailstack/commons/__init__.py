@@ -8,6 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from mailstack.wire import Clock
+
 
 class Ledger(Protocol):
     """Three numbers under each name, none of which is kept longer than need be."""
@@ -15,7 +17,8 @@ class Ledger(Protocol):
     def row(self, name: str) -> AbstractContextManager[list[float]]:
         """The numbers of a name, to be read and set within the block, which waits for nothing.
 
-        The first says until when the row is kept, in seconds since 1970; all are 0 where there is none.
+        The first is the time until which the row is kept, by the clock of the ledger: all are 0 where there is none.
+        That clock is `Clock.steady`; for the ends of browsers' sessions it is `Clock.now`.
         """
 
 
@@ -115,7 +118,11 @@ class OwnCounts:
             del self._clients[client]
 
 
-def alone(now: Callable[[], float]) -> Commons:
-    """For an office of one process; `now` gives seconds since 1970."""
-    failures, places, sessions = (OwnLedger(now, 10_000) for _ in range(3))
-    return Commons(OwnCounts(), OwnLedger(now), failures, places, OwnLedger(now), sessions, OwnCounts(), OwnCounts())
+def alone(clock: Clock) -> Commons:
+    """For an office of one process."""
+    steady = clock.steady
+    failures, places = (OwnLedger(steady, 10_000) for _ in range(2))
+    # A browser's session ends by the date in its cookie, which outlives the process.
+    sessions = OwnLedger(clock.now, 10_000)
+    rates, logins = OwnLedger(steady), OwnLedger(steady)
+    return Commons(OwnCounts(), rates, failures, places, logins, sessions, OwnCounts(), OwnCounts())

@@ -9,7 +9,7 @@ import struct
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
@@ -30,8 +30,12 @@ _SLOTS = 65_536
 class SharedLedger:
     """Rows in shared memory, found by a digest under a key of this office, so that nobody can choose where his are."""
 
-    def __init__(self, buckets: int = 16_384) -> None:
-        """Room for eight times as many rows; memory is taken as they are used."""
+    def __init__(self, buckets: int = 16_384, now: Callable[[], float] = time.time) -> None:
+        """Room for eight times as many rows; memory is taken as they are used.
+
+        `now` gives the same seconds in every process that shares the rows.
+        """
+        self._now = now
         self._buckets = buckets
         self._memory = mmap.mmap(-1, buckets * _BUCKET)
         self._locks: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the ledger is there
@@ -45,7 +49,7 @@ class SharedLedger:
         bucket = int.from_bytes(digest[:4]) % self._buckets
         locked = self._lock(bucket)
         try:
-            now = time.time()
+            now = self._now()
             place, row = self._find(digest, bucket * _BUCKET, now)
             before = list(row)
             yield row
@@ -151,9 +155,9 @@ class SharedCommons(Commons, frozen=True):
             counts.vacate(number)
 
 
-def shared_among(seats: int) -> SharedCommons:
-    """For an office of so many workers."""
-    rates, failures, places, logins = (SharedLedger() for _ in range(4))
+def shared_among(seats: int, steady: Callable[[], float]) -> SharedCommons:
+    """For an office of so many workers, whose clocks give the same seconds as `steady`."""
+    rates, failures, places, logins = (SharedLedger(now=steady) for _ in range(4))
     # Who logs out must have logged in, and does so seldom.
     connections, streams, watchers = (SharedCounts(seats) for _ in range(3))
     sessions = SharedLedger(buckets=2048)

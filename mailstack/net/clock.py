@@ -62,6 +62,7 @@ class ReactorClock:
         """`now`: the time, where that is not the reactor's; None: it is."""
         self._reactor = reactor
         self.now: Callable[[], float] = now or reactor.seconds
+        self.steady: Callable[[], float] = reactor.seconds
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         """Call `do` once after `seconds`; the function returned cancels that, and may be called at any time."""

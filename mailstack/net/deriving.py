@@ -14,7 +14,7 @@ from mailstack.wire import Clock
 
 def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
     """`keys.salted` in the reactor's thread pool; results are remembered for so many seconds."""
-    known: TimedCache[tuple[str, bytes, int], bytes] = TimedCache(clock.now, remember, capacity)
+    known: TimedCache[tuple[str, bytes, int], bytes] = TimedCache(clock.steady, remember, capacity)
 
     async def derive(password: str, salt: bytes, iterations: int) -> bytes:
         key = (password, salt, iterations)

@@ -34,7 +34,7 @@ class TravellingClock(ReactorClock):
         super().__init__(reactor)
         self.ahead = 0.0
         """Seconds; never less than before."""
-        self.now = self._now
+        self.now = self.steady = self._now
         self.busy = 0
         """Tasks that were spawned and have not ended."""
         self._seconds: Callable[[], float] = reactor.seconds

@@ -82,14 +82,14 @@ class Doors(dict[str, Listener]):
             limits.connections_per_address,
             per_minute=limits.connections_per_minute,
             busy=limits.busy / 100,
-            now=clock.now,
+            now=clock.steady,
             counts=commons.connections,
             rates=commons.rates,
         )
         self._tarpit = Tarpit(
             clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
         )
-        self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.now, commons.logins)
+        self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.steady, commons.logins)
         self._ahead = Room(MOST_OF_ALL)
         self._crowd = Room()
 

@@ -38,12 +38,12 @@ def about_strangers(  # noqa: PLR0917  # collaborators, each of a type of its ow
         at_recipient.append(block.at_recipient)
     if exchange.letters_per_hour or exchange.recipients_per_hour:
         rates = Rates(
-            clock.now, exchange.letters_per_hour, exchange.recipients_per_hour, ledger=ledger, station="exchange"
+            clock.steady, exchange.letters_per_hour, exchange.recipients_per_hour, ledger=ledger, station="exchange"
         )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if policy.dnsbl:
-        lists = DnsBlockLists(policy.dnsbl, lookups, clock.now)
+        lists = DnsBlockLists(policy.dnsbl, lookups, clock.steady)
         if policy.refuse_at == "connection":
             at_connection.append(lists.at_connection)
         else:
@@ -68,7 +68,9 @@ def about_accounts(
     at_sender: list[OfSender] = []
     at_recipient: list[OfRecipient] = []
     if ours.letters_per_hour or ours.recipients_per_hour:
-        rates = Rates(clock.now, ours.letters_per_hour, ours.recipients_per_hour, ledger=ledger, station="submission")
+        rates = Rates(
+            clock.steady, ours.letters_per_hour, ours.recipients_per_hour, ledger=ledger, station="submission"
+        )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if relay.only_to and relay.others == "refuse":

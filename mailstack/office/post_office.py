@@ -79,7 +79,7 @@ class PostOffice:
         self.sign_by(config, around.signing_keys)
         self._carriage = carriage = Carriage(config, around, self.clock, lambda: self.doors.addresses, self._signing)
         ours, limits = config.submission, config.limits
-        commons = around.commons or alone(self.clock.now)
+        commons = around.commons or alone(self.clock)
         self.counter = Counter(
             config.hostname,
             carriage.queue,
@@ -103,7 +103,7 @@ class PostOffice:
             signing=self._signing,
             verp=ours.verp,
         )
-        names = ClientNames(lookups, self.clock.now, self.clock.spawn)
+        names = ClientNames(lookups, self.clock.steady, self.clock.spawn)
         guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
         hops = TrustedHops(
             networks_of(config.exchange.priority_from),

@@ -36,7 +36,7 @@ class Noticeboard:
 
     async def post(self) -> None:
         """Tell what holds now, if it is time to. Trouble of the store is only logged."""
-        now = self._clock.now()
+        now = self._clock.steady()
         if now < self._next:
             return
         self._next = now + self._every
@@ -44,7 +44,7 @@ class Noticeboard:
         if told == self._told and (not told or now < self._renew):
             return
         try:
-            await self._store.tell_conditions(self._owner, told, now + 15 * self._every)
+            await self._store.tell_conditions(self._owner, told, self._clock.now() + 15 * self._every)
         except StoreError as trouble:
             _log.warning("what letters wait for can't be told: %s", trouble)
             return

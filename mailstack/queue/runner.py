@@ -80,7 +80,7 @@ class Runner:
         self._agents = agents
         self._schedule = schedule
         self._clock = clock
-        self._complaint = Complaint(_log, clock.now)
+        self._complaint = Complaint(_log, clock.steady)
         self._journal = journal
         self._office = office
         self._owner = owner
@@ -201,7 +201,7 @@ class Runner:
     def _begin(self, job: Job, before: Turn | None = None) -> None:
         """Attempt a job for other hosts, behind another one."""
         turn = Turn(job, self._call_behind, self._clock.latch, before)
-        self._turns.begin(turn, self._clock.now())
+        self._turns.begin(turn, self._clock.steady())
         self._clock.spawn(self._attempt(job, turn))
 
     def _call_behind(self, turn: Turn) -> None:
@@ -331,7 +331,7 @@ class Runner:
         self._looking = True
         wait = self.limits.poll
         # Who waited long enough behind an attempt that does not end may have the next place that is free.
-        self._turns.recall(self._clock.now() - self.limits.patience)
+        self._turns.recall(self._clock.steady() - self.limits.patience)
         # Who could not be sure of his claims for a while may be again.
         self._start_jobs()
         try:
@@ -352,14 +352,14 @@ class Runner:
     def _look_in(self, seconds: float) -> None:
         if self._running:
             self._cancel_look()
-            self._next_look = self._clock.now() + seconds
+            self._next_look = self._clock.steady() + seconds
             self._cancel_look = self._clock.call_later(seconds, lambda: self._clock.spawn(self._look()))
 
     def _look_by(self, at: float) -> None:
         """Make sure of a look when something is due that the last look could not know of."""
-        now = self._clock.now()
-        if now < at < self._next_look:
-            self._look_in(at - now)
+        wait = at - self._clock.now()
+        if 0 < wait < self._next_look - self._clock.steady():
+            self._look_in(wait)
 
     async def _claim_due(self) -> float:
         """Claim while there is room and something is due; how many seconds until the next look."""

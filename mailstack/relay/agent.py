@@ -181,10 +181,10 @@ class RelayAgent:
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
         candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
-        late = self._clock.now() + self._limits.seconds
+        late = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
         for candidate in way.candidates:
-            if failures and self._clock.now() >= late:
+            if failures and self._clock.steady() >= late:
                 break
             try:
                 security = await self._demands.of(way, candidate, wishes)
@@ -245,7 +245,7 @@ class RelayAgent:
         """
         handover = None
         ride = await self._ride(go)
-        late = self._clock.now() + self._limits.handover
+        late = self._clock.steady() + self._limits.handover
         connection = ride.connection if ride is not None else None
         if connection is None:
             connection = self._connections.take(go.candidate, go.security, go.domain)
@@ -260,7 +260,7 @@ class RelayAgent:
             handover = await self._hand_over(await self._open(go), go, late)
         # A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1). When it can't be,
         # the rest waits: it is not offered to another host, for some of it is taken here.
-        while handover.goes_on and self._clock.now() < late:
+        while handover.goes_on and self._clock.steady() < late:
             try:
                 connection = await self._open(go)
             except (Unreachable, Trouble, Refused):
@@ -331,7 +331,7 @@ class RelayAgent:
         begun = None if ride is None else ride.letter
         goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
-        stop_timer = self._clock.call_later(max(0.0, late - self._clock.now()), connection.drop)
+        stop_timer = self._clock.call_later(max(0.0, late - self._clock.steady()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
                 if begun is None and connection.is_used_up:

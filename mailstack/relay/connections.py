@@ -151,10 +151,10 @@ class Connections:
         self._stop_timer: Callable[[], None] | None = None
         self._down = DownHosts(clock, down_limits)
         # By name as well: whatever becomes of TLS under a name that anybody may give an address, it says nothing of others.
-        self._clear: TimedCache[_Host, str] = TimedCache(clock.now, limits.clear, limits.remembered)
-        self._untried: TimedCache[_Host, SessionFailure] = TimedCache(clock.now, limits.clear, limits.remembered)
+        self._clear: TimedCache[_Host, str] = TimedCache(clock.steady, limits.clear, limits.remembered)
+        self._untried: TimedCache[_Host, SessionFailure] = TimedCache(clock.steady, limits.clear, limits.remembered)
         """Why hosts failed what their domain has in testing: it is not tried again soon."""
-        self._one_by_one: TimedCache[_Host, bool] = TimedCache(clock.now, limits.no_rides, limits.remembered)
+        self._one_by_one: TimedCache[_Host, bool] = TimedCache(clock.steady, limits.no_rides, limits.remembered)
 
     def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
@@ -204,7 +204,7 @@ class Connections:
         if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return
-        kept = _Kept(self._clock.now() + self._limits.idle, connection)
+        kept = _Kept(self._clock.steady() + self._limits.idle, connection)
         self._kept.setdefault(_key(connection.candidate, connection.security), []).append(kept)
         self._count += 1
         if self._stop_timer is None:
@@ -406,7 +406,7 @@ class Connections:
 
     def _expire(self) -> None:
         """Say goodbye on those that were idle for long enough. One timer serves all, for a busy host keeps hundreds a second."""
-        now = self._clock.now()
+        now = self._clock.steady()
         self._stop_timer = None
         for key, waiting in list(self._kept.items()):
             while waiting and waiting[0].until <= now:

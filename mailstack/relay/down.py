@@ -31,9 +31,10 @@ class _Host(Struct):
     name: str
     reason: str
     failed: float
+    """Time of the last failed call, by `Clock.steady`."""
     wait: float
     probed: float | None = None
-    """Since when somebody calls to find out."""
+    """Start of the call that finds out whether the host is back, by `Clock.steady`."""
 
 
 class DownHosts:
@@ -62,10 +63,10 @@ class DownHosts:
         host = self._hosts.get(address)
         if host is None:
             return None
-        now = self._clock.now()
+        now = self._clock.steady()
         until = host.failed + (min(host.wait, self._limits.first) if hurried else host.wait)
         if now < until:
-            return f"{host.reason}; left alone until {_time_of(until)}"
+            return f"{host.reason}; left alone until {_time_of(self._clock.now() + until - now)}"
         if host.probed is not None and now < host.probed + self._limits.probe:
             return f"{host.reason}; another letter is finding out whether it is back"
         host.probed = now
@@ -81,7 +82,7 @@ class DownHosts:
 
     def failed(self, address: HostPort, reason: str, name: str = "") -> None:
         """It did not. Calls that were under way together count once. `name` is what the host is told of by."""
-        now = self._clock.now()
+        now = self._clock.steady()
         known = self._hosts.get(address)
         if known is not None and known.probed is None and now < known.failed + known.wait:
             return
@@ -93,12 +94,13 @@ class DownHosts:
     def conditions(self, most: int) -> list[Condition]:
         """The hosts that are left alone now, those that failed last first."""
         found: list[Condition] = []
+        now = self._clock.steady()
         for address, host in reversed(self._hosts.items()):
-            until = host.failed + host.wait
-            if len(found) < most and until > self._clock.now():
+            left = host.failed + host.wait - now
+            if len(found) < most and left > 0:
                 facts = {"host": host.name, "address": address.host, "port": address.port}
                 name = host.name if is_path(address.host) else f"{host.name} [{address.host}]:{address.port}"
-                found.append(Condition("down", name, host.reason, until, facts))
+                found.append(Condition("down", name, host.reason, float(round(self._clock.now() + left)), facts))
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
 from typing import Protocol
 
@@ -89,10 +90,10 @@ class Sts:
         unless an earlier policy holds still.
         """
         now = self._clock.now()
-        until, kept = self._known.get(domain, (0.0, None))
-        if until <= now:
+        until, kept = self._known.get(domain, (-math.inf, None))
+        if until <= self._clock.steady():
             kept = await self._look(domain, now)
-            self._remember(domain, now + self._limits.ask_again, kept)
+            self._remember(domain, self._clock.steady() + self._limits.ask_again, kept)
         return kept.policy if kept is not None and kept.holds(now) else None
 
     def trouble(self, domain: str) -> ResultType | None:

@@ -145,7 +145,7 @@ class Session:
         self._letters = 0
         self._toll = toll
         self._is_busy = is_busy
-        self._elapsed = elapsed or clock.now
+        self._elapsed = elapsed or clock.steady
         self._errors = 0
         self._guesses = 0
         self._crowd = crowd or Room()

@@ -86,7 +86,7 @@ class Announcer:
         self._schedule = schedule
         self._limits = limits
         self._jitter = jitter
-        self._complaint = Complaint(_log, clock.now)
+        self._complaint = Complaint(_log, clock.steady)
         self._active = 0
         self._failures = 0
         """Attempts that failed since the last one that did not."""
@@ -142,7 +142,7 @@ class Announcer:
 
     def _look_in(self, seconds: float) -> None:
         """Look then, unless a look is due before."""
-        at = self._clock.now() + seconds
+        at = self._clock.steady() + seconds
         if self._running and not self._looking and at < self._next_look:
             self._cancel_look()
             self._next_look = at
@@ -162,7 +162,7 @@ class Announcer:
             due = await self._store.next_announcement(self.target)
             if due is None:
                 break
-            begins = self._paused_until if due > HURRIED else now
+            begins = now + (self._paused_until - self._clock.steady()) if due > HURRIED else now
             if max(due, begins) > now:
                 return max(_LEAST_WAIT, min(self._limits.poll, max(due, begins) - now))
             claimed = await self._store.claim_announcements(
@@ -200,12 +200,12 @@ class Announcer:
             self._end_when_idle()
 
     async def _settle_failure(self, announcement: Announcement, why: str, wait: float) -> None:
-        now, step = self._clock.now(), announcement.step
-        if now >= self._paused_until:
+        now, steady, step = self._clock.now(), self._clock.steady(), announcement.step
+        if steady >= self._paused_until:
             # Those that were under way with it tell nothing new.
             self._failures += 1
-            self._paused_until = self._schedule.next_due(now, self._failures, now, self._jitter())
-        self._paused_until = max(self._paused_until, now + wait)
+            self._paused_until = steady + self._schedule.next_due(now, self._failures, now, self._jitter()) - now
+        self._paused_until = max(self._paused_until, steady + wait)
         if self._schedule.is_expired(step.at, now):
             _log.warning("%s is not told of letter %s (%s): %s", self.target, step.letter, step.step, why)
             await self._settle(told=[announcement.id])

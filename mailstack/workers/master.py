@@ -80,7 +80,7 @@ class MasterService(Service):
         self._output = output
         self._premises: Premises | None = None
         self._sockets = Sockets(reactor)
-        self._commons = shared_among(config.workers.count)
+        self._commons = shared_among(config.workers.count, reactor.seconds)
         self._workers: dict[int, _Employed] = {}
         """By the number of their seat."""
         self._waits: dict[int, float] = {}

@@ -16,10 +16,18 @@ class HandClock:
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self._now = now
+        self._ahead = 0.0
         self._calls: list[tuple[float, Callable[[], None]]] = []
 
     def now(self) -> float:
+        return self._now + self._ahead
+
+    def steady(self) -> float:
         return self._now
+
+    def set_by(self, seconds: float) -> None:
+        """Set the time of day, ahead or back; what waits does not notice."""
+        self._ahead += seconds
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         call = (self._now + seconds, do)

@@ -120,3 +120,23 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
             with suppress(Unavailable):
                 assert 0 <= throttle.delay(host, account) <= 30
         assert all(len(ledger) <= 5 for ledger in ledgers)
+
+
+def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, first=1, longest=15, free=3, forget=600)
+    fail(throttle, 6)
+    clock.set_by(-86400)
+    assert throttle.delay(HERE, ALICE) == 4
+    clock.turn(5)
+    assert throttle.delay(HERE, ALICE) == 4
+    clock.turn(601)
+    assert throttle.delay(HERE, ALICE) == 0
+
+
+def test_a_clock_that_is_set_ahead_forgives_nothing() -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, first=1, longest=15, free=3, forget=600)
+    fail(throttle, 6)
+    clock.set_by(86400)
+    assert throttle.delay(HERE, ALICE) == 4

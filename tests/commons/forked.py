@@ -31,7 +31,7 @@ def in_worker(commons: SharedCommons, number: int) -> None:
 
 
 def main() -> None:
-    commons = shared_among(WORKERS)
+    commons = shared_among(WORKERS, time.time)
     pids = []
     for number in range(1, WORKERS + 1):
         pid = os.fork()

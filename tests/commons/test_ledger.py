@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.commons import Ledger, OwnLedger
+from mailstack.commons import Ledger, OwnLedger, alone
 from mailstack.commons.shared import SharedLedger
+from tests.queue.clock import HandClock
 
 BOTH = pytest.mark.parametrize("make", [lambda: OwnLedger(time.time), SharedLedger], ids=["own", "shared"])
 LATER = time.time() + 86_400
@@ -80,3 +81,26 @@ def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
     kept = sum(get(ledger, f"client {number}")[1] for number in range(900, 1000))
     assert kept > 50, "who looks for what is not there takes nobody's place"
     assert get(ledger, "client 999")[1] == 1
+
+
+def test_the_rows_of_one_process_go_by_the_steady_clock_and_ended_sessions_by_the_date() -> None:
+    clock = HandClock()
+    commons = alone(clock)
+    steady = (commons.rates, commons.failures, commons.places, commons.logins)
+    for ledger in steady:
+        put(ledger, "alice", clock.steady() + 60, 1.0, 1.0)
+    put(commons.sessions, "cookie", clock.now() + 60, 1.0, 1.0)
+    clock.set_by(-86400)
+    clock.advance(61)
+    assert [get(ledger, "alice") for ledger in steady] == [[0, 0, 0]] * 4
+    assert get(commons.sessions, "cookie")[1] == 1.0
+
+
+def test_shared_rows_go_by_the_clock_that_all_processes_have() -> None:
+    times = [100.0]
+    ledger = SharedLedger(buckets=16, now=lambda: times[0])
+    put(ledger, "alice", 160.0, 1.0, 1.0)
+    times[0] = 159.0
+    assert get(ledger, "alice") == [160.0, 1.0, 1.0]
+    times[0] = 160.0
+    assert get(ledger, "alice") == [0, 0, 0]

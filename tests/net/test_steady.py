@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.net.clock import keep_steady
+from mailstack.net.clock import ReactorClock, keep_steady
 from tests.nodes.node import NO_FAKETIME, faketime
 
 PATIENCE = 20.0
@@ -57,6 +57,15 @@ def test_a_clock_that_is_set_back_by_an_hour_keeps_no_timer_waiting(tmp_path: Pa
     time_of_day, waited = map(int, ended.stdout.split())
     assert -3600 <= time_of_day <= -3590
     assert 3 <= waited < PATIENCE
+
+
+def test_deadlines_in_memory_go_by_the_reactor_whatever_the_time_of_day_is() -> None:
+    reactor, day = Clock(), [1e9]
+    clock = ReactorClock(reactor, lambda: day[0])
+    day[0] -= 86400
+    reactor.advance(5)
+    assert clock.now() == 1e9 - 86400
+    assert clock.steady() == 5
 
 
 def test_a_reactor_with_a_time_of_its_own_keeps_it() -> None:

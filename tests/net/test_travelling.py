@@ -64,6 +64,13 @@ def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: Travell
     cancel()
 
 
+def test_what_is_timed_by_the_steady_clock_travels_too(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+    before = clock.steady()
+    clock.move_to(clock.now() + HOUR)
+    reactor.advance(5)
+    assert clock.steady() - before == HOUR + 5
+
+
 def test_it_never_goes_back(clock: TravellingClock) -> None:
     clock.move_to(clock.now() + HOUR)
     clock.move_to(clock.now() - HOUR)

@@ -61,6 +61,9 @@ class TurnedClock:
     def now(self) -> float:
         return self._now
 
+    def steady(self) -> float:
+        return self._now
+
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         number = next(self._numbers)
         heapq.heappush(self._calls, (self._now + seconds, number, do))

@@ -21,12 +21,20 @@ class HandClock:
     def __init__(self, start: float = START) -> None:
         self.bugs: list[Failure] = []
         self._now = start
+        self._ahead = 0.0
         self._calls: list[tuple[float, int, Callable[[], None]]] = []
         self._cancelled: set[int] = set()
         self._numbers = itertools.count()
 
     def now(self) -> float:
+        return self._now + self._ahead
+
+    def steady(self) -> float:
         return self._now
+
+    def set_by(self, seconds: float) -> None:
+        """Set the time of day, ahead or back; what waits does not notice."""
+        self._ahead += seconds
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
         number = next(self._numbers)

@@ -49,6 +49,16 @@ def test_an_empty_board_is_never_written(store, clock):
     assert store.writes == 0
 
 
+def test_a_clock_that_is_set_back_keeps_no_notice_waiting(store, clock):
+    told = []
+    board = Noticeboard(store, clock, "me", [lambda _: list(told)])
+    post(board, clock, 4)
+    clock.set_by(-86400)
+    told.append(DOWN)
+    post(board, clock, 3)
+    assert run(store.conditions(clock.now())) == [DOWN]
+
+
 def test_what_changes_is_told_soon_and_what_stays_is_believed_as_long_as_it_stays(store, clock):
     told = []
     board = Noticeboard(store, clock, "me", [lambda _: list(told)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
+import time
 from random import Random
 from typing import Any
 
@@ -317,6 +318,34 @@ def test_a_host_that_is_down_is_left_alone_for_a_growing_time(world: World) -> N
     assert tried.reached is False
     assert "connection refused; left alone until 00:" in tried.outcomes[0].text
     assert said(tried, "-- mx.elsewhere.test [127.0.0.1]:25: not called (connection refused; left alone until")
+
+
+@pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
+def test_a_host_that_is_down_is_left_alone_no_longer_and_no_shorter_when_the_clock_is_set(
+    world: World, set_by: float
+) -> None:
+    """RLY-13: the time that people are told is the new time of day."""
+    relay = agent(world)
+    attempt(world, using=relay)
+    calls, world.ahead = len(world.calls), set_by
+    world.pass_time(13)
+    tried = attempt(world, using=relay)
+    assert len(world.calls) == calls
+    until = time.strftime("%H:%M:%S", time.gmtime(world.now() + 2))
+    assert f"left alone until {until}" in tried.outcomes[0].text
+    assert {round(each.until - world.now()) for each in relay.conditions(10) if each.until} == {2}
+    world.pass_time(2)
+    attempt(world, using=relay)
+    assert len(world.calls) > calls
+
+
+def test_a_connection_is_kept_for_its_time_when_the_clock_is_set_back(world: World, office: FakeOffice) -> None:
+    relay = agent(world)
+    attempt(world, using=relay)
+    world.ahead = -86400.0
+    world.pass_time(3)
+    attempt(world, using=relay)
+    assert len(world.calls) == 2
 
 
 def test_one_letter_finds_out_whether_a_host_is_back_and_the_others_do_not_wait_for_it(world: World) -> None:

@@ -66,6 +66,8 @@ class World:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.ahead = 0.0
+        """Seconds by which the time of day was set, ahead or back."""
         self.offices: dict[HostPort, FakeOffice] = {}
         self.black_holes: set[HostPort] = set()
         self.calls: list[HostPort] = []
@@ -75,6 +77,9 @@ class World:
     # --- wire.Clock
 
     def now(self) -> float:
+        return self.clock.seconds() + self.ahead
+
+    def steady(self) -> float:
         return self.clock.seconds()
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
@@ -137,7 +142,7 @@ class World:
                 break
             calls = self.clock.getDelayedCalls()
             assert calls, "everybody waits, and no time will come"
-            self.clock.advance(max(0.0, min(call.getTime() for call in calls) - self.now()))
+            self.clock.advance(max(0.0, min(call.getTime() for call in calls) - self.steady()))
         assert not self.faults, self.faults
         if hasattr(results[0], "raiseException"):
             results[0].raiseException()

@@ -17,6 +17,9 @@ class Clock:
     def now(self) -> float:
         return 0.0
 
+    def steady(self) -> float:
+        return 0.0
+
 
 class QuietStation:
     """A station that nobody hands a letter to."""

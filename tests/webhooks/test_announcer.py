@@ -142,6 +142,20 @@ def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> N
     assert rig.waiting() == []
 
 
+@pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
+def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_set(set_by: float) -> None:
+    rig = Rig()
+    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.queue(1)
+    rig.clock.set_by(set_by)
+    rig.queue(5, age=-min(0.0, set_by) + 1)
+    begun = len(rig.ear.heard)
+    rig.clock.advance(4)
+    assert len(rig.ear.heard) == begun == 1
+    rig.clock.advance(2)
+    assert len(rig.ear.heard) == 2
+
+
 def test_those_that_fail_together_count_once() -> None:
     rig = Rig()
     rig.ear.trouble = NotTold("the receiver answered 500")

@@ -70,7 +70,7 @@ class Waiting:
             await self._catalogue.up_to_date()
             which = await self._which(ask)
             async with self._catalogue.feed.watched():
-                return await self._waited(ask.visitor, which, wanted, self._clock.now() + patience)
+                return await self._waited(ask.visitor, which, wanted, self._clock.steady() + patience)
 
     async def _waited(self, visitor: Visitor, which: Which, wanted: int, until: float) -> Answer:
         feed = self._catalogue.feed
@@ -97,7 +97,7 @@ class Waiting:
             if any(event.name in {"letter", "changed"} for event in feed.since(position)):
                 return True
             position = feed.newest
-            left = until - self._clock.now()
+            left = until - self._clock.steady()
             if left <= 0 or not await within(self._clock, feed.more(position), left):
                 return False
         return True
