@@ -343,6 +343,7 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     request_timeout: Duration = read_duration("30s")
     max_upload: Size = Size(73400320)
     max_uploads: Size = Size(268435456)
+    max_attachments: Count = 100
     streams: Count = 500
     streams_per_client: Count = 250
     admins: tuple[Address, ...] = ()

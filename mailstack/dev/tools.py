@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[Any]:
     """Routes (mailstack.web.routes)."""
     await environment.in_thread(partial(import_module, "mailstack.web.peers.pages"))
+    from mailstack.web.composing import ComposeLimits
     from mailstack.web.intake import Intake
     from mailstack.web.peers.ground import Ground
     from mailstack.web.peers.mailhog.monkey import Monkey
@@ -29,12 +30,15 @@ async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[An
     from mailstack.web.peers.pages import Accounts, peer_pages
 
     settings, clock = environment.settings, environment.clock
-    accounts = environment.accounts
+    accounts, submission = environment.accounts, environment.home.config.submission
     return peer_pages(
         Ground(
             catalogue=environment.catalogue,
             clock=clock,
             in_thread=environment.in_thread,
+            limits=ComposeLimits(
+                settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
+            ),
             capture=Intake(environment.capture.exchange, clock),
             outward=Intake(environment.home.exchange, clock),
             leaving=environment.relay,

@@ -91,7 +91,7 @@ class Upgrade(Struct, frozen=True):
 
 
 Page = Callable[[Ask], Awaitable[Answer | Upgrade]]
-"""A safe one (GET) is cancelled when its client goes; others finish what they do."""
+"""A safe one (GET), and one of a route that `ends_with_client`, is cancelled when its client goes; others finish what they do."""
 
 
 class Trouble(Exception):
@@ -118,10 +118,15 @@ def in_json(value: object, status: int = 200, *headers: tuple[str, str]) -> Answ
     return Answer(msgspec.json.encode(value), JSON, status, headers)
 
 
-def from_json(ask: Ask, kind: type[T]) -> T:
-    """The request's body as a value of `kind`. Raises Trouble 415 and 400, which say where it is wrong."""
+def check_is_json(ask: Ask) -> None:
+    """Raises Trouble 415 for a body that is not said to be JSON."""
     if ask.fields.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Trouble(415, "Send the body as JSON, with Content-Type: application/json")
+
+
+def from_json(ask: Ask, kind: type[T]) -> T:
+    """The request's body as a value of `kind`. Raises Trouble 415 and 400, which say where it is wrong."""
+    check_is_json(ask)
     try:
         return msgspec.json.decode(ask.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import mimetypes
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
-from email.errors import MessageError
-from email.headerregistry import Address as Mailbox
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, make_msgid
 
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
+from mailstack.letter.fields import folded, mailbox_field, text_field
+from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part, multipart, text_part
 from mailstack.web.asking import Trouble
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
@@ -34,6 +30,36 @@ _OURS = {
     "content-transfer-encoding",
 }
 """Fields that nobody may set otherwise."""
+
+
+class ComposeLimits(Struct, frozen=True):
+    """What one letter may have that is written by HTTP. All of it is checked before anything is composed."""
+
+    size: int
+    """Maximum octets of the letter: `[submission] max_size`."""
+    recipients: int
+    """Maximum recipients of the letter: `[submission] max_recipients`."""
+    attachments: int = 100
+    """Maximum attachments of the letter: `[web] max_attachments`."""
+    fields: int = 100
+    """Maximum header fields, and tags, beyond those that every letter has."""
+    text: int = 998
+    """Maximum octets of a subject, a tag, or the value of a header field (RFC 5322 §2.1.1)."""
+    name: int = 255
+    """Maximum octets of a person's name, a file's name, a media type or a Content-ID."""
+
+    @property
+    def values(self) -> int:
+        """Maximum values of the JSON that brings a letter."""
+        return 1000 + 20 * (self.recipients + self.attachments + self.fields)
+
+    @property
+    def explained(self) -> str:
+        """Where that maximum comes from, for people."""
+        return (
+            f" A letter has at most {self.recipients} recipients ([submission] max_recipients)"
+            f" and {self.attachments} attachments ([web] max_attachments)."
+        )
 
 
 class Person(Struct, frozen=True):
@@ -65,7 +91,66 @@ class Sending(Struct, frozen=True):
     headers: dict[str, str] | None = None
 
 
-def recipients_of(sending: Sending) -> tuple[str, ...]:
+class Written(Struct, frozen=True):
+    """A letter that has been written: its envelope, and its octets."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    octets: bytes
+
+
+def compose(sending: Sending, limits: ComposeLimits, now: float) -> Written:
+    """The letter. Takes time in proportion to its size. Raises Trouble 400, 413 and 422, before anything is composed."""
+    _check(sending, limits)
+    sender, recipients = checked(sending.author.email), _recipients_of(sending)
+    octets = b"".join([*_fields(sending, now), *_body(sending).octets])
+    if len(octets) > limits.size:
+        raise _too_large(limits)
+    return Written(sender, recipients, octets)
+
+
+def _check(sending: Sending, limits: ComposeLimits) -> None:
+    """Raises Trouble 413 and 422."""
+    attachments, headers, tags = sending.attachments or (), sending.headers or {}, sending.tags or ()
+    people = [*(sending.to or ()), *(sending.cc or ())]
+    answered = sending.reply_to or ()
+    for what, count, most, setting in (
+        ("recipients", len(people) + len(sending.bcc or ()), limits.recipients, "[submission] max_recipients"),
+        ("Reply-To addresses", len(answered), limits.recipients, "[submission] max_recipients"),
+        ("attachments", len(attachments), limits.attachments, "[web] max_attachments"),
+        ("header fields", len(headers), limits.fields, ""),
+        ("tags", len(tags), limits.fields, ""),
+    ):
+        if count > most:
+            raise _too_many(what, count, most, setting)
+    _check_lengths("The subject", [sending.subject], limits.text)
+    _check_lengths("A header field", headers.values(), limits.text)
+    _check_lengths("A tag", tags, limits.text)
+    _check_lengths("A person's name", [one.name for one in (sending.author, *people, *answered)], limits.name)
+    _check_lengths("An attachment's name", [each.filename for each in attachments], limits.name)
+    _check_lengths("A media type", [each.content_type for each in attachments], limits.name)
+    _check_lengths("A Content-ID", [each.content_id for each in attachments], limits.name)
+    if len(sending.text) + len(sending.html) + sum(len(each.content) // 4 * 3 for each in attachments) > limits.size:
+        raise _too_large(limits)
+
+
+def _check_lengths(what: str, texts: Collection[str], most: int) -> None:
+    """Raises Trouble 422 for more than `most` octets in UTF-8."""
+    longest = max((len(text) if len(text) > most else len(text.encode()) for text in texts), default=0)
+    if longest > most:
+        raise Trouble(422, f"{what} has {longest} octets: at most {most} are taken.")
+
+
+def _too_many(what: str, count: int, most: int, setting: str) -> Trouble:
+    limit = f"at most {most} are taken" + (f" ({setting})" if setting else "")
+    return Trouble(422, f"The letter has {count} {what}: {limit}.")
+
+
+def _too_large(limits: ComposeLimits) -> Trouble:
+    return Trouble(413, f"The letter is too large: at most {limits.size} octets are taken ([submission] max_size).")
+
+
+def _recipients_of(sending: Sending) -> tuple[str, ...]:
     """Each once. Raises Trouble 400 for what is no address, and when there is none."""
     named = [*(sending.to or ()), *(sending.cc or ())]
     found = dict.fromkeys([*(checked(one.email) for one in named), *(checked(each) for each in sending.bcc or ())])
@@ -74,64 +159,49 @@ def recipients_of(sending: Sending) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compose(sending: Sending, now: float) -> bytes:
-    """The octets. Raises Trouble 400."""
-    people = [sending.author, *(sending.to or ()), *(sending.cc or ()), *(sending.reply_to or ())]
-    letter = EmailMessage(policy=SMTP if all(one.email.isascii() for one in people) else SMTPUTF8)
-    try:
-        letter["From"] = _mailboxes([sending.author])
-        for name, group in (("To", sending.to), ("Cc", sending.cc), ("Reply-To", sending.reply_to)):
-            if group:
-                letter[name] = _mailboxes(group)
-        letter["Subject"] = " ".join(sending.subject.split())
-        letter["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
-        if sending.tags:
-            letter["X-Tags"] = ", ".join(" ".join(each.split()) for each in sending.tags)
-        _more_fields(letter, sending)
-        if "message-id" not in letter:
-            letter["Message-ID"] = make_msgid(domain=sending.author.email.rpartition("@")[2] or "localhost")
-        _bodies(letter, sending)
-        return letter.as_bytes()
-    except (ValueError, IndexError, LookupError, UnicodeError, MessageError) as error:
-        raise Trouble(400, f"No letter can be made of that: {error}") from None
-
-
-def _more_fields(letter: EmailMessage, sending: Sending) -> None:
+def _fields(sending: Sending, now: float) -> list[bytes]:
+    """Raises Trouble 400."""
+    groups = (("From", (sending.author,)), ("To", sending.to), ("Cc", sending.cc), ("Reply-To", sending.reply_to))
+    fields = [mailbox_field(name, [(one.name, checked(one.email)) for one in group]) for name, group in groups if group]
+    fields.append(text_field("Subject", sending.subject))
+    fields.append(folded("Date", [format_datetime(datetime.fromtimestamp(now, UTC))]))
+    if sending.tags:
+        fields.append(text_field("X-Tags", ", ".join(sending.tags)))
     for name, value in (sending.headers or {}).items():
         if name.lower() in _OURS or (name.lower() == "x-tags" and sending.tags):
-            raise Trouble(400, f'cannot overwrite header: "{name}"')
+            raise Trouble(400, f'cannot overwrite header: "{name[:200]}"')
         if not _FIELD_NAME.match(name):
             raise Trouble(400, f"{name[:60]!r} is no name of a header field")
-        letter[name] = " ".join(value.split())
+        fields.append(text_field(name, value))
+    if not any(name.lower() == "message-id" for name in sending.headers or ()):
+        domain = Address.parse(checked(sending.author.email)).ascii_domain
+        fields.append(folded("Message-ID", [make_msgid(domain=domain or "localhost")]))
+    return [*fields, b"MIME-Version: 1.0\r\n"]
 
 
-def _bodies(letter: EmailMessage, sending: Sending) -> None:
-    letter.set_content(_lines(sending.text))
-    target = letter
+def _body(sending: Sending) -> Composed:
+    """Text, HTML with what is shown in it, and files. Raises Trouble 400."""
+    body = text_part("plain", sending.text)
+    files = sending.attachments or ()
     if sending.html:
-        letter.add_alternative(_lines(sending.html), subtype="html")
-        target = letter.get_payload()[-1]  # type: ignore[assignment,index]
-    for attached in sending.attachments or ():
-        octets, (main, sub) = _octets(attached), _media_type(attached)
-        if attached.content_id and sending.html:
-            content_id = attached.content_id.strip().removeprefix("<").removesuffix(">")
-            target.add_related(
-                octets, main, sub, cid=f"<{content_id}>", filename=attached.filename, disposition="inline"
-            )
-    for attached in sending.attachments or ():
-        if not (attached.content_id and sending.html):
-            letter.add_attachment(_octets(attached), *_media_type(attached), filename=attached.filename)
+        html = text_part("html", sending.html)
+        related = [_file(each, "inline") for each in files if each.content_id]
+        body = multipart("alternative", [body, multipart("related", [html, *related]) if related else html])
+    attached = [_file(each, "attachment") for each in files if not (each.content_id and sending.html)]
+    return multipart("mixed", [body, *attached]) if attached else body
 
 
-def _lines(text: str) -> str:
-    return text if text.endswith("\n") else text + "\n"
-
-
-def _octets(attached: Attached) -> bytes:
-    content = attached.content.rpartition(",")[2]
+def _file(attached: Attached, place: str) -> Composed:
+    """Raises Trouble 400."""
+    content_id = "".join(attached.content_id.split()).removeprefix("<").removesuffix(">")
+    fields = disposition(place, " ".join(attached.filename.split()))
+    if place == "inline":
+        if not content_id.isascii() or not content_id.isprintable():
+            raise Trouble(400, f"{content_id[:60]!r} is no Content-ID")
+        fields += folded("Content-ID", [f"<{content_id}>"])
     try:
-        return base64.b64decode("".join(content.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return file_part(*_media_type(attached), base64_of(attached.content.rpartition(",")[2]), fields)
+    except ValueError as error:
         raise Trouble(400, f'error decoding base64 attachment "{attached.filename}": {error}') from None
 
 
@@ -144,8 +214,10 @@ def _media_type(attached: Attached) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _mailboxes(people: Sequence[Person]) -> list[Mailbox]:
-    return [Mailbox(" ".join(one.name.split()), addr_spec=checked(one.email)) for one in people]
+def check_count(recipients: Collection[str], most: int) -> None:
+    """Raises Trouble 422 for more than `most` recipients."""
+    if len(recipients) > most:
+        raise _too_many("recipients", len(recipients), most, "[submission] max_recipients")
 
 
 def checked(text: str) -> str:

@@ -28,6 +28,8 @@ from mailstack.wire import Clock, HostPort
 
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
+AT_ONCE = 65_536
+"""Octets that are written in one go."""
 _ONLY_SEEN_BY_SENDER = (b"bcc",)
 
 
@@ -95,7 +97,8 @@ class Intake:
         end = split(octets)
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
-            await arriving.write(octets[end:])
+            for at in range(end, len(octets), AT_ONCE):
+                await arriving.write(octets[at : at + AT_ONCE])
             whole = await arriving.finish()
             facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.why}
             await self._station.accept(whole, facts)

@@ -21,7 +21,7 @@ from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body
 from mailstack.web.flowing import Flow
 from mailstack.web.request_target import parse_target
-from mailstack.web.site import SAFE, Entered
+from mailstack.web.site import Entered
 
 if TYPE_CHECKING:
     from mailstack.web.channel import WebChannel
@@ -43,7 +43,6 @@ class WebRequest(Request):
     _body = NO_BODY
     """Until its header has come."""
     _work: Deferred[None] | None = None
-    _is_safe = False
     _is_endless = False
     _entering: Deferred[None] | None = None
     """Whether this client may send a large body is asked, or was."""
@@ -131,7 +130,6 @@ class WebRequest(Request):
             self._say(NO_REQUEST)
             self._body.drop()
             return
-        self._is_safe = ask.method in SAFE
         self._work = Deferred.fromCoroutine(self._answer(ask))
         self._work.addErrback(self._failed)
         self._work.addCallback(lambda _: self._body.drop())
@@ -143,8 +141,8 @@ class WebRequest(Request):
             self._body.drop()
 
     def leave(self) -> None:
-        """Nobody waits for the answer: what only looks, or is being told, ends; what changes something goes on."""
-        if self._is_safe and self._work is not None:
+        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.shield`)."""
+        if self._work is not None:
             self._work.cancel()
 
     def end(self) -> None:

@@ -46,6 +46,8 @@ class Route(Struct, frozen=True):
     """Who may ask."""
     is_large: bool = False
     """Whether a body may be as large as a letter."""
+    ends_with_client: bool = False
+    """Whether its page is cancelled when the client goes, also where it is no safe one. It shields what must not break off."""
     is_picture: bool = False
     """Whether it may be a picture, sound or film within a page, as that of a letter."""
     told: Told | None = None

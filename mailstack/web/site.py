@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
 from mailstack.web.origins import Origins
 from mailstack.web.routes import Route, Routes, variables
+from mailstack.web.shield import shielded
 
 _log = logging.getLogger(__name__)
 
@@ -169,7 +170,10 @@ class Site:
         return Entered(route, replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor))
 
     async def _shown(self, entered: Entered) -> Answer | Upgrade:
-        found = await entered.route.page(entered.ask)
+        route = entered.route
+        page = route.page(entered.ask)
+        # What changes something is not left half done because nobody waits for the answer.
+        found = await (page if route.ends_with_client or entered.ask.method in SAFE else shielded(_of(page)))
         return _unchanged(entered.ask, found) if isinstance(found, Answer) and found.etag else found
 
     def _about(self, ask: Ask, methods: tuple[str, ...]) -> Answer:
@@ -187,6 +191,11 @@ class Site:
         except ValueError:
             return False
         return True
+
+
+async def _of(page: Awaitable[T]) -> T:
+    """The same as a coroutine."""
+    return await page
 
 
 def _refusal(ask: Ask, trouble: Trouble) -> Answer:

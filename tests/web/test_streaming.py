@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailstack.web.asking import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
 from mailstack.web.channel import Bounds
 from mailstack.web.routes import Route
+from mailstack.web.shield import shielded
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses
 
@@ -56,6 +57,9 @@ class Pages:
             raise
         return plain("now")
 
+    async def accept(self, ask: Ask) -> Answer:
+        return await shielded(self.change(ask))
+
     async def change(self, _: Ask) -> Answer:
         await self.next
         self.ended.append("changed")
@@ -89,7 +93,14 @@ class Pages:
         gets = {name: getattr(self, name) for name in ("large", "told", "wait", "broken", "known", "talk")}
         routes = [Route("GET", f"/{name}", page) for name, page in gets.items()]
         return Site(
-            [*routes, Route("POST", "/change", self.change), Route("POST", "/big", self.big, is_large=True)], ["x.test"]
+            [
+                *routes,
+                Route("POST", "/change", self.change),
+                Route("POST", "/compose", self.wait, ends_with_client=True),
+                Route("POST", "/accept", self.accept, ends_with_client=True),
+                Route("POST", "/big", self.big, is_large=True),
+            ],
+            ["x.test"],
         )
 
 
@@ -166,6 +177,25 @@ def test_a_change_is_made_though_its_client_goes(web: Web, pages: Pages) -> None
     web.say(client, request("/change", "Content-Length: 0", method="POST"))
     client.transport.abortConnection()
     web.reactor.advance(1)
+    pages.next.callback(None)
+    assert pages.ended == ["changed"]
+
+
+def test_what_is_only_composed_ends_when_its_client_goes(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/compose", "Content-Length: 0", method="POST"))
+    client.transport.abortConnection()
+    web.reactor.advance(1)
+    assert pages.ended == ["wait"]
+    assert web.limits.open == 0
+
+
+def test_what_is_shielded_goes_on_though_its_page_is_cancelled(web: Web, pages: Pages) -> None:
+    client = web.knock()
+    web.say(client, request("/accept", "Content-Length: 0", method="POST"))
+    client.transport.abortConnection()
+    web.reactor.advance(1)
+    assert pages.ended == []
     pages.next.callback(None)
     assert pages.ended == ["changed"]
 

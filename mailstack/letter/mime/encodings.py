@@ -8,7 +8,7 @@ from typing import Protocol
 
 _LINE = 57
 """Octets that make a line of 76 characters in base64."""
-_TOO_LONG = re.compile(rb"[^\r\n]{77,}")
+_TOO_LONG = re.compile(rb"^[^\r\n]{77,}", re.MULTILINE)
 
 
 class Encoder(Protocol):

@@ -7,14 +7,16 @@ from msgspec import Struct, field
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter import Address, AddressError
 from mailstack.smtp.replies import Refusal
+from mailstack.web import json_body
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
-from mailstack.web.composing import Attached, Person, Sending, checked, compose, recipients_of
+from mailstack.web.asking import Answer, Ask, Trouble, check_is_json, from_json, in_json
+from mailstack.web.composing import Attached, ComposeLimits, Person, Sending, check_count, checked, compose
 from mailstack.web.intake import Copied, Intake
 from mailstack.web.leaving import RELEASED
 from mailstack.web.routes import Route, Told
+from mailstack.web.shield import shielded
 
 
 class Attachment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +64,7 @@ def composing_routes(behind: Backstage, shelf: ApiShelf) -> tuple[Route, ...]:
             pages.send,
             "user",
             is_large=True,
+            ends_with_client=True,
             told=Told("Write a letter, as one of the accounts.", takes=Written, gives=Sent, status=201),
         ),
         Route(
@@ -84,32 +87,29 @@ class Composing:
         self._shelf = shelf
         self._catalogue: Catalogue = shelf.catalogue
         self._intake = Intake(behind.submission, behind.clock)
+        submission = behind.config.submission
+        self._limits = ComposeLimits(
+            submission.max_size, submission.max_recipients, attachments=behind.config.web.max_attachments
+        )
 
     async def send(self, ask: Ask) -> Answer:
-        wanted = from_json(ask, Written)
-        account = await self._account(ask, wanted.author)
-        sending = Sending(
-            author=Person(wanted.author),
-            to=tuple(Person(each) for each in wanted.to),
-            cc=tuple(Person(each) for each in wanted.cc),
-            bcc=tuple(wanted.bcc),
-            subject=wanted.subject,
-            text=wanted.text,
-            html=wanted.html,
-            attachments=tuple(
-                Attached(each.content, each.name, each.type, each.content_id) for each in wanted.attachments
-            ),
-            headers=await self._answered(ask, wanted.in_reply_to),
+        check_is_json(ask)
+        size, limits = len(ask.body), self._limits
+        wanted = await self._shelf.do(
+            lambda: json_body.convert(ask.body, Written, limits.values, limits.explained), size
         )
-        recipients = recipients_of(sending)
-        octets = await self._shelf.do(lambda: compose(sending, self._behind.clock.now()), len(ask.body))
-        return await self._hand_in(account, checked(wanted.author), recipients, octets)
+        account = await self._account(ask, wanted.author)
+        answered = await self._answered(ask, wanted.in_reply_to)
+        now = self._behind.clock.now()
+        letter = await self._shelf.do(lambda: compose(_sending(wanted, answered), limits, now), size)
+        return await shielded(self._hand_in(account, letter.sender, letter.recipients, letter.octets))
 
     async def release(self, ask: Ask) -> Answer:
         """In the name of who releases it; its own From stays as it is."""
         wanted = from_json(ask, Releasing)
         item = await self._shelf.item(ask)
         account = ask.visitor.account or await self._somebody()
+        check_count(wanted.to, self._limits.recipients)
         recipients = tuple(dict.fromkeys(checked(each) for each in wanted.to))
         if not recipients:
             raise Trouble(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
@@ -169,6 +169,21 @@ class Composing:
         if not item.message_id or not item.message_id.isascii() or any(c.isspace() for c in item.message_id):
             return None
         return {"In-Reply-To": f"<{item.message_id}>", "References": f"<{item.message_id}>"}
+
+
+def _sending(wanted: Written, headers: dict[str, str] | None) -> Sending:
+    """What is composed; `headers` are those that tie it to what it answers."""
+    return Sending(
+        author=Person(wanted.author),
+        to=tuple(Person(each) for each in wanted.to),
+        cc=tuple(Person(each) for each in wanted.cc),
+        bcc=tuple(wanted.bcc),
+        subject=wanted.subject,
+        text=wanted.text,
+        html=wanted.html,
+        attachments=tuple(Attached(each.content, each.name, each.type, each.content_id) for each in wanted.attachments),
+        headers=headers,
+    )
 
 
 def _refused(refusal: Refusal) -> Trouble:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from mailstack.web import json_body
 from mailstack.web.asking import Ask, Trouble
 
 T = TypeVar("T")
@@ -14,14 +15,16 @@ T = TypeVar("T")
 _OPAQUE = "headers"
 """Whose names are the client's."""
 _DEEPEST = 10
+MAX_VALUES = 50_000
+"""Maximum values of a body that is no letter: it has `[web] max_body` octets at most."""
 
 
-def taken(ask: Ask, kind: type[T]) -> T:
-    """The body as a value of `kind`, whose names are in lower case. Raises Trouble 400, which says where it is wrong."""
+def taken(ask: Ask, kind: type[T], max_values: int = MAX_VALUES, limits: str = "") -> T:
+    """The body as a value of `kind`, whose names are in lower case. Raises Trouble 400 and 413, which say what is wrong."""
     try:
-        return msgspec.convert(_folded(msgspec.json.decode(ask.body)), kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise Trouble(400, f"The body is not what this takes: {error}") from None
+        return msgspec.convert(_folded(json_body.decode(ask.body, max_values, limits)), kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise json_body.malformed(error) from None
 
 
 def from_form(ask: Ask) -> dict[str, list[str]] | None:

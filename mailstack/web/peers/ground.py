@@ -6,10 +6,12 @@ from msgspec import Struct
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
+from mailstack.config import Submission
 from mailstack.faults import Faults
 from mailstack.spam.verdict import Judge
 from mailstack.web.api.places import Places
 from mailstack.web.checks.links import Look
+from mailstack.web.composing import ComposeLimits
 from mailstack.web.intake import Intake
 from mailstack.web.leaving import Leaving
 from mailstack.web.peers.mailhog.monkey import Monkey
@@ -41,3 +43,5 @@ class Ground(Struct, frozen=True):
     """Who knows those that may send by Mailpit's API; None: these are those for whom the pages are."""
     judge: Judge | None = None
     """Asks a spam filter; None: there is none."""
+    limits: ComposeLimits = ComposeLimits(Submission().max_size, Submission().max_recipients)
+    """Limits of a letter that is written or released here."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mailstack.relay.outlet import Outlet
 from mailstack.smtp.replies import Refusal
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
-from mailstack.web.composing import Sending, checked, compose, recipients_of
+from mailstack.web.composing import ComposeLimits, Sending, Written, check_count, checked, compose
 from mailstack.web.intake import Copied
 from mailstack.web.leaving import RELEASED
 from mailstack.web.peers.bodies import taken
@@ -17,6 +17,7 @@ from mailstack.web.peers.mailpit.messages import OK
 from mailstack.web.peers.mailpit.taken import Releasing
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
+from mailstack.web.shield import shielded
 
 
 def sending_pages(ground: Ground, shelf: Shelf) -> tuple[Route, ...]:
@@ -29,6 +30,7 @@ def sending_pages(ground: Ground, shelf: Shelf) -> tuple[Route, ...]:
             pages.send,
             "admin" if ground.senders is None else "anyone",
             is_large=True,
+            ends_with_client=True,
             told=Told("Take a message that is made of this.", takes=Sending, gives=dict[str, str]),
         ),
         Route(
@@ -51,9 +53,9 @@ class _Sending:
         if self._ground.senders is not None:
             await self._ground.senders.visitor(ask)
         try:
-            now = self._ground.clock.now()
-            sender, recipients, octets = await self._shelf.do(lambda: _composed(ask, now), len(ask.body))
-            letter = await self._ground.capture.hand_in(sender, recipients, octets)
+            now, limits = self._ground.clock.now(), self._ground.limits
+            made = await self._shelf.do(lambda: _composed(ask, limits, now), len(ask.body))
+            letter = await shielded(self._ground.capture.hand_in(made.sender, made.recipients, made.octets))
         except Trouble as trouble:
             return in_json({"Error": trouble.why}, trouble.status)
         except Refusal as refusal:
@@ -65,6 +67,7 @@ class _Sending:
         wanted = _released_to(ask)
         if not wanted:
             raise Trouble(400, "No valid addresses found")
+        check_count(wanted, self._ground.limits.recipients)
         recipients = [checked(each) for each in wanted]
         item = await found(self._shelf.catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
@@ -88,10 +91,9 @@ def _check(outlet: Outlet, recipients: Sequence[str]) -> None:
             raise Trouble(400, f"Failed: {'Address' if len(refused) == 1 else 'Addresses'} {why}: {', '.join(refused)}")
 
 
-def _composed(ask: Ask, now: float) -> tuple[str, tuple[str, ...], bytes]:
-    """Sender, recipients and octets of a letter that is written here. Raises Trouble 400."""
-    sending = taken(ask, Sending)
-    return checked(sending.author.email), recipients_of(sending), compose(sending, now)
+def _composed(ask: Ask, limits: ComposeLimits, now: float) -> Written:
+    """A letter that is written here. Raises Trouble."""
+    return compose(taken(ask, Sending, limits.values, limits.explained), limits, now)
 
 
 def _released_to(ask: Ask) -> tuple[str, ...]:

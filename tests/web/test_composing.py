@@ -1,0 +1,67 @@
+"""Limits of a letter that is written by HTTP: each is checked before anything is composed, and named in the refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailstack.reading import read
+from mailstack.web.asking import Trouble
+from mailstack.web.composing import Attached, ComposeLimits, Person, Sending, compose
+
+LIMITS = ComposeLimits(size=10_000, recipients=3, attachments=2, fields=2)
+AUTHOR, BOB = Person("alice@home.test"), Person("bob@home.test")
+
+
+def sending(**more: Any) -> Sending:
+    return Sending(author=AUTHOR, **{"to": (BOB,), **more})
+
+
+@pytest.mark.parametrize(
+    ("letter", "status", "why"),
+    [
+        (sending(to=(BOB,) * 2, cc=(BOB,), bcc=("x@y.test",)), 422, "4 recipients: at most 3 .*max_recipients"),
+        (sending(reply_to=(BOB,) * 4), 422, "4 Reply-To addresses: at most 3"),
+        (sending(attachments=(Attached("", "x"),) * 3), 422, "3 attachments: at most 2 .*max_attachments"),
+        (sending(headers={"X-A": "", "X-B": "", "X-C": ""}), 422, "3 header fields: at most 2"),
+        (sending(tags=("a", "b", "c")), 422, "3 tags: at most 2"),
+        (sending(subject="é" * 500), 422, "subject has 1000 octets: at most 998"),
+        (sending(headers={"X-A": "x" * 999}), 422, "header field has 999 octets"),
+        (sending(tags=("x" * 999,)), 422, "tag has 999 octets"),
+        (sending(to=(Person("bob@home.test", "é" * 128),)), 422, "name has 256 octets: at most 255"),
+        (sending(attachments=(Attached("", "x" * 256),)), 422, "name has 256 octets"),
+        (sending(attachments=(Attached("", "x", "a/" + "b" * 255),)), 422, "media type has 257 octets"),
+        (sending(attachments=(Attached("", "x", "", "c" * 256),)), 422, "Content-ID has 256 octets"),
+        (sending(text="x" * 6000, html="x" * 6000), 413, "at most 10000 octets .*max_size"),
+        (sending(attachments=(Attached("A" * 16_000, "x"),)), 413, "at most 10000 octets"),
+        (sending(text="é" * 5000), 413, "at most 10000 octets"),
+    ],
+)
+def test_more_than_a_letter_may_have_is_refused(letter: Sending, status: int, why: str) -> None:
+    with pytest.raises(Trouble, match=why) as trouble:
+        compose(letter, LIMITS, 0.0)
+    assert trouble.value.status == status
+
+
+def test_as_much_as_a_letter_may_have_is_taken() -> None:
+    full = sending(
+        to=(BOB, Person("carol@home.test", "C" * 255)),
+        bcc=("dan@home.test",),
+        subject="s" * 998,
+        tags=("one", "two"),
+        headers={"X-A": "x" * 998, "X-B": "é"},
+        attachments=(Attached("QUJD", "é" * 127), Attached("", "b")),
+    )
+    letter = compose(full, LIMITS, 0.0)
+    assert letter.recipients == ("bob@home.test", "carol@home.test", "dan@home.test")
+    found = read(letter.octets)
+    assert (found.subject, found.first("X-A"), found.first("X-B")) == ("s" * 998, "x" * 998, "é")
+    assert [found.content_of(part) for part in found.attachments] == [b"ABC", b""]
+    assert b"dan@" not in letter.octets
+
+
+@pytest.mark.parametrize("content_id", ["é", "a\x01b"])
+def test_a_content_id_that_is_none_is_refused(content_id: str) -> None:
+    with pytest.raises(Trouble, match="no Content-ID"):
+        compose(sending(html="x", attachments=(Attached("", "x", "", content_id),)), LIMITS, 0.0)

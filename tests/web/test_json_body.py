@@ -1,0 +1,93 @@
+"""JSON of a body: what msgspec decodes, with bounds, and in short steps."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.web import json_body
+from mailstack.web.asking import Trouble
+from tests.reading.test_long import HELD, longest_step
+
+MIB = 1_048_576
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8"), max_size=60),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def outcome(body: bytes) -> tuple[Any, str]:
+    """The value, or why it is refused."""
+    try:
+        return json_body.decode(body, 1000), ""
+    except Trouble as trouble:
+        return None, trouble.why
+
+
+def refused(body: bytes, max_values: int = 1000) -> int:
+    with pytest.raises(Trouble) as trouble:
+        json_body.decode(body, max_values)
+    return trouble.value.status
+
+
+@given(value=VALUES, ascii_only=st.booleans(), indent=st.sampled_from([None, 1]))
+@pytest.mark.parametrize("long", [12, 30, 65_536])
+def test_a_value_is_the_same_wherever_strings_are_cut(
+    long: int, value: Any, ascii_only: bool, indent: int | None
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_body, "LONG", long)
+        body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+        try:
+            expected = json.loads(body.decode())
+        except UnicodeDecodeError:
+            return
+        found, why = outcome(body)
+    # Half a character is none, and a number longer than a piece is too long.
+    assert found == expected or "surrogate" in why or "escape" in why or "octets" in why
+
+
+@given(body=st.binary(max_size=60) | st.text('"\\u[]{},:d8cF0 ', max_size=60).map(str.encode))
+@pytest.mark.parametrize("long", [12, 65_536])
+def test_any_octets_are_a_value_or_refused(long: int, body: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_body, "LONG", long)
+        found, why = outcome(body)
+    assert why.startswith("The body is not what this takes") or found == json.loads(body)
+
+
+def test_values_and_levels_are_bounded_before_anything_is_decoded() -> None:
+    assert refused(b"[" + b'"",' * 1001 + b'""]') == 413
+    assert refused(b'{"x":' + b"{}," * 1001 + b"}") == 413
+    assert refused(b"[" * 40 + b"]" * 40) == 400
+    assert json_body.decode(b'["' + b"," * 5000 + b'"]', 10) == ["," * 5000]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[""' + b',""' * (20 * MIB) + b"]",
+        b"[" * 20 * MIB,
+        b'{"a":"' + b"A" * 20 * MIB + b'"}',
+        b'{"a":"' + b"\\n" * 4 * MIB + b'"}',
+        b'{"a":"' + "é".encode() * 4 * MIB + b'"}',
+        b'{"a":"' + b"\\ud83d\\ude00" * MIB + b'"}',
+        b'{"a":"' + b"A" * 20 * MIB,
+        b"[" + b" " * 20 * MIB + b"]",
+        b"[" + b"1" * 20 * MIB + b"]",
+        b'["' + b'","'.join([b"x" * 60_000] * 300) + b'"]',
+    ],
+    ids=["strings", "arrays", "a long string", "escapes", "UTF-8", "pairs", "no end", "blanks", "figures", "pieces"],
+)
+def test_no_step_takes_long(body: bytes) -> None:
+    def work() -> None:
+        with suppress(Trouble):
+            json_body.decode(body, 25_000)
+
+    assert min(longest_step(work) for _ in range(3)) < HELD
