@@ -43,11 +43,13 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
 from mailstack.net.supervisor import tell_ready, tell_stopping
+from mailstack.net.tls import TlsError
 from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
-from mailstack.office.premises import CannotStart, Owner, Premises, furnish, office_store
+from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
 from mailstack.office.surroundings import Managed, Surroundings
 from mailstack.seat import Seat
+from mailstack.store import StoreError
 from mailstack.store.sql_store import SqlStore
 from mailstack.wire import HostPort
 
@@ -133,7 +135,8 @@ class OfficeService(Service):
         config, reactor, inherited = self._config, self._reactor, self._inherited
         seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         seat = replace(seat, node=premises.node)
-        store = premises.store if inherited is None else office_store(config, reactor, seat)
+        location = premises.store.location
+        store = premises.store if inherited is None else office_store(config, reactor, seat, location)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
         commons = alone(clock) if inherited is None else inherited.commons
@@ -170,7 +173,7 @@ class OfficeService(Service):
                 client_tls=premises.client_tls,
             ),
             policies=HttpsPolicies(reactor, names, premises.client_tls),
-            shelf=PolicyFiles(config.data / "mta-sts"),
+            shelf=PolicyFiles(config.data / POLICIES),
             directory=directory,
             catalogue=self._catalogue,
             managed=Managed(keep_password=passwords.keep, forget=directory.forget, session_secret=premises.secret),
@@ -186,11 +189,21 @@ class OfficeService(Service):
             self._reactor,
             premises.context,
             concerns=self._concerns,
-            issue=lambda: issue(self._config, clock.now()) if seat.keeps_house else None,
+            issue=lambda: self._issue(premises, clock.now()) if seat.keeps_house else None,
             watch=self._config.tls.watch,
         )
         # From here on, for a hangup ends a process that does not hear it.
         self._restore = hear(lambda: self._reactor.callFromThread(self._reload))
+
+    def _issue(self, premises: Premises, now: float) -> None:
+        """Renew certificates of our own CA. Raises TlsError."""
+        location = premises.store.location
+        try:
+            if location is not None:
+                location.check()
+        except StoreError as error:
+            raise TlsError(str(error)) from error
+        issue(self._config, now)
 
     def _logins(
         self, premises: Premises, seat: Seat, store: SqlStore, clock: ReactorClock, commons: Commons
@@ -241,7 +254,7 @@ class OfficeService(Service):
         )
         return Catalogue(
             store,
-            FileDatabase(reactor, config.data),
+            FileDatabase(reactor, config.data, location=store.location),
             clock,
             lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
             directory.mailbox,

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.catalogue.schema import set_up
+from mailstack.store.location import Location
 from mailstack.store.locks import Turn
 from mailstack.store.threads import CallsFromThreads, Workers, trouble
 
@@ -37,8 +38,17 @@ class Database(Protocol):
 class FileDatabase:
     """On disk. A power cut may cost the last changes: letters come again from the archive, marks and tags don't."""
 
-    def __init__(self, reactor: CallsFromThreads, directory: Path, *, reader_threads: int = 2) -> None:
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        directory: Path,
+        *,
+        reader_threads: int = 2,
+        location: Location | None = None,
+    ) -> None:
+        """`location`: of the directory; nothing is made or written in another one that took its place."""
         self._path = directory / FILE
+        self._location = location or Location()
         self._turn = Turn(directory / TURN, PATIENCE)
         self._writer = Workers(
             reactor, "mailstack-catalogue-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
@@ -52,11 +62,14 @@ class FileDatabase:
         )
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, cached_statements=256)
+        # Never makes a database, as it would where the directory was moved away.
+        url = f"{self._path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(url, uri=True, timeout=PATIENCE, isolation_level=None, cached_statements=256)
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _open_writer(self) -> sqlite3.Connection:
+        self._location.check()
         # Letters are nobody else's business, also where the directory is open to others.
         self._path.touch(mode=0o600)
         connection = self._connect()
@@ -84,6 +97,7 @@ class FileDatabase:
 
     def _in_turn(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
         """SQLite's own way to wait for another process is to look again and again, ever more seldom."""
+        self._location.check()
         with self._turn.taken():
             return _transact(connection, operation)
 

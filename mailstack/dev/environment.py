@@ -246,7 +246,7 @@ class DevEnvironment:
         """All letters of all offices; whose mailbox an address is, home knows."""
         return Catalogue(
             self.store,
-            FileDatabase(self.reactor, self.data),
+            FileDatabase(self.reactor, self.data, location=self.store.location),
             self.clock,
             self.in_thread,
             self.accounts.directory.mailbox,

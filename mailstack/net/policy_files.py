@@ -19,7 +19,7 @@ class PolicyFiles:
     """A relay.sts.PolicyShelf. A file that can't be read is as none: the policy is fetched again."""
 
     def __init__(self, directory: Path, *, most: int = 5000) -> None:
-        """The directory is made when it is needed; beyond `most` files the oldest go."""
+        """The directory exists: it is never made again at run time. Beyond `most` files the oldest go."""
         self._directory = directory
         self._most = most
 
@@ -48,7 +48,6 @@ class PolicyFiles:
         # Another worker may be at it at the same time.
         new = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             new.write_text(json.dumps(facts))
             new.replace(path)
             self._trim()

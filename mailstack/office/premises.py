@@ -28,8 +28,12 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.seat import Seat
 from mailstack.store import StoreError
+from mailstack.store.location import Location
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
+
+POLICIES = "mta-sts"
+"""Directory of MTA-STS policies in a data directory."""
 
 
 class CannotStart(Exception):
@@ -61,8 +65,11 @@ class Premises(Struct, frozen=True):
     """What this machine's part of the office is called, where several may share the store."""
 
 
-def office_store(config: Config, reactor: Any, seat: Seat) -> SqlStore:
-    """The store of an office; with an archive where letters are kept for people who look."""
+def office_store(config: Config, reactor: Any, seat: Seat, location: Location | None = None) -> SqlStore:
+    """The store of an office; with an archive where letters are kept for people who look.
+
+    `location` is of the data directory, where another process of the office has opened it.
+    """
     large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only an office with such a store pays for its driver.
@@ -81,11 +88,11 @@ def office_store(config: Config, reactor: Any, seat: Seat) -> SqlStore:
             memory_limit=limit,
         )
     if not config.catalogue.enabled:
-        return SqliteStore(reactor, config.data, large=large, memory_limit=limit)
+        return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
     # Only an office with an archive pays for it.
     from mailstack.store.archiving import ArchivingSqliteStore  # noqa: PLC0415
 
-    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit)
+    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
@@ -97,6 +104,7 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
             store = office_store(config, reactor, Seat(node=node))
             store.lock_office()
             issue(config, reactor.seconds())
+            (config.data / POLICIES).mkdir(mode=0o700, exist_ok=True)
             secret = office_secret(config.data)
         client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
         # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.

@@ -84,9 +84,24 @@ class ContentFiles:
     takes = True
 
     def __init__(self, directory: Path, in_thread: InThread) -> None:
+        """`open` must be called before anything else."""
         self._directory = directory
         self.in_thread = in_thread
         self.room = Room()
+        self._descriptor: int | None = None
+        self._flushed: set[str] = set()
+        """Folders of which this process has flushed the name: that it is there says nothing of the disk."""
+
+    def open(self) -> None:
+        """Open the directory, which must exist: whatever takes its place later is never used. Raises OSError."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+
+    def release(self) -> None:
+        """Close the directory, when no thread uses it any more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def owns(self, name: str) -> bool:
         return is_name(name)
@@ -97,7 +112,7 @@ class ContentFiles:
     async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
         """Raises StoreError when the file can't be read, and Damaged when it is gone or isn't as long as it was."""
         path = self._path(name)
-        file = await self.in_thread(lambda: _opened(path))
+        file = await self.in_thread(lambda: self._opened(path))
         with file:
             left = size
             while left:
@@ -111,7 +126,7 @@ class ContentFiles:
     def forget(self, names: Iterable[str]) -> None:
         for name in names:
             with contextlib.suppress(OSError, StoreError):
-                self._path(name).unlink(missing_ok=True)
+                os.unlink(self._path(name), dir_fd=self._at)
 
     async def sweep(self, age: float, named: Named) -> int:
         old = await self.in_thread(lambda: self._older_than(age))
@@ -130,37 +145,70 @@ class ContentFiles:
         """A new file under its name, to write to."""
         name = secrets.token_hex(16)
         path = self._path(name)
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(self._directory)
-        return name, path.open("xb", buffering=0)
+        self._make_folder(path.parent)
+        try:
+            return name, open(path, "xb", buffering=0, opener=self._opener)
+        except FileNotFoundError:
+            # Somebody has removed an empty folder.
+            self._flushed.discard(path.parent.name)
+            self._make_folder(path.parent)
+            return name, open(path, "xb", buffering=0, opener=self._opener)
 
     def make_durable(self, name: str, file: FileIO) -> None:
         """The octets, then the name."""
         os.fdatasync(file.fileno())
-        sync_directory(self._path(name).parent)
+        folder = os.open(self._path(name).parent, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._at)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @property
+    def _at(self) -> int:
+        """Descriptor of the directory."""
+        if self._descriptor is None:
+            raise StoreError("the store is closed")
+        return self._descriptor
 
     def _path(self, name: str) -> Path:
-        return path_of(self._directory, name)
+        """Relative to the directory."""
+        return path_of(Path(), name)
+
+    def _opener(self, path: str, flags: int) -> int:
+        return os.open(path, flags, 0o600, dir_fd=self._at)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Each thread and process flushes the name itself: another that has made the folder may not have done so yet."""
+        if folder.name not in self._flushed:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700, dir_fd=self._at)
+            os.fsync(self._at)
+            self._flushed.add(folder.name)
+
+    def _opened(self, path: Path) -> FileIO:
+        try:
+            return open(path, "rb", buffering=0, opener=self._opener)
+        except FileNotFoundError as error:
+            raise Damaged(f"content file {path.name} is not there") from error
 
     def _older_than(self, age: float) -> Sequence[str]:
         """The names of files last written more than `age` seconds ago."""
         limit = time.time() - age
         found = []
-        with contextlib.suppress(FileNotFoundError):
-            for folder in self._directory.iterdir():
-                for file in os.scandir(folder):
+        for folder in os.scandir(self._at):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for name in self._names_in(folder.name):
                     with contextlib.suppress(FileNotFoundError):
-                        if is_name(file.name) and file.stat(follow_symlinks=False).st_mtime <= limit:
-                            found.append(file.name)
+                        if os.stat(f"{folder.name}/{name}", dir_fd=self._at, follow_symlinks=False).st_mtime <= limit:
+                            found.append(name)
         return found
 
-
-def _opened(path: Path) -> FileIO:
-    try:
-        return path.open("rb", buffering=0)
-    except FileNotFoundError as error:
-        raise Damaged(f"content file {path.name} is not there") from error
+    def _names_in(self, folder: str) -> list[str]:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._at)
+        try:
+            return [file.name for file in os.scandir(descriptor) if is_name(file.name)]
+        finally:
+            os.close(descriptor)
 
 
 class FileDraft:

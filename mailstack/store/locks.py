@@ -122,12 +122,17 @@ class NameLocks:
         self._path = path
         self._descriptor: int | None = None
 
-    def take(self, name: str) -> bool:
-        """Whether no other process has it. Raises OSError."""
+    def open(self) -> int:
+        """Open the file, and make it where there is none; its descriptor. Raises OSError."""
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._descriptor
+
+    def take(self, name: str) -> bool:
+        """Whether no other process has it. Raises OSError."""
+        descriptor = self.open()
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _octet_of(name))
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _octet_of(name))
         except (BlockingIOError, PermissionError):  # POSIX leaves the choice between the two to the system
             return False
         return True

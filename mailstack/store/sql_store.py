@@ -43,6 +43,7 @@ from mailstack.store.conditions import StoredConditions
 from mailstack.store.connection import Connection
 from mailstack.store.contacts import StoredContacts
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
+from mailstack.store.location import Location
 from mailstack.store.mark import Mark
 from mailstack.store.orders import StoredOrders
 from mailstack.store.recent import Recent, RecentOctets
@@ -66,6 +67,8 @@ class SqlStore(
     _own: LargeContents
     """Those of `_large` that need nothing else, looked through when the store is opened."""
     _orphan_age: float
+    location: Location | None = None
+    """Of the data directory, where the store or the lock of its office is in one."""
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 

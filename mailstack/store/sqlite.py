@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from mailstack.store import Maildrop, MaildropInUse, StoreError, lookups
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
+from mailstack.store.location import Location
 from mailstack.store.locks import NameLocks, Turn, take_office
 from mailstack.store.mark import Mark
 from mailstack.store.schema import migrate, migrations
@@ -39,6 +40,9 @@ class SqliteStore(SqlStore):
     One thread writes, and commits together all that waits; `reader_threads` read; more wait for the disk that gets files.
     """
 
+    _own: ContentFiles
+    location: Location
+
     def __init__(
         self,
         reactor: CallsFromThreads,
@@ -53,12 +57,14 @@ class SqliteStore(SqlStore):
         orphan_age: float = 3600.0,
         max_pages: int | None = None,
         large: LargeContents | None = None,
+        location: Location | None = None,
     ) -> None:
         """`memory_limit`, `recent_octets`, `address_seconds`: see SqlStore. `busy_timeout`: seconds to wait for another
         process that writes. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
         large content that no letter names is swept; longer than any process takes from its end to its acceptance.
         `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
         now on, to be closed with the store; None: into files, where those of before are found in any case.
+        `location`: of the same directory, as another store of this office has opened it; None: it is made if need be.
         """
         super().__init__(
             memory_limit=memory_limit,
@@ -67,6 +73,7 @@ class SqliteStore(SqlStore):
             addresses=Mark(directory / TURN),
         )
         self._directory = directory
+        self.location = location or Location(directory / DATABASE, directory / "contents")
         self._busy_timeout = busy_timeout
         self._orphan_age = orphan_age
         self._max_pages = max_pages
@@ -84,6 +91,7 @@ class SqliteStore(SqlStore):
         self._writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
+            location=self.location,
             turn=self._turn,
             forget=self._large.forget,
             group=group,
@@ -96,7 +104,7 @@ class SqliteStore(SqlStore):
     # --- the directory
 
     async def open(self) -> None:
-        await self._in_file_thread(self._make_directory)
+        await self._in_file_thread(self._open_directory)
         try:
             await self._writer.open()
         except StoreError as error:
@@ -109,6 +117,7 @@ class SqliteStore(SqlStore):
         await self._writer.close()
         await self._large.close()
         await self._file_threads.close()
+        self._own.release()
         self._maildrops.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -117,6 +126,7 @@ class SqliteStore(SqlStore):
     def lock_office(self) -> None:
         """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
         self._make_directory()
+        self.location.remember()
         self._lock = take_office(self._directory / "lock")
 
     def tenure(self) -> float | None:
@@ -124,6 +134,15 @@ class SqliteStore(SqlStore):
 
     def on_news(self, told: Callable[[], None]) -> None:
         """Files call nobody."""
+
+    def _open_directory(self) -> None:
+        """Nothing is made where it was opened before: an empty directory would take the place of one that was moved."""
+        if not self.location.is_known:
+            self._make_directory()
+            self.location.remember()
+        self._own.open()
+        self._maildrops.open()
+        self.location.check()
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -134,14 +153,18 @@ class SqliteStore(SqlStore):
 
     def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:
         """A connection that `set_up` makes fit for its thread; closed again if that fails."""
+        self.location.check()
         connection = sqlite3.connect(
-            self._directory / DATABASE,
+            # Never makes a database, as it would where the directory was moved away.
+            f"{(self._directory / DATABASE).absolute().as_uri()}?mode=rw",
+            uri=True,
             timeout=self._busy_timeout,
             isolation_level=None,
             cached_statements=256,
             factory=SqliteConnection,
         )
         try:
+            self.location.check()
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA temp_store = MEMORY")
             set_up(connection)

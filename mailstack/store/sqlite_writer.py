@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
+from mailstack.store.location import Location
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite_connection import SqliteConnection
 from mailstack.store.threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
@@ -17,13 +18,14 @@ from mailstack.store.writer import Job, Writer, joined, outcome
 
 
 class SqliteWriter(Writer):
-    """Processes take turns, so that none of them has to poll."""
+    """Processes take turns, so that none of them has to poll. Nothing is committed to a database that was moved away."""
 
     def __init__(
         self,
         reactor: CallsFromThreads,
         *,
         connect: Callable[[], SqliteConnection],
+        location: Location,
         turn: Turn,
         forget: Callable[[list[str]], None],
         group: int,
@@ -31,6 +33,7 @@ class SqliteWriter(Writer):
         """`group`: most jobs in one transaction. `forget` removes large contents that no row names any longer."""
         super().__init__(reactor, group=group)
         self._connect = connect
+        self._location = location
         self._turn = turn
         self._forget = forget
         self._at_end_of_turn = at_end_of_turn(reactor)
@@ -79,7 +82,9 @@ class SqliteWriter(Writer):
     def _in_turn(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
         try:
+            self._location.check()
             with self._turn.taken():
+                self._location.check()
                 self._gather(group)
                 return self._commit(connection, group, files)
         except (StoreError, OSError) as error:

@@ -169,13 +169,16 @@ def test_with_only_read_new_ones_go_where_they_went_before(pump: Pump, make: Mak
     content = pump.run(written(make(), LARGE))
     (tmp_path / "contents").mkdir()
     threads = Workers(pump, "test", 1, start=lambda: None, stop=lambda _: None)
-    both = Several(make(takes=False), ContentFiles(tmp_path / "contents", lambda do: threads.do(lambda _: do())))
+    files = ContentFiles(tmp_path / "contents", lambda do: threads.do(lambda _: do()))
+    files.open()
+    both = Several(make(takes=False), files)
     assert pump.run(read(LargeContent(both, content.name, content.size))) == LARGE
     again = pump.run(written(both, LARGE))
     assert not again.name.startswith("s3/")
     assert pump.run(read(again)) == LARGE
     pump.run(both.close())
     threads.close()
+    files.release()
 
 
 def test_a_name_of_somebody_elses_is_refused(pump: Pump, make: Make) -> None:

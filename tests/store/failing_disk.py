@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import io
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,15 +152,19 @@ class FailingDisk:
         """Files that are written anew, and what is flushed, are on this disk."""
         for name in ("fsync", "fdatasync"):
             patch.setattr(os, name, self._checked(getattr(os, name)))
-        opens = Path.open
+        opens, writes = os.open, os.writev
 
-        def open_path(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-            if mode != "xb":
-                return opens(path, mode, *arguments, **options)
+        def open_file(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+            if flags & os.O_EXCL:
+                self.check()
+            return opens(path, flags, *arguments, **options)
+
+        def write(descriptor: int, pieces: Any) -> int:
             self.check()
-            return io.BufferedWriter(_File(self, path))
+            return writes(descriptor, pieces)
 
-        patch.setattr(Path, "open", open_path)
+        patch.setattr(os, "open", open_file)
+        patch.setattr(os, "writev", write)
 
     def _checked(self, usual: Callable[[int], None]) -> Callable[[int], None]:
         def do(descriptor: int) -> None:
@@ -170,15 +172,3 @@ class FailingDisk:
             usual(descriptor)
 
         return do
-
-
-class _File(io.FileIO):
-    """A file whose every write is the disk's to refuse."""
-
-    def __init__(self, disk: FailingDisk, path: Path) -> None:
-        super().__init__(path, "xb")
-        self._disk = disk
-
-    def write(self, octets: Any) -> int:
-        self._disk.check()
-        return super().write(octets)

@@ -15,6 +15,7 @@ from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreErro
 from mailstack.store.addresses import Change
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
+from mailstack.store.location import Location
 from mailstack.store.locks import take_office
 from mailstack.store.postgresql import lives, schema
 from mailstack.store.postgresql.connection import PostgresConnection
@@ -138,6 +139,8 @@ class PostgresStore(SqlStore):
         if self._directory is not None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = take_office(self._directory / "lock")
+            self.location = Location(self._directory / "lock")
+            self.location.remember()
 
     def _prepare(self, connection: PostgresConnection) -> None:
         for concern in schema.check(connection):
