@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -65,6 +65,22 @@ def held(content: Content) -> bytes | None:
     if isinstance(content, Prefixed) and (octets := held(content.content)) is not None:
         return content.prefix + octets
     return None
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A content that may be damaged where it is kept."""
+
+    async def verify(self) -> None:
+        """Raises, as `chunks` would, where the damage can be seen without sending for all octets."""
+
+
+async def verify(content: Content) -> None:
+    """Raises before the first octet is given to a reader, for a damaged content of which the last would never come."""
+    while isinstance(content, Prefixed):
+        content = content.content
+    if isinstance(content, Verifiable):
+        await content.verify()
 
 
 async def read_all(content: Content) -> bytes:

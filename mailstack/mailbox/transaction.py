@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
-from mailstack.letter.content import CHUNK, held
+from mailstack.letter.content import CHUNK, held, verify
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.excerpt import Excerpt
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
@@ -101,7 +101,7 @@ class Transaction:
 
     async def _show(self, number: int, text: str, excerpt: Excerpt | None = None) -> bool:
         """A letter, or an excerpt of it; whether it was sent whole."""
-        content = await self._open(number, self._drop.entry(number))
+        content = await self._open(number, self._drop.entry(number), whole=excerpt is None)
         if content is None:
             return False
         if (octets := held(content)) is not None:
@@ -136,12 +136,19 @@ class Transaction:
         self._dialogue.send(piece + self._engine.end())
         return True
 
-    async def _open(self, number: int, entry: Entry) -> Content | None:
-        """The letter; None when it is not to be had, and the client was told why."""
+    async def _open(self, number: int, entry: Entry, *, whole: bool) -> Content | None:
+        """The letter; None when it is not to be had, and the client was told why.
+
+        `whole`: all of it will be sent, so that damage is to be found before the first line is.
+        """
         try:
-            return await self._letters.open(number, entry)
+            content = await self._letters.open(number, entry)
+            if whole:
+                await verify(content)
         except KeyError:
             self._dialogue.err("the message has been removed meanwhile")
         except StoreError as error:
-            self._dialogue.trouble("read a letter", error)
+            self._dialogue.trouble(f"read letter {entry.letter} of {self._drop.mailbox}", error)
+        else:
+            return content
         return None

@@ -60,6 +60,12 @@ class Side(Protocol):
     def letters(self, statement: str) -> Iterator[str]:
         """The ids that a SELECT of one column gives, which SQLite and PostgreSQL both take."""
 
+    def places(self, letter: str) -> list[str]:
+        """The mailboxes that a letter is in, and the recipients that it waits for; some of them, for people."""
+
+    def integrity(self) -> Iterator[str]:
+        """What the database itself finds wrong with its pages, indexes and references, a line each."""
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         """The large content of this name; None where it is outside of this store, and stays where it is."""
 
@@ -74,7 +80,13 @@ class Target(Side, Protocol):
         """
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
-        """Have a large content for good before its row comes; its name here. The same again does no harm."""
+        """Have a large content for good before its row comes; its name here. The same again does no harm.
+
+        What reading the octets raises goes through, and nothing is there under that name.
+        """
+
+    def name_of(self, name: str) -> str:
+        """The name here of a large content that has this one where it comes from."""
 
     def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         """Add rows and say how far that is, in one transaction."""

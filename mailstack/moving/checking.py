@@ -11,8 +11,8 @@ from typing import Any
 from mailstack.letter.content import Octets
 from mailstack.moving import Said, Say, Side
 from mailstack.moving.comparing import EVERY
-from mailstack.moving.copying import CONTENTS
 from mailstack.moving.objects import Expected, Objects
+from mailstack.moving.reading import CONTENTS, Contents, damaged_content, where
 from mailstack.store import Damaged, StoreError, rows
 from mailstack.store.contents import OBJECT
 from mailstack.store.tables import Row, Table, tables
@@ -34,6 +34,8 @@ _RELATIONS = {
         WHERE {_NO_CONTENT} ORDER BY t.letter""",
     "has a content that is not as long as it was": """SELECT t.letter FROM contents AS t JOIN letters AS l ON l.id = t.letter
         WHERE t.octets IS NOT NULL AND length(t.octets) <> l.size ORDER BY t.letter""",
+    "has another size in a mailbox": """SELECT t.letter FROM entries AS t JOIN letters AS l ON l.id = t.letter
+        WHERE length(t.headers) + l.size <> t.size ORDER BY t.letter""",
 }
 """What is wrong with the letters that each SELECT gives."""
 _NAMED = f"""SELECT t.letter || ' ' || COALESCE(CAST(l.size AS VARCHAR(20)), '') || ' ' || t.file FROM contents AS t
@@ -46,21 +48,33 @@ def faults(side: Side, say: Say, objects: Objects | None = None, *, read_objects
 
     Of each it is asked whether it is there and as long as it was; with `read_objects` they are read to their end.
     """
+    yield from side.integrity()
     for table in tables():
-        of = side.count(table)
-        read = _reader(side, table)
-        for count, row in enumerate(side.rows(table), 1):
-            try:
-                read(table.checked(row))
-            except StoreError as error:
-                yield str(error)
-            if count % EVERY == 0 or count == of:
-                say(Said("read", table.name, count, of))
+        try:
+            yield from _faults_of_table(side, table, say)
+        except StoreError as error:
+            yield f"table {table.name} can't be read to its end: {error}"
     for fault, statement in _RELATIONS.items():
-        for letter in side.letters(statement):
-            yield f"letter {letter} {fault}"
+        try:
+            for letter in side.letters(statement):
+                yield f"letter {letter}{where(side, letter)} {fault}"
+        except StoreError as error:
+            yield f"whether a letter {fault}, can't be read: {error}"
     if objects is not None:
         yield from _faults_of_objects(side, objects, say, read=read_objects)
+
+
+def _faults_of_table(side: Side, table: Table, say: Say) -> Iterator[str]:
+    """Raises StoreError where the table can't be read on."""
+    of = side.count(table)
+    read = _reader(side, table)
+    for count, row in enumerate(side.rows(table), 1):
+        try:
+            read(table.checked(row))
+        except StoreError as error:
+            yield str(error)
+        if count % EVERY == 0 or count == of:
+            say(Said("read", table.name, count, of))
 
 
 def named_objects(side: Side) -> Iterator[Expected]:
@@ -87,7 +101,8 @@ def batched(values: Iterator[Expected], size: int) -> Iterator[list[Expected]]:
 
 def _reader(side: Side, table: Table) -> Callable[[Row], Any]:
     if table.name == CONTENTS:
-        return lambda row: _read_content(side, row)
+        contents = Contents(side)
+        return lambda row: _read_content(side, contents, row)
     if table.name not in _READERS:
         return lambda _row: None
     columns, read = _READERS[table.name]
@@ -100,14 +115,16 @@ def _delivery(row: Row, collected: object) -> None:
     rows.collected_from((row[0], row[1], collected))
 
 
-def _read_content(side: Side, row: Row) -> None:
-    """The size is not known here: a letter that was forgotten may have no row any more, but what it named is whole."""
-    letter, file, octets = row
+def _read_content(side: Side, contents: Contents, row: Row) -> None:
+    """To its end. A letter that was forgotten may have no row any more, but what it named is whole."""
+    letter, file, octets, _ = row
     if (file is None) is (octets is None):
         raise Damaged(f"table contents, {letter!r}: not either a name or octets")
-    if file is not None:
-        try:
-            for _ in side.octets(file) or ():
+    try:
+        if file is None:
+            contents.check_small(row)
+        else:
+            for _part in contents.large(row) or ():
                 pass
-        except StoreError as error:
-            raise type(error)(f"the content of letter {letter}: {error}") from error
+    except StoreError as error:
+        raise type(error)(damaged_content(side, letter, error)) from error

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailstack.moving import Progress, Said, Say, Side, Target
+from mailstack.moving.reading import CONTENTS, Contents, damaged_content
 from mailstack.moving.resting import at_rest
-from mailstack.store import StoreError
+from mailstack.store import Damaged, StoreError
 from mailstack.store.tables import Row, Table, tables
 
+NO_DIGEST = "damaged"
+"""The digest of a content that is known to be damaged, and had none: nothing comes to it."""
 ROWS = 1000
 OCTETS = 4 * 1024 * 1024
 """In one transaction at most, but for a row that is larger by itself."""
-CONTENTS = "contents"
-"""The table whose column `file` may name a large content."""
 
 
 def copy(source: Side, target: Target, say: Say) -> None:
-    """All rows and contents. What a copy that was killed has done is not done again; `Target.finish` is left to the caller."""
+    """All rows and contents. What a copy that was killed has done is not done again; `Target.finish` is left to the caller.
+
+    A damaged content is not copied: its row names what is not there, so that nobody takes it for the letter.
+    """
+    contents = Contents(source)
     progress = target.begin(source.name)
     names = [table.name for table in tables()]
     done = names.index(progress.table) if progress.table else 0
@@ -27,7 +32,7 @@ def copy(source: Side, target: Target, say: Say) -> None:
         count = target.count(table)
         say(Said("copied", table.name, count, of))
         for rows in _parts(table, source.rows(table, after)):
-            here = [_moved(source, target, row) for row in rows] if table.name == CONTENTS else rows
+            here = [_moved(source, contents, target, row) for row in rows] if table.name == CONTENTS else rows
             last = table.key_of(rows[-1])
             try:
                 target.write(table, here, Progress(source.name, table.name, last))
@@ -53,13 +58,21 @@ def _parts(table: Table, rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield part
 
 
-def _moved(source: Side, target: Target, row: Row) -> Row:
+def _moved(source: Side, contents: Contents, target: Target, row: Row) -> Row:
     """A row of contents as it is over there."""
-    letter, file, octets = row
-    if file is None:
-        return row
+    letter, file, octets, _ = row
     try:
-        large = source.octets(file)
-        return row if large is None else (letter, target.keep(file, large), octets)
+        if file is None:
+            return letter, None, octets, contents.check_small(row)
+        large = contents.large(row)
+        return row if large is None else (letter, target.keep(file, large), None, large.digest)
+    except Damaged:
+        return _damaged(target, row)
     except StoreError as error:
-        raise type(error)(f"the content of letter {letter}: {error}") from error
+        raise type(error)(damaged_content(source, letter, error)) from error
+
+
+def _damaged(target: Target, row: Row) -> Row:
+    """A row that can't be mistaken for a sound one; the octets of a small content may be of use to people."""
+    letter, file, octets, digest = row
+    return letter, None if file is None else target.name_of(file), octets, digest or NO_DIGEST

@@ -12,8 +12,8 @@ import msgspec
 import psycopg
 
 from mailstack.moving import CannotMove, Progress
-from mailstack.moving.copying import CONTENTS
-from mailstack.store import StoreError, sql
+from mailstack.moving.reading import CONTENTS
+from mailstack.store import Damaged, sql
 from mailstack.store.content_files import is_name
 from mailstack.store.contents import AHEAD, OBJECT
 from mailstack.store.postgresql import large_contents
@@ -119,6 +119,14 @@ class DatabaseSource:
             for (letter,) in cursor.execute(translated(statement).encode()):
                 yield letter
 
+    def places(self, letter: str) -> list[str]:
+        with _told(), self._moment():
+            return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter)).fetchall()]
+
+    def integrity(self) -> Iterator[str]:
+        """Nothing: PostgreSQL checks what it reads by itself, where its data_checksums are on."""
+        yield from ()
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return None if name.startswith(OBJECT) else self._pieces(name)
 
@@ -129,7 +137,7 @@ class DatabaseSource:
                 (name,),
             ).fetchall()
             if not found:
-                raise StoreError(f"table large_contents: there is no {name!r:.80}")
+                raise Damaged(f"table large_contents: there is no {name!r:.80}")
             for number in range(found[0][0]):
                 yield large_contents.piece(self._connection, name, number)
 
@@ -180,14 +188,21 @@ class DatabaseTarget(DatabaseSource):
         return msgspec.json.decode(self._progress, type=Progress)
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
-        # The same each time, so that nothing is kept twice.
-        here = f"rows/{name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()}"
+        here = self.name_of(name)
         with _told():
             large_contents.remove(self._connection, [here])
             large_contents.add(self._connection, here, 0, b"")
-            for number, piece in enumerate(_even(octets)):
-                large_contents.add(self._connection, here, number, piece)
+            try:
+                for number, piece in enumerate(_even(octets)):
+                    large_contents.add(self._connection, here, number, piece)
+            except Damaged:
+                large_contents.remove(self._connection, [here])
+                raise
         return here
+
+    def name_of(self, name: str) -> str:
+        # The same each time, so that nothing is kept twice.
+        return f"rows/{name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()}"
 
     def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         after = msgspec.json.encode(progress).decode()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from mailstack.catalogue.database import FILE as CATALOGUE
 from mailstack.letter.content import CHUNK
 from mailstack.moving import CannotMove, Progress
 from mailstack.store import Damaged, StoreError, sql
@@ -24,6 +25,7 @@ from mailstack.store.contents import OBJECT
 from mailstack.store.locks import Turn, take_office
 from mailstack.store.schema import UNFINISHED, migrate, migrations, version_of
 from mailstack.store.sqlite import DATABASE, TURN
+from mailstack.store.sqlite_reading import connect_read_only, integrity_of
 from mailstack.store.tables import Key, Row, Table, tables
 from mailstack.store.threads import trouble
 
@@ -105,6 +107,18 @@ class DirectorySource:
             for (letter,) in self._connection.execute(statement):
                 yield letter
 
+    def places(self, letter: str) -> list[str]:
+        try:
+            return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter))]
+        except sqlite3.Error:
+            return []  # what is wrong with the database is told elsewhere
+
+    def integrity(self) -> Iterator[str]:
+        yield from integrity_of(self._connection, DATABASE)
+        if (self.directory / CATALOGUE).is_file():
+            with contextlib.closing(connect_read_only(self.directory / CATALOGUE)) as connection:
+                yield from integrity_of(connection, f"{CATALOGUE} (it may be removed, and is made anew)")
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return None if name.startswith(OBJECT) else _read(path_of(self.directory / CONTENTS, name))
 
@@ -155,21 +169,28 @@ class DirectoryTarget(DirectorySource):
         return msgspec.json.decode(text, type=Progress)
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
-        if not is_name(name):  # another kind of store gave it; the same each time, so that nothing is kept twice
-            name = blake2b(name.encode(), digest_size=16).hexdigest()
+        name = self.name_of(name)
         path = path_of(self.directory / CONTENTS, name)
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700)
             sync_directory(path.parent.parent)
         part = path.with_suffix(".part")
-        with _told():
-            with part.open("wb") as file:
-                file.writelines(octets)
-                file.flush()
-                os.fdatasync(file.fileno())
-            part.replace(path)
-            sync_directory(path.parent)
+        try:
+            with _told():
+                with part.open("wb") as file:
+                    file.writelines(octets)
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                part.replace(path)
+                sync_directory(path.parent)
+        except StoreError:
+            part.unlink(missing_ok=True)
+            raise
         return name
+
+    def name_of(self, name: str) -> str:
+        # Where another kind of store gave it: the same each time, so that nothing is kept twice.
+        return name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()
 
     def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         flat = [value for row in rows for value in row]

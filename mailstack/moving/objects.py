@@ -53,7 +53,7 @@ class Objects:
                     yield octets
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
-        """Under a name that is the same each time, so that nothing is kept twice."""
+        """Under a name that is the same each time, so that nothing is kept twice. What `octets` raises goes through."""
         digest, size = sha256(), 0
         with tempfile.TemporaryFile() as file, _told():
             for part in octets:
@@ -109,6 +109,12 @@ class WithObjects:
     def letters(self, statement: str) -> Iterator[str]:
         return self._side.letters(statement)
 
+    def places(self, letter: str) -> list[str]:
+        return self._side.places(letter)
+
+    def integrity(self) -> Iterator[str]:
+        return self._side.integrity()
+
     def octets(self, name: str) -> Iterator[bytes] | None:
         return self._objects.octets(name) if name.startswith(OBJECT) else self._side.octets(name)
 
@@ -125,6 +131,10 @@ class IntoObjects(WithObjects):
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
         return self._objects.keep(name, octets)
+
+    def name_of(self, name: str) -> str:
+        """A name of an object that is not there: nobody knows what it had to come to."""
+        return f"{OBJECT}{blake2b(name.encode(), digest_size=16).hexdigest()}.{'0' * 64}"
 
     def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
         self._target.write(table, rows, progress)

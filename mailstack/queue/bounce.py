@@ -8,7 +8,7 @@ from typing import Any
 
 from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
-from mailstack.letter.content import Octets, read_all
+from mailstack.letter.content import Octets, read_all, verify
 from mailstack.letter.header import split
 from mailstack.letter.report import Report
 from mailstack.letter.returned import Returned, is_returnable
@@ -116,6 +116,7 @@ class Bouncer:
 
     async def _header_of(self, letter: Letter) -> bytes:
         """The header section, cut behind its last whole line where it is too long."""
+        await verify(letter.content)
         start = await _start_of(letter.content, self._most_header)
         section = start[: split(start)]
         if len(section) < len(start) or letter.content.size <= len(start):

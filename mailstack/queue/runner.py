@@ -16,6 +16,7 @@ from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.complaint import Complaint
+from mailstack.queue.damaged import hold_damaged
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.limits import RunnerLimits
@@ -27,12 +28,13 @@ from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.standing import Held, StandingOrders
 from mailstack.queue.turn import Recalled, Turn, Turns
-from mailstack.store import Acceptance, Claim, Store, StoreError
+from mailstack.store import Acceptance, Claim, Damaged, Store, StoreError
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 
 _BUG = Deferred(Status(4, 3, 0), "local error; the letter is safe and will be tried again")
+_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read here at present")
 _LEAST_WAIT = 0.001
 """Seconds between two looks at the store, whatever it says is due."""
 
@@ -81,6 +83,7 @@ class Runner:
         self._schedule = schedule
         self._clock = clock
         self._complaint = Complaint(_log, clock.steady)
+        self._unreadable = Complaint(_log, clock.steady)
         self._journal = journal
         self._office = office
         self._owner = owner
@@ -248,15 +251,28 @@ class Runner:
             settling = self._settling(left, attempt, began)
         except Recalled:
             raise
-        except Exception:  # noqa: BLE001  # whatever it is, the letter stays safe
-            _log.exception("a bug in an agent deferred letter %s for %s", job.letter.id, job.destination)
-            attempt = Attempt((_BUG,) * len(left.deliveries))
-            settling = self._settling(left, attempt, began)
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, the letter stays safe
+            attempt, settling = self._unsent(left, trouble, began)
             if turn is not None:
                 await turn.mine()
         if held.changes:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
         return attempt, settling
+
+    def _unsent(self, job: Job, trouble: Exception, began: float) -> tuple[Attempt, Settling]:
+        """Result of an attempt that raised: a hold for a damaged letter, a deferral for every other trouble."""
+        letter, count = job.letter, len(job.deliveries)
+        match trouble:
+            case Damaged():
+                _log.error("letter %s for %s is held: its content is damaged: %s", letter.id, job.destination, trouble)
+                return Attempt(()), hold_damaged(letter, job.deliveries, trouble, self._clock.now())
+            case StoreError():
+                self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, trouble)
+                attempt = Attempt((_UNREADABLE,) * count)
+            case _:
+                _log.error("a bug in an agent deferred letter %s for %s", letter.id, job.destination, exc_info=trouble)
+                attempt = Attempt((_BUG,) * count)
+        return attempt, self._settling(job, attempt, began)
 
     async def _held(self, job: Job, turn: Turn | None) -> Held:
         """What orders hold of it. Raises Recalled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random, SystemRandom
@@ -41,9 +42,13 @@ from mailstack.sasl.answering import Derive, derive_here
 from mailstack.smtp.prepared import Prepared
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
+from mailstack.store import StoreError
 from mailstack.tls_results import SessionFailure, SessionResults
 from mailstack.wire import Caller, Clock, HostPort, Unreachable, is_path
 
+_log = logging.getLogger(__name__)
+
+UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read here at present")
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
 
@@ -347,6 +352,14 @@ class RelayAgent:
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
             rest, lost = transaction_trouble(host, trouble), True
+        except StoreError as trouble:
+            # The final dot was not sent, so that the host has no letter that is not whole.
+            connection.drop()
+            self._lose_ride(connection, go, None)
+            if not progress.outcomes:
+                raise
+            _log.error("letter %s can't be read on: %s", go.letter.id, trouble)
+            rest, lost = UNREADABLE, True
         except BaseException:
             connection.drop()
             self._lose_ride(connection, go, None)

@@ -351,10 +351,13 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         """The first `limit` letters of a mailbox whose uid is greater than `after`, in order; nobody is kept out."""
 
     async def read(self, mailbox: str, uid: int) -> Content:
-        """A letter with its trace fields on top. Raises KeyError when it is gone."""
+        """A letter with its trace fields on top. Raises KeyError when it is gone, and Damaged.
+
+        A content that is not what was accepted is never given whole: Damaged is raised here, or before its last octets.
+        """
 
     async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
-        """Several letters for the price of one, by uid; those that are gone are missing."""
+        """Several letters for the price of one, by uid; those that are gone, or that `read` raises Damaged for, are missing."""
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]

@@ -117,11 +117,13 @@ class Batch:
         self.revived: list[LetterId] = []
         """Letters whose content somebody needs from now on who did not, or may not have."""
 
-    def add_acceptance(self, acceptance: Acceptance, file: str | None, octets: bytes | None) -> None:
+    def add_acceptance(
+        self, acceptance: Acceptance, file: str | None, octets: bytes | None, digest: str | None = None
+    ) -> None:
         """Raises StoreError for what can't be stored."""
         letter = acceptance.letter
         self.letters += rows.letter_row(letter)
-        self.contents += (letter.id, file, octets)
+        self.contents += (letter.id, file, octets, digest)
         office = letter.arrival.office
         for delivery in acceptance.deliveries:
             self.deliveries += rows.delivery_row(delivery, office)

@@ -21,7 +21,8 @@ from twisted.internet.defer import Deferred
 from mailstack.letter.content import CHUNK
 from mailstack.room import Room
 from mailstack.store import Damaged, StoreError
-from mailstack.store.contents import AHEAD, AT_ONCE, Named
+from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
+from mailstack.store.digests import Verification, new_digest
 
 T = TypeVar("T")
 
@@ -109,19 +110,23 @@ class ContentFiles:
     def draft(self) -> FileDraft:
         return FileDraft(self)
 
-    async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
-        """Raises StoreError when the file can't be read, and Damaged when it is gone or isn't as long as it was."""
+    async def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
+        """Raises StoreError when the file can't be read, and Damaged when it is gone or isn't what was written."""
         path = self._path(name)
-        file = await self.in_thread(lambda: self._opened(path))
+        file = await self.in_thread(lambda: self._opened(path, size))
+        verification = Verification(f"content file {name}", size, digest)
         with file:
-            left = size
-            while left:
-                octets = await self.in_thread(lambda: file.read(AHEAD))
-                left -= len(octets)
-                if not octets or left < 0:
-                    raise Damaged(f"content file {name} is not as long as it was")
+            while verification.left:
+                octets = await self.in_thread(lambda: verification.feed(file.read(AHEAD)))
                 for start in range(0, len(octets), CHUNK):
                     yield octets[start : start + CHUNK]
+
+    async def verify(self, name: str, size: int, digest: str | None = None) -> None:
+        """Reads a file that `chunks` would give in several pieces."""
+        if size > AHEAD and digest is not None:
+            chunks = self.chunks(name, size, digest)
+            async for _ in chunks:
+                pass
 
     def forget(self, names: Iterable[str]) -> None:
         for name in names:
@@ -185,11 +190,15 @@ class ContentFiles:
             os.fsync(self._at)
             self._flushed.add(folder.name)
 
-    def _opened(self, path: Path) -> FileIO:
+    def _opened(self, path: Path, size: int) -> FileIO:
         try:
-            return open(path, "rb", buffering=0, opener=self._opener)
+            file = open(path, "rb", buffering=0, opener=self._opener)  # noqa: SIM115  # the reader closes it
         except FileNotFoundError as error:
             raise Damaged(f"content file {path.name} is not there") from error
+        if (found := os.fstat(file.fileno()).st_size) != size:
+            file.close()
+            raise Damaged(f"content file {path.name} has {found} octets, and {size} were accepted")
+        return file
 
     def _older_than(self, age: float) -> Sequence[str]:
         """The names of files last written more than `age` seconds ago."""
@@ -218,14 +227,15 @@ class FileDraft:
         self._files = files
         self._name = ""
         self._file: FileIO | None = None
+        self._digest = new_digest()
 
     async def append(self, pieces: list[bytes]) -> None:
         await self._files.in_thread(lambda: self._append(pieces))
 
-    async def finish(self, pieces: list[bytes]) -> str:
+    async def finish(self, pieces: list[bytes]) -> Kept:
         """Waits for the disk."""
         await self._files.in_thread(lambda: self._complete(pieces))
-        return self._name
+        return Kept(self._name, self._digest.hexdigest())
 
     async def discard(self) -> None:
         if self._name:
@@ -234,6 +244,8 @@ class FileDraft:
     def _append(self, pieces: list[bytes]) -> None:
         if self._file is None:
             self._name, self._file = self._files.create()
+        for piece in pieces:
+            self._digest.update(piece)
         write_all(self._file.fileno(), pieces)
 
     def _complete(self, pieces: list[bytes]) -> None:

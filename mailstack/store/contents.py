@@ -7,13 +7,13 @@ names is nothing: what a crash left behind is swept.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import CHUNK, Octets
+from mailstack.letter.content import CHUNK, Octets, verify
 from mailstack.room import SMALL, Room
 from mailstack.store import StoreError
 
@@ -40,11 +40,19 @@ class Draft(Protocol):
     async def append(self, pieces: list[bytes]) -> None:
         """Raises StoreFull or StoreError."""
 
-    async def finish(self, pieces: list[bytes]) -> str:
-        """Append the last of it and make all durable; the name that a row may give now. Raises as `append`."""
+    async def finish(self, pieces: list[bytes]) -> Kept:
+        """Append the last of it and make all durable; what a row may give now. Raises as `append`."""
 
     async def discard(self) -> None:
         """Leave nothing of it, as far as that can be done; also when another call has failed, or after `finish`."""
+
+
+class Kept(NamedTuple):
+    """Name and digest of a large content that is durable."""
+
+    name: str
+    digest: str | None
+    """As `mailstack.store.digests` makes it; None where the name says what the octets must come to."""
 
 
 class LargeContents(Protocol):
@@ -61,8 +69,14 @@ class LargeContents(Protocol):
     def draft(self) -> Draft:
         """A new one; nothing is done before it gets octets."""
 
-    def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
-        """The `size` octets under a name, or no end of them: raises StoreError, and Damaged for others than were written."""
+    def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
+        """The `size` octets under a name, or no end of them: raises StoreError, and Damaged for others than were written.
+
+        Damaged comes before the last octets are given. Without a `digest` only the name and the size say what was written.
+        """
+
+    async def verify(self, name: str, size: int, digest: str | None = None) -> None:
+        """Raises Damaged for a content that can be seen to be damaged without sending for all of it, and StoreError."""
 
     def forget(self, names: Iterable[str]) -> None:
         """Remove what nobody needs. In any thread, soon, and without a word: what stays is swept."""
@@ -77,18 +91,23 @@ class LargeContents(Protocol):
 class LargeContent:
     """A content that is kept elsewhere, read as it is asked for."""
 
-    __slots__ = ("kept", "name", "size", "where")
+    __slots__ = ("digest", "kept", "name", "size", "where")
 
-    def __init__(self, where: LargeContents, name: str, size: int) -> None:
+    def __init__(self, where: LargeContents, name: str, size: int, digest: str | None = None) -> None:
         self.where = where
         self.name = name
         self.size = size
+        self.digest = digest
         self.kept = False
         """Whether a letter has it, or is just being accepted with it."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Raises as `LargeContents.chunks`."""
-        return self.where.chunks(self.name, self.size)
+        return self.where.chunks(self.name, self.size, self.digest)
+
+    async def verify(self) -> None:
+        """Raises as `LargeContents.verify`."""
+        await self.where.verify(self.name, self.size, self.digest)
 
 
 class Several:
@@ -106,10 +125,16 @@ class Several:
     def draft(self) -> Draft:
         return next(each for each in self._all if each.takes).draft()
 
-    def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+    def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
+        return self._of(name).chunks(name, size, digest)
+
+    async def verify(self, name: str, size: int, digest: str | None = None) -> None:
+        await self._of(name).verify(name, size, digest)
+
+    def _of(self, name: str) -> LargeContents:
         for each in self._all:
             if each.owns(name):
-                return each.chunks(name, size)
+                return each
         raise StoreError(f"table contents: {name!r:.80} is nowhere that the configuration knows; see [contents]")
 
     def forget(self, names: Iterable[str]) -> None:
@@ -157,8 +182,8 @@ class Writing:
         """Waits until a large content is durable."""
         if self._draft is None:
             return Octets(b"".join(self._take_pieces()))
-        name = await self._waited(self._draft.finish(self._take_pieces()))
-        self._content = LargeContent(self._large, name, self.size)
+        name, digest = await self._waited(self._draft.finish(self._take_pieces()))
+        self._content = LargeContent(self._large, name, self.size, digest)
         return self._content
 
     def discard(self) -> None:
@@ -216,15 +241,22 @@ class StoredContent:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Raises StoreError when the content is gone, or damaged."""
-        try:
-            content = await self._open(self.letter)
-        except KeyError:
-            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
+        content = await self._opened()
         if isinstance(content, Octets) and content.size <= CHUNK:
             yield content.octets
             return
         async for chunk in content.chunks():
             yield chunk
+
+    async def verify(self) -> None:
+        """Raises as `chunks`, for what can be seen to be damaged."""
+        await verify(await self._opened())
+
+    async def _opened(self) -> Content:
+        try:
+            return await self._open(self.letter)
+        except KeyError:
+            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
 
 
 class Gone(Struct, frozen=True):

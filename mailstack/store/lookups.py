@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ from mailstack.queue.delivery import OWED, Delivery
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
+from mailstack.store.digests import is_intact
 
 SLICE = 5000
 """Entries listed at a time, so that making them never keeps the reactor from its work for long."""
 
-FileOf = Callable[[str, int], Content]
-"""A large content, from its name and size."""
+FileOf = Callable[[str, int, str | None], Content]
+"""A large content, from its name, size and digest."""
 
 
 def maildrop(connection: Connection, name: str) -> Maildrop:
@@ -67,14 +69,15 @@ def letter_in(connection: Connection, mailbox: str, uid: int, file: FileOf) -> t
 
 
 def letters_in(connection: Connection, mailbox: str, uids: Sequence[int], file: FileOf) -> dict[int, Content]:
-    """Several entries by uid, each with its trace fields on top; without those that are gone."""
+    """Several entries by uid, each with its trace fields on top; without those that are gone, or damaged."""
     found: dict[int, Content] = {}
     for part in pieces(list(uids), 1):
         found.update((uid, Octets(octets)) for uid, octets in connection.small_letters(mailbox, part).items())
         others = [uid for uid in part if uid not in found]
         if others:
             for uid, *row in connection.execute(sql.entries(len(others)), (mailbox, *others)).fetchall():
-                found[uid] = Prefixed(*_entry((mailbox, uid), row, file))
+                with contextlib.suppress(Damaged):
+                    found[uid] = Prefixed(*_entry((mailbox, uid), row, file))
     return found
 
 
@@ -102,10 +105,12 @@ def named(connection: Connection, names: Sequence[str]) -> set[str]:
 
 
 def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
-    name, octets = where
+    name, octets, digest = where
+    if digest is not None and not isinstance(digest, str):
+        raise Damaged(f"table contents, {letter!r}: the digest is no text")
     if isinstance(name, str):
-        return file(name, size)
-    if not isinstance(octets, bytes) or len(octets) != size:
+        return file(name, size, digest)
+    if not isinstance(octets, bytes) or len(octets) != size or not is_intact(octets, digest):
         raise Damaged(f"table contents, {letter!r}: not the {size} octets that were accepted")
     return Octets(octets)
 

@@ -16,7 +16,7 @@ from mailstack.store import rows
 MAX_PARAMETERS = 30_000
 """In one statement: below the limit of SQLite (32,766) and that of PostgreSQL (65,535)."""
 
-CONTENT = ("letter", "file", "octets")
+CONTENT = ("letter", "file", "octets", "digest")
 MOVE = (
     "letter",
     "number",
@@ -236,12 +236,16 @@ def deliveries(count: int) -> str:
 MAILBOX = "SELECT id, validity FROM mailboxes WHERE name = ?"
 OCTETS_IN = "SELECT octets FROM mailboxes WHERE name = ?"
 MAILBOXES = "SELECT name, octets FROM mailboxes"
-ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
+ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ?"""
-CONTENT_OF = """SELECT l.size, c.file, c.octets FROM contents AS c JOIN letters AS l ON l.id = c.letter
+CONTENT_OF = """SELECT l.size, c.file, c.octets, c.digest FROM contents AS c JOIN letters AS l ON l.id = c.letter
     WHERE c.letter = ?"""
 LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
+PLACES = """SELECT m.name AS place FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter = ?
+    UNION SELECT 'waiting for ' || d.address FROM deliveries AS d WHERE d.letter = ? AND d.waits_until IS NOT NULL
+    ORDER BY place LIMIT 10"""
+"""Where a letter is missed, for people."""
 EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
 RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
 
@@ -252,7 +256,7 @@ def files(count: int) -> str:
 
 def entries(count: int) -> str:
     """As ENTRY, for several of one mailbox, with their uids in front."""
-    return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets FROM mailboxes AS m
+    return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
         WHERE m.name = ? AND e.uid IN {marks(count)}"""
 

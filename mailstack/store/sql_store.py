@@ -43,6 +43,7 @@ from mailstack.store.conditions import StoredConditions
 from mailstack.store.connection import Connection
 from mailstack.store.contacts import StoredContacts
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
+from mailstack.store.digests import digest_of
 from mailstack.store.location import Location
 from mailstack.store.mark import Mark
 from mailstack.store.orders import StoredOrders
@@ -120,8 +121,8 @@ class SqlStore(
     def _stored(self, letter: LetterId, size: int) -> Content:
         return StoredContent(self._open_content, letter, size)
 
-    def _file(self, name: str, size: int) -> Content:
-        content = LargeContent(self._large, name, size)
+    def _file(self, name: str, size: int, digest: str | None) -> Content:
+        content = LargeContent(self._large, name, size, digest)
         content.kept = True
         return content
 
@@ -187,10 +188,10 @@ class SqlStore(
                 if isinstance(content, LargeContent):
                     content.kept = True
                     files.append(content)
-                    batch.add_acceptance(acceptance, content.name, None)
+                    batch.add_acceptance(acceptance, content.name, None, content.digest)
                 elif isinstance(content, Octets):
                     small.append((acceptance.letter.id, content.octets))
-                    batch.add_acceptance(acceptance, None, content.octets)
+                    batch.add_acceptance(acceptance, None, content.octets, digest_of(content.octets))
             await self._writer.write(batch)
         except OutcomeUnknown:
             # If it was taken after all, it needs its contents; if not, they are swept.

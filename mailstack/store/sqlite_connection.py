@@ -15,6 +15,7 @@ import msgspec
 
 from mailstack.letter import LetterId
 from mailstack.store import sql
+from mailstack.store.digests import is_intact
 
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
@@ -61,35 +62,43 @@ class SqliteConnection(sqlite3.Connection):
         return found
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
-        return {LetterId(letter): octets for letter, octets in self._parted(_small_contents(len(letters)), letters)}
+        parts = self._parted(_small_contents(len(letters)), letters)
+        return {LetterId(letter): octets for letter, _, octets, digest in parts if is_intact(octets, digest)}
 
     def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
-        return {int(uid): octets for uid, octets in self._parted(_small_letters(len(uids)), (mailbox, *uids))}
+        parts = self._parted(_small_letters(len(uids)), (mailbox, *uids))
+        return {int(uid): whole for uid, headers, whole, digest in parts if is_intact(whole[headers:], digest)}
 
-    def _parted(self, statement: str, parameters: Sequence[Any]) -> Iterator[tuple[str, bytes]]:
-        """What came as one value, with the name of each part."""
+    def _parted(self, statement: str, parameters: Sequence[Any]) -> Iterator[tuple[str, int, bytes, str | None]]:
+        """What came as one value: of each part the name, the octets before its content, all octets, and the digest."""
         octets, listing = self.execute(statement, parameters).fetchall()[0]
         if not isinstance(octets, bytes) or not isinstance(listing, str):
             return
         start = 0
-        for name, size in map(str.split, listing.splitlines()):
-            end = start + int(size)
-            yield name, octets[start:end]
+        for line in listing.split("\n"):
+            try:
+                name, before, size, digest = line.split(" ", 3)
+                end = start + int(size)
+                yield name, int(before), octets[start:end], digest or None
+            except ValueError:
+                return  # what is damaged is read one by one, and then told
             start = end
 
 
 @lru_cache(maxsize=128)
 def _small_contents(count: int) -> str:
     """The octets of several contents as one value, and which they are, with how many octets each."""
-    return f"""SELECT CAST(group_concat(octets, '') AS BLOB), group_concat(letter || ' ' || length(octets), char(10))
-    FROM (SELECT letter, octets FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
+    return f"""SELECT CAST(group_concat(octets, '') AS BLOB),
+        group_concat(letter || ' 0 ' || length(octets) || ' ' || coalesce(digest, ''), char(10))
+    FROM (SELECT letter, octets, digest FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
 
 
 @lru_cache(maxsize=128)
 def _small_letters(count: int) -> str:
     """The same of letters with their trace fields, by uid."""
-    return f"""SELECT CAST(group_concat(whole, '') AS BLOB), group_concat(uid || ' ' || size, char(10))
-    FROM (SELECT e.uid, e.size, e.headers || c.octets AS whole FROM mailboxes AS m
+    return f"""SELECT CAST(group_concat(whole, '') AS BLOB),
+        group_concat(uid || ' ' || above || ' ' || size || ' ' || coalesce(digest, ''), char(10))
+    FROM (SELECT e.uid, e.size, length(e.headers) AS above, c.digest, e.headers || c.octets AS whole FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
         WHERE m.name = ? AND e.uid IN {sql.marks(count)} AND typeof(e.headers) = 'blob' AND typeof(c.octets) = 'blob'
         AND length(e.headers) + length(c.octets) = e.size)"""  # noqa: S608  # question marks

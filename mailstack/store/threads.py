@@ -14,12 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from mailstack.store import StoreError, StoreFull
+from mailstack.store import Damaged, StoreError, StoreFull
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class CallsFromThreads(Protocol):
@@ -41,7 +42,7 @@ def trouble(error: BaseException) -> BaseException:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         name = getattr(error, "sqlite_errorname", "")
-        kind = StoreFull if code == sqlite3.SQLITE_FULL else StoreError
+        kind = StoreFull if code == sqlite3.SQLITE_FULL else Damaged if code in _DAMAGED else StoreError
         return kind(f"the database says: {error} {name}".rstrip())
     if isinstance(error, OSError):
         kind = StoreFull if error.errno in _FULL else StoreError

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
+from mailstack.store import Damaged, StoreError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
 from mailstack.web.origins import Origins
 from mailstack.web.routes import Route, Routes, variables
@@ -39,6 +40,11 @@ GUARDS = (
 
 API = "/v1/"
 """Below this path every refusal is a problem in JSON (RFC 9457)."""
+
+DAMAGED = (
+    "What is stored of this letter is damaged, and is not shown. The server's log says what; restore it from a backup."
+)
+UNAVAILABLE = "The store can't be read or written at present. The server's log says why; try again later."
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 §9.2.1."""
@@ -133,6 +139,12 @@ class Site:
             found = _refusal(ask, trouble)
         except CancelledError:
             raise
+        except Damaged as damage:
+            _log.error("%s: %s", ask.path, damage)
+            found = _refusal(ask, Trouble(500, DAMAGED))
+        except StoreError as trouble:
+            _log.error("%s: %s", ask.path, trouble)
+            found = _refusal(ask, Trouble(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
             found = _refusal(ask, Trouble(500, "Something went wrong here. The office's log says what."))

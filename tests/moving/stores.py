@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.moving import Progress, Said, Target
 from mailstack.store import sql
+from mailstack.store.digests import digest_of
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE
 from mailstack.store.tables import Key, Row, Table, tables
@@ -52,7 +53,8 @@ def _uniques(table: Table) -> list[Any]:
 def _contents(octets: dict[str, bytes]) -> list[Row]:
     """Every second one in a file."""
     return [
-        (letter, f"{number:032x}" if number % 2 else None, each) for number, (letter, each) in enumerate(octets.items())
+        (letter, f"{number:032x}" if number % 2 else None, each, digest_of(each))
+        for number, (letter, each) in enumerate(octets.items())
     ]
 
 
@@ -137,3 +139,12 @@ class Mortal:
 
     def octets(self, name: str) -> Iterator[bytes] | None:
         return self._target.octets(name)
+
+    def places(self, letter: str) -> list[str]:
+        return self._target.places(letter)
+
+    def integrity(self) -> Iterator[str]:
+        return self._target.integrity()
+
+    def name_of(self, name: str) -> str:
+        return self._target.name_of(name)

@@ -20,7 +20,8 @@ from mailstack.moving.copying import copy
 from mailstack.moving.directory import DirectorySource, DirectoryTarget
 from mailstack.moving.resting import at_rest
 from mailstack.queue.delivery import DeliveryState
-from mailstack.store import Change, Damaged, Filter, Settlement, StoreError, rows
+from mailstack.store import Change, Filter, Settlement, StoreError, rows
+from mailstack.store.digests import digest_of
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.tables import tables
@@ -134,7 +135,10 @@ def one_office() -> Office:
             (2, 1, "l2", 0, 3, 1.5, b"\0", 0),
         ],
         "accounts": [("alice@home.test", b"$2b$", 1.0, "", None)],
-        "contents": [("l0", None, b"abc"), ("l1", "0" * 32, b"x" * 200_000), ("l2", None, b"")],
+        "contents": [
+            (letter, file, octets, digest_of(octets))
+            for letter, file, octets in (("l0", None, b"abc"), ("l1", "0" * 32, b"x" * 200_000), ("l2", None, b""))
+        ],
     }
 
 
@@ -246,10 +250,24 @@ def test_who_reads_no_further_than_the_first_row_ends_without_a_complaint(here: 
     rows.close()  # type: ignore[attr-defined]
 
 
-def test_a_lost_content_is_named(here: Path, tmp_path: Path) -> None:
-    (here / "contents" / "00" / ("0" * 32)).unlink()
-    with pytest.raises(Damaged, match="content of letter l1"):
-        copied(here, tmp_path / "there")
+@pytest.mark.parametrize("damage", [None, b"", b"x" * 199_999, b"x" * 200_001, b"x" * 199_999 + b"y"])
+def test_a_damaged_content_is_named_and_left_behind(here: Path, tmp_path: Path, damage: bytes | None) -> None:
+    """All else is copied. What it had to come to is known in the copy, too, so that it can be restored there."""
+    name = Path("contents", "00", "0" * 32)
+    (here / name).unlink() if damage is None else (here / name).write_bytes(damage)
+    there = tmp_path / "there"
+    copied(here, there)
+    assert not (there / name).exists()
+    assert not list(there.rglob("*.part"))
+    named: list[tuple[str, str]] = []
+    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
+        assert differences(source, target, silent, lambda side, fault: named.append((side.name, fault))) == []
+        assert any("content of letter l1" in each for each in faults(target, silent))
+    assert [side for side, _ in named] == [str(here), str(there)]
+    assert all("content of letter l1" in fault for _, fault in named)
+    (there / name).write_bytes(b"x" * 200_000)
+    with closing(DirectorySource(there)) as target:
+        assert not any("l1" in each for each in faults(target, silent) if "content of" in each)
     with closing(DirectorySource(here)) as source:
         found = list(faults(source, silent))
     assert any("content of letter l1" in each for each in found)
@@ -273,9 +291,10 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     write_office(tmp_path / "broken", office)
     with closing(there(tmp_path / "broken")) as source:
         found = list(faults(source, silent))
-    assert "letter lost is owed, and its content is gone" in found
-    assert "letter gone is in a mailbox, and its content is gone" in found
-    assert "letter l2 has a content that is not as long as it was" in found
+    assert "letter lost (waiting for a@b) is owed, and its content is gone" in found
+    assert "letter gone (bob@home.test) is in a mailbox, and its content is gone" in found
+    assert "letter l2 (bob@home.test) has a content that is not as long as it was" in found
+    assert "letter l2 (bob@home.test) has another size in a mailbox" in found
     assert any(each.startswith("table deliveries, ('read', 0)") and "length 4" in each for each in found)
     assert not any(each.startswith("letter l0") for each in found)
 

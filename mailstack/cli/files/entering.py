@@ -37,7 +37,7 @@ from mailstack.queue.entering import enter
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settling import into_mailbox
 from mailstack.reading import Reading, read
-from mailstack.store import Acceptance, Entry, Store
+from mailstack.store import Acceptance, Damaged, Entry, Store
 
 MOST_HEADER = 262_144
 """Octets of a header section that are read."""
@@ -183,6 +183,8 @@ class Entrance:
                 counted.update(octets)
         except KeyError:
             return False  # it went meanwhile
+        except Damaged:
+            return False  # a sound one enters beside it
         return counted.digest() == digest
 
     async def _acceptance(  # each of a type of its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import give_to_owner
 from mailstack.cli.store.naming import is_url, kept_with, objects_of, seen_with, source, target
 from mailstack.cli.store.telling import telling
+from mailstack.moving import Side
 
 
 @click.command()
@@ -40,6 +42,9 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
     UIDs: no reader sees a letter twice. When all is there, both are read once more and compared; an office begins in TO
     only after that.
 
+    A content that is damaged in FROM is named and left behind; all else is copied, and the exit status is 1. In the copy
+    its letter is refused to readers and held in the queue, as in FROM.
+
     Contents in an object store stay where they are, and the copy names them: the office needs the same [contents] as
     before. With --objects-from they come along into what TO has for large contents: its files or rows, or the object store
     of --objects-to. Nothing is removed from the one that they come from.
@@ -66,10 +71,14 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
             raise Refused(
                 f"contents of {here.name} are in an object store: say which with --objects-from, so that they come along"
             )
+        _check_database(here)
         whole, kept = seen_with(here, old), kept_with(there, new)
+        damaged: list[str] = []
         with telling(as_json=as_json) as say:
             copy_all(whole, kept, say)
-            different = differences(whole, kept, say)
+            different = differences(
+                whole, kept, say, lambda side, fault: damaged.append(fault) if side is whole else None
+            )
         staying = sum(1 for _ in named_objects(there)) if new is None else 0
         if different:
             names = ", ".join(each.table for each in different)
@@ -84,9 +93,28 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
                 os.chown(to, directories[0].stat().st_uid, directories[0].stat().st_gid)
             give_to_owner(Path(to), Path(to).rglob("*"))
         there.finish()
+    _report_damaged(damaged, as_json=as_json)
     if as_json:
-        print_json({"step": "done", "from": here.name, "to": there.name, "files": others, "objects": staying})
-        return
+        print_json(
+            {
+                "step": "done",
+                "from": here.name,
+                "to": there.name,
+                "files": others,
+                "objects": staying,
+                "damaged": len(damaged),
+            }
+        )
+    else:
+        _report_done(here, there, directories, others, staying)
+    if damaged:
+        raise Refused(f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above")
+
+
+def _report_done(
+    here: Side, there: Side, directories: tuple[Path, Path] | None, others: Sequence[str], staying: int
+) -> None:
+    """What was copied, and what was not, for people."""
     click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again where it was")
     if others:
         click.echo(f"copied too: {', '.join(others)}")
@@ -96,6 +124,24 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
         click.echo(
             f"{staying} contents stay in their object store: keep [contents] as it is (--objects-from brings them along)"
         )
+
+
+def _check_database(here: Side) -> None:
+    """Raises Refused for one whose indexes or pages are broken: a copy of it would lack rows without a word."""
+    if faults := list(here.integrity()):
+        raise Refused(
+            f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
+            " `mailstack store verify` names all; docs/howto/rescue-letters.md says what to do"
+        )
+
+
+def _report_damaged(damaged: Sequence[str], *, as_json: bool) -> None:
+    """A line for each content that was left behind."""
+    for fault in damaged:
+        if as_json:
+            print_json({"step": "fault", "fault": fault})
+        else:
+            click.echo(f"not copied: {fault}", err=True)
 
 
 def _copy_belongings(here: Path, there: Path) -> list[str]:

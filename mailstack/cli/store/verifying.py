@@ -11,6 +11,7 @@ from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 from mailstack.cli.store.naming import objects_of, seen_with, source
 from mailstack.cli.store.telling import telling
+from mailstack.moving import Side
 
 if TYPE_CHECKING:
     from mailstack.moving.objects import Objects
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 )
 def verify(store: str, other: str | None, config: Path | None, read: bool, as_json: bool) -> None:
     """Read all rows and contents of a stopped office, and say what is damaged.
+
+    Each content must have the digest that it had when it was accepted, and the database its pages and indexes in order.
+    A damaged content is named with its letter, and the mailboxes that this is in.
 
     With OTHER, compare the two: counts and checksums of each table and each content. `mailstack store copy` does that
     by itself. Exit status 1 when anything is wrong.
@@ -61,10 +65,7 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
     with source(name) as side, telling(as_json=as_json) as say:
         for fault in faults(side, say, objects, read_objects=read):
             count += 1
-            if as_json:
-                print_json({"step": "fault", "fault": fault})
-            else:
-                click.echo(fault)
+            _print_fault(fault, as_json=as_json)
         unseen = 0 if objects is not None else sum(1 for _ in named_objects(side))
     if count:
         raise Refused(f"{name}: {count} faults")
@@ -74,18 +75,32 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
             click.echo(f"{unseen} contents are in an object store, which was not looked at: -c FILE does that")
 
 
+def _print_fault(fault: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"step": "fault", "fault": fault})
+    else:
+        click.echo(fault)
+
+
 def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -> None:
     from mailstack.moving.comparing import differences
 
+    damaged = 0
+
+    def note(side: Side, fault: str) -> None:
+        nonlocal damaged
+        damaged += 1
+        _print_fault(f"{side.name}: {fault}", as_json=as_json)
+
     with source(name) as here, source(other) as there, telling(as_json=as_json) as say:
-        different = differences(seen_with(here, objects), seen_with(there, objects), say)
+        different = differences(seen_with(here, objects), seen_with(there, objects), say, note)
     if as_json:
         for each in different:
             print_json({"step": "different", "table": each.table, "rows": [each.here.rows, each.there.rows]})
     elif different:
         rows = [(each.table, str(each.here.rows), str(each.there.rows)) for each in different]
         print_table(("table", "rows here", "rows there"), rows)
-    if different:
-        raise Refused(f"{len(different)} tables differ")
+    if different or damaged:
+        raise Refused(f"{len(different)} tables differ, and {damaged} contents are damaged")
     if not as_json:
         click.echo("both hold the same")

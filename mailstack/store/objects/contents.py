@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from mailstack.letter.content import CHUNK
 from mailstack.room import Room
 from mailstack.store import Damaged, StoreError
-from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Named
+from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Kept, Named
 from mailstack.store.objects.bucket import Bucket, Place, trouble
 from mailstack.store.threads import CallsFromThreads, Workers
 
@@ -73,7 +73,7 @@ class ContentObjects:
     def draft(self) -> ObjectDraft:
         return ObjectDraft(self, self._spool)
 
-    async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
+    async def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:  # noqa: ARG002  # the name has one
         """The last octets are given only when all of them are as they were: else Damaged is raised in their place."""
         if not self.owns(name):
             raise StoreError(f"table contents: {name!r:.80} names no object of ours")
@@ -84,6 +84,9 @@ class ContentObjects:
                     yield octets[start : start + CHUNK]
         finally:
             reading.close()
+
+    async def verify(self, name: str, size: int, digest: str | None = None) -> None:
+        """Nothing: no object is fetched twice."""
 
     def forget(self, names: Iterable[str]) -> None:
         for name in names:
@@ -155,13 +158,13 @@ class ObjectDraft:
     async def append(self, pieces: list[bytes]) -> None:
         await self._objects.on_disk(lambda: self._append(pieces))
 
-    async def finish(self, pieces: list[bytes]) -> str:
+    async def finish(self, pieces: list[bytes]) -> Kept:
         await self.append(pieces)
         assert self._file is not None
         self._name = f"{OBJECT}{secrets.token_hex(16)}.{self._digest.hexdigest()}"
         await self._objects.put(self._name, self._file, self._size)
         await self._let_go()
-        return self._name
+        return Kept(self._name, None)
 
     async def discard(self) -> None:
         if self._name:

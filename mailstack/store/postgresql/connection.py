@@ -15,6 +15,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from mailstack.letter import LetterId
 from mailstack.store import sql
+from mailstack.store.digests import is_intact
 from mailstack.store.postgresql.dialect import translated
 
 NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
@@ -28,7 +29,7 @@ _TAKE_OUT = """WITH gone AS (DELETE FROM entries WHERE mailbox = ? AND uid = ANY
     SELECT DISTINCT letter FROM gone"""
 
 
-_SMALL_LETTERS = """SELECT e.uid, e.headers || c.octets FROM mailboxes AS m
+_SMALL_LETTERS = """SELECT e.uid, e.headers, c.octets, c.digest FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
     WHERE m.name = ? AND e.uid = ANY(?) AND length(e.headers) + length(c.octets) = e.size"""
 
@@ -81,10 +82,12 @@ class PostgresConnection:
         return found
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
-        return dict(self.execute(_small_contents(len(letters)), letters).fetchall())
+        found = self.execute(_small_contents(len(letters)), letters).fetchall()
+        return {letter: octets for letter, octets, digest in found if is_intact(octets, digest)}
 
     def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
-        return dict(self.execute(_SMALL_LETTERS, (mailbox, list(uids))).fetchall())
+        found = self.execute(_SMALL_LETTERS, (mailbox, list(uids))).fetchall()
+        return {uid: headers + octets for uid, headers, octets, digest in found if is_intact(octets, digest)}
 
     # --- transactions
 
@@ -129,4 +132,4 @@ class PostgresConnection:
 
 @lru_cache(maxsize=128)
 def _small_contents(count: int) -> str:
-    return f"SELECT letter, octets FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks
+    return f"SELECT letter, octets, digest FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks

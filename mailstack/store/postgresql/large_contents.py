@@ -13,7 +13,8 @@ from mailstack.letter.content import CHUNK
 from mailstack.room import Room
 from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
-from mailstack.store.contents import AHEAD, AT_ONCE, Named
+from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
+from mailstack.store.digests import Verification, new_digest
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.threads import CallsFromThreads
@@ -48,16 +49,18 @@ class ContentRows:
     def draft(self) -> RowsDraft:
         return RowsDraft(self)
 
-    async def chunks(self, name: str, size: int) -> AsyncIterator[bytes]:
-        left, number = size, 0
-        while left:
-            octets = await self.threads.do(partial(piece, name=name, number=number), once_more=True)
-            left -= len(octets)
-            if not octets or left < 0:
-                raise Damaged(f"table pieces, {name!r}: not the {size} octets that were accepted")
+    async def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
+        verification, number = Verification(f"table pieces, {name!r}", size, digest), 0
+        while verification.left:
+            octets = await self.threads.do(
+                partial(_verified, name=name, number=number, verification=verification), once_more=True
+            )
             number += 1
             for start in range(0, len(octets), CHUNK):
                 yield octets[start : start + CHUNK]
+
+    async def verify(self, name: str, size: int, digest: str | None = None) -> None:
+        """Nothing: a database is not asked twice for a content."""
 
     def forget(self, names: Iterable[str]) -> None:
         if known := [name for name in names if self.owns(name)]:
@@ -87,21 +90,26 @@ class RowsDraft:
         self._rows = rows
         self._name = ""
         self._number = 0
+        self._digest = new_digest()
 
     async def append(self, pieces: list[bytes]) -> None:
         octets = b"".join(pieces)
         if octets:
             self._name = self._name or f"rows/{secrets.token_hex(16)}"
             first, self._number = self._number, self._number + -(-len(octets) // PIECE)
-            await self._rows.threads.do(partial(add, name=self._name, first=first, octets=octets))
+            await self._rows.threads.do(partial(self._add, first=first, octets=octets))
 
-    async def finish(self, pieces: list[bytes]) -> str:
+    async def finish(self, pieces: list[bytes]) -> Kept:
         await self.append(pieces)
-        return self._name
+        return Kept(self._name, self._digest.hexdigest())
 
     async def discard(self) -> None:
         if self._name:
             await self._rows.threads.do(partial(remove, names=[self._name]))
+
+    def _add(self, connection: PostgresConnection, first: int, octets: bytes) -> None:
+        add(connection, self._name, first, octets)
+        self._digest.update(octets)
 
 
 def add(connection: PostgresConnection, name: str, first: int, octets: bytes) -> None:
@@ -123,6 +131,10 @@ def piece(connection: PostgresConnection, name: str, number: int) -> bytes:
         raise Damaged(f"table pieces, {name!r}: piece {number} is missing")
     octets: bytes = found[0][0]
     return octets
+
+
+def _verified(connection: PostgresConnection, name: str, number: int, verification: Verification) -> bytes:
+    return verification.feed(piece(connection, name, number))
 
 
 def remove(connection: PostgresConnection, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.tagging import tag_of
 from mailstack.letter import Content
+from mailstack.letter.content import verify
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of
 from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter
@@ -158,6 +159,7 @@ class Letters:
         item = await self._shelf.item(ask)
         try:
             content = await self._shelf.catalogue.content(item)
+            await verify(content)
         except KeyError:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')

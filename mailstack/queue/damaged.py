@@ -1,0 +1,37 @@
+"""Hold of deliveries whose letter is damaged in the store: another attempt would find it no better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from mailstack.journey import Step
+from mailstack.letter import Letter
+from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.queue.settling import Settling
+from mailstack.store import Change, Damaged
+
+MAX_TEXT = 500
+"""Characters of the reason that a delivery keeps."""
+
+
+def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> Settling:
+    """Holds all deliveries until an operator has restored the content and releases them."""
+    reason = f"the content is damaged in the store and was not sent: {damage}"[:MAX_TEXT]
+    changes = [Change(delivery, _held(delivery, reason)) for delivery in deliveries]
+    steps = [
+        Step(
+            letter.id,
+            now,
+            letter.arrival.office,
+            "held",
+            {"recipient": str(delivery.recipient.address), "by": "mailstack", "why": reason},
+        )
+        for delivery in deliveries
+    ]
+    return Settling(tuple(changes), (), tuple(steps), ())
+
+
+def _held(delivery: Delivery, reason: str) -> Delivery:
+    return replace(delivery, state=DeliveryState.HELD, claimed_by=None, lease=0.0, status=None, text=reason, host="")

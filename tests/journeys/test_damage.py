@@ -1,0 +1,138 @@
+"""Letters that are damaged on the disk of a running server: refused to every reader, and the others unaffected."""
+
+from __future__ import annotations
+
+import json
+import poplib
+import smtplib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.journeys.process import CONFIG, Process, command, lines_of_json, office, serve
+from tests.journeys.test_orders import wait_until
+from tests.waiting import PATIENCE
+
+LARGER = 400_000
+"""Octets of a content that is sent in several pieces."""
+
+
+def submit(port: int, subject: str, recipient: str, size: int) -> str:
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+        client.login("alice", "alice")
+        client.mail("alice@home.test")
+        client.rcpt(recipient)
+        text = f"From: alice@home.test\r\nSubject: {subject}\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72)
+        code, said = client.data(text)
+    assert code == 250, said
+    return said.split()[-1].decode()
+
+
+def flip(data: Path, letter: str) -> str:
+    """One bit of its content, wherever that is; the name of its file, if it has one."""
+    with closing(sqlite3.connect(data / "mailstack.sqlite3", isolation_level=None, timeout=PATIENCE)) as connection:
+        ((name, octets),) = connection.execute("SELECT file, octets FROM contents WHERE letter = ?", (letter,))
+        if name is None:
+            changed = octets[:-5] + bytes([octets[-5] ^ 1]) + octets[-4:]
+            connection.execute("UPDATE contents SET octets = ? WHERE letter = ?", (changed, letter))
+            return ""
+    with (data / "contents" / name[:2] / name).open("r+b") as file:
+        file.seek(100)
+        octet = file.read(1)[0]
+        file.seek(100)
+        file.write(bytes([octet ^ 1]))
+    return str(name)
+
+
+def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: Path) -> None:
+    config = office(tmp_path)
+    server, ports = serve(config)
+    with server:
+        sizes = (100, 100, 100_000, LARGER, 100, LARGER)
+        letters = [submit(ports["submission"], f"n{n}", "bob@home.test", size) for n, size in enumerate(sizes)]
+        for letter in letters:
+            wait_until(config, letter, "delivered")
+        damaged = {2, 3, 4}
+        for number in damaged:
+            flip(tmp_path / "data", letters[number - 1])
+        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+        reader.user("bob")
+        reader.pass_("bob")
+        for number in range(1, len(letters) + 1):
+            if number in damaged:
+                with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/PERM\]"):
+                    reader.retr(number)
+            else:
+                _, lines, _ = reader.retr(number)
+                assert f"Subject: n{number - 1}".encode() in lines
+        reader.quit()
+        said = server.wait_for(f"can't read letter {letters[1]} of bob@home.test")
+        assert "not the" in said
+        assert server.stop() == 0
+
+
+def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> None:
+    """Until it is restored and released. The other server never sees it."""
+    place = tmp_path / "other"
+    place.mkdir()
+    there = place / "mailstack.toml"
+    there.write_text(CONFIG.replace("home.test", "elsewhere.test"))
+    (place / "users").write_text("carol@elsewhere.test carol\n")
+    command("user", "import", "-c", str(there), str(place / "users"))
+    other, others_ports = serve(there)
+    with other:
+        config = office(tmp_path)
+        config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{others_ports['mx']}"))
+        command("queue", "pause", "-c", str(config))
+        server, ports = serve(config)
+        with server:
+            letters = [
+                submit(ports["submission"], f"n{n}", "carol@elsewhere.test", size)
+                for n, size in enumerate((LARGER, 100, LARGER))
+            ]
+            file = flip(tmp_path / "data", letters[0])
+            command("queue", "resume", "-c", str(config))
+            wait_until(config, letters[1], "relayed")
+            wait_until(config, letters[2], "relayed")
+            wait_until(config, letters[0], "held")
+            (shown,) = lines_of_json(command("queue", "show", "-c", str(config), letters[0], "--json"))
+            assert file in json.dumps(shown)
+            reader = poplib.POP3("127.0.0.1", others_ports["pop3"], timeout=PATIENCE)
+            reader.user("carol@elsewhere.test")
+            reader.pass_("carol")
+            assert reader.stat()[0] == 2
+            reader.quit()
+            flip(tmp_path / "data", letters[0])
+            command("queue", "release", "-c", str(config), letters[0])
+            wait_until(config, letters[0], "relayed")
+            assert server.stop() == 0
+        assert other.stop() == 0
+
+
+def test_pages_and_the_api_refuse_a_damaged_letter(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Process("dev", "--json", "--port-base", "0", "--data", str(data)) as process:
+        facts = json.loads(process.line())
+        at = facts["services"]["capture"]
+        letters = []
+        for size in (100, LARGER, 100):
+            with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
+                client.ehlo()
+                client.mail("app@shop.test")
+                client.rcpt("bob@home.test")
+                _, said = client.data("Subject: x\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72))
+            letters.append(said.decode().split()[-1])
+        for letter in letters[:2]:
+            flip(data, letter)
+        for letter in letters[:2]:
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"{facts['web']}v1/letters/{letter}/source", timeout=PATIENCE)
+            assert refused.value.code == 500
+            assert "damaged" in refused.value.read().decode()
+        with urlopen(f"{facts['web']}v1/letters/{letters[2]}/source", timeout=PATIENCE) as answer:
+            assert b"Subject: x" in answer.read()
+        process.stop()

@@ -1,0 +1,97 @@
+"""A letter whose content is damaged in the store: no host ever gets the final dot of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mailstack.letter import Deferred, Delivered, Letter
+from mailstack.letter.content import Octets
+from mailstack.relay.agent import UNREADABLE, AttemptLimits, RelayAgent
+from mailstack.store import Damaged, StoreError
+from tests.relay.test_agent import CAROL, DAVE, agent
+from tests.relay.world import FakeOffice, World, deliveries_of, letter_to
+
+
+class Broken:
+    """A content that is read up to its last octets, and then is found to be damaged."""
+
+    def __init__(self, *pieces: bytes, lost: int, error: StoreError, good: int = 0) -> None:
+        """`good`: how often it can be read before that."""
+        self.size = sum(map(len, pieces)) + lost
+        self._pieces = pieces
+        self._lost = lost
+        self._error = error
+        self._good = good
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._good:
+            self._good -= 1
+            yield b"x" * (self._lost - 2) + b"\r\n"
+            return
+        raise self._error
+
+
+def broken_letter(*recipients: str, **how: Any) -> Letter:
+    usual = {"lost": 20, "error": Damaged("content file 1 is not what was accepted")}
+    letter = letter_to(*recipients)
+    return replace(letter, content=Broken(b"Subject: x\r\n\r\n", b"y" * 70_000 + b"\r\n", **{**usual, **how}))
+
+
+def deliver(world: World, using: RelayAgent, letter: Letter) -> Any:
+    return world.run(using.deliver(letter, deliveries_of(letter)))
+
+
+@pytest.mark.parametrize("body", ["7BIT", "8BITMIME"])
+def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection(world: World, body: str) -> None:
+    office = FakeOffice(world)
+    using = agent(world)
+    letter = broken_letter(CAROL)
+    letter = replace(letter, envelope=replace(letter.envelope, body=body))
+    with pytest.raises(Damaged):
+        deliver(world, using, letter)
+    assert office.letters == []
+    assert office.peers[0].closed
+    (outcome,) = deliver(world, using, letter_to(CAROL)).outcomes
+    assert isinstance(outcome, Delivered)
+    assert [len(octets) for _, _, octets in office.letters] == [len(b"Subject: hello\r\n\r\n.dot\r\n")]
+    assert office.connections == 2
+
+
+def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(world: World) -> None:
+    office = FakeOffice(world)
+    using = agent(world, attempt_limits=AttemptLimits(recipients=1))
+    tried = deliver(world, using, broken_letter(CAROL, DAVE, good=1))
+    assert isinstance(tried.outcomes[0], Delivered)
+    assert tried.outcomes[1] == UNREADABLE
+    assert [recipients for _, recipients, _ in office.letters] == [[CAROL]]
+
+
+def test_a_store_that_can_not_be_read_for_a_while_is_told_as_it_is(world: World) -> None:
+    FakeOffice(world)
+    with pytest.raises(StoreError, match="away"):
+        deliver(world, agent(world), broken_letter(CAROL, error=StoreError("the disk is away")))
+    assert isinstance(UNREADABLE, Deferred)
+
+
+def test_a_riding_letter_that_is_damaged_harms_none_before_it(world: World) -> None:
+    """By its content alone: what is right before it, on the same connection, was taken."""
+    office = FakeOffice(world)
+    using = agent(world)
+    assert isinstance(deliver(world, using, letter_to(CAROL)).outcomes[0], Delivered)
+    with pytest.raises(Damaged):
+        deliver(world, using, broken_letter(CAROL))
+    assert isinstance(
+        deliver(world, using, replace(letter_to(CAROL), content=Octets(b"a: b\r\n\r\n"))).outcomes[0], Delivered
+    )
+    assert len(office.letters) == 2
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
