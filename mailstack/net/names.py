@@ -23,6 +23,7 @@ from twisted.names.error import (
 
 from mailstack.cache import TimedCache
 from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
+from mailstack.net.shared_lookups import SharedLookups
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.trouble import clean
 from mailstack.wire import Tlsa
@@ -37,6 +38,9 @@ _TLSA_HEAD = 3
 _Records = list[Any]
 """Of dns.RRHeader, whose payload Twisted's types leave open."""
 
+SHORTEST_KEPT = 1.0
+"""Minimum seconds for which an answer is kept: one attempt at a host uses an answer more than once."""
+
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (DNSServerError, "the name server failed (SERVFAIL)"),
     (DNSQueryRefusedError, "the name server refused to answer (REFUSED)"),
@@ -48,7 +52,10 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class DnsNames:
-    """Mail exchanges and addresses from a resolver: CNAMEs followed, errors told apart, answers kept for their TTL."""
+    """Mail exchanges and addresses from a resolver: CNAMEs followed, errors told apart, answers kept for their TTL.
+
+    That there is no such name, or no such record, is kept as well, for as long as the SOA record says (RFC 2308 §5).
+    """
 
     def __init__(
         self,
@@ -73,7 +80,10 @@ class DnsNames:
         self._most_aliases = most_aliases
         self._most_records = most_records
         self._largest_kept = largest_kept
-        self._kept: TimedCache[tuple[str, int], _Records] = TimedCache(reactor.seconds, longest_kept, most_kept)
+        self._kept: TimedCache[tuple[str, int], _Records | NoSuchDomain] = TimedCache(
+            reactor.seconds, longest_kept, most_kept
+        )
+        self._lookups = SharedLookups()
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
         """The MX records of a domain; raises NoSuchDomain, NamesUnavailable."""
@@ -144,16 +154,26 @@ class DnsNames:
         """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
         name = name.lower().rstrip(".")
         if (kept := self._kept.get((name, kind))) is not None:
+            if isinstance(kept, NoSuchDomain):
+                raise NoSuchDomain(str(kept))
             return kept
+        found: _Records = await self._lookups.join((name, kind), lambda: self._look_up(name, kind))
+        return found
+
+    def _look_up(self, name: str, kind: int) -> Deferred[_Records]:
         # The resolver's own times hold for UDP and each server. This one holds whatever it does, and however slowly
         # each link of a chain is given by who wants us to wait.
         found = Deferred.fromCoroutine(self._followed(name, kind))
-        return await found.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
+        return found.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
 
     async def _followed(self, name: str, kind: int) -> _Records:
         aliases: _Records = []
         asked = name
-        answers = await self._ask(asked, kind)
+        try:
+            answers, ttl = await self._ask(asked, kind)
+        except _NotThere as missing:
+            self._keep((name, kind), NoSuchDomain(str(missing)), missing.ttl)
+            raise
         current = asked
         for _ in range(self._most_aliases):
             of_current = [record for record in answers if _owner(record) == current]
@@ -161,17 +181,21 @@ class DnsNames:
                 if not all(is_authenticated(alias) for alias in aliases):
                     wanted = [_doubted(record) for record in wanted]
                 if sum(map(_weight, wanted)) <= self._largest_kept:
-                    self._kept.put((name, kind), wanted, min(record.ttl for record in (*wanted, *aliases)))
+                    self._keep((name, kind), wanted, min(record.ttl for record in (*wanted, *aliases)))
                 return wanted
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
                 aliases.append(alias)
                 current = _text(alias.payload.name).lower()
             elif current == asked:
+                self._keep((name, kind), [], min(ttl, *(record.ttl for record in aliases)) if aliases else ttl)
                 return []
             else:
                 asked = current
-                answers = await self._ask(asked, kind)
+                answers, ttl = await self._ask(asked, kind)
         raise NamesUnavailable(f"{name} leads through too many aliases (CNAME)")
+
+    def _keep(self, question: tuple[str, int], answer: _Records | NoSuchDomain, ttl: float) -> None:
+        self._kept.put(question, answer, max(SHORTEST_KEPT, ttl))
 
     def _query(self, name: bytes, kind: int) -> Deferred[Any]:
         lookup = _LOOKUPS.get(kind)
@@ -180,17 +204,31 @@ class DnsNames:
         answer: Deferred[Any] = getattr(self._resolver, lookup)(name, timeout=self._timeouts)
         return answer
 
-    async def _ask(self, name: str, kind: int) -> _Records:
-        """One query, its errors as ours."""
+    async def _ask(self, name: str, kind: int) -> tuple[_Records, float]:
+        """The answers to one query, and for how many seconds there are none if there are none; its errors as ours."""
         told = clean(name)  # whoever publishes an alias chooses the octets of the name that it leads to
         try:
-            answers, _, _ = await self._query(name.encode("ascii"), kind)
-        except (DNSNameError, AuthoritativeDomainError):
-            raise NoSuchDomain(f"{told}: no such name") from None
+            answers, authority, _ = await self._query(name.encode("ascii"), kind)
+        except (DNSNameError, AuthoritativeDomainError) as error:
+            message = error.args[0] if error.args else None
+            raise _NotThere(f"{told}: no such name", _negative_ttl(getattr(message, "authority", ()))) from None
         except Exception as error:  # whatever a resolver raises means that it has no answer
             reason = next((text for kind_of, text in _REASONS if isinstance(error, kind_of)), None)
             raise NamesUnavailable(f"{told}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
-        return list(answers)
+        return list(answers), _negative_ttl(authority)
+
+
+class _NotThere(NoSuchDomain):
+    """NXDOMAIN, and the seconds for which that holds."""
+
+    def __init__(self, text: str, ttl: float) -> None:
+        super().__init__(text)
+        self.ttl = ttl
+
+
+def _negative_ttl(authority: Sequence[Any]) -> float:
+    """Seconds for which no answer is an answer (RFC 2308 §5); 0 without a SOA record."""
+    return float(min((min(each.ttl, each.payload.minimum) for each in authority if each.type == dns.SOA), default=0))
 
 
 _LOOKUPS = {
