@@ -230,7 +230,7 @@ class OfficeService(Service):
             ledgers=(commons.failures, commons.places),
         )
         submitters, readers = (
-            CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram)
+            CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
             for avatar in (ISubmitter, IReader)
         )
         return passwords, submitters, readers

@@ -45,7 +45,11 @@ class Stopping(Struct, frozen=True):
     """The office shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
 
 
-Ending = Disconnected | TimedOut | Stopping
+class LoggedOut(Struct, frozen=True):
+    """The credentials of the login have changed; nothing that the client still sends is answered."""
+
+
+Ending = Disconnected | TimedOut | Stopping | LoggedOut
 
 
 class HostPort(Struct, frozen=True):

@@ -16,8 +16,8 @@ from mailstack.accounts.proofs import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.policy.networks import client_of
-from mailstack.sasl import Denied, Proof, ScramKeys, ScramProof, Unavailable
-from mailstack.store import StoreError
+from mailstack.sasl import AccountLogin, Denied, Proof, ScramKeys, ScramProof, Unavailable
+from mailstack.store import Account, StoreError
 from mailstack.wire import Clock, HostPort
 
 LONGEST_NAME = 320
@@ -46,6 +46,12 @@ class KeyKeeper(Protocol):
         """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
 
 
+class Accounts(Protocol):
+    """The part of a Store that is asked."""
+
+    async def account(self, address: str) -> Account | None: ...
+
+
 class CredAuthenticator:
     """A sasl.Authenticator; several, one for each interface, may share a portal and a throttle."""
 
@@ -58,10 +64,12 @@ class CredAuthenticator:
         interface: type[Interface] = ISubmitter,
         *,
         keeper: KeyKeeper | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         """`domains`: a user name without @ is completed by the first. `interface` is what the login is for.
 
-        Without a `keeper` SCRAM is not offered.
+        Without a `keeper` SCRAM is not offered. `accounts` tell the credentials that a login rests on; without them no
+        change ends a login.
         """
         self._portal = portal
         self._clock = clock
@@ -69,6 +77,7 @@ class CredAuthenticator:
         self._domain = domains[0] if domains else ""
         self._interface = interface
         self._keeper = keeper
+        self._accounts = accounts
         self._undecided: dict[str, DeferredSemaphore] = {}
         decided = {KINDS[kind] for kind in portal.listCredentialsInterfaces() if kind in KINDS}
         self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if keeper is None else set()))
@@ -82,8 +91,8 @@ class CredAuthenticator:
         except StoreError as error:
             raise Unavailable(str(error)) from error
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:
-        """The account's address (`Address.key`), after the delay that earlier failures cost.
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
+        """The login to the account, after the delay that earlier failures cost.
 
         Raises Denied, also when an identity other than the account's own is asked for (RFC 4616 §2); Unavailable.
         """
@@ -121,8 +130,10 @@ class CredAuthenticator:
         if places.tokens == places.limit:
             del self._undecided[client]
 
-    async def _decide(self, username: str, proof: Proof, host: str, name: str) -> str:
+    async def _decide(self, username: str, proof: Proof, host: str, name: str) -> AccountLogin:
         """What the portal says, counted. Raises as `login`."""
+        # Read before the proof is looked at: a change while that is decided ends the login.
+        credentials = await self._credentials(name)
         try:
             account = await self._account(username, proof)
         except Denied as denied:
@@ -130,7 +141,17 @@ class CredAuthenticator:
             # Whoever looks for guessers in the log wants the name; the client hears nothing of it.
             raise Denied(": ".join([repr(username[:100]), *map(str, denied.args)]), trouble=denied.trouble) from None
         self._throttle.succeeded(host, name)
-        return account
+        return AccountLogin(account, credentials if account == name else await self._credentials(account))
+
+    async def _credentials(self, account: str) -> str | None:
+        """The state of an account's credentials. Raises Unavailable."""
+        if self._accounts is None:
+            return None
+        try:
+            found = await self._accounts.account(account)
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        return "" if found is None else found.credentials
 
     def _complete(self, username: str) -> str:
         return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username

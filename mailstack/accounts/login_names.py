@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from mailstack.sasl import Authenticator, Proof, ScramKeys
+from mailstack.sasl import AccountLogin, Authenticator, Proof, ScramKeys
 from mailstack.wire import HostPort
 
 
@@ -50,7 +50,7 @@ class ByName:
     def kinds(self) -> frozenset[type[Proof]]:
         return self._others.kinds
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         """As `others` does."""
         address = self._names.address_of(proof.username)
         if address is not None:

@@ -39,10 +39,11 @@ password_file = click.option(
     },
 )
 def user() -> None:
-    """Add, import, list and remove accounts; change passwords.
+    """Add, import, list and remove accounts; change passwords; end sessions.
 
     An account is an address with a password and a mailbox. It may submit letters as this address, or as an alias that
-    leads to it, and fetch what arrives for them. Changes act at once, also on a running server.
+    leads to it, and fetch what arrives for them. Changes act at once, also on a running server: a new password or the end
+    of an account ends its sessions within a second.
     """
 
 
@@ -170,6 +171,36 @@ def password(place: Place, address: str, password_file: Path | None) -> None:
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} has a new password")
+
+
+@user.command()
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: address, ended.")
+@at_place
+def kick(place: Place, address: str, as_json: bool) -> None:
+    """End every session, stream and wait of an account.
+
+    A running server ends them within a second, in all its processes and nodes: SMTP, POP3, streams of events, waits for
+    letters, and browsers that are logged in. The password stays: give the account a new one, or remove it, to keep its
+    user out.
+
+    \b
+    Example:
+      mailstack user kick alice@home.test
+    """
+    wanted = parse_address(address, place.domains)
+
+    from mailstack.cli.run import OpenStore
+
+    with OpenStore(place) as office:
+        try:
+            office.run(office.store.end_sessions(wanted.key))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    if as_json:
+        print_json({"address": wanted.key, "ended": True})
+    else:
+        click.echo(f"the sessions of {wanted.key} have ended")
 
 
 @user.command()

@@ -50,8 +50,6 @@ class Commons(Struct, frozen=True):
     """Where accounts logged in from."""
     logins: Ledger
     """When readers logged in last."""
-    sessions: Ledger
-    """Sessions of browsers that were ended before their time."""
     streams: Counts
     """Requests that may go on for long."""
     watchers: Counts
@@ -122,7 +120,5 @@ def alone(clock: Clock) -> Commons:
     """For an office of one process."""
     steady = clock.steady
     failures, places = (OwnLedger(steady, 10_000) for _ in range(2))
-    # A browser's session ends by the date in its cookie, which outlives the process.
-    sessions = OwnLedger(clock.now, 10_000)
     rates, logins = OwnLedger(steady), OwnLedger(steady)
-    return Commons(OwnCounts(), rates, failures, places, logins, sessions, OwnCounts(), OwnCounts())
+    return Commons(OwnCounts(), rates, failures, places, logins, OwnCounts(), OwnCounts())

@@ -158,7 +158,5 @@ class SharedCommons(Commons, frozen=True):
 def shared_among(seats: int, steady: Callable[[], float]) -> SharedCommons:
     """For an office of so many workers, whose clocks give the same seconds as `steady`."""
     rates, failures, places, logins = (SharedLedger(now=steady) for _ in range(4))
-    # Who logs out must have logged in, and does so seldom.
     connections, streams, watchers = (SharedCounts(seats) for _ in range(3))
-    sessions = SharedLedger(buckets=2048)
-    return SharedCommons(connections, rates, failures, places, logins, sessions, streams, watchers)
+    return SharedCommons(connections, rates, failures, places, logins, streams, watchers)

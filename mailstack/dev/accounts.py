@@ -109,11 +109,15 @@ class DevAccounts:
         if self._settings.weak_mechanisms:
             checkers.append(PublicChecker(_public_password, self._store, self.passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
-        readers: Authenticator = CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram)
+        readers: Authenticator = CredAuthenticator(
+            portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store
+        )
         shared = self._settings.pop3_logins
         if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
             readers = SharedReaders(tuple(shared), named, readers)
-        submitters = CredAuthenticator(portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram)
+        submitters = CredAuthenticator(
+            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram, accounts=self._store
+        )
         return ByName(self.names, submitters), ByName(self.names, readers)
 
     def senders(self) -> Doorkeeper | None:

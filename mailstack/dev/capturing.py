@@ -16,7 +16,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.dev.settings import DevSettings
 from mailstack.exchange.capture import Capture
 from mailstack.exchange.station import Exchange
-from mailstack.sasl import Authenticator, Credentials, Proof, ScramKeys, Unavailable
+from mailstack.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
 from mailstack.smtp.station import Station
 from mailstack.wire import Clock, HostPort
 
@@ -60,8 +60,8 @@ class Anybody:
 
     kinds: frozenset[type[Proof]] = frozenset({Credentials})
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:  # noqa: ARG002
-        return proof.username[:320] or "anonymous"
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:  # noqa: ARG002
+        return AccountLogin(proof.username[:320] or "anonymous")
 
     async def scram_keys(self, username: str) -> ScramKeys:
         """SCRAM's server must know the password, and here is none: it is not offered."""

@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.journey import Step
-from mailstack.sasl import Authenticator, Credentials, Proof, ScramKeys
+from mailstack.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import HostPort
@@ -30,10 +30,10 @@ class SharedReaders:
         """Those of all others; `named` knows passwords alone."""
         return self._others.kinds
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         if isinstance(proof, Credentials) and proof.username in self._names:
             await self._named.login(proof, remote)
-            return ARCHIVE
+            return AccountLogin(ARCHIVE)
         return await self._others.login(proof, remote)
 
     async def scram_keys(self, username: str) -> ScramKeys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.login_delay import LoginDelay
@@ -12,6 +12,7 @@ from mailstack.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Re
 from mailstack.pop3.responses import Code
 from mailstack.sasl import (
     MECHANISMS,
+    AccountLogin,
     Authenticator,
     Cancelled,
     Channel,
@@ -20,7 +21,9 @@ from mailstack.sasl import (
     DigestProof,
     Exchange,
     Malformed,
+    OpenSession,
     Proof,
+    Sessions,
     Unavailable,
     offered,
 )
@@ -42,8 +45,14 @@ class Authorization:
         office: str,
         holder: str,
         delay: LoginDelay | None = None,
+        sessions: Sessions | None = None,
+        log_out: Callable[[], None] = lambda: None,
     ) -> None:
-        """`holder` names this session, and no other, in the maildrop's lock. `delay` is the same for all sessions."""
+        """`holder` names this session, and no other, in the maildrop's lock. `delay` is the same for all sessions.
+
+        `sessions` registers the login, and `log_out` ends the connection when it does not hold any longer; None: no
+        change ends a login.
+        """
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._authenticator = authenticator
@@ -52,6 +61,9 @@ class Authorization:
         self._holder = holder
         self._delay = delay
         self._failures = 0
+        self._sessions = sessions
+        self._log_out = log_out
+        self._session: OpenSession | None = None
         # APOP needs the password itself, and is therefore for accounts whose password is no secret.
         self._stamp = fresh_id(office) if DigestProof in authenticator.kinds else b""
         self._engine.apop = bool(self._stamp)
@@ -89,10 +101,15 @@ class Authorization:
             if held is not None:
                 return held
 
+    def close(self) -> None:
+        """The session is over, however it ended."""
+        if self._session is not None:
+            self._session.close()
+
     def _channel(self) -> Channel:
         return self._dialogue.channel(self._office)
 
-    def _known(self, proof: Proof) -> Awaitable[str]:
+    def _known(self, proof: Proof) -> Awaitable[AccountLogin]:
         return self._authenticator.login(proof, self._dialogue.remote)
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> Maildrop | None:
@@ -115,10 +132,11 @@ class Authorization:
             raise Cancelled
         return event.response
 
-    async def _enter(self, proving: Awaitable[str], who: str) -> Maildrop | None:
+    async def _enter(self, proving: Awaitable[AccountLogin], who: str) -> Maildrop | None:
         """The maildrop; None when it is not to be had, and the client was told why (RFC 2449 §8, RFC 3206)."""
         try:
-            account = await proving
+            login = await proving
+            account = login.account
             if self._delay is not None and (wait := self._delay.wait(account)):
                 self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
                 return None
@@ -136,11 +154,16 @@ class Authorization:
         except StoreError as error:
             self._dialogue.trouble("open a maildrop", error)
         else:
-            self._engine.logged_in()
-            if self._delay is not None:
-                self._delay.logged_in(account)
+            self._enter_transaction(login)
             return held
         return None
+
+    def _enter_transaction(self, login: AccountLogin) -> None:
+        self._engine.logged_in()
+        if self._delay is not None:
+            self._delay.logged_in(login.account)
+        if self._sessions is not None:
+            self._session = self._sessions.open(login, self._log_out)
 
     async def _deny(self, who: str, denied: Denied) -> None:
         """The same words for every reason, after the same delay (RFC 3206 §5)."""

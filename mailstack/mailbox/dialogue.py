@@ -13,7 +13,7 @@ from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
 from mailstack.sasl import Channel
 from mailstack.store import Damaged, StoreError
-from mailstack.wire import Ending, HostPort, Peer, Stopping, TlsFacts
+from mailstack.wire import Ending, HostPort, LoggedOut, Peer, Stopping, TlsFacts
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ class Dialogue:
             # RFC 1939 §3: a session that timed out is closed without UPDATE and without a word.
             if isinstance(event, Stopping):
                 self.err("the server is shutting down", Code.SYS_TEMP)
+            elif isinstance(event, LoggedOut):
+                self.err("login is no longer valid, closing connection", Code.SYS_TEMP)
             raise Over
         return event
 

@@ -19,7 +19,7 @@ from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
 from mailstack.pop3.server import ServerEngine
 from mailstack.room import Room
-from mailstack.sasl import Authenticator
+from mailstack.sasl import Authenticator, Sessions
 from mailstack.store import Store, StoreError
 from mailstack.wire import Clock, Peer
 
@@ -42,19 +42,31 @@ async def converse(
     login_delay: LoginDelay | None = None,
     holder_of: Callable[[str], str] | None = None,
     room: Room | None = None,
+    sessions: Sessions | None = None,
+    log_out: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
 
     `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions, and so is
     `room`, for what they read ahead.
     `holder_of` says which office holds a mailbox, where several share the store; None: this one.
+    `sessions` and `log_out`: see Authorization.
     """
     dialogue = Dialogue(peer, engine, limits or Limits(), pause)
     # Names this session, and no other, in the maildrop's lock.
     holder = f"{office}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
+    authorization = Authorization(
+        dialogue,
+        authenticator,
+        store,
+        office=office,
+        holder=holder,
+        delay=login_delay,
+        sessions=sessions,
+        log_out=log_out,
+    )
     try:
-        authorization = Authorization(dialogue, authenticator, store, office=office, holder=holder, delay=login_delay)
         authorization.greet()
         held = await authorization.login()
         try:
@@ -79,6 +91,7 @@ async def converse(
     except Over:
         pass
     finally:
+        authorization.close()
         peer.close()
 
 

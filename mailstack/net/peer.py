@@ -33,6 +33,7 @@ from mailstack.wire import (
     Engine,
     EventT,
     HostPort,
+    LoggedOut,
     Stopping,
     TimedOut,
     TlsFacts,
@@ -45,6 +46,9 @@ HIGH_WATER = 65536
 
 UNKNOWN_TLS = TlsFacts("TLS", "")
 """What is known before the handshake is over."""
+
+LAST_WORDS = 0.25
+"""Seconds in which a client that was logged out may take the last reply, before the connection is dropped."""
 
 LINGER = 30.0
 """Seconds that a closed connection may take to send what was written."""
@@ -262,6 +266,9 @@ class NetPeer(Protocol, Generic[EventT]):
         return channel_binding(self.transport, kind)
 
     async def next_event(self, timeout: float) -> EventT | Ending:
+        if isinstance(self._ending, LoggedOut):
+            # What the client has sent ahead is not answered any more.
+            return self._ending
         # Who does not take our answers asks no more: else they would pile up here. A client we are listens all the
         # same, for a server may refuse what it will not read.
         if self._full and self._task is not None and not await self.drain(timeout):
@@ -326,7 +333,7 @@ class NetPeer(Protocol, Generic[EventT]):
                 call.cancel()
             else:
                 return False
-        return not isinstance(self._ending, Disconnected)
+        return not isinstance(self._ending, Disconnected | LoggedOut)
 
     async def start_tls(
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
@@ -371,6 +378,15 @@ class NetPeer(Protocol, Generic[EventT]):
         if self._ending is None:
             self._ending = Stopping()
             self._wake()
+
+    def log_out(self) -> None:
+        """Let the conversation end before its next event, and drop the connection soon, whatever it is at."""
+        if isinstance(self._ending, Disconnected):
+            return
+        self._ending = LoggedOut()
+        self._reactor.callLater(LAST_WORDS, self.abort)
+        self.resumeProducing()
+        self._wake()
 
     def abort(self) -> None:
         """Drop the connection now."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
@@ -64,6 +65,7 @@ class Doors(dict[str, Listener]):
         exchange: Exchange,
         handover: LocalHandover,
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
+        sessions: SessionRegistry,
     ) -> None:
         super().__init__()
         self.config = config
@@ -74,6 +76,7 @@ class Doors(dict[str, Listener]):
         self._exchange = exchange
         self._handover = handover
         self._in_thread = in_thread
+        self._sessions = sessions
         self._is_open = False
         self._waiting: list[Deferred[None]] = []
         limits = config.limits
@@ -201,6 +204,8 @@ class Doors(dict[str, Listener]):
                 is_busy=is_busy,
                 elapsed=elapsed,
                 crowd=self._crowd,
+                sessions=self._sessions,
+                log_out=peer.log_out,
             )
             return self._once_open(session.converse)
 
@@ -251,6 +256,8 @@ class Doors(dict[str, Listener]):
                 login_delay=self._login_delay,
                 holder_of=around.holder_of,
                 room=self._ahead,
+                sessions=self._sessions,
+                log_out=peer.log_out,
             )
             return self._once_open(begin)
 
@@ -289,7 +296,14 @@ class Doors(dict[str, Listener]):
                 accounts=around.accounts,
                 more=await around.more_pages(places) if around.more_pages else (),
                 behind=Backstage(
-                    self.config, around, self._clock, self._in_thread, places, self._submission, self._commons
+                    self.config,
+                    around,
+                    self._clock,
+                    self._in_thread,
+                    places,
+                    self._submission,
+                    self._commons,
+                    self._sessions,
                 ),
             )
 

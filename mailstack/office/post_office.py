@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
+from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.authentication.signed import Signing
 from mailstack.authentication.signing import SigningKey
 from mailstack.commons import alone
@@ -128,6 +129,7 @@ class PostOffice:
             exchange=self.exchange,
             handover=self.handover,
             in_thread=self._in_thread,
+            sessions=SessionRegistry(around.store, around.reactor.callLater),
         )
         self._pruning = Repeating(self.clock, self._prune)
 

@@ -12,6 +12,7 @@ from mailstack.sasl.external import EXTERNAL
 from mailstack.sasl.keys import ScramKeys
 from mailstack.sasl.login import LOGIN
 from mailstack.sasl.mechanism import (
+    AccountLogin,
     Authenticator,
     Cancelled,
     Channel,
@@ -19,6 +20,8 @@ from mailstack.sasl.mechanism import (
     Exchange,
     Malformed,
     Mechanism,
+    OpenSession,
+    Sessions,
     Unavailable,
 )
 from mailstack.sasl.plain import PLAIN
@@ -26,6 +29,7 @@ from mailstack.sasl.scram import SCRAM, SCRAM_PLUS
 
 __all__ = [
     "MECHANISMS",
+    "AccountLogin",
     "Authenticator",
     "Cancelled",
     "CertificateProof",
@@ -36,9 +40,11 @@ __all__ = [
     "Exchange",
     "Malformed",
     "Mechanism",
+    "OpenSession",
     "Proof",
     "ScramKeys",
     "ScramProof",
+    "Sessions",
     "Token",
     "Unavailable",
     "offered",

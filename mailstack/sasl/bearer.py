@@ -6,7 +6,7 @@ import json
 import re
 
 from mailstack.sasl.credentials import Token
-from mailstack.sasl.mechanism import MAX_OCTETS, Anywhere, Denied, Exchange, Malformed
+from mailstack.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Exchange, Malformed
 
 LONGEST = 10240
 """Octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
@@ -17,7 +17,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE)
 _GS2 = re.compile(r"[ny],(?:a=([^,\x01]*))?,\x01")
 
 
-async def _oauthbearer(exchange: Exchange) -> str:
+async def _oauthbearer(exchange: Exchange) -> AccountLogin:
     message = _text(await exchange.first())
     found = _GS2.match(message)
     if found is None:
@@ -27,12 +27,12 @@ async def _oauthbearer(exchange: Exchange) -> str:
     return await _prove(exchange, OAUTHBEARER.name, username, pairs)
 
 
-async def _xoauth2(exchange: Exchange) -> str:
+async def _xoauth2(exchange: Exchange) -> AccountLogin:
     pairs = _pairs(_text(await exchange.first()))
     return await _prove(exchange, XOAUTH2.name, pairs.get("user", ""), pairs)
 
 
-async def _prove(exchange: Exchange, name: str, username: str, pairs: dict[str, str]) -> str:
+async def _prove(exchange: Exchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
     found = _BEARER.match(pairs.get("auth", ""))
     if found is None or len(found[1]) > LONGEST:
         raise Malformed("there is no bearer token in the message")

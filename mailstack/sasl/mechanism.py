@@ -78,6 +78,37 @@ BINDINGS = ("tls-exporter", "tls-server-end-point")
 """Channel bindings that are taken (RFC 9266, RFC 5929 §4)."""
 
 
+class AccountLogin(Struct, frozen=True):
+    """Login to an account, with the state of the credentials that it rests on."""
+
+    account: str
+    """`Address.key` of the account."""
+    credentials: str | None = None
+    """`store.Account.credentials` of before the proof; "" without a stored account, None: no change ends the login."""
+    session: str = ""
+    """SHA-256 of the cookie of a browser's session, in hexadecimal; "" for every other login."""
+
+
+class OpenSession(Protocol):
+    """One session that a login has opened."""
+
+    async def holds(self) -> bool:
+        """Whether the login holds at this moment. May raise store.StoreError."""
+
+    def close(self) -> None:
+        """The session is over."""
+
+
+class Sessions(Protocol):
+    """Open sessions, each of which ends when its login does not hold any longer."""
+
+    def open(self, login: AccountLogin, end: Callable[[], None], /) -> OpenSession:
+        """Register a session; `end` ends it."""
+
+    async def login_of(self, account: str, /) -> AccountLogin:
+        """A login to an account that another host has authenticated. Raises Unavailable."""
+
+
 class Authenticator(Protocol):
     """Who may come in; `mailstack.accounts` has the one for real accounts."""
 
@@ -85,8 +116,8 @@ class Authenticator(Protocol):
     def kinds(self) -> frozenset[type[Proof]]:
         """The kinds of proof that can be decided here; mechanisms that bring others are not offered."""
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:
-        """The account's address (`Address.key`).
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
+        """The login to the account that is proved.
 
         Raises Denied, also when the proof doesn't act for that account itself; Unavailable.
         """
@@ -113,8 +144,8 @@ class Exchange(Discreet, frozen=True):
         """The client's first message, which an empty challenge asks for when it did not come by itself."""
         return await self.ask(b"") if self.initial is None else self.initial
 
-    async def login(self, proof: Proof) -> str:
-        """The account. Raises Denied, Unavailable."""
+    async def login(self, proof: Proof) -> AccountLogin:
+        """The login. Raises Denied, Unavailable."""
         return await self.authenticator.login(proof, self.remote)
 
 
@@ -132,8 +163,8 @@ class Mechanism(Protocol):
     def usable(self, channel: Channel) -> bool:
         """Whether it can work on this connection, TLS or not being somebody else's question."""
 
-    async def prove(self, exchange: Exchange, /) -> str:
-        """The account that the client proved to be. Raises Denied, Unavailable, Malformed, Cancelled."""
+    async def prove(self, exchange: Exchange, /) -> AccountLogin:
+        """The login that the client proved. Raises Denied, Unavailable, Malformed, Cancelled."""
 
 
 class Anywhere(Struct, frozen=True):
@@ -141,7 +172,7 @@ class Anywhere(Struct, frozen=True):
 
     name: str
     proof: type[Proof]
-    prove: Callable[[Exchange], Coroutine[Any, Any, str]]
+    prove: Callable[[Exchange], Coroutine[Any, Any, AccountLogin]]
 
     def usable(self, channel: Channel) -> bool:  # noqa: ARG002
         return True
@@ -162,6 +193,7 @@ def text(octets: bytes) -> str:
 __all__ = [
     "BINDINGS",
     "MAX_OCTETS",
+    "AccountLogin",
     "Anywhere",
     "Authenticator",
     "Cancelled",
@@ -171,6 +203,8 @@ __all__ = [
     "Exchange",
     "Malformed",
     "Mechanism",
+    "OpenSession",
+    "Sessions",
     "Unavailable",
     "text",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mailstack.sasl.credentials import Credentials
-from mailstack.sasl.mechanism import Anywhere, Exchange, Malformed, text
+from mailstack.sasl.mechanism import AccountLogin, Anywhere, Exchange, Malformed, text
 
 
-async def _prove(exchange: Exchange) -> str:
+async def _prove(exchange: Exchange) -> AccountLogin:
     parts = (await exchange.first()).split(b"\0")
     if len(parts) != 3:
         raise Malformed("PLAIN takes exactly two NULs")

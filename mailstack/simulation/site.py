@@ -152,8 +152,10 @@ class Site:
             reactor=host,
             store=store,
             journal=self.journal,
-            submitters=CredAuthenticator(portal, clock, throttle, config.domains, ISubmitter, keeper=scram),
-            readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram),
+            submitters=CredAuthenticator(
+                portal, clock, throttle, config.domains, ISubmitter, keeper=scram, accounts=store
+            ),
+            readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram, accounts=store),
             context=self._context,
             names=names,
             caller=internet.caller_of(host, self.hostname, client_tls),

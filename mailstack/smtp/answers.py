@@ -27,6 +27,7 @@ CHUNK_OK = reply(250, "2.0.0", "chunk OK")
 TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send the rest in another one")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
 TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
+LOGGED_OUT = reply(421, "4.7.0", "login is no longer valid, closing connection", closes=True)
 SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
 

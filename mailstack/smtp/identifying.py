@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.sasl import MECHANISMS, Cancelled, Exchange, Malformed, Unavailable
+from mailstack.sasl import MECHANISMS, AccountLogin, Cancelled, Exchange, Malformed, Unavailable
 from mailstack.smtp.answers import AUTH_CANCELLED, AUTH_MALFORMED, AUTH_UNAVAILABLE
 from mailstack.smtp.replies import Refusal
 
@@ -12,8 +12,12 @@ from mailstack.smtp.replies import Refusal
 class Identity(Struct, frozen=True):
     """Who authenticated, and how."""
 
-    account: str
+    login: AccountLogin
     mechanism: str
+
+    @property
+    def account(self) -> str:
+        return self.login.account
 
 
 async def identify(exchange: Exchange) -> Identity:

@@ -11,14 +11,27 @@ from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Envelope, Letter, Recipient, ReversePath, new_letter_id
 from mailstack.room import Room
-from mailstack.sasl import Authenticator, Cancelled, Channel, Denied, Exchange, offered
+from mailstack.sasl import (
+    AccountLogin,
+    Authenticator,
+    Cancelled,
+    Channel,
+    Denied,
+    Exchange,
+    OpenSession,
+    Sessions,
+    Unavailable,
+    offered,
+)
 from mailstack.smtp.answers import (
+    AUTH_UNAVAILABLE,
     AUTHENTICATED,
     BAD_CREDENTIALS,
     CANNOT_VERIFY,
     CHUNK_OK,
     GOODBYE,
     LOCAL_ERROR,
+    LOGGED_OUT,
     NO_EXPANSION,
     NO_TLS,
     OK,
@@ -63,7 +76,7 @@ from mailstack.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT, SessionLimits, T
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
 from mailstack.smtp.station import Facts, Station
-from mailstack.wire import Clock, Ending, HostPort, Peer, Stopping, TimedOut, TlsFacts
+from mailstack.wire import Clock, Ending, HostPort, LoggedOut, Peer, Stopping, TimedOut, TlsFacts
 
 _log = logging.getLogger(__name__)
 
@@ -92,12 +105,16 @@ class Session:
         "_errors",
         "_guesses",
         "_is_busy",
+        "_is_logged_out",
         "_letters",
         "_limits",
+        "_log_out",
+        "_login",
         "_mail",
         "_may_speak_for_others",
         "_peer",
         "_require_tls",
+        "_sessions",
         "_spoken_for",
         "_toll",
         "identity",
@@ -121,12 +138,16 @@ class Session:
         is_busy: Callable[[], bool] = lambda: False,
         elapsed: Callable[[], float] | None = None,
         crowd: Room | None = None,
+        sessions: Sessions | None = None,
+        log_out: Callable[[], None] = lambda: None,
     ) -> None:
         """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
 
         `may_speak_for_others` offers XCLIENT. `toll` is what errors cost. `is_busy` says whether so many are here that
         nobody may be slow. `elapsed` gives seconds, for how long a client takes; None: by the `clock`, which may be moved.
         `crowd` is for the recipients of all sessions; None: this one is alone.
+        `sessions` registers each login, and `log_out` ends the connection when it does not hold any longer; None: no
+        change ends a login.
         """
         self.station = station
         self.identity: Identity | None = None
@@ -149,6 +170,10 @@ class Session:
         self._errors = 0
         self._guesses = 0
         self._crowd = crowd or Room()
+        self._sessions = sessions
+        self._log_out = log_out
+        self._login: OpenSession | None = None
+        self._is_logged_out = False
 
     @property
     def remote(self) -> HostPort:
@@ -197,6 +222,7 @@ class Session:
         finally:
             # Chunks of a letter whose last never came.
             self._forget()
+            self._close_login()
 
     async def _welcome(self) -> Reply:
         """The greeting: 220, or 554 after which we wait for QUIT (RFC 5321 §3.1)."""
@@ -242,6 +268,7 @@ class Session:
         if answer is TLS_GO_AHEAD:
             await self._peer.start_tls()
             self.identity = None
+            self._close_login()
             self._offer()
         return True
 
@@ -267,6 +294,8 @@ class Session:
         elif isinstance(ending, TimedOut):
             why = "is busy and can't wait longer" if self._is_busy() else "waited too long"
             self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} {why}, closing", closes=True)))
+        elif isinstance(ending, LoggedOut):
+            self._peer.send(self._engine.say(LOGGED_OUT))
 
     def _offer(self) -> None:
         """What the next EHLO is answered with, as TLS and AUTH stand."""
@@ -368,7 +397,8 @@ class Session:
             before = self._spoken_for
             client = replace(client, address=before.address, port=before.port)
         self._spoken_for = client
-        self.identity = Identity(client.login, "XCLIENT") if client.login else None
+        self._close_login()
+        self.identity = Identity(await self._login_of(client.login), "XCLIENT") if client.login else None
         self._errors = self._guesses = self._letters = 0
         self._offer()
         _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
@@ -386,6 +416,7 @@ class Session:
         exchange = Exchange(auth.mechanism, auth.initial, channel, self._authenticator, remote, self._challenge)
         try:
             self.identity = await identify(exchange)
+            self._register(self.identity.login)
         except Denied as denied:
             self._guesses += 1
             why = f": {denied.args[0]}" if denied.args else ""
@@ -393,6 +424,30 @@ class Session:
             return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
         self._offer()
         return AUTHENTICATED
+
+    async def _login_of(self, account: str) -> AccountLogin:
+        """The login to an account that the proxy in front has authenticated, registered. Raises Refusal."""
+        if self._sessions is None:
+            return AccountLogin(account)
+        try:
+            login = await self._sessions.login_of(account)
+        except Unavailable as error:
+            raise Refusal(AUTH_UNAVAILABLE, str(error)) from error
+        self._register(login)
+        return login
+
+    def _register(self, login: AccountLogin) -> None:
+        if self._sessions is not None:
+            self._login = self._sessions.open(login, self._credentials_changed)
+
+    def _credentials_changed(self) -> None:
+        self._is_logged_out = True
+        self._log_out()
+
+    def _close_login(self) -> None:
+        if self._login is not None:
+            self._login.close()
+            self._login = None
 
     async def _challenge(self, challenge: bytes) -> bytes:
         """The response to a challenge. Raises Cancelled, Refusal for one that is no base64."""
@@ -444,6 +499,8 @@ class Session:
         return answer
 
     async def _accept(self, letter: Letter, facts: Facts) -> Reply:
+        if self._is_logged_out:
+            raise Refusal(LOGGED_OUT, "the credentials have changed")
         await self.station.accept(letter, facts)
         # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
         return queued_as(letter)

@@ -8,6 +8,7 @@ that returned is visible to every call made after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -168,6 +169,14 @@ class Account(Discreet, frozen=True):
     """Octets that the mailbox may hold; None: as the office says; 0: any number."""
     scram: str = ""
     """What SCRAM keeps of the password, as `str(sasl.ScramKeys)`; empty when there is nothing."""
+    epoch: int = 0
+    """Number of times that the account's sessions were ended while its password stayed."""
+
+    @property
+    def credentials(self) -> str:
+        """Digest of all that a login rests on. The next holder of the address has another one."""
+        state = f"{self.created!r} {self.epoch} ".encode() + self.password_hash
+        return sha256(state).hexdigest()[:32]
 
 
 class AppPassword(Discreet, frozen=True):
@@ -379,6 +388,21 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
 
     async def accounts(self) -> list[Account]: ...
 
+    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
+        """`Account.credentials` by address, read anew. An address without an account is not in it."""
+
+    def accounts_version(self) -> object:
+        """Another value after each change of accounts or logouts by any process; None where only `credentials` can tell."""
+
+    async def end_sessions(self, address: str) -> None:
+        """Give the account other `credentials`, and leave its passwords. Raises KeyError."""
+
+    async def log_out(self, session: str, until: float, now: float) -> None:
+        """Remember until then that a session of a browser has ended; forget those whose time is over."""
+
+    async def logged_out(self, sessions: Sequence[str]) -> set[str]:
+        """Those of the sessions that have logged out, read anew."""
+
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         """All or none. Raises Conflict, naming the first that is there already (as account or as alias)."""
 
@@ -401,7 +425,7 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
         """Raises KeyError when there is no such account, Conflict when it has one of this name."""
 
     async def remove_app_password(self, address: str, name: str) -> None:
-        """Raises KeyError."""
+        """The account has other `credentials` afterwards. Raises KeyError."""
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """The targets of an alias, as written."""

@@ -50,11 +50,32 @@ class StoredAddresses:
         else:
             await self._writer.do(partial(_marked, change=change, mark=mark))
             mark.set()
+        self._believe_nothing()
+
+    def _believe_nothing(self) -> None:
+        """What was read of accounts and aliases may be wrong by now."""
         self._accounts.forget()
         self._aliases.forget()
 
     async def accounts(self) -> list[Account]:
         return await self._readers.do(lookups.accounts)
+
+    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
+        wanted = tuple(addresses)
+        return await self._readers.do(lambda connection: lookups.credentials(connection, wanted))
+
+    def accounts_version(self) -> object:
+        return None if self._addresses is None else self._addresses.seen()
+
+    async def end_sessions(self, address: str) -> None:
+        await self._change_addresses(partial(_end_sessions, address=address))
+
+    async def log_out(self, session: str, until: float, now: float) -> None:
+        await self._change_addresses(partial(_log_out, session=session, until=until, now=now))
+
+    async def logged_out(self, sessions: Sequence[str]) -> set[str]:
+        wanted = tuple(sessions)
+        return await self._readers.do(lambda connection: lookups.logged_out(connection, wanted))
 
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         await self._change_addresses(partial(_add_accounts, accounts=tuple(accounts)))
@@ -72,7 +93,7 @@ class StoredAddresses:
         await self._writer.do(partial(_add_app_password, password=password))
 
     async def remove_app_password(self, address: str, name: str) -> None:
-        await self._writer.do(partial(_remove_app_password, address=address, name=name))
+        await self._change_addresses(partial(_remove_app_password, address=address, name=name))
 
     async def set_quota(self, address: str, quota: int | None) -> None:
         await self._change_addresses(partial(_set_quota, address=address, quota=quota))
@@ -112,7 +133,14 @@ def _add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None
     flat = [
         value
         for account in accounts
-        for value in (account.address, account.password_hash, account.created, account.quota, account.scram)
+        for value in (
+            account.address,
+            account.password_hash,
+            account.created,
+            account.quota,
+            account.scram,
+            account.epoch,
+        )
     ]
     transaction.insert("accounts", sql.ACCOUNT, flat)
 
@@ -152,6 +180,17 @@ def _add_app_password(transaction: Transaction, password: AppPassword) -> None:
 def _remove_app_password(transaction: Transaction, address: str, name: str) -> None:
     if not transaction.execute(sql.REMOVE_APP_PASSWORD, (address, name)).rowcount:
         raise KeyError(name)
+    transaction.execute(sql.END_SESSIONS, (address,))
+
+
+def _end_sessions(transaction: Transaction, address: str) -> None:
+    if not transaction.execute(sql.END_SESSIONS, (address,)).rowcount:
+        raise KeyError(address)
+
+
+def _log_out(transaction: Transaction, session: str, until: float, now: float) -> None:
+    transaction.execute(sql.FORGET_LOGOUTS, (now,))
+    transaction.execute(sql.LOG_OUT, (session, until))
 
 
 def _remove_account(transaction: Transaction, address: str) -> None:

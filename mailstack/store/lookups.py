@@ -124,6 +124,22 @@ def app_passwords(connection: Connection, address: str) -> list[AppPassword]:
     return [rows.app_password_from(row) for row in connection.execute(sql.APP_PASSWORDS, (address,))]
 
 
+def credentials(connection: Connection, addresses: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in pieces(list(addresses), 1):
+        for row in connection.execute(sql.accounts_of(len(part)), tuple(part)):
+            account = rows.account_from(row)
+            found[account.address] = account.credentials
+    return found
+
+
+def logged_out(connection: Connection, sessions: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for part in pieces(list(sessions), 1):
+        found |= {str(session) for (session,) in connection.execute(sql.logouts_of(len(part)), tuple(part))}
+    return found
+
+
 def accounts(connection: Connection) -> list[Account]:
     return [rows.account_from(row) for row in connection.execute(sql.ACCOUNTS)]
 

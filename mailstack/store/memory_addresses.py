@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -17,12 +18,34 @@ class MemoryAddresses:
         self._accounts: dict[str, Account] = {}
         self._app_passwords: dict[str, dict[str, AppPassword]] = {}
         self._aliases: dict[str, tuple[str, ...]] = {}
+        self._logouts: dict[str, float] = {}
+        self._version = 0
 
     async def account(self, address: str) -> Account | None:
         return self._accounts.get(address)
 
     async def accounts(self) -> list[Account]:
         return [self._accounts[address] for address in sorted(self._accounts)]
+
+    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
+        return {each: self._accounts[each].credentials for each in addresses if each in self._accounts}
+
+    def accounts_version(self) -> object:
+        return self._version
+
+    async def end_sessions(self, address: str) -> None:
+        self._replace_account(address, epoch=self._accounts[address].epoch + 1)
+
+    def _replace_account(self, address: str, **values: Any) -> None:
+        self._accounts[address] = replace(self._accounts[address], **values)
+        self._version += 1
+
+    async def log_out(self, session: str, until: float, now: float) -> None:
+        self._logouts = {each: end for each, end in self._logouts.items() if end >= now} | {session: until}
+        self._version += 1
+
+    async def logged_out(self, sessions: Sequence[str]) -> set[str]:
+        return {each for each in sessions if each in self._logouts}
 
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         new: dict[str, Account] = {}
@@ -33,9 +56,10 @@ class MemoryAddresses:
                 raise Conflict(f"{account.address} is there already")
             new[account.address] = account
         self._accounts.update(new)
+        self._version += 1
 
     async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
-        self._accounts[address] = replace(self._accounts[address], password_hash=password_hash, scram=scram)
+        self._replace_account(address, password_hash=password_hash, scram=scram)
 
     async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
         account = self._accounts.get(address)
@@ -55,6 +79,7 @@ class MemoryAddresses:
 
     async def remove_app_password(self, address: str, name: str) -> None:
         del self._app_passwords.get(address, {})[name]
+        await self.end_sessions(address)
 
     async def set_quota(self, address: str, quota: int | None) -> None:
         self._accounts[address] = replace(self._accounts[address], quota=quota)
@@ -62,6 +87,7 @@ class MemoryAddresses:
     async def remove_account(self, address: str) -> None:
         """Without its mailbox, which is not known here."""
         del self._accounts[address]
+        self._version += 1
         self._app_passwords.pop(address, None)
 
     async def alias(self, address: str) -> tuple[str, ...] | None:

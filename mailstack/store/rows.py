@@ -292,13 +292,13 @@ def announcement_from(row: Sequence[Any]) -> Announcement:
 
 
 def account_from(row: Sequence[Any]) -> Account:
-    """From address, password_hash, created, quota, scram."""
+    """From address, password_hash, created, quota, scram, epoch."""
 
     def decode() -> Account:
         if not isinstance(row[1], bytes):
             raise TypeError("the password hash is not octets")
         quota = None if row[3] is None else number(row[3])
-        return Account(text(row[0]), row[1], float(row[2]), quota, text(row[4]))
+        return Account(text(row[0]), row[1], float(row[2]), quota, text(row[4]), number(row[5]))
 
     return checked("accounts", row[0], decode)
 

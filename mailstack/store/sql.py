@@ -29,7 +29,7 @@ MOVE = (
 )
 """A delivery's new values behind what it must have been."""
 PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
-ACCOUNT = ("address", "password_hash", "created", "quota", "scram")
+ACCOUNT = ("address", "password_hash", "created", "quota", "scram", "epoch")
 APP_PASSWORD = ("address", "name", "digest", "created")
 ALIAS = ("address", "position", "target", "leads_to")
 
@@ -299,8 +299,11 @@ def remove_entries(count: int) -> str:
 
 # --- accounts and aliases
 
-ACCOUNT_OF = "SELECT address, password_hash, created, quota, scram FROM accounts WHERE address = ?"
-ACCOUNTS = "SELECT address, password_hash, created, quota, scram FROM accounts ORDER BY address"
+ACCOUNT_OF = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address = ?"
+ACCOUNTS = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts ORDER BY address"
+END_SESSIONS = "UPDATE accounts SET epoch = epoch + 1 WHERE address = ?"
+LOG_OUT = "INSERT INTO logouts (session, until) VALUES (?, ?) ON CONFLICT (session) DO NOTHING"
+FORGET_LOGOUTS = "DELETE FROM logouts WHERE until < ?"
 SET_QUOTA = "UPDATE accounts SET quota = ? WHERE address = ?"
 SET_PASSWORD = "UPDATE accounts SET password_hash = ?, scram = ? WHERE address = ?"  # noqa: S105
 KEEP_SCRAM = "UPDATE accounts SET scram = ? WHERE address = ? AND password_hash = ?"
@@ -313,6 +316,17 @@ ALIAS_OF = "SELECT target FROM aliases WHERE address = ? ORDER BY position"
 ALIASES = "SELECT address, target FROM aliases ORDER BY address, position"
 ALIASES_TO = "SELECT DISTINCT address FROM aliases WHERE leads_to = ? ORDER BY address"
 REMOVE_ALIAS = "DELETE FROM aliases WHERE address = ?"
+
+
+def accounts_of(count: int) -> str:
+    return (
+        "SELECT address, password_hash, created, quota, scram, epoch FROM accounts"  # our names
+        f" WHERE address IN {marks(count)}"
+    )
+
+
+def logouts_of(count: int) -> str:
+    return f"SELECT session FROM logouts WHERE session IN {marks(count)}"  # our names
 
 
 def taken(count: int) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct, field
 
+from mailstack.sasl import AccountLogin, OpenSession
+from mailstack.store import StoreError
 from mailstack.wire import HostPort
 
 JSON = "application/json; charset=utf-8"
@@ -24,6 +26,8 @@ class Visitor(Struct, frozen=True):
     """`Address.key`; empty where nobody has to log in."""
     is_admin: bool = False
     """Whether everything may be seen and done; else what concerns the account."""
+    login: AccountLogin | None = None
+    """The login that the request rests on; None where nobody has to log in."""
 
 
 class Ask(Struct, frozen=True):
@@ -50,10 +54,19 @@ class Ask(Struct, frozen=True):
     """What stands in the path for each {name} of the route's."""
     visitor: Visitor = Visitor()
     """Nobody, where the route is for anybody."""
+    session: OpenSession | None = None
+    """The request as a session of its login; None: no change ends it."""
 
     @property
     def segments(self) -> tuple[str, ...]:
         return self.parts or tuple(self.path.split("/")[1:])
+
+    async def holds(self) -> bool:
+        """Whether the login of the request still holds, before it is told what came since the request. Raises Trouble."""
+        try:
+            return self.session is None or await self.session.holds()
+        except StoreError:
+            raise Trouble(503, "The accounts can't be read at the moment; try again.", ("Retry-After", "5")) from None
 
 
 class Answer(Struct, frozen=True):

@@ -119,6 +119,11 @@ class WebChannel(HTTPChannel):
         """Method, target and version of the request whose body comes."""
         return self._command, self._path, self._version
 
+    @property
+    def is_upgraded(self) -> bool:
+        """Whether the connection speaks HTTP no longer."""
+        return self._line is not None
+
     def wait(self) -> None:
         """Read nothing for now."""
         self._is_waiting = True

@@ -74,4 +74,5 @@ def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage |
         doorkeeper=login or Everybody(),
         origins=Origins(office.config.web.cors),
         root=office.config.web.root,
+        sessions=behind.sessions,
     )

@@ -6,17 +6,17 @@ import binascii
 import hmac
 import secrets
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from mailstack.commons import Ledger, OwnLedger
 from mailstack.relay.loopback import is_loopback
-from mailstack.sasl import Authenticator, Credentials, Denied, Unavailable
-from mailstack.store import Account
+from mailstack.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
+from mailstack.store import StoreError
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.asking import Answer, Ask, Trouble, Visitor, from_json, in_json
 from mailstack.web.routes import Route, Told
@@ -25,8 +25,6 @@ from mailstack.wire import Clock
 COOKIE = "mailstack"
 LONGEST = 12 * 3600.0
 """Seconds that a session lasts, from the login."""
-MOST = 10_000
-"""Sessions that were ended before their time, and are remembered for that, where there is no ledger for several processes."""
 
 
 class LoginWanted(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +44,11 @@ class Me(Struct, frozen=True):
 class Accounts(Protocol):
     """The part of a Store that is asked."""
 
-    async def account(self, address: str) -> Account | None: ...
+    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
+
+    async def log_out(self, session: str, until: float, now: float) -> None: ...
+
+    async def logged_out(self, sessions: Sequence[str]) -> set[str]: ...
 
 
 class _Session(Struct, frozen=True):
@@ -55,8 +57,11 @@ class _Session(Struct, frozen=True):
     account: str
     until: float
     """Seconds since 1970."""
-    stamp: str
-    """Of the password by which it began: a new password ends it."""
+    stamp: str | None
+    """`AccountLogin.credentials` of the login by which it began: other credentials end it."""
+
+    name: str = field(default_factory=partial(secrets.token_hex, 8))
+    """Keeps sessions apart that began at the same time."""
 
 
 class _Seal:
@@ -92,7 +97,6 @@ def login_of(behind: Backstage) -> Login:
         # Those of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not around.accounts,
         secret=around.managed.session_secret,
-        ended=behind.commons.sessions,
     )
 
 
@@ -120,16 +124,14 @@ class Login:
         admins: Collection[str] | None = (),
         require_tls: bool = True,
         secret: bytes = b"",
-        ended: Ledger | None = None,
     ) -> None:
-        """`admins` are `Address.key`s; None: everybody who logs in is one. `ended` is for all processes that have the `secret`. With `require_tls` a password in clear is taken from this machine alone."""
+        """`admins` are `Address.key`s; None: everybody who logs in is one. With `require_tls` a password in clear is taken from this machine alone."""
         self._authenticator = authenticator
         self._accounts = accounts
         self._admins = None if admins is None else frozenset(admins)
         self._require_tls = require_tls
         self._now = clock.now
         self._seal = _Seal(secret)
-        self._ended = OwnLedger(clock.now, MOST) if ended is None else ended
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -144,7 +146,7 @@ class Login:
         """Raises Trouble."""
         token = _token(ask)
         if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
-            return self._known(session.account)
+            return self._known(AccountLogin(session.account, session.stamp, _digest(token)))
         kind, _, given = ask.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             raise _unknown(ask, "Log in with the name and password of somebody who may come in.")
@@ -157,22 +159,23 @@ class Login:
         return self._known(await self._checked(ask, name, password))
 
     async def _holds(self, session: _Session, token: str) -> bool:
-        """Whether it has not ended: by its time, a logout, or a new password."""
-        return (
-            self._now() < session.until
-            and not self._is_ended(token)
-            and await self._stamp(session.account) == session.stamp
-        )
+        """Whether it has not ended: by its time, a logout, or other credentials. Raises Trouble."""
+        if self._now() >= session.until:
+            return False
+        try:
+            if session.stamp is not None:
+                known = await self._accounts.credentials([session.account])
+                if known.get(session.account, "") != session.stamp:
+                    return False
+            return not await self._accounts.logged_out([_digest(token)])
+        except StoreError:
+            raise _unavailable() from None
 
-    def _is_ended(self, token: str) -> bool:
-        with self._ended.row(_digest(token)) as row:
-            return bool(row[0])
+    def _known(self, login: AccountLogin) -> Visitor:
+        return Visitor(login.account, self._admins is None or login.account in self._admins, login)
 
-    def _known(self, account: str) -> Visitor:
-        return Visitor(account, self._admins is None or account in self._admins)
-
-    async def _checked(self, ask: Ask, name: str, password: str) -> str:
-        """The account. Raises Trouble."""
+    async def _checked(self, ask: Ask, name: str, password: str) -> AccountLogin:
+        """The login. Raises Trouble."""
         if self._require_tls and not ask.is_secure and not is_loopback(ask.remote.host):
             raise Trouble(403, "Passwords are taken over https only; [accounts] require_tls says so.")
         try:
@@ -182,27 +185,25 @@ class Login:
         except Denied:
             raise _unknown(ask, "The user name or the password is wrong.") from None
         except Unavailable:
-            raise Trouble(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5")) from None
+            raise _unavailable() from None
 
     async def log_in(self, ask: Ask) -> Answer:
         """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
         wanted = from_json(ask, LoginWanted)
-        account = await self._checked(ask, wanted.username, wanted.password)
-        token = self._seal.sealed(_Session(account, self._now() + LONGEST, await self._stamp(account)))
-        visitor = self._known(account)
-        return in_json(Me(account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
+        login = await self._checked(ask, wanted.username, wanted.password)
+        token = self._seal.sealed(_Session(login.account, self._now() + LONGEST, login.credentials))
+        visitor = self._known(login)
+        return in_json(Me(login.account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
 
     async def log_out(self, ask: Ask) -> Answer:
-        # Whoever sends what we have not signed must not have the ends of others' sessions forgotten.
-        if (token := _token(ask)) and (session := self._seal.opened(token)) is not None:
-            with self._ended.row(_digest(token)) as row:
-                row[0] = session.until
+        # What we have not signed, or what is over, takes no room in the store.
+        token, now = _token(ask), self._now()
+        if token and (session := self._seal.opened(token)) is not None and session.until > now:
+            try:
+                await self._accounts.log_out(_digest(token), session.until, now)
+            except StoreError:
+                raise _unavailable() from None
         return in_json(Me("", admin=False), 200, _cookie(ask, "", 0))
-
-    async def _stamp(self, account: str) -> str:
-        """Changes with the password; the same for every mailbox without an account."""
-        found = await self._accounts.account(account)
-        return "" if found is None else sha256(found.password_hash).hexdigest()[:32]
 
 
 def _digest(token: str) -> str:
@@ -220,6 +221,10 @@ def _token(ask: Ask) -> str:
 def _cookie(ask: Ask, token: str, seconds: int) -> tuple[str, str]:
     secure = "; Secure" if ask.is_secure else ""
     return ("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+
+
+def _unavailable() -> Trouble:
+    return Trouble(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5"))
 
 
 def _unknown(ask: Ask, why: str) -> Trouble:

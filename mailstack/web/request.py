@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request, datetimeToString
 
 from mailstack.room import Room
+from mailstack.sasl import OpenSession
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body
 from mailstack.web.flowing import Flow
@@ -44,6 +45,10 @@ class WebRequest(Request):
     """Until its header has come."""
     _work: Deferred[None] | None = None
     _is_endless = False
+    _session: OpenSession | None = None
+    """The request as a session of its login."""
+    _is_logged_out = False
+    """The login of the request does not hold any longer."""
     _entering: Deferred[None] | None = None
     """Whether this client may send a large body is asked, or was."""
     _entered: Entered | None = None
@@ -95,7 +100,7 @@ class WebRequest(Request):
         if isinstance(found, Answer):
             self._dismiss(found)
             return
-        self._entered = found
+        self._entered = self._registered(found)
         if status := self._body.let_in():
             self._refuse(status)
         elif self._is_told:
@@ -131,14 +136,36 @@ class WebRequest(Request):
             self._body.drop()
             return
         self._work = Deferred.fromCoroutine(self._answer(ask))
-        self._work.addErrback(self._failed)
-        self._work.addCallback(lambda _: self._body.drop())
+        self._work.addErrback(self._failed, ask)
+        self._work.addCallback(lambda _: self._over())
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         super().connectionLost(reason)
         self.leave()
         if self._work is None:
-            self._body.drop()
+            self._over()
+
+    def _over(self) -> None:
+        """Nothing more is done for the request."""
+        self._body.drop()
+        if self._session is not None:
+            self._session.close()
+
+    def _registered(self, entered: Entered) -> Entered:
+        """The same, as a session of its login."""
+        sessions, login = self.channel.site.sessions, entered.ask.visitor.login
+        if sessions is None or login is None:
+            return entered
+        self._session = sessions.open(login, self._log_out)
+        return replace(entered, ask=replace(entered.ask, session=self._session))
+
+    def _log_out(self) -> None:
+        """The login has ended: so does what only reads. What changes something is nearly done, and finishes."""
+        self._is_logged_out = True
+        if self._work is None or self.startedWriting or self.channel.is_upgraded:
+            self.channel.abort()
+        else:
+            self.leave()
 
     def leave(self) -> None:
         """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.shield`)."""
@@ -150,8 +177,12 @@ class WebRequest(Request):
         if self._is_endless:
             self.leave()
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, ask: Ask | None = None) -> None:
         """An answer that broke off: the client must see that it isn't whole."""
+        if self._is_logged_out and ask is not None and not self._disconnected and not self.startedWriting:
+            self._close_after()
+            self._say(self.channel.site.logged_out(ask))
+            return
         if not failure.check(CancelledError):
             _log.error("a bug: %s", self.uri, exc_info=failure.value)
         if not self._disconnected:
@@ -189,9 +220,12 @@ class WebRequest(Request):
         if self._is_dismissed or self._is_refused:
             return
         if self._entered is not None:
-            answer = await site.show(replace(self._entered, ask=replace(self._entered.ask, body=ask.body)))
+            entered: Entered | Answer = replace(self._entered, ask=replace(self._entered.ask, body=ask.body))
         else:
-            answer = await site.answer(ask)
+            entered = await site.enter(ask)
+            if isinstance(entered, Entered):
+                entered = self._registered(entered)
+        answer = entered if isinstance(entered, Answer) else await site.show(entered)
         if isinstance(answer, Upgrade):
             await self.channel.upgrade(answer)
         elif isinstance(answer.body, bytes):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
+from mailstack.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
 from mailstack.web.origins import Origins
@@ -91,12 +92,16 @@ class Site:
         doorkeeper: Doorkeeper | None = None,
         origins: Origins | None = None,
         root: str = "/",
+        sessions: Sessions | None = None,
     ) -> None:
         """`hosts` are the names that we answer to. An IP address, or localhost, is always one of them. All routes stand below `root`.
+
+        `sessions` registers requests that rest on a login.
 
         A page of somebody else's, whose name is made to lead here (DNS rebinding), hears nothing: its Host is its own.
         """
         self.routes = Routes(routes)
+        self.sessions = sessions
         self._hosts = frozenset(host.lower() for host in hosts)
         self._doorkeeper = doorkeeper or Nobody()
         self._origins = origins or Origins()
@@ -151,6 +156,11 @@ class Site:
         if isinstance(found, Answer):
             return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
         return found
+
+    def logged_out(self, ask: Ask) -> Answer:
+        """The answer to a request whose login does not hold any longer."""
+        refusal = _refusal(ask, Trouble(401, "The session has ended; log in again."))
+        return replace(refusal, headers=(*GUARDS, *self._origins.fields(ask), *refusal.headers))
 
     def _outside(self, ask: Ask) -> Answer:
         """To who is not below the root: he is led there from it, whatever else he wants."""

@@ -45,7 +45,9 @@ class Ground:
         return password
 
     def login(self, password: str, user: str = "bob") -> str:
-        return self.pump.run(self.door.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE))
+        return self.pump.run(
+            self.door.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE)
+        ).account
 
 
 @pytest.fixture

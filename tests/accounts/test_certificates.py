@@ -25,7 +25,7 @@ def login(*mailboxes: str, sha256: str = "", asks: str = "", domains: tuple[str,
     proof = CertificateProof(
         username=asks, mechanism="EXTERNAL", authzid=asks, certificate=ClientCertificate("CN=x", mailboxes, (), sha256)
     )
-    return run(door.login(proof, HERE))
+    return run(door.login(proof, HERE)).account
 
 
 def test_its_mail_address_names_the_account() -> None:

@@ -38,7 +38,7 @@ class Ground:
     def login(self, user: str, password: str) -> str:
         digest = hmac.new(password.encode(), b"<1@x>", "md5").hexdigest()
         proof = DigestProof(username=user, mechanism="CRAM-MD5", challenge=b"<1@x>", digest=digest)
-        return self.pump.run(self.door.login(proof, HERE))
+        return self.pump.run(self.door.login(proof, HERE)).account
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Ground:
         keys = self.keys(user)
         proof = client_proof(salted(password, keys.salt, keys.iterations), MESSAGE)
         evidence = ScramProof(username=user, mechanism="SCRAM-SHA-256", authzid=authzid, message=MESSAGE, proof=proof)
-        return self.pump.run(self.door.login(evidence, HERE))
+        return self.pump.run(self.door.login(evidence, HERE)).account
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Ground:
         return self.issuer.token(address, self.clock.now(), lasting=lasting, **claims)
 
     def login(self, token: str, user: str = "") -> str:
-        return run(self.door.login(Token(username=user, mechanism="OAUTHBEARER", token=token), HERE))
+        return run(self.door.login(Token(username=user, mechanism="OAUTHBEARER", token=token), HERE)).account
 
     def status(self, token: str, user: str = "") -> str:
         with pytest.raises(Denied) as caught:

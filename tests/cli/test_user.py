@@ -72,6 +72,22 @@ def test_nobody_unknown_gets_a_password_or_is_removed(mailstack: Mailstack) -> N
     assert "user list" in removed.stderr
 
 
+def test_sessions_of_an_account_are_ended(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    before = shelf.pump.run(shelf.store.account("alice@home.test"))
+    result = mailstack("user", "kick", "alice")
+    assert (result.exit_code, result.stdout) == (0, "the sessions of alice@home.test have ended\n")
+    assert lines_of(mailstack("user", "kick", "alice@home.test", "--json")) == [
+        {"address": "alice@home.test", "ended": True}
+    ]
+    after = shelf.pump.run(shelf.store.credentials(["alice@home.test"]))["alice@home.test"]
+    assert before is not None
+    assert after != before.credentials
+    result = mailstack("user", "kick", "nobody@home.test")
+    assert result.exit_code == 1
+    assert "there is no account nobody@home.test" in result.stderr
+
+
 def test_accounts_are_listed_with_their_aliases(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("bob@home.test")
     shelf.add_account("alice@home.test")

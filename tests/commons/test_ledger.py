@@ -83,17 +83,15 @@ def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
     assert get(ledger, "client 999")[1] == 1
 
 
-def test_the_rows_of_one_process_go_by_the_steady_clock_and_ended_sessions_by_the_date() -> None:
+def test_the_rows_of_one_process_go_by_the_steady_clock() -> None:
     clock = HandClock()
     commons = alone(clock)
     steady = (commons.rates, commons.failures, commons.places, commons.logins)
     for ledger in steady:
         put(ledger, "alice", clock.steady() + 60, 1.0, 1.0)
-    put(commons.sessions, "cookie", clock.now() + 60, 1.0, 1.0)
     clock.set_by(-86400)
     clock.advance(61)
     assert [get(ledger, "alice") for ledger in steady] == [[0, 0, 0]] * 4
-    assert get(commons.sessions, "cookie")[1] == 1.0
 
 
 def test_shared_rows_go_by_the_clock_that_all_processes_have() -> None:

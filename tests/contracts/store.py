@@ -791,6 +791,68 @@ def test_app_passwords_are_many_each_with_its_name_and_go_with_their_account(sub
     assert len(subject.run(store.app_passwords(ALICE.key))) == 1
 
 
+def test_credentials_change_with_all_that_a_login_rests_on(subject: Subject) -> None:
+    store = subject.store
+    subject.run(store.add_accounts([Account(BOB.key, b"x", 1.0), Account(ALICE.key, b"x", 1.0)]))
+    subject.run(store.add_app_password(AppPassword(BOB.key, "phone", b"1", 2.0)))
+    seen: list[str] = []
+
+    def new() -> bool:
+        found = subject.run(store.credentials([BOB.key, "nobody@home.test"]))
+        assert set(found) == {BOB.key}
+        assert subject.run(store.account(BOB.key)).credentials == found[BOB.key]
+        seen.append(found[BOB.key])
+        return seen.count(found[BOB.key]) == 1
+
+    assert new()
+    subject.run(store.set_quota(BOB.key, 5))
+    subject.run(store.keep_scram(BOB.key, b"x", "keys"))
+    subject.run(store.add_app_password(AppPassword(BOB.key, "laptop", b"2", 2.0)))
+    assert not new(), "nothing that a login rests on was changed"
+    subject.run(store.set_password(BOB.key, b"y"))
+    assert new()
+    subject.run(store.remove_app_password(BOB.key, "phone"))
+    assert new()
+    subject.run(store.end_sessions(BOB.key))
+    assert new()
+    before = subject.run(store.account(ALICE.key))
+    assert subject.run(store.credentials([ALICE.key])) == {ALICE.key: before.credentials}
+    subject.run(store.remove_account(BOB.key))
+    assert subject.run(store.credentials([BOB.key])) == {}
+    subject.run(store.add_accounts([Account(BOB.key, b"y", 3.0)]))
+    assert new(), "the next holder of the address is another one"
+    with pytest.raises(KeyError):
+        subject.run(store.end_sessions("nobody@home.test"))
+
+
+def test_version_of_accounts_changes_with_each_change(subject: Subject) -> None:
+    store = subject.store
+    if store.accounts_version() is None:
+        pytest.skip("only `credentials` can tell")
+    subject.run(store.add_accounts([Account(BOB.key, b"x", 1.0)]))
+    for change in (
+        lambda: store.set_password(BOB.key, b"y"),
+        lambda: store.end_sessions(BOB.key),
+        lambda: store.log_out("s", 9.0, 1.0),
+        lambda: store.remove_account(BOB.key),
+    ):
+        before = store.accounts_version()
+        subject.run(change())
+        assert store.accounts_version() != before
+
+
+def test_logouts_are_remembered_for_their_time(subject: Subject) -> None:
+    store = subject.store
+    subject.run(store.log_out("one", 50.0, 10.0))
+    subject.run(store.log_out("one", 50.0, 10.0))
+    assert subject.run(store.logged_out(["one", "two"])) == {"one"}
+    subject.run(store.log_out("two", 90.0, 60.0))
+    assert subject.run(store.logged_out(["one", "two", "three"])) == {"two"}
+    assert subject.run(store.logged_out([])) == set()
+    store = subject.reopen()
+    assert subject.run(store.logged_out(["two"])) == {"two"}, "a restart makes no session good again"
+
+
 def test_what_is_not_there_is_not_changed(subject: Subject) -> None:
     for work in (
         lambda: subject.store.set_password(BOB.key, b"x"),

@@ -14,7 +14,7 @@ from mailstack.pop3.client import ClientEngine
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.pop3.server import ServerEngine
 from mailstack.room import Room
-from mailstack.sasl import Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
+from mailstack.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from mailstack.wire import HostPort, TlsFacts
 from tests.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
@@ -80,11 +80,11 @@ class Door:
     async def scram_keys(self, username: str) -> ScramKeys:
         raise Unavailable("SCRAM is not among its kinds")
 
-    async def login(self, credentials: Proof, remote: HostPort) -> str:
+    async def login(self, credentials: Proof, remote: HostPort) -> AccountLogin:
         if isinstance(credentials, DigestProof):
             if credentials.username != "bob" or not credentials.fits("secret word"):
                 raise Denied
-            return "bob@home.test"
+            return AccountLogin("bob@home.test")
         assert isinstance(credentials, Credentials)
         if credentials.username == "trouble":
             raise Unavailable
@@ -93,7 +93,7 @@ class Door:
             raise Denied
         if not credentials.acts_for(f"{name}@home.test"):
             raise Denied
-        return f"{name}@home.test"
+        return AccountLogin(f"{name}@home.test")
 
 
 class Told:
@@ -104,6 +104,26 @@ class Told:
 
     def tell(self, steps: Sequence[Step]) -> None:
         self.steps += steps
+
+
+class Registered:
+    """Sessions that a test ends."""
+
+    def __init__(self) -> None:
+        self.open_now: list[Callable[[], None]] = []
+
+    def open(self, _: AccountLogin, end: Callable[[], None]) -> Registered:
+        self.open_now.append(end)
+        return self
+
+    async def login_of(self, account: str) -> AccountLogin:
+        return AccountLogin(account)
+
+    async def holds(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.open_now.pop()
 
 
 class Office:
@@ -120,6 +140,7 @@ class Office:
         self.room = Room(1_000_000)
         self.door = Door()
         self.peers: list[MemoryPeer[Any]] = []
+        self.sessions = Registered()
 
     def serve(
         self, outward: Any, *, tls: TlsFacts | None = None, require_tls: bool = True, certificate: bool = True
@@ -147,6 +168,8 @@ class Office:
                 limits=self.limits,
                 login_delay=self.delay,
                 holder_of=self.holder_of,
+                sessions=self.sessions,
+                log_out=peer.log_out,
                 room=self.room,
             )
         )

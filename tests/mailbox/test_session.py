@@ -191,6 +191,21 @@ def test_stls_without_a_certificate_is_neither_offered_nor_begun() -> None:
     assert telnet.say("QUIT") == b"+OK goodbye\r\n"
 
 
+def test_session_whose_login_ends_deletes_nothing() -> None:
+    """RFC 1939 §6: without QUIT there is no UPDATE; a QUIT that was sent ahead is not answered."""
+    office = Office(LETTER)
+    telnet = office.telnet(tls=TLS)
+    telnet.say("USER bob", "PASS secret word", "RETR 1", "DELE 1")
+    (end,) = office.sessions.open_now
+    end()
+    assert telnet.listen() == b"-ERR [SYS/TEMP] login is no longer valid, closing connection\r\n"
+    assert telnet.closed
+    telnet.say("QUIT")
+    assert list(office.shelf.letters) == [1]
+    assert not office.shelf.holders
+    assert office.sessions.open_now == []
+
+
 def test_quit_before_login_closes() -> None:
     """POP-18"""
     telnet = Office().telnet()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.listening import Door
@@ -15,7 +16,7 @@ from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
 from mailstack.smtp.replies import Reply
-from mailstack.wire import NEED_DATA, Disconnected, HostPort, Signal, Stopping, TimedOut, Unreachable
+from mailstack.wire import NEED_DATA, Disconnected, HostPort, LoggedOut, Signal, Stopping, TimedOut, Unreachable
 
 OFFICE = "192.0.2.1"
 
@@ -139,6 +140,46 @@ def test_who_fills_a_read_is_read_in_larger_pieces_unless_it_piles_up(rig: Rig, 
     peer.dataReceived(line * (FULL // len(line)))
     assert transport.bufferSize == most
     client.abort()
+
+
+def test_client_that_is_logged_out_hears_a_last_word_and_no_answer_to_what_it_sent_ahead(rig: Rig) -> None:
+    peers: list[NetPeer[bytes]] = []
+    ended: list[object] = []
+
+    async def talk(peer: NetPeer[bytes], engine: Lines) -> None:
+        peers.append(peer)
+        await peer.next_event(60)
+        peer.log_out()
+        ended.append(await peer.next_event(60))
+        peer.send(b"logged out\n")
+
+    rig.listen(talk)
+    client = rig.call()
+    client.send(b"one\ntwo\nthree\n")
+    assert rig.hear(client) == b"logged out"
+    assert ended == [LoggedOut()]
+    assert isinstance(rig.hear(client), Disconnected)
+
+
+def test_client_that_takes_nothing_is_dropped_when_it_is_logged_out(rig: Rig) -> None:
+    """Within a second, whatever the conversation waits for."""
+    peers: list[NetPeer[bytes]] = []
+    drained: list[bool] = []
+
+    async def talk(peer: NetPeer[bytes], engine: Lines) -> None:
+        peers.append(peer)
+        peer.pauseProducing()
+        drained.append(await peer.drain(600))
+        await Deferred()
+
+    rig.listen(talk)
+    client = rig.call()
+    rig.reactor.advance(1)
+    peers[0].log_out()
+    assert drained == [False]
+    begun = rig.reactor.seconds()
+    assert isinstance(rig.hear(client), Disconnected)
+    assert rig.reactor.seconds() - begun < 1
 
 
 def test_a_connection_has_a_lifetime(rig: Rig) -> None:

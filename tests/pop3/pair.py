@@ -17,6 +17,7 @@ from mailstack.wire import (
     Engine,
     EventT,
     HostPort,
+    LoggedOut,
     Signal,
     Stopping,
     TimedOut,
@@ -132,6 +133,12 @@ class MemoryPeer(Generic[EventT]):
         self._ending = Stopping()
         self._wake()
 
+    def log_out(self) -> None:
+        """As NetPeer: nothing that was sent ahead is answered."""
+        self._ending = LoggedOut()
+        self.take()
+        self._wake()
+
     def take(self) -> None:
         """The other side takes what waits."""
         if self._taken is not None:
@@ -149,6 +156,8 @@ class MemoryPeer(Generic[EventT]):
 
     async def next_event(self, timeout: float) -> EventT | Ending:
         late: list[bool] = []
+        if isinstance(self._ending, LoggedOut):
+            return self._ending
 
         def tick() -> None:
             late.append(True)
@@ -186,7 +195,7 @@ class MemoryPeer(Generic[EventT]):
             cancel = self._clock.call_later(timeout, tick)
             await self._taken
             cancel()
-        return not late and not isinstance(self._ending, Disconnected)
+        return not late and not isinstance(self._ending, Disconnected | LoggedOut)
 
     async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
         self.engine.tls_started()

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from mailstack.sasl import (
     MECHANISMS,
+    AccountLogin,
     CertificateProof,
     Channel,
     Credentials,
@@ -35,13 +36,13 @@ class Keeper:
     asked: list[Proof] = field(factory=list)
     kinds: frozenset[type[Proof]] = frozenset({Credentials, ScramProof, Token, CertificateProof, DigestProof})
 
-    async def login(self, proof: Proof, remote: HostPort) -> str:
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         self.asked.append(proof)
         if self.denies is not None:
             raise self.denies
         if isinstance(proof, ScramProof) and not proof.fits(self.keys[proof.username]):
             raise Denied
-        return f"{proof.username}@home.test"
+        return AccountLogin(f"{proof.username}@home.test")
 
     async def scram_keys(self, username: str) -> ScramKeys:
         return self.keys[username]
@@ -72,7 +73,7 @@ class Talk:
             return answer(challenge) if callable(answer) else answer
 
         exchange = Exchange(self.name, initial, self.channel, self.keeper, HERE, ask)
-        return run(MECHANISMS[self.name].prove(exchange))
+        return run(MECHANISMS[self.name].prove(exchange)).account
 
 
 def prove(name: str, initial: bytes | None, answers: Sequence[bytes] = ()) -> tuple[Proof, list[bytes]]:

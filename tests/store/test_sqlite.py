@@ -581,7 +581,7 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
         pump.run(store.open_maildrop(BOB.key, "me"))
     change(directory, "UPDATE mailboxes SET validity = 1")
     assert pump.run(store.open_maildrop(BOB.key, "other")).entries == [], "a failed opening holds no lock"
-    change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, '', NULL)")
+    change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, '', NULL, 0)")
     with pytest.raises(StoreError, match="table accounts"):
         pump.run(store.accounts())
 

@@ -157,8 +157,7 @@ class PostgresStore(SqlStore):
     def _hear(self, said: str) -> None:
         """Another process says something."""
         if said == ADDRESSES:
-            self._accounts.forget()
-            self._aliases.forget()
+            self._believe_nothing()
         else:
             for told in self._told:
                 told()

@@ -34,7 +34,7 @@ from mailstack.testing.aiosmtpd.values import (
     auth_mechanism,
     mechanism_of,
 )
-from mailstack.wire import Disconnected, Stopping, TimedOut
+from mailstack.wire import Ending
 
 __all__ = [
     "MISSING",
@@ -170,7 +170,7 @@ class SMTP(Commands, asyncio.Protocol):
     async def _one_command(self) -> bool:
         """Whether the conversation goes on after it."""
         event = await self._peer.next_event(self._timeout)
-        if isinstance(event, Disconnected | TimedOut | Stopping):
+        if isinstance(event, Ending):
             return False
         self._owes = True
         verb = verb_of(event)

@@ -73,6 +73,13 @@ class MailboxList(Struct, frozen=True):
     next: str | None
 
 
+class SessionsEnded(Struct, frozen=True):
+    """Whose sessions have ended."""
+
+    address: str
+    ended: bool
+
+
 class Emptied(Struct, frozen=True):
     """How many letters have left a mailbox."""
 
@@ -103,6 +110,13 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
         ),
         Route("PATCH", one, pages.change, "admin", told=Told("Change the password.", takes=NewPassword, gives=shown)),
         Route("DELETE", one, pages.remove, "admin", told=Told("Remove it, and its mailbox.", gives=Removed)),
+        Route(
+            "DELETE",
+            one + "/sessions",
+            pages.end_sessions,
+            "user",
+            told=Told("End every session, stream and wait of it; of users only one's own.", gives=SessionsEnded),
+        ),
         Route(
             "GET",
             "/v1/aliases",
@@ -206,6 +220,17 @@ class Accounts:
             raise _no_account(key) from None
         self._managed.forget()
         return in_json(Removed(key))
+
+    async def end_sessions(self, ask: Ask) -> Answer:
+        key = _address(ask.variables["address"]).key
+        if seen_by(ask) not in {None, key}:
+            raise Trouble(403, "That is another account; an administrator may end its sessions.")
+        try:
+            await self._store.end_sessions(key)
+        except KeyError:
+            raise _no_account(key) from None
+        self._managed.forget()
+        return in_json(SessionsEnded(key, ended=True))
 
     async def aliases(self, ask: Ask) -> Answer:
         found = sorted(await self._store.aliases())

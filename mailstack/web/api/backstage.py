@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.commons import Commons
@@ -27,6 +28,8 @@ class Backstage(Struct, frozen=True):
     """Takes what users write here."""
     commons: Commons
     """What all processes of the office count together."""
+    sessions: SessionRegistry
+    """Requests that go on, each ended when its login does not hold any longer."""
 
     @property
     def catalogue(self) -> Catalogue | None:

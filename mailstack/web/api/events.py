@@ -65,6 +65,9 @@ class Events:
                 position = self._begun(ask)
                 while not self._catalogue.feed.is_closed:
                     piece, position = await self._next(position, ask.visitor)
+                    # The name may have another holder by now, whose letters these are.
+                    if not await ask.holds():
+                        return
                     if piece:
                         yield piece
 

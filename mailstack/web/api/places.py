@@ -41,6 +41,8 @@ class Places:
         try:
             with self.one(ask):
                 async for piece in pieces:
+                    if not await ask.holds():
+                        return
                     yield piece
         finally:
             await pieces.aclose()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import Which
+from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import BadQuery, Term, Within
 from mailstack.catalogue.query import parse as parse_query
 from mailstack.letter.address import key_of
 from mailstack.net.patience import within
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
 from mailstack.web.api.places import Places
-from mailstack.web.api.shapes import Waited
+from mailstack.web.api.shapes import Letter, Waited
 from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.asking import Answer, Ask, Trouble, Visitor, in_json
+from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Parameter, Route, Told
 from mailstack.wire import Clock
 
@@ -70,25 +70,31 @@ class Waiting:
             await self._catalogue.up_to_date()
             which = await self._which(ask)
             async with self._catalogue.feed.watched():
-                return await self._waited(ask.visitor, which, wanted, self._clock.steady() + patience)
+                return await self._waited(ask, which, wanted, self._clock.steady() + patience)
 
-    async def _waited(self, visitor: Visitor, which: Which, wanted: int, until: float) -> Answer:
+    async def _waited(self, ask: Ask, which: Which, wanted: int, until: float) -> Answer:
         feed = self._catalogue.feed
         while True:
             position = feed.newest
             found = await self._catalogue.first(which, wanted)
             if len(found) >= wanted:
-                return in_json(Waited(await self._shelf.letters(found, visitor)))
+                return in_json(Waited(await self._letters(found, ask)))
             if feed.is_closed:
                 raise Trouble(503, "The office stops.")
             if not await self._arrived(position, until):
-                letters = await self._shelf.letters(found, visitor)
+                letters = await self._letters(found, ask)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"
                 raise Trouble(
                     408,
                     f"The time is over and {came}; GET /v1/letters lists what did.",
                     facts={"letters": msgspec.to_builtins(letters)},
                 )
+
+    async def _letters(self, found: Sequence[Item], ask: Ask) -> list[Letter]:
+        """The letters as the visitor may see them. Raises Trouble 401 when the login does not hold any longer."""
+        if not await ask.holds():
+            raise Trouble(401, "The session has ended; log in again.")
+        return await self._shelf.letters(found, ask.visitor)
 
     async def _arrived(self, position: int, until: float) -> bool:
         """Whether a letter has come since `position`; False when the time is over."""

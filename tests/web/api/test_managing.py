@@ -152,6 +152,9 @@ def test_accounts_come_and_go(api: Api) -> None:
     api("POST", "v1/accounts", {"address": "eve@home.test", "password": "x" * 100}, 400)
     api("PATCH", "v1/accounts/dan@home.test", {"password": "other"})
     write(api, "dan@home.test")
+    address = "dan@home.test"
+    assert api("DELETE", f"v1/accounts/{address}/sessions") == {"address": address, "ended": True}
+    api("DELETE", "v1/accounts/nobody@home.test/sessions", status=404)
     addresses = [each["address"] for each in api("GET", "v1/accounts")["accounts"]]
     assert addresses == ["alice@home.test", "bob@home.test", "dan@home.test"]
     assert api("DELETE", "v1/accounts/dan@home.test") == {"removed": "dan@home.test"}

@@ -1,0 +1,182 @@
+"""Registry of open sessions: ends those whose credentials have changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from mailstack.sasl import AccountLogin, Unavailable
+from mailstack.store import StoreError
+
+_log = logging.getLogger(__name__)
+
+POLL = 0.25
+"""Seconds between two looks for changed accounts, while any session is open."""
+
+
+class Accounts(Protocol):
+    """The part of a Store that is asked."""
+
+    async def account(self, address: str) -> Any: ...
+
+    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
+
+    async def logged_out(self, sessions: Sequence[str]) -> set[str]: ...
+
+    def accounts_version(self) -> object: ...
+
+
+class RegisteredSession:
+    """A sasl.OpenSession. States: open, ended by changed credentials, closed."""
+
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = ("_end", "_registry", "ended", "login")
+
+    def __init__(self, registry: SessionRegistry, login: AccountLogin, end: Callable[[], None]) -> None:
+        self._registry = registry
+        self._end = end
+        self.login = login
+        self.ended = False
+
+    async def holds(self) -> bool:
+        """Whether its credentials are those of this moment. Raises StoreError."""
+        if not self.ended:
+            await self._registry.check()
+        return not self.ended
+
+    def close(self) -> None:
+        """Forget the session, which has ended by itself. Harmless when it was ended here."""
+        self._registry.discard(self)
+
+    def end(self) -> None:
+        """End what was opened; nothing happens to a session that is closed by now."""
+        self._registry.discard(self)
+        self._end()
+
+
+class SessionRegistry:
+    """A sasl.Sessions. All sessions of one process, compared with the store of all processes.
+
+    | the store says | the session |
+    | --- | --- |
+    | the account has the credentials of the login | goes on |
+    | other ones: a new password, a removed app password, `user kick`, another holder | ends |
+    | no account, where there was one | ends |
+    | the browser's session has logged out | ends |
+
+    The store is asked when its version of the accounts has changed, or each POLL seconds where it has no version.
+    A store that can't be reached ends nothing.
+    """
+
+    def __init__(self, accounts: Accounts, call_later: Callable[..., Any]) -> None:
+        """`call_later` is the reactor's: sessions live in real time, wherever the clock of letters has travelled."""
+        self._accounts = accounts
+        self._call_later = call_later
+        self._open: set[RegisteredSession] = set()
+        self._unchecked = False
+        """Whether a session was opened since the last look; its login may rest on what was read before a change."""
+        self._version: object = None
+        self._waiting: list[Deferred[None]] = []
+        self._is_reading = False
+        self._is_polling = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, login: AccountLogin, end: Callable[[], None]) -> RegisteredSession:
+        """Register a session. `end` is called once, in a turn of its own, when the login does not hold any longer."""
+        session = RegisteredSession(self, login, end)
+        if login.credentials is not None:
+            self._open.add(session)
+            self._unchecked = True
+            self._poll()
+        return session
+
+    async def login_of(self, account: str) -> AccountLogin:
+        """A login to an account that another host has authenticated. Raises Unavailable."""
+        try:
+            found = await self._accounts.account(account)
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        return AccountLogin(account, "" if found is None else found.credentials)
+
+    def discard(self, session: RegisteredSession) -> None:
+        self._open.discard(session)
+
+    async def check(self) -> None:
+        """Compare every open session with the store, as it is after this call. Raises StoreError."""
+        if self._is_current():
+            return
+        # A comparison that is under way may have read before the change: the next one has not.
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append(waiter)
+        if not self._is_reading:
+            self._is_reading = True
+            Deferred.fromCoroutine(self._read()).addErrback(lambda failure: _log.error("a bug: %s", failure))
+        await waiter
+
+    def _is_current(self) -> bool:
+        """Whether nothing can have changed since the last look."""
+        if self._unchecked:
+            return False
+        version = self._accounts.accounts_version()
+        return version is not None and version == self._version
+
+    async def _read(self) -> None:
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                try:
+                    await self._compare()
+                except Exception as error:  # noqa: BLE001 - each who waits is told, whatever it is
+                    self._unchecked = True
+                    for waiter in waiting:
+                        waiter.errback(error)
+                else:
+                    for waiter in waiting:
+                        waiter.callback(None)
+        finally:
+            self._is_reading = False
+
+    async def _compare(self) -> None:
+        version, self._unchecked = self._accounts.accounts_version(), False
+        # Sessions that are opened meanwhile rest on newer credentials than those that are read now.
+        sessions = list(self._open)
+        accounts = list({session.login.account for session in sessions})
+        cookies = list({session.login.session for session in sessions} - {""})
+        known = await self._accounts.credentials(accounts) if accounts else {}
+        gone = await self._accounts.logged_out(cookies) if cookies else set()
+        self._version = version
+        for session in sessions:
+            login = session.login
+            if known.get(login.account, "") != login.credentials or login.session in gone:
+                self._end(session)
+
+    def _end(self, session: RegisteredSession) -> None:
+        if session in self._open:
+            session.ended = True
+            self._open.discard(session)
+            _log.info("a session of %s ends: its credentials have changed", session.login.account)
+            # Not from here: the session may be the one that asked for the comparison.
+            self._call_later(0, session.end)
+
+    def _poll(self) -> None:
+        if not self._is_polling:
+            self._is_polling = True
+            self._call_later(POLL, self._tick)
+
+    def _tick(self) -> None:
+        self._is_polling = False
+        if self._open:
+            Deferred.fromCoroutine(self._look()).addErrback(lambda failure: _log.error("a bug: %s", failure))
+
+    async def _look(self) -> None:
+        try:
+            await self.check()
+        except StoreError as error:
+            _log.debug("sessions can't be compared with their accounts: %s", error)
+        if self._open:
+            self._poll()
