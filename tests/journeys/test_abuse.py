@@ -145,6 +145,20 @@ def test_errors_are_answered_later_and_later_and_others_are_not(internet: Intern
     assert bad.codes().count(b"500") == 8
 
 
+def test_only_permanent_refusals_count_as_errors_of_a_client(internet: Internet) -> None:
+    """CODE-07: a client whose recipients are put off with 4xx stays connected to send the others (RFC 5321 §4.5.3.1.10)."""
+    site = office(
+        internet,
+        exchange=Exchange(recipients_per_hour=1),
+        limits=Limits(errors=3, tarpit=Duration(2), tarpit_longest=Duration(4)),
+    )
+    client = call(internet, site, BEGIN + RCPT * 21)
+    assert client.codes() == [b"220", b"250", b"250", b"250"] + [b"450"] * 20
+    client = call(internet, site, BEGIN + RCPT * 20 + b"WHAT\r\n" * 4)
+    assert client.codes() == [b"220", b"250", b"250"] + [b"450"] * 20 + [b"500"] * 3 + [b"421"]
+    assert client.is_gone
+
+
 def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
     """CODE-11: 450 4.7.1 at MAIL; RCPT likewise."""
     site = office(internet, exchange=Exchange(letters_per_hour=1, recipients_per_hour=2))

@@ -374,6 +374,19 @@ def test_a_letter_is_read_no_faster_than_it_is_taken() -> None:
     assert not office.shelf.collected
 
 
+@pytest.mark.parametrize(("taken", "collected"), [(False, set()), (True, {1})])
+def test_a_letter_is_collected_only_when_the_client_has_taken_it(taken: bool, collected: set[int]) -> None:
+    office = Office(LETTER)
+    telnet = office.logged_in()
+    telnet.peer.slow = True
+    assert telnet.say("RETR 1").endswith(b"third\r\n.\r\n")
+    if taken:
+        telnet.peer.take()
+    telnet.hang_up()
+    assert office.shelf.collected == collected
+    assert [step.step for step in office.told.steps] == ["collected"] * len(collected)
+
+
 def test_top_reads_only_what_it_shows() -> None:
     office = Office(LETTER)
     office.shelf.letters[1] = content = Long()
