@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.password_rules import check_password
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
@@ -176,7 +178,12 @@ class OfficeService(Service):
             shelf=PolicyFiles(config.data / POLICIES),
             directory=directory,
             catalogue=self._catalogue,
-            managed=Managed(keep_password=passwords.keep, forget=directory.forget, session_secret=premises.secret),
+            managed=Managed(
+                keep_password=passwords.keep,
+                check_password=partial(check_password, min_length=config.accounts.min_password_length),
+                forget=directory.forget,
+                session_secret=premises.secret,
+            ),
             clock=clock,
             seat=seat,
             commons=commons,

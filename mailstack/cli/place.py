@@ -42,6 +42,8 @@ class Place(Struct, frozen=True):
     domains: tuple[str, ...] = DEV_DOMAINS
     bcrypt_rounds: int = DEV_BCRYPT_ROUNDS
     scram_iterations: int = DEV_SCRAM_ITERATIONS
+    min_password_length: int | None = None
+    """Fewest characters of a new password; None in a dev environment, where any password is taken."""
     config: Path | None = None
     """The configuration file; None in a dev environment."""
     settings: Config | None = None
@@ -134,6 +136,7 @@ def of_config(file: Path) -> Place:
         tuple(read.domains),
         accounts.bcrypt_rounds,
         accounts.scram_iterations,
+        accounts.min_password_length,
         file,
         read,
     )

@@ -30,6 +30,9 @@ password_file = click.option(
 )
 
 
+weak = click.option("--weak", is_flag=True, help="Take any password, also a short or common one.")
+
+
 @click.group(
     cls=LazyGroup,
     lazy={
@@ -50,9 +53,13 @@ def user() -> None:
 @user.command()
 @click.argument("address")
 @password_file
+@weak
 @at_place
-def add(place: Place, address: str, password_file: Path | None) -> None:
+def add(place: Place, address: str, password_file: Path | None, weak: bool) -> None:
     """Add an account.
+
+    Its password has at least 8 characters ([accounts] min_password_length), and is neither one of the 1,000 most common
+    ones nor the account's own name; in a dev environment it may be any.
 
     \b
     Example:
@@ -60,7 +67,7 @@ def add(place: Place, address: str, password_file: Path | None) -> None:
       pass show alice | mailstack user add alice@home.test --password-file -
     """
     wanted = local_address(address, place.domains)
-    kept = _keep(read_password(password_file), place)
+    kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
     from mailstack.cli.run import OpenStore
     from mailstack.store import Account
@@ -152,16 +159,17 @@ def quota(place: Place, address: str, size: str | None) -> None:
 @user.command()
 @click.argument("address")
 @password_file
+@weak
 @at_place
-def password(place: Place, address: str, password_file: Path | None) -> None:
-    """Give an account a new password.
+def password(place: Place, address: str, password_file: Path | None, weak: bool) -> None:
+    """Give an account a new password; `mailstack user add --help` says which are taken.
 
     \b
     Example:
       mailstack user password alice@home.test
     """
     wanted = parse_address(address, place.domains)
-    kept = _keep(read_password(password_file), place)
+    kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
     from mailstack.cli.run import OpenStore
 
@@ -252,12 +260,27 @@ def read_password(file: Path | None, *, confirm: bool = True) -> str:
     return found
 
 
-def _keep(password: str, place: Place) -> Kept:
+def check_strength(password: str, place: Place, address: str, *, weak: bool) -> None:
+    """Raise PasswordError for a password that is guessed soon, unless any may be taken."""
+    if weak or place.min_password_length is None:
+        return
+
+    from mailstack.accounts.password_rules import check_password
+    from mailstack.accounts.passwords import PasswordError
+
+    try:
+        check_password(password, address, min_length=place.min_password_length)
+    except PasswordError as error:
+        raise PasswordError(f"{error}, or take it all the same with --weak") from None
+
+
+def _keep(password: str, place: Place, address: str, *, weak: bool) -> Kept:
     from mailstack.accounts.passwords import PasswordError
     from mailstack.cli.hashing import Hashing
 
     with Hashing(place.bcrypt_rounds, place.scram_iterations) as hashing:
         try:
+            check_strength(password, place, address, weak=weak)
             return hashing.keep(password)
         except PasswordError as error:
             raise Refused(str(error)) from error

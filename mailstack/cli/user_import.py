@@ -16,6 +16,7 @@ from mailstack.cli.names import local_address
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
+from mailstack.cli.user import check_strength, weak
 from mailstack.store import Account
 
 LONG = 20
@@ -33,13 +34,15 @@ class Entry(Struct, frozen=True):
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@weak
 @at_place
-def import_users(place: Place, file: Path) -> None:
+def import_users(place: Place, file: Path, weak: bool) -> None:
     """Add the accounts of FILE (`-` is standard input) in one transaction: all, or none.
 
     A line is an address, a blank, and the password up to the end of the line; empty lines and lines that begin with
     "# " are skipped. An account that exists with this very password stays as it is, so that the same file can be
-    imported again; one that exists with another password is an error.
+    imported again; one that exists with another password is an error. `mailstack user add --help` says which passwords
+    are taken.
 
     \b
     Example:
@@ -54,6 +57,7 @@ def import_users(place: Place, file: Path) -> None:
         known = {account.address: account for account in office.run(office.store.accounts())}
         new = [entry for entry in entries if entry.address not in known]
         check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
+        check_new(new, place, weak=weak)
         now = time.time()
         accounts = [
             Account(entry.address, kept.password_hash, now, scram=kept.scram)
@@ -106,6 +110,15 @@ def check_known(hashing: Hashing, pairs: Sequence[tuple[Entry, Account]]) -> Non
                 f"{entry.where}: {entry.address} exists with another password; change it with"
                 f" `mailstack user password {entry.address}`, or take the line out. Nothing was imported"
             )
+
+
+def check_new(entries: Sequence[Entry], place: Place, *, weak: bool) -> None:
+    """Raise Refused for the first password that is guessed soon, before any is hashed."""
+    for entry in entries:
+        try:
+            check_strength(entry.password, place, entry.address, weak=weak)
+        except PasswordError as error:
+            raise Refused(f"{entry.where}: {error}. Nothing was imported") from None
 
 
 def keep_all(hashing: Hashing, entries: Sequence[Entry]) -> Iterator[Kept]:

@@ -44,6 +44,7 @@ Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 
 PortOrNone = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
 Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
 Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
+PasswordLength = Annotated[int, Meta(ge=1, le=72, description="a whole number from 1 to 72")]
 Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Attempts = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
@@ -114,6 +115,7 @@ class OAuth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people log in."""
 
+    min_password_length: PasswordLength = 8
     bcrypt_rounds: Rounds = 12
     scram: bool = False
     scram_iterations: Iterations = 65_536

@@ -56,6 +56,8 @@ class Managed(Struct, frozen=True):
 
     keep_password: Callable[[str], Awaitable[Kept]] | None = None
     """What is kept of a password; raises ValueError for an unfit one."""
+    check_password: Callable[[str, str], None] = lambda _password, _address: None
+    """Raises ValueError for a new password of an address that is guessed soon."""
     forget: Callable[[], None] = lambda: None
     """Believe nothing any longer of what was read about accounts and aliases."""
     session_secret: bytes = b""

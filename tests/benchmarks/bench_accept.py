@@ -67,7 +67,7 @@ def furnished(folder: Path) -> Path:
     config = office(folder)
     users = folder / "users"
     users.write_text("".join(f"u{number}@home.test pw\n" for number in range(1, MAILBOXES + 1)))
-    command("user", "import", "-c", str(config), str(users))
+    command("user", "import", "--weak", "-c", str(config), str(users))
     return config
 
 

@@ -17,7 +17,7 @@ BOB = "bob@home.test"
 
 @pytest.fixture
 def bob(mailstack: Mailstack) -> None:
-    assert mailstack("user", "add", "bob", "--password-file", "-", input="secret\n").exit_code == 0
+    assert mailstack("user", "add", "--weak", "bob", "--password-file", "-", input="secret\n").exit_code == 0
 
 
 @pytest.mark.usefixtures("bob")

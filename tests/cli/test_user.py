@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bcrypt
+import pytest
 
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 
@@ -23,8 +24,8 @@ def test_an_account_is_added_with_the_password_of_a_file(mailstack: Mailstack, s
 
 
 def test_the_password_can_come_from_standard_input(mailstack: Mailstack, shelf: Shelf) -> None:
-    assert mailstack("user", "add", "bob", "--password-file", "-", input="b4tt3ry\r\n").exit_code == 0
-    assert bcrypt.checkpw(b"b4tt3ry", stored_hash(shelf, "bob@home.test"))
+    assert mailstack("user", "add", "bob", "--password-file", "-", input="b4tt3ry+stapl3\r\n").exit_code == 0
+    assert bcrypt.checkpw(b"b4tt3ry+stapl3", stored_hash(shelf, "bob@home.test"))
 
 
 def test_without_a_terminal_and_a_file_nobody_is_asked(mailstack: Mailstack) -> None:
@@ -35,14 +36,29 @@ def test_without_a_terminal_and_a_file_nobody_is_asked(mailstack: Mailstack) -> 
 
 
 def test_an_address_of_another_domain_is_refused(mailstack: Mailstack) -> None:
-    result = mailstack("user", "add", "bob@elsewhere.test", "--password-file", "-", input="secret\n")
+    result = mailstack("user", "add", "bob@elsewhere.test", "--password-file", "-", input="corr3ct h0rse\n")
     assert result.exit_code == 1
     assert "home.test, other.test" in result.stderr
 
 
 def test_what_is_no_address_is_refused_before_anything_is_made(mailstack: Mailstack, tmp_path: Path) -> None:
-    assert mailstack("user", "add", "bob@@home.test", "--password-file", "-", input="secret\n").exit_code == 1
+    assert mailstack("user", "add", "bob@@home.test", "--password-file", "-", input="corr3ct h0rse\n").exit_code == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("password", ["x", "password", "bob@home.test", "7-chars"])
+def test_weak_password_is_refused_unless_it_is_said(mailstack: Mailstack, shelf: Shelf, password: str) -> None:
+    result = mailstack("user", "add", "bob", "--password-file", "-", input=f"{password}\n")
+    assert result.exit_code == 1
+    assert "--weak" in result.stderr
+    assert shelf.pump.run(shelf.store.accounts()) == []
+    assert mailstack("user", "add", "--weak", "bob", "--password-file", "-", input=f"{password}\n").exit_code == 0
+    assert mailstack("user", "password", "bob", "--password-file", "-", input="y\n").exit_code == 1
+    (bob,) = shelf.pump.run(shelf.store.accounts())
+    assert bcrypt.checkpw(password.encode(), bob.password_hash)
+    assert mailstack("user", "password", "--weak", "bob", "--password-file", "-", input="y\n").exit_code == 0
+    (bob,) = shelf.pump.run(shelf.store.accounts())
+    assert bcrypt.checkpw(b"y", bob.password_hash)
 
 
 def test_a_password_longer_than_bcrypt_reads_is_refused(mailstack: Mailstack) -> None:
@@ -53,19 +69,19 @@ def test_a_password_longer_than_bcrypt_reads_is_refused(mailstack: Mailstack) ->
 
 def test_an_account_that_exists_is_not_added_again(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
-    result = mailstack("user", "add", "alice", "--password-file", "-", input="secret\n")
+    result = mailstack("user", "add", "alice", "--password-file", "-", input="corr3ct h0rse\n")
     assert result.exit_code == 1
     assert "mailstack user password alice@home.test" in result.stderr
 
 
 def test_a_password_is_changed(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
-    assert mailstack("user", "password", "alice", "--password-file", "-", input="new one\n").exit_code == 0
-    assert bcrypt.checkpw(b"new one", stored_hash(shelf, "alice@home.test"))
+    assert mailstack("user", "password", "alice", "--password-file", "-", input="another one\n").exit_code == 0
+    assert bcrypt.checkpw(b"another one", stored_hash(shelf, "alice@home.test"))
 
 
 def test_nobody_unknown_gets_a_password_or_is_removed(mailstack: Mailstack) -> None:
-    changed = mailstack("user", "password", "nobody", "--password-file", "-", input="x\n")
+    changed = mailstack("user", "password", "nobody", "--password-file", "-", input="corr3ct h0rse\n")
     removed = mailstack("user", "remove", "nobody")
     assert (changed.exit_code, removed.exit_code) == (1, 1)
     assert "user list" in changed.stderr

@@ -24,7 +24,7 @@ def addresses(mailstack: Mailstack) -> list[str]:
 
 
 def test_every_line_becomes_an_account(mailstack: Mailstack, shelf: Shelf, file: Path) -> None:
-    file.write_text("# people\nalice@home.test corr3ct h0rse\n\nbob\tb4tt3ry\n")
+    file.write_text("# people\nalice@home.test corr3ct h0rse\n\nbob\tb4tt3ry+stapl3\n")
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 0, result.stderr
     assert addresses(mailstack) == ["alice@home.test", "bob@home.test"]
@@ -34,9 +34,11 @@ def test_every_line_becomes_an_account(mailstack: Mailstack, shelf: Shelf, file:
 
 
 def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -> None:
-    file.write_text("alice@home.test one\nbob@home.test two\n")
+    file.write_text("alice@home.test one-good-secret\nbob@home.test two-good-secret\n")
     mailstack("user", "import", str(file))
-    file.write_text("alice@home.test one\nbob@home.test two\ndave@home.test three\n")
+    file.write_text(
+        "alice@home.test one-good-secret\nbob@home.test two-good-secret\ndave@home.test three-good-secret\n"
+    )
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 0
     assert result.stdout == "1 account added; 2 were there already\n"
@@ -50,10 +52,12 @@ def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -
         ("@home.test secret", "not an address"),
         ("bob@home.test again", "users:1"),
         ("dave@home.test " + "x" * 73, "72"),
+        ("dave@home.test x", "at least 8, or take it all the same with --weak"),
+        ("dave@home.test password1", "most common"),
     ],
 )
 def test_one_bad_line_and_nothing_is_imported(mailstack: Mailstack, file: Path, line: str, why: str) -> None:
-    file.write_text(f"bob@home.test two\nerin@home.test three\n{line}\n")
+    file.write_text(f"bob@home.test two-good-secret\nerin@home.test three-good-secret\n{line}\n")
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 1
     assert f"{file}:3: " in result.stderr
@@ -61,10 +65,17 @@ def test_one_bad_line_and_nothing_is_imported(mailstack: Mailstack, file: Path, 
     assert addresses(mailstack) == []
 
 
+def test_weak_passwords_are_imported_when_that_is_said(mailstack: Mailstack, file: Path) -> None:
+    file.write_text("alice@home.test x\nbob@home.test password\n")
+    assert mailstack("user", "import", "--weak", str(file)).exit_code == 0
+    assert addresses(mailstack) == ["alice@home.test", "bob@home.test"]
+    assert mailstack("user", "import", str(file)).exit_code == 0, "what is there already is not judged again"
+
+
 def test_an_account_with_another_password_is_named_with_its_line(mailstack: Mailstack, file: Path) -> None:
-    file.write_text("alice@home.test one\n")
+    file.write_text("alice@home.test one-good-secret\n")
     mailstack("user", "import", str(file))
-    file.write_text("bob@home.test two\nalice@home.test other\n")
+    file.write_text("bob@home.test two-good-secret\nalice@home.test other-good-secret\n")
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 1
     assert f"{file}:2: alice@home.test" in result.stderr
@@ -78,7 +89,7 @@ def test_a_file_that_is_not_there_is_named(mailstack: Mailstack, file: Path) -> 
 
 
 def test_standard_input_is_a_file_too(mailstack: Mailstack) -> None:
-    assert mailstack("user", "import", "-", input="alice@home.test one\n").exit_code == 0
+    assert mailstack("user", "import", "-", input="alice@home.test one-good-secret\n").exit_code == 0
     assert addresses(mailstack) == ["alice@home.test"]
 
 

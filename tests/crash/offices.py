@@ -54,7 +54,7 @@ class Office:
         self.config.write_text(text)
         users = self.directory / "users"
         users.write_text("".join([f"{name}@{self.domain} {name}\n" for name in self.people]))
-        command("user", "import", "-c", str(self.config), str(users))
+        command("user", "import", "--weak", "-c", str(self.config), str(users))
 
     def start(self) -> None:
         self.process, _ = serve(self.config, workers=self.workers)

@@ -144,7 +144,7 @@ def office(directory: Path) -> Path:
     config.write_text(CONFIG)
     users = directory / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "-c", str(config), str(users))
+    command("user", "import", "--weak", "-c", str(config), str(users))
     return config
 
 

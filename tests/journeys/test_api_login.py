@@ -40,7 +40,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     file.write_text(CONFIG)
     for user in ("alice", "bob", "root"):
         (directory / user).write_text(user)
-        command("user", "add", "-c", str(file), f"{user}@home.test", "--password-file", str(directory / user))
+        command("user", "add", "--weak", "-c", str(file), f"{user}@home.test", "--password-file", str(directory / user))
     with Process("serve", "-c", str(file)) as process:
         found = process.services(2)
         with smtplib.SMTP("127.0.0.1", found["mx"], timeout=20) as client:
@@ -144,3 +144,18 @@ def test_a_letter_is_sent_on_in_the_name_of_who_does_it(ports: dict[str, int]) -
     assert (envelope["account"], envelope["sender"]) == ("alice@home.test", "alice@home.test")
     seen = {user: ask(ports, f"/v1/journeys/{sent['id']}", user)[0] for user in ("alice", "bob", "root")}
     assert seen == {"alice": 200, "bob": 404, "root": 200}, "a journey names all recipients"
+
+
+def test_weak_password_is_refused_with_the_rule(ports: dict[str, int]) -> None:
+    """As by the commands; the API has no way around it."""
+    for password, rule in (("x", "at least 8"), ("password", "most common"), ("dora@home.test", "own name")):
+        body = {"address": "dora@home.test", "password": password}
+        status, problem, _ = ask(ports, "/v1/accounts", "root", "POST", body)
+        assert (status, rule in problem["detail"]) == (400, True)
+        status, problem, _ = ask(ports, "/v1/accounts/bob@home.test", "root", "PATCH", {"password": "bob"})
+        assert (status, "at least 8" in problem["detail"]) == (400, True)
+    assert ask(ports, "/v1/me", "bob")[0] == 200
+    assert ask(ports, "/v1/accounts/dora@home.test", "root", "DELETE")[0] == 404
+    good = {"address": "dora@home.test", "password": "corr3ct h0rse"}
+    assert ask(ports, "/v1/accounts", "root", "POST", good)[0] == 201
+    assert ask(ports, "/v1/accounts/dora@home.test", "root", "DELETE")[0] == 200

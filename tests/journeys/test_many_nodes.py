@@ -28,7 +28,7 @@ def test_two_machines_are_one_office(tmp_path: Path, postgresql_url: str, progra
     one, two = node(tmp_path / "one", postgresql_url), node(tmp_path / "two", postgresql_url)
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "-c", str(one), str(users))
+    command("user", "import", "--weak", "-c", str(one), str(users))
     here, ports_here = serve(one, program)
     there, ports_there = serve(two, program)
     with here, there:
@@ -59,7 +59,7 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
     config = node(tmp_path / "one", postgresql_url, "[catalogue]\nenabled = true\n")
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "-c", str(config), str(users))
+    command("user", "import", "--weak", "-c", str(config), str(users))
     office, ports = serve(config, workers=2)
     with office:
         for number in range(6):
@@ -92,7 +92,7 @@ def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
     config = node(tmp_path / "one", postgresql_url)
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "-c", str(config), str(users))
+    command("user", "import", "--weak", "-c", str(config), str(users))
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute(_REFUSING)
         with Process("serve", "-c", str(config), environ={"MAILSTACK_WORKERS__COUNT": "2"}) as office:

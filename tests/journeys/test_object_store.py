@@ -77,7 +77,7 @@ def elsewhere(tmp_path: Path) -> Iterator[dict[str, int]]:
         config.read_text().replace("home.test", "elsewhere.test").replace('"elsewhere.test" =', '"x.test" =')
     )
     (tmp_path / "users").write_text("bob@elsewhere.test bob\n")
-    command("user", "import", "-c", str(config), str(tmp_path / "users"))
+    command("user", "import", "--weak", "-c", str(config), str(tmp_path / "users"))
     server, ports = serve(config)
     with server:
         yield ports

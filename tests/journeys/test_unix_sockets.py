@@ -84,7 +84,7 @@ def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
     listen = "\n".join(f'{service} = ["unix:{place / service}"]' for service in ("mx", "submission", "web"))
     config.write_text(CONFIG.format(listen))
     (tmp_path / "users").write_text("bob@home.test bob\n")
-    command("user", "import", "-c", str(config), str(tmp_path / "users"))
+    command("user", "import", "--weak", "-c", str(config), str(tmp_path / "users"))
     with Process("serve", "-c", str(config)) as server:
         server.wait_for(f"starting on '{place / 'web'}'")
         send(place / "mx")

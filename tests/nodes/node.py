@@ -82,7 +82,7 @@ class Node:
         """Accounts, for all who share the store; the password of each is his name, if none is given."""
         users = self.directory / "users"
         users.write_text("".join(f"{name}@{self.domain} {password or name}\n" for name in people))
-        command("user", "import", "-c", str(self.config), str(users))
+        command("user", "import", "--weak", "-c", str(self.config), str(users))
 
     # --- its life
 

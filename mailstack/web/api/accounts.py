@@ -176,6 +176,7 @@ class Accounts:
         if keep is None:
             raise Trouble(501, "Accounts can't be added here; `mailstack user add` does it.")
         try:
+            self._managed.check_password(wanted.password, address.key)
             kept = await keep(wanted.password)
         except ValueError as error:
             raise Trouble(400, str(error)) from None
@@ -200,7 +201,9 @@ class Accounts:
         if keep is None:
             raise Trouble(501, "Passwords can't be changed here; `mailstack user password` does it.")
         try:
-            kept = await keep(from_json(ask, NewPassword).password)
+            wanted = from_json(ask, NewPassword).password
+            self._managed.check_password(wanted, key)
+            kept = await keep(wanted)
             await self._store.set_password(key, kept.password_hash, kept.scram)
         except KeyError:
             raise _no_account(key) from None

@@ -94,7 +94,7 @@ def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int 
     config, users = folder / "mailstack.toml", folder / "users"
     config.write_text(CONFIG.format(workers=workers, sink=sink))
     users.write_text("".join(f"{LOGIN.format(number)} pw\n" for number in range(1, accounts + 1)))
-    command("user", "import", "-c", str(config), str(users))
+    command("user", "import", "--weak", "-c", str(config), str(users))
 
 
 @contextlib.contextmanager
