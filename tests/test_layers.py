@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,8 @@ MODULES = dict(modules())
 RANKS = {name: rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 
 
-def layer_of(module: str) -> str:
-    """The name in LAYERS that speaks for a module: the longest that it begins with."""
+def place_of(module: str) -> str | None:
+    """The name in LAYERS that speaks for a module: the longest that it begins with; None where there is none."""
     parts = module.split(".")
     for length in range(len(parts), 1, -1):
         name = ".".join(parts[:length])
@@ -77,60 +78,106 @@ def layer_of(module: str) -> str:
             return f"{name}.*"
         if name in RANKS:
             return name
-    if module == "mailstack":
-        return module
-    raise LookupError(f"{module} has no place in LAYERS: give it one")
+    return module if module == "mailstack" else None
 
 
-def imports_of(module: str) -> set[str]:
-    """Every module that a module imports, at its top or inside a function."""
+def layer_of(module: str) -> str:
+    """As `place_of`. Raises LookupError where there is none."""
+    if (place := place_of(module)) is None:
+        raise LookupError(f"{module} has no place in LAYERS: give it one")
+    return place
+
+
+def imports_in(tree: ast.Module) -> set[str]:
+    """Every module that a module imports, at its top or inside a function; "." begins a relative one."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: imports are absolute"
-            assert node.module is not None
+            package = "." * node.level + (node.module or "")
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                found.add(inner if inner in MODULES else node.module)
+                inner = f"{package}.{alias.name}"
+                found.add(inner if inner in MODULES else package)
     return found
+
+
+@cache
+def read_modules() -> dict[str, tuple[list[str], str]]:
+    """What each module imports, and its docstring; read once, and not before a test asks."""
+    found = {}
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_bytes())
+        found[name] = sorted(imports_in(tree)), ast.get_docstring(tree) or ""
+    return found
+
+
+def imports() -> dict[str, list[str]]:
+    return {name: names for name, (names, _) in read_modules().items()}
 
 
 def within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_layers_beneath_it(module: str) -> None:
-    own = layer_of(module)
-    for imported in imports_of(module):
-        if not within(imported, "mailstack"):
-            continue
-        other = layer_of(imported)
-        assert other == own or RANKS[other] < RANKS[own], f"{module} ({own}) must not import {imported} ({other})"
+def importers_of(package: str) -> list[str]:
+    return [module for module, names in imports().items() if any(within(name, package) for name in names)]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_the_ground_and_the_roots_know_twisted(module: str) -> None:
-    if any(within(imported, "twisted") for imported in imports_of(module)):
-        assert module != "mailstack.store", "the store's interface is plain Python"
-        assert module.split(".")[1] in TWISTED, f"{module} must not import twisted"
+def fail_with(offences: list[str]) -> None:
+    """Fails with all of them, one a line; passes when there are none."""
+    if offences:
+        pytest.fail(f"{len(offences)} found:\n" + "\n".join(offences), pytrace=False)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_production_code_never_imports_the_simulation(module: str) -> None:
-    if any(within(imported, "mailstack.simulation") for imported in imports_of(module)):
-        assert within(module, "mailstack.simulation") or module in SIMULATION_IMPORTERS
+def test_every_module_is_read_and_has_a_place() -> None:
+    assert {"mailstack", "mailstack.__main__", "mailstack.store.sqlite"} <= set(MODULES)
+    assert len(MODULES) > 100
+    assert sum(map(len, imports().values())) > 1000
+    fail_with([f"{module} has no place in LAYERS: give it one" for module in MODULES if place_of(module) is None])
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_says_its_duty_in_its_first_line(module: str) -> None:
-    docstring = ast.get_docstring(ast.parse(MODULES[module].read_bytes()))
-    assert docstring, f"{module} has no docstring"
-    first = docstring.split("\n")[0]
-    assert first.endswith((".", "?", ":")), f"{module}: its first line is not a sentence: {first!r}"
-    assert len(first.split()) > 2, f"{module}: {first!r} says nothing"
+def test_imports_are_absolute() -> None:
+    fail_with([f"{module}: {name}" for module, names in imports().items() for name in names if name[0] == "."])
+
+
+def test_a_module_imports_only_layers_beneath_it() -> None:
+    edges = [
+        (module, imported) for module, names in imports().items() for imported in names if within(imported, "mailstack")
+    ]
+    layers = [(module, layer_of(module), imported, layer_of(imported)) for module, imported in edges]
+    fail_with(
+        [
+            f"{module} ({own}) must not import {imported} ({other})"
+            for module, own, imported, other in layers
+            if other != own and RANKS[other] >= RANKS[own]
+        ]
+    )
+
+
+def test_only_the_ground_and_the_roots_know_twisted() -> None:
+    importers = importers_of("twisted")
+    assert "mailstack.store" not in importers, "the store's interface is plain Python"
+    fail_with([f"{module} must not import twisted" for module in importers if module.split(".")[1] not in TWISTED])
+
+
+def test_production_code_never_imports_the_simulation() -> None:
+    allowed = SIMULATION_IMPORTERS | {module for module in MODULES if within(module, "mailstack.simulation")}
+    importers = importers_of("mailstack.simulation")
+    fail_with([f"{module} must not import mailstack.simulation" for module in importers if module not in allowed])
+
+
+def test_a_module_says_its_duty_in_its_first_line() -> None:
+    offences = []
+    for module, (_, docstring) in read_modules().items():
+        first = docstring.split("\n")[0]
+        if not first:
+            offences.append(f"{module} has no docstring, or one whose first line is empty")
+        elif not first.endswith((".", "?", ":")):
+            offences.append(f"{module}: its first line is not a sentence: {first!r}")
+        elif len(first.split()) <= 2:
+            offences.append(f"{module}: {first!r} says nothing")
+    fail_with(offences)
 
 
 def test_the_table_itself_is_read_as_meant() -> None:
