@@ -12,6 +12,7 @@ from mailstack.net.crowd import Crowd
 from mailstack.net.peer import NetPeer
 from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.net.proxied import PassedAddress
+from mailstack.net.run_queue import RunQueue
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.smtp.replies import Reply
@@ -54,12 +55,15 @@ class Door(Factory, Generic[EventT]):
         proxies: Iterable[str] = (),
         proxy_timeout: float = 5.0,
         endpoint: EndpointOf = bind_anew,
+        queue: RunQueue | None = None,
     ) -> None:
         """`converse` is given the peer and the engine that `engine` made for it.
 
         `turn_away` is the conversation with a client that `limits` does not admit, and is given the reply as well.
         `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
+        `queue` is that of all listeners of the reactor, which share its time; None: this one has its own.
         """
+        self._queue = queue or RunQueue(reactor)
         self._reactor = reactor
         self._engine = engine
         self._converse = converse
@@ -106,6 +110,7 @@ class Door(Factory, Generic[EventT]):
             remote=remote if isinstance(addr, PassedAddress) else None,
             local=addr.local if isinstance(addr, PassedAddress) else None,
             done=self._left if isinstance(verdict, Pass) else self._peers.gone,
+            queue=self._queue,
         )
         self._peers.add(peer)
         return peer

@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.negotiated import channel_binding, tls_facts
+from mailstack.net.run_queue import BURST, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls_layer import start_tls
 from mailstack.net.writing import write
@@ -62,8 +63,8 @@ MUCH = 262144
 TAKEN = 1024
 """Octets of such a read that may be left: a content is taken as it comes, and commands that pile up get no larger reads."""
 
-TURN = 100
-"""Events that one connection may have answered at a stretch, a few milliseconds' work, before the others have their turn."""
+CHARGE = 12
+"""Shift that makes credit of octets sent: an answer of 4 KB costs as much as one event more."""
 
 Conversation = Callable[["NetPeer[EventT]"], Coroutine[Any, Any, None]]
 
@@ -88,6 +89,8 @@ class NetPeer(Protocol, Generic[EventT]):
         "_closing",
         "_context",
         "_conversation",
+        "_credit",
+        "_credited",
         "_deadline",
         "_done",
         "_drain",
@@ -99,6 +102,8 @@ class NetPeer(Protocol, Generic[EventT]):
         "_late",
         "_lifetime",
         "_local",
+        "_queue",
+        "_queued",
         "_reactor",
         "_reading",
         "_remote",
@@ -107,10 +112,10 @@ class NetPeer(Protocol, Generic[EventT]):
         "_timer",
         "_tls_failure",
         "_tls_fault",
-        "_turn",
         "_unsent",
         "_waiter",
         "_waiting",
+        "_yielded",
         "connected",
         "engine",
         "transport",
@@ -130,12 +135,14 @@ class NetPeer(Protocol, Generic[EventT]):
         remote: HostPort | None = None,
         local: HostPort | None = None,
         done: Callable[[NetPeer[EventT]], None] | None = None,
+        queue: RunQueue | None = None,
     ) -> None:
         """`context` is the server's certificate, `client_tls` what a client has in its place.
 
         `encrypted` says that TLS is there from the first octet, `shaking` is a client's handshake for that.
         `lifetime` is how long the connection may last in all, in seconds. `remote` and `local` are its ends, where a proxy
-        is between them; else the transport knows. `done` is called once, when it is lost.
+        is between them; else the transport knows. `done` is called once, when it is lost. `queue` is shared by all
+        connections that have a conversation; None: this one has its own.
         """
         self.connected = 0
         self.transport = None
@@ -165,14 +172,18 @@ class NetPeer(Protocol, Generic[EventT]):
         self._full = False
         self._late = False
         self._closing = False
-        self._turn = 0
+        self._queue = queue
+        self._queued = False
+        self._yielded = False
+        self._credit = BURST
+        self._credited = 0.0
         self._unsent: bytearray | None = None
         """Answers that wait for the next ones."""
 
     # --- what Twisted calls
 
     def connectionMade(self) -> None:  # noqa: N802
-        self._born = self._reactor.seconds()
+        self._born = self._credited = self._reactor.seconds()
         transport: Any = self.transport
         transport.registerProducer(self, True)
         if hasattr(transport, "setTcpNoDelay"):
@@ -187,7 +198,19 @@ class NetPeer(Protocol, Generic[EventT]):
             return
         self.engine.receive(data)
         if self._waiting:
-            self._wake()
+            if self._credit >= 0 or self._task is None:
+                self._wake()
+            elif not self._queued:
+                queue = self._queue or self._own_queue()
+                if queue.is_waited_for and self._earn():
+                    self._wake()
+                else:
+                    self._queued = True
+                    queue.serve(self)
+            elif self._reading:
+                # More than one event waits: what else is sent may wait in the network.
+                self._reading = False
+                self._transport().pauseProducing()
         elif self._reading and self.engine.buffered > HIGH_WATER:
             self._reading = False
             self._transport().pauseProducing()
@@ -273,12 +296,14 @@ class NetPeer(Protocol, Generic[EventT]):
         # same, for a server may refuse what it will not read.
         if self._full and self._task is not None and not await self.drain(timeout):
             return self._ending or TimedOut(timeout)
-        self._turn += 1
-        if self._turn > TURN and self._task is not None:
+        self._credit -= 1
+        if self._credit < 0 and self._task is not None and self.engine.buffered and not self._earn():
             # One read may hold thousands of commands. Reading stops meanwhile once enough of them wait.
-            self._turn = 0
             self._flush()
-            self._reactor.callLater(0, self._task.resume)
+            self._yielded = True
+            if not self._queued:
+                self._queued = True
+                (self._queue or self._own_queue()).add(self)
             await PAUSE
         deadline = 0.0
         while (event := self.engine.next_event()) is NEED_DATA:
@@ -294,7 +319,6 @@ class NetPeer(Protocol, Generic[EventT]):
                 now = self._reactor.seconds()
                 deadline = min(now + timeout, self._born + self._lifetime)
                 self._arm(now, deadline)
-            self._turn = 0
             self._flush()
             self._waiting = True
             if self._task is not None:
@@ -308,6 +332,7 @@ class NetPeer(Protocol, Generic[EventT]):
     def send(self, octets: bytes) -> None:
         if isinstance(self._ending, Disconnected):
             return
+        self._credit -= len(octets) >> CHARGE
         if self._unsent is not None:
             self._unsent += octets
             if len(self._unsent) >= HIGH_WATER:
@@ -394,7 +419,39 @@ class NetPeer(Protocol, Generic[EventT]):
             self._flush()
             self._transport().abortConnection()
 
+    # --- what the run queue calls
+
+    def run(self, events: int) -> int:
+        """Serve up to so many events; returns how many were served."""
+        self._queued = False
+        # The event that is waited for was counted before.
+        self._credit = events - 1
+        is_full = self.engine.buffered >= FULL
+        if self._yielded:
+            self._yielded = False
+            assert self._task is not None, "only a conversation yields"
+            self._task.resume()
+        else:
+            self._wake()
+        served = events - 1 - self._credit
+        self._credit = min(-1, self._credit)
+        if is_full and self.engine.buffered < TAKEN:
+            self._transport().bufferSize = MUCH
+        return served
+
     # --- inside
+
+    def _own_queue(self) -> RunQueue:
+        self._queue = RunQueue(self._reactor)
+        return self._queue
+
+    def _earn(self) -> bool:
+        """Add the credit that was earned since the last time; whether it is enough for the next event."""
+        now = self._reactor.seconds()
+        earned = int((now - self._credited) * RATE)
+        if earned > 0:
+            self._credit, self._credited = min(BURST - 1, max(-1, self._credit) + earned), now
+        return self._credit >= 0
 
     def _transport(self) -> Any:
         return self.transport
@@ -423,6 +480,9 @@ class NetPeer(Protocol, Generic[EventT]):
         now = self._reactor.seconds()
         if now < self._deadline:
             self._arm(now, self._deadline)
+        elif self._queued and not self._closing:
+            # What was waited for is here, and its turn has yet to come.
+            self._arm(now, now + 1.0)
         elif self._closing:
             self.abort()
         else:

@@ -25,6 +25,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
 from mailstack.net.peer import NetPeer
 from mailstack.net.ports import Ports
+from mailstack.net.run_queue import RunQueue
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import networks_of, within
@@ -93,6 +94,7 @@ class Doors(dict[str, Listener]):
             clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
         )
         self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.steady, commons.logins)
+        self._run_queue = RunQueue(around.reactor)
         self._ahead = Room(MOST_OF_ALL)
         self._crowd = Room()
 
@@ -331,6 +333,7 @@ class Doors(dict[str, Listener]):
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
             endpoint=self._around.endpoint,
+            queue=self._run_queue,
         )
 
     def _between(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:

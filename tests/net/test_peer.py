@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.listening import Door
-from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, TURN, NetPeer
+from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
+from mailstack.net.run_queue import BURST
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
@@ -121,9 +122,9 @@ def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:
     assert at - begun == pytest.approx(60, abs=0.1)
 
 
-@pytest.mark.parametrize(("line", "most"), [(b"x" * 1023 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
+@pytest.mark.parametrize(("line", "most"), [(b"x" * 8191 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
 def test_who_fills_a_read_is_read_in_larger_pieces_unless_it_piles_up(rig: Rig, line: bytes, most: int) -> None:
-    """What is taken at a stretch is a hundred lines: of these, all that a read brings, and next to nothing."""
+    """Served at once are BURST lines: all that a read of large ones brings, and next to nothing of small ones."""
     peers: list[NetPeer[bytes]] = []
 
     async def hear(peer: NetPeer[bytes], engine: Lines) -> None:
@@ -180,6 +181,27 @@ def test_client_that_takes_nothing_is_dropped_when_it_is_logged_out(rig: Rig) ->
     begun = rig.reactor.seconds()
     assert isinstance(rig.hear(client), Disconnected)
     assert rig.reactor.seconds() - begun < 1
+
+
+@pytest.mark.parametrize(("line", "most"), [(b"x" * 8191 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
+def test_a_busy_connection_is_read_in_larger_pieces_as_well(rig: Rig, line: bytes, most: int) -> None:
+    peers: list[NetPeer[bytes]] = []
+
+    async def hear(peer: NetPeer[bytes], engine: Lines) -> None:
+        peers.append(peer)
+        while isinstance(await peer.next_event(60), bytes):
+            pass
+
+    rig.listen(hear)
+    client = rig.call()
+    client.send(b"busy\n" * 100)
+    rig.reactor.advance(0.1)
+    (peer,) = peers
+    transport: Any = peer.transport
+    peer.dataReceived(line * (FULL // len(line)))
+    rig.reactor.advance(0)
+    assert transport.bufferSize == most
+    client.abort()
 
 
 def test_a_connection_has_a_lifetime(rig: Rig) -> None:
@@ -383,7 +405,7 @@ def test_thousands_of_commands_in_one_read_leave_the_others_their_turn(rig: Rig)
     rig.reactor.advance(1)
     assert len(heard) == 3001
     # Both came in the same instant: whoever was first, the other waited for one turn at most.
-    assert heard.index(b"a word") <= 2 * TURN
+    assert heard.index(b"a word") <= BURST + 1
 
 
 def test_a_connection_that_is_lost_amid_its_turns_ends(rig: Rig) -> None:
@@ -397,7 +419,7 @@ def test_a_connection_that_is_lost_amid_its_turns_ends(rig: Rig) -> None:
 
     rig.listen(note)
     peer = rig.call()
-    peer.send(b"noop\n" * (TURN - 1) + b"hang up\n" + b"noop\n" * 300)
+    peer.send(b"noop\n" * (BURST - 1) + b"hang up\n" + b"noop\n" * 300)
     rig.reactor.advance(1)
     assert len(ended) == 1
     assert isinstance(ended[0], Disconnected)
