@@ -54,6 +54,8 @@ class Commons(Struct, frozen=True):
     """Requests that may go on for long."""
     watchers: Counts
     """Of these, those that are told what happens to letters."""
+    exchange: Counts
+    """Connections to the mail exchange, which are among `connections`."""
 
 
 class OwnLedger:
@@ -121,4 +123,4 @@ def alone(clock: Clock) -> Commons:
     steady = clock.steady
     failures, places = (OwnLedger(steady, 10_000) for _ in range(2))
     rates, logins = OwnLedger(steady), OwnLedger(steady)
-    return Commons(OwnCounts(), rates, failures, places, logins, OwnCounts(), OwnCounts())
+    return Commons(OwnCounts(), rates, failures, places, logins, OwnCounts(), OwnCounts(), OwnCounts())

@@ -143,20 +143,25 @@ class SharedCommons(Commons, frozen=True):
     connections: SharedCounts
     streams: SharedCounts
     watchers: SharedCounts
+    exchange: SharedCounts
+
+    @property
+    def _counts(self) -> tuple[SharedCounts, ...]:
+        return self.connections, self.streams, self.watchers, self.exchange
 
     def sit(self, number: int) -> None:
         """In a worker: take a seat, counted from 1."""
-        for counts in (self.connections, self.streams, self.watchers):
+        for counts in self._counts:
             counts.sit(number)
 
     def vacate(self, number: int) -> None:
         """The worker of this seat is gone, with all that was its own."""
-        for counts in (self.connections, self.streams, self.watchers):
+        for counts in self._counts:
             counts.vacate(number)
 
 
 def shared_among(seats: int, steady: Callable[[], float]) -> SharedCommons:
     """For an office of so many workers, whose clocks give the same seconds as `steady`."""
     rates, failures, places, logins = (SharedLedger(now=steady) for _ in range(4))
-    connections, streams, watchers = (SharedCounts(seats) for _ in range(3))
-    return SharedCommons(connections, rates, failures, places, logins, streams, watchers)
+    connections, streams, watchers, exchange = (SharedCounts(seats) for _ in range(4))
+    return SharedCommons(connections, rates, failures, places, logins, streams, watchers, exchange)

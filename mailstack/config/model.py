@@ -161,6 +161,7 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     priority_from: tuple[Network, ...] = ()
     withhold: tuple[Keyword, ...] = ()
     xclient: tuple[Network, ...] = ()
+    connections_per_address: Count = 50
     greet_delay: Duration = read_duration("0")
     reverse_dns: bool = True
     letters_per_hour: CountOrNone = 0
@@ -303,9 +304,11 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connections: Count = 10000
     connections_per_address: Count = 2000
     connections_per_minute: CountOrNone = 0
+    exempt: tuple[Network, ...] = (Network("127.0.0.0/8"), Network("::1/128"))
     busy: Percent = 80
     busy_timeout: Duration = read_duration("30s")
     errors: Count = 20
+    junk_commands: CountOrNone = 100
     auth_failures: Count = 5
     tarpit: Duration = read_duration("1s")
     tarpit_longest: Duration = read_duration("10s")

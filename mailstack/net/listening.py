@@ -14,7 +14,7 @@ from mailstack.net.ports import EndpointOf, Ports, bind_anew
 from mailstack.net.proxied import PassedAddress
 from mailstack.net.run_queue import RunQueue
 from mailstack.policy import Pass
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import Admission
 from mailstack.smtp.replies import Reply
 from mailstack.wire import Engine, EventT, HostPort
 
@@ -48,7 +48,7 @@ class Door(Factory, Generic[EventT]):
         engine: Callable[[], Engine[EventT]],
         converse: Callable[[NetPeer[EventT], Any], Coroutine[Any, Any, None]],
         turn_away: Callable[[NetPeer[EventT], Any, Reply], Coroutine[Any, Any, None]],
-        limits: ConnectionLimits,
+        limits: Admission,
         context: IOpenSSLServerConnectionCreator,
         implicit_tls: bool = False,
         lifetime: float = 86400.0,

@@ -289,22 +289,16 @@ class NetPeer(Protocol, Generic[EventT]):
         return channel_binding(self.transport, kind)
 
     async def next_event(self, timeout: float) -> EventT | Ending:
-        if isinstance(self._ending, LoggedOut):
-            # What the client has sent ahead is not answered any more.
-            return self._ending
         # Who does not take our answers asks no more: else they would pile up here. A client we are listens all the
         # same, for a server may refuse what it will not read.
         if self._full and self._task is not None and not await self.drain(timeout):
             return self._ending or TimedOut(timeout)
         self._credit -= 1
         if self._credit < 0 and self._task is not None and self.engine.buffered and not self._earn():
-            # One read may hold thousands of commands. Reading stops meanwhile once enough of them wait.
-            self._flush()
-            self._yielded = True
-            if not self._queued:
-                self._queued = True
-                (self._queue or self._own_queue()).add(self)
-            await PAUSE
+            await self._yield()
+        if isinstance(self._ending, LoggedOut):
+            # What the client has sent ahead is not answered any more.
+            return self._ending
         deadline = 0.0
         while (event := self.engine.next_event()) is NEED_DATA:
             if self._ending is not None:
@@ -350,7 +344,7 @@ class NetPeer(Protocol, Generic[EventT]):
                 write(self.transport, bytes(unsent))
 
     async def drain(self, timeout: float) -> bool:
-        if self._full and not isinstance(self._ending, Disconnected):
+        if self._full and not isinstance(self._ending, Disconnected | LoggedOut):
             self._drain = Deferred()
             call = self._reactor.callLater(timeout, self.resumeProducing)
             await self._drain
@@ -440,6 +434,15 @@ class NetPeer(Protocol, Generic[EventT]):
         return served
 
     # --- inside
+
+    async def _yield(self) -> None:
+        """Wait in the queue: one read may hold thousands of commands."""
+        self._flush()
+        self._yielded = True
+        if not self._queued:
+            self._queued = True
+            (self._queue or self._own_queue()).add(self)
+        await PAUSE
 
     def _own_queue(self) -> RunQueue:
         self._queue = RunQueue(self._reactor)

@@ -27,8 +27,9 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.ports import Ports
 from mailstack.net.run_queue import RunQueue
 from mailstack.office.surroundings import Surroundings
+from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import is_exempt, networks_of, within
 from mailstack.policy.tarpit import Tarpit
 from mailstack.pop3.commands import Pop3Event
 from mailstack.pop3.responses import Code
@@ -81,6 +82,7 @@ class Doors(dict[str, Listener]):
         self._is_open = False
         self._waiting: list[Deferred[None]] = []
         limits = config.limits
+        self._exempt = networks_of((*limits.exempt, *config.relay.relay_from))
         self._connections = ClientLimits(
             limits.connections,
             limits.connections_per_address,
@@ -89,6 +91,13 @@ class Doors(dict[str, Listener]):
             now=clock.steady,
             counts=commons.connections,
             rates=commons.rates,
+            exempt=self._exempt,
+        )
+        self._exchange_connections = ServiceLimits(
+            self._connections,
+            config.exchange.connections_per_address,
+            counts=commons.exchange,
+            exempt=self._exempt,
         )
         self._tarpit = Tarpit(
             clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
@@ -151,7 +160,7 @@ class Doors(dict[str, Listener]):
 
     def exchange(self) -> Door[ServerEvent]:
         """For other hosts: no AUTH (RFC 5321)."""
-        return self.smtp(self._exchange, self.config.exchange, service="mx")
+        return self.smtp(self._exchange, self.config.exchange, connections=self._exchange_connections, service="mx")
 
     def lmtp(self) -> Door[ServerEvent]:
         """For other programs of ours that hand letters to our mailboxes (RFC 2033); limits are those of strangers."""
@@ -167,6 +176,7 @@ class Doors(dict[str, Listener]):
         implicit_tls: bool = False,
         lmtp: bool = False,
         bare_newlines: bool = False,
+        connections: Admission | None = None,
         service: str = "smtp",
     ) -> Door[ServerEvent]:
         """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people.
@@ -181,6 +191,7 @@ class Doors(dict[str, Listener]):
         session_limits = SessionLimits(
             max_recipients=capabilities.max_recipients,
             errors=limits.errors,
+            junk_commands=limits.junk_commands,
             auth_failures=limits.auth_failures,
             command_timeout=limits.command_timeout,
             data_timeout=limits.data_timeout,
@@ -208,6 +219,7 @@ class Doors(dict[str, Listener]):
                 crowd=self._crowd,
                 sessions=self._sessions,
                 log_out=peer.log_out,
+                is_exempt=self._is_exempt,
             )
             return self._once_open(session.converse)
 
@@ -217,7 +229,10 @@ class Doors(dict[str, Listener]):
         def engine() -> SmtpEngine:
             return SmtpEngine(capabilities, lmtp=lmtp)
 
-        return self._door(service, engine, converse, turn_away, implicit_tls=implicit_tls)
+        return self._door(service, engine, converse, turn_away, implicit_tls=implicit_tls, connections=connections)
+
+    def _is_exempt(self, host: str) -> bool:
+        return is_exempt(host, self._exempt)
 
     def _capabilities(self, settings: SubmissionSettings | ExchangeSettings, *, bare_newlines: bool) -> Capabilities:
         """What a listener offers; a limit that is None is the one for our own users."""
@@ -319,14 +334,21 @@ class Doors(dict[str, Listener]):
         return WebDoor(around.reactor, ports, limits=self._connections, load=load)
 
     def _door(
-        self, service: str, engine: Callable[[], Any], converse: Any, turn_away: Any, *, implicit_tls: bool
+        self,
+        service: str,
+        engine: Callable[[], Any],
+        converse: Any,
+        turn_away: Any,
+        *,
+        implicit_tls: bool,
+        connections: Admission | None = None,
     ) -> Door[Any]:
         return Door(
             self._around.reactor,
             engine=engine,
             converse=converse,
             turn_away=turn_away,
-            limits=self._connections,
+            limits=connections or self._connections,
             context=self._around.context_of(self.config.hostname, service),
             implicit_tls=implicit_tls,
             lifetime=self.config.limits.session_time,

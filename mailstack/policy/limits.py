@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from mailstack.commons import Counts, Ledger, OwnCounts
 from mailstack.policy import PASS, Defer, Verdict
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import IpNetwork, client_of, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
 from mailstack.smtp.replies import reply
 from mailstack.wire import HostPort
 
 TOO_MANY = reply(421, "4.3.2", "too many connections, try again later", closes=True)
+
+
+class Admission(Protocol):
+    """Decides which connections a listener serves."""
+
+    def admit(self, remote: HostPort) -> Verdict:
+        """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
+
+    def release(self, remote: HostPort) -> None:
+        """An admitted connection has ended."""
 
 
 class ConnectionLimits:
@@ -28,11 +39,13 @@ class ConnectionLimits:
         now: Callable[[], float] = time.time,
         counts: Counts | None = None,
         rates: Ledger | None = None,
+        exempt: Sequence[IpNetwork] = (),
     ) -> None:
         """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are.
 
-        `counts` and `rates` may be shared with other processes.
+        `counts` and `rates` may be shared with other processes. `exempt`: networks for which only `total` holds.
         """
+        self._exempt = exempt
         self._total = total
         self._per_address = per_address
         self._rate = Rate(now, per_minute, MINUTE, ledger=rates, kind="connections") if per_minute else None
@@ -54,13 +67,43 @@ class ConnectionLimits:
         count, everybody = self._counts.of(client), self._counts.total()
         if everybody >= self._total:
             return Defer(TOO_MANY, f"{everybody} connections are open in all")
-        if count >= self._per_address:
-            return Defer(TOO_MANY, f"{client} has {count} connections open")
-        if self._rate is not None and not self._rate.take(client):
-            return Defer(TOO_FAST, f"{client} opened too many connections within a minute")
+        if not is_exempt(remote.host, self._exempt):
+            if count >= self._per_address:
+                return Defer(TOO_MANY, f"{client} has {count} connections open")
+            if self._rate is not None and not self._rate.take(client):
+                return Defer(TOO_FAST, f"{client} opened too many connections within a minute")
         self._counts.add(client)
         return PASS
 
     def release(self, remote: HostPort) -> None:
         """An admitted connection has ended."""
         self._counts.remove(client_of(remote.host))
+
+
+class ServiceLimits:
+    """Counts the connections of one service by address, within the limits of all services."""
+
+    def __init__(
+        self, limits: Admission, per_address: int, *, counts: Counts | None = None, exempt: Sequence[IpNetwork] = ()
+    ) -> None:
+        """`per_address`: maximum for one client. `counts` may be shared with other processes. `exempt`: networks without it."""
+        self._limits = limits
+        self._per_address = per_address
+        self._counts = counts or OwnCounts()
+        self._exempt = exempt
+
+    def admit(self, remote: HostPort) -> Verdict:
+        """See Admission."""
+        client = client_of(remote.host)
+        count = self._counts.of(client)
+        if count >= self._per_address and not is_exempt(remote.host, self._exempt):
+            return Defer(TOO_MANY, f"{client} has {count} connections open to this service")
+        verdict = self._limits.admit(remote)
+        if verdict is PASS:
+            self._counts.add(client)
+        return verdict
+
+    def release(self, remote: HostPort) -> None:
+        """See Admission."""
+        self._counts.remove(client_of(remote.host))
+        self._limits.release(remote)

@@ -34,6 +34,12 @@ def within(host: str, networks: Iterable[IpNetwork]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+def is_exempt(host: str, networks: Iterable[IpNetwork]) -> bool:
+    """Whether no limit of a client holds: its address is in one of the networks, or it came by a UNIX socket."""
+    address = ip_address(host)
+    return address is None or any(address in network for network in networks)
+
+
 @lru_cache(maxsize=4096)  # asked several times for each connection
 def client_of(host: str) -> str:
     """What counts as one client when clients are counted: an IPv4 address, or an IPv6 site."""

@@ -19,6 +19,8 @@ class SessionLimits(Struct, frozen=True):
     """In one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
     errors: int = 20
     """Refused commands before 421."""
+    junk_commands: int = 100
+    """Commands since the last letter that bring none forward; each one beyond them is an error. 0 is no limit."""
     auth_failures: int = 5
     """Wrong passwords before 421 (RFC 4954 §9)."""
     command_timeout: float = 300.0

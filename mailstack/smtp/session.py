@@ -87,6 +87,9 @@ def _now(listener: Capabilities, **now: Any) -> Capabilities:
     return replace(listener, **now)
 
 
+_JUNK = frozenset({Hello, Mail, Reset, Noop, Verify, Help})
+"""Commands that cost a client nothing, and of which a letter needs few (as Postfix's `smtpd_junk_command_limit`)."""
+
 _NOBODY = XClient()
 """Whom a client speaks for that has not said so."""
 
@@ -105,7 +108,9 @@ class Session:
         "_errors",
         "_guesses",
         "_is_busy",
+        "_is_exempt",
         "_is_logged_out",
+        "_junk",
         "_letters",
         "_limits",
         "_log_out",
@@ -140,14 +145,16 @@ class Session:
         crowd: Room | None = None,
         sessions: Sessions | None = None,
         log_out: Callable[[], None] = lambda: None,
+        is_exempt: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Without an `authenticator` AUTH is not offered; with `require_tls` only under TLS (RFC 4954 §4).
 
         `may_speak_for_others` offers XCLIENT. `toll` is what errors cost. `is_busy` says whether so many are here that
         nobody may be slow. `elapsed` gives seconds, for how long a client takes; None: by the `clock`, which may be moved.
-        `crowd` is for the recipients of all sessions; None: this one is alone.
         `sessions` registers each login, and `log_out` ends the connection when it does not hold any longer; None: no
         change ends a login.
+        `crowd` is for the recipients of all sessions; None: this one is alone. `is_exempt` says of a client's address
+        whether it may send any number of junk commands.
         """
         self.station = station
         self.identity: Identity | None = None
@@ -169,6 +176,8 @@ class Session:
         self._elapsed = elapsed or clock.steady
         self._errors = 0
         self._guesses = 0
+        self._junk = 0
+        self._is_exempt = is_exempt
         self._crowd = crowd or Room()
         self._sessions = sessions
         self._log_out = log_out
@@ -256,7 +265,7 @@ class Session:
         answer = await self._ask(door, event)
         # What is only put off is no error of the client's: who has too many recipients, or is greylisted, must live to
         # send the others (RFC 5321 §4.5.3.1.10).
-        if answer.code >= 500:
+        if answer.code >= 500 or (type(event) in _JUNK and self._is_junk()):
             self._errors += 1
             if self._errors > self._limits.errors:
                 answer = TOO_MANY_ERRORS
@@ -271,6 +280,12 @@ class Session:
             self._close_login()
             self._offer()
         return True
+
+    def _is_junk(self) -> bool:
+        """Count a junk command; whether it is one too many."""
+        self._junk += 1
+        limit = self._limits.junk_commands
+        return 0 < limit < self._junk and not self._is_exempt(self.remote.host)
 
     async def _ask(self, door: Callable[[Session, Any], Awaitable[Reply]], event: object) -> Reply:
         """The answer to an event, whatever goes wrong in finding it."""
@@ -399,7 +414,7 @@ class Session:
         self._spoken_for = client
         self._close_login()
         self.identity = Identity(await self._login_of(client.login), "XCLIENT") if client.login else None
-        self._errors = self._guesses = self._letters = 0
+        self._errors = self._guesses = self._junk = self._letters = 0
         self._offer()
         _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
         try:
@@ -490,6 +505,7 @@ class Session:
                 answer = await self._accept(letter, facts)
                 if answer.positive:
                     self._arriving = None
+                    self._junk = 0
             else:
                 answer = end.fault
         except BaseException:

@@ -74,10 +74,12 @@ def test_connections_are_shared_out(tmp_path: Path) -> None:
         assert min(taken) >= 20
 
 
-def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["limits", "exchange"])
+def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path, table: str) -> None:
     """CODE-16"""
     config = office(tmp_path)
-    config.write_text(config.read_text() + "[limits]\nconnections_per_address = 3\n")
+    place = "" if table == "limits" else f"[{table}]\n"
+    config.write_text(config.read_text() + f"[limits]\nexempt = []\n{place}connections_per_address = 3\n")
     server, ports = serve(config, workers=2)
     with server, contextlib.ExitStack() as stack:
         for expected in (b"220", b"220", b"220", b"421", b"421"):
@@ -186,7 +188,9 @@ def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
     """SMTP-41: and what it held is free: here a maildrop, and places of a client."""
     config = office(tmp_path)
-    config.write_text(config.read_text() + '[workers]\nhung_after = "1s"\n[limits]\nconnections_per_address = 3\n')
+    config.write_text(
+        config.read_text() + '[workers]\nhung_after = "1s"\n[limits]\nexempt = []\nconnections_per_address = 3\n'
+    )
     server, ports = serve(config, workers=2)
     with server, contextlib.ExitStack() as stack:
         readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(3)]
@@ -208,7 +212,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
 def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: Path) -> None:
     config = office(tmp_path)
     text = config.read_text().replace('mx = ["tcp:0', 'mx = ["haproxy:tcp:0')
-    config.write_text(text + '[proxy]\nnetworks = ["127.0.0.1"]\n[limits]\nconnections_per_address = 3\n')
+    config.write_text(text + '[proxy]\nnetworks = ["127.0.0.1"]\n[limits]\nexempt = []\nconnections_per_address = 3\n')
     server, ports = serve(config, workers=2)
     with server, contextlib.ExitStack() as stack:
         spoken = []

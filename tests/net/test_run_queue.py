@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailstack.net.peer import HIGH_WATER, NetPeer
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
-from mailstack.wire import Disconnected, Stopping, TimedOut
+from mailstack.wire import Disconnected, LoggedOut, Stopping, TimedOut
 from tests.net.test_peer import Lines
 from tests.net.test_together import Wire
 
@@ -193,3 +193,14 @@ def test_a_server_that_stops_says_goodbye_to_those_in_the_queue(server: Server) 
         pass
     assert server.endings == [Stopping()] * 10
     assert len(server.served) == 10_000
+
+
+def test_a_connection_that_is_logged_out_in_the_queue_has_no_more_commands_served(server: Server) -> None:
+    server.flood(10)
+    (peer,) = server.flood(1, line=b"send\n")
+    begun = server.served.count(b"send")
+    peer.log_out()
+    while server.turn():
+        pass
+    assert server.served.count(b"send") == begun
+    assert server.endings == [LoggedOut()]

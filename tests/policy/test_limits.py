@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.policy import PASS, Defer
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimits, ServiceLimits
+from mailstack.policy.networks import networks_of
 from mailstack.wire import HostPort
 
 
@@ -48,7 +49,33 @@ def test_a_released_connection_makes_room() -> None:
     assert limits.admit(at("192.0.2.2")) is PASS
 
 
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", ""]))))
+def test_a_service_has_its_own_limit_within_that_of_all() -> None:
+    everything = ConnectionLimits(total=3, per_address=10)
+    service = ServiceLimits(everything, 2)
+    assert [service.admit(at("192.0.2.1")) is PASS for _ in range(3)] == [True, True, False]
+    assert everything.open == 2
+    assert service.admit(at("192.0.2.2")) is PASS
+    assert isinstance(service.admit(at("192.0.2.3")), Defer)
+    service.release(at("192.0.2.1"))
+    assert service.admit(at("192.0.2.1")) is PASS
+    for host in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+        service.release(at(host))
+    assert (everything.open, service._counts.total()) == (0, 0)
+
+
+def test_exempt_networks_are_only_within_the_total() -> None:
+    exempt = networks_of(["127.0.0.0/8", "::1/128"])
+    everything = ConnectionLimits(total=8, per_address=1, per_minute=1, exempt=exempt)
+    service = ServiceLimits(everything, 1, exempt=exempt)
+    for host in ("127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1", "", ""):
+        assert service.admit(at(host)) is PASS
+    assert service.admit(at("192.0.2.1")) is PASS
+    assert isinstance(service.admit(at("127.0.0.1")), Defer)
+    everything.release(at(""))
+    assert isinstance(service.admit(at("192.0.2.1")), Defer)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:1::1"]))))
 def test_the_counts_are_those_of_a_plain_list(moves: list[tuple[bool, str]]) -> None:
     limits = ConnectionLimits(total=4, per_address=2)
     held: list[str] = []
