@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mailstack.catalogue.database import FILE, PATIENCE
+from mailstack.store.sqlite_reading import ReadableDatabase
 
 
 def hidden_numbers(directory: Path) -> frozenset[int]:
@@ -15,9 +16,9 @@ def hidden_numbers(directory: Path) -> frozenset[int]:
     if not file.exists():
         return frozenset()
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as connection:
+        with closing(ReadableDatabase(file)) as database, closing(database.connect(timeout=PATIENCE)) as connection:
             return frozenset(
                 int(number) for (number,) in connection.execute("SELECT number FROM letters WHERE deleted IS NOT NULL")
             )
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return frozenset()

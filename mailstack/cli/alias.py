@@ -54,7 +54,7 @@ def list_(place: Place, as_json: bool) -> None:
     Example:
       mailstack alias list
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         aliases = sorted(office.run(office.store.aliases()))
     if as_json:
         for address, targets in aliases:

@@ -75,7 +75,7 @@ def list_(place: Place, address: str, as_json: bool) -> None:
 
     from mailstack.cli.run import OpenStore
 
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         known = office.run(office.store.app_passwords(wanted.key))
     if as_json:
         for each in known:

@@ -12,22 +12,29 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import size_text
+from mailstack.cli.printing import clean, size_text
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
     from mailstack.moving.backup import Saved
 
+MAX_FAULTS = 100
+"""Faults of a backup that are named one by one."""
+
 
 @click.command()
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", metavar="FILE", type=PathType(allow_dash=True))
 @at_place
 def backup(place: Place, file: Path) -> None:
     """Write all that an office keeps into FILE, as it is at one moment; the office goes on meanwhile.
 
     FILE is a tar with the database, large letters, keys and the catalogue; `-` is standard output. It unpacks to a data
     directory. Whoever can read it can read all letters: it is made for you alone.
+
+    A letter whose content is lost or damaged is named, and so is a damaged database. All else is written, and the exit
+    status is 1. FILE is then written only if it is not there yet, else FILE.incomplete.
 
     \b
     Example:
@@ -42,22 +49,26 @@ def backup(place: Place, file: Path) -> None:
         )
     if str(file) == "-" and sys.stdout.isatty():
         raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
-    _told(_written(place.data, file))
+    _report(*_written(place.data, file))
 
 
-def _written(data: Path, file: Path) -> Saved:
-    """Raises Refused."""
+def _written(data: Path, file: Path) -> tuple[Saved, str]:
+    """What is in it, and the name of the file. Raises Refused."""
     from mailstack.moving import CannotMove
     from mailstack.moving.backup import back_up
     from mailstack.store import StoreError
 
     try:
-        return back_up(data, sys.stdout.buffer) if str(file) == "-" else _whole(file, partial(back_up, data))
+        if str(file) == "-":
+            return back_up(data, sys.stdout.buffer), "standard output"
+        if file.is_dir():
+            raise Refused(f"no backup was written: {file} is a directory; name the file to write")
+        return _whole(file, partial(back_up, data))
     except (CannotMove, StoreError, OSError, sqlite3.Error) as error:
         raise Refused(f"no backup was written: {error}") from error
 
 
-def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> Saved:
+def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> tuple[Saved, str]:
     """A file that is there as a whole, or not at all."""
     part = file.with_name(f"{file.name}.part")
     try:
@@ -65,15 +76,26 @@ def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> Saved:
             saved = write(tar)
             tar.flush()
             os.fsync(tar.fileno())
-        part.replace(file)
+        name = _name_for(file, saved)
+        part.replace(name)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return saved
+    return saved, str(name)
 
 
-def _told(saved: Saved) -> None:
+def _name_for(file: Path, saved: Saved) -> Path:
+    """A backup that lacks something never takes the place of one that is there: that may have it."""
+    return file.with_name(f"{file.name}.incomplete") if saved.faults and file.exists() else file
+
+
+def _report(saved: Saved, name: str) -> None:
+    """Raises Refused for what is missing."""
     text = f"{saved.letters} letters, {saved.contents} large contents, {size_text(saved.octets)}"
     click.echo(text, err=True)
     if saved.elsewhere:
         click.echo(f"{saved.elsewhere} more contents are in the object store: back the bucket up as well", err=True)
+    if saved.faults:
+        for fault in saved.faults[:MAX_FAULTS]:
+            click.echo(clean(f"mailstack: {fault}"), err=True)
+        raise Refused(f"the backup is incomplete: {len(saved.faults)} faults, named above; all else is in {name}")

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from mailstack.cli import registry
+from mailstack.cli.paths import PathType
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
-@click.option("--data", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), envvar="MAILSTACK_DATA",
+@click.option("--data", metavar="DIR", type=PathType(file_okay=False), envvar="MAILSTACK_DATA",
               help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip
 @click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
 @click.option("--max-age", metavar="TIME", callback=_duration, help="Keep letters for so long, as 12h or 3d.")
@@ -96,7 +97,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
 @click.option("--bare-newlines", is_flag=True,
               help="The capture port takes lines that end in LF alone as well, with a warning.")  # fmt: skip
-@click.option("--faults", metavar="FILE", callback=_rules, type=click.Path(dir_okay=False, path_type=Path),
+@click.option("--faults", metavar="FILE", callback=_rules, type=PathType(dir_okay=False),
               help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip

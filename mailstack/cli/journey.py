@@ -40,7 +40,7 @@ def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) 
       mailstack journey 1kq2v7m4e80c3xz --json | jq -r '.steps[].step'
     """
     wanted = letter_id(id)
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
 
         def look() -> Journey:
             found = office.run(journey_of(office.store, wanted))

@@ -37,7 +37,7 @@ def letters(
         since=None if since is None else since.at(place.now()),
         limit=limit,
     )
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         records = office.run(office.store.records(which))
     if as_json:
         for record in records:

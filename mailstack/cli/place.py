@@ -13,6 +13,7 @@ import click
 from msgspec import Struct, field
 
 from mailstack.cli import registry
+from mailstack.cli.paths import PathType
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ config_file = click.option(
     "--config",
     "file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     envvar="MAILSTACK_CONFIG",
     required=True,
     help="The configuration file (or MAILSTACK_CONFIG).",
@@ -95,14 +96,14 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
         "-c",
         "--config",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         envvar="MAILSTACK_CONFIG",
         help="The office of this configuration file (or MAILSTACK_CONFIG).",
     )
     @click.option(
         "--data",
         metavar="DIR",
-        type=click.Path(path_type=Path),
+        type=PathType(),
         envvar="MAILSTACK_DATA",
         help="The dev environment that keeps its letters here (or MAILSTACK_DATA).",
     )

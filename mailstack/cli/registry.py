@@ -57,8 +57,11 @@ def unregister() -> None:
 def running() -> list[Running]:
     """Those alive, the newest first; entries of processes that died are removed. Raises RegistryError."""
     directory = _directory()
-    if not directory.is_dir():
-        return []
+    try:
+        if not directory.is_dir():
+            return []
+    except PermissionError:
+        return []  # XDG_RUNTIME_DIR was inherited from another user, as by su
     _trust(directory)
     return [found for _, found in sorted(_alive(directory), key=lambda pair: pair[0], reverse=True)]
 

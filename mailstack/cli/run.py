@@ -14,12 +14,13 @@ from typing import Any, Generic, Self, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from mailstack.cli.place import Place
+from mailstack.cli.place import Place, has_database
 from mailstack.cli.refusal import Refused
 from mailstack.store import Store, StoreError
 from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite_reading import is_current
 
 T = TypeVar("T")
 
@@ -67,12 +68,15 @@ class Carrier:
 class OpenStore:
     """The store of a place, for a `with` block; a server may have it open at the same time."""
 
-    def __init__(self, place: Place, *, announces: bool = True) -> None:
-        """Without `announces` no webhook is told of what is done."""
+    def __init__(self, place: Place, *, announces: bool = True, only_reads: bool = False) -> None:
+        """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
+
+        Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
+        """
         self._place = place
         self._data = place.data
         self._carrier = Carrier()
-        store = _store(self._carrier, place)
+        store = _store(self._carrier, place, only_reads=only_reads)
         self.store: Store = store
         self._now = store.now
         if announces and place.settings is not None and place.settings.webhooks:
@@ -120,11 +124,12 @@ class OpenStore:
             raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
 
 
-def _store(carrier: Carrier, place: Place) -> SqlStore:
+def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
     """With an archive where the office has one: a letter that a command hands in is for those who look at the inbox, too."""
     settings = place.settings
+    read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
     if settings is None:
-        return ArchivingSqliteStore(carrier, place.data)
+        return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
     from mailstack.config.contents import content_objects
 
     archiving = settings.catalogue.enabled
@@ -132,7 +137,7 @@ def _store(carrier: Carrier, place: Place) -> SqlStore:
         large, limit = content_objects(settings, carrier), settings.contents.above
         if not settings.store.url:
             kind = ArchivingSqliteStore if archiving else SqliteStore
-            return kind(carrier, place.data, large=large, memory_limit=limit)
+            return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
         from mailstack.config.storing import reach_of
         from mailstack.store.postgresql.opening import postgres_store
 

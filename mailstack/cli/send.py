@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 
 from mailstack.cli.calling import Server, Tls, of_place, parse_server
 from mailstack.cli.composing import compose, header_addresses, read_file, with_crlf
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, with_place
 from mailstack.cli.printing import clean, print_json
 from mailstack.cli.refusal import Refused
@@ -42,16 +42,16 @@ class Sending(Struct, frozen=True):
 )
 @click.option("--subject", default="", help="The subject of a new letter.")
 @click.option("--body", metavar="TEXT", help="The text of a new letter; `-` is standard input.")
-@click.option("--attach", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="Attach a file.")
+@click.option("--attach", metavar="FILE", multiple=True, type=PathType(), help="Attach a file.")
 @click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add, or replace, a header field.")
-@click.option("--file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True),
+@click.option("--file", metavar="FILE", type=PathType(allow_dash=True),
               help="Send this whole letter as it is; `-` is standard input. Its To, Cc and Bcc are the default of --to.")  # fmt: skip
 @click.option("--server", metavar="HOST[:PORT]", help="Whom to call; else the office of -c, or the dev environment.")
 @click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
               help="How the connection is secured.")  # fmt: skip
 @click.option("--user", metavar="LOGIN", help="Who logs in; in the dev environment alice, if nobody is named.")
 @read_password_from
-@click.option("--ca-file", metavar="FILE", type=click.Path(path_type=Path), help="Trust this CA, and not the system's.")
+@click.option("--ca-file", metavar="FILE", type=PathType(), help="Trust this CA, and not the system's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
 @with_place

@@ -56,7 +56,7 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
     Example:
       mailstack suppress list --json | jq -r .address
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         found = office.run(office.store.suppressions(limit))
     if as_json:
         for each in found:

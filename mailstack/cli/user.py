@@ -12,6 +12,7 @@ import click
 from mailstack.cli.lazy import LazyGroup
 from mailstack.cli.names import address as parse_address
 from mailstack.cli.names import local_address
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.quota import quota_text, read_quota, size_text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 password_file = click.option(
     "--password-file",
     metavar="FILE",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=PathType(allow_dash=True),
     help="Take the password from the first line of FILE; `-` is standard input. Without it you are asked.",
 )
 
@@ -94,7 +95,7 @@ def list_(place: Place, as_json: bool) -> None:
     """
     from mailstack.cli.run import OpenStore
 
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
         aliases = office.run(office.store.aliases())
         held = office.run(office.store.mailboxes())

@@ -13,6 +13,7 @@ from msgspec import Struct
 from mailstack.accounts.passwords import Kept, PasswordError
 from mailstack.cli.hashing import Hashing
 from mailstack.cli.names import local_address
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
@@ -33,7 +34,7 @@ class Entry(Struct, frozen=True):
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=PathType(allow_dash=True))
 @weak
 @at_place
 def import_users(place: Place, file: Path, weak: bool) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mailstack.catalogue.database import FILE as CATALOGUE
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
+from mailstack.store.sqlite_reading import ReadableDatabase
 
 LINKS = ".backup-"
 """What the name of a directory begins with that a backup uses while it is written."""
@@ -51,5 +52,9 @@ def copy_database(source: Path, target: Path) -> None:
     """An SQLite database as it is at one moment, also while others write it. Raises sqlite3.Error."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+    with (
+        closing(ReadableDatabase(source)) as database,
+        closing(database.connect()) as read,
+        closing(sqlite3.connect(target)) as written,
+    ):
         read.backup(written)

@@ -25,7 +25,7 @@ from mailstack.store.contents import OBJECT
 from mailstack.store.locks import Turn, take_office
 from mailstack.store.schema import UNFINISHED, migrate, migrations, version_of
 from mailstack.store.sqlite import DATABASE, TURN
-from mailstack.store.sqlite_reading import connect_read_only, integrity_of
+from mailstack.store.sqlite_reading import ReadableDatabase, integrity_of
 from mailstack.store.tables import Key, Row, Table, tables
 from mailstack.store.threads import trouble
 
@@ -51,14 +51,17 @@ class DirectorySource:
         if not (self.directory / DATABASE).is_file():
             raise CannotMove(f"{self.directory} holds no office: there is no {DATABASE}")
         self._keep_others_out()
-        connection = self._connect("ro")
+        with _told():
+            connection = self._read()
         self._check_version(connection)
         # One moment for all that is read, from the first row on.
         connection.execute("BEGIN")
         return connection
 
     def _keep_others_out(self) -> None:
-        """No office may begin here, and no command write, before `close`."""
+        """No office may begin here, and no command write, before `close`; none can on a disk that can't be written."""
+        if not os.access(self.directory, os.W_OK):
+            return
         try:
             self._held.callback(os.close, take_office(self.directory / "lock"))
         except StoreError as error:
@@ -67,10 +70,10 @@ class DirectorySource:
             ) from error
         self._held.enter_context(Turn(self.directory / TURN, PATIENCE).taken())
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{(self.directory / DATABASE).absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
-        )
+    def _read(self) -> sqlite3.Connection:
+        database = ReadableDatabase(self.directory / DATABASE)
+        self._held.callback(database.close)
+        connection = database.connect()
         self._held.callback(connection.close)
         return connection
 
@@ -116,8 +119,7 @@ class DirectorySource:
     def integrity(self) -> Iterator[str]:
         yield from integrity_of(self._connection, DATABASE)
         if (self.directory / CATALOGUE).is_file():
-            with contextlib.closing(connect_read_only(self.directory / CATALOGUE)) as connection:
-                yield from integrity_of(connection, f"{CATALOGUE} (it may be removed, and is made anew)")
+            yield from _integrity_of_catalogue(self.directory / CATALOGUE)
 
     def octets(self, name: str) -> Iterator[bytes] | None:
         return None if name.startswith(OBJECT) else _read(path_of(self.directory / CONTENTS, name))
@@ -132,7 +134,8 @@ class DirectoryTarget(DirectorySource):
         self._keep_others_out()
         # Letters and password hashes are nobody else's business, also where the directory is open to others.
         os.close(os.open(self.directory / DATABASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = self._connect("rw")
+        connection = sqlite3.connect(self.directory / DATABASE, isolation_level=None)
+        self._held.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
@@ -212,6 +215,17 @@ class DirectoryTarget(DirectorySource):
         with _told():
             self._connection.execute(f"DROP TABLE {UNFINISHED}")
             self._connection.execute("PRAGMA optimize")
+
+
+def _integrity_of_catalogue(path: Path) -> Iterator[str]:
+    name = f"{CATALOGUE} (it may be removed, and is made anew)"
+    try:
+        database = ReadableDatabase(path)
+    except (sqlite3.Error, OSError) as error:
+        yield f"{name} can't be read: {error}"
+        return
+    with contextlib.closing(database), contextlib.closing(database.connect()) as connection:
+        yield from integrity_of(connection, name)
 
 
 def _read(path: Path) -> Iterator[bytes]:

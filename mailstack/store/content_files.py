@@ -172,7 +172,7 @@ class ContentFiles:
     def _at(self) -> int:
         """Descriptor of the directory."""
         if self._descriptor is None:
-            raise StoreError("the store is closed")
+            raise StoreError(f"{self._directory} is not open")
         return self._descriptor
 
     def _path(self, name: str) -> Path:

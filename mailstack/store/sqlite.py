@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from mailstack.store.mark import Mark
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite_connection import SqliteConnection
+from mailstack.store.sqlite_reading import ReadableDatabase
 from mailstack.store.sqlite_writer import SqliteWriter
 from mailstack.store.threads import CallsFromThreads, Workers
 
@@ -58,6 +60,7 @@ class SqliteStore(SqlStore):
         max_pages: int | None = None,
         large: LargeContents | None = None,
         location: Location | None = None,
+        read_only: bool = False,
     ) -> None:
         """`memory_limit`, `recent_octets`, `address_seconds`: see SqlStore. `busy_timeout`: seconds to wait for another
         process that writes. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
@@ -65,6 +68,7 @@ class SqliteStore(SqlStore):
         `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
         now on, to be closed with the store; None: into files, where those of before are found in any case.
         `location`: of the same directory, as another store of this office has opened it; None: it is made if need be.
+        `read_only`: nothing is made, migrated, swept or written, and the disk may be one that can't be written.
         """
         super().__init__(
             memory_limit=memory_limit,
@@ -77,6 +81,9 @@ class SqliteStore(SqlStore):
         self._busy_timeout = busy_timeout
         self._orphan_age = orphan_age
         self._max_pages = max_pages
+        self._read_only = read_only
+        self._database: ReadableDatabase | None = None
+        """Open where nothing is written."""
         self._readers = Workers(
             reactor,
             "mailstack-reader",
@@ -104,6 +111,9 @@ class SqliteStore(SqlStore):
     # --- the directory
 
     async def open(self) -> None:
+        if self._read_only:
+            await self._in_file_thread(self._open_for_reading)
+            return
         await self._in_file_thread(self._open_directory)
         try:
             await self._writer.open()
@@ -119,6 +129,8 @@ class SqliteStore(SqlStore):
         await self._file_threads.close()
         self._own.release()
         self._maildrops.close()
+        if self._database is not None:
+            self._database.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -144,6 +156,11 @@ class SqliteStore(SqlStore):
         self._maildrops.open()
         self.location.check()
 
+    def _open_for_reading(self) -> None:
+        self._database = ReadableDatabase(self._directory / DATABASE)
+        with contextlib.suppress(FileNotFoundError):  # of each letter that had a file there it is told
+            self._own.open()
+
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
@@ -153,6 +170,8 @@ class SqliteStore(SqlStore):
 
     def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:
         """A connection that `set_up` makes fit for its thread; closed again if that fails."""
+        if self._database is not None:
+            return self._database.connect(timeout=self._busy_timeout, cached_statements=256, factory=SqliteConnection)  # type: ignore[return-value]
         self.location.check()
         connection = sqlite3.connect(
             # Never makes a database, as it would where the directory was moved away.

@@ -11,6 +11,7 @@ from mailstack.catalogue.hidden import hidden_numbers
 from mailstack.cli.files.exporting import format_option, kind_of
 from mailstack.cli.files.giving import folder_at, give
 from mailstack.cli.files.taking import json_option, letters_in
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, with_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
@@ -18,7 +19,7 @@ from mailstack.store.archiving import ARCHIVE
 
 
 @click.command()
-@click.argument("path", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("path", metavar="DIR", type=PathType())
 @click.option("--http", "url", metavar="URL", help="Of the Mailpit, or mailstack, that answers there.")
 @format_option
 @json_option
@@ -46,7 +47,7 @@ def dump(find: Callable[[], Place], path: Path, url: str | None, kind: str | Non
         raise Refused(
             "this office keeps no inbox of all letters ([catalogue] enabled); `mailstack export` writes a mailbox"
         )
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         hidden = hidden_numbers(place.data)
         letters = office.run(letters_in(office.store, ARCHIVE, lambda uid: uid in hidden))
         give(office, ARCHIVE, letters, folder_at(kind, path), as_json=as_json)

@@ -9,6 +9,7 @@ import click
 from mailstack.cli.files.giving import folder_at, give
 from mailstack.cli.files.taking import json_option, letters_in
 from mailstack.cli.names import address as parse_address
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
@@ -29,7 +30,7 @@ def kind_of(path: Path, kind: str | None, default: str) -> str:
 
 @click.command()
 @click.argument("address")
-@click.argument("path", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("path", metavar="DIR", type=PathType())
 @format_option
 @json_option
 @at_place
@@ -46,7 +47,7 @@ def export(place: Place, address: str, path: Path, kind: str | None, as_json: bo
       mailstack export bob@home.test bob.mbox
     """
     owner = parse_address(address, place.domains)
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         letters = office.run(letters_in(office.store, owner.key))
         is_known = place.settings is None or office.run(office.store.account(owner.key)) is not None
         if not letters and not is_known:

@@ -27,6 +27,8 @@ LARGEST_LIST = 64 * 1024 * 1024
 PATIENCE = 60.0
 """Seconds without an octet."""
 _PIECE = 65536
+_ONE_ALONE = {404, 410, 500}
+"""Codes that say of one message that it is gone or damaged."""
 _ID = re.compile(r"[0-9A-Za-z_-]{1,100}\Z")
 """It becomes the name of a file."""
 
@@ -45,9 +47,7 @@ def dump_from(url: str, folder: Folder, *, as_json: bool) -> None:
                 if folder.has(letter):
                     tally.count("known", "", letter)
                 else:
-                    with _get(f"{base}/api/v1/message/{quote(name)}/raw") as answer:
-                        folder.add(letter, sender, at, _octets(answer))
-                    tally.count("exported", "", letter)
+                    _fetch(f"{base}/api/v1/message/{quote(name)}/raw", folder, letter, sender, at, tally)
                 step()
         folder.finish()
     except HTTPError as error:
@@ -57,7 +57,23 @@ def dump_from(url: str, folder: Folder, *, as_json: bool) -> None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error.reason if isinstance(error, URLError) else error
         raise Refused(f"{url} gave no letters: {why}") from None
-    tally.end("exported", {"exported": "exported", "known": "there already"})
+    tally.end("exported", {"exported": "exported", "known": "there already", "damaged": "damaged"})
+
+
+def _fetch(
+    url: str, folder: Folder, letter: LetterId, sender: str, at: float, tally: Tally
+) -> None:  # each of a type of its own
+    """One message. One that the server itself can't read is named, and the others are fetched."""
+    try:
+        answer = _get(url)
+    except HTTPError as error:
+        if error.code not in _ONE_ALONE:
+            raise
+        tally.count("damaged", letter, letter, f"not exported: the server says {error.code} {error.reason}")
+        return
+    with answer:
+        folder.add(letter, sender, at, _octets(answer))
+    tally.count("exported", "", letter)
 
 
 def _messages(base: str) -> Iterator[tuple[str, str, float]]:

@@ -9,6 +9,7 @@ import click
 
 from mailstack.cli.files.entering import Entrance, Readers
 from mailstack.cli.files.telling import Tally, progress
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place
 from mailstack.cli.printing import clean
 from mailstack.cli.refusal import Refused
@@ -24,7 +25,7 @@ AT_ONCE = 1000
 LARGEST = 52_428_800
 """Octets of a letter, where a configuration doesn't say more."""
 
-paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line for each letter; the last one counts them."
 )

@@ -36,7 +36,7 @@ class Tally:
             self._first = f"{name}: {why}"
 
     def end(self, done: str, words: dict[str, str]) -> None:
-        """Say it in one line: `done` is the state that was wanted. Raises Refused when some were refused."""
+        """Say it in one line: `done` is the state that was wanted. Raises Refused when some were refused, or damaged."""
         if self._as_json:
             print_json({"state": "done", **{state: self.counts.get(state, 0) for state in (*words, "refused")}})
         else:
@@ -44,6 +44,8 @@ class Tally:
             click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._tells(state, done)))
         if refused := self.counts.get("refused", 0):
             raise Refused(f"{refused} of {sum(self.counts.values())} were not taken; the first: {self._first}")
+        if damaged := self.counts.get("damaged", 0):
+            raise Refused(f"{damaged} of {sum(self.counts.values())} could not be read; the first: {self._first}")
 
     def _tells(self, state: str, done: str) -> bool:
         return state == done or self.counts.get(state, 0) > 0

@@ -39,7 +39,7 @@ def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json
       mailstack queue list --by destination
       mailstack queue list --json | jq -r 'select(.sender == "alice@home.test") | .id'
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         records = select(office, selection, MOST if by else limit)
         conditions = office.run(office.store.conditions(place.now())) if by else []
         rules = office.run(office.store.orders()).rules if by else ()

@@ -67,7 +67,7 @@ def list_(place: Place, as_json: bool) -> None:
     Example:
       mailstack queue rule list
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         rules = office.run(office.store.orders()).rules
     if as_json:
         for each in rules:

@@ -46,7 +46,7 @@ def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name
       mailstack queue show 1kq2v7m4e80c3xz --json | jq '.deliveries[].explanation'
     """
     wanted = letter_id(id)
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         records = office.run(office.store.records(Filter(ids=(wanted,), limit=1)))
         if not records:
             raise unknown_letter(wanted)

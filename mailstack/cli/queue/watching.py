@@ -61,7 +61,7 @@ def watch(place: Place, lasting: float | None, as_json: bool) -> None:
       mailstack queue watch
       mailstack queue watch --for 30s --json | jq -r .step
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         looks = _looks(place, office, lasting)
         try:
             if as_json:

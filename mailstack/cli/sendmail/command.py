@@ -11,6 +11,7 @@ from typing import IO
 import click
 
 from mailstack.cli.names import letter_id
+from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, has_database, of_config, of_dev
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
@@ -153,12 +154,8 @@ class Unparsed(click.Command):
 
 
 @click.command(cls=Unparsed, options_metavar="[-c FILE | --data DIR] [SENDMAIL'S OPTIONS]", add_help_option=True)
-@click.option(
-    "-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="The office of this configuration file."
-)
-@click.option(
-    "--data", type=click.Path(path_type=Path), metavar="DIR", help="The dev environment that keeps its letters here."
-)
+@click.option("-c", "--config", type=PathType(), metavar="FILE", help="The office of this configuration file.")
+@click.option("--data", type=PathType(), metavar="DIR", help="The dev environment that keeps its letters here.")
 def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
     """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.printing import print_json
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import give_to_owner
@@ -17,17 +18,17 @@ from mailstack.moving import Side
 
 
 @click.command()
-@click.argument("from_", metavar="FROM")
-@click.argument("to", metavar="TO")
+@click.argument("from_", type=StoreType(), metavar="FROM")
+@click.argument("to", type=StoreType(), metavar="TO")
 @click.option(
     "--objects-from",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
     help="Bring contents along from the object store of this configuration; else they stay there, and are named.",
 )
 @click.option(
     "--objects-to",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
     help="Put large contents into the object store of this configuration.",
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from mailstack.cli.paths import StoreType
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.store.naming import source
 
 
 @click.command()
-@click.argument("store", metavar="STORE")
+@click.argument("store", type=StoreType(), metavar="STORE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
 def stats(store: str, as_json: bool) -> None:
     """Count the rows of each table of a stopped office.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 from mailstack.cli.store.naming import objects_of, seen_with, source
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("store", metavar="STORE")
-@click.argument("other", metavar="[OTHER]", required=False)
+@click.argument("store", type=StoreType(), metavar="STORE")
+@click.argument("other", type=StoreType(), metavar="[OTHER]", required=False)
 @click.option(
     "-c",
     "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
     help="Look at the objects, too, that the office has in the object store of this configuration.",
 )

@@ -23,7 +23,7 @@ def list_(place: Place, failures: bool, as_json: bool) -> None:
     Example:
       mailstack tls-report list --failures
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         counts = office.run(office.store.tls_results())
     found: dict[tuple[int, str], list[TlsCount]] = {}
     for each in counts:

@@ -33,7 +33,7 @@ def show(place: Place, domain: str, as_json: bool) -> None:
         wanted = read_domain(domain)
     except ValueError as error:
         raise Refused(str(error)) from error
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         counts = office.run(office.store.tls_results(wanted))
     if as_json:
         config = place.settings or Config(domains=tuple(Domain(each) for each in place.domains))

@@ -27,7 +27,7 @@ def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
       mailstack webhook list
       mailstack webhook list --waiting --json | jq -r .trouble
     """
-    with OpenStore(place) as office:
+    with OpenStore(place, only_reads=True) as office:
         if waiting:
             _print_waiting(office.run(office.store.announcements(None, limit)), as_json=as_json)
             return

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from mailstack.cli.paths import PathType
 from mailstack.cli.refusal import Refused
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=PathType(dir_okay=False))
 def secret(file: Path) -> None:
     """Write a new secret on top of a file, and print it for the receiver.
 

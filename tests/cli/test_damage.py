@@ -1,0 +1,264 @@
+"""One lost or damaged content ends no command: it is named and left out, all else is there, and the exit status is 1."""
+
+from __future__ import annotations
+
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from mailstack.store.sqlite import DATABASE
+from tests.cli.conftest import Mailstack, Shelf, lines_of
+from tests.contracts.store import BOB, acceptance, placing
+
+LARGE = b"Subject: large\r\n\r\n" + b"x" * 100_000 + b"\r\n"
+SMALL = b"Subject: small\r\n\r\nHello\r\n"
+
+
+def flip(octets: bytes) -> bytes:
+    return octets[:20] + bytes([octets[20] ^ 4]) + octets[21:]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "lost": lambda _: None,
+    "emptied": lambda _: b"",
+    "cut": lambda octets: octets[:-1],
+    "lengthened": lambda octets: octets + b"x",
+    "flipped": flip,
+}
+
+
+class Damaged:
+    """An office with five letters in bob's mailbox, of which one or two are damaged."""
+
+    def __init__(self, shelf: Shelf, data: Path) -> None:
+        self.data = data
+        self.letters = []
+        for octets in (SMALL, LARGE, LARGE, SMALL, LARGE):
+            entered = acceptance(octets=octets)
+            shelf.pump.run(shelf.store.accept(entered))
+            shelf.pump.run(shelf.store.settle(placing(entered.deliveries[0], size=len(octets))))
+            self.letters.append(entered.letter.id)
+        shelf.add_account(BOB.key)
+        shelf.pump.run(shelf.store.close())
+
+    def damage_file(self, damage: Callable[[bytes], bytes | None]) -> tuple[str, str]:
+        """The letter and its file."""
+        with closing(sqlite3.connect(self.data / DATABASE)) as connection:
+            ((name,),) = connection.execute("SELECT file FROM contents WHERE letter = ?", (self.letters[1],))
+        path = self.data / "contents" / name[:2] / name
+        octets = damage(path.read_bytes())
+        path.unlink() if octets is None else path.write_bytes(octets)
+        return self.letters[1], name
+
+    def damage_row(self) -> str:
+        with closing(sqlite3.connect(self.data / DATABASE, isolation_level=None)) as connection:
+            connection.execute("UPDATE contents SET octets = ? WHERE letter = ?", (flip(SMALL), self.letters[3]))
+        return self.letters[3]
+
+
+@pytest.fixture
+def office(shelf: Shelf, tmp_path: Path) -> Damaged:
+    return Damaged(shelf, tmp_path / "data")
+
+
+def failed(result: Result) -> str:
+    """What it says on standard error."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    return result.stderr
+
+
+# --- backup
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_backup_goes_on_without_what_is_damaged(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
+) -> None:
+    letter, file = office.damage_file(damage)
+    small = office.damage_row()
+    said = failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    assert f"letter {letter} ({BOB.key}" in said
+    assert file in said
+    assert f"letter {small} ({BOB.key}" in said
+    assert "2 faults" in said
+    assert "come and go" not in said
+    there = tmp_path / "there"
+    with tarfile.open(tmp_path / "mail.tar") as tar:
+        tar.extractall(there, filter="data")
+    verified = mailstack("store", "verify", str(there))
+    named = {line.split()[4] for line in verified.stdout.splitlines() if "content of" in line}
+    assert named == {letter, small}
+    restored = mailstack("export", "--data", str(there), BOB.key, str(tmp_path / "out"), "--format", "eml")
+    assert restored.exit_code == 1
+    assert len(list((tmp_path / "out").glob("*.eml"))) == 3
+
+
+def test_a_backup_that_lacks_something_takes_no_other_ones_place(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path
+) -> None:
+    """The one of before may have what is lost now."""
+    file = tmp_path / "mail.tar"
+    assert mailstack("backup", str(file)).exit_code == 0
+    whole = file.read_bytes()
+    office.damage_file(lambda _: None)
+    assert "mail.tar.incomplete" in failed(mailstack("backup", str(file)))
+    assert file.read_bytes() == whole
+    assert (tmp_path / "mail.tar.incomplete").stat().st_mode & 0o777 == 0o600
+    assert not list(office.data.glob(".backup-*"))
+
+
+def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+    break_index(office.data / DATABASE, "letters_by_sender")
+    assert "mailstack.sqlite3: " in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+
+
+def test_a_broken_catalogue_ends_no_backup(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+    (office.data / "catalogue.sqlite3").write_bytes(b"no database" * 1000)
+    assert "catalogue.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    with tarfile.open(tmp_path / "mail.tar") as tar:
+        assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
+
+
+def test_a_database_that_is_damaged_in_its_tables_is_saved_with_all_files(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path
+) -> None:
+    """People may find more in it than programs."""
+    break_index(office.data / DATABASE, "contents", count=4000)
+    assert "all files are in the backup" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    with tarfile.open(tmp_path / "mail.tar") as tar:
+        assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
+        assert DATABASE in tar.getnames()
+
+
+# --- verify and copy
+
+
+def break_index(database: Path, name: str, count: int = 40) -> None:
+    """Or a table: so many octets at the end of its first page."""
+    with closing(sqlite3.connect(database)) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
+        ((size,),) = connection.execute("PRAGMA page_size")
+    octets = bytearray(database.read_bytes())
+    end = page * size
+    octets[end - count : end] = bytes(value ^ 0x15 for value in octets[end - count : end])
+    database.write_bytes(octets)
+
+
+@pytest.mark.parametrize(
+    "index", ["letters_by_sender", "letters_by_arrival", "entries_by_delivery", "deliveries_by_address"]
+)
+def test_a_broken_index_is_found_and_nothing_is_copied_by_it(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path, index: str
+) -> None:
+    assert mailstack("store", "verify", str(office.data)).exit_code == 0
+    break_index(office.data / DATABASE, index)
+    verified = mailstack("store", "verify", str(office.data))
+    assert verified.exit_code == 1
+    assert "mailstack.sqlite3: " in verified.stdout
+    assert "is damaged, and was not copied" in failed(
+        mailstack("store", "copy", str(office.data), str(tmp_path / "to"))
+    )
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_copy_names_what_it_leaves_behind(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
+) -> None:
+    letter, file = office.damage_file(damage)
+    small = office.damage_row()
+    there = tmp_path / "there"
+    said = failed(mailstack("store", "copy", str(office.data), str(there)))
+    assert f"not copied: the content of letter {letter} ({BOB.key}" in said
+    assert f"letter {small} " in said
+    assert not (there / "contents" / file[:2] / file).exists()
+    verified = mailstack("store", "verify", str(there))
+    assert verified.exit_code == 1
+    assert verified.stdout.count("the content of letter") == 2
+    assert "4 contents are damaged" in failed(mailstack("store", "verify", str(office.data), str(there)))
+    exported = mailstack("export", "--data", str(there), BOB.key, str(tmp_path / "out"), "--format", "eml")
+    assert exported.exit_code == 1
+    assert len(list((tmp_path / "out").glob("*.eml"))) == 3
+
+
+# --- export
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
+def test_an_export_goes_on_without_what_is_damaged(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None], kind: str
+) -> None:
+    letter, file = office.damage_file(damage)
+    small = office.damage_row()
+    result = mailstack("export", BOB.key, str(tmp_path / "out"), "--format", kind)
+    said = failed(result)
+    assert f"mailstack: {letter}: in mailbox {BOB.key}, not exported: content file {file}" in said
+    assert f"mailstack: {small}: " in said
+    assert "2 of 5 could not be read" in said
+    assert result.stdout == "3 exported, 2 damaged\n"
+    out = tmp_path / "out"
+    files = [out] if kind == "mbox" else [path for path in out.rglob("*") if path.is_file()]
+    text = b"".join(path.read_bytes() for path in files)
+    assert text.count(b"\nSubject: ") + text.startswith(b"Subject: ") + text.count(b"\r\nSubject: ") >= 3
+    assert text.count(b"x" * 100_000) == 2
+
+
+def test_programs_hear_of_each_damaged_letter(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+    letter, _ = office.damage_file(lambda _: None)
+    result = mailstack("export", BOB.key, str(tmp_path / "out"), "--json")
+    assert result.exit_code == 1
+    result.exit_code = 0
+    lines = lines_of(result)
+    assert [line["id"] for line in lines if line["state"] == "damaged"] == [letter]
+    assert lines[-1]["damaged"] == 1
+
+
+def test_a_letter_whose_envelope_is_broken_is_exported_all_the_same(
+    mailstack: Mailstack, office: Damaged, tmp_path: Path
+) -> None:
+    """What is written to the folder is the content; the envelope only says who sent it."""
+    with closing(sqlite3.connect(office.data / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (office.letters[0],))
+    result = mailstack("export", BOB.key, str(tmp_path / "out"))
+    assert result.stdout == "5 exported\n"
+
+
+# --- paths that are empty, as of a shell variable that is not set
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("backup", ""),
+        ("export", BOB.key, ""),
+        ("import", BOB.key, ""),
+        ("ingest", ""),
+        ("dump", ""),
+        ("letters", "-c", ""),
+        ("letters", "--data", ""),
+        ("dev", "--data", ""),
+        ("store", "verify", ""),
+        ("store", "copy", "", "there"),
+        ("store", "copy", "here", ""),
+        ("store", "stats", ""),
+        ("user", "import", ""),
+        ("send", "--file", "", "a@b.test"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_refused(mailstack: Mailstack, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = mailstack(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "is empty" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_a_backup_into_a_directory_is_refused(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+    assert "is a directory" in failed(mailstack("backup", str(tmp_path)))
+    assert not list(tmp_path.parent.glob("*.part"))
