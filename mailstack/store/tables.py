@@ -44,10 +44,12 @@ class Table(Struct, frozen=True):
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """All tables that hold what an office keeps, in the order in which they came."""
+    """All tables that hold what an office keeps, in the order in which they came; contents, which may be large, last."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, migrations())
-        named = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+        named = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name = 'contents', rowid"
+        ).fetchall()
         return tuple(_table(connection, name) for (name,) in named if name != VERSION_TABLE)
 
 

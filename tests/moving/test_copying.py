@@ -134,7 +134,7 @@ def one_office() -> Office:
             (1, 2, "l1", 0, 3, 1.5, b"", 1),
             (2, 1, "l2", 0, 3, 1.5, b"\0", 0),
         ],
-        "accounts": [("alice@home.test", b"$2b$", 1.0, "", None)],
+        "accounts": [("alice@home.test", b"$2b$", 1.0, "", None, 0)],
         "contents": [
             (letter, file, octets, digest_of(octets))
             for letter, file, octets in (("l0", None, b"abc"), ("l1", "0" * 32, b"x" * 200_000), ("l2", None, b""))
