@@ -277,6 +277,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     letters_per_connection: Count = 100
     down_first: Duration = read_duration("15s")
     down_longest: Duration = read_duration("10m")
+    silent_time: Duration = read_duration("10s")
     max_recipients: Count = 100
     only_to: tuple[DomainPattern, ...] = ()
     others: Literal["hold", "capture", "refuse"] = "hold"

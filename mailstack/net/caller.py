@@ -103,7 +103,13 @@ def _why(error: Exception, timeout: float) -> str:
 async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) -> None:
     """Wait for TLS until `late`, then hang up. Raises Unreachable."""
     timer = reactor.callLater(max(0.0, late - reactor.seconds()), peer.abort)
-    done = await peer.handshake()
+    try:
+        done = await peer.handshake()
+    except BaseException:
+        peer.abort()
+        if timer.active():
+            timer.cancel()
+        raise
     if not timer.active():
         raise Unreachable("the TLS handshake took too long")
     timer.cancel()

@@ -115,6 +115,7 @@ class Carriage:
                 per_destination=seat.share(config.relay.per_destination),
                 first_per_destination=max(1, seat.share(config.relay.first_per_destination)),
                 poll=around.poll,
+                silent_time=config.relay.silent_time,
             ),
             around.random.random,
             self.relay.line,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from mailstack.conditions import Condition
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.standings import SILENT, STANDINGS, UNKNOWN, Standings
 from mailstack.queue.windows import Windows
 
 
@@ -50,6 +52,8 @@ class _Lane(NamedTuple):
     priority: int
     patient: bool
     report: bool
+    standing: int = UNKNOWN
+    """That of the destination."""
 
 
 _Row = dict[str, deque[Job]]
@@ -65,6 +69,10 @@ class Backlog:
     never answer can't keep fresh letters waiting. Reports have a quarter at most: nor can hosts of a stranger's, to which
     he has any number of them go, keep waiting what our users have sent and what did not arrive at once.
 
+    Destinations whose hosts are silent have half of the connections at most (`mailstack.queue.silence`). While silent hosts have that half, a quarter of all is for those
+    that took letters, and every second unknown destination to start is the newest one: a letter does not wait for the
+    thousands that came before it.
+
     What each call costs does not depend on how many jobs or destinations wait: a destination whose window is full
     stands aside until one of its attempts ends.
     """
@@ -77,6 +85,17 @@ class Backlog:
         self._concurrency = concurrency
         self._most_patient = max(1, concurrency * 3 // 4)
         self._most_reports = max(1, concurrency // 4)
+        self._max_silent = max(1, concurrency // 2)
+        self._max_unproven = max(1, concurrency * 3 // 4)
+        self._standings = Standings()
+        self._silent: set[int] = set()
+        """Jobs under way whose hosts are silent, by id()."""
+        self._waiting_silent = 0
+        """Jobs that wait for destinations known as silent."""
+        self._passes = [0.0] * STANDINGS
+        """Share of turns that destinations of each standing have had: the least is next (stride scheduling)."""
+        self._last_pass = 0.0
+        self._newest_turn = False
         self._windows = Windows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
         self._rows: dict[_Lane, _Row] = {}
@@ -117,7 +136,9 @@ class Backlog:
         return max(0, self._most - len(self))
 
     def has_room(self, destination: str) -> bool:
-        """Whether a job for this destination may be added."""
+        """Whether a job for this destination may be added; those known as silent have half of all."""
+        if self.is_known_silent(destination) and self._waiting_silent >= self._most // 2:
+            return False
         return self._waiting_for.get(destination, 0) < self.room
 
     def room_for(self, destination: str) -> int:
@@ -138,7 +159,7 @@ class Backlog:
         if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
             return None
         lane = self._next_lane()
-        return None if lane is None else self._start_from(lane)
+        return None if lane is None else self._start_from(lane, self._next_destination(lane))
 
     def follow(self, job: Job) -> Job | None:
         """The job whose turn it would be if this one were over; under way in its place, if it is for the same destination.
@@ -151,7 +172,7 @@ class Backlog:
         lane = self._next_lane()
         if lane is not None and next(iter(self._rows[lane])) == job.destination:
             self._followed_jobs += 1
-            return self._start_from(lane)
+            return self._start_from(lane, job.destination)
         self._enter(job)
         return None
 
@@ -162,12 +183,21 @@ class Backlog:
         self._followed_jobs -= 1
         self._wait(job).appendleft(job)
 
-    def done(self, job: Job, *, reached: bool | None = None, followed: bool = False) -> None:
+    def put_back(self, job: Job) -> None:
+        """An attempt was interrupted before anything came of it: the job waits for another turn."""
+        self._leave(job)
+        self._wait(job).append(job)
+
+    def done(self, job: Job, *, reached: bool | None = None, followed: bool = False, silent: bool = False) -> None:
         """The attempt of a job is over, and its connection free, or that of who `followed`; `reached` is as in its Attempt.
 
-        The job counts until it is `written`.
+        `silent`: its hosts said nothing for long. The job counts until it is `written`.
         """
         self._windows.attempted(job.destination, reached=reached)
+        if reached:
+            self._change(job.destination, self._standings.took_letter)
+        elif silent:
+            self.mark_silent(job.destination)
         self._ended_jobs += 1
         if followed:
             self._followed_jobs -= 1
@@ -180,6 +210,69 @@ class Backlog:
         self._ended_jobs -= 1
         self.octets -= _octets(job)
 
+    # --- silent hosts
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether jobs wait for a connection, and not for silent ones of their own kind to end."""
+        return any(
+            lane.standing != SILENT and self._has_share(lane) and self._active_jobs >= self._limit(lane)
+            for lane in self._rows
+        )
+
+    @property
+    def silent_wait(self) -> int:
+        """How many destinations known as silent wait for others of their kind to end."""
+        if not self._is_silence_full and self._active_jobs < self._concurrency:
+            return 0
+        return sum([len(row) for lane, row in self._rows.items() if lane.standing == SILENT and self._has_share(lane)])
+
+    @property
+    def silent_surplus(self) -> int:
+        """How many attempts at silent hosts are under way beyond their half."""
+        return max(0, len(self._silent) - self._max_silent)
+
+    def is_known_silent(self, destination: str) -> bool:
+        """Whether the hosts of a destination said nothing when they were called last."""
+        return self._standings.of(destination) == SILENT
+
+    def is_silent(self, job: Job) -> bool:
+        """Whether a job under way counts as one at a silent host."""
+        return id(job) in self._silent
+
+    def fell_silent(self, job: Job) -> None:
+        """Nothing has come of a job under way for a while."""
+        self._silent.add(id(job))
+
+    def spoke(self, job: Job) -> None:
+        """Something has."""
+        self._silent.discard(id(job))
+
+    def mark_silent(self, destination: str) -> None:
+        """From now on its jobs share the half that silent hosts have, until one of them is taken."""
+        self._change(destination, self._standings.fell_silent)
+
+    def _change(self, destination: str, to: Callable[[str], None]) -> None:
+        before = self._standings.of(destination)
+        to(destination)
+        after = self._standings.of(destination)
+        if before == after or destination not in self._waiting_for:
+            return
+        self._waiting_silent += self._waiting_for[destination] * ((after == SILENT) - (before == SILENT))
+        for lane in [lane for lane, row in self._rows.items() if destination in row]:
+            jobs = self._rows[lane].pop(destination)
+            if not self._rows[lane]:
+                del self._rows[lane]
+            row = self._rows.setdefault(lane._replace(standing=after), {})
+            row.setdefault(destination, deque()).extend(jobs)
+        aside: dict[_Lane, deque[Job]] = {}
+        for lane, jobs in self._aside.pop(destination, {}).items():
+            aside.setdefault(lane._replace(standing=after), deque()).extend(jobs)
+        if aside:
+            self._aside[destination] = aside
+
+    # --- for people
+
     def conditions(self, most: int) -> list[Condition]:
         """The destinations for which most jobs wait, and what they wait for."""
         longest = nlargest(most, self._waiting_for.items(), key=lambda each: each[1])
@@ -187,7 +280,9 @@ class Backlog:
 
     def _condition(self, destination: str, waiting: int) -> Condition:
         active, width = self._active.get(destination, 0), self._windows.width(destination)
-        if active >= width:
+        if self._standings.of(destination) == SILENT:
+            text = f"its hosts said nothing: {waiting} wait for the connections that such hosts share, half of all"
+        elif active >= width:
             text = f"{active} attempts are under way, as many as it gets at a time, and {waiting} wait in hand"
         else:
             text = f"{active} of its {width} attempts at a time are under way, and {waiting} wait for others to end"
@@ -199,18 +294,50 @@ class Backlog:
             return lanes[0] if lanes else None
         return max(lanes, key=self._rank)
 
+    def _next_destination(self, lane: _Lane) -> str:
+        """Whose turn it is in a lane."""
+        row = self._rows[lane]
+        if lane.standing == UNKNOWN and self._is_silence_full:
+            self._newest_turn = not self._newest_turn
+            if self._newest_turn:
+                return next(reversed(row))
+        return next(iter(row))
+
     def _may_start(self, lane: _Lane) -> bool:
+        if lane.standing == SILENT and self._is_silence_full:
+            return False
+        return self._has_share(lane) and self._active_jobs < self._limit(lane)
+
+    @property
+    def _is_silence_full(self) -> bool:
+        """Whether silent hosts have their half."""
+        return len(self._silent) >= self._max_silent
+
+    def _limit(self, lane: _Lane) -> int:
+        """How many jobs may be under way when one of a lane starts."""
+        return self._max_unproven if lane.standing == UNKNOWN and self._is_silence_full else self._concurrency
+
+    def _has_share(self, lane: _Lane) -> bool:
         if lane.report and self._active_reports >= self._most_reports:
             return False
         return not lane.patient or self._active_patient < self._most_patient
 
-    def _rank(self, lane: _Lane) -> tuple[int, bool, bool]:
-        """Of the same priority, patient and fresh letters take turns; of the patient ones, reports and what was tried before."""
-        return lane.priority, lane.patient is self._patient_turn, lane.report is self._reports_turn
+    def _rank(self, lane: _Lane) -> tuple[int, bool, bool, float]:
+        """Of the same priority, patient and fresh letters take turns; of the patient ones, reports and what was tried before.
 
-    def _start_from(self, lane: _Lane) -> Job:
+        Of these the destinations of each standing, as often as there are any.
+        """
+        turn = -self._pass(lane)
+        return lane.priority, lane.patient is self._patient_turn, lane.report is self._reports_turn, turn
+
+    def _pass(self, lane: _Lane) -> float:
+        """That of its standing, which has no claim to turns from when none of it waited."""
+        return max(self._passes[lane.standing], self._last_pass)
+
+    def _start_from(self, lane: _Lane, destination: str) -> Job:
         row = self._rows[lane]
-        destination = next(iter(row))
+        self._last_pass = self._pass(lane)
+        self._passes[lane.standing] = self._last_pass + 1 / len(row)
         jobs = row.pop(destination)
         job = jobs.popleft()
         if jobs:
@@ -222,11 +349,14 @@ class Backlog:
         else:
             del self._waiting_for[destination]
         self._waiting_jobs -= 1
+        self._waiting_silent -= self.is_known_silent(destination)
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
         self._active_patient += lane.patient
         self._active_reports += lane.report
         self._patient_turn = not lane.patient
+        if lane.standing == SILENT:
+            self._silent.add(id(job))
         if lane.patient:
             self._reports_turn = not lane.report
         if self._is_full(destination):
@@ -237,7 +367,8 @@ class Backlog:
         """Where it has to wait; it is counted there."""
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
-        lane = _Lane(job.priority, job.is_patient, job.is_report)
+        self._waiting_silent += self.is_known_silent(job.destination)
+        lane = _Lane(job.priority, job.is_patient, job.is_report, self._standings.of(job.destination))
         if self._is_full(job.destination):
             return self._aside.setdefault(job.destination, {}).setdefault(lane, deque())
         return self._rows.setdefault(lane, {}).setdefault(job.destination, deque())
@@ -245,6 +376,7 @@ class Backlog:
     def _leave(self, job: Job) -> None:
         """It has no place any more."""
         destination = job.destination
+        self._silent.discard(id(job))
         self._active_jobs -= 1
         self._active_patient -= job.is_patient
         self._active_reports -= job.is_report

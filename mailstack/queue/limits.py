@@ -30,5 +30,13 @@ class RunnerLimits(Struct, frozen=True):
     """Destinations known to have such deliveries."""
     patience: float = 10.0
     """How long a letter that was called behind another one waits for that one's end, before it may go another way."""
+    quiet_after: float = 0.5
+    """Time without a sign of progress after which a host counts as silent, while letters wait for a connection."""
+    silent_time: float = 10.0
+    """Time that a silent host keeps its connection while more than half of all are with silent hosts, and letters wait."""
+    silent_final: float = 60.0
+    """The same behind the final dot, where the host may have taken the letter."""
+    silent_wait: float = 120.0
+    """Time, more or less, after which a delivery is looked at again that found half the backlog waiting for silent hosts."""
     settle_wait: float = 1.0
     """Before an outcome that the store could not take is settled again; doubles up to a minute."""

@@ -49,6 +49,11 @@ class Lines:
         now = self._clock.now()
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, now)) for one in job.deliveries])))
 
+    def put_off(self, deliveries: Sequence[Delivery]) -> None:
+        """They were claimed for hosts known as silent, of which enough wait in hand; they were not attempted."""
+        due = self._clock.now() + self._limits.silent_wait * (0.5 + self._jitter())
+        self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, due)) for one in deliveries])))
+
     async def write(self) -> None:
         """Have the store take back what was given back. What it can't take now is tried again with the next call.
 

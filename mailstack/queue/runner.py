@@ -26,6 +26,7 @@ from mailstack.queue.outcomes import Ended, Outcomes
 from mailstack.queue.route import LOCAL, RELAY
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
+from mailstack.queue.silence import SilentAttempts
 from mailstack.queue.standing import Held, StandingOrders
 from mailstack.queue.turn import Recalled, Turn, Turns
 from mailstack.store import Acceptance, Claim, Damaged, Store, StoreError
@@ -104,6 +105,7 @@ class Runner:
         self._running = False
         self._starting_jobs = False
         self._turns = Turns()
+        self._silent = SilentAttempts(self._backlog, clock, limits, self._start_jobs)
         self._looking = False
         self._lines = Lines(store, clock, limits, line, line_of, jitter)
         self._fetching: set[str] = set()
@@ -151,6 +153,7 @@ class Runner:
         """Begin no more attempts; call `stopped` once, when those under way have ended or `within` seconds passed."""
         self._running = False
         self._cancel_look()
+        self._silent.stop()
         self._stopped = stopped
         self._cancel_end = self._clock.call_later(within, self._end)
         self._end_when_idle()
@@ -192,6 +195,8 @@ class Runner:
             self._backlog.written(job)
             self._lines.give_back(job)
         self._starting_jobs = False
+        if self._running:
+            self._silent.watch()
 
     def _is_ours(self, job: Job, since: float) -> bool:
         """Whether nobody can have its claim before an attempt is over: what was claimed before `since` may be others' by now.
@@ -205,6 +210,7 @@ class Runner:
         """Attempt a job for other hosts, behind another one."""
         turn = Turn(job, self._call_behind, self._clock.latch, before)
         self._turns.begin(turn, self._clock.steady())
+        self._silent.begin(turn)
         self._clock.spawn(self._attempt(job, turn))
 
     def _call_behind(self, turn: Turn) -> None:
@@ -229,7 +235,8 @@ class Runner:
         else:
             # Others may have the connection while this outcome is written.
             if turn is not None:
-                self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on)
+                silent = self._silent.end(turn)
+                self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on, silent=silent)
             self._outcomes.write(Ended(job, settling))
         if turn is not None:
             self._turns.end(turn)
@@ -293,9 +300,18 @@ class Runner:
 
     def _put_back(self, job: Job, turn: Turn | None) -> None:
         """It was recalled: nothing of it was attempted."""
-        if turn is not None and turn.before is not None:
+        if turn is None:
+            return
+        self._silent.end(turn)
+        if turn.before is not None:
             turn.before.is_passed_on = False
             self._backlog.give_back(job, turn.before.job)
+        elif self._backlog.has_room(job.destination):
+            self._backlog.put_back(job)
+        else:
+            self._backlog.done(job)
+            self._backlog.written(job)
+            self._lines.put_off(job.deliveries)
 
     def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
         times = Times(began, self._clock.now())
@@ -406,9 +422,14 @@ class Runner:
                 (fitting if self._fits(claim.letter, delivery.destination) else others).append(delivery)
             if fitting:
                 self.take(Claim(claim.letter, tuple(fitting)))
-            if others:
+            if silent := [one for one in others if self._waits_for_silent(claim.letter, one.destination)]:
+                self._lines.put_off(silent)
+            if others := [one for one in others if one not in silent]:
                 self._lines.line_up(claim.letter, others)
         await self._line_up()
+
+    def _waits_for_silent(self, letter: Letter, destination: str) -> bool:
+        return destination != LOCAL and self._backlog.is_known_silent(self._line(letter, destination))
 
     async def _line_up(self) -> None:
         if self._running:

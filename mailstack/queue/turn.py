@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mailstack.queue.backlog import Job
+from mailstack.queue.watch import Watch
 from mailstack.wire import Latch
 
 
@@ -20,7 +21,18 @@ class Turn:
     States: behind another one, its own (`mine`), passed on (`call_next`), over (`end`).
     """
 
-    __slots__ = ("_call", "_is_recalled", "_latch", "_new_latch", "before", "is_over", "is_passed_on", "job", "offer")
+    __slots__ = (
+        "_call",
+        "_is_recalled",
+        "_latch",
+        "_new_latch",
+        "before",
+        "is_over",
+        "is_passed_on",
+        "job",
+        "offer",
+        "watch",
+    )
 
     def __init__(
         self, job: Job, call: Callable[[Turn], None], new_latch: Callable[[], Latch], before: Turn | None = None
@@ -34,6 +46,7 @@ class Turn:
         self.is_over = False
         self.offer: object = None
         """What an agent leaves there for the attempt that it calls."""
+        self.watch = Watch()
         self._call = call
         self._new_latch = new_latch
         self._latch: Latch | None = None

@@ -8,7 +8,7 @@ from functools import partial
 from random import Random, SystemRandom
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.conditions import Condition
@@ -17,11 +17,13 @@ from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, dea
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
+from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.turn import Recalled, Turn
+from mailstack.queue.watch import Watch
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
 from mailstack.relay.demands import Demands, Refused, requiretls_missing
 from mailstack.relay.down import DOWN_LIMITS, DownLimits
-from mailstack.relay.hosts import HOST_LIMITS, Candidate, HostLimits, Hosts, NoWay, Way
+from mailstack.relay.hosts import HOST_LIMITS, NAMES_UNAVAILABLE, Candidate, HostLimits, Hosts, NoWay, Way
 from mailstack.relay.names import Names
 from mailstack.relay.origins import OriginRule
 from mailstack.relay.progress import Progress
@@ -31,6 +33,7 @@ from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, Tls
 from mailstack.relay.sts import Sts
 from mailstack.relay.transcript import ends_of
 from mailstack.relay.trouble import (
+    NO_ANSWER,
     all_hosts_trouble,
     clean,
     host_trouble,
@@ -155,10 +158,28 @@ class RelayAgent:
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
         """Try once; all deliveries are of one `line`. Raises Recalled."""
+        if turn is None:
+            return await self._deliver(letter, deliveries, None)
+        turn.watch.work = work = Interruptible(self._deliver(letter, deliveries, turn))
         try:
-            way = await self._hosts.find(deliveries[0].destination, letter.envelope.sender)
+            return await work
+        except Interrupted:
+            raise Recalled from None
+        finally:
+            turn.watch.work = None
+
+    async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None) -> Attempt:
+        """The same, which may be interrupted."""
+        destination = deliveries[0].destination
+        try:
+            way = await self._hosts.find(destination, letter.envelope.sender)
         except NoWay as none:
             return Attempt((none.outcome,) * len(deliveries))
+        except Interrupted as interrupted:
+            if interrupted.put_back:
+                raise
+            outcome = Deferred(NAMES_UNAVAILABLE, clean(f"{destination}: the DNS gave no answer: {interrupted}"))
+            return Attempt((outcome,) * len(deliveries))
         return await self._try_hosts(way, letter, deliveries, turn)
 
     def line(self, letter: Letter, destination: str) -> str:
@@ -188,9 +209,12 @@ class RelayAgent:
         candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
         late = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
+        watch = Watch() if turn is None else turn.watch
         for candidate in way.candidates:
             if failures and self._clock.steady() >= late:
                 break
+            watch.step()
+            watch.session = None
             try:
                 security = await self._demands.of(way, candidate, wishes)
                 policy = str(security)
@@ -212,6 +236,7 @@ class RelayAgent:
                     turn,
                     domain,
                     hasty,
+                    watch,
                 )
                 handover = await self._through(go)
             except Refused as refused:
@@ -222,6 +247,12 @@ class RelayAgent:
                 continue
             except (Unreachable, Trouble) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
+                continue
+            except Interrupted as interrupted:
+                if interrupted.put_back:
+                    raise
+                transcript.append(f"-- {candidate}: {interrupted}")
+                failures.append(Deferred(NO_ANSWER, clean(f"{candidate.host}: {interrupted}"), candidate.host))
                 continue
             facts = {**handover.facts, "policy": policy}
             history = way.facts(candidate), self._kept(transcript, again=again), facts
@@ -256,6 +287,7 @@ class RelayAgent:
             connection = self._connections.take(go.candidate, go.security, go.domain)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
+            go.watch.session = connection.session
             self._check_offer(go, connection)
             try:
                 handover = await self._hand_over(connection, go, late, ride)
@@ -312,7 +344,13 @@ class RelayAgent:
 
     async def _open(self, go: _Go) -> Connection:
         connection = await self._connections.open(
-            go.candidate, go.security, go.transcript, hurried=go.hurried, hasty=go.hasty, domain=go.counted_for
+            go.candidate,
+            go.security,
+            go.transcript,
+            hurried=go.hurried,
+            hasty=go.hasty,
+            domain=go.counted_for,
+            watch=go.watch,
         )
         self._check_offer(go, connection)
         return connection
@@ -346,6 +384,7 @@ class RelayAgent:
                 begun = None
                 replies = await connection.session.carry(prepared, partial(self._offer_ride, go, connection, batch))
                 progress.settle(batch, replies, connection.session.extensions)
+                go.watch.settle()
         except Trouble as trouble:
             connection.drop()
             self._lose_ride(connection, go, trouble, rode=ride is not None)
@@ -443,6 +482,8 @@ class _Go(Struct, frozen=True):
     """The domain whose TLS reports tell of the session; empty where the operator decided about TLS."""
     hasty: bool = False
     """Whether another address of this host is next."""
+    watch: Watch = field(default_factory=Watch)
+    """That of the turn."""
 
     @property
     def domain(self) -> str:

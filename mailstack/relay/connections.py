@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from mailstack.cache import TimedCache
 from mailstack.conditions import Condition
+from mailstack.queue.interruption import Interrupted
+from mailstack.queue.watch import Watch
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.origins import Origin
@@ -117,6 +119,7 @@ class _Call(Struct, frozen=True):
     transcript: list[str]
     domain: str = ""
     hasty: bool = False
+    watch: Watch | None = None
 
 
 def _policy(call: _Call) -> AppliedPolicy:
@@ -237,12 +240,13 @@ class Connections:
         hurried: bool = False,
         hasty: bool = False,
         domain: str = "",
+        watch: Watch | None = None,
     ) -> Connection:
         """A fresh connection, secured as demanded; what is said goes into `transcript`.
 
         One who is `hurried` also calls a host that has been down for long, one who is `hasty` has another address of
         it to call. `domain` is whose hosts these are by what
-        the DNS says, if nobody else said more: what TLS comes to is counted for it.
+        the DNS says, if nobody else said more: what TLS comes to is counted for it. `watch` is of the attempt.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
         """
@@ -251,12 +255,18 @@ class Connections:
             transcript.append(f"-- {candidate}: not called ({reason})")
             raise Unreachable(reason)
         try:
-            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty))
+            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty, watch))
         except (Unreachable, Trouble) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
             else:
                 self._down.reached(address)
+            raise
+        except Interrupted as interrupted:
+            if interrupted.put_back:
+                self._down.broke_off(address)
+            else:
+                self._down.failed(address, str(interrupted), candidate.host)
             raise
         self._down.reached(address)
         return connection
@@ -313,6 +323,9 @@ class Connections:
         own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
         session = SendingSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
         connection = Connection(candidate, peer, session, security)
+        if call.watch is not None:
+            call.watch.step()
+            call.watch.session = session
         try:
             await session.open()
             if start_tls and not security.implicit:
@@ -357,9 +370,9 @@ class Connections:
         except Trouble as trouble:
             refused = trouble.reply is not None or not offered
             kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
-            raise
-        finally:
             self._tell_result(call, local, kind, reason)
+            raise
+        self._tell_result(call, local, kind, reason)
 
     def _tell_result(self, call: _Call, local: str, kind: str, reason: str) -> None:
         if self._results is None or not call.domain:

@@ -80,6 +80,11 @@ class DownHosts:
         """It answered."""
         self._hosts.pop(address, None)
 
+    def broke_off(self, address: HostPort) -> None:
+        """A call was broken off by us: whoever asks next may find out whether it is back."""
+        if (known := self._hosts.get(address)) is not None:
+            known.probed = None
+
     def failed(self, address: HostPort, reason: str, name: str = "") -> None:
         """It did not. Calls that were under way together count once. `name` is what the host is told of by."""
         now = self._clock.steady()

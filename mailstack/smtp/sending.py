@@ -91,6 +91,11 @@ class SendingSession:
         """What was said, a line each, without content and secrets. It only ever grows."""
         self.transactions = 0
         """Letters begun, which a host may limit (RFC 9422)."""
+        self.heard = 0
+        """Replies that came, and blocks of content that the network took."""
+        self.is_behind_dot = False
+        """Whether the host may have all of a letter, and has not said what becomes of it."""
+        self._abandoned = ""
         self._peer = peer
         self._engine = engine
         self._hostname = hostname
@@ -215,6 +220,7 @@ class SendingSession:
         if self._riding is not None and self._riding is not letter:
             raise Trouble("mail", None, "the host was told to expect another letter")
         self._room = LINES
+        self.is_behind_dot = False
         self.transactions += 1
         for refusal in letter.refusals:
             self._note(f"-- not tried: {refusal}")
@@ -250,6 +256,7 @@ class SendingSession:
         told = None if before_dot is None or by_bdat or self._lmtp else partial(before_dot, replies)
         await self._send_content(letter.content if None in replies else None, by_bdat=by_bdat, before_dot=told)
         finals = await self._finals(replies.count(None))
+        self.is_behind_dot = False
         if self._riding is not None and _lost_count(finals[0]):
             # It has not taken the letter, and perhaps not for its own sake: alone it will hear what the host says of it.
             raise Trouble("data", None, f"{_STUMBLED}: {finals[0]}")
@@ -325,6 +332,7 @@ class SendingSession:
                 waiting = stuffer.feed(octets) if stuffer else octets
         # The final dot goes with the last block: a packet less.
         last = waiting + (stuffer.finish() if stuffer else b"")
+        self.is_behind_dot = content is not None
         if before_dot is not None and content is not None:
             self._behind, self._is_before_dot = b"", True
             before_dot()
@@ -352,6 +360,7 @@ class SendingSession:
     async def _send_block(self, octets: bytes) -> None:
         self._peer.send(octets)
         if await self._peer.drain(self._timeouts.data_block):
+            self.heard += 1
             return
         try:
             # The host may have said why before it hung up.
@@ -369,6 +378,11 @@ class SendingSession:
                 self._say("RSET")
             await self._reply("mail", self._timeouts.mail)
             self._reset_first = False
+
+    def abandon(self, reason: str) -> None:
+        """Hang up, as if the host had, for `reason`."""
+        self._abandoned = reason
+        self._peer.close()
 
     # --- after them
 
@@ -409,6 +423,7 @@ class SendingSession:
         event = await self._peer.next_event(timeout)
         if isinstance(event, Received):
             answer = event.reply
+            self.heard += 1
             self._note_reply(answer)
             if answer.code == 421:
                 raise Trouble(stage, answer, f"the host hangs up: {answer}")
@@ -417,6 +432,8 @@ class SendingSession:
             reason = event.reason
         elif isinstance(event, TimedOut):
             reason = f"no answer within {timeout:g} seconds"
+        elif self._abandoned:
+            reason = self._abandoned
         elif isinstance(event, Disconnected):
             reason = f"the connection was lost: {event.reason}" if event.reason else "the connection was lost"
         else:

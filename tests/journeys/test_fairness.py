@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -59,10 +60,10 @@ class Taker(TwistedProtocol):
 class World:
     """One office that sends, and as many hosts as a test likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
         self.home: Site = self.internet.office(
-            HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=Relay(tls="never")
+            HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=Relay(tls=tls)
         )
         self.arrived: dict[str, float] = {}
         """When each recipient was first named to its host, in seconds from now on."""
@@ -93,12 +94,12 @@ class World:
             self.internet.zone.mx(domain, name)
         return address
 
-    def send(self, *recipients: str) -> None:
+    def send(self, *recipients: str, content: Octets = TEXT) -> None:
         """One letter for each, all at the same moment."""
         for recipient in recipients:
             now = self.internet.reactor.seconds()
             envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(recipient)),))
-            letter = Letter(new_letter_id(now), envelope, TEXT, Arrival(now, HOME, "ESMTPSA"))
+            letter = Letter(new_letter_id(now), envelope, content, Arrival(now, HOME, "ESMTPSA"))
             self.internet.result_of(self.home.office._carriage.queue.accept(letter, "submitted"))
 
     def last_of(self, recipients: Iterable[str]) -> float:

@@ -326,3 +326,112 @@ def test_whatever_happens_places_are_counted_right(happenings):
             step()
     places.check()
     assert (len(places.backlog), places.backlog.octets) == (0, 0)
+
+
+# --- silent hosts
+
+
+def test_destinations_known_as_silent_have_half_of_the_connections():
+    """RLY-13."""
+    backlog = Backlog(concurrency=8, per_destination=2, most=100)
+    for number in range(20):
+        backlog.mark_silent(f"silent{number}")
+        backlog.add(job(f"silent{number}"))
+    assert len(started(backlog)) == 4
+    assert backlog.silent_wait == 16
+    assert not backlog.is_crowded
+    backlog.add(job("fresh"))
+    assert started(backlog) == ["fresh"]
+
+
+def test_while_silent_hosts_have_their_half_a_quarter_is_for_those_that_took_letters_and_new_ones_go_first():
+    """RLY-13."""
+    backlog = Backlog(concurrency=8, per_destination=8, most=100)
+    jobs = [job(f"new{number}") for number in range(20)]
+    backlog.add(job("proven"))
+    assert started(backlog) == ["proven"]
+    backlog.done(job("proven"), reached=True)
+    for one in jobs:
+        backlog.add(one)
+    assert len(started(backlog)) == 8
+    for one in jobs[:8]:
+        backlog.fell_silent(one)
+    assert backlog.is_crowded
+    assert backlog.silent_surplus == 4
+    for one in jobs[4:8]:
+        backlog.mark_silent(one.destination)
+        backlog.put_back(one)
+    assert started(backlog) == ["new19", "new8"]
+    backlog.add(job("proven"))
+    backlog.add(job("proven"))
+    backlog.add(job("proven"))
+    assert started(backlog) == ["proven", "proven"]
+    assert backlog.is_crowded
+
+
+def test_letters_for_silent_hosts_have_half_of_the_backlog():
+    backlog = Backlog(concurrency=2, per_destination=1, most=100)
+    taken = 0
+    for number in range(200):
+        backlog.mark_silent(f"silent{number}")
+        if backlog.has_room(f"silent{number}"):
+            backlog.add(job(f"silent{number}"))
+            taken += 1
+    assert taken == 50
+    assert backlog.has_room("fresh")
+
+
+def test_a_destination_that_takes_a_letter_is_silent_no_longer():
+    backlog = Backlog(concurrency=8, per_destination=1, most=100)
+    backlog.mark_silent("a")
+    for _ in range(2):
+        backlog.add(job("a"))
+    assert started(backlog) == ["a"]
+    assert backlog.is_known_silent("a")
+    backlog.done(job("a"), reached=True)
+    assert not backlog.is_known_silent("a")
+    assert backlog.has_room("a")
+    assert started(backlog) == ["a"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5)), max_size=120))
+def test_every_job_ends_once_whatever_falls_silent_speaks_or_is_put_back(moves):
+    backlog = Backlog(concurrency=4, per_destination=2, most=1000)
+    active: list[Job] = []
+    added = ended = 0
+
+    def start():
+        while (one := backlog.start()) is not None:
+            active.append(one)
+
+    for destination, move in moves:
+        one = active[0] if active else None
+        if move == 0 or one is None:
+            backlog.add(job(destination))
+            added += 1
+        elif move == 1:
+            backlog.fell_silent(one)
+            backlog.mark_silent(one.destination)
+        elif move == 2:
+            backlog.spoke(one)
+        elif move == 3:
+            backlog.mark_silent(one.destination)
+            backlog.put_back(active.pop(0))
+        else:
+            backlog.done(active.pop(0), reached=move == 4, silent=move == 5)
+            backlog.written(one)
+            ended += 1
+        start()
+        assert backlog.active == len(active) <= 4
+        assert len(backlog) == added - ended
+        assert len([each for each in active if backlog.is_silent(each)]) <= 4
+    while active:
+        one = active.pop(0)
+        backlog.done(one, reached=True)
+        backlog.written(one)
+        ended += 1
+        start()
+    assert ended == added
+    assert len(backlog) == 0
+    assert backlog.silent_surplus == backlog.silent_wait == 0
+    assert backlog.has_room("a")

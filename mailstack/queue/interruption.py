@@ -1,0 +1,61 @@
+"""Interruptible: a coroutine that can be broken off at whatever it awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Interrupted(BaseException):
+    """Raised where an interrupted coroutine waits; str() says why, for people.
+
+    As asyncio.CancelledError it is no Exception, so that no handler of failures takes it for one.
+    """
+
+    def __init__(self, reason: str, *, put_back: bool) -> None:
+        """`put_back`: nothing was attempted; the work begins again later. Else only this host is given up."""
+        super().__init__(reason)
+        self.put_back = put_back
+
+
+class Interruptible(Generic[T]):
+    """Awaited in place of the coroutine, with the same result."""
+
+    __slots__ = ("_interruption", "_waited", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._waited: Any = None
+        """Deferred that the coroutine waits for; None while it runs."""
+        self._interruption: Interrupted | None = None
+
+    def interrupt(self, interruption: Interrupted) -> bool:
+        """Cancel what the coroutine waits for, and raise there; False if it waits for nothing that can be cancelled."""
+        cancel = getattr(self._waited, "cancel", None)
+        if cancel is None:
+            return False
+        self._interruption = interruption
+        cancel()
+        return True
+
+    def __await__(self) -> Generator[Any, None, T]:
+        error: BaseException | None = None
+        while True:
+            try:
+                waited = self._work.send(None) if error is None else self._work.throw(error)
+            except StopIteration as ended:
+                result: T = ended.value
+                return result
+            error, self._waited = None, waited
+            try:
+                yield waited
+            except GeneratorExit:
+                self._work.close()
+                raise
+            except BaseException as raised:  # noqa: BLE001 - all of it belongs to the coroutine
+                error = raised
+            self._waited = None
+            if self._interruption is not None:
+                error, self._interruption = self._interruption, None

@@ -1,0 +1,65 @@
+"""Watch: the signs of progress of one attempt, and the way to interrupt it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from mailstack.queue.interruption import Interrupted, Interruptible
+
+
+class Conversation(Protocol):
+    """A session with another host, as far as it is watched."""
+
+    heard: int
+    """Replies that came and blocks that were taken; it only grows."""
+    is_behind_dot: bool
+    """Whether the final dot of a letter may have been sent, and its reply has not come."""
+
+    def abandon(self, reason: str) -> None:
+        """Hang up, as if the host had, for `reason`."""
+
+
+class Watch:
+    """Kept by an agent, read by the queue. Until the agent sets `work`, the attempt can't be interrupted."""
+
+    __slots__ = ("_settled", "_steps", "session", "work")
+
+    def __init__(self) -> None:
+        self.work: Interruptible[Any] | None = None
+        """The coroutine of the attempt."""
+        self.session: Conversation | None = None
+        """Session with the host that is tried now, once there is a connection."""
+        self._steps = 0
+        self._settled = False
+
+    def step(self) -> None:
+        """Something has come of the attempt."""
+        self._steps += 1
+
+    def settle(self) -> None:
+        """A host has decided about recipients: from now on the attempt can't begin again."""
+        self._settled = True
+
+    @property
+    def sign(self) -> tuple[int, int]:
+        """A value that differs after each sign of progress."""
+        return self._steps, 0 if self.session is None else self.session.heard
+
+    @property
+    def is_behind_dot(self) -> bool:
+        """Whether the host may have the letter."""
+        return self.session is not None and self.session.is_behind_dot
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether nothing would be lost or doubled if the attempt began again."""
+        return self.work is not None and not self._settled and not self.is_behind_dot
+
+    def interrupt(self, reason: str, *, put_back: bool) -> bool:
+        """Break off with the host that is tried now, and whether that was possible."""
+        if self.may_restart and self.work is not None:
+            return self.work.interrupt(Interrupted(reason, put_back=put_back))
+        if put_back or self.session is None or self.work is None:
+            return False
+        self.session.abandon(reason)
+        return True
