@@ -95,8 +95,8 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
-@click.option("--bare-newlines", is_flag=True,
-              help="The capture port takes lines that end in LF alone as well, with a warning.")  # fmt: skip
+@click.option("--strict-newlines", is_flag=True,
+              help="The capture port refuses lines that end in LF alone, as other hosts do.")  # fmt: skip
 @click.option("--faults", metavar="FILE", callback=_rules, type=PathType(dir_okay=False),
               help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
@@ -119,7 +119,7 @@ def dev(
     any_password: bool,
     weak_mechanisms: bool,
     scram: bool,
-    bare_newlines: bool,
+    strict_newlines: bool,
     faults: tuple[Rule, ...],
     magic_recipients: bool,
     spam_filter: SpamFilter | None,
@@ -153,7 +153,7 @@ def dev(
         any_password=any_password,
         weak_mechanisms=weak_mechanisms,
         scram=scram,
-        bare_newlines=bare_newlines,
+        strict_newlines=strict_newlines,
         max_letters=max_letters,
         max_age=max_age,
         faults=faults,

@@ -136,7 +136,7 @@ class DevEnvironment:
                     authenticator=authenticator,
                     require_tls=self.settings.capture_tls,
                     implicit_tls=name == "captures",
-                    bare_newlines=self.settings.bare_newlines,
+                    bare_newlines="reject" if self.settings.strict_newlines else "accept",
                 )
                 await capture.doors.bind(name, door, [offices.endpoint_of(self.settings, name)])
         await self.catalogue.start()

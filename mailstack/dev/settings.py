@@ -130,8 +130,8 @@ class DevSettings(Struct, frozen=True):
     """A directory of letters that are in mailboxes from the start (mailstack.dev.preloading)."""
     jim: Jim | None = None
     """MailHog's monkey, who refuses by chance, as he is here from the start; None: he is not."""
-    bare_newlines: bool = False
-    """Whether the capture port takes lines that end in LF alone."""
+    strict_newlines: bool = False
+    """Whether the capture port refuses lines that end in LF alone, as other hosts do."""
     clear_logins: bool = False
     """Whether passwords may go without TLS."""
     max_size: int | None = None

@@ -37,6 +37,7 @@ from mailstack.pop3.server import ServerEngine as Pop3Engine
 from mailstack.room import Room
 from mailstack.sasl import Authenticator
 from mailstack.smtp.commands import ServerEvent
+from mailstack.smtp.extensions.extension import BareNewlines
 from mailstack.smtp.limits import SessionLimits
 from mailstack.smtp.lmtp import LmtpSession
 from mailstack.smtp.replies import Reply
@@ -155,6 +156,7 @@ class Doors(dict[str, Listener]):
             authenticator=self._around.submitters,
             require_tls=self.config.accounts.require_tls,
             implicit_tls=implicit_tls,
+            bare_newlines="normalize",
             service="submissions" if implicit_tls else "submission",
         )
 
@@ -175,14 +177,14 @@ class Doors(dict[str, Listener]):
         require_tls: bool = True,
         implicit_tls: bool = False,
         lmtp: bool = False,
-        bare_newlines: bool = False,
+        bare_newlines: BareNewlines = "reject",
         connections: Admission | None = None,
         service: str = "smtp",
     ) -> Door[ServerEvent]:
         """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people.
 
-        `bare_newlines`: lines may end in LF alone. That is for programs on this machine that hand in what they wrote, and no
-        configuration has it: of other hosts' letters it would part one into two (SMTP smuggling).
+        `bare_newlines`: what becomes of lines that end in LF alone. Other hosts' letters are never taken with them: two hosts
+        that disagree about the end of a letter make two of it (SMTP smuggling).
         """
         limits = self.config.limits
         capabilities = self._capabilities(settings, bare_newlines=bare_newlines)
@@ -234,7 +236,9 @@ class Doors(dict[str, Listener]):
     def _is_exempt(self, host: str) -> bool:
         return is_exempt(host, self._exempt)
 
-    def _capabilities(self, settings: SubmissionSettings | ExchangeSettings, *, bare_newlines: bool) -> Capabilities:
+    def _capabilities(
+        self, settings: SubmissionSettings | ExchangeSettings, *, bare_newlines: BareNewlines
+    ) -> Capabilities:
         """What a listener offers; a limit that is None is the one for our own users."""
         ours = self.config.submission
         return Capabilities(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.lines import LineBuffer
 from mailstack.smtp.commands import Chunk, EndOfData
-from mailstack.smtp.faults import LineFaults
+from mailstack.smtp.faults import LineFaults, normalized, without_pairs
 from mailstack.wire import NEED_DATA, Signal
 
 
@@ -15,10 +15,10 @@ class ChunkedContent:
     a last line without CRLF is completed. What is binary passes octet for octet.
     """
 
-    __slots__ = ("_at_line_start", "_faults", "_held", "_last", "_left", "_lines", "size")
+    __slots__ = ("_at_line_start", "_faults", "_held", "_is_bare", "_last", "_left", "_lines", "_normalizes", "size")
 
-    def __init__(self, lines: LineBuffer, *, max_line: int, binary: bool) -> None:
-        """Reads from `lines`. The limit in octets, see Capabilities; 0 is none."""
+    def __init__(self, lines: LineBuffer, *, max_line: int, binary: bool, normalizes: bool = False) -> None:
+        """Reads from `lines`. The limit in octets, see Capabilities; 0 is none. `normalizes` makes CRLF of each bare LF."""
         self.size = 0
         """Octets that came so far."""
         self._lines = lines
@@ -28,6 +28,8 @@ class ChunkedContent:
         self._at_line_start = True
         # A CR whose LF may be the first octet of the next piece, or of the next chunk.
         self._held = b""
+        self._is_bare = False
+        self._normalizes = normalizes
 
     def begin(self, size: int, *, last: bool) -> None:
         """The next `size` octets of the stream are content."""
@@ -45,7 +47,7 @@ class ChunkedContent:
                 return piece
         if self._last and (piece := self._last_piece()) is not None:
             return piece
-        return EndOfData(self.size, self._faults.reply() if self._faults else None)
+        return EndOfData(self.size, self._faults.reply() if self._faults else None, bare_newlines=self._is_bare)
 
     def _checked(self, octets: bytes) -> Chunk | None:
         faults = self._faults
@@ -57,7 +59,11 @@ class ChunkedContent:
             octets = octets[:-1]
         if not octets:
             return None
-        faults.check(octets, octets)
+        unpaired = None
+        if self._normalizes and b"\n" in (unpaired := without_pairs(octets)):
+            before, octets, unpaired, self._is_bare = len(octets), normalized(octets, stuffed=False), None, True
+            self.size += len(octets) - before
+        faults.check(octets, octets, unpaired=unpaired)
         self._at_line_start = octets.endswith(b"\r\n")
         return None if faults.any else Chunk(octets)
 

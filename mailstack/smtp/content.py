@@ -10,12 +10,14 @@ from __future__ import annotations
 from mailstack.lines import LineBuffer
 from mailstack.smtp.commands import Chunk, EndOfData
 from mailstack.smtp.extensions.size import too_large
-from mailstack.smtp.faults import LineFaults
+from mailstack.smtp.faults import LineFaults, normalized, without_pairs
 from mailstack.smtp.replies import Reply
 from mailstack.wire import NEED_DATA, Signal
 
 _END = b"\r\n.\r\n"
 _BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+_BEGINNINGS_OF_LINE = (b"\n.", b"\n")
+"""What may be the beginning of a stuffed line, where a bare LF ends one."""
 
 
 class DottedContent:
@@ -25,13 +27,19 @@ class DottedContent:
         "_ended",
         "_faults",
         "_first",
+        "_is_bare",
         "_lines",
         "_max_size",
+        "_normalizes",
+        "_open_ends",
         "_size",
     )
 
-    def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int) -> None:
-        """Reads from `lines`. Limits in octets, see Capabilities; 0 is none."""
+    def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int, normalizes: bool = False) -> None:
+        """Reads from `lines`. Limits in octets, see Capabilities; 0 is none.
+
+        `normalizes` makes CRLF of each bare LF, as Postfix's `smtpd_forbid_bare_newline = normalize`; else it is a fault.
+        """
         # §4.1.1.4: the first CRLF of the end mark may be the one that ended the DATA line, so it belongs to the stream.
         lines.unread(b"\r\n")
         self._first = True
@@ -40,6 +48,9 @@ class DottedContent:
         self._faults = LineFaults(max_line)
         self._size = 0
         self._ended = False
+        self._is_bare = False
+        self._normalizes = normalizes
+        self._open_ends = (*_BEGINNINGS_OF_END, *_BEGINNINGS_OF_LINE) if normalizes else _BEGINNINGS_OF_END
 
     def next_event(self) -> Chunk | EndOfData | Signal:
         """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""
@@ -51,14 +62,18 @@ class DottedContent:
             if self._first:
                 raw, octets = raw[2:], octets[2:]
                 self._first = False
+            unpaired = None
+            if self._normalizes and b"\n" in (unpaired := without_pairs(raw)):
+                raw = octets = normalized(octets)
+                unpaired, self._is_bare = None, True
             self._size += len(octets)
             if self._is_too_large:
                 continue
             # A piece never parts a CR from its LF.
-            self._faults.check(raw, octets, last=self._ended)
+            self._faults.check(raw, octets, last=self._ended, unpaired=unpaired)
             if octets and not self._faults.any:
                 return Chunk(octets)
-        return EndOfData(self._size, self._fault()) if self._ended else NEED_DATA
+        return EndOfData(self._size, self._fault(), bare_newlines=self._is_bare) if self._ended else NEED_DATA
 
     def _next_piece(self) -> bytes:
         """Octets that are content for sure, still stuffed; empty when there are none now."""
@@ -70,7 +85,7 @@ class DottedContent:
             raw = lines.take(end + 2)
             lines.take(3)
             return raw
-        for beginning in _BEGINNINGS_OF_END:
+        for beginning in self._open_ends:
             if lines.endswith(beginning):
                 return lines.take(len(lines) - len(beginning))
         return lines.take(len(lines))

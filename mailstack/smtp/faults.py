@@ -10,6 +10,22 @@ from mailstack.smtp.replies import Reply, reply
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+# A client that takes a bare LF for the end of a line has stuffed the next line; another client's dots stay.
+_STUFFED_BARE_LF = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
+
+
+def without_pairs(octets: bytes) -> bytes:
+    """The octets with CRLF blanked out; a CR or LF that is left is a bare one."""
+    # Of the ways to find one this costs least: counting single octets takes twice as long.
+    return octets.replace(b"\r\n", b"  ")
+
+
+def normalized(octets: bytes, *, stuffed: bool = True) -> bytes:
+    """The octets with CRLF for each bare LF. `stuffed`: one of two dots behind a bare LF is removed (RFC 5321 §4.5.2)."""
+    return (_STUFFED_BARE_LF if stuffed else _BARE_LF).sub(b"\r\n", octets)
+
+
 class LineFaults:
     """Looks at a content piece by piece. Pieces never part a CR from its LF, so what is found is the same for any cut."""
 
@@ -27,14 +43,16 @@ class LineFaults:
     def any(self) -> bool:
         return self._bare_line > 0 or self._line_is_long
 
-    def check(self, raw: bytes, octets: bytes, *, last: bool = False) -> None:
-        """The next piece, as sent and with its dots unstuffed; whether it is the `last`."""
+    def check(self, raw: bytes, octets: bytes, *, last: bool = False, unpaired: bytes | None = None) -> None:
+        """The next piece, as sent and with its dots unstuffed; whether it is the `last`.
+
+        `unpaired` is what `without_pairs` makes of `raw`, where that is known.
+        """
         # The kinds of fault are looked for apart from each other, and ranked at the end: so the verdict is the same
         # for every cut. What a higher rank makes idle is left out.
         if self._bare_line:
             return
-        # Of the ways to find a CR or LF that is alone this costs least: counting single octets takes twice as long.
-        unpaired = raw.replace(b"\r\n", b"  ")
+        unpaired = without_pairs(raw) if unpaired is None else unpaired
         if b"\n" in unpaired or b"\r" in unpaired:
             self._bare_line = self._number_of_bare_line(raw)
         elif self._max_line and not self._line_is_long:
@@ -45,7 +63,9 @@ class LineFaults:
     def reply(self) -> Reply | None:
         """The refusal, if there is a fault."""
         if self._bare_line:
-            return reply(550, "5.5.2", f"line {self._bare_line} has a CR or LF alone: only CRLF ends a line")
+            # What else comes may be commands that another host took for content: so the connection ends.
+            text = f"line {self._bare_line} has a bare <CR> or <LF>, closing"
+            return reply(550, "5.5.2", text, closes=True)
         if self._line_is_long:
             return reply(554, "5.6.0", f"a line is longer than {self._max_line} octets")
         return None

@@ -1,9 +1,8 @@
-"""Takes the content of DATA from programs that end lines in LF alone, and gives them the ends that mail has.
+"""Takes the content of DATA from a client that ends even its commands in LF alone, and gives it the line ends of mail.
 
-For a capture port of one's own machine, and never for hosts elsewhere. Such programs come in two kinds, and the client's own
-DATA line tells which: who ends his commands with CRLF ends his content so too (CRLF . CRLF), whatever the lines in between look
-like, so that nobody whose content is not his own is led to end it early (SMTP smuggling, 2023); who ends his commands with LF
-alone means LF . LF, too. All else is refused as everywhere: a CR alone, a line that is too long.
+For the capture port of one's own machine, and never for hosts elsewhere: `printf … | nc` ends its content by LF . LF. The
+client's own DATA line tells it apart: a client that ends its commands in CRLF is read by DottedContent, so that no content
+which is not its own ends early (SMTP smuggling, 2023). All else is refused as everywhere: a bare CR, a line that is too long.
 """
 
 from __future__ import annotations
@@ -16,28 +15,23 @@ from mailstack.smtp.extensions.size import too_large
 from mailstack.smtp.faults import LineFaults
 from mailstack.wire import NEED_DATA, Signal
 
-_STRICT_END = re.compile(rb"(?P<line>\r\n)\.\r\n")
-_LOOSE_END = re.compile(rb"(?P<line>\n)\.\r?\n")
+_END = re.compile(rb"(?P<line>\n)\.\r?\n")
 """`line` ends the last line of the content."""
 _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
 """What stands last and may be the beginning of an end, or of a line that was stuffed."""
-_BARE = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
-"""An LF alone, and one dot of two: who thinks that a line ends there has stuffed the next one."""
 
 
 class LooseContent:
-    """One content, from the answer 354 to the final dot: as DottedContent, which is for everybody else."""
+    """One content, from the answer 354 to the final dot: as DottedContent, which is for all other clients."""
 
-    __slots__ = ("_ended", "_ends", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_size", "_speaks_lf")
+    __slots__ = ("_ended", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_size")
 
-    def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int, speaks_lf: bool) -> None:
-        """Reads from `lines`. Limits in octets, see Capabilities. `speaks_lf`: the DATA line itself ended in LF alone."""
+    def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int) -> None:
+        """Reads from `lines`. Limits in octets, see Capabilities."""
         lines.unread(b"\r\n")
         self._lines = lines
         self._max_size = max_size
         self._faults = LineFaults(max_line)
-        self._speaks_lf = speaks_lf
-        self._ends = _LOOSE_END if speaks_lf else _STRICT_END
         self._first = True
         self._ended = False
         self._is_bare = False
@@ -66,7 +60,7 @@ class LooseContent:
     def _next_piece(self) -> bytes:
         """Octets that are content for sure, still stuffed; empty when there are none now."""
         lines = self._lines
-        if (end := lines.search(self._ends)) is not None:
+        if (end := lines.search(_END)) is not None:
             self._ended = True
             first, behind = end.end("line"), end.end() - end.end("line")
             raw = lines.take(first)
@@ -77,9 +71,6 @@ class LooseContent:
 
     def _mended(self, raw: bytes) -> bytes:
         """With the ends that lines have, and without the dots that were put before some."""
-        if b"\n" not in raw.replace(b"\r\n", b""):
-            return raw.replace(b"\r\n.", b"\r\n")
-        self._is_bare = True
-        if self._speaks_lf:
-            return raw.replace(b"\r\n", b"\n").replace(b"\n.", b"\n").replace(b"\n", b"\r\n")
-        return _BARE.sub(b"\r\n", raw.replace(b"\r\n.", b"\r\n"))
+        pairs = raw.replace(b"\r\n", b"\n")
+        self._is_bare = self._is_bare or len(raw) - len(pairs) != raw.count(b"\n")
+        return pairs.replace(b"\n.", b"\n").replace(b"\n", b"\r\n")

@@ -41,7 +41,7 @@ _EMPTY = reply(500, "5.5.2", "a command is needed")
 _UNKNOWN = reply(500, "5.5.2", "unknown command")
 _NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
 _UNPRINTABLE = reply(500, "5.5.2", "a command is printable ASCII, ended by CRLF")
-_BARE_NEWLINE = reply(500, "5.5.2", "a line ended in LF alone: only CRLF ends a line")
+_BARE_NEWLINE = reply(500, "5.5.2", "bare <CR> or <LF> received, closing", closes=True)
 _TOO_LONG = reply(500, "5.5.2", "the command line is too long")
 _AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too long")
 _WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
@@ -188,16 +188,16 @@ class ServerEngine:
         except LineTooLong as long:
             return self._reject(self._too_long(long.start), long.start)
         except BareNewline as bare:
-            if not self.capabilities.bare_newlines:
+            if self.capabilities.bare_newlines != "accept":
                 return self._reject(_BARE_NEWLINE, bare.line)
             line, self._speaks_lf = bare.line, True
         else:
             self._speaks_lf = False
         if line is None:
             return NEED_DATA
-        if self._state is State.AUTHENTICATING:
-            return self._read_response(line)
-        return self._read_command(line)
+        if b"\r" in line:
+            return self._reject(_BARE_NEWLINE, line)
+        return self._read_response(line) if self._state is State.AUTHENTICATING else self._read_command(line)
 
     def _next_of_content(self, content: DottedContent | ChunkedContent | LooseContent) -> ServerEvent | Signal:
         event = content.next_event()
@@ -247,7 +247,8 @@ class ServerEngine:
         if taken is None:
             binary = self.mail is not None and self.mail.body == "BINARYMIME"
             max_line = 0 if binary else self.capabilities.max_line
-            taken = ChunkedContent(self._lines, max_line=max_line, binary=binary)
+            normalizes = self.capabilities.bare_newlines != "reject"
+            taken = ChunkedContent(self._lines, max_line=max_line, binary=binary, normalizes=normalizes)
         taken.begin(chunk.size, last=chunk.last)
         self._content = self._chunks = taken
         self._state = turn.accepted
@@ -336,7 +337,7 @@ class ServerEngine:
             self._taken = 0
         elif name == "RCPT":
             self._taken += accepted
-        elif name in (END_OF_DATA, LAST_CHUNK) and turn.refused is State.READY and not answer.closes and self._taken:
+        elif name in (END_OF_DATA, LAST_CHUNK) and turn.refused is State.READY and answer.code != 421 and self._taken:
             each = answer.each if isinstance(answer, EachReply) else (answer,) * self._taken
             self._taken = 0
             return b"".join([render(one, enhanced=self.terms.enhanced) for one in each])
@@ -372,11 +373,12 @@ class ServerEngine:
             self._lines.clear()
 
     def _dotted(self, limits: Capabilities) -> DottedContent | LooseContent:
-        if not limits.bare_newlines:
-            return DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
-        from mailstack.smtp.loose import LooseContent  # noqa: PLC0415 - no office has it
+        if self._speaks_lf:
+            from mailstack.smtp.loose import LooseContent  # noqa: PLC0415 - no office has it
 
-        return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, speaks_lf=self._speaks_lf)
+            return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+        normalizes = limits.bare_newlines != "reject"
+        return DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, normalizes=normalizes)
 
     def _close(self) -> None:
         self._content = self._turn = self._event = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,37 @@ def test_an_address_has_fifty_connections_to_port_25_and_more_to_others(internet
     again = attack(internet, home)
     internet.reactor.advance(1)
     assert again.codes() == [b"220"]
+
+
+LOGGED_IN = b"EHLO x\r\nAUTH PLAIN " + b64encode(b"\0alice@home.test\0alice@home.test") + b"\r\n"
+INSIDE = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\n..\n", b"\n\n.\n\n"]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
+    internet: Internet, home: Site, inside: bytes
+) -> None:
+    """SMUG-01, SMUG-02: what smtplib or emailjs sends goes on with CRLF alone, and each leading dot stuffed."""
+    other = internet.office("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
+    begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\n"
+    smuggled = b"MAIL FROM:<eve@y.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n"
+    content = b"Subject: one\n\nfirst" + inside + smuggled
+    for sent in (b"DATA\r\n" + content + b".\r\n", b"BDAT %d LAST\r\n%b" % (len(content), content)):
+        attacker = attack(internet, home, LOGGED_IN + begin + sent + b"QUIT\r\n", port=SUBMISSION)
+        assert attacker.codes()[-2:] == [b"250", b"221"]
+        internet.reactor.advance(30)
+        (letter,) = internet.fetch(other, "carol@other.test")
+        assert letter.endswith(b"\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n")
+        unpaired = letter.replace(b"\r\n", b"")
+        assert b"\n" not in unpaired
+        assert b"\r" not in unpaired
+
+
+@pytest.mark.parametrize("fault", [b"a\nb", b"a\rb"])
+def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: Site, fault: bytes) -> None:
+    """SMUG-02: what follows may be commands that the host before took for content."""
+    for sent in (b"DATA\r\n\r\n" + fault + b"\r\n.\r\n", b"BDAT 5 LAST\r\n" + fault + b"\r\n", fault + b"\r\n"):
+        attacker = attack(internet, home, BEGIN + sent + b"MAIL FROM:<eve@y.test>\r\n")
+        assert attacker.is_gone
+        assert attacker.codes()[-1] in {b"550", b"500"}
+        assert attacker.codes().count(b"250") == 3

@@ -142,6 +142,31 @@ def test_the_capture_port_takes_any_letter_without_or_with_any_login(dev: Dev) -
         assert b"At noon?" in letter
 
 
+BY_LF = b"Subject: by LF\n\n.dots\n.\nlast\n"
+
+
+def test_programs_that_end_lines_in_lf_send_by_both_ports(dev: Dev) -> None:
+    """SMUG-02: as `smtplib.sendmail` with bytes does; each dot stays."""
+    with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:
+        client.sendmail("app@shop.test", ["lf@mail.test"], BY_LF)
+    with dev.submission() as client:
+        client.sendmail("alice@home.test", ["lf@mail.test"], BY_LF)
+    for letter in dev.read("lf@mail.test", "lf@mail.test", wanted=2):
+        assert letter.endswith(b"\r\n\r\n.dots\r\n.\r\nlast\r\n")
+        assert b"\n" not in letter.replace(b"\r\n", b"")
+
+
+def test_a_capture_port_can_be_as_strict_as_other_hosts(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--port-base", "0", "--json", "--quiet", "--strict-newlines", environ=environ) as process:
+        strict = Dev(process, environ)
+        with smtplib.SMTP("localhost", strict.port("capture"), timeout=10) as client:
+            with pytest.raises(smtplib.SMTPDataError, match="550"):
+                client.sendmail("app@shop.test", ["lf@mail.test"], BY_LF)
+            assert client.sock is None or client.sock.recv(1) == b""
+        assert process.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("mistake", "code", "status"),
     [("password", 535, b"5.7.8"), ("no login", 530, b"5.7.0"), ("unknown", 550, b"5.1.1"), ("size", 552, b"5.3.4")],

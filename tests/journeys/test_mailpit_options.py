@@ -190,10 +190,8 @@ def test_commands_count_ages_by_the_clock_of_the_environment(tmp_path: Path) -> 
         assert mailpit.stop() == 0
 
 
-def test_lines_that_end_in_lf_are_mended_with_a_warning_in_its_place_and_refused_by_all_other_doors(
-    tmp_path: Path,
-) -> None:
-    """SMUG-02: only the capture port takes them, and only for whoever asked for it."""
+def test_lines_that_end_in_lf_are_mended_with_a_warning(tmp_path: Path) -> None:
+    """SMUG-02: at the capture port, and for a user who is logged in."""
     octets = LETTER.format("by LF", 1).replace("\r\n", "\n").encode() + b".\n..two\n"
     with Mailpit(tmp_path) as mailpit:
         with smtplib.SMTP(*mailpit.at("capture"), timeout=20) as client:
@@ -205,8 +203,10 @@ def test_lines_that_end_in_lf_are_mended_with_a_warning_in_its_place_and_refused
         with smtplib.SMTP(*mailpit.at("submission"), timeout=20) as client:
             client.starttls(context=trusting(mailpit.facts["ca_file"]))
             client.login("alice", "alice")
-            with pytest.raises(smtplib.SMTPDataError, match="550"):
-                client.sendmail("alice@home.test", ["c@d.test"], octets)
+            client.sendmail("alice@home.test", ["c@d.test"], octets.replace(b"by LF", b"by LF as well"))
+        letter = mailpit.get("v1/letters/latest")
+        assert (letter["subject"], letter["warnings"]) == ("by LF as well", [BARE_NEWLINES])
+        assert letter["text"].split("\n")[:3] == ["Hello.", ".", "..two"]
         mailpit.send("c@d.test")
         assert mailpit.get("v1/letters/latest")["warnings"] == []
         assert mailpit.stop() == 0

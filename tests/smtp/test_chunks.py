@@ -174,8 +174,8 @@ def test_the_limit_holds_for_all_chunks_together():
 
 def test_after_a_refused_chunk_only_rset_helps():
     """BDAT-05."""
-    sent = bdat(b"bare\n", b"more\r\n") + b"DATA\r\nMAIL FROM:<>\r\nRSET\r\nMAIL FROM:<>\r\n"
-    assert codes_of(session_of(sent)) == [550, 503, 503, 503, 250, 250]
+    sent = bdat(b"x" * 11, b"more\r\n") + b"DATA\r\nMAIL FROM:<>\r\nRSET\r\nMAIL FROM:<>\r\n"
+    assert codes_of(session_of(sent, capabilities=NARROW)) == [554, 503, 503, 503, 250, 250]
 
 
 def test_no_data_and_no_recipient_behind_a_chunk():
@@ -194,8 +194,14 @@ def test_rset_begins_a_new_letter():
 
 
 def test_a_refused_last_chunk_ends_the_transaction():
-    session = session_of(bdat(b"bare\n") + b"MAIL FROM:<>\r\n")
-    assert codes_of(session) == [550, 250]
+    session = session_of(bdat(b"x" * 11) + b"MAIL FROM:<>\r\n", capabilities=NARROW)
+    assert codes_of(session) == [554, 250]
+
+
+@pytest.mark.parametrize("octets", [b"bare\n", b"bare\rCR\r\n"])
+def test_a_bare_cr_or_lf_ends_the_connection(octets):
+    """SMUG-02: as in DATA, though what follows a chunk is known."""
+    assert codes_of(session_of(bdat(octets) + b"NOOP\r\n")) == [550]
 
 
 def test_a_bad_length_is_no_event_with_octets():

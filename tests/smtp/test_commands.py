@@ -181,11 +181,12 @@ def test_a_session_goes_on_after_an_over_long_line():
     ]
 
 
-def test_a_bare_newline_ends_no_command_and_the_session_stays_in_step():
-    """SMUG-03."""
+def test_a_bare_newline_ends_the_connection():
+    """SMUG-03: refused once, and what follows is not obeyed."""
     session = Dialogue()
     session.hear(b"NOOP\nRSET\r\n")
-    assert [event.reply.code if isinstance(event, Rejected) else 250 for event in session.events] == [500, 250]
+    (event,) = session.events
+    assert (event.reply.code, event.reply.closes) == (500, True)
 
 
 def test_a_rejected_line_shows_no_secret():

@@ -34,7 +34,6 @@ def prepare(wish: Wish) -> None:
     """As MailHog is when it is told nothing, but on loopback only."""
     for service, port in (("capture", 1025), ("web", 8025)):
         wish.listen(service, service, str(port), port)
-    wish.set(bare_newlines=True)
 
 
 def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:

@@ -30,7 +30,7 @@ def prepare(wish: Wish) -> None:
     """As Mailpit is when it is told nothing."""
     for service, port in (("capture", 1025), ("web", 8025), ("pop3", 1110)):
         wish.listen(service, service, str(port), port)
-    wish.set(max_letters=MOST, clear_logins=True, bare_newlines=True)
+    wish.set(max_letters=MOST, clear_logins=True)
 
 
 def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:

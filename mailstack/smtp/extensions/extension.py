@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
 from mailstack.smtp.commands import Mail, ServerEvent
 from mailstack.smtp.order import State, Turn
+
+BareNewlines = Literal["reject", "normalize", "accept"]
+"""Treatment of lines that end in LF alone.
+
+"reject" refuses them and closes the connection. "normalize" makes CRLF of each bare LF in a content, which still ends in
+CRLF . CRLF alone. "accept" takes them in commands as well, and LF . LF as the end of a content after a DATA line of that kind.
+"""
 
 
 class Capabilities(Struct, frozen=True):
@@ -41,8 +48,8 @@ class Capabilities(Struct, frozen=True):
     """Whether senders may have a reverse-path for each recipient."""
     xclient: bool = False
     """Whether the client may speak for others."""
-    bare_newlines: bool = False
-    """Whether lines may end in LF alone, as those of programs that talk to nobody but a capture port."""
+    bare_newlines: BareNewlines = "reject"
+    """Treatment of lines that end in LF alone."""
     since: float = 0.0
     """When the session began, seconds since 1970; 0 where nothing is held back."""
     withheld: frozenset[str] = frozenset()
