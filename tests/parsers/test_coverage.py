@@ -29,6 +29,7 @@ READ_ELSEWHERE = {
     "testing.aiosmtpd.peer": "hands what it gets to the engine",
     "net.proxied": "reads with net.proxy_header; tests/net/test_proxied.py has a property of its own",
     "web.flowing": "hands what it gets to the page",
+    "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",
     "simulation.transport": "a network in memory",
     "simulation.sockets": "a network in memory",
