@@ -155,6 +155,7 @@ class OfficeService(Service):
             config.domains,
             clock,
             postmaster=config.delivery.postmaster,
+            administrators=config.web.admins,
             subaddress=config.delivery.subaddress,
         )
         self._catalogue = self._made_catalogue(store, directory, clock)

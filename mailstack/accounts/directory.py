@@ -58,11 +58,16 @@ class StoreDirectory:
         clock: Clock,
         *,
         postmaster: Address | None = None,
+        administrators: Sequence[Address] = (),
         subaddress: bool = True,
         ttl: float = 1.0,
         capacity: int = 10000,
     ) -> None:
-        """`postmaster` gets the letters for postmaster of any domain here that has none of its own; None: the oldest account.
+        """`postmaster` gets the letters for postmaster of any domain here that has none of its own.
+
+        Without it they go, as the first of these is there, to the oldest account of that very domain, to postmaster of
+        the first domain, to one of the `administrators`, or into a mailbox that waits for its account. They never go to
+        an account of a domain with which the letter has nothing to do.
 
         `subaddress`: user+anything@ is user@. `ttl`: seconds that an answer holds, be it yes or no.
         """
@@ -70,8 +75,11 @@ class StoreDirectory:
         self._domains = tuple(_folded(domain) for domain in domains)
         self._local = frozenset((*self._domains, ""))
         self._postmaster = postmaster
+        self._administrators = tuple(administrators)
         self._subaddress = subaddress
         self._entries: TimedCache[str, _Entry] = TimedCache(clock.steady, ttl, capacity)
+        self._oldest: TimedCache[str, dict[str, str]] = TimedCache(clock.steady, ttl, 1)
+        """The oldest account of each domain, under a single key."""
 
     def is_local(self, domain: str) -> bool:
         """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""
@@ -80,6 +88,7 @@ class StoreDirectory:
     def forget(self) -> None:
         """Ask the store anew: it has been changed."""
         self._entries.clear()
+        self._oldest.clear()
 
     async def mailbox(self, address: Address) -> str | None:
         """The key of the mailbox that this address names itself, or None."""
@@ -124,7 +133,7 @@ class StoreDirectory:
             targets = await self._store.alias(name.key)
             if targets is not None:
                 return _Entry(targets=tuple(_addresses(targets)))
-        return await self._fallback() if self._is_postmaster(address) else _NOWHERE
+        return await self._fallback(_folded(address.domain)) if self._is_postmaster(address) else _NOWHERE
 
     def _without_tag(self, address: Address) -> Address:
         user, plus, _ = address.local.partition("+")
@@ -133,12 +142,13 @@ class StoreDirectory:
     def _is_postmaster(self, address: Address) -> bool:
         return self._without_tag(address).local.lower() == "postmaster" and self.is_local(address.domain)
 
-    async def _fallback(self) -> _Entry:
-        """Where postmaster's letters go without an account or alias of that name: somewhere, always (RFC 5321 §4.5.1)."""
-        entry = self._entries.get("")
+    async def _fallback(self, domain: str) -> _Entry:
+        """Where letters for postmaster go without an account or alias of that name: somewhere (RFC 5321 §4.5.1)."""
+        name = f"@{domain}"
+        entry = self._entries.get(name)
         if entry is None:
-            entry = await self._appointed() or await self._oldest()
-            self._entries.put("", entry)
+            entry = await self._appointed() or await self._of_domain(domain)
+            self._entries.put(name, entry)
         return entry
 
     async def _appointed(self) -> _Entry | None:
@@ -151,13 +161,30 @@ class StoreDirectory:
         entry = await self._entry(chosen)
         return None if entry is _NOWHERE else entry
 
-    async def _oldest(self) -> _Entry:
-        """The oldest account; before there is any, a mailbox that waits for the account to come."""
-        accounts = await self._store.accounts()
-        if accounts:
-            oldest = min(accounts, key=lambda account: (account.created, account.address))
-            return _Entry(mailbox=oldest.address)
-        return _Entry(mailbox=f"postmaster@{self._domains[0]}") if self._domains else _NOWHERE
+    async def _of_domain(self, domain: str) -> _Entry:
+        """An account of the domain, or of those who run the server."""
+        if not self._domains:
+            return _NOWHERE
+        oldest = (await self._oldest_accounts()).get(domain)
+        if oldest is not None:
+            return _Entry(mailbox=oldest)
+        first = self._domains[0]
+        if domain != first:
+            return await self._entry(Address("postmaster", first))
+        for administrator in self._administrators:
+            if not self._is_postmaster(administrator) and (entry := await self._entry(administrator)) is not _NOWHERE:
+                return entry
+        return _Entry(mailbox=f"postmaster@{first}")
+
+    async def _oldest_accounts(self) -> dict[str, str]:
+        """The oldest account of each domain."""
+        found = self._oldest.get("")
+        if found is None:
+            accounts = await self._store.accounts()
+            accounts.sort(key=lambda account: (account.created, account.address), reverse=True)
+            found = {account.address.rpartition("@")[2]: account.address for account in accounts}
+            self._oldest.put("", found)
+        return found
 
 
 class OpenDirectory:

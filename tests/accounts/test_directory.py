@@ -123,6 +123,31 @@ def test_postmaster_leads_to_the_oldest_account(text: str) -> None:
     assert made.mailbox(Address("POSTMASTER", "")) == "alice@home.test"
 
 
+def test_postmaster_of_a_domain_leads_to_no_account_of_another_one() -> None:
+    """Whose letters these are, another tenant must not read them."""
+    made = Ground("zoe@other.test", "alice@home.test", "yan@other.test")
+    assert made.mailbox("postmaster@other.test") == "zoe@other.test"
+    assert made.mailbox("Postmaster+x@OTHER.test") == "zoe@other.test"
+    assert made.mailbox("postmaster@home.test") == "alice@home.test"
+    assert made.mailbox(BARE) == "alice@home.test"
+    assert Ground("zoe@other.test").mailbox(BARE) == "postmaster@home.test", "it waits for its account"
+
+
+def test_postmaster_of_a_domain_without_accounts_is_that_of_the_first_domain() -> None:
+    made = Ground("alice@home.test", "bob@home.test")
+    made.store.alias_rows = {"postmaster@home.test": ("bob@home.test",)}
+    assert made.alias("postmaster@other.test") == ["bob@home.test"]
+
+
+def test_administrator_is_postmaster_before_the_first_domain_has_an_account() -> None:
+    store = MemoryAccounts("zoe@other.test", "root@other.test")
+    admins = [address("gone@home.test"), address("postmaster@home.test"), address("root@other.test")]
+    directory = StoreDirectory(store, ["home.test", "other.test", "third.test"], HandClock(), administrators=admins)
+    assert run(directory.mailbox(BARE)) == "root@other.test"
+    assert run(directory.mailbox(address("postmaster@third.test"))) == "root@other.test"
+    assert run(directory.mailbox(address("postmaster@other.test"))) == "zoe@other.test"
+
+
 def test_only_postmaster_may_stand_without_a_domain(ground: Ground) -> None:
     assert ground.mailbox(Address("alice", "")) is None
 

@@ -21,7 +21,12 @@ def directory_of(place: Place, office: OpenStore) -> StoreDirectory:
         return StoreDirectory(office.store, place.domains, clock())
     delivery = settings.delivery
     return StoreDirectory(
-        office.store, place.domains, clock(), postmaster=delivery.postmaster, subaddress=delivery.subaddress
+        office.store,
+        place.domains,
+        clock(),
+        postmaster=delivery.postmaster,
+        administrators=settings.web.admins,
+        subaddress=delivery.subaddress,
     )
 
 
