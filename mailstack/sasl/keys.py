@@ -55,6 +55,12 @@ class ScramKeys(Discreet, frozen=True):
             raise ValueError("not SCRAM keys")
         return cls(salt, iterations, stored, server)
 
+    @staticmethod
+    def iterations_of(text: str) -> int | None:
+        """The iterations of `str(keys)`, without the cost of the rest; None for what are no keys."""
+        count = text.removeprefix("SCRAM-SHA-256$").partition(":")[0]
+        return int(count) if count.isascii() and count.isdigit() and len(count) <= 8 else None
+
     def __str__(self) -> str:
         """As RFC 5803 §2 writes it down, and PostgreSQL too."""
         salt, stored, server = (_base64(part) for part in (self.salt, self.stored_key, self.server_key))

@@ -394,6 +394,9 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
     def accounts_version(self) -> object:
         """Another value after each change of accounts or logouts by any process; None where only `credentials` can tell."""
 
+    async def scram_iterations(self) -> dict[int, int]:
+        """Number of accounts by the iterations of their SCRAM keys; 0 for accounts without keys."""
+
     async def end_sessions(self, address: str) -> None:
         """Give the account other `credentials`, and leave its passwords. Raises KeyError."""
 

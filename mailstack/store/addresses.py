@@ -67,6 +67,9 @@ class StoredAddresses:
     def accounts_version(self) -> object:
         return None if self._addresses is None else self._addresses.seen()
 
+    async def scram_iterations(self) -> dict[int, int]:
+        return await self._readers.do(lookups.scram_iterations)
+
     async def end_sessions(self, address: str) -> None:
         await self._change_addresses(partial(_end_sessions, address=address))
 

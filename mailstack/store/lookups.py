@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
 from mailstack.queue.delivery import OWED, Delivery
+from mailstack.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
@@ -131,6 +133,11 @@ def credentials(connection: Connection, addresses: Sequence[str]) -> dict[str, s
             account = rows.account_from(row)
             found[account.address] = account.credentials
     return found
+
+
+def scram_iterations(connection: Connection) -> dict[int, int]:
+    keys = (str(text) for (text,) in connection.execute(sql.SCRAM_KEYS))
+    return dict(Counter(ScramKeys.iterations_of(text) or 0 for text in keys))
 
 
 def logged_out(connection: Connection, sessions: Sequence[str]) -> set[str]:

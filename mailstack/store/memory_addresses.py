@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
+from mailstack.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Conflict, StoreError
 from mailstack.store.rows import target_key
 
@@ -32,6 +34,9 @@ class MemoryAddresses:
 
     def accounts_version(self) -> object:
         return self._version
+
+    async def scram_iterations(self) -> dict[int, int]:
+        return dict(Counter(ScramKeys.iterations_of(each.scram) or 0 for each in self._accounts.values()))
 
     async def end_sessions(self, address: str) -> None:
         self._replace_account(address, epoch=self._accounts[address].epoch + 1)

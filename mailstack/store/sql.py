@@ -301,6 +301,7 @@ def remove_entries(count: int) -> str:
 
 ACCOUNT_OF = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address = ?"
 ACCOUNTS = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts ORDER BY address"
+SCRAM_KEYS = "SELECT scram FROM accounts"
 END_SESSIONS = "UPDATE accounts SET epoch = epoch + 1 WHERE address = ?"
 LOG_OUT = "INSERT INTO logouts (session, until) VALUES (?, ?) ON CONFLICT (session) DO NOTHING"
 FORGET_LOGOUTS = "DELETE FROM logouts WHERE until < ?"

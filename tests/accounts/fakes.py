@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
+from mailstack.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, StoreError
 
 
@@ -72,6 +74,10 @@ class MemoryAccounts:
     async def accounts(self) -> list[Account]:
         self._read()
         return list(self.rows.values())
+
+    async def scram_iterations(self) -> dict[int, int]:
+        self._read()
+        return dict(Counter(ScramKeys.iterations_of(each.scram) or 0 for each in self.rows.values()))
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         self._read()

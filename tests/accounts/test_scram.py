@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from mailstack.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailab
 from mailstack.sasl.keys import client_proof, salted
 from mailstack.wire import HostPort
 from tests.accounts.fakes import HandClock, MemoryAccounts
-from tests.aid import Pump
+from tests.aid import Pump, run
 
 HERE = HostPort("192.0.2.1", 4000)
 BOB, ALICE = "bob@home.test", "alice@home.test"
@@ -87,6 +88,36 @@ def test_a_stranger_is_asked_the_same_thing_every_time(ground: Ground) -> None:
     assert (len(once.salt), once.iterations) == (len(bob.salt), bob.iterations)
     stranger = ScramChecker(ground.store, b"K" * 32, 4096)
     assert ground.pump.run(stranger.keys("nobody@home.test")).salt != once.salt
+
+
+def test_strangers_have_the_iterations_that_accounts_have() -> None:
+    """RFC 5802 §9: an account of before the setting was changed is not told from a name that is not there."""
+    old, new = 4096, 65_536
+    accounts = [f"user{number}@home.test" for number in range(200)]
+    store = MemoryAccounts(*accounts)
+    keys = {each: str(ScramKeys(b"s" * 16, each, b"k" * 32, b"k" * 32)) for each in (old, new)}
+    for number, each in enumerate(accounts):
+        store.rows[each] = replace(store.rows[each], scram=keys[old if number < 50 else new])
+    now = [0.0]
+    checker = ScramChecker(store, b"k" * 32, new, monotonic=lambda: now[0])
+    asked = {f"nobody{number}@home.test": run(checker.keys(f"nobody{number}@home.test")) for number in range(400)}
+    counts = Counter(each.iterations for each in asked.values())
+    assert set(counts) == {old, new}
+    assert 60 < counts[old] < 140, "a quarter of the names, as of the accounts"
+    assert {len(each.salt) for each in asked.values()} == {16}
+    now[0] += 1000
+    store.rows["late@home.test"] = replace(store.rows[accounts[0]], address="late@home.test", scram=keys[new])
+    again = {name: run(checker.keys(name)) for name in asked}
+    assert sum(again[name] != asked[name] for name in asked) <= 4, "a name keeps what it was told"
+
+
+def test_both_kinds_of_names_cost_the_same_look_ups(ground: Ground) -> None:
+    ground.keys("bob")
+    before = ground.store.reads
+    ground.keys("bob")
+    known = ground.store.reads - before
+    ground.keys("nobody")
+    assert ground.store.reads - before == 2 * known
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody"])

@@ -22,6 +22,7 @@ from mailstack.letter import (
 )
 from mailstack.letter.content import Octets, Prefixed, read_all
 from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,
     Account,
@@ -768,6 +769,9 @@ def test_scram_keys_go_with_their_password(subject: Subject) -> None:
     assert subject.run(store.account(BOB.key)).scram == "keys of new"
     subject.run(store.set_password(BOB.key, b"newer"))
     assert subject.run(store.account(BOB.key)).scram == ""
+    keys = [str(ScramKeys(b"s" * 16, iterations, b"k" * 32, b"k" * 32)) for iterations in (4096, 65536, 65536)]
+    subject.run(store.add_accounts([Account(f"{n}@home.test", b"x", 1.0, scram=each) for n, each in enumerate(keys)]))
+    assert subject.run(store.scram_iterations()) == {0: 2, 4096: 1, 65536: 2}
 
 
 def test_app_passwords_are_many_each_with_its_name_and_go_with_their_account(subject: Subject) -> None:
