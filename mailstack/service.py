@@ -235,6 +235,7 @@ class OfficeService(Service):
             clock,
             first=accounts.failure_delay,
             longest=accounts.longest_delay,
+            shared=accounts.shared_failures,
             ledgers=(commons.failures, commons.places),
         )
         submitters, readers = (

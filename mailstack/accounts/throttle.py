@@ -13,11 +13,18 @@ many they are, and when the next attempt may be made, in seconds since 1970."""
 
 
 class Throttle:
-    """Delays that grow with failures, for a client (an IPv4 address, an IPv6 site) and for an account.
+    """Delays that grow with failures, for a client (an IPv4 address, an IPv6 site), an account, and both together.
 
-    Guesses from one client wait for each other, so that many connections guess no faster than one. Failures for an
-    account delay everybody who tries it from a new place, but never refuse: nobody can lock its user out. From where
-    the user logged in before, only failures for this account from there count.
+    | failures of | delay | at most | hold up |
+    | --- | --- | --- | --- |
+    | this account from this client | doubles, one attempt after the other | refused behind 2 x `longest` | this account from there |
+    | this account, wherever from | doubles | `longest` | its user at places that are new |
+    | this client, whatever account, beyond `shared` | grows by a tenth of `first` each, one attempt after the other | 2 x `longest`, never refused | accounts that are new there |
+
+    So a guesser of one password is as slow on many connections as on one. A client that tries one password on many
+    accounts (spraying) is slowed too, while a right login from an address that many people share waits for half a
+    minute at most. Where a user has logged in before, only the first row counts: it takes no stranger's failure to slow
+    him down. fail2ban, beside this, may read the log and close the port to a client.
     """
 
     def __init__(
@@ -27,11 +34,14 @@ class Throttle:
         first: float = 1.0,
         longest: float = 15.0,
         free: int = 3,
+        shared: int = 10,
         forget: float = 600.0,
         welcome: float = 2592000.0,
         ledgers: tuple[Ledger, Ledger] | None = None,
     ) -> None:
         """Times in seconds. `free` failures cost nothing; the next delay is `first`, and doubles up to `longest`.
+
+        `shared` failures of one client, for any accounts, cost other accounts nothing.
 
         Failures are forgotten `forget` seconds after the last one, a place that a user came from after `welcome`.
         `ledgers`: for failures and for places, which other processes may share.
@@ -40,6 +50,7 @@ class Throttle:
         self._first = first
         self._longest = longest
         self._free = free
+        self._shared = shared
         self._forget = forget
         self._welcome = welcome
         self._failures, self._places = ledgers or (OwnLedger(clock.steady, 10_000), OwnLedger(clock.steady, 10_000))
@@ -49,11 +60,12 @@ class Throttle:
         client = client_of(host)
         with self._places.row(_name(client, account)) as place:
             known = bool(place[0])
+        own = self._turn(client, account)
         if known:
-            return self._turn(client, account)
+            return own
         with self._failures.row(_name("", account)) as everywhere:
             slowed = self._growth(everywhere[_COUNT])
-        return max(self._turn(client, ""), slowed)
+        return max(own, slowed, self._share(client))
 
     def failed(self, host: str, account: str) -> None:
         """A wrong user name or password."""
@@ -85,6 +97,18 @@ class Throttle:
             if turn - now > 2 * self._longest:
                 raise Unavailable(f"too many logins from {client} wait after failures")
             failures[_FREE_AT] = turn
+            return turn - now
+
+    def _share(self, client: str) -> float:
+        """The wait of an account that is new at a client with many failures."""
+        with self._failures.row(_name(client, "")) as failures:
+            beyond = failures[_COUNT] - self._shared
+            if beyond <= 0:
+                return 0.0
+            now = self._clock.steady()
+            # Who comes when the queue is full waits as long as its last, so that a crowd of guesses refuses nobody.
+            turn = max(now, failures[_FREE_AT]) + min(self._longest, self._first * beyond / 10)
+            failures[_FREE_AT] = turn = min(turn, now + 2 * self._longest)
             return turn - now
 
     def _growth(self, count: float) -> float:

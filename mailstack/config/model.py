@@ -125,6 +125,7 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     remember: Duration = read_duration("5m")
     failure_delay: Duration = read_duration("1s")
     longest_delay: Duration = read_duration("15s")
+    shared_failures: CountOrNone = 10
     certificate_names: bool = False
     certificates: tuple[Owner, ...] = ()
     oauth: OAuth = field(default_factory=OAuth)

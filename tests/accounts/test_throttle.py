@@ -33,12 +33,48 @@ def test_some_failures_cost_nothing_then_the_delay_doubles_up_to_the_longest() -
     assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 15, 15]
 
 
+def spray(throttle: Throttle, times: int, host: str = HERE) -> None:
+    """One password tried on so many accounts."""
+    for number in range(times):
+        throttle.failed(host, f"sprayed{number}@home.test")
+
+
 def test_one_address_is_slow_for_every_account_that_it_tries() -> None:
     throttle = Throttle(HandClock())
-    for number in range(4):
-        throttle.failed(HERE, f"u{number}@home.test")
+    spray(throttle, 20)
     assert throttle.delay(HERE, BOB) == 1
+    assert throttle.delay(HERE, ALICE) == 2, "one after the other"
     assert throttle.delay(THERE, BOB) == 0
+
+
+@pytest.mark.parametrize("accounts", [1, 10])
+def test_ten_wrong_logins_from_a_shared_address_keep_out_nobody_else(accounts: int) -> None:
+    throttle = Throttle(HandClock())
+    for number in range(10):
+        throttle.failed(HERE, f"wrong{number % accounts}@home.test")
+    assert [throttle.delay(HERE, f"right{number}@home.test") for number in range(100)] == [0] * 100
+
+
+def test_right_logins_from_a_spraying_address_wait_and_are_never_refused() -> None:
+    clock = HandClock()
+    throttle = Throttle(clock, longest=15)
+    spray(throttle, 1000)
+    assert all(throttle.delay(HERE, f"u{number}@home.test") <= 30 for number in range(500))
+    throttle.succeeded(HERE, BOB)
+    assert throttle.delay(HERE, BOB) == 0, "who is known there does not wait"
+    clock.turn(31)
+    assert throttle.delay(HERE, ALICE) == 15
+
+
+def test_a_spraying_address_gets_slower_the_longer_it_goes_on() -> None:
+    """Attempts one after the other: the hundredth guess of an address takes ten times as long as the twentieth."""
+    clock = HandClock()
+    throttle = Throttle(clock)
+    begun = clock.steady()
+    for number in range(200):
+        clock.turn(throttle.delay(HERE, f"u{number}@home.test"))
+        throttle.failed(HERE, f"u{number}@home.test")
+    assert clock.steady() - begun > 1500
 
 
 def test_one_account_is_slow_for_every_address_that_tries_it() -> None:
@@ -51,7 +87,7 @@ def test_one_account_is_slow_for_every_address_that_tries_it() -> None:
 
 def test_an_ipv6_site_is_one_address() -> None:
     throttle = Throttle(HandClock())
-    for number in range(4):
+    for number in range(20):
         throttle.failed(f"2001:db8::{number}", f"u{number}@home.test")
     assert throttle.delay("2001:db8::ffff", BOB) == 1
 
@@ -88,11 +124,11 @@ def test_guessing_from_where_the_user_was_before_is_slow_too() -> None:
 
 def test_a_user_who_mistyped_is_forgiven_and_others_guesses_are_not() -> None:
     throttle = Throttle(HandClock())
-    fail(throttle, 5, HERE, "guessed@home.test")
+    fail(throttle, 20, HERE, "guessed@home.test")
     fail(throttle, 3)
     throttle.succeeded(HERE, ALICE)
     assert throttle.delay(HERE, ALICE) == 0
-    assert throttle.delay(HERE, BOB) == 2
+    assert throttle.delay(HERE, BOB) == 1
 
 
 def test_failures_are_forgotten_after_a_while_without_any() -> None:
