@@ -6,8 +6,8 @@ Nothing here knows how names are looked up or threads are made: both are given. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +20,13 @@ class InThread(Protocol):
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
         """What the work returns or raises."""
+
+
+class Gather(Protocol):
+    """Runs coroutines side by side, so that a slow answer of the DNS delays no other one."""
+
+    def __call__(self, work: Iterable[Coroutine[Any, Any, Any]], /) -> Awaitable[list[Any]]:
+        """The results in the order of the coroutines; the first exception when there is one."""
 
 
 class Texts(Protocol):

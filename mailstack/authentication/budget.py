@@ -1,4 +1,4 @@
-"""What one letter may ask of the DNS: so many questions, and so long; beyond that nobody could say."""
+"""Budget of DNS questions: a maximum number, and a maximum time that is waited for their answers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from mailstack.policy.lookups import Lookups
 
 T = TypeVar("T")
 
-MOST_QUESTIONS = 150
-"""More than an honest letter comes to, with every limit of SPF reached twice."""
-
 
 class Budget:
-    """A Lookups that is used up."""
+    """A Lookups whose answers are all None once it is used up.
 
-    def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, most: int = MOST_QUESTIONS) -> None:
-        """`seconds` from now on; a question that was asked in time is waited for."""
+    Only the time of its own questions counts: what else is done meanwhile, and the questions of another budget, cost
+    nothing of it. So a domain can use up no budget but that of its own check.
+    """
+
+    def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, max_questions: int) -> None:
+        """A question that was asked in time is waited for, even if its answer takes longer than `seconds`."""
         self._lookups = lookups
         self._now = now
-        self._until = now() + seconds
-        self._left = most
+        self._seconds = seconds
+        self._questions = max_questions
 
     async def addresses(self, host: str) -> tuple[str, ...] | None:
         return await self._asked(self._lookups.addresses, host)
@@ -36,7 +37,11 @@ class Budget:
         return await self._asked(self._lookups.pointers, address)
 
     async def _asked(self, ask: Callable[[str], Awaitable[T | None]], name: str) -> T | None:
-        if not self._left or self._now() >= self._until:
+        if not self._questions or self._seconds <= 0:
             return None
-        self._left -= 1
-        return await ask(name)
+        self._questions -= 1
+        began = self._now()
+        try:
+            return await ask(name)
+        finally:
+            self._seconds -= self._now() - began

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from mailstack.authentication import Fields, Texts
+from mailstack.authentication import Fields, Gather, Texts
 from mailstack.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
 from mailstack.authentication.keys import Record, check_use, is_signed, read_record
 from mailstack.authentication.signature import Result, Signature, Unusable, read_dkim
@@ -42,19 +42,23 @@ async def verify(
     bodies: Mapping[BodyForm, HashedBody],
     texts: Texts,
     now: float,
+    *,
+    gather: Gather,
 ) -> list[Outcome]:
-    """An outcome for each signature, in their order."""
+    """An outcome for each signature, in their order. Their keys are looked up side by side."""
     chosen = Chosen(fields)
-    outcomes = []
-    for signature in signatures:
-        if isinstance(signature, Unusable):
-            outcomes.append(Outcome(signature.result, signature.reason))
-            continue
-        try:
-            outcomes.append(await _outcome(signature, chosen, bodies, texts, now))
-        except Unusable as unusable:
-            outcomes.append(Outcome(unusable.result, unusable.reason, signature))
-    return outcomes
+    return await gather([_verified(signature, chosen, bodies, texts, now) for signature in signatures])
+
+
+async def _verified(
+    signature: Signature | Unusable, chosen: Chosen, bodies: Mapping[BodyForm, HashedBody], texts: Texts, now: float
+) -> Outcome:
+    if isinstance(signature, Unusable):
+        return Outcome(signature.result, signature.reason)
+    try:
+        return await _outcome(signature, chosen, bodies, texts, now)
+    except Unusable as unusable:
+        return Outcome(unusable.result, unusable.reason, signature)
 
 
 async def _outcome(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from mailstack.authentication.signature import is_within
 from mailstack.authentication.tags import MalformedTags, read_tags
 from mailstack.policy.lookups import Lookups
 
@@ -18,7 +19,6 @@ _MILDER: dict[Wish, Wish] = {"reject": "quarantine", "quarantine": "none", "none
 _WISHES: dict[str, Wish] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
 _MOST_LABELS = 8
 """Of a long name the walk looks at the whole and then at the last seven labels, so that a look-up has an end."""
-_MOST_AUTHORS = 4
 
 
 class NoAnswer(Exception):
@@ -81,69 +81,99 @@ def read_policy(text: str) -> Policy | None:
     )
 
 
-class Dmarc:
-    """Judges one letter; what the DNS said is kept for its other questions."""
+class Identifier(Struct, frozen=True):
+    """A domain that SPF or DKIM answers for, or might have if the DNS had answered (RFC 7489 §3.1)."""
 
-    def __init__(self, lookups: Lookups, chance: Callable[[], float]) -> None:
+    method: Literal["spf", "dkim"]
+    domain: str
+    is_certain: bool
+    """Whether the result is "pass"; else it is "temperror"."""
+
+
+class Discovery(Struct, frozen=True):
+    """The policy for one domain in From, as far as the DNS told it (RFC 7489 §6.6.3)."""
+
+    domain: str
+    policy: Policy | None = None
+    wish: Wish = "none"
+    trouble: str = ""
+    """Reason why the policy is not known; "" when it is, or when there is none."""
+
+
+def judge_many(found: Sequence[Discovery]) -> Judgement:
+    """The judgement of a letter whose authors are of no domain, or of several ones (RFC 7489 §6.6.1).
+
+    The strictest wish holds. A domain that does not answer takes nothing from the wish of another one.
+    """
+    reason = "From does not name one domain"
+    strictest = max(found, key=lambda each: list(_WISHES).index(each.wish), default=Discovery(""))
+    silent = next((each for each in found if each.trouble), None)
+    if silent is not None and strictest.wish != "reject":
+        return Judgement("temperror", silent.domain, reason=silent.trouble)
+    return Judgement("permerror", strictest.domain if strictest.wish != "none" else "", strictest.wish, reason)
+
+
+class Dmarc:
+    """DMARC for one domain in From. What the DNS said is kept for its later questions.
+
+    All names are in A-labels and lower case.
+    """
+
+    def __init__(self, author: str, lookups: Lookups, chance: Callable[[], float]) -> None:
         """`chance` gives numbers in [0, 1), for pct=."""
+        self._author = author
         self._lookups = lookups
         self._chance = chance
         self._policies: dict[str, Policy | None] = {}
 
-    async def judge(
-        self, authors: Sequence[str], spf: str | None, dkim: Collection[str], *, doubtful: bool
-    ) -> Judgement:
-        """`authors`: the domains in From; `spf`: the domain that SPF vouches for; `dkim`: those that signed.
-
-        `doubtful`: whether SPF or DKIM might have passed if the DNS had answered. All names in A-labels, lower case.
-        """
+    async def discover(self) -> Discovery:
+        """The policy for the domain, and what it wishes of its letters."""
+        author = self._author
         try:
-            if len(authors) != 1:
-                return await self._judge_many(authors)
-            return await self._judge(authors[0], spf, dkim, doubtful=doubtful)
+            if (own := await self._policy(author)) is not None:
+                return Discovery(author, own, own.wish)
+            above = await self.organization(author)
+            policy = await self._policy(above) if above != author else None
+            if policy is None:
+                return Discovery(author)
+            return Discovery(author, policy, policy.for_subdomains if await self._exists() else policy.for_missing)
         except NoAnswer as error:
-            return Judgement("temperror", authors[0] if authors else "", reason=str(error))
+            return Discovery(author, trouble=str(error))
 
-    async def _judge_many(self, authors: Sequence[str]) -> Judgement:
-        """No author can be vouched for; the strictest of the wishes counts, else two From fields were a way around it."""
-        strictest = Judgement("permerror", reason="From does not name one domain")
-        for author in authors[:_MOST_AUTHORS]:
-            found = await self._discover(author)
-            if found is not None and list(_WISHES).index(found[1]) > list(_WISHES).index(strictest.wish):
-                strictest = Judgement("permerror", author, found[1], strictest.reason)
-        return strictest
-
-    async def _judge(self, author: str, spf: str | None, dkim: Collection[str], *, doubtful: bool) -> Judgement:
-        found = await self._discover(author)
-        if found is None:
+    async def judge(self, found: Discovery, identifiers: Iterable[Identifier]) -> Judgement:
+        """What the policy comes to. Only an identifier that is aligned with From lets a letter pass, or makes it doubtful."""
+        author, policy, wish = self._author, found.policy, found.wish
+        if found.trouble:
+            return Judgement("temperror", author, reason=found.trouble)
+        if policy is None:
             return Judgement("none", author)
-        policy, wish = found
-        if spf is not None and await self._is_aligned(author, spf, strict=policy.strict_spf):
-            return Judgement("pass", author, wish)
-        for signer in dkim:
-            if await self._is_aligned(author, signer, strict=policy.strict_dkim):
+        doubt = ""
+        for each in sorted(identifiers, key=lambda each: not each.is_certain):
+            strict = policy.strict_spf if each.method == "spf" else policy.strict_dkim
+            try:
+                if not await self._is_aligned(each.domain, strict=strict):
+                    continue
+            except NoAnswer as error:
+                doubt = str(error)
+                continue
+            if each.is_certain:
                 return Judgement("pass", author, wish)
-        if doubtful:
-            return Judgement("temperror", author, reason="the DNS did not say all")
+            doubt = f"no answer for {each.method} of {each.domain}"
+        if doubt:
+            return Judgement("temperror", author, reason=doubt)
         if policy.percent < 100 and self._chance() * 100 >= policy.percent:
             wish = _MILDER[wish]
         return Judgement("fail", author, wish)
 
-    async def _is_aligned(self, author: str, other: str, *, strict: bool) -> bool:
-        """RFC 7489 §3.1."""
+    async def _is_aligned(self, other: str, *, strict: bool) -> bool:
+        """RFC 7489 §3.1. Of another organization's domains nothing is asked: their answers could only cost time."""
+        author = self._author
         if author == other or strict:
             return author == other
-        return await self.organization(author) == await self.organization(other)
-
-    async def _discover(self, author: str) -> tuple[Policy, Wish] | None:
-        """The policy that holds for an author's domain, and what it wishes of its letters."""
-        if (own := await self._policy(author)) is not None:
-            return own, own.wish
-        above = await self.organization(author)
-        policy = await self._policy(above) if above != author else None
-        if policy is None:
-            return None
-        return policy, policy.for_subdomains if await self._exists(author) else policy.for_missing
+        if author.rpartition(".")[2] != other.rpartition(".")[2]:
+            return False
+        organization = await self.organization(author)
+        return is_within(other, organization) and await self.organization(other) == organization
 
     async def organization(self, domain: str) -> str:
         """The domain at which its owner's names begin; a walk up the DNS finds it, by the policies there."""
@@ -159,10 +189,10 @@ class Dmarc:
             found = name
         return found
 
-    async def _exists(self, domain: str) -> bool:
+    async def _exists(self) -> bool:
         """RFC 9091 §2.7: it has an address, or mail hosts."""
-        addresses = await self._lookups.addresses(domain)
-        exchanges = await self._lookups.exchanges(domain) if addresses == () else None
+        addresses = await self._lookups.addresses(self._author)
+        exchanges = await self._lookups.exchanges(self._author) if addresses == () else None
         return addresses != () or exchanges != ()
 
     async def _policy(self, domain: str) -> Policy | None:

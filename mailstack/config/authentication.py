@@ -9,6 +9,7 @@ from mailstack.authentication.keys import load_private
 from mailstack.authentication.signing import Signer, SigningKey
 from mailstack.config.model import Config
 from mailstack.exchange.checks import Checks, Demands
+from mailstack.net.gather import gather
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
 
@@ -51,4 +52,4 @@ def checks(
         trusted_sealers=frozenset(ours.trusted_sealers),
         signatures=ours.signatures,
     )
-    return Checks(config.hostname, lookups, in_thread, now, demands, timeout=ours.timeout, chance=chance)
+    return Checks(config.hostname, lookups, in_thread, now, demands, gather=gather, timeout=ours.timeout, chance=chance)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.authentication import Fields, InThread
+from mailstack.authentication import Fields, Gather, InThread
 from mailstack.authentication.arc import Chain, read_chain, verify_chain
 from mailstack.authentication.bodies import hash_body
 from mailstack.authentication.budget import Budget
 from mailstack.authentication.dkim import Outcome, read_signatures, verify
-from mailstack.authentication.dmarc import Dmarc, Judgement
-from mailstack.authentication.results import Finding, results
+from mailstack.authentication.dmarc import Dmarc, judge_many
+from mailstack.authentication.results import results
 from mailstack.authentication.signature import Signature
 from mailstack.authentication.spf import Found, check_host
+from mailstack.exchange.check_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
 from mailstack.letter import Letter
-from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
 from mailstack.letter.mailboxes import authors_in
@@ -31,6 +31,17 @@ from mailstack.smtp.station import NO_FACTS, Arrived, Facts
 DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
 NOT_ALLOWED = reply(550, "5.7.23", "the sender's domain does not let this host send for it (SPF)")
 NOT_SIGNED = reply(550, "5.7.20", "no signature of the letter is good (DKIM)")
+MAX_SPF_QUESTIONS = 125
+"""Maximum number of DNS questions of one SPF check: more than all limits of RFC 7208 §4.6.4 allow."""
+MAX_REVERSE_QUESTIONS = 11
+"""Maximum number of DNS questions about the client's names for SPF: one for the names, ten for their addresses."""
+MAX_CHAIN_QUESTIONS = 51
+"""Maximum number of DNS questions about an ARC chain: a message signature and fifty seals."""
+MAX_POLICY_QUESTIONS = 64
+"""Maximum number of DNS questions about the DMARC policy of one domain and its alignment with eight signatures."""
+MAX_AUTHOR_DOMAINS = 4
+"""Maximum number of domains in From."""
+
 ASK_AGAIN = reply(451, "4.4.3", "the DNS did not say who answers for the letter, try again later")
 
 
@@ -53,39 +64,6 @@ class Demands(Struct, frozen=True):
     """Of one letter that are verified, and links of its chain."""
 
 
-class Identity(Struct, frozen=True):
-    """For whom a client sends, as SPF takes it (RFC 7208 §2.3, §2.4)."""
-
-    domain: str
-    """In A-labels and lower case; "" when there is none."""
-    sender: str
-    is_helo: bool
-    """Whether it is what the client called itself, for a letter without a sender."""
-
-
-class Answers(Struct, frozen=True):
-    """All that was found out about a letter."""
-
-    identity: Identity
-    spf: Found | None
-    dkim: tuple[Outcome, ...] | None
-    """None when it is not asked; empty when there is no signature."""
-    chain: Chain | None
-    dmarc: Judgement | None
-
-    @property
-    def best_dkim(self) -> str:
-        """Of all signatures."""
-        found = [outcome.result for outcome in self.dkim or ()]
-        return "pass" if "pass" in found else next(iter(found), "none")
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether something might have passed if the DNS had answered."""
-        found = [outcome.result for outcome in self.dkim or ()]
-        return "temperror" in found or (self.spf is not None and self.spf.result == "temperror")
-
-
 class Checks:
     """The operator's demands on the letters of strangers."""
 
@@ -97,13 +75,15 @@ class Checks:
         now: Callable[[], float],
         demands: Demands,
         *,
+        gather: Gather,
         timeout: float = 10.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`timeout`: seconds after which the DNS is asked no more about a letter. `chance` gives numbers in [0, 1)."""
+        """`timeout`: seconds after which a check of a letter asks the DNS no more. `chance` gives numbers in [0, 1)."""
         self._authserv_id = authserv_id
         self._lookups = lookups
         self._in_thread = in_thread
+        self._gather = gather
         self._now = now
         self._demands = demands
         self._timeout = timeout
@@ -117,20 +97,51 @@ class Checks:
         answers = await self._answers(letter, arrived, remote.host)
         overridden = self._speaks_for(answers)
         refusal = None if overridden else self._refusal(answers)
-        findings = _findings(answers, overridden=overridden)
+        findings = findings_of(answers, overridden=overridden)
         if refusal is not None:
             raise Refusal(refusal, f"from {remote.host}: {', '.join(map(str, findings))}")
         field = results(self._authserv_id, findings)
-        return replace(letter, content=Prefixed(field, letter.content)), _facts(answers)
+        return replace(letter, content=Prefixed(field, letter.content)), facts_of(answers)
 
     async def _answers(self, letter: Letter, arrived: Arrived, host: str) -> Answers:
-        demands = self._demands
-        lookups = Budget(self._lookups, self._now, self._timeout)
+        """All checks side by side, each on a budget of its own: the DNS of one domain takes no time from another's."""
         section = list(fields(arrived.section))
-        identity, address = _identity(letter), ip_address(host)
-        spf = None
-        if demands.spf and address is not None:
-            spf = await check_host(address, identity.domain, identity.sender, letter.arrival.helo, lookups)
+        identity = identity_of(letter)
+        policies = [
+            Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance)
+            for author in _authors(section)[:MAX_AUTHOR_DOMAINS]
+        ]
+        spf, (dkim, chain), *found = await self._gather(
+            [
+                self._spf(identity, host, letter.arrival.helo),
+                self._signatures(letter, arrived, section),
+                *[policy.discover() for policy in policies if self._demands.dmarc],
+            ]
+        )
+        answers = Answers(identity, spf, dkim, chain, None)
+        if not self._demands.dmarc:
+            return answers
+        if len(policies) != 1:
+            return replace(answers, dmarc=judge_many(found))
+        return replace(answers, dmarc=await policies[0].judge(found[0], answers.identifiers))
+
+    def _budget(self, max_questions: int, share: float = 1.0) -> Budget:
+        return Budget(self._lookups, self._now, self._timeout * share, max_questions)
+
+    async def _spf(self, identity: Identity, host: str, helo: str) -> Found | None:
+        address = ip_address(host)
+        if not self._demands.spf or address is None:
+            return None
+        reverse = self._budget(MAX_REVERSE_QUESTIONS, share=0.5)
+        return await check_host(
+            address, identity.domain, identity.sender, helo, self._budget(MAX_SPF_QUESTIONS), reverse_lookups=reverse
+        )
+
+    async def _signatures(
+        self, letter: Letter, arrived: Arrived, section: Fields
+    ) -> tuple[tuple[Outcome, ...] | None, Chain | None]:
+        """What DKIM and ARC come to; None is what is not asked."""
+        demands = self._demands
         signatures = read_signatures(section, demands.signatures) if demands.dkim else []
         links = read_chain(section) if demands.arc else None
         wanted = [each for each in signatures if isinstance(each, Signature)]
@@ -138,19 +149,14 @@ class Checks:
             wanted.append(links[-1].message)
         forms = {each.body for each in wanted if each.body is not None}
         bodies = await hash_body(letter.content, arrived.body_at, forms, self._in_thread)
-        dkim = tuple(await verify(signatures, section, bodies, lookups, self._now())) if demands.dkim else None
-        chain = await verify_chain(links, section, bodies, lookups) if isinstance(links, tuple) else links
-        answers = Answers(identity, spf, dkim, chain, None)
-        if not demands.dmarc:
-            return answers
-        passed = [outcome.signature.domain for outcome in dkim or () if outcome.result == "pass" and outcome.signature]
-        judgement = await Dmarc(lookups, self._chance).judge(
-            _authors(section),
-            identity.domain if spf is not None and spf.result == "pass" else None,
-            passed,
-            doubtful=answers.is_doubtful,
-        )
-        return replace(answers, dmarc=judgement)
+        # A signature asks one question, so that its share of time is that of a question.
+        work: list[Coroutine[Any, Any, Any]] = [
+            verify(signatures, section, bodies, self._lookups, self._now(), gather=self._gather)
+        ]
+        if isinstance(links, tuple):
+            work.append(verify_chain(links, section, bodies, self._budget(MAX_CHAIN_QUESTIONS)))
+        dkim, *chain = await self._gather(work)
+        return tuple(dkim) if demands.dkim else None, chain[0] if chain else cast("Chain | None", links)
 
     def _speaks_for(self, answers: Answers) -> bool:
         """Whether somebody whom we trust saw the letter when it was good (RFC 8617 §7.2.1, RFC 7489 §6.7)."""
@@ -164,80 +170,16 @@ class Checks:
 
     def _refusal(self, answers: Answers) -> Reply | None:
         demands, dmarc, spf = self._demands, answers.dmarc, answers.spf
-        if dmarc is not None and _is_disowned(dmarc) and dmarc.wish == "reject" and demands.dmarc_reject == "refuse":
+        if dmarc is not None and is_disowned(dmarc) and dmarc.wish == "reject" and demands.dmarc_reject == "refuse":
             return DISOWNED
         if spf is not None and spf.result == "fail" and demands.spf_fail == "refuse":
             return NOT_ALLOWED
         if answers.dkim and answers.best_dkim not in ("pass", "temperror") and demands.dkim_fail == "refuse":
             return NOT_SIGNED
-        doubtful = answers.is_doubtful or (dmarc is not None and dmarc.result == "temperror")
-        return ASK_AGAIN if doubtful and demands.temperror == "defer" else None
-
-
-def _is_disowned(dmarc: Judgement) -> bool:
-    return dmarc.result in ("fail", "permerror")
-
-
-def _identity(letter: Letter) -> Identity:
-    sender = letter.envelope.sender
-    if sender is not None:
-        domain = "" if sender.is_literal else sender.in_ascii.domain.lower()
-        return Identity(domain, str(sender.in_ascii), is_helo=False)
-    try:
-        domain = ascii_domain(parse_domain(letter.arrival.helo)).lower()
-    except AddressError:
-        domain = ""
-    domain = "" if domain.startswith("[") else domain
-    return Identity(domain, f"postmaster@{domain}", is_helo=True)
+        return ASK_AGAIN if answers.is_doubtful and demands.temperror == "defer" else None
 
 
 def _authors(section: Fields) -> list[str]:
     """The domains in From, each once, in A-labels; none or several when it does not name exactly one."""
     named = [each.in_ascii.domain.lower() for authors in authors_in(section) for each in authors or ()]
     return list(dict.fromkeys(named))
-
-
-def _findings(answers: Answers, *, overridden: bool) -> Sequence[Finding]:
-    """In the order in which they are asked."""
-    found: list[Finding] = []
-    if answers.spf is not None:
-        name = "smtp.helo" if answers.identity.is_helo else "smtp.mailfrom"
-        who = answers.identity.domain or ("" if answers.identity.is_helo else answers.identity.sender)
-        found.append(Finding("spf", answers.spf.result, ((name, who),), answers.spf.reason))
-    if answers.dkim is not None:
-        found += [_of_signature(outcome) for outcome in answers.dkim] or [Finding("dkim", "none")]
-    if answers.chain is not None:
-        found.append(Finding("arc", answers.chain.result, (), answers.chain.reason))
-    if answers.dmarc is not None:
-        found.append(_of_dmarc(answers.dmarc, overridden=overridden))
-    return found
-
-
-def _of_signature(outcome: Outcome) -> Finding:
-    signature = outcome.signature
-    if signature is None:
-        return Finding("dkim", outcome.result, (), outcome.reason)
-    about = (("header.d", signature.domain), ("header.s", signature.selector), ("header.a", signature.algorithm))
-    return Finding("dkim", outcome.result, about, outcome.reason)
-
-
-def _of_dmarc(dmarc: Judgement, *, overridden: bool) -> Finding:
-    about = [("header.from", dmarc.domain)]
-    if _is_disowned(dmarc):
-        about.append(("policy.dmarc", "none" if overridden else dmarc.wish))
-    reason = "a trusted chain vouches for it" if overridden and _is_disowned(dmarc) else dmarc.reason
-    return Finding("dmarc", dmarc.result, tuple(about), reason)
-
-
-def _facts(answers: Answers) -> dict[str, Any]:
-    """For the journey; only what was asked."""
-    facts: dict[str, Any] = {}
-    if answers.spf is not None:
-        facts["spf"] = answers.spf.result
-    if answers.dkim is not None:
-        facts["dkim"] = answers.best_dkim
-    if answers.chain is not None and answers.chain.result != "none":
-        facts["arc"] = answers.chain.result
-    if answers.dmarc is not None:
-        facts["dmarc"] = answers.dmarc.result
-    return facts

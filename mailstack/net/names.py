@@ -32,6 +32,9 @@ RESOLV_CONF = "/etc/resolv.conf"
 
 TLSA = 52
 """The type of TLSA records (RFC 6698 §7.1), which twisted.names leaves undecoded."""
+_MAX_NAME = 253
+"""Maximum number of octets of a name without its final dot (RFC 1035 §2.3.4)."""
+_MAX_LABEL = 63
 _TLSA_HEAD = 3
 """Octets before the data: usage, selector, matching type."""
 
@@ -153,6 +156,10 @@ class DnsNames:
     async def _records(self, name: str, kind: int) -> _Records:
         """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
         name = name.lower().rstrip(".")
+        if not _can_exist(name):
+            # A resolver's answer would be an error, as if the name's own servers had failed: who writes a letter
+            # chooses such names, and must not make its checks doubtful by them.
+            raise NoSuchDomain(f"{clean(name)}: no such name")
         if (kept := self._kept.get((name, kind))) is not None:
             if isinstance(kept, NoSuchDomain):
                 raise NoSuchDomain(str(kept))
@@ -265,6 +272,12 @@ def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, v
     remote: Any = Resolver
     chain: Any = resolve.ResolverChain([local, remote(reactor=reactor, resolv=RESOLV_CONF)])
     return DnsNames(chain, reactor)
+
+
+def _can_exist(name: str) -> bool:
+    """Whether a query can have this name (RFC 1035 §2.3.4)."""
+    labels = name.split(".")
+    return name.isascii() and len(name) <= _MAX_NAME and all(0 < len(label) <= _MAX_LABEL for label in labels)
 
 
 def _text(name: dns.Name) -> str:

@@ -14,6 +14,7 @@ from mailstack.authentication.signature import Signature
 from mailstack.authentication.signing import Signer, SigningKey
 from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
+from mailstack.net.gather import gather
 from tests.aid import run
 from tests.policy.visitor import Dns
 
@@ -52,7 +53,7 @@ def outcomes(letter: bytes, texts: Dns | None = None, *, now: float = NOW, most:
     signatures = read_signatures(found, most)
     forms = {each.body for each in signatures if isinstance(each, Signature) and each.body}
     bodies = run(hash_body(Octets(letter), split(letter), forms, inline))
-    return run(verify(signatures, found, bodies, texts or dns(), now))
+    return run(verify(signatures, found, bodies, texts or dns(), now, gather=gather))
 
 
 def said(letter: bytes, texts: Dns | None = None, *, now: float = NOW) -> list[str]:

@@ -11,6 +11,7 @@ from mailstack.exchange.checks import Checks, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import count, split
+from mailstack.net.gather import gather
 from mailstack.policy.networks import networks_of
 from mailstack.smtp.replies import Refusal
 from mailstack.smtp.station import Arrived
@@ -32,7 +33,9 @@ def examine(
     demands: Demands | None = None,
 ) -> tuple[bytes, dict[str, object]]:
     """The fields that were put on top, and what the journey is told."""
-    checks = Checks("mx.other.test", names or Dns(), inline, Now(NOW), demands or Demands(), chance=lambda: 0.5)
+    checks = Checks(
+        "mx.other.test", names or Dns(), inline, Now(NOW), demands or Demands(), gather=gather, chance=lambda: 0.5
+    )
     envelope = Envelope(Address.parse(sender) if sender else None, ())
     arrival = Arrival(at=1.0, office="mx.other.test", protocol="ESMTP", remote=remote, helo=helo)
     letter = Letter(new_letter_id(1.0), envelope, Octets(octets), arrival)

@@ -45,6 +45,15 @@ def test_exchanges_come_with_their_preference() -> None:
     assert set(run(names.mx("Home.TEST"))) == {MailExchange(20, "b.home.test"), MailExchange(10, "a.home.test")}
 
 
+@pytest.mark.parametrize("name", ["a" * 64 + ".test", ".".join(["a" * 60] * 5), "a..test", "", "ä.test", "\ud800.test"])
+def test_a_name_that_no_query_can_have_does_not_exist(name: str) -> None:
+    """RFC 1035 §2.3.4: what a stranger's letter names is no failure of a name server."""
+    zone = Zone({})
+    with pytest.raises(NoSuchDomain):
+        run(DnsNames(zone, Clock()).txt(name))
+    assert zone.queries == []
+
+
 def test_a_null_exchange_has_an_empty_host() -> None:
     """RLY-05."""
     assert run(names_of({"home.test": [dns.Record_MX(0, b".")]}).mx("home.test")) == (MailExchange(0, ""),)

@@ -65,7 +65,7 @@ def _spf(octets: bytes) -> None:
     record = text(octets)
     read_record(record)
     names = Dns({"TXT home.test": (record,), "A home.test": ("192.0.2.1",)})
-    run(check_host(ipaddress.ip_address("192.0.2.7"), "home.test", "a.b@home.test", "mx", names))
+    run(check_host(ipaddress.ip_address("192.0.2.7"), "home.test", "a.b@home.test", "mx", names, reverse_lookups=names))
 
 
 def _body(octets: bytes) -> None:

@@ -35,12 +35,18 @@ class TempError(Exception):
     """The DNS did not say in time (§2.6.6)."""
 
 
-async def check_host(address: IpAddress, domain: str, sender: str, helo: str, lookups: Lookups) -> Found:
-    """Whether a client may send for a domain; `sender` is the whole address that it goes by (§4.1)."""
+async def check_host(
+    address: IpAddress, domain: str, sender: str, helo: str, lookups: Lookups, *, reverse_lookups: Lookups
+) -> Found:
+    """Whether a client may send for a domain; `sender` is the whole address that it goes by (§4.1).
+
+    `reverse_lookups` are asked for the names of the client, which its own name servers tell: their time must not be
+    that of the domain's questions.
+    """
     if not _is_name(domain) or "." not in domain:
         return Found("none", "no domain of several labels")
     try:
-        result = await _Check(address, sender, helo, lookups).evaluate(domain)
+        result = await _Check(address, sender, helo, lookups, reverse_lookups).evaluate(domain)
     except TempError as error:
         return Found("temperror", str(error))
     except PermError as error:
@@ -51,7 +57,7 @@ async def check_host(address: IpAddress, domain: str, sender: str, helo: str, lo
 class _Check:
     """One check: its limits hold over all the records that it comes to."""
 
-    def __init__(self, address: IpAddress, sender: str, helo: str, lookups: Lookups) -> None:
+    def __init__(self, address: IpAddress, sender: str, helo: str, lookups: Lookups, reverse_lookups: Lookups) -> None:
         self._is_4 = isinstance(address, ipaddress.IPv4Address)
         dotted = str(address) if self._is_4 else ".".join(address.exploded.replace(":", ""))
         local, _, domain = sender.rpartition("@")
@@ -59,6 +65,7 @@ class _Check:
         self._values = Values(sender, domain, domain, dotted, "in-addr" if self._is_4 else "ip6", helo)
         self._address = address
         self._lookups = lookups
+        self._reverse_lookups = reverse_lookups
         self._terms = 0
         self._voids = 0
         self._pointers: list[str] | None = None
@@ -145,12 +152,12 @@ class _Check:
     async def _names(self) -> list[str]:
         """The names of the client that lead back to it (§5.5); trouble means that there are fewer."""
         if self._pointers is None:
-            found = await self._lookups.pointers(str(self._address)) or ()
+            found = await self._reverse_lookups.pointers(str(self._address)) or ()
             self._count_void(not found)
             self._pointers = []
             for name in found[:MOST_TERMS]:
                 if _is_name(name) and any(
-                    ip_address(each) == self._address for each in await self._lookups.addresses(name) or ()
+                    ip_address(each) == self._address for each in await self._reverse_lookups.addresses(name) or ()
                 ):
                     self._pointers.append(name.lower())
         return self._pointers
