@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.config.model import Accounts, Exchange, Limits, Relay
 from mailstack.config.sizes import Size
-from mailstack.config.values import Network
+from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
 from mailstack.store.memory import MemoryStore
@@ -340,3 +341,22 @@ def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: 
         assert attacker.is_gone
         assert attacker.codes()[-1] in {b"550", b"500"}
         assert attacker.codes().count(b"250") == 3
+
+
+@pytest.mark.parametrize("withheld", [(), ("BINARYMIME",), ("BINARYMIME", "8BITMIME")])
+def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
+    internet: Internet, home: Site, withheld: tuple[Keyword, ...]
+) -> None:
+    """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
+    exchange = Exchange(withhold=tuple(Keyword(word) for word in withheld))
+    other = internet.office(
+        "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"], exchange=exchange
+    )
+    begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n"
+    text = b"first\r\n\0.\r\nMAIL FROM:<eve@y.test>\r\n"
+    attacker = attack(internet, home, LOGGED_IN + begin + b"Subject: one\r\n\r\n" + text + b".\r\n", port=SUBMISSION)
+    assert attacker.codes()[-1] == b"250"
+    internet.reactor.advance(30)
+    (letter,) = internet.fetch(other, "carol@other.test")
+    assert b"\0" not in letter
+    assert email.message_from_bytes(letter).get_payload(decode=True) == text

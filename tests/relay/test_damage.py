@@ -66,7 +66,8 @@ def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection
 def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(world: World) -> None:
     office = FakeOffice(world)
     using = agent(world, attempt_limits=AttemptLimits(recipients=1))
-    tried = deliver(world, using, broken_letter(CAROL, DAVE, good=1))
+    # Each transaction reads it twice: to see what it is, and to send it.
+    tried = deliver(world, using, broken_letter(CAROL, DAVE, good=2))
     assert isinstance(tried.outcomes[0], Delivered)
     assert tried.outcomes[1] == UNREADABLE
     assert [recipients for _, recipients, _ in office.letters] == [[CAROL]]
