@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mailstack.cli.calling import parse_server
 from mailstack.cli.composing import header_addresses, with_crlf
 from mailstack.cli.names import address, letter_id
@@ -12,6 +14,8 @@ from mailstack.cli.when import parse_when
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.setup.autodiscover import ASKED, BadRequest, read_request
+from mailstack.web import json_body
+from mailstack.web.asking import Trouble
 from tests.parsers.parser import Parser, text, unless
 
 
@@ -69,7 +73,18 @@ def _letter_file(octets: bytes) -> None:
     assert all(header_addresses(letter, "To", "Cc", "From"))
 
 
+@unless(Trouble)
+def _json_body(octets: bytes) -> None:
+    assert json_body.decode(octets, 100) == json.loads(octets)
+
+
 PARSERS = (
+    Parser(
+        "json-body",
+        ("web.json_body",),
+        _json_body,
+        (b'{"to": ["a@b.test", "\\u00e9\\ud83d\\ude00\\n"], "n": [1, -2.5e3, true, null]}', b"[" * 40),
+    ),
     Parser(
         "autodiscover-request",
         ("setup.autodiscover",),
