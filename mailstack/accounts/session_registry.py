@@ -33,13 +33,14 @@ class RegisteredSession:
     """A sasl.OpenSession. States: open, ended by changed credentials, closed."""
 
     # Thousands of these are idle at a time: slots keep each small.
-    __slots__ = ("_end", "_registry", "ended", "login")
+    __slots__ = ("_end", "_is_closed", "_registry", "ended", "login")
 
     def __init__(self, registry: SessionRegistry, login: AccountLogin, end: Callable[[], None]) -> None:
         self._registry = registry
         self._end = end
         self.login = login
         self.ended = False
+        self._is_closed = False
 
     async def holds(self) -> bool:
         """Whether its credentials are those of this moment. Raises StoreError."""
@@ -49,12 +50,13 @@ class RegisteredSession:
 
     def close(self) -> None:
         """Forget the session, which has ended by itself. Harmless when it was ended here."""
+        self._is_closed = True
         self._registry.discard(self)
 
     def end(self) -> None:
         """End what was opened; nothing happens to a session that is closed by now."""
-        self._registry.discard(self)
-        self._end()
+        if not self._is_closed:
+            self._end()
 
 
 class SessionRegistry:

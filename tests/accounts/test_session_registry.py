@@ -126,6 +126,15 @@ def test_session_asks_whether_it_holds_and_hears_of_a_change_that_was_made_befor
     assert not run(session.holds())
 
 
+def test_session_that_is_closed_before_its_turn_to_end_is_left_alone(ground: Ground) -> None:
+    session = ground.open()
+    run(ground.store.end_sessions(ANN))
+    assert not run(session.holds())
+    session.close()
+    ground.clock.advance(1)
+    assert ground.ended == []
+
+
 def test_many_who_ask_at_once_share_two_comparisons(ground: Ground) -> None:
     ground.store.has_version = False
     sessions = [ground.open() for _ in range(50)]

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from mailstack.accounts.session_registry import POLL, SessionRegistry
 from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Which
 from mailstack.commons import OwnCounts
 from mailstack.net.clock import ReactorClock
+from mailstack.sasl import AccountLogin
 from mailstack.simulation import SimulatedReactor
+from mailstack.store import Account
 from mailstack.web.api.events import ALIVE
 from mailstack.web.api.places import Places
+from mailstack.web.asking import Ask, Visitor
 from mailstack.web.channel import Bounds
 from mailstack.web.site import Doorkeeper, Everybody, Site
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
@@ -168,6 +172,48 @@ def test_a_user_hears_of_his_own_letters(live: Live) -> None:
     assert told[0][2]["subject"] == "to bob"
     assert [each["subject"] for each in told[1][2]["letters"]] == ["to bob"]
     own.close()
+
+
+class LoggedIn(Live):
+    """Bob, with a login that other credentials end."""
+
+    def __init__(self) -> None:
+        super().__init__(self)  # type: ignore[arg-type]
+        store = self.shelf.store
+        self.shelf.run(store.add_accounts([Account(BOB.key, b"x", 1.0)]))
+        self.site.sessions = SessionRegistry(store, self.reactor.callLater)
+
+    async def visitor(self, _: Ask) -> Visitor:
+        known = await self.shelf.store.account(BOB.key)
+        assert known is not None
+        return Visitor(BOB.key, login=AccountLogin(BOB.key, known.credentials))
+
+
+def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
+    """Not even within the time until sessions are looked at."""
+    live = LoggedIn()
+    stream, waiting = live.ask("/v1/events"), live.ask("/v1/wait?timeout=300")
+    live.shelf.run(live.shelf.store.remove_account(BOB.key))
+    live.shelf.run(live.shelf.store.add_accounts([Account(BOB.key, b"y", 2.0)]))
+    live.shelf.put(text("for the next holder"))
+    live.reactor.advance(0.01)
+    assert stream.received.startswith(b"HTTP/1.1 200")
+    assert b"next holder" not in stream.received + waiting.received
+    assert answer(waiting).status == 401
+    live.reactor.advance(POLL)
+    assert stream.lost or stream.received.endswith(b"0\r\n\r\n")
+    assert live.places.taken == 0
+    live.close()
+
+
+def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
+    live = LoggedIn()
+    stream, waiting = live.ask("/v1/events"), live.ask("/v1/wait?timeout=300")
+    live.shelf.run(live.shelf.store.end_sessions(BOB.key))
+    live.reactor.advance(2 * POLL)
+    assert stream.lost
+    assert answer(waiting).status == 401
+    live.close()
 
 
 def test_waits_and_streams_end_with_the_office(live: Live) -> None:
