@@ -317,6 +317,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tarpit_most: CountOrNone = 100
     command_timeout: Duration = read_duration("5m")
     data_timeout: Duration = read_duration("3m")
+    handshake_timeout: Duration = read_duration("30s")
     data_rate: Count = 128
     session_time: Duration = read_duration("1h")
     session_letters: CountOrNone = 0

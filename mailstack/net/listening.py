@@ -56,11 +56,13 @@ class Door(Factory, Generic[EventT]):
         proxy_timeout: float = 5.0,
         endpoint: EndpointOf = bind_anew,
         queue: RunQueue | None = None,
+        handshake_timeout: float = 30.0,
     ) -> None:
         """`converse` is given the peer and the engine that `engine` made for it.
 
         `turn_away` is the conversation with a client that `limits` does not admit, and is given the reply as well.
         `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
+        A client has `handshake_timeout` seconds for each TLS handshake.
         `queue` is that of all listeners of the reactor, which share its time; None: this one has its own.
         """
         self._queue = queue or RunQueue(reactor)
@@ -72,12 +74,14 @@ class Door(Factory, Generic[EventT]):
         self._context = context
         self._implicit_tls = implicit_tls
         self._lifetime = lifetime
+        self._handshake_timeout = handshake_timeout
         self._ports = Ports(
             reactor,
             implicit_tls=context if implicit_tls else None,
             proxies=proxies,
             proxy_timeout=proxy_timeout,
             endpoint=endpoint,
+            handshake_timeout=handshake_timeout,
         )
         self._peers: Crowd[NetPeer[EventT]] = Crowd(reactor)
 
@@ -111,6 +115,7 @@ class Door(Factory, Generic[EventT]):
             local=addr.local if isinstance(addr, PassedAddress) else None,
             done=self._left if isinstance(verdict, Pass) else self._peers.gone,
             queue=self._queue,
+            handshake_timeout=self._handshake_timeout,
         )
         self._peers.add(peer)
         return peer

@@ -99,6 +99,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_facts",
         "_full",
         "_handshake",
+        "_handshake_timeout",
         "_late",
         "_lifetime",
         "_local",
@@ -136,13 +137,15 @@ class NetPeer(Protocol, Generic[EventT]):
         local: HostPort | None = None,
         done: Callable[[NetPeer[EventT]], None] | None = None,
         queue: RunQueue | None = None,
+        handshake_timeout: float = 30.0,
     ) -> None:
         """`context` is the server's certificate, `client_tls` what a client has in its place.
 
         `encrypted` says that TLS is there from the first octet, `shaking` is a client's handshake for that.
         `lifetime` is how long the connection may last in all, in seconds. `remote` and `local` are its ends, where a proxy
         is between them; else the transport knows. `done` is called once, when it is lost. `queue` is shared by all
-        connections that have a conversation; None: this one has its own.
+        connections that have a conversation; None: this one has its own. `handshake_timeout`: seconds that
+        a client has for TLS after STARTTLS.
         """
         self.connected = 0
         self.transport = None
@@ -156,6 +159,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self._encrypted = encrypted
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
+        self._handshake_timeout = handshake_timeout
         self._remote = remote
         self._local = local
         self._done = done
@@ -364,7 +368,7 @@ class NetPeer(Protocol, Generic[EventT]):
         self.engine.tls_started()
         self._encrypted = True
         if self._context is not None:
-            start_tls(transport, self._context, client=False)
+            start_tls(transport, self._context, client=False, handshake_timeout=self._handshake_timeout)
             return True
         client_tls = self._client_tls or ClientTls()
         self._shaking = client_tls.handshake(server_name, verify=verify, dane=dane)

@@ -43,15 +43,18 @@ class Ports:
         proxies: Iterable[str] = (),
         proxy_timeout: float = 5.0,
         endpoint: EndpointOf = bind_anew,
+        handshake_timeout: float = 30.0,
     ) -> None:
         """`implicit_tls` has the certificate of a service that is under TLS from the first octet; else it is in clear.
 
+        A client has `handshake_timeout` seconds for that handshake.
         `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
         """
         self._reactor = reactor
         self._implicit_tls = implicit_tls
         self._proxies = networks_of(proxies)
         self._proxy_timeout = proxy_timeout
+        self._handshake_timeout = handshake_timeout
         self._endpoint = endpoint
         self._proxied: list[ProxiedFactory] = []
         self._ports: list[IListeningPort] = []
@@ -66,7 +69,9 @@ class Ports:
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         factory = service
         if self._implicit_tls is not None:
-            factory = under_tls(service, self._implicit_tls, self._reactor, client=False)
+            factory = under_tls(
+                service, self._implicit_tls, self._reactor, client=False, handshake_timeout=self._handshake_timeout
+            )
         for description in descriptions:
             inner = description.removeprefix(PROXIED)
             endpoint = self._endpoint(self._reactor, with_backlog(inner))

@@ -334,6 +334,7 @@ class Doors(dict[str, Listener]):
             proxies=proxy.networks,
             proxy_timeout=proxy.timeout,
             endpoint=around.endpoint,
+            handshake_timeout=self.config.limits.handshake_timeout,
         )
         return WebDoor(around.reactor, ports, limits=self._connections, load=load)
 
@@ -360,6 +361,7 @@ class Doors(dict[str, Listener]):
             proxy_timeout=self.config.proxy.timeout,
             endpoint=self._around.endpoint,
             queue=self._run_queue,
+            handshake_timeout=self.config.limits.handshake_timeout,
         )
 
     def _between(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:

@@ -501,3 +501,47 @@ def test_under_tls_what_is_sent_at_once_and_what_had_to_wait_come_in_order(rig: 
     assert [rig.hear(peer) for _ in lines] == lines
     assert rig.hear(peer) == b"goodbye"
     assert isinstance(rig.hear(peer), Disconnected)
+
+
+@pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
+@pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
+def test_a_handshake_has_a_time_of_its_own(rig: Rig, *, implicit: bool, octets: bytes) -> None:
+    """However long the conversation would wait, and also for octets that dribble in."""
+    ended: list[tuple[object, float]] = []
+
+    async def wait(peer: NetPeer[bytes], engine: Lines) -> None:
+        if not implicit:
+            await peer.next_event(600)
+            await peer.start_tls()
+        ended.append((await peer.next_event(600), rig.reactor.seconds()))
+
+    rig.listen(wait, implicit_tls=implicit, handshake_timeout=30.0)
+    client = rig.call()
+    if not implicit:
+        rig.reactor.advance(100)
+        client.send(b"starttls\n")
+        rig.reactor.advance(1)
+    begun = rig.reactor.seconds()
+    for octet in octets:
+        rig.reactor.advance(9)
+        client.send(bytes([octet]))
+    rig.reactor.advance(100)
+    ((event, at),) = ended
+    assert isinstance(event, Disconnected)
+    assert 28 < at - begun < 31
+
+
+@pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
+def test_a_handshake_that_is_over_ends_nothing(rig: Rig, *, implicit: bool) -> None:
+    async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
+        if not implicit:
+            await peer.start_tls()
+        await echo(peer, engine)
+
+    rig.listen(upgrade, implicit_tls=implicit, handshake_timeout=1.0)
+    peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
+    if not implicit:
+        assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    rig.reactor.advance(30)
+    peer.send(b"hello\n")
+    assert rig.hear(peer) == b"hello"
