@@ -61,6 +61,7 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
     from mailstack.cli.checks.certificate import check_certificate
     from mailstack.cli.checks.keys import check_keys
     from mailstack.cli.checks.objects import check_objects
+    from mailstack.cli.checks.open_files import check_open_files
     from mailstack.cli.checks.ports import check_ports
     from mailstack.cli.checks.storage import check_storage
     from mailstack.cli.checks.webhooks import check_webhooks
@@ -71,6 +72,7 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
     yield from check_storage(config)
     yield from check_objects(config)
     yield from check_ports(config)
+    yield check_open_files(config)
     if dns:
         yield from _ask_names(config)
 

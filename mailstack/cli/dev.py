@@ -221,10 +221,12 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     from mailstack.net.clock import ReactorClock
     from mailstack.net.log import LineJournal, SilentJournal, log_to
     from mailstack.net.memory import settle_memory
+    from mailstack.net.open_files import raise_limit
 
     reactor: Any = installed
     log = log or sys.stderr
     log_to(log, "warn")
+    raise_limit()
     environment = DevEnvironment(
         reactor, settings, SilentJournal() if quiet else LineJournal(log, ReactorClock(reactor))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ from mailstack.config.logins import client_secret
 from mailstack.config.storing import reach_of
 from mailstack.config.values import read_node_name
 from mailstack.net.client_tls import ClientTls
+from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.seat import Seat
@@ -31,6 +33,8 @@ from mailstack.store import StoreError
 from mailstack.store.location import Location
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
+
+_log = logging.getLogger(__name__)
 
 POLICIES = "mta-sts"
 """Directory of MTA-STS policies in a data directory."""
@@ -97,6 +101,9 @@ def office_store(config: Config, reactor: Any, seat: Seat, location: Location | 
 
 def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
     """Raises CannotStart. What is made in the data directory is the `owner`'s."""
+    too_few = shortfall(raise_limit(), config.limits.connections, config.relay.concurrency)
+    if too_few:
+        _log.warning("%s", too_few)
     try:
         with _given_to(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)

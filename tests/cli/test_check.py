@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mailstack.cli import main
 from mailstack.cli.checks.certificate import check_certificate
 from mailstack.cli.checks.finding import Finding
 from mailstack.cli.checks.names import check_names, is_private
+from mailstack.cli.checks.open_files import check_open_files
 from mailstack.cli.checks.ports import check_ports
 from mailstack.cli.checks.storage import check_storage
 from mailstack.config import Config, load
@@ -231,3 +233,14 @@ def test_an_office_that_takes_no_letters_from_outside_needs_no_records(tmp_path:
 @pytest.mark.parametrize(("name", "private"), [("home.test", True), ("mx.local", True), ("localhost", True), ("example.org", False), ("contest", True), ("contest.org", False)])  # fmt: skip
 def test_names_that_are_not_in_the_public_dns(name: str, private: bool) -> None:
     assert is_private(name) is private
+
+
+def test_limits_that_the_system_does_not_allow_are_named(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit == resource.RLIM_INFINITY or limit > 900_000:
+        pytest.skip("any number of files may be open here")
+    too_many = check_open_files(configured(tmp_path, f"[limits]\nconnections = {limit}\n"))
+    assert (too_many.part, too_many.verdict) == ("open files", "warning")
+    assert f"the limit of open files is {limit}" in too_many.text
+    few = check_open_files(configured(tmp_path, "[limits]\nconnections = 10\n[relay]\nconcurrency = 20\n"))
+    assert few.verdict == "good"
