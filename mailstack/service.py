@@ -50,6 +50,7 @@ from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
 from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
 from mailstack.office.surroundings import Managed, Surroundings
+from mailstack.policy.free_space import FreeSpace
 from mailstack.seat import Seat
 from mailstack.store import StoreError
 from mailstack.store.sql_store import SqlStore
@@ -179,6 +180,7 @@ class OfficeService(Service):
             shelf=PolicyFiles(config.data / POLICIES),
             directory=directory,
             catalogue=self._catalogue,
+            free_space=None if config.store.url else FreeSpace(config.data, config.limits.min_free_space),
             managed=Managed(
                 keep_password=passwords.keep,
                 check_password=partial(check_password, min_length=config.accounts.min_password_length),

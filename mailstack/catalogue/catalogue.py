@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from mailstack.catalogue import going, index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
-from mailstack.catalogue.indexing import Indexing, InThread, holders_of
+from mailstack.catalogue.indexing import AGAIN, Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
 from mailstack.catalogue.query import Flag, Term, Within
 from mailstack.catalogue.read_elsewhere import ReadElsewhere
@@ -25,7 +25,8 @@ from mailstack.catalogue.tagging import Tagging
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
-from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.queue.complaint import Complaint
+from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
 
@@ -87,15 +88,33 @@ class Catalogue:
             else ReadElsewhere(store, database, clock, sharing.wake)
         )
         self._looking: Callable[[], None] = lambda: None
+        self._complaint = Complaint(_log, clock.steady)
         self._is_open = False
         self._dropping = False
 
     async def start(self) -> None:
-        """Begin to read what has come. Raises StoreError."""
-        await self._indexing.start()
+        """Begin to read what has come; on a full disk, when there is room. Raises StoreError."""
         self._is_open = True
-        if self._leads:
+        try:
+            await self._begin()
+        except StoreFull as trouble:
+            self._begin_later(trouble)
+
+    async def _begin(self) -> None:
+        await self._indexing.start()
+        if self._leads and self._is_open:
             self._look()
+
+    def _begin_later(self, trouble: StoreError) -> None:
+        self._complaint.error("the catalogue of letters can't be opened yet: %s", trouble)
+        self._looking = self._clock.call_later(AGAIN, lambda: self._clock.spawn(self._begin_again()))
+
+    async def _begin_again(self) -> None:
+        try:
+            await self._begin()
+        except StoreError as trouble:
+            if self._is_open:
+                self._begin_later(trouble)
 
     async def stop(self) -> None:
         """Finish what was begun, and close the database."""
@@ -301,8 +320,8 @@ class Catalogue:
         try:
             await self._drop_deleted()
             await self._retain()
-        except StoreError:
-            _log.exception("letters could not be dropped from the catalogue")
+        except StoreError as trouble:
+            _log.error("letters could not be dropped from the catalogue: %s", trouble)  # no bug
         finally:
             self._dropping = False
 

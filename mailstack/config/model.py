@@ -328,6 +328,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     report_size: Size = Size(1048576)
     content_line: CountOrNone = 0
     hops: Count = 100
+    min_free_space: SizeOrNone = SizeOrNone(67108864)
 
 
 class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

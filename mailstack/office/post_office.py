@@ -89,6 +89,7 @@ class PostOffice:
             hops=limits.hops,
             hide_client=ours.hide_client,
             quotas=carriage.quotas,
+            free_space=around.free_space,
         )
         ownership = Ownership(around.directory) if ours.check_sender else None
         author = Author(ours.broken_header, ours.check_from, around.directory)

@@ -17,6 +17,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
+from mailstack.policy.free_space import FreeSpace
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.sasl import Authenticator
 from mailstack.seat import Seat
@@ -113,6 +114,8 @@ class Surroundings(Struct, frozen=True):
     """Puts something between conversations and their connections, as a transcript; None: nothing."""
     catalogue: Catalogue | None = None
     """The letters for people who look; None: none are kept for them."""
+    free_space: FreeSpace | None = None
+    """The disk of the store, and what letters that arrive must leave of it; None: any letter that fits is accepted."""
     faults: Faults | None = None
     """What goes wrong, for tests; None: nothing that we make up."""
     bad_certificates: Shown | None = None

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+
 from mailstack.journey import StepName
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.header import count
 from mailstack.letter.terms import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import demand
+from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
+from mailstack.queue.complaint import Complaint
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.room import Room
 from mailstack.smtp.replies import Refusal, reply
 from mailstack.smtp.station import NO_FACTS, Facts
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
+
+_log = logging.getLogger(__name__)
 
 NO_SUCH_MAILBOX = reply(550, "5.1.1", "no such mailbox here")
 NO_ROOM = reply(452, "4.3.1", "no room for the letter now, try again later")
@@ -35,11 +43,12 @@ class Counter:
         hops: int = MOST_HOPS,
         hide_client: bool = False,
         quotas: Quotas | None = None,
+        free_space: FreeSpace | None = None,
     ) -> None:
         """`hops` is the most `Received:` fields a letter may come with (RFC 5321 §6.3: at least 100).
 
         `hide_client` leaves the name and address of our own users' machines out of ours (RFC 5321 §7.6). Without
-        `quotas` no mailbox is ever full.
+        `quotas` no mailbox is ever full, and without `free_space` the disk is full when the store says so.
         """
         self.hostname = hostname
         self.room = Room()
@@ -49,6 +58,8 @@ class Counter:
         self._hops = hops
         self._hide_client = hide_client
         self._quotas = quotas
+        self._free_space = free_space
+        self._complaint = Complaint(_log, time.monotonic)
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here; the bare `postmaster` is ours (RFC 5321 §4.5.1)."""
@@ -67,7 +78,15 @@ class Counter:
             try:
                 demand(await self._quotas.room(mailbox, size))
             except StoreError as error:
-                raise _refusal(error) from error
+                raise self._refusal(error) from error
+
+    def check_room(self, size: int = 0) -> None:
+        """Raise the Refusal of a letter of `size` octets, so far as that is known, that has no room on the disk."""
+        if self._free_space is not None:
+            try:
+                self._free_space.check(size)
+            except StoreError as error:
+                raise self._refusal(error) from error
 
     def check_hops(self, section: bytes) -> None:
         """Raise the Refusal for a letter that has travelled too far."""
@@ -85,37 +104,45 @@ class Counter:
 
     def new_content(self) -> ArrivingContent:
         """Where the store wants an arriving content."""
-        return ArrivingContent(self._store.new_content())
+        return ArrivingContent(self._store.new_content(), self._free_space, self._refusal)
+
+    def _refusal(self, error: StoreError) -> Refusal:
+        """What the client hears. The log hears it once a minute, and not with each letter."""
+        answer = NO_ROOM if isinstance(error, StoreFull) else STORE_TROUBLE
+        self._complaint.error("letters are refused with %d %s: %s", answer.code, answer.status, error)
+        return Refusal(answer)
 
     async def accept(self, letter: Letter, step: StepName, facts: Facts = NO_FACTS) -> None:
         """Take responsibility; durable when it returns."""
         try:
             await self._queue.accept(letter, step, facts)
         except StoreError as error:
-            raise _refusal(error) from error
+            raise self._refusal(error) from error
 
 
 class ArrivingContent:
     """A store's ContentWriter whose trouble is a Refusal."""
 
-    __slots__ = ("_writer", "discard")
+    __slots__ = ("_free_space", "_refusal", "_writer", "discard")
 
-    def __init__(self, writer: ContentWriter) -> None:
+    def __init__(
+        self, writer: ContentWriter, free_space: FreeSpace | None, refusal: Callable[[StoreError], Refusal]
+    ) -> None:
+        self._free_space = free_space
+        self._refusal = refusal
         self._writer = writer
         self.discard = writer.discard
 
     async def write(self, octets: bytes) -> None:
         try:
+            if self._free_space is not None:
+                self._free_space.spend(len(octets))
             await self._writer.write(octets)
         except StoreError as error:
-            raise _refusal(error) from error
+            raise self._refusal(error) from error
 
     async def finish(self) -> Content:
         try:
             return await self._writer.finish()
         except StoreError as error:
-            raise _refusal(error) from error
-
-
-def _refusal(error: StoreError) -> Refusal:
-    return Refusal(NO_ROOM if isinstance(error, StoreFull) else STORE_TROUBLE, str(error))
+            raise self._refusal(error) from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.queue.backlog import Job
 from mailstack.queue.settling import Settling
-from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError
+from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -59,6 +61,10 @@ class Outcomes:
         self._over = over
         self._gathered: list[Ended] = []
         self._writing = False
+        self._waiting: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
+        """What is tried again later, each with what cancels that."""
+        self._numbers = itertools.count()
+        self._is_hurried = False
         self._stopped = False
 
     def write(self, ended: Ended) -> None:
@@ -68,9 +74,26 @@ class Outcomes:
         else:
             self._gather(ended)
 
+    def hurry(self) -> None:
+        """Try at once what waits, and nothing again that a full disk refuses: no room is made by waiting."""
+        self._is_hurried = True
+        waiting, self._waiting = self._waiting, {}
+        for again, cancel in waiting.values():
+            cancel()
+            again()
+
     def stop(self) -> None:
         """Try nothing again."""
         self._stopped = True
+
+    def _later(self, wait: float, again: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        number = next(self._numbers)
+
+        def do() -> None:
+            self._waiting.pop(number, None)
+            self._clock.spawn(again())
+
+        self._waiting[number] = do, self._clock.call_later(wait, do)
 
     async def _with_reports(self, ended: Ended, wait: float) -> None:
         try:
@@ -80,7 +103,7 @@ class Outcomes:
                 self._over(ended, False)
                 return
             longer = min(wait * 2, _LONGEST_WAIT)
-            self._clock.call_later(wait, lambda: self._clock.spawn(self._with_reports(ended, longer)))
+            self._later(wait, lambda: self._with_reports(ended, longer))
         else:
             self._gather(replace(ended, reports=tuple(reports)))
 
@@ -107,7 +130,7 @@ class Outcomes:
                 self._over(ended, trouble is None)
         if failed:
             longer = min(wait * 2, _LONGEST_WAIT)
-            self._clock.call_later(wait, lambda: self._clock.spawn(self._write_group(failed, longer)))
+            self._later(wait, lambda: self._write_group(failed, longer))
 
     async def _troubles(self, group: Sequence[Ended]) -> list[Exception | None]:
         try:
@@ -124,7 +147,8 @@ class Outcomes:
                 return False
             case StoreError():
                 until = min(delivery.lease for delivery in ended.job.deliveries)
-                again = not self._stopped and self._clock.now() + wait < until
+                in_vain = self._stopped or (self._is_hurried and isinstance(trouble, StoreFull))
+                again = not in_vain and self._clock.now() + wait < until
                 _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", trouble)
                 return again
             case _:

@@ -63,7 +63,9 @@ class Queue:
         """
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
-        claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
+        claim = None
+        if self._runner.may_claim:
+            claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
         deliveries = first_deliveries(
             letter, routes, now=now, claim=claim, has_room=partial(self._runner.has_room, letter)
         )

@@ -29,7 +29,7 @@ from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.silence import SilentAttempts
 from mailstack.queue.standing import Held, StandingOrders
 from mailstack.queue.turn import Recalled, Turn, Turns
-from mailstack.store import Acceptance, Claim, Damaged, Store, StoreError
+from mailstack.store import Acceptance, Claim, Damaged, Store, StoreError, StoreFull
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -103,6 +103,8 @@ class Runner:
         self._board = Noticeboard(store, clock, owner, (self._backlog.conditions, conditions))
         self._local = 0
         self._running = False
+        self._recovered = False
+        """Whether the claims of an earlier life are let go of: before that nothing is claimed, for it has the same name."""
         self._starting_jobs = False
         self._turns = Turns()
         self._silent = SilentAttempts(self._backlog, clock, limits, self._start_jobs)
@@ -117,13 +119,29 @@ class Runner:
     # --- from outside
 
     async def start(self) -> None:
-        """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
-        await self._store.recover(self._left_behind, self._clock.now())
+        """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError.
+
+        On a full disk that is put off, so that readers, who make room, are served.
+        """
+        try:
+            await self._recover()
+        except StoreFull as trouble:
+            self._complaint.error("nothing is delivered before claims can be recovered: %s", trouble)
         self._lines.names.update(await self._store.lines(self._office, self.limits.lines))
         self._running = True
         self._store.on_news(self.look_soon)
         # Whoever starts an office with a million letters doesn't wait until they are looked through.
         self._clock.spawn(self._look())
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether letters that come in may be claimed by this process."""
+        return self._running and self._recovered
+
+    async def _recover(self) -> None:
+        if not self._recovered:
+            await self._store.recover(self._left_behind, self._clock.now())
+            self._recovered = True
 
     def look_soon(self) -> None:
         """Another process has left something: don't wait for the next look."""
@@ -131,7 +149,7 @@ class Runner:
 
     def has_room(self, letter: Letter, destination: str) -> bool:
         """Whether a letter that comes in now may be claimed for this destination, and its content held till then."""
-        if not self._running or (destination != LOCAL and self._backlog.octets >= self.limits.backlog_octets):
+        if not self.may_claim or (destination != LOCAL and self._backlog.octets >= self.limits.backlog_octets):
             return False
         if self._store.tenure() is None:
             return False
@@ -156,6 +174,7 @@ class Runner:
         self._silent.stop()
         self._stopped = stopped
         self._cancel_end = self._clock.call_later(within, self._end)
+        self._outcomes.hurry()
         self._end_when_idle()
 
     def _fits(self, letter: Letter, destination: str) -> bool:
@@ -367,6 +386,7 @@ class Runner:
         # Who could not be sure of his claims for a while may be again.
         self._start_jobs()
         try:
+            await self._recover()
             await self._line_up()
             await self.standing.refresh()
             wait = await self._claim_due()

@@ -350,6 +350,7 @@ class Session:
         if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
             return TOO_MANY_LETTERS
         await self.station.check_sender(self, mail)
+        self.station.counter.check_room(mail.size or 0)
         answer: Reply | None = None
         if mail.parameters:
             check_times(mail, self._clock.now())
@@ -484,6 +485,11 @@ class Session:
         if self._mail is not None and self._mail.body == "BINARYMIME":
             self._forget()
             return ONLY_BDAT
+        try:
+            self.station.counter.check_room(self.declared_size)
+        except Refusal:
+            self._forget()
+            raise
         self._arriving = arriving = self._begin_letter()
         self._peer.send(self._engine.answer(START_DATA))
         return await self._take_content(arriving, last=True)

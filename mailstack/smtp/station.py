@@ -76,6 +76,9 @@ class Counter(Protocol):
     def room(self) -> Room:
         """What header sections may hold of the memory until they are whole."""
 
+    def check_room(self, size: int = 0) -> None:
+        """Whether the disk has room for a letter of `size` octets; may raise Refusal."""
+
     def new_content(self) -> ArrivingContent: ...
 
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -97,8 +97,9 @@ def take_office(path: Path, patience: float = 5.0) -> int:
             raise StoreError(
                 f"another mailstack (pid {pid or 'unknown'}) serves this data directory: {path.parent}"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):
+            # On a full disk what was there before may be written over; the number only tells people.
+            os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % os.getpid(), 0))
         return descriptor
 
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.store import Maildrop, MaildropInUse, StoreError, lookups
+from mailstack.policy.free_space import free_octets
+from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, lookups
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.location import Location
@@ -34,6 +35,10 @@ MAILDROPS = "maildrops"
 
 FILE_THREADS = 8
 """They do little but wait for the disk, which is faster when it has several files to write at a time."""
+
+
+START_SPACE = 1 << 20
+"""Octets that must be free for a database to be opened: SQLite makes the index of its log, 32 KiB, and the log grows."""
 
 
 class SqliteStore(SqlStore):
@@ -117,6 +122,10 @@ class SqliteStore(SqlStore):
         await self._in_file_thread(self._open_directory)
         try:
             await self._writer.open()
+        except StoreFull as error:
+            free = free_octets(self._directory)
+            cure = f"{free} octets are free on the disk; make room for {START_SPACE >> 20} MiB, and start again"
+            raise StoreFull(f"{self._directory / DATABASE}: {error}: {cure}") from error
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
         await self._own.sweep(self._orphan_age, self._named)
@@ -152,6 +161,7 @@ class SqliteStore(SqlStore):
         if not self.location.is_known:
             self._make_directory()
             self.location.remember()
+        self.location.check()
         self._own.open()
         self._maildrops.open()
         self.location.check()

@@ -42,7 +42,9 @@ def trouble(error: BaseException) -> BaseException:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         name = getattr(error, "sqlite_errorname", "")
-        kind = StoreFull if code == sqlite3.SQLITE_FULL else Damaged if code in _DAMAGED else StoreError
+        # Without room the index of the write-ahead log can't be made.
+        is_full = code == sqlite3.SQLITE_FULL or name == "SQLITE_IOERR_SHMSIZE"
+        kind = StoreFull if is_full else Damaged if code in _DAMAGED else StoreError
         return kind(f"the database says: {error} {name}".rstrip())
     if isinstance(error, OSError):
         kind = StoreFull if error.errno in _FULL else StoreError

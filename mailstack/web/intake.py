@@ -91,6 +91,7 @@ class Intake:
             await self._station.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
             for recipient in envelope.recipients:
                 await self._station.check_recipient(client, Rcpt(recipient.address))
+        self._station.counter.check_room(len(octets))
         arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
         arriving = Arriving(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())

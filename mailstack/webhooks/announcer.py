@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.announcements import HURRIED, Announcement, Announcements
 from mailstack.queue.complaint import Complaint
 from mailstack.queue.schedule import Schedule
-from mailstack.store import StoreError
+from mailstack.store import StoreError, StoreFull
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ class Announcer:
         self._paused_until = 0.0
         self._swept = 0.0
         self._running = False
+        self._recovered = False
         self._looking = self._look_again = False
         self._cancel_look: Callable[[], None] = _nothing
         self._next_look = float("inf")
@@ -101,9 +102,18 @@ class Announcer:
 
     async def start(self) -> None:
         """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
-        await self._store.recover_announcements(self._owner, self._clock.now())
+        try:
+            await self._recover()
+        except StoreFull as trouble:
+            self._complaint.error("%s is told nothing before claims can be recovered: %s", self.target, trouble)
         self._running = True
         self._clock.spawn(self._look())
+
+    async def _recover(self) -> None:
+        """Before that nothing is claimed: an earlier life has the same name."""
+        if not self._recovered:
+            await self._store.recover_announcements(self._owner, self._clock.now())
+            self._recovered = True
 
     def wake(self) -> None:
         """Something may have been queued."""
@@ -129,6 +139,7 @@ class Announcer:
         self._looking, self._next_look = True, float("inf")
         wait = self._limits.poll
         try:
+            await self._recover()
             await self._sweep()
             wait = await self._claim_due()
             self._complaint.is_over()

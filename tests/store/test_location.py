@@ -266,7 +266,7 @@ def test_an_empty_folder_that_was_removed_is_made_again(
 
 def test_a_directory_that_is_closed_takes_nothing(files: ContentFiles) -> None:
     files.release()
-    with pytest.raises(StoreError, match="closed"):
+    with pytest.raises(StoreError, match="is not open"):
         files.create()
 
 

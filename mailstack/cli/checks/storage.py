@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.place import Place
@@ -13,6 +11,7 @@ from mailstack.cli.printing import size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.config import Config
+from mailstack.policy.free_space import free_octets
 from mailstack.store import Account
 
 ROOM = 256 * 1024 * 1024
@@ -21,7 +20,7 @@ ROOM = 256 * 1024 * 1024
 
 def check_storage(config: Config) -> Iterator[Finding]:
     """The data directory and the store in it; a store that does not exist is not made."""
-    yield from _directory(config.data)
+    yield from _directory(config)
     if config.store.url:
         from mailstack.cli.checks.database import check_database
 
@@ -42,7 +41,8 @@ def check_storage(config: Config) -> Iterator[Finding]:
     yield from _people(config, accounts, aliases)
 
 
-def _directory(data: Path) -> Iterator[Finding]:
+def _directory(config: Config) -> Iterator[Finding]:
+    data = config.data
     if not data.exists():
         above = next(parent for parent in data.parents if parent.exists())
         if os.access(above, os.W_OK | os.X_OK):
@@ -58,10 +58,18 @@ def _directory(data: Path) -> Iterator[Finding]:
         return
     if data.stat().st_mode & 0o077:
         yield warning("data", f"other users of this machine may look into {data}, where the letters are; chmod 700 it")
-    free = shutil.disk_usage(data).free
-    if free < ROOM:
+    free = free_octets(data)
+    reserve = 0 if config.store.url else config.limits.min_free_space
+    if free < reserve:
+        yield broken(
+            "data",
+            f"{size_text(free)} are free at {data}, less than limits.min_free_space = {size_text(reserve)}: letters are "
+            "refused with 452 4.3.1; make room on the disk, or lower the limit",
+        )
+    elif free < ROOM + reserve:
         yield warning(
-            "data", f"only {size_text(free)} are free at {data}; letters are refused with 452 when it is full"
+            "data",
+            f"only {size_text(free)} are free at {data}; letters are refused with 452 below {size_text(reserve)}",
         )
     else:
         yield good("data", f"{data}, {size_text(free)} free")

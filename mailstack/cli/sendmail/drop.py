@@ -22,6 +22,7 @@ from mailstack.config.values import HostName
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.journey import Step
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
+from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.quota import Quotas
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
@@ -69,11 +70,13 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
     await runner.standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
     queue = Queue(store, router, runner, Nobody(), local, name, schedule, time, bouncer, random.random)
-    counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas)
+    space = None if config.store.url or place.settings is None else FreeSpace(config.data, config.limits.min_free_space)
+    counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
     station = Submission(counter, None, author=Author(config.submission.broken_header))
     now = time.now()
     letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
     try:
+        counter.check_room(len(prepared.body))
         await _check(counter, prepared.envelope.recipients, len(prepared.body))
         section = await station.edit_header(prepared.section, letter, prepared.envelope, arrival)
         writer = counter.new_content()

@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter import Address, AddressError
+from mailstack.queue.counter import NO_ROOM
 from mailstack.smtp.replies import Refusal
 from mailstack.web import json_body
 from mailstack.web.api.backstage import Backstage
@@ -187,5 +188,6 @@ def _sending(wanted: Written, headers: dict[str, str] | None) -> Sending:
 
 
 def _refused(refusal: Refusal) -> Trouble:
-    status = 503 if refusal.reply.code < 500 else 422
-    return Trouble(status, f"The office does not take it: {refusal.reply.code} {refusal.reply.text}")
+    reply = refusal.reply
+    status = 422 if reply.code >= 500 else 507 if reply.status == NO_ROOM.status else 503
+    return Trouble(status, f"The office does not take it: {reply.code} {reply.text}")

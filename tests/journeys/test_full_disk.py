@@ -1,0 +1,207 @@
+"""A server on a disk with little room: letters are put off in time for readers to delete, and it stops and starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import poplib
+import smtplib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.process import MAILSTACK, PATIENCE, Process, command, office, serve
+
+MIB = 1 << 20
+SIZE, RESERVE = 40, 12
+"""MiB of the disk, and of its reserve."""
+LARGE = 500_000
+BELOW = "1024GiB"
+"""A reserve that no disk has: the largest that can be set."""
+
+
+class Disk:
+    """The disk of a data directory."""
+
+    def __init__(self, data: Path, *, is_small: bool) -> None:
+        self.data = data
+        self.is_small = is_small
+        """Whether it is one of `SIZE`; else the machine's, as no file system may be mounted here."""
+        self._ballast = data / "ballast"
+
+    @property
+    def reserve(self) -> str:
+        return f"{RESERVE}MiB" if self.is_small else BELOW
+
+    def fill(self, leave: int = 0) -> None:
+        """So that only `leave` octets are free."""
+        with self._ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while (free := os.statvfs(self.data).f_bavail * os.statvfs(self.data).f_frsize) > leave:
+                file.write(bytes(min(MIB, free - leave)))
+
+    def empty(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "mailstack", str(data)]
+    is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield Disk(data, is_small=is_small)
+    finally:
+        if is_small:
+            subprocess.run(["umount", "--lazy", str(data)], check=True)
+
+
+def configured(directory: Path, reserve: str) -> Path:
+    config = office(directory)
+    config.write_text(config.read_text() + f'[limits]\nmin_free_space = "{reserve}"\n')
+    return config
+
+
+def submit(port: int, token: str, size: int = 500, recipient: str = "bob@home.test") -> tuple[int, bytes]:
+    """The reply to the first command that is refused, or to the content."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.login("alice", "alice")
+        for reply in (client.mail("alice@home.test"), client.rcpt(recipient)):
+            if reply[0] != 250:
+                return reply
+        return client.data(f"Subject: {token}\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72))
+
+
+def collect(port: int, delete: int) -> int:
+    """Delete so many letters; how many are left."""
+    for number in (delete, 0):
+        client = poplib.POP3("127.0.0.1", port, timeout=20)
+        client.user("bob")
+        client.pass_("bob")
+        for each in range(number):
+            client.retr(each + 1)
+            client.dele(each + 1)
+        left = client.stat()[0]
+        client.quit()
+    return left
+
+
+def stop(server: Process) -> float:
+    """How long that takes, in seconds."""
+    begun = time.monotonic()
+    assert server.stop() == 0
+    return time.monotonic() - begun
+
+
+def in_vain(config: Path) -> str:
+    """What a server says that can't start."""
+    done = subprocess.run(
+        [*MAILSTACK, "serve", "-c", str(config)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: Path, disk: Disk) -> None:
+    """CODE-21."""
+    config = configured(tmp_path, "1MiB")
+    server, ports = serve(config)
+    count = 0
+    with server:
+        for count in range(1, 11):
+            assert submit(ports["submission"], f"letter-{count}")[0] == 250
+        assert submit(ports["submission"], "elsewhere", recipient="carol@elsewhere.test")[0] == 250
+        stop(server)
+    config = configured(tmp_path, disk.reserve)
+    disk.fill((RESERVE - 1) * MIB) if disk.is_small else None
+    server, ports = serve(config)
+    with server:
+        for size in (500, LARGE):
+            code, text = submit(ports["submission"], "refused", size)
+            assert (code, text[:5]) == (452, b"4.3.1")
+        server.wait_for("letters are refused with 452 4.3.1")
+        letter = tmp_path / "letter"
+        letter.write_text("Subject: x\n\ntext\n")
+        with letter.open() as text_file:
+            done = subprocess.run(
+                [*MAILSTACK, "sendmail", "-c", str(config), "bob@home.test"],
+                stdin=text_file,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        assert (done.returncode, "452" in done.stderr) == (75, True), done.stderr
+        found = command("check", "-c", str(config), "--no-dns", status=1, environ={"NO_COLOR": "1"})
+        assert "1 of" in found
+        assert collect(ports["pop3"], 4) == count - 4
+        assert "refused" not in command("letters", "-c", str(config))
+        assert stop(server) < 5
+    if disk.is_small:
+        disk.empty()
+        server, ports = serve(config)
+        with server:
+            assert submit(ports["submission"], "after")[0] == 250
+            assert collect(ports["pop3"], 0) == count - 3
+
+
+def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None:
+    """Also those whose size nobody has declared; what is left is enough for all that must be written."""
+    config = configured(tmp_path, disk.reserve)
+    server, ports = serve(config)
+    with server:
+        taken, code = 0, 250
+        while code == 250:
+            code, _ = submit(ports["submission"], f"letter-{taken}", LARGE)
+            taken += code == 250
+            assert taken * LARGE < SIZE * MIB
+        assert code == 452
+        if disk.is_small:
+            free = os.statvfs(disk.data).f_bavail * os.statvfs(disk.data).f_frsize
+            assert free > RESERVE // 2 * MIB, "what the database needs for the letters of a second is not counted"
+            assert collect(ports["pop3"], taken) == 0
+            assert stop(server) < 5
+            server, ports = serve(config)
+            with server:
+                assert submit(ports["submission"], "after", LARGE)[0] == 250
+
+
+def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path: Path, disk: Disk) -> None:
+    config = configured(tmp_path, disk.reserve if disk.is_small else "1MiB")
+    server, ports = serve(config)
+    with server:
+        for number in range(5):
+            assert submit(ports["submission"], f"letter-{number}")[0] == 250
+        assert submit(ports["submission"], "elsewhere", recipient="carol@elsewhere.test")[0] == 250
+        if disk.is_small:
+            disk.fill()
+            code, _ = submit(ports["submission"], "refused")
+            assert code == 452
+            assert collect(ports["pop3"], 0) == 5
+        server.kill()
+    # The log of the database is there, and what it says is read though nothing can be written.
+    server, ports = serve(config)
+    with server:
+        assert collect(ports["pop3"], 0) == 5
+        assert stop(server) < 5
+    if not disk.is_small:
+        return
+    disk.empty()
+    server, ports = serve(config)
+    with server:
+        assert collect(ports["pop3"], 0) == 5
+        stop(server)
+    disk.fill()
+    said = in_vain(config)
+    assert "mailstack.sqlite3: " in said
+    assert "octets are free on the disk; make room for 1 MiB, and start again" in said
+    assert "Traceback" not in said
+    disk.empty()
+    server, ports = serve(config)
+    with server:
+        assert collect(ports["pop3"], 2) == 3
+        assert submit(ports["submission"], "after")[0] == 250
+        assert stop(server) < 5
