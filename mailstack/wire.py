@@ -15,6 +15,10 @@ from typing import Any, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 
+class ResourceError(Exception):
+    """A local resource, such as the store, that can't be used now: no bug, and no fault of the client's."""
+
+
 class Signal(Enum):
     """What an engine says when it has no event to give."""
 

@@ -16,7 +16,7 @@ ROOT = Path(mailstack.__file__).parent
 LAYERS = """
     mailstack
     mailstack.wire mailstack.discreet mailstack.instant mailstack.hangup
-    mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.seat mailstack.commons mailstack.letter
+    mailstack.complaint mailstack.lines mailstack.transparency mailstack.cache mailstack.room mailstack.seat mailstack.commons mailstack.letter
     mailstack.sasl mailstack.reading mailstack.mailfiles
     mailstack.between
     mailstack.smtp mailstack.pop3

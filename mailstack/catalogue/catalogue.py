@@ -22,10 +22,10 @@ from mailstack.catalogue.query import Flag, Term, Within
 from mailstack.catalogue.read_elsewhere import ReadElsewhere
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.catalogue.tagging import Tagging
+from mailstack.complaint import Complaint
 from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
-from mailstack.queue.complaint import Complaint
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock

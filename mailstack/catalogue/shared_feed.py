@@ -18,6 +18,7 @@ from mailstack.catalogue.feed import Event, Feed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Item, Which
 from mailstack.commons import Counts
+from mailstack.complaint import Complaint
 from mailstack.store import Filter, Store, StoreError
 from mailstack.wire import Clock
 
@@ -54,6 +55,7 @@ class SharedFeed(Feed):
         self._clock = clock
         self._sharing = sharing
         self._untold: deque[news.News] = deque(maxlen=KEPT)
+        self._complaint = Complaint(_log, clock.steady)
         self._telling = False
         self._asked = False
         self._reading = DeferredLock()
@@ -96,8 +98,8 @@ class SharedFeed(Feed):
                 await self._database.write(partial(news.tell, some=some, keep=KEPT))
                 self.woken()
                 self._sharing.wake()
-        except StoreError:
-            _log.exception("pages may not show what happened just now")
+        except StoreError as error:
+            self._complaint.error("pages may not show what happened just now: %s", error)
         finally:
             self._telling = False
 
@@ -114,8 +116,8 @@ class SharedFeed(Feed):
             try:
                 while rows := await self._database.read(partial(news.after, sequence=self.newest, limit=AT_ONCE)):
                     await self._read(rows)
-            except StoreError:
-                _log.exception("pages may not show what happened just now")
+            except StoreError as error:
+                self._complaint.error("pages may not show what happened just now: %s", error)
 
     async def _read(self, rows: Sequence[tuple[int, news.News]]) -> None:
         numbers = tuple({number for _, row in rows for number in row.numbers})

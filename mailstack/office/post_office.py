@@ -185,5 +185,5 @@ class PostOffice:
             if self.config.policy.greylist.enabled:
                 await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
             await self._around.store.sweep()
-        except StoreError:
-            _log.exception("old histories could not be forgotten")
+        except StoreError as error:
+            _log.error("old histories could not be forgotten: %s", error)  # no bug

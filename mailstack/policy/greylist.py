@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
 from collections.abc import Callable
 
 from msgspec import Struct
 
+from mailstack.complaint import Complaint
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import ip_address
 from mailstack.smtp.commands import Rcpt
@@ -50,6 +52,7 @@ class Greylist:
         sweep: int = 10_000,
     ) -> None:
         """`most` is remembered; it is looked at after every `sweep` new ones, so that no flood of them fills the disk."""
+        self._complaint = Complaint(_log, time.monotonic)
         self._store = store
         self._most = most
         self._sweep = sweep
@@ -60,8 +63,8 @@ class Greylist:
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
         try:
             known = await self._is_known(client, rcpt)
-        except StoreError:
-            _log.exception("greylisting could not ask the store")
+        except StoreError as error:
+            self._complaint.error("greylisting could not ask the store: %s", error)
             return PASS
         return PASS if known else Defer(COME_AGAIN, f"{client.remote.host} is not known yet")
 

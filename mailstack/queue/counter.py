@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from mailstack.complaint import Complaint
 from mailstack.journey import StepName
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.header import count
@@ -15,13 +16,14 @@ from mailstack.policy import demand
 from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
-from mailstack.queue.complaint import Complaint
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.room import Room
-from mailstack.smtp.replies import Refusal, reply
+from mailstack.smtp.answers import LOCAL_ERROR
+from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.station import NO_FACTS, Facts
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
+from mailstack.wire import ResourceError
 
 _log = logging.getLogger(__name__)
 
@@ -106,11 +108,14 @@ class Counter:
         """Where the store wants an arriving content."""
         return ArrivingContent(self._store.new_content(), self._free_space, self._refusal)
 
-    def _refusal(self, error: StoreError) -> Refusal:
-        """What the client hears. The log hears it once a minute, and not with each letter."""
-        answer = NO_ROOM if isinstance(error, StoreFull) else STORE_TROUBLE
+    def reply_to(self, error: ResourceError, usual: Reply = LOCAL_ERROR) -> Reply:
+        """What the client hears: `usual`, where the disk is not full. The log hears it once a minute."""
+        answer = NO_ROOM if isinstance(error, StoreFull) else usual
         self._complaint.error("letters are refused with %d %s: %s", answer.code, answer.status, error)
-        return Refusal(answer)
+        return answer
+
+    def _refusal(self, error: StoreError) -> Refusal:
+        return Refusal(self.reply_to(error, STORE_TROUBLE))
 
     async def accept(self, letter: Letter, step: StepName, facts: Facts = NO_FACTS) -> None:
         """Take responsibility; durable when it returns."""

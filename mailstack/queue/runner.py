@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from mailstack.complaint import Complaint
 from mailstack.journey import Journal
 from mailstack.letter import Address, Deferred, Letter, Status
 from mailstack.letter.terms import deadline
@@ -15,7 +16,6 @@ from mailstack.letter.verp import delimiters_of
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.complaint import Complaint
 from mailstack.queue.damaged import hold_damaged
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
@@ -469,7 +469,7 @@ class Runner:
                 for claim in claims:
                     self.take(claim)
         except StoreError as trouble:
-            _log.error("what waits for %s can't be claimed: %s", line, trouble)
+            self._complaint.error("what waits for %s can't be claimed: %s", line, trouble)
         finally:
             self._fetching.discard(line)
 

@@ -76,7 +76,7 @@ from mailstack.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT, SessionLimits, T
 from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.server import ServerEngine
 from mailstack.smtp.station import Facts, Station
-from mailstack.wire import Clock, Ending, HostPort, LoggedOut, Peer, Stopping, TimedOut, TlsFacts
+from mailstack.wire import Clock, Ending, HostPort, LoggedOut, Peer, ResourceError, Stopping, TimedOut, TlsFacts
 
 _log = logging.getLogger(__name__)
 
@@ -297,6 +297,8 @@ class Session:
             return refusal.reply
         except _Gone:
             raise
+        except ResourceError as error:
+            return self.station.counter.reply_to(error)
         except Exception:  # noqa: BLE001 - a bug: the client hears 451, the log hears more
             _log.exception("a command from %s could not be answered", self.remote.host)
             return LOCAL_ERROR

@@ -11,7 +11,8 @@ from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Letter
 from mailstack.room import Room
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.smtp.extensions.mtpriority import Priorities
-from mailstack.wire import HostPort
+from mailstack.smtp.replies import Reply
+from mailstack.wire import HostPort, ResourceError
 
 
 class Client(Protocol):
@@ -75,6 +76,9 @@ class Counter(Protocol):
     @property
     def room(self) -> Room:
         """What header sections may hold of the memory until they are whole."""
+
+    def reply_to(self, error: ResourceError) -> Reply:
+        """What a client is answered that needs a resource which can't be used; also tells the log, but not each time."""
 
     def check_room(self, size: int = 0) -> None:
         """Whether the disk has room for a letter of `size` octets; may raise Refusal."""

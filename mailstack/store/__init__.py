@@ -20,9 +20,10 @@ from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.tls_results import TlsResults
+from mailstack.wire import ResourceError
 
 
-class StoreError(Exception):
+class StoreError(ResourceError):
     """The store could not do it; nothing was changed. str() says why, for the log (RFC 5321: 451 4.3.0)."""
 
 

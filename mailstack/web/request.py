@@ -18,6 +18,7 @@ from twisted.web.http import Request, datetimeToString
 
 from mailstack.room import Room
 from mailstack.sasl import OpenSession
+from mailstack.store import StoreError
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body
 from mailstack.web.flowing import Flow
@@ -183,7 +184,9 @@ class WebRequest(Request):
             self._close_after()
             self._say(self.channel.site.logged_out(ask))
             return
-        if not failure.check(CancelledError):
+        if failure.check(StoreError):
+            _log.error("%s: the answer broke off: %s", self.uri, failure.getErrorMessage())
+        elif not failure.check(CancelledError):
             _log.error("a bug: %s", self.uri, exc_info=failure.value)
         if not self._disconnected:
             self.channel.abort()

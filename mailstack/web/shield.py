@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailstack.store import StoreError
 from mailstack.web.asking import Trouble
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
     def end(result: T | Failure) -> None:
         if not waiting.called:
             waiting.callback(result)
+        elif isinstance(result, Failure) and result.check(StoreError):
+            _log.error("it failed after its client had gone: %s", result.getErrorMessage())
         elif isinstance(result, Failure) and not result.check(Trouble):
             _log.error("a bug: it failed after its client had gone", exc_info=result.value)
 

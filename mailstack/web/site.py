@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
 from collections.abc import Awaitable, Iterable
 from http import HTTPStatus
 from typing import Protocol, TypeVar
@@ -13,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
+from mailstack.complaint import Complaint
 from mailstack.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
@@ -105,6 +107,7 @@ class Site:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._doorkeeper = doorkeeper or Nobody()
         self._origins = origins or Origins()
+        self._complaint = Complaint(_log, time.monotonic)
         self._root = tuple(part for part in root.split("/") if part)
 
     def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
@@ -148,7 +151,7 @@ class Site:
             _log.error("%s: %s", ask.path, damage)
             found = _refusal(ask, Trouble(500, DAMAGED))
         except StoreError as trouble:
-            _log.error("%s: %s", ask.path, trouble)
+            self._complaint.error("requests are answered with 503: %s", trouble)
             found = _refusal(ask, Trouble(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)

@@ -10,6 +10,7 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
 
+from mailstack.store import StoreError
 from mailstack.web.asking import Ask, Line, Trouble, Upgrade
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ class _Telling:
                 await self._say(line, TextMessage(text))
         except CancelledError:
             return
+        except StoreError as error:
+            _log.error("a WebSocket ends: %s", error)  # no bug
+            code = BUG
         except Exception:  # noqa: BLE001 - it ends this conversation, and nothing else
             _log.exception("a bug in what a WebSocket tells")
             code = BUG

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.announcements import HURRIED, Announcement, Announcements
-from mailstack.queue.complaint import Complaint
+from mailstack.complaint import Complaint
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError, StoreFull
 from mailstack.wire import Clock

@@ -1,4 +1,4 @@
-"""A trouble that goes on, told to the log when it begins and then once a minute, not with each look at the store."""
+"""Rate-limited log of a trouble that goes on: told when it begins, and then once a minute."""
 
 from __future__ import annotations
 
