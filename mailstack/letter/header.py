@@ -14,6 +14,9 @@ from functools import lru_cache
 _FTEXT = bytes(range(33, 58)) + bytes(range(59, 127))
 """RFC 5322 §3.6.8: printable US-ASCII without the colon."""
 _WSP = b" \t"
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+_AT_ONCE = 65_536
+"""Octets in which the end of a field is looked for in one go: meanwhile no other thread runs."""
 _LONGEST_LINE = 998
 """RFC 5322 §2.1.1; a field's name and colon stand within it."""
 _MBOX_LINES = (b"From ", b">From ")
@@ -84,9 +87,12 @@ def _name(field: bytes) -> bytes:
 
 def _field_end(section: bytes, start: int) -> int:
     """Behind the CRLF that no continuation line follows (RFC 5322 §2.2.3)."""
-    at = start
-    while (at := section.find(b"\r\n", at)) >= 0:
-        at += 2
-        if section[at : at + 1] not in (b" ", b"\t"):
-            return at
-    return len(section)
+    at, end = start, len(section)
+    while at < end:
+        stop = min(at + _AT_ONCE, end)
+        found = _FIELD_END.search(section, at, stop)
+        # What follows the last line of a window is not seen from it.
+        if found is not None and (found.end() < stop or stop == end):
+            return found.end()
+        at = stop if stop == end else stop - 2
+    return end

@@ -6,13 +6,14 @@ No tree is built: parsers that build one take time with the square of the depth,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
+from itertools import islice
 
 _AT_ONCE = 8192
 """Characters of a text, and bits of attributes, that are taken in one go: meanwhile no other thread runs."""
 _COMMENT = "<!--"
-_REST = rf"(?:[^>\"'=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))|[\"'=]){{0,{_AT_ONCE}}}+(?P<end>>|\Z)?"
+_REST = rf"(?:[^>\"'=]++|=++(?:\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)))?+|[\"']){{0,{_AT_ONCE}}}+(?P<end>>|\Z)?"
 # Each alternative takes what it began to its end, or as much as may be at once: no input makes it try again. What is
 # written as a reference stays whole where a text is cut.
 _TOKEN = re.compile(
@@ -22,6 +23,10 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _MORE = re.compile(_REST, re.DOTALL)
+_MAX_ATTRIBUTES = 100_000
+"""Attributes of one text that are read."""
+_MAX_BEFORE_ALT = 20
+"""Attributes of one picture among which its text is looked for."""
 _LONGEST_STYLE = 4096
 """Characters of a style attribute that may hide something."""
 _LONGEST_VALUE = 65_536
@@ -97,28 +102,51 @@ def _shown(tag: str, opens: bool, attributes: str) -> str:
     if tag in {"td", "th"} and opens:
         return " "
     if tag == "img" and opens and "alt" in attributes.lower():
-        return dict(_attributes(attributes)).get("alt", "")
+        return dict(islice(_attributes(attributes), _MAX_BEFORE_ALT)).get("alt", "")
     return ""
+
+
+class _Attributes:
+    """Reader of tags' attributes, at most so many of one text: each takes longer than its characters do."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_ATTRIBUTES
+
+    def of(self, text: str) -> dict[str, str]:
+        """Those of one tag by their names in lower case; the last of a name counts."""
+        found = list(islice(_attributes(text), self._left)) if text else []
+        self._left -= len(found)
+        return dict(found)
 
 
 def _visible(html: str, hidden: bool) -> Iterator[tuple[str, bool, str, str]]:
     """The tokens that are not within what is hidden; or all."""
+    read = _Attributes()
     invisible, depth = "", 0  # the tag that hides what is in it, and how many of its name are open
     for tag, opens, attributes, said in _tokens(html):
         if invisible:
             depth += (1 if opens else -1) if tag == invisible else 0
             invisible = invisible if depth else ""
-        elif opens and not hidden and tag not in _VOID and _is_hidden(attributes):
+        elif opens and not hidden and tag not in _VOID and _is_hidden(read.of(attributes)):
             invisible, depth = tag, 1
         else:
             yield tag, opens, attributes, said
 
 
+def beginning(html: str, tags: int, references: int) -> str:
+    """As much of it as has so many tags, opening and closing, and so many references: these take time, not characters."""
+    for sign, most in (("<", tags), ("&", references)):
+        if html.count(sign) > most:
+            html = html[: len(html) - len(html.split(sign, most + 1)[-1]) - 1]
+    return html
+
+
 def addresses(html: str) -> Iterator[tuple[str, str]]:
     """What its tags point to: ("href" or "src", address), in order. Backgrounds and the like are "src"."""
+    read = _Attributes()
     for tag, opens, attributes, _ in _tokens(html):
         if tag and opens and attributes:
-            for name, value in _attributes(attributes):
+            for name, value in read.of(attributes).items():
                 if name in _ADDRESSES:
                     kind = "href" if name == "href" and tag != "link" else "src"
                     yield kind, value.strip().translate(_IN_ADDRESS)
@@ -126,9 +154,10 @@ def addresses(html: str) -> Iterator[tuple[str, str]]:
 
 def elements(html: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Each opening tag, with its attributes, styles and scripts among them."""
+    read = _Attributes()
     for tag, opens, attributes, _ in _tokens(html, raw=True):
         if tag and opens:
-            yield tag, dict(_attributes(attributes)) if attributes else {}
+            yield tag, read.of(attributes)
 
 
 def styles(html: str) -> Iterator[str]:
@@ -196,11 +225,8 @@ def _attributes(attributes: str) -> Iterator[tuple[str, str]]:
         yield found[1].lower(), _unescaped(value[1:] if value[:1] in ("'", '"') else value)
 
 
-def _is_hidden(attributes: str) -> bool:
-    if not attributes:
-        return False
-    found = dict(_attributes(attributes))
-    return "hidden" in found or bool(_HIDDEN.search(found.get("style", "")[:_LONGEST_STYLE]))
+def _is_hidden(attributes: Mapping[str, str]) -> bool:
+    return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style", "")[:_LONGEST_STYLE]))
 
 
 def _unescaped(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ _AT_ONCE = 65_536
 """Characters in which one begins that are looked through in one go: meanwhile no other thread runs."""
 _FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
 _LONGEST = 8000
+_ENDING = ".,;:!?*_~"
+_MOST_RUNS = 50
+"""Rows of closing brackets at the end of an address that are taken for the sentence's around it."""
 _CLOSING = {")": "(", "]": "["}
 
 
@@ -27,10 +31,10 @@ class Link(Struct, frozen=True):
     """"href" (what one may follow), "src" (what is fetched to show the letter), or "text" (written in the text)."""
 
 
-def links_of(text: str, html: str, most: int) -> tuple[Link, ...]:
-    """Those of the HTML first, then what only the text has."""
+def links_of(text: str, html: str, most: int, *, looked_at: int = 10_000) -> tuple[Link, ...]:
+    """Those of the HTML first, then what only the text has; of so many addresses that are looked at."""
     found: dict[str, Link] = {}
-    for kind, url in _all(text, html):
+    for kind, url in islice(_all(text, html), looked_at):
         if len(url) <= _LONGEST and url not in found and _FOLLOWED.match(url):
             found[url] = Link(url, kind)
             if len(found) >= most:
@@ -45,6 +49,7 @@ def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
 
 
 def _written(text: str) -> Iterator[str]:
+    """Addresses in a text; "" for what only begins as one."""
     at = 0
     while at < len(text):
         begins = _BEGINS.search(text, at, at + _AT_ONCE + _LONGEST_BEGIN)
@@ -52,20 +57,23 @@ def _written(text: str) -> Iterator[str]:
         if found:
             yield found[0]
             at = found.end()
+        elif begins:
+            yield ""
+            at = begins.end()
         else:
-            at = begins.end() if begins else at + _AT_ONCE
+            at += _AT_ONCE
 
 
 def _without_end(url: str) -> str:
     """Less the signs that end the sentence around it; a bracket belongs to it if it was opened within it."""
-    end = len(url)
     # How many are closed more often than opened, counted once: there may be thousands of them.
     left = {closing: url.count(closing) - url.count(opening) for closing, opening in _CLOSING.items()}
-    while end:
-        last = url[end - 1]
-        if last in _CLOSING and left[last] > 0:
-            left[last] -= 1
-        elif last not in ".,;:!?*_~":
+    for _ in range(_MOST_RUNS):
+        url = url.rstrip(_ENDING)
+        closing = url[-1:]
+        taken = min(len(url) - len(url.rstrip(closing)), left[closing]) if closing in _CLOSING else 0
+        if taken <= 0:
             break
-        end -= 1
-    return url[:end]
+        left[closing] -= taken
+        url = url[:-taken]
+    return url

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
+from itertools import islice
 
 from msgspec import Struct
 
@@ -73,29 +74,34 @@ class Reading(Struct, frozen=True):
     @property
     def fields(self) -> Iterator[tuple[str, str]]:
         """As `headers`, but with encoded words as they were sent."""
-        return _fields(self.octets, self.limits, decode=False)
+        for name, field in _fields(self.octets, self.limits):
+            yield name, text_of(unfolded(field))
 
     @property
     def readable(self) -> str:
         """The text, or the words of the HTML when there is no text."""
-        return self.text if self.text.strip() else hypertext.words(self.html)
+        return self.text if self.text.strip() else hypertext.words(self._read_html)
 
     @property
     def snippet(self) -> str:
         """The beginning in one line, as lists of letters show it: of HTML with the line that is hidden there for this."""
-        text = self.text if self.text.strip() else hypertext.words(self.html, hidden=True)
+        text = self.text if self.text.strip() else hypertext.words(self._read_html, hidden=True)
         text = _INVISIBLE.sub("", text[: self.limits.snippet * 40])
         return " ".join(text.split())[: self.limits.snippet].rstrip()
 
     @property
     def links(self) -> tuple[Link, ...]:
-        return links_of(self.text, self.html, self.limits.links)
+        return links_of(self.text, self._read_html, self.limits.links, looked_at=self.limits.addresses)
 
     @property
     def codes(self) -> tuple[str, ...]:
         """One-time codes, the likeliest first."""
         limits = self.limits
         return codes_in(self.subject, self.readable, searched=limits.searched_for_codes, most=limits.codes)
+
+    @property
+    def _read_html(self) -> str:
+        return hypertext.beginning(self.html, self.limits.tags, self.limits.references)
 
     @property
     def unsubscribe(self) -> Unsubscribe | None:
@@ -106,8 +112,9 @@ class Reading(Struct, frozen=True):
 def read(octets: bytes, limits: Limits = Limits()) -> Reading:
     """Read a letter. Never raises; a letter of many octets takes time (10 MB/s), so not where others wait."""
     octets = _in_lines(octets)
-    headers = tuple(_fields(octets, limits, decode=True))
-    people = {name: _people(octets, name, limits) for name in _ADDRESSED}
+    fields = list(_fields(octets, limits))
+    headers = tuple([(name, text_of_field(field)) for name, field in fields])
+    people = {name: _people(fields, name, limits) for name in _ADDRESSED}
     tree, trouble = tree_of(octets, limits.parts)
     shown = tuple(_shown(tree))
     found = {name.lower(): body for name, body in reversed(headers)}
@@ -145,25 +152,23 @@ def _in_lines(octets: bytes) -> bytes:
     return octets if header.split(octets) else b"\r\n" + octets
 
 
-def _fields(octets: bytes, limits: Limits, *, decode: bool) -> Iterator[tuple[str, str]]:
-    count = 0
-    for name, field in header.fields(octets[: header.split(octets)]):
+def _fields(octets: bytes, limits: Limits) -> Iterator[tuple[str, bytes]]:
+    """The name of each field as it is written, and its octets."""
+    section = octets[: min(header.split(octets), limits.header)]
+    for name, field in islice(header.fields(section), limits.fields):
         if name:
-            written = field.partition(b":")[0].strip().decode("ascii")
-            shown = field[: limits.field]
-            yield written, text_of_field(shown) if decode else text_of(unfolded(shown))
-            count += 1
-            if count >= limits.fields:
-                return
+            yield field.partition(b":")[0].strip().decode("ascii"), field[: limits.field]
 
 
-def _people(octets: bytes, name: str, limits: Limits) -> tuple[Correspondent, ...]:
+def _people(fields: Sequence[tuple[str, bytes]], name: str, limits: Limits) -> tuple[Correspondent, ...]:
     """Those of all fields of the name: To stands more than once in some letters, against RFC 5322 §3.6."""
-    found: tuple[Correspondent, ...] = ()
-    for each, field in header.fields(octets[: header.split(octets)]):
-        if each == name.encode() and len(found) < limits.people:
-            found += correspondents(text_of(unfolded(field[: limits.field])), limits.people - len(found))
-    return found
+    found: list[Correspondent] = []
+    left = limits.field
+    for each, field in fields:
+        if each.lower() == name and len(found) < limits.people and left > 0:
+            found += correspondents(text_of(unfolded(field[:left])), limits.people - len(found))
+            left -= len(field)
+    return tuple(found)
 
 
 def _shown(part: Part, *, related: bool = False) -> Iterator[tuple[Part, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ from mailstack.reading.transfer import AT_ONCE, decoded, decoded_size
 from mailstack.reading.words import unfolded
 
 _LONGEST_FIELD = 65_536
+_MOST_FIELDS = 1000
+"""Fields of a part that are read."""
 _FIELDS = (b"content-type", b"content-disposition", b"content-id", b"content-transfer-encoding")
 _PARTING = re.compile(r"[/\\\x00-\x1f\x7f]")
 """What stands between the names of a path, or in none."""
@@ -179,7 +182,7 @@ def _nothing(letter: bytes) -> Part:
 def _said(section: bytes) -> dict[bytes, str]:
     """What its fields say of a part; the first of a name counts."""
     found: dict[bytes, str] = {}
-    for name, field in header.fields(section):
+    for name, field in islice(header.fields(section), _MOST_FIELDS):
         if name in _FIELDS and name not in found:
             found[name] = text_of(unfolded(field[:_LONGEST_FIELD]))
     return found

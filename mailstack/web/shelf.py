@@ -9,7 +9,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.catalogue.items import Item
 from mailstack.letter.content import read_all
-from mailstack.reading import Reading, read
+from mailstack.reading import Link, Reading, read
 from mailstack.web.asking import Trouble
 
 T = TypeVar("T")
@@ -39,6 +39,11 @@ class Shelf:
     async def read(self, octets: bytes) -> Reading:
         """What a letter says."""
         return await self.do(lambda: read(octets), len(octets))
+
+    async def links(self, item: Item) -> tuple[Link, ...]:
+        """Those of a letter. Raises Trouble 404."""
+        octets = await self.octets(item)
+        return await self.do(lambda: read(octets).links, len(octets))
 
     async def do(self, work: Callable[[], T], octets: int) -> T:
         """What takes time in proportion to so many octets."""

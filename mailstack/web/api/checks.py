@@ -13,8 +13,8 @@ from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.api.shapes import Unsubscribing
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
-from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
+from mailstack.web.checks.turns import ClientTurns, HtmlChecks
 from mailstack.web.routes import Parameter, Route, Told
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -90,21 +90,29 @@ class Checks:
         self._shelf = shelf
         self._look = look
         self._judge = judge
+        self._html = HtmlChecks(shelf)
+        self._links = ClientTurns()
+        self._spam = ClientTurns()
 
     async def _reading(self, ask: Ask) -> Reading:
         return await self._shelf.reading(await self._shelf.item(ask))
 
     async def html(self, ask: Ask) -> Answer:
-        reading = await self._reading(ask)
-        if not reading.html:
+        answer = await self._html.of(ask, await self._shelf.item(ask))
+        if answer is None:
             raise Trouble(404, "The letter has no HTML.")
-        return in_json(await self._shelf.do(lambda: html_check.check(reading.html), len(reading.html)))
+        return answer
 
     async def links(self, ask: Ask) -> Answer:
-        reading = await self._reading(ask)
-        if self._look is None:
+        item, look = await self._shelf.item(ask), self._look
+        if look is None:
             raise Trouble(404, "This office asks no other hosts for what is in letters.")
-        return in_json(await link_check.check(reading.links, self._look, follow=ask.query.get("follow") == "true"))
+
+        async def check() -> link_check.Checked:
+            links = await self._shelf.links(item)
+            return await link_check.check(links, look, follow=ask.query.get("follow") == "true")
+
+        return in_json(await self._links.run(ask, check))
 
     async def authentication(self, ask: Ask) -> Answer:
         """The field of the office that took the letter, and those of offices before it: these may be anybody's words.
@@ -129,10 +137,14 @@ class Checks:
         )
 
     async def spam(self, ask: Ask) -> Answer:
-        item = await self._shelf.item(ask)
-        if self._judge is None:
+        item, judge = await self._shelf.item(ask), self._judge
+        if judge is None:
             raise Trouble(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
-        return in_json(await self._judge(await self._shelf.octets(item)))
+
+        async def check() -> Verdict:
+            return await judge(await self._shelf.octets(item))
+
+        return in_json(await self._spam.run(ask, check))
 
 
 def _told_in(reading: Reading) -> list[Vouched]:

@@ -62,8 +62,10 @@ _ALONE = {"flex-direction", "flex-wrap"}
 def in_declarations(text: str) -> Counter[str]:
     """Of a style attribute, or of all the blocks of a sheet."""
     found: Counter[str] = Counter()
-    for variable, name, value in _DECLARATION.findall(_STRING.sub(" ", _COMMENT.sub(" ", text))):
-        found.update(f"css-{each}" for each in _of_declaration(name.lower(), value.lower(), is_variable=bool(variable)))
+    declarations = Counter(_DECLARATION.findall(_STRING.sub(" ", _COMMENT.sub(" ", text))))
+    for (variable, name, value), count in declarations.items():
+        for each in _of_declaration(name.lower(), value.lower(), is_variable=bool(variable)):
+            found[f"css-{each}"] += count
     return found
 
 
@@ -93,9 +95,12 @@ def in_sheet(text: str) -> Counter[str]:
     for rule in ("font-face", "import", "keyframes", "media", "supports"):
         if count := len(re.findall(rf"@(?:-webkit-)?{rule}(?![\w-])", text, re.IGNORECASE)):
             found[f"css-at-{rule}"] = count
-    for prelude, end in _PRELUDE.findall(text):
-        if end == "{":
-            found.update(f"css-{each}" for each in _of_prelude(prelude.strip().lower()))
+    # Rules without a selector, as of `{{{`, are none; and what stands there more than once is looked at once.
+    preludes = Counter(prelude.strip().lower() for prelude, end in _PRELUDE.findall(text) if end == "{")
+    del preludes[""]
+    for prelude, count in preludes.items():
+        for each in _of_prelude(prelude):
+            found[f"css-{each}"] += count
     return found
 
 

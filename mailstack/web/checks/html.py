@@ -8,7 +8,7 @@ from importlib.resources import files
 import msgspec
 from msgspec import Struct
 
-from mailstack.web.checks.html_features import features_of
+from mailstack.web.checks.html_features import Features, features_of
 
 _SUPPORT = {"y": "yes", "a": "partial", "n": "no"}
 
@@ -100,18 +100,22 @@ def known() -> Known:
 
 
 def check(html: str) -> Checked:
-    """Takes time in proportion to the length."""
+    """What mail clients make of the HTML of a letter."""
+    return report(features_of(html))
+
+
+def report(features: Features) -> Checked:
+    """What mail clients make of these features."""
     data = known()
     by_slug = {feature.slug: feature for feature in data.features}
-    found, nodes = features_of(html, by_slug.keys())
-    warnings = [_of(by_slug[slug], count, data) for slug, count in found.items()]
-    used = sum(found.values())
+    warnings = [_of(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
+    used = sum(each.score.found for each in warnings)
 
     def share(name: str) -> float:
         return round(sum(getattr(each.score, name) * each.score.found for each in warnings) / used, 2) if used else 0.0
 
     partial, unsupported = share("partial"), share("unsupported")
-    total = Total(len(by_slug), nodes, round(100 - partial - unsupported, 2), partial, unsupported)
+    total = Total(len(by_slug), features.elements, round(100 - partial - unsupported, 2), partial, unsupported)
     worst = sorted((each for each in warnings if each.score.supported < 100), key=lambda each: each.score.supported)
     return Checked(total, _platforms(data), tuple(worst))
 

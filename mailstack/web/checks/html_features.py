@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from mailstack.reading.html import comments, elements, styles
+from msgspec import Struct
+
+from mailstack.reading.html import beginning, comments, elements, styles
 from mailstack.web.checks.css_features import in_declarations, in_sheet
 
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -26,20 +28,44 @@ _IMAGES = {"jpeg": "jpg", "tif": "tiff", "heic": "heif"}
 _EXTENSION = re.compile(r"\.([a-z0-9]{2,5})(?:[?#]|\Z)", re.IGNORECASE)
 
 
-def features_of(html: str, known: Collection[str]) -> tuple[Counter[str], int]:
-    """How often each of the `known` is used; and how many elements there are."""
+MAX_TAGS = 20_000
+"""Tags of a letter, opening and closing, that are looked at."""
+MAX_CSS = 131_072
+"""Characters of style sheets and style attributes, all together, that are looked at; one attribute again and again counts once."""
+
+
+class Features(Struct, frozen=True):
+    """What a letter uses, as far as it is looked at."""
+
+    uses: Mapping[str, int]
+    """Number of uses of each feature, by the feature's name."""
+    elements: int
+    """Number of the letter's elements."""
+
+
+def features_of(html: str) -> Features:
+    """Takes time in proportion to the length, and is bounded by MAX_TAGS and MAX_CSS."""
+    html = beginning(html, MAX_TAGS, MAX_TAGS)
     found: Counter[str] = Counter()
+    inline: Counter[str] = Counter()
     nodes = 0
     for tag, attributes in elements(html):
         nodes += 1
-        found.update(_of_element(tag, attributes))
+        for each in _of_element(tag, attributes):
+            found[each] += 1
         if style := attributes.get("style"):
-            found.update(in_declarations(style))
+            inline[style] += 1
+    left = MAX_CSS
     for sheet in styles(html):
-        found.update(in_sheet(sheet))
+        found.update(in_sheet(sheet[:left]))
+        left = max(0, left - len(sheet))
+    for style, uses in inline.items():
+        for each, count in in_declarations(style[:left]).items():
+            found[each] += uses * count
+        left = max(0, left - len(style))
     if count := comments(html):
         found["html-comments"] = count
-    return Counter({name: count for name, count in found.items() if name in known}), nodes
+    return Features(found, nodes)
 
 
 def _of_element(tag: str, attributes: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,9 @@ from mailstack.reading import Part, read
 from mailstack.reading.words import unfolded
 from mailstack.web.peers.mailhog.shapes import Content, Message, Mime, Path, Raw
 
+_MAX_DEPTH = 3
+"""Multiparts within each other whose bodies are given as a whole."""
+
 
 def message(item: Item, octets: bytes, helo: str) -> Message:
     """Takes time in proportion to the letter's size."""
@@ -27,16 +30,18 @@ def message(item: Item, octets: bytes, helo: str) -> Message:
     )
 
 
-def _mime(part: Part, letter: bytes) -> Mime | None:
+def _mime(part: Part, letter: bytes, depth: int = 0) -> Mime | None:
     """The parts of a multipart."""
     if not part.is_multipart:
         return None
-    return Mime(tuple(_content(each, letter) for each in part.parts))
+    return Mime(tuple(_content(each, letter, depth + 1) for each in part.parts))
 
 
-def _content(part: Part, letter: bytes) -> Content:
-    body = letter[part.start : part.end]
-    return Content(_headers(letter[part.head : part.start]), _text(body), len(body), _mime(part, letter))
+def _content(part: Part, letter: bytes, depth: int) -> Content:
+    """A part. The body of a multipart has those of its parts in it again: far within, only these are given."""
+    mime = _mime(part, letter, depth)
+    body = letter[part.start : part.end] if mime is None or depth <= _MAX_DEPTH else b""
+    return Content(_headers(letter[part.head : part.start]), _text(body), part.end - part.start, mime)
 
 
 def _headers(section: bytes) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
+from mailstack.web.checks.turns import ClientTurns, HtmlChecks
 from mailstack.web.peers.finding import found, part_of
 from mailstack.web.peers.thumbnail import NoPictures, thumbnail
 from mailstack.web.routes import Parameter, Route, Told
@@ -14,21 +15,31 @@ from mailstack.web.shelf import Shelf
 
 def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None) -> tuple[Route, ...]:
     """`look` asks a URL for its status, and `judge` a spam filter about a letter."""
+    checks, links, spam_checks = HtmlChecks(shelf), ClientTurns(), ClientTurns()
 
     async def of_html(ask: Ask) -> Answer:
-        reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
-        if not reading.html:
+        answer = await checks.of(ask, await found(shelf.catalogue, ask.variables["id"]))
+        if answer is None:
             raise Trouble(400, "message does not contain HTML")
-        return in_json(await shelf.do(lambda: html_check.check(reading.html), len(reading.html)))
+        return answer
 
     async def of_links(ask: Ask) -> Answer:
-        reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))
-        return in_json(await link_check.check(reading.links, look, follow=ask.query.get("follow") == "true"))
+        item = await found(shelf.catalogue, ask.variables["id"])
+
+        async def check() -> link_check.Checked:
+            return await link_check.check(await shelf.links(item), look, follow=ask.query.get("follow") == "true")
+
+        return in_json(await links.run(ask, check))
 
     async def spam(ask: Ask) -> Answer:
         if judge is None:
             raise Trouble(400, "No spam filter is asked; --enable-spamassassin or --spam-filter names one.")
-        return in_json(await judge(await shelf.octets(await found(shelf.catalogue, ask.variables["id"]))))
+        item = await found(shelf.catalogue, ask.variables["id"])
+
+        async def check() -> Verdict:
+            return await judge(await shelf.octets(item))
+
+        return in_json(await spam_checks.run(ask, check))
 
     async def small(ask: Ask) -> Answer:
         reading = await shelf.reading(await found(shelf.catalogue, ask.variables["id"]))

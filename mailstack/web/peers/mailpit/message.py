@@ -111,11 +111,12 @@ class _Message:
             raise Trouble(404, "Ask for a message as ID.html or ID.txt")
         reading = await self._shelf.reading(item := await found(self._shelf.catalogue, name))
         if kind == "txt":
-            return Answer(reading.readable.encode(), PLAIN)
+            return Answer((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
         if not reading.html:
             raise Trouble(404, "This message does not contain a HTML part")
         remote = ask.query.get("remote", "0") in {"1", "true"}
-        return html_page(reading, f"../api/v1/message/{quote(item.id)}/part/", remote=remote)
+        parts = f"../api/v1/message/{quote(item.id)}/part/"
+        return await self._shelf.do(lambda: html_page(reading, parts, remote=remote), item.size)
 
     async def _in_inbox(self, ask: Ask) -> Answer:
         """The letter among the others; "latest" is the newest that a query finds."""
