@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from tests.benchmarks.crowd import Crowd, Measured
+from tests.benchmarks.crowd import PASSWORD, Crowd, Measured
 from tests.journeys.process import Process, command, office, serve
 
 MAILBOXES = 100
@@ -66,8 +66,8 @@ def furnished(folder: Path) -> Path:
     folder.mkdir()
     config = office(folder)
     users = folder / "users"
-    users.write_text("".join(f"u{number}@home.test pw\n" for number in range(1, MAILBOXES + 1)))
-    command("user", "import", "--weak", "-c", str(config), str(users))
+    users.write_text("".join(f"u{number}@home.test {PASSWORD}\n" for number in range(1, MAILBOXES + 1)))
+    command("user", "import", "-c", str(config), str(users))
     return config
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import itertools
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from attrs import define, field
 
 from tests.benchmarks.talks import PARK, START_TLS, Say, Talk, Talks
 
-PASSWORD = "pw"
+PASSWORD = "letters-by-number"
 
 
 @define
@@ -50,12 +50,14 @@ class Crowd:
         once: bool = False,
         people: int = 100,
         text: bytes = b"",
+        before_sending: Callable[[], None] | None = None,
     ) -> None:
         """`recipient` may hold {}, which is then a number from 1 to `people`. `size`: octets of a letter; or its `text`.
 
         `login`, with {} as well, asks for STARTTLS and AUTH, and sends in that name. `once`: one letter a connection.
+        `before_sending` is called before each piece that is sent.
         """
-        self._talks = Talks(host, port)
+        self._talks = Talks(host, port, before_sending=before_sending)
         self.sessions = sessions
         self._login = login
         self._once = once

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
+from tests.benchmarks.crowd import PASSWORD
 from tests.benchmarks.talks import Say, Talk, Talks
-
-PASSWORD = "pw"
 
 
 def is_line(heard: bytes) -> bool:
@@ -76,7 +75,13 @@ def listed(host: str, port: int, user: str) -> tuple[int, float]:
     return found[0], found_at[0] - begun
 
 
-def collect(host: str, port: int, users: Iterator[str], clients: int) -> tuple[int, float]:
+def collect(
+    host: str,
+    port: int,
+    users: Iterator[str],
+    clients: int,
+    before_sending: Callable[[], None] | None = None,
+) -> tuple[int, float]:
     """So many clients at a time fetch and delete all letters of these users: how many there were, and the seconds."""
     fetched = [0]
 
@@ -91,7 +96,7 @@ def collect(host: str, port: int, users: Iterator[str], clients: int) -> tuple[i
         fetched[0] += count
 
     waiting = map(talk, users)
-    with closing(Talks(host, port)) as talks:
+    with closing(Talks(host, port, before_sending=before_sending)) as talks:
         begun = time.perf_counter()
         for each in itertools.islice(waiting, clients):
             talks.begin(each)

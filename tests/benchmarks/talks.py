@@ -53,11 +53,19 @@ def trusting() -> ssl.SSLContext:
 class Talks:
     """Connections to one port, or to several in turn, each with its talk."""
 
-    def __init__(self, host: str, port: int | Sequence[int], *, patience: float = 120.0) -> None:
-        """`patience`: seconds that one `run` may take."""
+    def __init__(
+        self,
+        host: str,
+        port: int | Sequence[int],
+        *,
+        patience: float = 120.0,
+        before_sending: Callable[[], None] | None = None,
+    ) -> None:
+        """`patience`: seconds that one `run` may take. `before_sending` is called before each piece that a client sends."""
         self._host = host
         self._ports = itertools.cycle([port] if isinstance(port, int) else port)
         self._patience = patience
+        self._before_sending = before_sending
         self._epoll = select.epoll()
         self._clients: dict[int, _Client] = {}
         self._parked: list[_Client] = []
@@ -134,7 +142,10 @@ class Talks:
     def _say(self, client: _Client, say: Say) -> None:
         if say is PARK:
             self._parked.append(client)
-        elif say is START_TLS:
+            return
+        if self._before_sending is not None:
+            self._before_sending()
+        if say is START_TLS:
             client.connection = self._context.wrap_socket(client.connection, do_handshake_on_connect=False)
             client.shaking = True
             self._shake(client)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.crowd import PASSWORD
 from tests.benchmarks.table.processes import end
 from tests.benchmarks.table.site import DOMAIN, USERS, Site, answers, free_port
 
@@ -252,7 +253,7 @@ def dovecot(folder: Path) -> Iterator[Site]:
     (home / "state").mkdir()
     key, certificate = _certificate(folder)
     names = (name for number in range(1, USERS + 1) for name in (f"u{number}", f"u{number}@{DOMAIN}"))
-    (home / "users").write_text("".join(f"{name}:{{PLAIN}}pw\n" for name in names))
+    (home / "users").write_text("".join(f"{name}:{{PLAIN}}{PASSWORD}\n" for name in names))
     (home / "users").chmod(0o644)
     port = free_port()
     (home / "dovecot.conf").write_text(

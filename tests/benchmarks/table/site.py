@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from tests.benchmarks.crowd import PASSWORD
 from tests.benchmarks.table.processes import processor_time
 from tests.journeys.process import MAILSTACK, command
 
@@ -93,8 +94,8 @@ def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int 
     folder.mkdir(parents=True)
     config, users = folder / "mailstack.toml", folder / "users"
     config.write_text(CONFIG.format(workers=workers, sink=sink))
-    users.write_text("".join(f"{LOGIN.format(number)} pw\n" for number in range(1, accounts + 1)))
-    command("user", "import", "--weak", "-c", str(config), str(users))
+    users.write_text("".join(f"{LOGIN.format(number)} {PASSWORD}\n" for number in range(1, accounts + 1)))
+    command("user", "import", "-c", str(config), str(users))
 
 
 @contextlib.contextmanager
