@@ -60,6 +60,9 @@ class FreeSpace:
             )
 
     def spend(self, size: int) -> None:
-        """Count `size` octets that are written, until the next look, and check. Raises StoreFull."""
-        self._free -= size
+        """Count `size` octets that are written, until the next look, and check. Raises StoreFull.
+
+        They count twice: a row is written to the log of the database, and then to the database.
+        """
+        self._free -= 2 * size
         self.check()

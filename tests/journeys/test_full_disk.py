@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import poplib
 import smtplib
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -59,10 +63,27 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
             subprocess.run(["umount", "--lazy", str(data)], check=True)
 
 
-def configured(directory: Path, reserve: str) -> Path:
+def configured(directory: Path, reserve: str, *, catalogue: str = "true") -> Path:
     config = office(directory)
-    config.write_text(config.read_text() + f'[limits]\nmin_free_space = "{reserve}"\n')
+    text = config.read_text().replace("[listen]", '[listen]\nweb = ["tcp:0:interface=127.0.0.1"]')
+    config.write_text(f'{text}[catalogue]\nenabled = {catalogue}\n[limits]\nmin_free_space = "{reserve}"\n')
     return config
+
+
+def begun(config: Path) -> tuple[Process, dict[str, int]]:
+    return serve(config, services=4)
+
+
+def post(port: int) -> int:
+    """The status of a letter that is written by HTTP."""
+    written = {"from": "alice@home.test", "to": ["bob@home.test"], "subject": "refused", "text": "x"}
+    headers = {"Content-Type": "application/json", "Authorization": "Basic " + b64encode(b"alice:alice").decode()}
+    request = Request(f"http://127.0.0.1:{port}/v1/letters", json.dumps(written).encode(), headers, method="POST")
+    try:
+        with urlopen(request, timeout=20) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
 
 
 def submit(port: int, token: str, size: int = 500, recipient: str = "bob@home.test") -> tuple[int, bytes]:
@@ -108,7 +129,7 @@ def in_vain(config: Path) -> str:
 def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: Path, disk: Disk) -> None:
     """CODE-21."""
     config = configured(tmp_path, "1MiB")
-    server, ports = serve(config)
+    server, ports = begun(config)
     count = 0
     with server:
         for count in range(1, 11):
@@ -117,11 +138,12 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
         stop(server)
     config = configured(tmp_path, disk.reserve)
     disk.fill((RESERVE - 1) * MIB) if disk.is_small else None
-    server, ports = serve(config)
+    server, ports = begun(config)
     with server:
         for size in (500, LARGE):
             code, text = submit(ports["submission"], "refused", size)
             assert (code, text[:5]) == (452, b"4.3.1")
+        assert post(ports["web"]) == 507
         server.wait_for("letters are refused with 452 4.3.1")
         letter = tmp_path / "letter"
         letter.write_text("Subject: x\n\ntext\n")
@@ -142,7 +164,7 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
         assert stop(server) < 5
     if disk.is_small:
         disk.empty()
-        server, ports = serve(config)
+        server, ports = begun(config)
         with server:
             assert submit(ports["submission"], "after")[0] == 250
             assert collect(ports["pop3"], 0) == count - 3
@@ -150,8 +172,8 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
 
 def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None:
     """Also those whose size nobody has declared; what is left is enough for all that must be written."""
-    config = configured(tmp_path, disk.reserve)
-    server, ports = serve(config)
+    config = configured(tmp_path, disk.reserve, catalogue="false")
+    server, ports = begun(config)
     with server:
         taken, code = 0, 250
         while code == 250:
@@ -164,14 +186,14 @@ def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None
             assert free > RESERVE // 2 * MIB, "what the database needs for the letters of a second is not counted"
             assert collect(ports["pop3"], taken) == 0
             assert stop(server) < 5
-            server, ports = serve(config)
+            server, ports = begun(config)
             with server:
                 assert submit(ports["submission"], "after", LARGE)[0] == 250
 
 
 def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path: Path, disk: Disk) -> None:
     config = configured(tmp_path, disk.reserve if disk.is_small else "1MiB")
-    server, ports = serve(config)
+    server, ports = begun(config)
     with server:
         for number in range(5):
             assert submit(ports["submission"], f"letter-{number}")[0] == 250
@@ -183,14 +205,14 @@ def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path:
             assert collect(ports["pop3"], 0) == 5
         server.kill()
     # The log of the database is there, and what it says is read though nothing can be written.
-    server, ports = serve(config)
+    server, ports = begun(config)
     with server:
         assert collect(ports["pop3"], 0) == 5
         assert stop(server) < 5
     if not disk.is_small:
         return
     disk.empty()
-    server, ports = serve(config)
+    server, ports = begun(config)
     with server:
         assert collect(ports["pop3"], 0) == 5
         stop(server)
@@ -200,7 +222,7 @@ def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path:
     assert "octets are free on the disk; make room for 1 MiB, and start again" in said
     assert "Traceback" not in said
     disk.empty()
-    server, ports = serve(config)
+    server, ports = begun(config)
     with server:
         assert collect(ports["pop3"], 2) == 3
         assert submit(ports["submission"], "after")[0] == 250

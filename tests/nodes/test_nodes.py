@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
+from mailstack.complaint import MAX_TEXTS
 from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.office import LOST_AFTER, Office
 from tests.nodes.people import READERS, People
@@ -91,6 +92,10 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
         assert {each.code // 100 for each in people.replies if each.at > stopped} <= {0, 2, 4}
         office.balance(people)
         office.stop()
+        for node in office.nodes:
+            for line in ("the database can't be reached", "letters are refused with 451"):
+                assert node.log.count(line) <= 2 * MAX_TEXTS, "an outage is told, and not with each try"
+            assert "Traceback" not in node.log
 
 
 def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:

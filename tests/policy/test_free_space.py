@@ -60,7 +60,7 @@ def test_what_is_written_counts_before_the_next_look() -> None:
     disk = Disk(66 * MIB)
     free = space(disk)
     free.check()
-    free.spend(2 * MIB)
+    free.spend(1 * MIB)
     with pytest.raises(StoreFull):
         free.spend(1)
 

@@ -6,6 +6,7 @@ over from those that are late, and hears what others have to say (NOTIFY), where
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
@@ -17,6 +18,7 @@ from typing import TypeVar
 import psycopg
 from twisted.logger import Logger
 
+from mailstack.complaint import Complaint
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import lives
@@ -95,6 +97,7 @@ class Presence:
         self._held = held
         self._doubts = doubts
         self._monotonic = monotonic
+        self._complaint = Complaint(logging.getLogger(__name__), monotonic)
         self._sure_until = 0.0
         self._since = 0.0
         self._there_since = 0.0
@@ -148,11 +151,12 @@ class Presence:
                     connection = self._connected()
                 with self._database.watch.over(connection):
                     self._attend(connection)
+                self._complaint.is_over()
                 if not self._is_over:
                     self._listen(connection, pause)
             except Exception as error:  # noqa: BLE001  # whatever it is: who does not live serves nobody
                 if connection is None or connection.is_lost:
-                    _log.warn("the database can't be reached: {why}", why=trouble(error))
+                    self._complaint.error("the database can't be reached: %s", trouble(error))
                     if connection is not None:
                         connection.close()
                     connection = None
