@@ -45,6 +45,7 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.renewal import Renewal
 from mailstack.net.supervisor import tell_ready, tell_stopping
+from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.tls import TlsError
 from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
@@ -113,6 +114,7 @@ class OfficeService(Service):
         self._heartbeat = Heartbeat(reactor)
         self._renewal: Renewal | None = None
         self._restore: Callable[[], object] = lambda: None
+        self._web_pool = BoundedPool(reactor, "mailstack-web", config.web.threads, config.web.queue)
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -190,6 +192,7 @@ class OfficeService(Service):
             clock=clock,
             seat=seat,
             commons=commons,
+            web_threads=self._web_pool.run,
             endpoint=endpoint,
         )
 
@@ -328,6 +331,7 @@ class OfficeService(Service):
             self._catalogue.feed.close()
         if office is not None:
             await office.stop()
+        self._web_pool.close()
         if self._catalogue is not None:
             await self._catalogue.stop()
         if self._store is not None:

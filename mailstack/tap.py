@@ -61,10 +61,12 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     from twisted.internet import reactor
 
     from mailstack.net.log import carry_stdlib_logging
+    from mailstack.net.thread_pool import end_in_time
     from mailstack.service import OfficeService
 
     config, reread = options["office"], options["reread"]
     carry_stdlib_logging(config.log.level)
+    end_in_time(reactor)
     if config.workers.count > 1:
         # Only an office with workers pays for their master.
         from mailstack.workers.master import MasterService

@@ -222,10 +222,12 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     from mailstack.net.log import LineJournal, SilentJournal, log_to
     from mailstack.net.memory import settle_memory
     from mailstack.net.open_files import raise_limit
+    from mailstack.net.thread_pool import end_in_time
 
     reactor: Any = installed
     log = log or sys.stderr
     log_to(log, "warn")
+    end_in_time(reactor)
     raise_limit()
     environment = DevEnvironment(
         reactor, settings, SilentJournal() if quiet else LineJournal(log, ReactorClock(reactor))

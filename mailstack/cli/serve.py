@@ -40,6 +40,7 @@ def serve(file: Path) -> None:
     from twisted.internet import reactor
 
     from mailstack.net.log import log_to
+    from mailstack.net.thread_pool import end_in_time
     from mailstack.service import CannotStart, OfficeService
 
     failures: list[CannotStart] = []
@@ -49,6 +50,7 @@ def serve(file: Path) -> None:
         reactor.callWhenRunning(reactor.stop)
 
     log_to(sys.stdout, settings.log.level)
+    end_in_time(reactor)
     service: Any
     reread = partial(load, file.absolute(), os.environ)
     if settings.workers.count > 1:

@@ -353,6 +353,8 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_upload: Size = Size(73400320)
     max_uploads: Size = Size(268435456)
     max_attachments: Count = 100
+    threads: Count = 2
+    queue: Count = 50
     streams: Count = 500
     streams_per_client: Count = 250
     admins: tuple[Address, ...] = ()

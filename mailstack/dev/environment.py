@@ -18,7 +18,7 @@ from mailstack.between.protocol_log import ProtocolLog
 from mailstack.catalogue.catalogue import Catalogue, Keeping
 from mailstack.catalogue.database import FileDatabase
 from mailstack.catalogue.tally import Tally
-from mailstack.config import Config
+from mailstack.config import Config, Web
 from mailstack.config.values import HostName
 from mailstack.dev import offices
 from mailstack.dev.accounts import DevAccounts
@@ -38,6 +38,7 @@ from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.names import DnsNames, system_names
 from mailstack.net.repeating import Repeating
+from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office.post_office import PostOffice
@@ -66,6 +67,7 @@ class DevEnvironment:
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
         self.store = ArchivingSqliteStore(reactor, self.data)
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
+        self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
         self.catalogue = self._catalogue()
         self._hook = hooked(self)
         if self._hook is not None:
@@ -171,6 +173,7 @@ class DevEnvironment:
             await office.stop(patience)
         if self._hook is not None:
             await self._hook.stop(patience)
+        self.web_pool.close()
         await self.catalogue.stop()
         self.accounts.passwords.close()
         await self.store.close()
@@ -317,6 +320,7 @@ class DevEnvironment:
                 bad_certificates=BadCertificates(self._keys),
                 between=self.log.between,
                 managed=self._managed(),
+                web_threads=self.web_pool.run,
                 visitors=self.accounts.visitors(),
                 is_open=is_loopback(self.settings.web_host) and not self.settings.web_logins,
                 accounts=self.settings.accounts,

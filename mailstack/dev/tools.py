@@ -35,7 +35,7 @@ async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[An
         Ground(
             catalogue=environment.catalogue,
             clock=clock,
-            in_thread=environment.in_thread,
+            in_thread=environment.web_pool.run,
             limits=ComposeLimits(
                 settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
             ),

@@ -320,7 +320,7 @@ class Doors(dict[str, Listener]):
                     self.config,
                     around,
                     self._clock,
-                    self._in_thread,
+                    around.web_threads or self._in_thread,
                     places,
                     self._submission,
                     self._commons,

@@ -25,6 +25,7 @@ from mailstack.store import Store
 from mailstack.wire import Caller, Engine, HostPort, Peer
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
     # Only an office that shows letters pays for that.
@@ -138,6 +139,8 @@ class Surroundings(Struct, frozen=True):
     """Who may see the pages, and manage all, where that is not the accounts' business; None: accounts log in there."""
     is_open: bool = False
     """Whether whoever reaches the web page by loopback is its owner, and need not log in: in a dev environment."""
+    web_threads: Callable[[Callable[[], Any]], Deferred[Any]] | None = None
+    """Runs what pages and the API wait for in a bounded pool of threads; None: in the reactor's."""
     accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that the web page shows to everybody: those of a dev environment."""
 

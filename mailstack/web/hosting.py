@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.threads import deferToThreadPool
 
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory
@@ -38,7 +40,8 @@ def hosted(
 ) -> Speak:
     """For an office whose services have the ports `bound`. `behind` is what the API stands on; None: there is none."""
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
-    signer = ProfileSigner(reactor, identities(config)[0])
+    in_thread = behind.in_thread if behind is not None else partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    signer = ProfileSigner(in_thread, identities(config)[0])
     shown = ShownOffice(config, services_of(config, bound), reactor.seconds, accounts, ca_file, signer.sign)
     web = config.web
     bounds = Bounds(

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
-from twisted.internet.threads import deferToThreadPool
 
+from mailstack.catalogue.indexing import InThread
 from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
 from mailstack.net.renewal import Stamps, stamps_of
 
@@ -20,15 +20,15 @@ _log = logging.getLogger(__name__)
 class ProfileSigner:
     """Signatures are CMS (RFC 5652), with the certificate's chain, around the profile."""
 
-    def __init__(self, reactor: Any, files: CertificateFiles) -> None:
-        self._reactor = reactor
+    def __init__(self, in_thread: InThread, files: CertificateFiles) -> None:
+        self._in_thread = in_thread
         self._files = files
         self._stamps: Stamps | None = None
         self._identity: tuple[list[Any], Any] | None = None
 
     async def sign(self, profile: bytes) -> bytes:
         """The profile signed, or as it is where the key can't be read: a device then says that it is not signed."""
-        signed: bytes = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._sign, profile)
+        signed: bytes = await self._in_thread(lambda: self._sign(profile))
         return signed
 
     def _sign(self, profile: bytes) -> bytes:

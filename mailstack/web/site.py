@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
 from mailstack.complaint import Complaint
+from mailstack.net.thread_pool import PoolFull
 from mailstack.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
@@ -145,6 +146,10 @@ class Site:
             found = await work
         except Trouble as trouble:
             found = _refusal(ask, trouble)
+        except PoolFull:
+            found = _refusal(
+                ask, Trouble(503, "Too many requests wait to be worked on; try again.", ("Retry-After", "1"))
+            )
         except CancelledError:
             raise
         except Damaged as damage:

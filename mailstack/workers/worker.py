@@ -19,6 +19,7 @@ from mailstack.commons.shared import SharedCommons
 from mailstack.config import Config
 from mailstack.net.line_stream import LineStream
 from mailstack.net.log import log_to
+from mailstack.net.thread_pool import end_in_time
 from mailstack.office.premises import CannotStart, Premises
 from mailstack.seat import Seat
 from mailstack.service import Inherited, OfficeService
@@ -94,6 +95,7 @@ class _Worker:
     def run(self) -> int:
         """The exit status, when all is over."""
         legacy, reactor = self._legacy, self._reactor
+        end_in_time(reactor)
         hold(reactor, legacy.lifeline, self._lifeline)
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
         # To the end of the process: one that can't end hangs too.

@@ -1,0 +1,128 @@
+"""Bounded pool of threads for work that clients wait for, and ends of threads at shutdown."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+_log = logging.getLogger(__name__)
+
+EXIT_AFTER = 28.0
+"""Seconds from the beginning of a shutdown after which the process ends in any case: later than a master kills its workers."""
+JOIN_WITHIN = 5.0
+"""Seconds that the reactor's own threads have to end in, once all else has ended."""
+
+
+class PoolFull(Exception):
+    """All threads are busy, and as many jobs wait as may; or the pool is closed."""
+
+
+class _Job:
+    """State: waiting, begun, or dropped before it began."""
+
+    __slots__ = ("deferred", "is_begun", "is_dropped", "work")
+
+    def __init__(self, work: Callable[[], Any], deferred: Deferred[Any]) -> None:
+        self.work = work
+        self.deferred = deferred
+        self.is_begun = False
+        self.is_dropped = False
+
+
+class BoundedPool:
+    """Threads that end with the process, however long their work takes. They start when they are needed."""
+
+    def __init__(self, reactor: Any, name: str, threads: int, max_waiting: int) -> None:
+        """`max_waiting` counts jobs beyond those under way."""
+        self._reactor = reactor
+        self._name = name
+        self._threads = threads
+        self._max_jobs = threads + max_waiting
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: set[_Job] = set()
+        """Jobs that wait or are under way."""
+        self._started = 0
+        self._lock = threading.Lock()
+        """Held while a job begins, or is dropped."""
+        self._closed = False
+
+    def run(self, work: Callable[[], Any]) -> Deferred[Any]:
+        """The result of `work`. Raises PoolFull. Cancelled before it has begun, `work` is never called."""
+        if self._closed or len(self._jobs) >= self._max_jobs:
+            raise PoolFull("shutting down" if self._closed else f"{len(self._jobs)} jobs wait or are under way")
+        job = _Job(work, Deferred(lambda _: self._drop(job)))
+        self._jobs.add(job)
+        if self._started < min(self._threads, len(self._jobs)):
+            threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+            self._started += 1
+        self._queue.put(job)
+        return job.deferred
+
+    def close(self) -> None:
+        """Drop what waits, and leave what is under way to itself."""
+        self._closed = True
+        for job in list(self._jobs):
+            self._drop(job)
+            if job.is_dropped:
+                job.deferred.errback(Failure(PoolFull("shutting down")))
+        for _ in range(self._started):
+            self._queue.put(None)
+
+    def _drop(self, job: _Job) -> None:
+        with self._lock:
+            job.is_dropped = not job.is_begun
+        if job.is_dropped:
+            self._jobs.discard(job)
+
+    def _work(self) -> None:
+        """In a thread."""
+        while (job := self._queue.get()) is not None:
+            with self._lock:
+                job.is_begun = not job.is_dropped
+            if job.is_begun:
+                try:
+                    result = job.work()
+                except BaseException:  # noqa: BLE001  # it is handed to whoever asked
+                    result = Failure()
+                self._reactor.callFromThread(self._end, job, result)
+                del result
+            del job
+
+    def _end(self, job: _Job, result: Any) -> None:
+        self._jobs.discard(job)
+        if not job.deferred.called:
+            job.deferred.callback(result)
+
+
+def end_in_time(reactor: Any) -> None:
+    """Have a process end EXIT_AFTER seconds after its shutdown began, whatever its threads do."""
+    pool = reactor.getThreadPool()
+    pool.threadFactory = partial(threading.Thread, daemon=True)
+    pool.stop = partial(_stop_within, pool.stop, JOIN_WITHIN)
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: threading.Thread(target=_exit_later, args=(EXIT_AFTER,), daemon=True).start()
+    )
+
+
+def _stop_within(stop: Callable[[], None], seconds: float) -> None:
+    stopping = threading.Thread(target=stop, daemon=True)
+    stopping.start()
+    stopping.join(seconds)
+    if stopping.is_alive():
+        _log.error("threads are still at work %g s after the end of all else; the process ends without them", seconds)
+
+
+def _exit_later(seconds: float) -> None:
+    """In a thread."""
+    time.sleep(seconds)
+    _log.critical("the shutdown has taken %g s: the process ends now", seconds)
+    os._exit(1)
