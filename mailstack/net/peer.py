@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.negotiated import channel_binding, tls_facts
-from mailstack.net.run_queue import BURST, RATE, RunQueue
+from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls_layer import start_tls
 from mailstack.net.writing import write
@@ -206,11 +206,14 @@ class NetPeer(Protocol, Generic[EventT]):
                 self._wake()
             elif not self._queued:
                 queue = self._queue or self._own_queue()
-                if queue.is_waited_for and self._earn():
+                if queue.grant():
+                    self._credit = QUANTUM - 1
+                    self._wake()
+                elif self._earn():
                     self._wake()
                 else:
                     self._queued = True
-                    queue.serve(self)
+                    queue.add(self)
             elif self._reading:
                 # More than one event waits: what else is sent may wait in the network.
                 self._reading = False

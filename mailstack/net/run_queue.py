@@ -25,11 +25,11 @@ QUANTUM = 8
 SWITCH = 4
 """Events that the turn of a busy connection counts as, beside those that it has served: it is read and written to."""
 
-SLICE = 64
-"""Events of the queue in one turn of the reactor, half a millisecond to a millisecond of commands."""
+SLICE = 32
+"""Events of the queue in one turn of the reactor: half a millisecond of commands."""
 
 UNQUEUED = 256
-"""Events of busy connections that are served as they come, while none waits, before the queue is asked for again."""
+"""Events of busy connections that are served as they come, while none waits, before the next ones wait for a turn."""
 
 
 class Runnable(Protocol):
@@ -42,32 +42,31 @@ class Runnable(Protocol):
 class RunQueue:
     """Connections with events that wait, in the order in which they are served."""
 
-    __slots__ = ("_queue", "_reactor", "_unqueued", "is_waited_for")
+    __slots__ = ("_is_scheduled", "_queue", "_reactor", "_unqueued")
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
         self._queue: deque[Runnable] = deque()
         self._unqueued = 0
-        self.is_waited_for = False
-        """Whether connections that become ready have to wait in the queue."""
+        self._is_scheduled = False
 
     def add(self, connection: Runnable) -> None:
         """Put a connection, which is not in the queue, at its end."""
         self._queue.append(connection)
-        if not self.is_waited_for:
+        if not self._is_scheduled:
             self._schedule()
 
-    def serve(self, connection: Runnable) -> None:
-        """Serve a connection that has become ready: at once where none waits, else in its turn."""
-        if self.is_waited_for:
-            self._queue.append(connection)
-            return
-        self._unqueued += SWITCH + connection.run(QUANTUM)
-        if self._unqueued >= UNQUEUED and not self.is_waited_for:
+    def grant(self) -> bool:
+        """Whether a busy connection that has become ready may have QUANTUM events served at once, for none waits."""
+        if self._is_scheduled:
+            return False
+        self._unqueued += SWITCH + QUANTUM
+        if self._unqueued >= UNQUEUED:
             self._schedule()
+        return True
 
     def _schedule(self) -> None:
-        self.is_waited_for = True
+        self._is_scheduled = True
         self._unqueued = 0
         self._reactor.callLater(0, self._run)
 
@@ -75,6 +74,6 @@ class RunQueue:
         queue, left = self._queue, SLICE
         while queue and left > 0:
             left -= SWITCH + queue.popleft().run(QUANTUM)
-        self.is_waited_for = bool(queue)
+        self._is_scheduled = bool(queue)
         if queue:
             self._reactor.callLater(0, self._run)
