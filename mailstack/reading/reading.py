@@ -52,6 +52,8 @@ class Reading(Struct, frozen=True):
     tree: Part
     text: str
     """What is text/plain, without attachments; lines end in LF."""
+    text_truncated: bool
+    """Whether the letter has more text than `Limits.text` allows."""
     html: str
     attachments: tuple[Part, ...]
     inline: tuple[Part, ...]
@@ -132,6 +134,7 @@ def read(octets: bytes, limits: Limits = Limits()) -> Reading:
         message_id=found.get("message-id", "").strip().removeprefix("<").removesuffix(">"),
         tree=tree,
         text=_text(octets, shown, "text/plain", limits),
+        text_truncated=sum(part.size for part in _texts(shown, "text/plain")) > limits.text,
         html=_text(octets, shown, "text/html", limits),
         attachments=tuple(part for part, place in shown if place == "attachment"),
         inline=tuple(part for part, place in shown if place == "inline"),
@@ -189,11 +192,18 @@ def _is_text(part: Part) -> bool:
     return part.type in {"text/plain", "text/html"} or part.type.startswith("multipart/")
 
 
+def _texts(shown: Sequence[tuple[Part, str]], kind: str) -> Iterator[Part]:
+    """Parts that are shown as text of this kind; what is neither plain nor HTML is shown as plain."""
+    for part, place in shown:
+        if place == "body" and (part.type == kind or (kind == "text/plain" and part.type != "text/html")):
+            yield part
+
+
 def _text(octets: bytes, shown: tuple[tuple[Part, str], ...], kind: str, limits: Limits) -> str:
     texts: list[str] = []
     left = limits.text
-    for part, place in shown:
-        if place == "body" and (part.type == kind or (kind == "text/plain" and part.type != "text/html")) and left > 0:
+    for part in _texts(shown, kind):
+        if left > 0:
             content = part.beginning(octets, left)
             left -= len(content)
             texts.append(text_of(content, part.charset).replace("\r\n", "\n"))

@@ -187,3 +187,39 @@ def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: En
     check("Links").get_by_text("no answer").wait_for()
     check("Spam").get_by_role("button").click()
     check("Spam").get_by_text("No spam filter is asked here").wait_for()
+
+
+@pytest.mark.parametrize("lines", [40_000, 10_000])
+def test_of_a_long_text_the_beginning_is_shown_and_all_on_demand(visit: Open, dev: Environment, lines: int) -> None:
+    """A browser takes many seconds for megabytes with links in them."""
+    line = "See https://example.test/page for the quick brown fox, who jumps over it.\r\n"
+    found = dev.send(b"Subject: long\r\n\r\n" + line.encode() * lines + b"The end.\r\n", "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/letter/{found}")
+    page.locator(".plain").wait_for()
+    characters = "document.querySelector('.plain').textContent.length"
+    assert 30_000 < page.evaluate(characters) <= 32_768
+    page.get_by_text("The beginning of a long text.").wait_for()
+    page.get_by_role("button", name="Show all").click()
+    if len(line) * lines > 2_097_152:
+        page.get_by_text("The rest is in the source.").wait_for()
+        assert page.evaluate(characters) > 2_000_000
+    else:
+        page.get_by_text("The end.").wait_for()
+        assert page.evaluate(characters) == (len(line) - 1) * lines + len("The end.\n")
+    assert page.get_by_role("button", name="Show all").count() == 0
+
+
+def test_a_short_text_is_shown_whole(visit: Open, dev: Environment) -> None:
+    found = dev.send(letter(text="short\n"), "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/letter/{found}")
+    page.locator(".plain", has_text="short").wait_for()
+    assert page.get_by_role("button", name="Show all").count() == 0
+
+
+def test_of_a_long_source_the_beginning_is_read(visit: Open, dev: Environment) -> None:
+    found = dev.send(b"Subject: long\r\n\r\n" + b"line\r\n" * 600_000, "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/letter/{found}/source")
+    page.get_by_text("The beginning of a long letter.").wait_for()

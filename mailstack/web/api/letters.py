@@ -28,6 +28,15 @@ _QUERY = Parameter(
 )
 _MAILBOX = Parameter("mailbox", "An address: the letters for this mailbox.")
 _REMOTE = Parameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
+_ONE = Told(
+    "One letter, read; it stays unread.",
+    (
+        Parameter(
+            "max_text", "At most so many characters of its text; `text_truncated` tells whether it has more.", Number
+        ),
+    ),
+    gives=Letter,
+)
 _LIST = Told(
     "Letters, the newest first.",
     (
@@ -61,7 +70,7 @@ def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...
             "user",
             told=Told("All tags, and how many letters have each.", gives=dict[str, int]),
         ),
-        Route("GET", one, pages.one, "user", told=Told("One letter, read; it stays unread.", gives=Letter)),
+        Route("GET", one, pages.one, "user", told=_ONE),
         Route("GET", one + "/source", pages.source, "user", told=Told("Its octets.", media_type="text/plain")),
         Route(
             "GET",
@@ -149,7 +158,8 @@ class Letters:
 
     async def one(self, ask: Ask) -> Answer:
         item = await self._shelf.item(ask)
-        found = await self._shelf.letters([item], ask.visitor)
+        most = number(ask, "max_text", None, most=ANY_NUMBER)
+        found = await self._shelf.letters([item], ask.visitor, most)
         if not found:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
         warnings = telling.warnings_of(await self._shelf.catalogue.steps_of(item))

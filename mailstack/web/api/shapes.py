@@ -84,6 +84,8 @@ class Letter(Summary, frozen=True, kw_only=True):
     """By its Date field."""
     message_id: str
     text: str
+    text_truncated: bool
+    """Whether the letter has more text than `text`; its source has all of it."""
     html: str
     parts: list[PartShown]
     headers: list[tuple[str, str]]

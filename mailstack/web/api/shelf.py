@@ -75,8 +75,11 @@ class ApiShelf(Shelf):
 
         return await self.do(tell, len(items) * WEIGHT)
 
-    async def letters(self, items: Sequence[Item], visitor: Visitor) -> list[Letter]:
-        """Each read; without those whose octets are gone. Of many letters only so much text is given."""
+    async def letters(self, items: Sequence[Item], visitor: Visitor, max_text: int | None = None) -> list[Letter]:
+        """Each read; without those whose octets are gone. Of many letters only so much text is given.
+
+        `max_text`: maximum characters of each letter's text.
+        """
         items = [seen_of(item, visitor) for item in items]
         records = await self.catalogue.records(items)
         limits = Limits(text=min(Limits().text, MOST_TEXT // max(1, len(items))))
@@ -87,15 +90,21 @@ class ApiShelf(Shelf):
             except Trouble:
                 continue
             hides = self._hide_client and bool(item.account) and not is_own(item, visitor)
-            make = partial(_told, item, records, octets, limits, hide_client=hides)
+            make = partial(_told, item, records, octets, limits, hide_client=hides, max_text=max_text)
             found.append(await self.do(make, len(octets)))
         return found
 
 
 def _told(
-    item: Item, records: Mapping[LetterId, Record], octets: bytes, limits: Limits, *, hide_client: bool
+    item: Item,
+    records: Mapping[LetterId, Record],
+    octets: bytes,
+    limits: Limits,
+    *,
+    hide_client: bool,
+    max_text: int | None,
 ) -> Letter:
-    return telling.letter(item, records, read(octets, limits), hide_client=hide_client)
+    return telling.letter(item, records, read(octets, limits), hide_client=hide_client, max_text=max_text)
 
 
 def is_own(item: Item, visitor: Visitor) -> bool:

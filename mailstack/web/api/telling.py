@@ -48,8 +48,18 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
     )
 
 
-def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading, *, hide_client: bool = False) -> Letter:
-    """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client."""
+def letter(
+    item: Item,
+    records: Mapping[LetterId, Record],
+    reading: Reading,
+    *,
+    hide_client: bool = False,
+    max_text: int | None = None,
+) -> Letter:
+    """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client.
+
+    `max_text`: maximum characters of the text; None: as many as are read.
+    """
     unsubscribe = reading.unsubscribe
     shown = summary(item, records)
     known = {name: getattr(shown, name) for name in Summary.__struct_fields__}
@@ -59,7 +69,8 @@ def letter(item: Item, records: Mapping[LetterId, Record], reading: Reading, *, 
         reply_to=_people(item.reply_to),
         date=_date(reading),
         message_id=reading.message_id,
-        text=reading.text,
+        text=reading.text[:max_text],
+        text_truncated=reading.text_truncated or len(reading.text[:max_text]) < len(reading.text),
         html=reading.html,
         parts=_parts(reading),
         headers=list(reading.headers),

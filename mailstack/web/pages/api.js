@@ -23,8 +23,20 @@ export const remove = (path, body) => ask("DELETE", path, { body });
 
 /** The text of a resource, at most `limit` characters, and whether there is more. */
 export async function text(path, limit) {
-    const whole = await read(await reach(path, {}), "text");
-    return { text: whole.slice(0, limit), more: whole.length > limit };
+    const response = await reach(path, {});
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let found = "";
+    try {
+        while (found.length <= limit) {
+            const { done, value } = await reader.read();
+            if (done) break;
+            found += value;
+        }
+    } catch {
+        throw new Trouble(0, UNREACHED);
+    }
+    reader.cancel().catch(() => {});
+    return { text: found.slice(0, limit), more: found.length > limit };
 }
 
 /** A path, with its query; relative, so that the pages work below any prefix. */

@@ -1,15 +1,18 @@
 /** A letter's text: as HTML in a frame in which nothing runs, or plain. */
 
-import { at, part } from "./api.js";
-import { fill, h } from "./dom.js";
+import { at, get, part } from "./api.js";
+import { button, fill, h } from "./dom.js";
 import { linked, outward, safeLink } from "./format.js";
 import { icon } from "./icons.js";
 import { pressed } from "./keyboard.js";
+import { loading } from "./loading.js";
+import { complain } from "./notices.js";
 
 const WIDTHS = { phone: "As on a phone", tablet: "As on a tablet", full: "As wide as there is room" };
 const ICONS = { phone: "phone", tablet: "tablet", full: "screen" };
 const REMOTE = /(?:src|srcset|background|href|poster)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\//i;
 /** What may want something from elsewhere; a guess, for the offer to show it. The server decides what is let through. */
+const PIECE = 16_384; // characters of a long text that are drawn together
 const SMALLEST = 0.5; // to which a wide letter is shrunk where there is little room, as phones do
 const TALLEST = 20_000; // pixels of a frame; what is longer scrolls inside
 
@@ -56,16 +59,45 @@ export function showHtml(panel, letter) {
     return () => watcher.disconnect();
 }
 
-/** The plain text. */
+/** The plain text; of a long one the beginning, with an offer to show all. */
 export function showText(panel, letter) {
-    fill(
-        panel,
-        h(
-            "pre",
-            { class: "plain", dir: "auto" },
-            letter.text.trim() ? linked(letter.text) : h("span", { class: "quiet" }, "This letter has no text."),
-        ),
-    );
+    const plain = h("div", { class: "plain" });
+    let ended = false;
+    const pre = (text) => h("pre", { dir: "auto" }, linked(text));
+    const rest = h("p", { class: "viewing" });
+    const showAll = async () => {
+        fill(rest, loading());
+        const whole = await get(`v1/letters/${part(letter.id)}`);
+        if (ended) return;
+        fill(plain);
+        // Piece by piece, so that the page can be used meanwhile; a browser lays out those in sight alone.
+        for (const piece of pieces(whole.text)) {
+            plain.append(pre(piece));
+            await new Promise((resume) => setTimeout(resume));
+            if (ended) return;
+        }
+        fill(rest, whole.text_truncated ? "The rest is in the source." : null);
+    };
+    const offer = () =>
+        fill(
+            rest,
+            h("span", { class: "quiet" }, "The beginning of a long text."),
+            button("Show all", () => showAll().catch((error) => (offer(), complain(error)))),
+        );
+    fill(plain, letter.text.trim() ? pre(letter.text) : h("span", { class: "quiet" }, "This letter has no text."));
+    if (letter.text_truncated) offer();
+    fill(panel, plain, letter.text_truncated ? rest : null);
+    return () => (ended = true);
+}
+
+/** A text in pieces that end with a line, where there is an end of one. */
+function* pieces(text) {
+    for (let at = 0; at < text.length; ) {
+        const end = text.lastIndexOf("\n", at + PIECE) + 1;
+        const stop = at + PIECE >= text.length ? text.length : end > at ? end : at + PIECE;
+        yield text.slice(at, stop);
+        at = stop;
+    }
 }
 
 function source(letter, wholeWorld) {

@@ -26,6 +26,7 @@ const TABS = {
     source: ["Source", () => true, async () => (await import("./letter-inside.js")).showSource],
     checks: ["Checks", () => true, async () => (await import("./checks.js")).showChecks],
 };
+const BEGINNING = 32_768; // characters of a text that are shown at first: a browser takes seconds for millions
 const MOST_PEOPLE = 3;
 const MOST_LINKS = 100;
 
@@ -59,7 +60,7 @@ export class LetterView {
 
     async load() {
         try {
-            this.letter = await get(`v1/letters/${part(this.id)}`);
+            this.letter = await get(`v1/letters/${part(this.id)}`, { max_text: BEGINNING });
         } catch (error) {
             if (!this.closed) this.context.refuse(error);
             return;
@@ -71,7 +72,7 @@ export class LetterView {
 
     /** Reads the letter again, for its tags and state; what is shown of it stays. */
     async renew() {
-        const letter = await get(`v1/letters/${part(this.id)}`);
+        const letter = await get(`v1/letters/${part(this.id)}`, { max_text: BEGINNING });
         if (this.closed || !this.letter) return;
         const { letter: before } = this;
         this.letter = letter;

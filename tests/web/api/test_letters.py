@@ -72,9 +72,25 @@ def test_summary_and_letter_have_the_names_that_are_promised(desk: Desk) -> None
         "attachments", "snippet", "state",
     }  # fmt: skip
     assert set(desk.json("GET", f"/v1/letters/{letter}")) == set(summary) | {
-        "bcc", "reply_to", "date", "message_id", "text", "html", "parts", "headers", "links", "codes", "envelope",
+        "bcc", "reply_to", "date", "message_id", "text", "text_truncated", "html", "parts", "headers", "links", "codes", "envelope",
         "list_unsubscribe", "warnings",
     }  # fmt: skip
+
+
+def test_of_a_long_text_the_beginning_is_given(desk: Desk) -> None:
+    long = desk.put(b"Subject: x\r\n\r\nhttp://a.test/\r\n" + b"line\r\n" * 500_000 + b"http://z.test/\r\n")
+    short = desk.put(text("n"))
+    found = desk.json("GET", f"/v1/letters/{long}", max_text="20")
+    assert (found["text"], found["text_truncated"]) == ("http://a.test/\nline\n", True)
+    assert found["links"][0] == "http://a.test/"
+    whole = desk.json("GET", f"/v1/letters/{long}")
+    assert len(whole["text"]) > 1_500_000
+    assert whole["text_truncated"] is True
+    found = desk.json("GET", f"/v1/letters/{short}", max_text="1000")
+    assert found["text_truncated"] is False
+    assert found["text"] == desk.json("GET", f"/v1/letters/{short}")["text"]
+    assert desk.json("GET", f"/v1/letters/{short}", max_text="0")["text"] == ""
+    desk.json("GET", f"/v1/letters/{short}", max_text="-1", status=400)
 
 
 def test_pages_of_a_list_follow_each_other(desk: Desk) -> None:
