@@ -8,16 +8,19 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check format bench fuzz crash nodes screenshots dist clean
+.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: $(VENV)/.installed  ## the local mail environment, in the foreground (options: make run ARGS="--port-base 0")
 	@$(BIN)/mailstack dev $(ARGS)
 
 test: $(VENV)/.developing  ## the tests (options: make test ARGS="tests/cli -x")
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-quick: $(VENV)/.developing  ## the tests without processes, browser and database server, within a minute (same options)
+	@$(BIN)/python -m pytest --quick -n auto -q $(ARGS)
 
 check: $(VENV)/.developing  ## everything that CI checks: format, lint, types, dependencies, tests, documents
 	@$(BIN)/ruff format --check --quiet .

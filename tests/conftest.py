@@ -12,9 +12,10 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 # A busy machine is no defect; tests/benchmarks measures how long something takes.
 settings.register_profile("mailstack", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("mailstack"), max_examples=10)
 settings.load_profile("mailstack")
 
-pytest_plugins = ["pytester", "tests.postgresql.fixtures", "tests.objects.fixtures"]
+pytest_plugins = ["pytester", "tests.quick", "tests.postgresql.fixtures", "tests.objects.fixtures"]
 
 
 def _fail_what_was_skipped(report: Any) -> None:
