@@ -129,6 +129,8 @@ class Dmarc:
     async def discover(self) -> Discovery:
         """The policy for the domain, and what it wishes of its letters."""
         author = self._author
+        if author.startswith("["):
+            return Discovery(author)  # an address literal has no name in the DNS
         try:
             if (own := await self._policy(author)) is not None:
                 return Discovery(author, own, own.wish)

@@ -80,10 +80,10 @@ class Signer:
 
 
 def author_domain(found: Fields) -> str | None:
-    """The domain of the one From field and its first author, in A-labels and lower case."""
+    """The domain of the first author, in A-labels and lower case; None unless From is certain and all are of that domain."""
     authors = authors_in(found)
-    addresses = authors[0] if len(authors) == 1 else None
-    return addresses[0].in_ascii.domain.lower() if addresses else None
+    domains = {address.in_ascii.domain.lower() for address in authors.addresses}
+    return domains.pop() if not authors.trouble and len(domains) == 1 else None
 
 
 async def _header_section(content: Content) -> bytes:

@@ -48,6 +48,7 @@ def checks(
         spf_fail=ours.spf_fail,
         dkim_fail=ours.dkim_fail,
         dmarc_reject=ours.dmarc_reject,
+        malformed_from=ours.malformed_from,
         temperror=ours.temperror,
         trusted_sealers=frozenset(ours.trusted_sealers),
         signatures=ours.signatures,

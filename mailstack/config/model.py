@@ -227,6 +227,7 @@ class Authentication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     spf_fail: Literal["mark", "refuse"] = "mark"
     dkim_fail: Literal["mark", "refuse"] = "mark"
     dmarc_reject: Literal["refuse", "mark"] = "refuse"
+    malformed_from: Literal["refuse", "mark"] = "refuse"
     temperror: Literal["accept", "defer"] = "accept"
     trusted_sealers: tuple[Domain, ...] = ()
     signatures: Count = 8

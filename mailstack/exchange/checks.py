@@ -29,6 +29,7 @@ from mailstack.smtp.replies import Refusal, Reply, reply
 from mailstack.smtp.station import NO_FACTS, Arrived, Facts
 
 DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
+MALFORMED_FROM = reply(550, "5.6.0", "the letter needs one From field that names its authors (RFC 5322 section 3.6)")
 NOT_ALLOWED = reply(550, "5.7.23", "the sender's domain does not let this host send for it (SPF)")
 NOT_SIGNED = reply(550, "5.7.20", "no signature of the letter is good (DKIM)")
 MAX_SPF_QUESTIONS = 125
@@ -57,11 +58,21 @@ class Demands(Struct, frozen=True):
     spf_fail: Literal["mark", "refuse"] = "mark"
     dkim_fail: Literal["mark", "refuse"] = "mark"
     dmarc_reject: Literal["refuse", "mark"] = "refuse"
+    malformed_from: Literal["refuse", "mark"] = "refuse"
+    """Reaction to a letter whose From is missing, empty, doubled or can't be read, where DMARC is asked."""
     temperror: Literal["accept", "defer"] = "accept"
     trusted_sealers: frozenset[str] = frozenset()
     """Domains of lists and forwarders whose ARC chain is believed against a DMARC failure."""
     signatures: int = 8
     """Of one letter that are verified, and links of its chain."""
+
+
+class From(Struct, frozen=True):
+    """The domains in From, each once, in A-labels and lower case."""
+
+    domains: tuple[str, ...]
+    is_certain: bool
+    """Whether these are all that a reader might see there."""
 
 
 class Checks:
@@ -94,7 +105,8 @@ class Checks:
         remote = letter.arrival.remote
         if remote is None or within(remote.host, self._demands.trusted):
             return letter, NO_FACTS
-        answers = await self._answers(letter, arrived, remote.host)
+        section = list(fields(arrived.section))
+        answers = await self._answers(letter, arrived, remote.host, section, self._from(section, remote.host))
         overridden = self._speaks_for(answers)
         refusal = None if overridden else self._refusal(answers)
         findings = findings_of(answers, overridden=overridden)
@@ -103,14 +115,21 @@ class Checks:
         field = results(self._authserv_id, findings)
         return replace(letter, content=Prefixed(field, letter.content)), facts_of(answers)
 
-    async def _answers(self, letter: Letter, arrived: Arrived, host: str) -> Answers:
+    def _from(self, section: Fields, host: str) -> From:
+        """Raises Refusal (RFC 7489 §6.6.1): people see an author there, whom DMARC could not judge."""
+        authors = authors_in(section)
+        domains = tuple(dict.fromkeys(each.in_ascii.domain.lower() for each in authors.addresses))
+        trouble = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
+        if trouble and self._demands.dmarc and self._demands.malformed_from == "refuse":
+            raise Refusal(MALFORMED_FROM, f"from {host}: {trouble}")
+        return From(domains[:MAX_AUTHOR_DOMAINS], is_certain=not trouble)
+
+    async def _answers(
+        self, letter: Letter, arrived: Arrived, host: str, section: Fields, letter_from: From
+    ) -> Answers:
         """All checks side by side, each on a budget of its own: the DNS of one domain takes no time from another's."""
-        section = list(fields(arrived.section))
         identity = identity_of(letter)
-        policies = [
-            Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance)
-            for author in _authors(section)[:MAX_AUTHOR_DOMAINS]
-        ]
+        policies = [Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance) for author in letter_from.domains]
         spf, (dkim, chain), *found = await self._gather(
             [
                 self._spf(identity, host, letter.arrival.helo),
@@ -121,7 +140,7 @@ class Checks:
         answers = Answers(identity, spf, dkim, chain, None)
         if not self._demands.dmarc:
             return answers
-        if len(policies) != 1:
+        if len(policies) != 1 or not letter_from.is_certain:
             return replace(answers, dmarc=judge_many(found))
         return replace(answers, dmarc=await policies[0].judge(found[0], answers.identifiers))
 
@@ -177,9 +196,3 @@ class Checks:
         if answers.dkim and answers.best_dkim not in ("pass", "temperror") and demands.dkim_fail == "refuse":
             return NOT_SIGNED
         return ASK_AGAIN if answers.is_doubtful and demands.temperror == "defer" else None
-
-
-def _authors(section: Fields) -> list[str]:
-    """The domains in From, each once, in A-labels; none or several when it does not name exactly one."""
-    named = [each.in_ascii.domain.lower() for authors in authors_in(section) for each in authors or ()]
-    return list(dict.fromkeys(named))

@@ -1,4 +1,4 @@
-"""The people in From, To and their like: names with addresses (RFC 5322 §3.4), as far as anything can be made of a field."""
+"""Correspondents: the mailboxes of From, To and their like, with names that people can read (RFC 5322 §3.4)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import re
 
 from msgspec import Struct
 
+from mailstack.letter.mailboxes import read_address_list
+from mailstack.reading.charsets import text_of
 from mailstack.reading.words import plain
 
-# A quoted string, what stands in angle brackets, a comment without another in it, a special, blanks, other text. Each is
-# possessive and bounded, so that no input takes long; a quote or bracket without its end is text.
-_PIECE = re.compile(
-    r'"(?:[^"\\]|\\.){0,400}+"|<[^<>]*+>|\((?:[^()\\]|\\.){0,400}+\)|[,;:]|\s++|[^",;:<(\s]++|.', re.DOTALL
-)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _BLANKS = re.compile(r"\s+")
-_AT_DOMAIN = re.compile(r'^(?:[^\s@"]++|"(?:[^"\\]|\\.)*+")@\S+$')
 
 
 class Correspondent(Struct, frozen=True):
@@ -27,43 +23,15 @@ class Correspondent(Struct, frozen=True):
     """As it is written; it may be no address at all."""
 
 
-def correspondents(text: str, most: int) -> tuple[Correspondent, ...]:
-    """Those of a field's body, in order; the name of a group is left out, and its members are not."""
-    found: list[Correspondent] = []
-    words: list[str] = []
-    comment, bracketed = "", None
-    for piece in [*_PIECE.findall(text), ","]:
-        if piece in {",", ";"}:
-            one = _one("".join(words), comment, bracketed)
-            if one and len(found) < most:
-                found.append(one)
-            words, comment, bracketed = [], "", None
-        elif piece == ":" and bracketed is None:
-            words = []  # what stood before it names a group (§3.4)
-        elif piece.startswith("<") and len(piece) > 1:
-            bracketed = piece[1:-1].strip()
-        elif piece.startswith("(") and len(piece) > 1:
-            comment = piece[1:-1]
-        else:
-            words.append(piece)
-    return tuple(found)
+def correspondents(body: bytes, most: int, *, are_authors: bool = False) -> tuple[Correspondent, ...]:
+    """Those of a field's body, in order; the name of a group is left out, and its members are not.
 
-
-def _one(phrase: str, comment: str, bracketed: str | None) -> Correspondent | None:
-    phrase = _BLANKS.sub(" ", phrase).strip()
-    if bracketed is not None:
-        if not bracketed and not phrase:
-            return None
-        # RFC 5322 §4.4: a route before the address.
-        address = bracketed.rpartition(":")[2] if bracketed.startswith("@") else bracketed
-        return Correspondent(_name(phrase or comment), address)
-    if not phrase:
-        return None
-    if not _AT_DOMAIN.match(phrase) and "@" in phrase:
-        *before, last = phrase.split(" ")
-        if before and "@" in last:
-            return Correspondent(_name(" ".join(before)), last)
-    return Correspondent(_name(comment), phrase)
+    Authors are read as the checks of a letter read them.
+    """
+    found = read_address_list(body, most, names_have_commas=are_authors).mailboxes
+    return tuple(
+        [Correspondent(_name(text_of(each.name)), text_of(each.text)) for each in found if each.name or each.text]
+    )
 
 
 def _name(phrase: str) -> str:

@@ -169,7 +169,8 @@ def _people(fields: Sequence[tuple[str, bytes]], name: str, limits: Limits) -> t
     left = limits.field
     for each, field in fields:
         if each.lower() == name and len(found) < limits.people and left > 0:
-            found += correspondents(text_of(unfolded(field[:left])), limits.people - len(found))
+            body = field[:left].partition(b":")[2]
+            found += correspondents(body, limits.people - len(found), are_authors=name == "from")
             left -= len(field)
     return tuple(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from mailstack.letter import Address, AddressError, ReversePath
@@ -51,14 +52,17 @@ class Author:
     async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
         """RFC 6409 §8.1: who submitted is named as the Sender where From does not name him."""
         named = authors_in(fields(section))
-        authors = [author for each in named for author in each or ()]
-        if all(named) and authors and all([await owners.owns(account, author) for author in authors]):
+        if named.is_whole and named.addresses and await _owns_all(owners, account, named.addresses):
             return section
         if self._foreign == "refuse":
             raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
         if has(section, b"sender"):
             section = without(section, (b"sender",))
         return b"Sender: <%b>\r\n%b" % (_written(account).encode(), section)
+
+
+async def _owns_all(owners: Owners, account: str, addresses: Iterable[Address]) -> bool:
+    return all([await owners.owns(account, address) for address in dict.fromkeys(addresses)])
 
 
 def _written(account: str | None) -> str:

@@ -126,10 +126,12 @@ def test_what_its_owner_disowns_is_refused(internet: Internet, tmp_path: Path) -
 
 
 def test_two_authors_are_no_way_around_it(internet: Internet, tmp_path: Path) -> None:
-    """DMARC-01: several From fields are permerror, and the strictest wish holds."""
+    """DMARC-01: several From fields are refused; several domains in one are permerror, and the strictest wish holds."""
     home(internet, tmp_path)
     there = other(internet)
-    assert bring(internet, there, b"From: x@unknown.test\r\n" + CONTENT).startswith(b"550 5.7.1 ")
+    assert bring(internet, there, b"From: x@unknown.test\r\n" + CONTENT).startswith(b"550 5.6.0 ")
+    both = b"From: x@unknown.test, alice@home.test\r\n\r\nHi\r\n"
+    assert bring(internet, there, both).startswith(b"550 5.7.1 ")
     assert bring(internet, there, b"From: a@x.test, b@y.test\r\n\r\nHi\r\n", "a@x.test").startswith(b"250 ")
 
 
