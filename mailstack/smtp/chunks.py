@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mailstack.lines import LineBuffer
 from mailstack.smtp.commands import Chunk, EndOfData
+from mailstack.smtp.extensions.size import too_large
 from mailstack.smtp.faults import LineFaults, normalized, without_pairs
+from mailstack.smtp.replies import Reply
 from mailstack.wire import NEED_DATA, Signal
 
 
@@ -15,10 +17,26 @@ class ChunkedContent:
     a last line without CRLF is completed. What is binary passes octet for octet.
     """
 
-    __slots__ = ("_at_line_start", "_faults", "_held", "_is_bare", "_last", "_left", "_lines", "_normalizes", "size")
+    __slots__ = (
+        "_at_line_start",
+        "_faults",
+        "_held",
+        "_is_bare",
+        "_last",
+        "_left",
+        "_lines",
+        "_max_size",
+        "_normalizes",
+        "size",
+    )
 
-    def __init__(self, lines: LineBuffer, *, max_line: int, binary: bool, normalizes: bool = False) -> None:
-        """Reads from `lines`. The limit in octets, see Capabilities; 0 is none. `normalizes` makes CRLF of each bare LF."""
+    def __init__(
+        self, lines: LineBuffer, *, max_line: int, binary: bool, normalizes: bool = False, max_size: int = 0
+    ) -> None:
+        """Reads from `lines`. Limits in octets, see Capabilities; 0 is none.
+
+        `normalizes` makes CRLF of each bare LF. Only what grows by that is compared with `max_size`: chunks are before.
+        """
         self.size = 0
         """Octets that came so far."""
         self._lines = lines
@@ -30,6 +48,7 @@ class ChunkedContent:
         self._held = b""
         self._is_bare = False
         self._normalizes = normalizes
+        self._max_size = max_size if normalizes else 0
 
     def begin(self, size: int, *, last: bool) -> None:
         """The next `size` octets of the stream are content."""
@@ -47,7 +66,16 @@ class ChunkedContent:
                 return piece
         if self._last and (piece := self._last_piece()) is not None:
             return piece
-        return EndOfData(self.size, self._faults.reply() if self._faults else None, bare_newlines=self._is_bare)
+        return EndOfData(self.size, self._fault(), bare_newlines=self._is_bare)
+
+    @property
+    def _is_too_large(self) -> bool:
+        return self._is_bare and 0 < self._max_size < self.size
+
+    def _fault(self) -> Reply | None:
+        if self._is_too_large:
+            return too_large(self._max_size)
+        return self._faults.reply() if self._faults else None
 
     def _checked(self, octets: bytes) -> Chunk | None:
         faults = self._faults
@@ -65,7 +93,7 @@ class ChunkedContent:
             self.size += len(octets) - before
         faults.check(octets, octets, unpaired=unpaired)
         self._at_line_start = octets.endswith(b"\r\n")
-        return None if faults.any else Chunk(octets)
+        return None if faults.any or self._is_too_large else Chunk(octets)
 
     def _last_piece(self) -> Chunk | None:
         """What is still to come when no more octets are: a CR that had no LF, or the CRLF that the last line has not."""

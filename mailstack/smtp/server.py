@@ -246,9 +246,14 @@ class ServerEngine:
             return self._reject(why, line, turn)
         if taken is None:
             binary = self.mail is not None and self.mail.body == "BINARYMIME"
-            max_line = 0 if binary else self.capabilities.max_line
-            normalizes = self.capabilities.bare_newlines != "reject"
-            taken = ChunkedContent(self._lines, max_line=max_line, binary=binary, normalizes=normalizes)
+            limits = self.capabilities
+            taken = ChunkedContent(
+                self._lines,
+                max_line=0 if binary else limits.max_line,
+                binary=binary,
+                normalizes=limits.bare_newlines != "reject",
+                max_size=limits.max_size,
+            )
         taken.begin(chunk.size, last=chunk.last)
         self._content = self._chunks = taken
         self._state = turn.accepted

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.smtp.commands import Chunk, EndOfData
+from mailstack.smtp.extensions.size import too_large
 from mailstack.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 
@@ -106,6 +107,18 @@ def test_chunks_get_crlf_and_keep_their_dots(octets: bytes, cut: int, in_each: b
     assert b"".join(event.octets for event in session.events if isinstance(event, Chunk)) == wanted
     *_, end = [event for event in session.events if isinstance(event, EndOfData)]
     assert end == EndOfData(len(wanted), None, bare_newlines=re.search(rb"(?<!\r)\n", octets) is not None)
+
+
+@pytest.mark.parametrize("parts", [(b"\n" * 31,), (b"\n" * 20, b"\n" * 11), (b"\n" * 31, b"")])
+def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...]) -> None:
+    """CRLF for each LF counts: as with DATA, whose limit holds for what is kept (RFC 1870 §6.3)."""
+    session = Dialogue(NORMALIZING)
+    session.say(*BEGIN[:3])
+    for number, part in enumerate(parts, 1):
+        session.hear(b"BDAT %d%b\r\n%b" % (len(part), b" LAST" if number == len(parts) else b"", part))
+    ends = [event for event in session.events if isinstance(event, EndOfData)]
+    refused = [end.fault for end in ends if end.fault is not None]
+    assert refused == [too_large(60)]
 
 
 @pytest.mark.parametrize(
