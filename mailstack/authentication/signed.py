@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from msgspec.structs import replace
 
 from mailstack.authentication.signing import Signer
-from mailstack.letter import Letter
+from mailstack.letter import Address, Letter
 from mailstack.letter.content import Prefixed
 from mailstack.smtp.body import fit_body
 from mailstack.smtp.replies import Refusal
 from mailstack.smtp.station import NO_FACTS, Facts
+
+Owns = Callable[[Address], Awaitable[bool]]
+"""Whether an address belongs to the account that submits a letter."""
 
 
 class Signing:
@@ -23,14 +28,18 @@ class Signing:
         """Sign by other keys from now on."""
         self._signer = signer
 
-    async def signed(self, letter: Letter) -> tuple[Letter, Facts]:
+    async def signed(self, letter: Letter, owns: Owns | None = None) -> tuple[Letter, Facts]:
         """The letter with our signatures on top, in octets that no host on the way needs to convert.
 
-        The same letter when there is no key for its author.
+        The same letter when there is no key for its author, or when `owns` is false for an address in From: a signature
+        says that the domain answers for the letter (RFC 6376 §1). None: the letter is the server's own, or the operator
+        answers for what its client sends.
         """
         signer = self._signer
         names = await signer.key_names(letter.content) if signer is not None else []
         if signer is None or not names:
+            return letter, NO_FACTS
+        if owns is not None and not all([await owns(author) for author in await signer.authors(letter.content)]):
             return letter, NO_FACTS
         try:
             envelope, content = await fit_body(letter.envelope, letter.content, ())

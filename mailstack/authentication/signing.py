@@ -13,7 +13,7 @@ from mailstack.authentication.canonical import BodyForm, Chosen, canonical_field
 from mailstack.authentication.keys import PrivateKey
 from mailstack.authentication.signature import is_within
 from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
-from mailstack.letter import Content
+from mailstack.letter import Address, Content
 from mailstack.letter.header import fields, split
 from mailstack.letter.mailboxes import authors_in
 
@@ -57,6 +57,10 @@ class Signer:
         """Where the DNS has the other halves of the keys that there are for its author."""
         found = self._for(list(fields(await _header_section(content))))
         return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
+
+    async def authors(self, content: Content) -> tuple[Address, ...]:
+        """The addresses in From."""
+        return authors_in(fields(await _header_section(content))).addresses
 
     async def signatures(self, content: Content) -> bytes:
         """The DKIM-Signature fields for a content, to be put above it; b"" when there is no key for its author."""

@@ -59,6 +59,7 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
     yield good("configuration", f"{file} can be used")
 
     from mailstack.cli.checks.certificate import check_certificate
+    from mailstack.cli.checks.from_header import check_from_header
     from mailstack.cli.checks.keys import check_keys
     from mailstack.cli.checks.objects import check_objects
     from mailstack.cli.checks.open_files import check_open_files
@@ -68,6 +69,7 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
 
     yield from check_certificate(config)
     yield from check_keys(config)
+    yield check_from_header(config)
     yield from check_webhooks(config)
     yield from check_storage(config)
     yield from check_objects(config)

@@ -142,7 +142,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_priority: Priority = 3
     withhold: tuple[Keyword, ...] = ()
     xclient: tuple[Network, ...] = ()
-    check_from: Literal["allow", "sender", "refuse"] = "allow"
+    check_from: Literal["allow", "sender", "refuse"] = "refuse"
     broken_header: Literal["repair", "refuse", "allow"] = "repair"
     hide_client: bool = False
     recipient_domain: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailstack.config import Accounts, Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Web
+from mailstack.config import Accounts, Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Submission, Web
 from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
@@ -44,6 +44,7 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
         clients=Clients(host=HostName("localhost")),
         web=web,
         accounts=Accounts(require_tls=not settings.clear_logins),
+        submission=Submission(check_from="allow"),  # applications write any From
         relay=Relay(port=world_port, schedule=settings.schedule),
         limits=NO_PUNISHMENT,
         authentication=NO_QUESTIONS,

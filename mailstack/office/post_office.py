@@ -103,6 +103,7 @@ class PostOffice:
             at_sender=at_sender,
             at_recipient=at_recipient,
             signing=self._signing,
+            owners=around.directory,
             verp=ours.verp,
         )
         names = ClientNames(lookups, self.clock.steady, self.clock.spawn)

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
 from mailstack.between.overheard import overhear_server
-from mailstack.config import Config, Listen, Relay
+from mailstack.config import Config, Listen, Relay, Submission
 from mailstack.config.values import Domain, HostName
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId, ids_drawn_by
@@ -102,13 +102,19 @@ class Internet:
         """A machine with a post office that works, and with its names in the DNS. Passwords are the accounts' addresses.
 
         `address` is its IP address; "" takes one that is free. `certificate` is a kind of the authority's, or a context
-        of one's own. `settings` are tables of the configuration, as
+        of one's own. A From may have any address unless `settings` have a table `submission`. They are tables of the configuration, as
         `policy=Policy(…)` or `relay=Relay(ca_file=internet.ca.file, …)` of `mailstack.config`. Raises ValueError for an address that is taken.
         """
         listen = settings.pop("listen", _LISTEN)
         names = tuple(Domain(each) for each in domains)
         trusting = Relay(ca_file=self.ca.file)
-        config = Config(hostname=HostName(hostname), domains=names, listen=listen, relay=trusting)
+        config = Config(
+            hostname=HostName(hostname),
+            domains=names,
+            listen=listen,
+            relay=trusting,
+            submission=Submission(check_from="allow"),
+        )
         host = self.reactor.host(address or self._free("offices"))
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store

@@ -13,7 +13,7 @@ from mailstack.letter.patterns import fits_address
 from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
 from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
-from mailstack.policy.ownership import Ownership
+from mailstack.policy.ownership import Owners, Ownership
 from mailstack.queue.counter import Counter
 from mailstack.smtp.answers import TLS_FIRST
 from mailstack.smtp.commands import Mail, Rcpt
@@ -41,12 +41,14 @@ class Submission:
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
         signing: Signing | None = None,
+        owners: Owners | None = None,
         verp: Sequence[str] = (),
     ) -> None:
         """Without `ownership` an authenticated user may send under any name.
 
         `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
-        what becomes of a letter with a strange From. Without `signing` nothing is signed. `verp` are patterns of senders
+        what becomes of a letter with a strange From. Without `signing` nothing is signed, and nothing
+        whose From `owners` do not give to the account that submits it. `verp` are patterns of senders
         whose letters have a reverse-path for each recipient, whether they ask for it or not.
         """
         self.hostname = counter.hostname
@@ -57,6 +59,7 @@ class Submission:
         self._at_sender = at_sender
         self._at_recipient = at_recipient
         self._signing = signing
+        self._owners = owners
         self._verp = tuple(verp)
 
     async def check_client(self, client: Client) -> None:
@@ -102,10 +105,13 @@ class Submission:
         return complete(section, letter, self.hostname, arrival.at)
 
     async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:  # noqa: ARG002
-        """Signed, where there is a key for its author (RFC 6409 §8.5)."""
+        """Signed, where there is a key for its author and the account owns that address (RFC 6409 §8.5)."""
         if self._verp:
             letter = replace(letter, envelope=with_verp(letter.envelope, self._verp))
-        return (letter, NO_FACTS) if self._signing is None else await self._signing.signed(letter)
+        account, owners = letter.arrival.account, self._owners
+        if self._signing is None or account is None or owners is None:
+            return letter, NO_FACTS
+        return await self._signing.signed(letter, lambda author: owners.owns(account, author))
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns."""

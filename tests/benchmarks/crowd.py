@@ -105,11 +105,11 @@ class Crowd:
             while not self._left:
                 yield PARK
             self._left -= 1
-            yield from self._letter(mail)
+            yield from self._letter(sender, mail)
 
     def _call(self, number: int) -> Talk:
         sender = yield from self._introduce(number)
-        yield from self._letter(Say(b"MAIL FROM:<%s>\r\n" % sender, is_whole))
+        yield from self._letter(sender, Say(b"MAIL FROM:<%s>\r\n" % sender, is_whole))
         _taken((yield Say(b"QUIT\r\n", is_whole)))
 
     def _introduce(self, number: int) -> Generator[Say, bytes, bytes]:
@@ -126,12 +126,12 @@ class Crowd:
         _taken((yield Say(b"AUTH PLAIN %s\r\n" % secret, is_whole)))
         return name
 
-    def _letter(self, mail: Say) -> Talk:
+    def _letter(self, sender: bytes, mail: Say) -> Talk:
         number = next(self._numbers)
         _taken((yield mail))
         _taken((yield self._recipients[number % self._people]))
         _taken((yield DATA), b"3")
-        octets = HEADER % number + self._body
+        octets = HEADER % (sender, number) + self._body
         begun = time.perf_counter()
         _taken((yield Say(octets, is_whole)))
         self._waits.append(time.perf_counter() - begun)
@@ -150,7 +150,4 @@ def _taken(reply: bytes, kind: bytes = b"2") -> None:
 
 HELLO = Say(b"EHLO bench.test\r\n", is_whole)
 DATA = Say(b"DATA\r\n", is_whole)
-HEADER = (
-    b"From: <bench@bench.test>\r\nSubject: a letter\r\nDate: Fri, 27 Nov 2026 01:00:00 +0000\r\n"
-    b"Message-ID: <%d@bench.test>"
-)
+HEADER = b"From: <%s>\r\nSubject: a letter\r\nDate: Fri, 27 Nov 2026 01:00:00 +0000\r\nMessage-ID: <%d@bench.test>"

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from mailstack.authentication.keys import generate
 from mailstack.cli import main
 from mailstack.cli.checks.certificate import check_certificate
 from mailstack.cli.checks.finding import Finding
+from mailstack.cli.checks.from_header import check_from_header
 from mailstack.cli.checks.names import check_names, is_private
 from mailstack.cli.checks.open_files import check_open_files
 from mailstack.cli.checks.ports import check_ports
@@ -46,6 +48,25 @@ def test_an_office_that_can_start_is_good(tmp_path: Path) -> None:
     assert status == 0
     assert {finding["verdict"] for finding in findings} == {"good"}
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "said"),
+    [
+        ("", "good", "only their own addresses"),
+        ('[submission]\ncheck_from = "sender"\n', "warning", 'check_from is "sender". Set it to "refuse"'),
+        (
+            '[submission]\ncheck_from = "allow"\n[[dkim.keys]]\nselector = "s1"\nfile = "key.pem"\n',
+            "warning",
+            "Such letters are not signed.",
+        ),
+    ],
+)
+def test_a_from_of_anybody_is_warned_of(tmp_path: Path, text: str, verdict: str, said: str) -> None:
+    (tmp_path / "key.pem").write_bytes(generate("rsa", 1024).pem())
+    finding = check_from_header(configured(tmp_path, text))
+    assert finding.verdict == verdict
+    assert said in finding.text
 
 
 def test_every_error_of_the_configuration_is_told(tmp_path: Path) -> None:

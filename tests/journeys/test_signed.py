@@ -5,12 +5,13 @@ from __future__ import annotations
 import poplib
 import smtplib
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
 from mailstack.authentication.keys import generate
-from mailstack.config import Dkim, DkimKey, Exchange, Relay
+from mailstack.config import Dkim, DkimKey, Exchange, Relay, Submission
 from mailstack.config.values import Network, Selector
 from mailstack.simulation.site import Site
 from tests.journeys.internet import Internet
@@ -28,7 +29,7 @@ def internet() -> Internet:
     return Internet()
 
 
-def home(internet: Internet, tmp_path: Path, **dkim: bool) -> Site:
+def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **settings: Any) -> Site:
     file = tmp_path / "s1.pem"
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
@@ -38,9 +39,10 @@ def home(internet: Internet, tmp_path: Path, **dkim: bool) -> Site:
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test"],
-        dkim=Dkim(keys=keys, **dkim),
+        dkim=Dkim(keys=keys, sign_relayed=sign_relayed),
         relay=Relay(relay_from=(Network(f"{MACHINE}/32"),)),
         exchange=Exchange(reverse_dns=False),
+        **settings,
     )
 
 
@@ -68,6 +70,39 @@ def test_a_report_that_leaves_is_signed(internet: Internet, tmp_path: Path) -> N
     assert b"From: Mail Delivery System <MAILER-DAEMON@mx.home.test>" in letter
     (step,) = [each for each in site.journal.steps if each.facts.get("report") == "failed" and "by" in each.facts]
     assert step.facts["signed"] == ["s1._domainkey.home.test"]
+
+
+@pytest.mark.parametrize("check_from", ["allow", "sender"])
+@pytest.mark.parametrize(
+    ("author", "signed"),
+    [
+        ("alice@home.test", True),
+        ("Alice <alice+news@home.test>", True),
+        ("boss@home.test", False),
+        ("alice@home.test, boss@home.test", False),
+        ("boss@home.test, alice@home.test", False),
+        ("x@sub.home.test", False),
+    ],
+)
+def test_only_a_from_that_the_account_owns_is_signed(
+    internet: Internet, tmp_path: Path, check_from: Literal["allow", "sender"], author: str, signed: bool
+) -> None:
+    """RFC 6409 §6.1, §8.5: a signature says that the domain answers for the letter."""
+    site = home(internet, tmp_path, submission=Submission(check_from=check_from))
+    there = elsewhere(internet)
+    raw = f"From: {author}\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
+    internet.submit(site, "alice@home.test", CAROL, content=raw)
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(there, CAROL)
+    assert (b"DKIM-Signature:" in letter) is signed
+
+
+def test_a_from_of_another_account_is_refused_unless_the_operator_allows_it(internet: Internet, tmp_path: Path) -> None:
+    """SUBM-05."""
+    site = home(internet, tmp_path, submission=Submission())
+    raw = f"From: boss@home.test\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
+    (answer,) = internet.submit(site, "alice@home.test", CAROL, content=raw)
+    assert (answer.code, str(answer.status)) == (550, "5.7.1")
 
 
 def test_a_report_to_a_mailbox_here_needs_no_signature(internet: Internet, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def provider(internet: Internet, files: CertificateFiles) -> Site:
         domains=["provider.test"],
         accounts=[ACCOUNT],
         listen=Listen(submission=("tcp:587",), submissions=("tcp:465",), mx=("tcp:25",)),
-        submission=Submission(check_sender=False),
+        submission=Submission(check_sender=False, check_from="allow"),
     )
     internet.context = ours
     return site

@@ -90,6 +90,8 @@ def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
         send(place / "mx")
         with UnixSmtp(str(place / "submission"), 25) as client:
             client.login("bob", "bob")
-            client.sendmail("bob@home.test", ["bob@home.test"], LETTER.format("by himself", 2))
+            client.sendmail(
+                "bob@home.test", ["bob@home.test"], LETTER.replace("a@b.test", "bob@home.test").format("by himself", 2)
+            )
         assert len(command("letters", "-c", str(config), "--json").splitlines()) == 2
         assert server.stop() == 0

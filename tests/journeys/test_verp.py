@@ -45,7 +45,7 @@ def submit(internet: Internet, site: Site, sender: str, *recipients: str, **para
         await session.authenticate(sender, sender)
         named = tuple(Recipient(Address.parse(each)) for each in recipients)
         envelope = Envelope(Address.parse(sender), named, parameters=tuple(parameters.items()))
-        replies = await session.transact(envelope, named, Octets(ONE_LETTER))
+        replies = await session.transact(envelope, named, Octets(ONE_LETTER.replace(ALICE.encode(), sender.encode())))
         await session.quit()
         return replies
 

@@ -225,7 +225,7 @@ def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: P
         assert greetings[4:] == [b"220", b"220"]
         for each in spoken[4:]:
             each.write(b"EHLO x.test\r\nMAIL FROM:<x@x.test>\r\nRCPT TO:<bob@home.test>\r\nDATA\r\n")
-            each.write(b"Subject: hello\r\n\r\nHello\r\n.\r\nQUIT\r\n")
+            each.write(b"From: x@x.test\r\nSubject: hello\r\n\r\nHello\r\n.\r\nQUIT\r\n")
             each.flush()
             assert b"\r\n250 2.0.0" in each.read()
         reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
