@@ -13,7 +13,8 @@ NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data
 REMOTE = "img-src data: https: http: 'self'; style-src 'unsafe-inline' https: http:; font-src data: https: http:; media-src https: http: 'self'"
 
 
-_INNER = re.compile(r"<(/?)(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])", re.IGNORECASE)
+_FRAMES = r"(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])"
+_INNER, _INNER_END = re.compile(f"<{_FRAMES}", re.IGNORECASE), re.compile(f"</{_FRAMES}", re.IGNORECASE)
 """Tags of frames, as HTML's tokenizer knows them (§13.2.5.6). The policy blocks what they want, but browsers connect to its host all the same."""
 
 
@@ -55,5 +56,6 @@ def html_of(reading: Reading, parts: str, *, remote: bool = False) -> str:
         return f"{parts}{number}" if number else found[0]
 
     html = _REFERENCE.sub(path, reading.html) if numbers else reading.html
-    html = _LEADS_AWAY.sub("<blocked-", _INNER.sub(r"<\1blocked-", html))
+    html = _INNER_END.sub("</blocked-", _INNER.sub("<blocked-", html))
+    html = _LEADS_AWAY.sub("<blocked-", html)
     return html if remote else _HINT.sub("<blocked-", html)
