@@ -45,7 +45,7 @@ def read_only_copy(data: Path) -> Iterator[Path]:
 
 def as_nobody(*arguments: str) -> Said:
     """A command in a child process that is not root."""
-    return in_child(lambda: _invoke(arguments))
+    return in_child(lambda: invoke(arguments))
 
 
 def in_child(do: Callable[[], Said]) -> Said:
@@ -67,7 +67,7 @@ def in_child(do: Callable[[], Said]) -> Said:
     return Said(*json.loads(octets))
 
 
-def _invoke(arguments: tuple[str, ...]) -> Said:
+def invoke(arguments: tuple[str, ...]) -> Said:
     result = CliRunner().invoke(main, list(arguments), prog_name="mailstack")
     trouble = repr(result.exception) if result.exception and not isinstance(result.exception, SystemExit) else ""
     return Said(result.exit_code, result.stdout, result.stderr + trouble)

@@ -17,7 +17,7 @@ from mailstack.cli.files import exporting as _exporting  # noqa: F401  # loaded 
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE
 from tests.cli.conftest import Mailstack, Shelf
-from tests.cli.readonly import NOBODY, as_nobody, read_only_copy
+from tests.cli.readonly import NOBODY, as_nobody, invoke, read_only_copy
 from tests.contracts.store import BOB, acceptance, placing
 
 LARGE = b"Subject: large\r\n\r\n" + b"x" * 100_000 + b"\r\n"
@@ -47,13 +47,10 @@ def data(request: pytest.FixtureRequest, filled: Shelf, tmp_path: Path) -> Itera
         yield copy
 
 
-def test_all_that_only_reads_works_on_a_disk_that_can_not_be_written(
-    mailstack: Mailstack, data: Path, tmp_path: Path
-) -> None:
+def test_all_that_only_reads_works_on_a_disk_that_can_not_be_written(data: Path, tmp_path: Path) -> None:
     """Nothing is made beside the database; the letters of a log that was not merged are there, too."""
     before = sorted(path.name for path in data.rglob("*"))
-    loaded = mailstack("store", "copy", str(tmp_path / "killed"), str(tmp_path / "copy"))
-    assert loaded.exit_code == 0, loaded.stderr  # its modules, which another user may not be able to read
+    _load_modules(tmp_path / "killed", tmp_path / "loaded")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", "/tmp")  # the directory of the test is not for others
         out = Path(tempfile.mkdtemp(prefix="mailstack-out-", dir="/tmp"))
@@ -66,6 +63,21 @@ def test_all_that_only_reads_works_on_a_disk_that_can_not_be_written(
     assert sorted(path.name for path in data.rglob("*")) == before
 
 
+LISTS = (("letters",), ("queue", "list"), ("user", "list"), ("alias", "list"), ("suppress", "list"))
+
+
+def _load_modules(data: Path, out: Path) -> None:
+    """Run each command once as this user: another one may not be able to read Python's own modules."""
+    out.mkdir()
+    place = ("--data", str(data))
+    commands = [("export", *place, BOB.key, str(out / "maildir")), ("backup", *place, str(out / "mail.tar"))]
+    commands += [(*command, *place) for command in LISTS]
+    commands += [("store", "verify", str(data)), ("store", "copy", str(data), str(out / "copy"))]
+    for command in commands:
+        said = invoke(command)
+        assert said.exit_code == 0, (command, said.stderr)
+
+
 def _check_commands(data: Path, out: Path) -> None:
     place = ("--data", str(data))
     exported = as_nobody("export", *place, BOB.key, str(out / "maildir"))
@@ -76,7 +88,7 @@ def _check_commands(data: Path, out: Path) -> None:
     assert backup.exit_code == 0, backup.stderr
     with tarfile.open(out / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 1
-    for command in (("letters",), ("queue", "list"), ("user", "list"), ("alias", "list"), ("suppress", "list")):
+    for command in LISTS:
         said = as_nobody(*command, *place)
         assert said.exit_code == 0, (command, said.stderr)
     assert "carol@elsewhere.test" in as_nobody("queue", "list", *place).stdout
