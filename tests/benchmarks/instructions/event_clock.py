@@ -6,9 +6,12 @@ Timers go by the processor's work and not by how fast the machine is, so that tw
 
 from __future__ import annotations
 
+import concurrent.futures  # noqa: F401  # with threading and queue, it keeps the machine's clock
 import runpy
 import signal
 import sys
+import time
+from time import monotonic as machine_monotonic
 
 from twisted.internet.base import ReactorBase
 from twisted.python.runtime import seconds as machine_seconds
@@ -24,32 +27,41 @@ SWITCH_INTERVAL = 1000.0
 
 
 class EventClock:
-    """The time of a reactor: the machine's until `hold`, then `TURN` later with each turn."""
+    """The time of a process: the machine's until `hold`, then `TURN` later with each turn of its reactor."""
 
     def __init__(self) -> None:
-        self._held: float | None = None
+        self._turns: int | None = None
+        self._held_at = 0.0
+        self._held_at_steady = 0.0
 
     def install(self) -> None:
-        """Has every reactor of this process go by this clock."""
+        """Has every reactor of this process, and what is imported from now on, go by this clock."""
         machine_timeout = ReactorBase.timeout
 
         def timeout(reactor: ReactorBase) -> float | None:
             """How long a turn may wait; once the clock is held, without end for a timer that is not due yet."""
             allowed = machine_timeout(reactor)
-            if self._held is None:
+            if self._turns is None:
                 return allowed
-            self._held += TURN
+            self._turns += 1
             return allowed if allowed == 0 else None
 
         ReactorBase.seconds = staticmethod(self.seconds)
         ReactorBase.timeout = timeout
+        time.monotonic = self.monotonic  # caches go by it; the library's own waits have imported the machine's
         signal.signal(HOLD, lambda *_: self.hold())
 
     def hold(self) -> None:
-        self._held = self.seconds()
+        self._held_at, self._held_at_steady = machine_seconds(), machine_monotonic()
+        self._turns = 0
 
     def seconds(self) -> float:
-        return machine_seconds() if self._held is None else self._held
+        """UTC seconds since 1970."""
+        return machine_seconds() if self._turns is None else self._held_at + self._turns * TURN
+
+    def monotonic(self) -> float:
+        """Seconds since any moment."""
+        return machine_monotonic() if self._turns is None else self._held_at_steady + self._turns * TURN
 
 
 if __name__ == "__main__":

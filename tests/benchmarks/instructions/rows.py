@@ -15,8 +15,6 @@ from tests.benchmarks.instructions.server import LOGIN, USERS, Server, running
 from tests.benchmarks.readers import collect
 
 HOST = "127.0.0.1"
-FILLING = 10
-"""Number of sessions that bring letters which are not counted."""
 
 
 class Row(Struct, frozen=True):
@@ -38,30 +36,32 @@ def measure(row: Row, source: Path, letters: int, *, directory: Path | None = No
         return row.run(server, receiver, letters) / letters
 
 
+def _client(server: Server, service: str, recipient: str, login: str = "") -> Crowd:
+    """One client that sends each command when the server is idle, so that it does the same in each run."""
+    port = server.ports[service]
+    return Crowd(HOST, port, 1, recipient, login=login, people=USERS, before_sending=server.await_idle)
+
+
 def _accept_mx(server: Server, _receiver: Receiver, letters: int) -> int:
-    crowd = Crowd(HOST, server.ports["mx"], 1, LOGIN, people=USERS, before_sending=server.await_idle)
-    return _accept(server, crowd, letters)
+    return _accept(server, _client(server, "mx", LOGIN), letters)
 
 
 def _accept_submission(server: Server, _receiver: Receiver, letters: int) -> int:
-    port = server.ports["submission"]
-    crowd = Crowd(HOST, port, 1, LOGIN, login=LOGIN, people=USERS, before_sending=server.await_idle)
-    return _accept(server, crowd, letters)
+    return _accept(server, _client(server, "submission", LOGIN, login=LOGIN), letters)
 
 
-def _accept(server: Server, crowd: Crowd, letters: int) -> int:
-    with closing(crowd):
-        crowd.send(letters)
+def _accept(server: Server, client: Crowd, letters: int) -> int:
+    with closing(client):
+        client.send(letters)
         server.start_counting()
-        crowd.send(letters)
+        client.send(letters)
         return server.instructions()
 
 
 def _relay(server: Server, receiver: Receiver, letters: int) -> int:
     """The queue is filled first; the host takes no letter before all of them are in it."""
-    submission = server.ports["submission"]
-    with closing(Crowd(HOST, submission, FILLING, "u{}@far.test", login=LOGIN, people=USERS)) as crowd:
-        crowd.send(2 * letters + 2)
+    with closing(_client(server, "submission", "u{}@far.test", login=LOGIN)) as client:
+        client.send(2 * letters + 2)
     receiver.release(letters)
     server.start_counting()
     receiver.release(letters)
@@ -70,8 +70,8 @@ def _relay(server: Server, receiver: Receiver, letters: int) -> int:
 
 def _retrieve(server: Server, _receiver: Receiver, letters: int) -> int:
     """Half of the users fetch and delete their letters, one user after the other, and then the other half."""
-    with closing(Crowd(HOST, server.ports["mx"], FILLING, LOGIN, people=USERS)) as crowd:
-        crowd.send(2 * letters)
+    with closing(_client(server, "mx", LOGIN)) as client:
+        client.send(2 * letters)
     names = [LOGIN.format(number) for number in range(1, USERS + 1)]
     _collect(server, names[: USERS // 2], letters)
     server.start_counting()

@@ -66,12 +66,14 @@ class Server:
     _dumps: int = field(default=0, init=False)
 
     def start_counting(self) -> None:
+        self.await_idle()
         if self.counted:
             self._valgrind("instrumentation", "on")
             self.instructions()
 
     def instructions(self) -> int:
-        """Instructions in user mode since the last call, of all threads; 0 without valgrind."""
+        """Instructions in user mode since the last call, of all threads, once these wait; 0 without valgrind."""
+        self.await_idle()  # A reply may be sent before its work is over: what QUIT did is logged after it.
         if not self.counted:
             return 0
         self._valgrind("dump")
