@@ -127,7 +127,7 @@ def read_address_list(
     In a list of recipients they are a name of their own.
     """
     text, comments, is_whole = _without_comments(_FOLD.sub(b"", body[:_MAX_FIELD]))
-    is_whole = is_whole and len(body) <= _MAX_FIELD
+    is_whole = is_whole and len(body) <= _MAX_FIELD and b"\0" not in body  # where programs in C stop reading
     found: list[Mailbox] = []
     item = _Item(names_have_commas)
     next_comment = 0
@@ -159,7 +159,7 @@ class _Item:
         self._has_words = False
         self._is_name = True
         """Whether no word so far can be an address."""
-        self._has_at = False
+        self._has_at = self._has_bracket = False
 
     @property
     def goes_on(self) -> bool:
@@ -180,6 +180,7 @@ class _Item:
             self._has_words = self._has_words or not token.isspace()
             self._is_name = self._is_name and not _NO_NAME.search(token)
             self._has_at = self._has_at or has_at
+            self._has_bracket = self._has_bracket or b">" in token.partition(b'"')[0]
             self._words.append(token)
 
     def _end_group_name(self) -> None:
@@ -193,6 +194,7 @@ class _Item:
     def end(self, found: list[Mailbox]) -> None:
         """Add the mailbox, if there is any."""
         phrase = _BLANKS.sub(b" ", b"".join(self._words)).strip()
+        self._is_clear = self._is_clear and not (self._has_at and self._has_bracket)
         if self._bracketed is not None:
             text = self._bracketed.strip()
             is_there = bool(text or phrase)

@@ -56,6 +56,8 @@ UNREAD = [
     b" \\<ceo@pr.test\\> <eve@evil.test>",
     b" <@pr.test:>, eve@evil.test",
     b" CEO <>",
+    b" ceo@pr.test> <eve@evil.test>",
+    b" CEO\0 <eve@evil.test>",
     b" ceo @ pr.test",
     b" ceo@pr.test\0, eve@evil.test",
 ]
