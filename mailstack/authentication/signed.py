@@ -31,15 +31,15 @@ class Signing:
     async def signed(self, letter: Letter, owns: Owns | None = None) -> tuple[Letter, Facts]:
         """The letter with our signatures on top, in octets that no host on the way needs to convert.
 
-        The same letter when there is no key for its author, or when `owns` is false for an address in From: a signature
-        says that the domain answers for the letter (RFC 6376 §1). None: the letter is the server's own, or the operator
+        The same letter when there is no key for its author, or when `owns` is false for an address in From or Sender: a
+        signature says that the domain answers for the letter (RFC 6376 §1). None: the letter is the server's own, or the operator
         answers for what its client sends.
         """
         signer = self._signer
         names = await signer.key_names(letter.content) if signer is not None else []
         if signer is None or not names:
             return letter, NO_FACTS
-        if owns is not None and not all([await owns(author) for author in await signer.authors(letter.content)]):
+        if owns is not None and not await _owns_all(owns, await signer.names(letter.content)):
             return letter, NO_FACTS
         try:
             envelope, content = await fit_body(letter.envelope, letter.content, ())
@@ -47,3 +47,10 @@ class Signing:
             envelope, content = letter.envelope, letter.content
         signatures = await signer.signatures(content)
         return replace(letter, envelope=envelope, content=Prefixed(signatures, content)), {"signed": names}
+
+
+async def _owns_all(owns: Owns, addresses: tuple[Address, ...] | None) -> bool:
+    for address in addresses or ():
+        if not await owns(address):
+            return False
+    return addresses is not None

@@ -58,9 +58,13 @@ class Signer:
         found = self._for(list(fields(await _header_section(content))))
         return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
 
-    async def authors(self, content: Content) -> tuple[Address, ...]:
-        """The addresses in From."""
-        return authors_in(fields(await _header_section(content))).addresses
+    async def names(self, content: Content) -> tuple[Address, ...] | None:
+        """The addresses in From and Sender, each once; None when a part of these fields can't be read."""
+        found = list(fields(await _header_section(content)))
+        authors, senders = authors_in(found), authors_in(found, b"sender")
+        if not authors.is_whole or not senders.is_whole:
+            return None
+        return tuple(dict.fromkeys((*authors.addresses, *senders.addresses)))
 
     async def signatures(self, content: Content) -> bytes:
         """The DKIM-Signature fields for a content, to be put above it; b"" when there is no key for its author."""

@@ -10,6 +10,7 @@ from mailstack.letter.header import without
 from mailstack.policy import demand
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.guard import Guard
+from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.queue.counter import Counter
@@ -34,11 +35,13 @@ class Exchange:
         names: ClientNames | None = None,
         checks: Checks | None = None,
         signing: Signing | None = None,
+        owners: Owners | None = None,
     ) -> None:
         """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
 
         Without `names` nobody's name is looked up, and without `checks` no letter is asked who answers for it.
-        `signing` signs letters of the networks that may relay; None: they go as they come.
+        `signing` signs letters of the networks that may relay; None: they go as they come. A letter for which such a
+        host names an account (XCLIENT) is signed only if `owners` give its From to that account.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -48,6 +51,7 @@ class Exchange:
         self._names = names
         self._checks = checks
         self._signing = signing
+        self._owners = owners
 
     async def check_client(self, client: Client) -> None:
         """Begin to look for the client's name; most are welcome."""
@@ -88,7 +92,11 @@ class Exchange:
         """With the results of our checks on top (RFC 8601 §4.1), or signed. Raises the Refusal of what its owner disowns."""
         remote = letter.arrival.remote
         if self._signing is not None and remote is not None and self._relaying.trusts(remote):
-            return await self._signing.signed(letter)
+            account, owners = letter.arrival.account, self._owners
+            if account is None:
+                return await self._signing.signed(letter)
+            if owners is not None:
+                return await self._signing.signed(letter, lambda author: owners.owns(account, author))
         if self._checks is None or self._guard.is_friend(letter.arrival.account, remote.host if remote else ""):
             return letter, NO_FACTS
         return await self._checks.examine(letter, arrived)

@@ -67,12 +67,12 @@ class AddressList(Struct, frozen=True):
 
 
 class Authors(Struct, frozen=True):
-    """The authors that the From fields of a letter name."""
+    """The mailboxes that the From fields of a letter name, or its Sender fields."""
 
     addresses: tuple[Address, ...]
     """Every address that stands there, whether the rest can be read or not."""
     fields: int
-    """Number of From fields."""
+    """Number of these fields."""
     is_whole: bool
     """Whether nothing else stands there than these addresses and their display names."""
 
@@ -86,12 +86,15 @@ class Authors(Struct, frozen=True):
         return "" if self.addresses else "From names no author"
 
 
-def authors_in(section: Iterable[tuple[bytes, bytes]]) -> Authors:
-    """The authors of a letter by its header section. No more than MAX_AUTHORS_SIZE octets are read."""
+def authors_in(section: Iterable[tuple[bytes, bytes]], wanted: bytes = b"from") -> Authors:
+    """The authors of a letter by its header section, or the mailboxes of its Sender if that is wanted.
+
+    No more than MAX_AUTHORS_SIZE octets are read.
+    """
     found: list[Address] = []
     count, size, is_whole = 0, 0, True
     for name, field in section:
-        if name == b"from":
+        if name == wanted:
             count += 1
             size += len(field)
             if size > MAX_AUTHORS_SIZE:

@@ -120,6 +120,7 @@ class PostOffice:
             names=names if config.exchange.reverse_dns else None,
             checks=checks(config, lookups, self._in_thread, self.clock.now, around.random.random),
             signing=self._signing if config.dkim.sign_relayed else None,
+            owners=around.directory,
         )
         self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
         self.doors = Doors(

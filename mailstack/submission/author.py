@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from mailstack.letter import Address, AddressError, ReversePath
 from mailstack.letter.header import count, fields, has, without
-from mailstack.letter.mailboxes import authors_in
+from mailstack.letter.mailboxes import Authors, authors_in
 from mailstack.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
@@ -50,19 +49,28 @@ class Author:
         return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
 
     async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
-        """RFC 6409 §8.1: who submitted is named as the Sender where From does not name him."""
-        named = authors_in(fields(section))
-        if named.is_whole and named.addresses and await _owns_all(owners, account, named.addresses):
-            return section
-        if self._foreign == "refuse":
+        """RFC 6409 §8.1: the account is named as the Sender where From does not name it, and another Sender is removed."""
+        is_author = await _owns_all(owners, account, authors_in(fields(section)))
+        if not is_author and self._foreign == "refuse":
             raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
-        if has(section, b"sender"):
-            section = without(section, (b"sender",))
+        if is_author and not has(section, b"sender"):
+            return section
+        if is_author and await _owns_all(owners, account, authors_in(fields(section), b"sender")):
+            return section
+        section = without(section, (b"sender",))
+        if is_author:
+            return section
         return b"Sender: <%b>\r\n%b" % (_written(account).encode(), section)
 
 
-async def _owns_all(owners: Owners, account: str, addresses: Iterable[Address]) -> bool:
-    return all([await owners.owns(account, address) for address in dict.fromkeys(addresses)])
+async def _owns_all(owners: Owners, account: str, named: Authors) -> bool:
+    """Whether the fields name addresses of the account and nothing else. The first one of another ends the look-ups."""
+    if not named.is_whole or not named.addresses:
+        return False
+    for address in dict.fromkeys(named.addresses):
+        if not await owners.owns(account, address):
+            return False
+    return True
 
 
 def _written(account: str | None) -> str:

@@ -16,6 +16,7 @@ from mailstack.cli import main
 from mailstack.cli.checks.certificate import check_certificate
 from mailstack.cli.checks.finding import Finding
 from mailstack.cli.checks.from_header import check_from_header
+from mailstack.cli.checks.keys import check_keys
 from mailstack.cli.checks.names import check_names, is_private
 from mailstack.cli.checks.open_files import check_open_files
 from mailstack.cli.checks.ports import check_ports
@@ -67,6 +68,18 @@ def test_a_from_of_anybody_is_warned_of(tmp_path: Path, text: str, verdict: str,
     finding = check_from_header(configured(tmp_path, text))
     assert finding.verdict == verdict
     assert said in finding.text
+
+
+def test_keys_that_sign_for_machines_are_warned_of(tmp_path: Path) -> None:
+    """Any From of the keys' domains is signed there."""
+    (tmp_path / "key.pem").write_bytes(generate("rsa", 1024).pem())
+    (tmp_path / "key.pem").chmod(0o600)
+    keys = '[dkim]\nsign_relayed = true\n[[dkim.keys]]\nselector = "s1"\nfile = "key.pem"\n'
+    config = configured(tmp_path, f'{keys}[relay]\nfrom = ["192.0.2.0/24"]\n')
+    (warned,) = [finding for finding in check_keys(config) if "sign_relayed" in finding.text]
+    assert warned.verdict == "warning"
+    assert "192.0.2.0/24" in warned.text
+    assert {finding.verdict for finding in check_keys(configured(tmp_path, keys))} == {"good"}
 
 
 def test_every_error_of_the_configuration_is_told(tmp_path: Path) -> None:

@@ -41,8 +41,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
         accounts=["alice@home.test"],
         dkim=Dkim(keys=keys, sign_relayed=sign_relayed),
         relay=Relay(relay_from=(Network(f"{MACHINE}/32"),)),
-        exchange=Exchange(reverse_dns=False),
-        **settings,
+        **{"exchange": Exchange(reverse_dns=False), **settings},
     )
 
 
@@ -92,6 +91,37 @@ def test_only_a_from_that_the_account_owns_is_signed(
     there = elsewhere(internet)
     raw = f"From: {author}\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
     internet.submit(site, "alice@home.test", CAROL, content=raw)
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(there, CAROL)
+    assert (b"DKIM-Signature:" in letter) is signed
+
+
+@pytest.mark.parametrize(("sender", "signed"), [("alice@home.test", True), ("boss@home.test", False), ("a (b", False)])
+def test_only_a_sender_that_the_account_owns_is_signed(
+    internet: Internet, tmp_path: Path, sender: str, signed: bool
+) -> None:
+    """Readers show it as well, and a signature covers it."""
+    site = home(internet, tmp_path, submission=Submission(check_from="allow"))
+    there = elsewhere(internet)
+    raw = f"From: alice@home.test\r\nSender: {sender}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
+    internet.submit(site, "alice@home.test", CAROL, content=raw)
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(there, CAROL)
+    assert (b"DKIM-Signature:" in letter) is signed
+
+
+@pytest.mark.parametrize(("author", "signed"), [("alice@home.test", True), ("boss@home.test", False)])
+def test_an_account_that_a_relaying_machine_names_has_only_its_own_from_signed(
+    internet: Internet, tmp_path: Path, author: str, signed: bool
+) -> None:
+    """XCLIENT's LOGIN: sign_relayed is for machines, which have no account."""
+    exchange = Exchange(reverse_dns=False, xclient=(Network(f"{MACHINE}/32"),))
+    site, there = home(internet, tmp_path, sign_relayed=True, exchange=exchange), elsewhere(internet)
+    octets = (
+        f"EHLO x.test\r\nXCLIENT ADDR={MACHINE} LOGIN=alice@home.test\r\nEHLO x.test\r\nMAIL FROM:<alice@home.test>\r\n"
+        f"RCPT TO:<{CAROL}>\r\nDATA\r\nFrom: {author}\r\nSubject: hello\r\n\r\nHi\r\n.\r\nQUIT\r\n"
+    ).encode()
+    assert b"queued as" in call(internet, site, octets, host=MACHINE).heard
     internet.reactor.advance(60)
     (letter,) = internet.fetch(there, CAROL)
     assert (b"DKIM-Signature:" in letter) is signed

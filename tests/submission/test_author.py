@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.smtp.replies import Refusal
-from mailstack.submission.author import Author
+from mailstack.submission.author import Author, Foreign
 from tests.aid import run
 
 ALICE = Address("alice", "home.test")
@@ -17,7 +17,10 @@ FOREIGN = b"From: Boss <boss@home.test>\r\nSender: eve@evil.test\r\n"
 
 
 class Owners:
+    asked = 0
+
     async def owns(self, account: str, sender: Address) -> bool:
+        self.asked += 1
         return account == "alice@home.test" and sender.key in {"alice@home.test", "sales@home.test"}
 
 
@@ -57,6 +60,28 @@ def test_a_foreign_from_is_allowed_refused_or_told() -> None:
     assert refused(Author(foreign="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
     told = settle(Author(foreign="sender", owners=Owners()), FOREIGN)
     assert told == b"Sender: <alice@home.test>\r\nFrom: Boss <boss@home.test>\r\n"
+
+
+@pytest.mark.parametrize("foreign", ["refuse", "sender"])
+@pytest.mark.parametrize(
+    "body", [b"eve@evil.test", b"alice@home.test, eve@evil.test", b"nobody", b"", b"alice@home.test (x"]
+)
+def test_a_sender_that_is_not_the_accounts_is_removed(foreign: Foreign, body: bytes) -> None:
+    """RFC 6409 §8.1: readers show it beside a From of one's own."""
+    author = Author(foreign=foreign, owners=Owners())
+    assert settle(author, b"Sender: " + body + b"\r\n" + ONE) == ONE
+    own = b"Sender: sales@home.test\r\n" + ONE
+    assert settle(author, own) == own
+    assert settle(author, own + b"Sender: eve@evil.test\r\n") == ONE
+    assert settle(Author(owners=Owners()), b"Sender: " + body + b"\r\n" + ONE).startswith(b"Sender: " + body)
+
+
+def test_the_first_author_of_another_account_ends_the_look_ups() -> None:
+    """Else one field of some hundred authors asks the store as often."""
+    owners = Owners()
+    crowd = b",".join(b"a%d@evil.test" % number for number in range(300))
+    assert refused(Author(foreign="refuse", owners=owners), b"From: " + crowd + b"\r\n") == "550 5.7.1"
+    assert owners.asked == 1
 
 
 @pytest.mark.parametrize(
