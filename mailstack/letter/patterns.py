@@ -1,37 +1,43 @@
-"""Patterns of addresses and of domains, as operators write them.
+"""Wildcard patterns of addresses and of domains, in settings, rules and commands.
 
-An address fits "bob@home.test", "*@home.test", "bob@*" or anything else with `*` (any characters) and `?` (one); the
-empty pattern of an address is "<>", the null reverse-path. A domain fits "home.test", "*.home.test" (every name
-beneath it) or "*".
+A pattern of addresses is "bob@home.test", "*@home.test", "bob@*" or any other text with `*` (any characters) and `?` (one
+character). "<>" stands for the null reverse-path. A pattern of domains is "home.test", "*.home.test" (all subdomains) or "*".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
 
 NULL = "<>"
-_LONGEST = 320
-"""Octets of an address (RFC 5321 §4.5.3.1), and so of a pattern of one."""
+_MAX_LENGTH = 320
+"""Maximum length of a pattern of addresses, which is that of an address (RFC 5321 §4.5.3.1)."""
+
+
+_A_DOMAIN_PATTERN = 'a domain such as "elsewhere.test", "*.elsewhere.test" for its subdomains, or "*"'
+_AN_ADDRESS_PATTERN = 'an address or a pattern such as "bob@home.test", "*@home.test" or "<>"'
+
+ValueT = TypeVar("ValueT")
 
 
 class PatternError(ValueError):
-    """A text is no pattern; str() says what was expected."""
+    """Exception for a text that is no pattern; its message says what is expected."""
 
 
 def address_pattern(text: str) -> str:
-    """A pattern of addresses as it is kept; raises PatternError."""
+    """Normal form of a pattern of addresses; raises PatternError."""
     text = text.strip()
     if text == NULL:
         return text
     local, at, domain = text.rpartition("@")
     if not at and text and "*" not in text and "?" not in text:
-        raise PatternError('an address or a pattern of some, as "bob@home.test", "*@home.test" or "<>"')
-    if not text or len(text) > _LONGEST or not text.isprintable() or " " in text:
-        raise PatternError('an address or a pattern of some, as "bob@home.test", "*@home.test" or "<>"')
+        raise PatternError(_AN_ADDRESS_PATTERN)
+    if not text or len(text) > _MAX_LENGTH or not text.isprintable() or " " in text:
+        raise PatternError(_AN_ADDRESS_PATTERN)
     try:
         return Address.parse(text).key
     except AddressError:
@@ -39,35 +45,53 @@ def address_pattern(text: str) -> str:
 
 
 def domain_pattern(text: str) -> str:
-    """A pattern of domains as it is kept; raises PatternError."""
+    """Normal form of a pattern of domains; raises PatternError."""
     text = text.strip()
     if text == "*":
         return text
-    beneath = text.startswith("*.")
     try:
         domain = ascii_domain(parse_domain(text.removeprefix("*."))).lower()
     except AddressError as error:
-        raise PatternError(
-            f'a domain such as "home.test", "*.home.test" for all beneath it, or "*" ({error})'
-        ) from None
-    return f"*.{domain}" if beneath else domain
+        raise PatternError(f"{_A_DOMAIN_PATTERN} ({error})") from None
+    if not text.startswith("*."):
+        return domain
+    if domain.startswith("["):
+        raise PatternError(f"{_A_DOMAIN_PATTERN} (an address literal has no subdomains)")
+    return f"*.{domain}"
 
 
 def fits_address(pattern: str, address: ReversePath) -> bool:
-    """Whether a kept pattern fits; upper and lower case are the same."""
+    """Whether a normal pattern matches an address, in any case."""
     if address is None or pattern == NULL:
         return address is None and pattern in {NULL, "*"}
     return _expression(pattern).fullmatch(address.key.lower()) is not None
 
 
 def fits_domain(pattern: str, domain: str) -> bool:
-    """Whether a kept pattern fits a domain in lower case and A-labels."""
+    """Whether a normal pattern matches a domain in lower case and A-labels."""
     return pattern in {"*", domain} or (pattern.startswith("*.") and domain.endswith(pattern[1:]))
 
 
 def fits_any_domain(patterns: Sequence[str], domain: str) -> bool:
-    """Whether one of them does."""
+    """Whether a pattern of the list matches the domain, as `fits_domain`."""
     return any(fits_domain(pattern, domain) for pattern in patterns)
+
+
+def find_by_domain(table: Mapping[str, ValueT], domain: str) -> tuple[str, ValueT] | None:
+    """Most exact pattern of a table that matches a domain, and its value; the table's order has no meaning."""
+    if not table:
+        return None
+    domain = domain.lower()
+    if (exact := table.get(domain)) is not None:
+        return domain, exact
+    rest = "" if domain.startswith("[") else domain
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        if (above := table.get(pattern := f"*.{rest}")) is not None:
+            return pattern, above
+    if (any_other := table.get("*")) is not None:
+        return "*", any_other
+    return None
 
 
 @lru_cache(maxsize=1024)

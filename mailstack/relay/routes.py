@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from mailstack.discreet import Discreet
 from mailstack.letter import Address
 from mailstack.letter.address import parse_domain
-from mailstack.relay import patterns
+from mailstack.letter.patterns import domain_pattern, find_by_domain
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
@@ -78,7 +78,7 @@ class Routes(Struct, frozen=True):
     """Static routes: the most exact pattern that fits a domain wins, whatever order they were written in."""
 
     targets: Mapping[str, Target] = field(default_factory=dict)
-    """By pattern (`mailstack.relay.patterns`)."""
+    """By pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> Routes:
@@ -87,7 +87,7 @@ class Routes(Struct, frozen=True):
 
     def find(self, domain: str) -> tuple[str, Target] | None:
         """The pattern that decides for a domain, and where it leads; None when there is no route."""
-        return patterns.find(self.targets, domain)
+        return find_by_domain(self.targets, domain)
 
 
 NO_ROUTES = Routes()
@@ -165,7 +165,7 @@ class SenderRoutes(Struct, frozen=True):
     """Smart hosts by the sender of a letter: his address goes before his domain, whatever order they were written in."""
 
     hosts: Mapping[str, tuple[SmartHost, ...]] = field(default_factory=dict)
-    """By `Address.key`, by pattern of domains (`mailstack.relay.patterns`), or by NULL_SENDER."""
+    """By `Address.key`, by pattern of domains (`mailstack.letter.patterns`), or by NULL_SENDER."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> SenderRoutes:
@@ -185,7 +185,7 @@ class SenderRoutes(Struct, frozen=True):
         name = NULL_SENDER if sender is None else sender.key
         if (own := self.hosts.get(name)) is not None:
             return name, own
-        return None if sender is None else patterns.find(self.hosts, sender.ascii_domain)
+        return None if sender is None else find_by_domain(self.hosts, sender.ascii_domain)
 
 
 NO_SENDER_ROUTES = SenderRoutes()
@@ -194,7 +194,7 @@ NO_SENDER_ROUTES = SenderRoutes()
 def _sender(text: str) -> str:
     """Who is meant, as `SenderRoutes.hosts` has it. Raises RouteError."""
     try:
-        return text if text == NULL_SENDER else Address.parse(text).key if "@" in text else patterns.read_pattern(text)
+        return text if text == NULL_SENDER else Address.parse(text).key if "@" in text else domain_pattern(text)
     except ValueError:
         raise RouteError(_A_SENDER, text) from None
 
@@ -202,6 +202,6 @@ def _sender(text: str) -> str:
 def _pattern(text: str) -> str:
     """A pattern as `Routes.targets` has it. Raises RouteError."""
     try:
-        return patterns.read_pattern(text)
+        return domain_pattern(text)
     except ValueError as error:
         raise RouteError(str(error), text) from None

@@ -26,7 +26,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from mailstack.relay import patterns
+from mailstack.letter.patterns import domain_pattern, find_by_domain
 from mailstack.relay.routes import SmartHost
 from mailstack.tls_results import AppliedPolicy, SessionFailure
 from mailstack.wire import Dane
@@ -107,7 +107,7 @@ class TlsPolicy(Struct, frozen=True):
     """`[relay.tls_policy]`: what the operator demands of some destinations."""
 
     levels: Mapping[str, Demand] = field(default_factory=dict)
-    """By pattern (`mailstack.relay.patterns`)."""
+    """By pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> TlsPolicy:
@@ -115,7 +115,7 @@ class TlsPolicy(Struct, frozen=True):
         levels = {}
         for pattern, level in table.items():
             try:
-                key = patterns.read_pattern(pattern)
+                key = domain_pattern(pattern)
             except ValueError as error:
                 raise TlsPolicyError(str(error), pattern) from None
             if level not in LEVELS:
@@ -125,7 +125,7 @@ class TlsPolicy(Struct, frozen=True):
 
     def find(self, destination: str) -> Security | None:
         """What is said of a domain or address literal; None when nothing is."""
-        found = patterns.find(self.levels, destination)
+        found = find_by_domain(self.levels, destination)
         return found and Security(found[1], why=f"[relay.tls_policy] {found[0]}")
 
 

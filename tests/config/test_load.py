@@ -185,7 +185,10 @@ def test_each_wrong_route_is_told_at_its_line(tmp_path: Path) -> None:
 "b.test" = "nowhere"
 "c.test" = 25
 """
-    domain = 'expected a domain such as "elsewhere.test", "*.elsewhere.test" for all beneath it, or "*", got'
+    domain = (
+        'expected a domain such as "elsewhere.test", "*.elsewhere.test" for its subdomains, or "*"'
+        " (the domain is not a name of letters, digits, hyphens and dots), got"
+    )
     target = 'expected a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", or "lmtp://host:24" or "lmtp:unix:/run/lmtp", got'
     assert problems(tmp_path, text) == [
         f'mailstack.toml:3: relay.routes."a b": {domain} "a b"',

@@ -71,7 +71,7 @@ def test_what_is_no_pattern_of_addresses_is_refused(text: str) -> None:
         address_pattern(text)
 
 
-@pytest.mark.parametrize("text", ["", "*home.test", "a..b", "*.*", "a b"])
+@pytest.mark.parametrize("text", ["", "*home.test", "a..b", "*.*", "a b", "*.[192.0.2.1]"])
 def test_what_is_no_pattern_of_domains_is_refused(text: str) -> None:
     with pytest.raises(PatternError):
         domain_pattern(text)

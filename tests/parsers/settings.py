@@ -140,7 +140,7 @@ PARSERS = (
     Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
     Parser(
         "routes",
-        ("relay.routes", "relay.patterns"),
+        ("relay.routes", "letter.patterns"),
         _routes,
         (
             b"elsewhere.test mx.x.test:25",
