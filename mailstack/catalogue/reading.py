@@ -12,7 +12,8 @@ from mailstack.catalogue.tagging import Tagging, tags_of
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.header import fields, split
-from mailstack.reading import Correspondent, Reading, read
+from mailstack.letter.mailboxes import Correspondent
+from mailstack.reading import Reading, read
 from mailstack.store import Record
 
 MOST_SEARCHED = 65_536

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from mailstack.letter.address import Address, AddressError, parse_domain
+from mailstack.letter.charsets import text_of
+from mailstack.letter.header_text import plain
 
 # One token of a field without its comments: a quoted pair, a quoted string, what stands in angle brackets, a separator,
 # blanks, other text. Each alternative is possessive, so that no input makes it try again; a quote or bracket without its
@@ -19,6 +21,7 @@ _OUTSIDE_COMMENT = re.compile(rb'\\.|"(?:[^"\\]|\\.)*+"|\(', re.DOTALL)
 _INSIDE_COMMENT = re.compile(rb"\\.|[()]", re.DOTALL)
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _BLANKS = re.compile(rb"\s+")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ROUTE = re.compile(rb'@[^:"<>]*+:')
 """RFC 5322 §4.4: hosts on the way, before the address."""
 _PLAIN_ESCAPE = re.compile(rb"\\[^<>@,;:\"()\\]")
@@ -56,6 +59,15 @@ class Mailbox(Struct, frozen=True):
             return Address(local, parse_domain(domain)) if _ATOMS.match(local) and local.isprintable() else None
         except AddressError:
             return None
+
+
+class Correspondent(Struct, frozen=True):
+    """Mailbox with a display name that people can read, as pages and searches show it."""
+
+    name: str
+    """Decoded display name; "" for none."""
+    address: str
+    """Text where the address belongs. It may be no address."""
 
 
 class AddressList(Struct, frozen=True):
@@ -119,6 +131,22 @@ def addresses_in(body: bytes, domain: str = "") -> tuple[Address, ...] | None:
         return tuple([_completed(each.text.decode("utf-8", "surrogateescape"), domain) for each in listed.mailboxes])
     except AddressError:
         return None
+
+
+def correspondents(body: bytes, max_count: int, *, are_authors: bool = False) -> tuple[Correspondent, ...]:
+    """Mailboxes in the body of a field, in order, with the members of groups. Authors are read as `authors_in` does."""
+    found = read_address_list(body, max_count, names_have_commas=are_authors).mailboxes
+    return tuple(
+        [Correspondent(_display_name(each.name), text_of(each.text)) for each in found if each.name or each.text]
+    )
+
+
+def _display_name(phrase: bytes) -> str:
+    """Decoded display name. Encoded words stand in quotes against RFC 2047 §5, and often."""
+    text = text_of(phrase)
+    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
+        text = text[1:-1]
+    return " ".join(plain(_ESCAPE.sub(r"\1", text)).split())
 
 
 def read_address_list(

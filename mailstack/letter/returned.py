@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.letter import header as header_section
-from mailstack.letter.mime.encodings import quoted
+from mailstack.letter.transfer_encoding import quoted
 
 _LONGEST_LINE = 998
 """RFC 5322 §2.1.1: what a line may have without its CRLF where nothing is encoded."""

@@ -6,11 +6,9 @@ is bounded by Limits, and takes time in proportion to the letter's size.
 
 from __future__ import annotations
 
-from mailstack.reading.limits import Limits
 from mailstack.reading.links import Link
-from mailstack.reading.people import Correspondent
-from mailstack.reading.reading import Reading, read
+from mailstack.reading.reading import Limits, Reading, read
 from mailstack.reading.tree import Part
 from mailstack.reading.unsubscribe import Unsubscribe
 
-__all__ = ["Correspondent", "Limits", "Link", "Part", "Reading", "Unsubscribe", "read"]
+__all__ = ["Limits", "Link", "Part", "Reading", "Unsubscribe", "read"]

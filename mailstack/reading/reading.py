@@ -12,22 +12,50 @@ from itertools import islice
 from msgspec import Struct
 
 from mailstack.letter import header
+from mailstack.letter.charsets import text_of
+from mailstack.letter.header_text import text_of_field, unfolded
+from mailstack.letter.mailboxes import Correspondent, correspondents
+from mailstack.letter.transfer_encoding import AT_ONCE
 from mailstack.reading import html as hypertext
-from mailstack.reading.charsets import text_of
 from mailstack.reading.codes import codes_in
-from mailstack.reading.limits import Limits
 from mailstack.reading.links import Link, links_of
-from mailstack.reading.people import Correspondent, correspondents
-from mailstack.reading.transfer import AT_ONCE
 from mailstack.reading.tree import Part, tree_of
 from mailstack.reading.unsubscribe import Unsubscribe, unsubscribe
-from mailstack.reading.words import text_of_field, unfolded
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"
 )
 _LONGEST_DATE = 100
 _ADDRESSED = ("from", "to", "cc", "bcc", "reply-to", "sender")
+
+
+class Limits(Struct, frozen=True):
+    """What is beyond is left out; the letter's octets are never touched."""
+
+    parts: int = 1000
+    """MIME parts; those behind them are not shown."""
+    header: int = 262_144
+    """Octets of the header section: more than comes in by SMTP (`[limits] header_size`)."""
+    fields: int = 1000
+    """Header fields of the letter, and stray lines among them."""
+    field: int = 65_536
+    """Octets of one field."""
+    text: int = 2_097_152
+    """Octets of the text, and of the HTML, that are decoded."""
+    tags: int = 20_000
+    """Tags of the HTML, opening and closing, whose words, links and codes are read."""
+    references: int = 100_000
+    """References of the HTML, as `&amp;`, that are read as characters."""
+    people: int = 1000
+    """Addresses of one kind, as To."""
+    links: int = 1000
+    addresses: int = 10_000
+    """Addresses that are looked at for links: the same one again counts, too."""
+    searched_for_codes: int = 20_000
+    """Characters of the text."""
+    codes: int = 10
+    snippet: int = 250
+    """Characters."""
 
 
 class Reading(Struct, frozen=True):

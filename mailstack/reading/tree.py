@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 from msgspec import Struct
 
-from mailstack.letter import header
+from mailstack.letter.charsets import text_of
+from mailstack.letter.mime.fields import CONTENT_ID, DISPOSITION, TYPE, value_and_parameters
 from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Parts, Piece, Unconvertible
-from mailstack.reading.charsets import text_of
-from mailstack.reading.parameters import value_and_parameters
-from mailstack.reading.transfer import AT_ONCE, decoded, decoded_size
-from mailstack.reading.words import unfolded
+from mailstack.letter.transfer_encoding import AT_ONCE, decoded, decoded_size
 
-_LONGEST_FIELD = 65_536
-_MOST_FIELDS = 1000
-"""Fields of a part that are read."""
-_FIELDS = (b"content-type", b"content-disposition", b"content-id", b"content-transfer-encoding")
 _PARTING = re.compile(r"[/\\\x00-\x1f\x7f]")
 """What stands between the names of a path, or in none."""
 _LONGEST_NAME = 255
@@ -91,9 +84,9 @@ class _Open:
         return f"{place}{len(self.parts) + 1}"
 
     def closed(self, letter: bytes) -> Part:
-        said = _said(self.head.section)
-        kind, parameters = value_and_parameters(said.get(b"content-type", ""))
-        disposition, more = value_and_parameters(said.get(b"content-disposition", ""))
+        said = self.head.described.bodies
+        kind, parameters = value_and_parameters(said.get(TYPE, b""))
+        disposition, more = value_and_parameters(said.get(DISPOSITION, b""))
         encoding = self.head.described.encoding
         return Part(
             number=self.number,
@@ -101,7 +94,7 @@ class _Open:
             charset=parameters.get("charset", ""),
             name=_file_name(more.get("filename") or parameters.get("name", "")),
             disposition=disposition,
-            content_id=said.get(b"content-id", "").strip().removeprefix("<").removesuffix(">"),
+            content_id=text_of(said.get(CONTENT_ID, b"")).strip().removeprefix("<").removesuffix(">"),
             encoding=encoding,
             is_letter=self.head.is_letter,
             head=self.at,
@@ -177,15 +170,6 @@ def _nothing(letter: bytes) -> Part:
     return Part(
         "1", "text/plain", "", "", "", "", "", is_letter=True, head=0, start=0, end=len(letter), size=len(letter)
     )
-
-
-def _said(section: bytes) -> dict[bytes, str]:
-    """What its fields say of a part; the first of a name counts."""
-    found: dict[bytes, str] = {}
-    for name, field in islice(header.fields(section), _MOST_FIELDS):
-        if name in _FIELDS and name not in found:
-            found[name] = text_of(unfolded(field[:_LONGEST_FIELD]))
-    return found
 
 
 def _file_name(name: str) -> str:

@@ -7,8 +7,8 @@ import textwrap
 from datetime import UTC, datetime
 
 from mailstack.letter import Address, LetterId
-from mailstack.letter.mime.encodings import quoted
 from mailstack.letter.trace import date_time
+from mailstack.letter.transfer_encoding import quoted
 from mailstack.tls_reports.report import Reporting, TlsReport
 from mailstack.tls_results import DAY
 

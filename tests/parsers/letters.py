@@ -11,11 +11,11 @@ from mailstack.letter import Address, AddressError, Envelope, Recipient, header,
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.mailboxes import addresses_in
 from mailstack.letter.mime import Domain, Unconvertible, convert
-from mailstack.letter.mime.encodings import Base64, QuotedPrintable
 from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts
 from mailstack.letter.returned import Returned
 from mailstack.letter.status import Status
+from mailstack.letter.transfer_encoding import Base64, QuotedPrintable
 from mailstack.letter.verp import XVERP, read_delimiters, sender_for
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
@@ -222,7 +222,7 @@ PARSERS = (
     Parser("mime-parts", ("letter.mime.parts", "letter.mime.fields"), _parts, (_MULTIPART, b"A: b\r\n\r\nx")),
     Parser(
         "mime-conversion",
-        ("letter.mime.conversion", "letter.mime.encodings"),
+        ("letter.mime.conversion", "letter.transfer_encoding"),
         _conversion,
         (_MULTIPART, b"Subject: x\r\n\r\n\xe4\r\n", b"Content-Transfer-Encoding: binary\r\n\r\na\nb" + b"x" * 1000),
     ),
@@ -233,7 +233,7 @@ PARSERS = (
         (b'Content-Type: multipart/x; a="\\;"; boundary="b\\c "\r\nContent-Transfer-Encoding: 8BIT (x)\r\n\r\n',),
     ),
     Parser(
-        "mime-encodings", ("letter.mime.encodings",), _encodings, (b"a =\t\r\n.\r\n" + b"\xe4" * 90, b"x \r\n" * 30)
+        "mime-encodings", ("letter.transfer_encoding",), _encodings, (b"a =\t\r\n.\r\n" + b"\xe4" * 90, b"x \r\n" * 30)
     ),
     Parser(
         "returned",

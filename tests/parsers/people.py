@@ -74,17 +74,17 @@ PARSERS = (
     Parser(
         "reading",
         (
-            "reading.charsets",
+            "letter.charsets",
+            "letter.header_text",
+            "letter.mailboxes",
+            "letter.mime.fields",
+            "letter.transfer_encoding",
             "reading.codes",
             "reading.html",
             "reading.links",
-            "reading.parameters",
-            "reading.people",
             "reading.reading",
-            "reading.transfer",
             "reading.tree",
             "reading.unsubscribe",
-            "reading.words",
         ),
         _reading,
         (

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailstack.reading import charsets
-from mailstack.reading.charsets import AT_ONCE, text_of
+from mailstack.letter import charsets
+from mailstack.letter.charsets import AT_ONCE, text_of
 
 SOME = random.Random(7).randbytes(3 * AT_ONCE + 5)
 SIGNS = bytes(random.Random(7).choices(b"+A-~{}\x1b$B(J\xff\x81a", k=3 * AT_ONCE + 5))

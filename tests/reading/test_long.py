@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.reading import html, links, read, transfer
+from mailstack.letter import transfer_encoding as transfer
+from mailstack.reading import html, links, read
 from mailstack.reading.html import words
 
 HELD = 0.02

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mailstack.reading import Correspondent, Limits, Link, read
+from mailstack.letter.mailboxes import Correspondent
+from mailstack.reading import Limits, Link, read
 from mailstack.reading.html import _tokens, words
 from mailstack.reading.links import links_of
 

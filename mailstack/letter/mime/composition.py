@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from mailstack.letter.fields import folded, parameter
-from mailstack.letter.mime.encodings import Base64, quoted
+from mailstack.letter.transfer_encoding import Base64, quoted
 
 AT_ONCE = 65_536
 """Characters of a text, or octets of a file, that are encoded in one go."""

@@ -12,8 +12,9 @@ from mailstack.catalogue.items import Item
 from mailstack.instant import utc_text
 from mailstack.journey import Step
 from mailstack.letter import Arrival, LetterId
+from mailstack.letter.mailboxes import Correspondent
 from mailstack.queue.delivery import DeliveryState
-from mailstack.reading import Correspondent, Part, Reading
+from mailstack.reading import Part, Reading
 from mailstack.store import Record
 from mailstack.web.api.shapes import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from mailstack.reading.charsets import text_of
-from mailstack.reading.transfer import decoded
+from mailstack.letter.charsets import text_of
+from mailstack.letter.transfer_encoding import decoded
 
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 # RFC 2231 §5: a language may stand behind the charset.
