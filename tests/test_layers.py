@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -135,6 +136,66 @@ def test_every_module_is_read_and_has_a_place() -> None:
     assert len(MODULES) > 100
     assert sum(map(len, imports().values())) > 1000
     fail_with([f"{module} has no place in LAYERS: give it one" for module in MODULES if place_of(module) is None])
+
+
+def circle_in(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Names along one circle of arrows, with the first repeated at the end; empty without a circle."""
+    done: set[str] = set()
+    for first in sorted(arrows):
+        path: list[str] = []
+        waiting = [(first, iter(sorted(arrows[first])))] if first not in done else []
+        path += [first] if waiting else []
+        while waiting:
+            name, targets = waiting[-1]
+            target = next(targets, None)
+            if target is None:
+                waiting.pop()
+                done.add(path.pop())
+            elif target in path and target != name:
+                return [*path[path.index(target) :], target]
+            elif target not in done and target in arrows and target != name:
+                path.append(target)
+                waiting.append((target, iter(sorted(arrows[target]))))
+    return []
+
+
+def python_arrows() -> dict[str, set[str]]:
+    """Imports between modules of the package, without those that only a type checker reads."""
+    found = {}
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+        found[name] = {each for each in imports_in(tree) if each in MODULES}
+    return found
+
+
+SCRIPTS = ROOT / "web" / "pages"
+
+
+def script_arrows() -> dict[str, set[str]]:
+    """Imports between the scripts of the pages, static and dynamic."""
+    named = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']\./([^"']+)["']""")
+    return {path.name: set(named.findall(path.read_text())) for path in SCRIPTS.glob("*.js")}
+
+
+def test_no_imports_form_a_circle() -> None:
+    arrows = python_arrows()
+    assert len(arrows) > 100
+    assert circle_in(arrows) == []
+
+
+def test_no_imports_of_scripts_form_a_circle() -> None:
+    arrows = script_arrows()
+    assert "help.js" in arrows["keyboard.js"]
+    assert "composing.js" in arrows["help.js"], "a dynamic import"
+    assert circle_in(arrows) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_imports_are_absolute() -> None:

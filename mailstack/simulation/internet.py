@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Literal, TypeVar
 
@@ -12,30 +11,24 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
-from mailstack.between.overheard import overhear_server
 from mailstack.config import Config, Listen, Relay, Submission
 from mailstack.config.values import Domain, HostName
-from mailstack.faults import Faults
-from mailstack.letter import Address, LetterId, ids_drawn_by
-from mailstack.net.client_tls import ClientTls
+from mailstack.letter import Address, LetterId
 from mailstack.net.tls import ServerContext
-from mailstack.simulation.authority import Authority, Kind, authority
-from mailstack.simulation.calling import OverheardCaller
+from mailstack.simulation.authority import Kind
 from mailstack.simulation.disk import sqlite_store
-from mailstack.simulation.domains import Domains
 from mailstack.simulation.host import LONGEST_RUN, Host
 from mailstack.simulation.journeys import Journey, follow
-from mailstack.simulation.loop import NotReached
 from mailstack.simulation.network import Path
 from mailstack.simulation.pages import Page
 from mailstack.simulation.people import Author, Reader, Sent
 from mailstack.simulation.reactor import SimulatedReactor
 from mailstack.simulation.site import Site
 from mailstack.simulation.spans import seconds_of
-from mailstack.simulation.transcript import MOST_LINES, Transcript
+from mailstack.simulation.transcript import MOST_LINES
+from mailstack.simulation.world import World
 from mailstack.store import Store
 from mailstack.store.memory import MemoryStore
-from mailstack.wire import Caller, Engine, HostPort, Peer
 
 T = TypeVar("T")
 
@@ -64,25 +57,22 @@ class Internet:
 
     def __init__(self, seed: int = 1, *, path: Path | None = None, transcript: int = MOST_LINES) -> None:
         """`path` lies between hosts where no other was laid. `transcript` is how many lines of dialogue are kept."""
+        self._world = world = World(seed, path, transcript)
         self.seed = seed
-        self.reactor = SimulatedReactor(seed, path=path)
-        """Twisted's reactor of this world; `reactor.host(address)` is one for a program of one's own on a machine."""
-        self.zone = Domains(self.reactor)
-        """The DNS of everybody."""
-        self.ca: Authority = authority()
-        """Whom everybody trusts."""
-        self.transcript = Transcript(lambda: self.now, transcript)
-        self.faults = Faults(self.reactor.seconds, seed)
-        """What goes wrong: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
+        self.reactor = world.reactor
+        """Twisted's reactor of this internet; `reactor.host(address)` is a reactor for a program on one host."""
+        self.zone = world.zone
+        """DNS zone that all hosts ask."""
+        self.ca = world.ca
+        """Certificate authority that all hosts trust."""
+        self.transcript = world.transcript
+        """Record of all sessions."""
+        self.faults = world.faults
+        """Injected faults: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
         self.sites: dict[str, Site] = {}
-        """The post offices, by host name."""
-        self._start = self.reactor.seconds()
-        self._trusting = ClientTls(self.ca.file)
-        self._ids = self.reactor.random.getrandbits
+        """Mail servers, by host name."""
         self._addresses = {"offices": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
         self._people: dict[str, Host] = {}
-        self._letters = 0
-        self._unseen = True
         self._resting = False
 
     # --- who is there
@@ -118,7 +108,8 @@ class Internet:
         host = self.reactor.host(address or self._free("offices"))
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store
-        site = Site(self, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
+        self._world.add_server(host, hostname)
+        site = Site(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
         self.sites[hostname] = site
         self.result_of(site.begin())
         for each in domains:
@@ -128,11 +119,11 @@ class Internet:
 
     def author(self, address: str, site: Site | None = None) -> Author:
         """Who writes from this account; `site` is its office, where the domain doesn't tell. Raises LookupError."""
-        return Author(self, address, site or self._office_of(address), self._machine_of(address))
+        return Author(self._world, address, site or self._office_of(address), self._machine_of(address))
 
     def reader(self, address: str, site: Site | None = None) -> Reader:
         """Who reads at this account; as `author`."""
-        return Reader(self, address, site or self._office_of(address), self._machine_of(address))
+        return Reader(self._world, address, site or self._office_of(address), self._machine_of(address))
 
     def publish(self, domain: str, policy: str | bytes, *, id: str = "1", address: str = "", **page: Any) -> Page:  # noqa: A002
         """Have a domain publish an MTA-STS policy (RFC 8461 §3): its record, and an HTTPS host with the file.
@@ -154,12 +145,12 @@ class Internet:
     @property
     def now(self) -> float:
         """Virtual seconds since the beginning."""
-        return self.reactor.seconds() - self._start
+        return self._world.now
 
     @property
     def date(self) -> datetime:
         """The virtual date, UTC."""
-        return datetime.fromtimestamp(self.reactor.seconds(), UTC)
+        return self._world.date
 
     def run(self, until: Callable[[], bool] | None = None, *, at_most: float | str = LONGEST_RUN) -> None:
         """Let everything happen until `until()` is true; without it, until every letter has come to its end.
@@ -167,24 +158,23 @@ class Internet:
         That is: nothing waits in any queue, but what is held. `at_most` is virtual time, in seconds or as "5d". Raises
         NotReached, with the end of the transcript.
         """
-        if until is not None:
-            self._go(lambda: self.reactor.run(until, at_most=seconds_of(at_most)))
-            return
-        self._unseen = True
-        self._go(lambda: self.reactor.run(self._is_at_rest, at_most=seconds_of(at_most)))
+        if until is None:
+            self._world.has_news = True
+        with self._world.turning():
+            self.reactor.run(until or self._is_at_rest, at_most=seconds_of(at_most))
 
     def advance(self, span: float | str) -> None:
         """Let exactly so much virtual time pass (seconds, or "5d"), and happen what is due in it."""
-        self._go(lambda: self.reactor.advance(seconds_of(span)))
+        with self._world.turning():
+            self.reactor.advance(seconds_of(span))
 
     def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:
         """Have something done after so much virtual time; a coroutine that `do` returns is run."""
-        return self.reactor.callLater(seconds_of(span), _do, do, args)
+        return self._world.after(span, do, *args)
 
     def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
         """Run until a Deferred or coroutine has a result, and return it, or raise its exception."""
-        with self._told(), ids_drawn_by(self._ids):
-            return self.reactor.result_of(work)
+        return self._world.result_of(work)
 
     # --- the network
 
@@ -209,53 +199,18 @@ class Internet:
     def journey(self, letter: Sent | LetterId | str) -> Journey:
         """Of a letter, across all hosts."""
         named = letter.id if isinstance(letter, Sent) else LetterId(letter)
-        return self.result_of(follow(named, [site.store for site in self.sites.values()], self._start))
+        return self.result_of(follow(named, [site.store for site in self.sites.values()], self._world.start))
 
     def stop(self) -> None:
         """Close every office, as an operator would; nothing may be left to happen then."""
         for site in self.sites.values():
             site.stop()
 
-    # --- for the parts of this world
-
-    def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
-        """Stand between an office's conversations and their connections: Surroundings.between."""
-        if not self.transcript.is_kept:
-            return peer
-        dialogue = self.transcript.begin(self._name_of(peer.remote.host), f"{office} ({service})")
-        return overhear_server(peer, engine, dialogue)
-
-    def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Caller:
-        """Calls from a machine; the transcript tells of those that reach nobody, and of what strangers say."""
-        return OverheardCaller(
-            host, client_tls or self._trusting, name, self.transcript, self._is_office, self._name_of
-        )
-
-    def something_happened(self) -> None:
-        """Be told that a letter took a step: it may have been the last one."""
-        self._unseen = True
-
-    def count_letter(self) -> int:
-        """A number for a letter that is written."""
-        self._letters += 1
-        return self._letters
-
     # --- inside
 
-    def _go(self, run: Callable[[], None]) -> None:
-        with self._told(), ids_drawn_by(self._ids):
-            run()
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except NotReached as never:
-            raise NotReached(f"{never}\nThe transcript ends with:\n{self.transcript.tail()}") from never
-
     def _is_at_rest(self) -> bool:
-        if self._unseen:
-            self._unseen = False
+        if self._world.has_news:
+            self._world.has_news = False
             self._resting = False
             ensureDeferred(self._look())
         return self._resting
@@ -264,7 +219,7 @@ class Internet:
         for site in self.sites.values():
             if await site.store.next_due(site.hostname) is not None:
                 return
-        self._resting = not self._unseen
+        self._resting = not self._world.has_news
 
     def _free(self, which: str) -> str:
         return next(address for address in self._addresses[which] if not self.reactor.network.has(address))
@@ -276,7 +231,8 @@ class Internet:
 
     def _machine_of(self, address: str) -> Host:
         if address not in self._people:
-            self._people[address] = self.reactor.host(self._free("people"))
+            self._people[address] = host = self.reactor.host(self._free("people"))
+            self._world.add_user(host, address)
         return self._people[address]
 
     def _office_of(self, address: str) -> Site:
@@ -287,14 +243,6 @@ class Internet:
         if not found:
             raise LookupError(f"no office has an account {address}: name it in `accounts` of `internet.host(…)`")
         return found[0]
-
-    def _is_office(self, where: HostPort) -> bool:
-        return any(where.host in site.host.addresses for site in self.sites.values())
-
-    def _name_of(self, address: str) -> str:
-        names = (site.hostname for site in self.sites.values() if address in site.host.addresses)
-        person = (name for name, host in self._people.items() if address in host.addresses)
-        return next(names, None) or next(person, address)
 
 
 def _memory(reactor: SimulatedReactor, host: Host) -> Store:  # noqa: ARG001
@@ -307,8 +255,3 @@ _STORES: dict[str, Callable[[SimulatedReactor, Host], Store]] = {"memory": _memo
 def _addresses(networks: Sequence[str]) -> Iterator[str]:
     for network in networks:
         yield from map(str, ip_network(network).hosts())
-
-
-def _do(do: Callable[..., object], args: tuple[object, ...]) -> object:
-    made = do(*args)
-    return ensureDeferred(made) if isinstance(made, Coroutine) else made

@@ -7,14 +7,11 @@ from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
 from socket import AF_INET, AF_INET6, AddressFamily
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from mailstack.simulation.clock import DelayedCall, VirtualClock
-
-if TYPE_CHECKING:
-    from mailstack.simulation.sockets import SimulatedSocket
 
 EPHEMERAL = range(32768, 61000)
 """The ports that are given out when none was asked for, as Linux does."""
@@ -91,12 +88,42 @@ def delay_of_losses(loss: float, random: Random) -> float:
     return delay
 
 
+class NetworkSocket(Protocol):
+    """Socket as the network and the poll see it."""
+
+    @property
+    def readable(self) -> bool: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    @property
+    def is_listening(self) -> bool: ...
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The two addresses of a connection; empty without a connection."""
+
+    @property
+    def machine(self) -> Machine:
+        """The host of the socket."""
+
+    def enqueue(self, connection: Any) -> None:
+        """Add a new connection to the backlog of a listening socket."""
+
+    def vanish(self) -> None:
+        """Close without a goodbye, as the kernel does for a killed process."""
+
+    def take_reset(self) -> None:
+        """End the connection with a reset."""
+
+
 class Machine:
     """What the network knows of a host: its addresses, and who listens there."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
-        self._listeners: dict[tuple[str, int], SimulatedSocket] = {}
+        self._listeners: dict[tuple[str, int], NetworkSocket] = {}
         self._last_port = EPHEMERAL.start - 1
 
     def owns(self, address: str) -> bool:
@@ -126,13 +153,13 @@ class Machine:
             return any(p == port and family_of(a) == family_of(address) for a, p in self._listeners)
         return (address, port) in self._listeners or (wildcard, port) in self._listeners
 
-    def listen(self, address: str, port: int, socket: SimulatedSocket) -> None:
+    def listen(self, address: str, port: int, socket: NetworkSocket) -> None:
         self._listeners[address, port] = socket
 
     def stop_listening(self, address: str, port: int) -> None:
         self._listeners.pop((address, port), None)
 
-    def listener(self, address: str, port: int) -> SimulatedSocket | None:
+    def listener(self, address: str, port: int) -> NetworkSocket | None:
         """Who answers a call to this address and port."""
         return self._listeners.get((address, port)) or self._listeners.get((ANY[family_of(address)], port))
 
@@ -144,8 +171,8 @@ class Network:
         """`path` lies between hosts for which none was set."""
         self.clock = clock
         self.default_path = path or Path()
-        self.sockets: dict[int, SimulatedSocket] = {}
-        self.woken: Callable[[SimulatedSocket], object] = _nobody
+        self.sockets: dict[int, NetworkSocket] = {}
+        self.woken: Callable[[NetworkSocket], object] = _nobody
         self._seed = seed
         self._machines: dict[str, Machine] = {}
         self._paths: dict[frozenset[str], Path] = {}
@@ -211,7 +238,7 @@ class Network:
         else:
             held.append((do, args))
 
-    def enter(self, socket: SimulatedSocket) -> int:
+    def enter(self, socket: NetworkSocket) -> int:
         """A number for a new socket, as a file descriptor is one."""
         self._last_number += 1
         self.sockets[self._last_number] = socket
@@ -229,5 +256,5 @@ class Network:
         return self.clock.call_internally(self.clock.now + seconds, do, *args)
 
 
-def _nobody(_: SimulatedSocket) -> None:
+def _nobody(_: NetworkSocket) -> None:
     """Hears of a socket while nothing polls."""

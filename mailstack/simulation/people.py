@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,14 +18,12 @@ from mailstack.letter.content import Octets
 from mailstack.pop3.client import ClientEngine as Pop3Client
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.sasl.keys import salted
+from mailstack.simulation.site import Site
+from mailstack.simulation.world import World
 from mailstack.smtp.client import ClientEngine as SmtpClient
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import SendingSession
 from mailstack.wire import HostPort
-
-if TYPE_CHECKING:
-    from mailstack.simulation.internet import Internet
-    from mailstack.simulation.site import Site
 
 PATIENCE = 600.0
 """Virtual seconds that a person's program waits for a connection, and for each answer of a mailbox."""
@@ -104,17 +102,17 @@ async def _derive(password: str, salt: bytes, iterations: int) -> bytes:
 class Person:
     """Somebody with an account, and a machine of his own to use it from. The password of every account is its address."""
 
-    def __init__(self, internet: Internet, address: str, site: Site, host: Any) -> None:
+    def __init__(self, world: World, address: str, site: Site, host: Any) -> None:
         self.address = address
         self.site = site
         """The office that the account is at."""
         self.host = host
         """The person's machine."""
-        self._internet = internet
+        self._world = world
         self._parsed = Address.parse(address)
 
     def _caller(self) -> Any:
-        return self._internet.caller_of(self.host, self.host.addresses[0])
+        return self._world.caller_of(self.host, self.host.addresses[0])
 
 
 class Author(Person):
@@ -136,7 +134,7 @@ class Author(Person):
         `raw` is a whole content in place of one made of `subject` and `text`. `sender` is the reverse-path, where that
         is not the account itself; `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
         """
-        return self._internet.result_of(
+        return self._world.result_of(
             self.submitting(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)
         )
 
@@ -184,8 +182,8 @@ class Author(Person):
             "From": self.address,
             "To": ", ".join(str(each.address) for each in recipients),
             "Subject": subject,
-            "Date": format_datetime(self._internet.date),
-            "Message-ID": f"<{self._internet.count_letter()}.simulated@{self._parsed.domain}>",
+            "Date": format_datetime(self._world.date),
+            "Message-ID": f"<{self._world.count_letter()}.simulated@{self._parsed.domain}>",
         }
         lines = [f"{name}: {value}" for name, value in fields.items()]
         if all(len(line) < _SHORT and line.isascii() and line.isprintable() for line in [*lines, *text.split("\n")]):
@@ -206,7 +204,7 @@ class Reader(Person):
 
         Raises pop3.fetching.Refused, Broken, wire.Unreachable.
         """
-        return self._internet.result_of(self.collecting(keep=keep))
+        return self._world.result_of(self.collecting(keep=keep))
 
     async def collecting(self, *, keep: bool = False) -> list[Collected]:
         """The same as a coroutine."""

@@ -11,8 +11,7 @@ from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet,
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailstack.simulation.network import Machine, Network
-from mailstack.simulation.sockets import SimulatedSocket
+from mailstack.simulation.network import Machine, Network, NetworkSocket
 
 
 @implementer(IReactorFDSet)
@@ -23,9 +22,9 @@ class Poll:
         """`bug` is told of every exception that came out of a protocol."""
         self._sockets = network.sockets
         self._bug = bug
-        self._readers: dict[Any, SimulatedSocket] = {}
-        self._writers: dict[Any, SimulatedSocket] = {}
-        self._waiting: dict[SimulatedSocket, Any] = {}
+        self._readers: dict[Any, NetworkSocket] = {}
+        self._writers: dict[Any, NetworkSocket] = {}
+        self._waiting: dict[NetworkSocket, Any] = {}
         # A dict keeps the order; a set would not be the same twice.
         self._ready: dict[Any, None] = {}
         network.woken = self._woken
@@ -94,7 +93,7 @@ class Poll:
         """Those that wait to write."""
         return list(self._writers)
 
-    def _add(self, descriptor: Any, waiting: dict[Any, SimulatedSocket]) -> None:
+    def _add(self, descriptor: Any, waiting: dict[Any, NetworkSocket]) -> None:
         number = descriptor.fileno()
         if number not in self._sockets:
             raise ValueError(f"{descriptor!r} is no part of the simulated network")
@@ -102,12 +101,12 @@ class Poll:
         self._waiting[socket] = descriptor
         self._look(descriptor)
 
-    def _remove(self, descriptor: Any, these: dict[Any, SimulatedSocket], others: dict[Any, SimulatedSocket]) -> None:
+    def _remove(self, descriptor: Any, these: dict[Any, NetworkSocket], others: dict[Any, NetworkSocket]) -> None:
         socket = these.pop(descriptor, None)
         if socket is not None and descriptor not in others:
             self._waiting.pop(socket, None)
 
-    def _woken(self, socket: SimulatedSocket) -> None:
+    def _woken(self, socket: NetworkSocket) -> None:
         descriptor = self._waiting.get(socket)
         if descriptor is not None:
             self._look(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING
 
 from twisted.cred.portal import Portal
 
@@ -30,10 +29,8 @@ from mailstack.sasl.keys import FEWEST
 from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
 from mailstack.simulation.life import Life, mortal
+from mailstack.simulation.world import World
 from mailstack.store import Account, Filter, Store
-
-if TYPE_CHECKING:
-    from mailstack.simulation.internet import Internet
 
 MOST_STEPS = 10_000
 _LOOK = 3600.0
@@ -43,16 +40,16 @@ _LOOK = 3600.0
 class Notebook:
     """A Journal that keeps the last steps, and tells that there are new ones."""
 
-    def __init__(self, internet: Internet | None = None) -> None:
+    def __init__(self, world: World | None = None) -> None:
         self.steps: list[Step] = []
-        self._internet = internet
+        self._world = world
 
     def tell(self, steps: Sequence[Step]) -> None:
         self.steps += steps
         if len(self.steps) > 2 * MOST_STEPS:
             del self.steps[:-MOST_STEPS]
-        if self._internet is not None:
-            self._internet.something_happened()
+        if self._world is not None:
+            self._world.has_news = True
 
     def names(self, office: str) -> list[str]:
         """Of the steps in one office, in their order."""
@@ -64,7 +61,7 @@ class Site:
 
     def __init__(  # noqa: PLR0917  # what makes an office, each of a type of its own
         self,
-        internet: Internet,
+        world: World,
         host: Host,
         config: Config,
         store: Store,
@@ -79,13 +76,13 @@ class Site:
         self.config = config
         self.store = store
         self.accounts = tuple(accounts)
-        self.journal = Notebook(internet)
+        self.journal = Notebook(world)
         self.office: PostOffice
         """The one that works now; another after each `start`."""
         self.life: Life
         """The program that it runs in."""
         self._is_closed = False
-        self._internet = internet
+        self._world = world
         self._aliases = aliases
         self._context = context
 
@@ -105,17 +102,17 @@ class Site:
         await self.office.listen()
         await self.office.start()
         # What an earlier life stored in its last moment it told nobody.
-        self._internet.something_happened()
+        self._world.has_news = True
 
     def stop(self) -> None:
         """Close the office as an operator does; its host refuses connections until `start`."""
         if self.is_up:
-            self._internet.result_of(self.office.stop())
+            self._world.result_of(self.office.stop())
             self._is_closed = True
 
     def start(self) -> None:
         """Open it again, on the same store."""
-        self._internet.result_of(self.open())
+        self._world.result_of(self.open())
 
     def crash(self) -> None:
         """End its program now, as SIGKILL does; what was stored remains. Connections are reset, and calls refused until `start`."""
@@ -126,7 +123,7 @@ class Site:
 
         It is started again after `restart` (seconds, or "1m").
         """
-        self.life.kill_at(write, after=after, then=lambda: self._internet.after(restart, self.open))
+        self.life.kill_at(write, after=after, then=lambda: self._world.after(restart, self.open))
 
     @property
     def is_up(self) -> bool:
@@ -135,7 +132,7 @@ class Site:
 
     def states(self) -> dict[str, str]:
         """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the office."""
-        records = self._internet.result_of(self.store.records(Filter(office=self.hostname)))
+        records = self._world.result_of(self.store.records(Filter(office=self.hostname)))
         return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
 
     def said(self, last: int = 20) -> list[Step]:
@@ -143,11 +140,11 @@ class Site:
         return self.journal.steps[-last:]
 
     def _make(self, host: Life) -> PostOffice:
-        config, internet = self.config, self._internet
+        config, world = self.config, self._world
         clock, store = ReactorClock(host), mortal(self.store, host)
         scram = ScramChecker(store, b"k" * 32, FEWEST)
         portal, throttle = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock)
-        names, client_tls = DnsNames(internet.zone, host), ClientTls(config.relay.ca_file)
+        names, client_tls = DnsNames(world.zone, host), ClientTls(config.relay.ca_file)
         surroundings = Surroundings(
             reactor=host,
             store=store,
@@ -158,14 +155,14 @@ class Site:
             readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram, accounts=store),
             context=self._context,
             names=names,
-            caller=internet.caller_of(host, self.hostname, client_tls),
+            caller=world.caller_of(host, self.hostname, client_tls),
             policies=HttpsPolicies(host, names, client_tls),
             directory=StoreDirectory(store, config.domains, clock),
             signing_keys=signing_keys(config),
             poll=_LOOK,
-            random=Random(f"{internet.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
-            between=internet.between,
-            faults=internet.faults,
+            random=Random(f"{world.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
+            between=world.record,
+            faults=world.faults,
             bad_certificates=authority().context,
         )
         return PostOffice(config, surroundings)

@@ -232,14 +232,14 @@ class SimulatedSocket:
         if machine is None or self._number == -1:
             return  # nobody there, or nobody here any more: silence
         listener = machine.listener(host, port)
-        if listener is None or listener._backlog is None:
+        if listener is None or not listener.is_listening:
             latency = self._network.path(self._bound[0], host).latency
             self._network.carry(host, self._bound[0], self._network.clock.now + latency, self._fail, errno.ECONNREFUSED)
             return
         other = SimulatedSocket(self._network, machine, self._family)
         other._bound = (host, port)
         other._join(self, self._bound)
-        listener._backlog.append(other)
+        listener.enqueue(other)
         other._travel(self._answered, other)
         self._network.woken(listener)
 
@@ -268,6 +268,15 @@ class SimulatedSocket:
             self._network.woken(self)
 
     # --- what the other side, or the network, did arrives
+
+    @property
+    def is_listening(self) -> bool:
+        return self._backlog is not None
+
+    def enqueue(self, connection: SimulatedSocket) -> None:
+        """Add a new connection to the backlog."""
+        assert self._backlog is not None
+        self._backlog.append(connection)
 
     @property
     def ends(self) -> tuple[str, ...]:

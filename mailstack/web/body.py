@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from io import BytesIO
 
+from msgspec import Struct
+
 from mailstack.room import Room
 
 TOO_LARGE = b"413 Content Too Large"
 NO_ROOM = b"503 Service Unavailable"
+
+
+class Bounds(Struct, frozen=True):
+    """Limits of one client's connection and requests."""
+
+    body: int
+    """Maximum octets of a request body."""
+    request: float
+    """Seconds for a whole request, from the connection or the previous answer."""
+    lifetime: float
+    """Seconds for the whole connection."""
+    large: int = 0
+    """Maximum octets of a body that may be as large as a letter; at most `body`: the same limit as `body`."""
+    held: int = 268_435_456
+    """Maximum octets of large bodies, beyond `body` of each, that all clients together may have in memory."""
 
 
 class Body:

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from mailstack.room import Room
 from mailstack.web.asking import Upgrade
+from mailstack.web.body import Bounds
 from mailstack.web.door import Channel
 from mailstack.web.flowing import Flow, WebLine
 from mailstack.web.request import MOST_FIELDS, WebRequest
@@ -29,21 +29,6 @@ PATIENCE = 5.0
 """Seconds until a connection that should end is dropped."""
 MOST_DIGITS = 100
 """Of a Content-Length."""
-
-
-class Bounds(Struct, frozen=True):
-    """What one client may take."""
-
-    body: int
-    """Octets of a request's body."""
-    request: float
-    """Seconds for a whole request, from the connection or the answer before it."""
-    lifetime: float
-    """Seconds for a connection in all."""
-    large: int = 0
-    """Octets of a body that may be as large as a letter; less than `body`: as that."""
-    held: int = 268_435_456
-    """Octets of large bodies, beyond `body` of each, that all clients together may have us hold."""
 
 
 class WebChannel(HTTPChannel):

@@ -15,7 +15,8 @@ from mailstack.room import Room
 from mailstack.setup.services import services_of
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.routes import api_routes
-from mailstack.web.channel import Bounds, WebChannel
+from mailstack.web.body import Bounds
+from mailstack.web.channel import WebChannel
 from mailstack.web.client_files import client_files
 from mailstack.web.door import Speak
 from mailstack.web.front import front_pages

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from msgspec.structs import replace
@@ -20,13 +20,11 @@ from mailstack.room import Room
 from mailstack.sasl import OpenSession
 from mailstack.store import StoreError
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
-from mailstack.web.body import TOO_LARGE, Body
+from mailstack.web.body import TOO_LARGE, Body, Bounds
 from mailstack.web.flowing import Flow
 from mailstack.web.request_target import parse_target
-from mailstack.web.site import Entered
-
-if TYPE_CHECKING:
-    from mailstack.web.channel import WebChannel
+from mailstack.web.site import Entered, Site
+from mailstack.wire import HostPort
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +36,54 @@ NO_BODY = Body(0, 0, Room(0))
 NO_REQUEST = plain("That is no request.", 400)
 
 
+class Connection(Protocol):
+    """HTTP connection as a request sees it."""
+
+    site: Site
+    bounds: Bounds
+    room: Room
+    remote: HostPort
+    now: Callable[[], float]
+    callLater: Any  # noqa: N815 (Twisted's name)
+    persistent: Any
+
+    @property
+    def begun(self) -> tuple[bytes, bytes, bytes]:
+        """Method, target and version of the request whose body is being received."""
+
+    @property
+    def is_upgraded(self) -> bool:
+        """Whether the connection was switched to another protocol."""
+
+    def isSecure(self) -> bool: ...  # noqa: N802
+
+    def write(self, data: bytes) -> None: ...
+
+    def loseConnection(self) -> None: ...  # noqa: N802
+
+    def most_body(self) -> int:
+        """Maximum octets of the body of the current request."""
+
+    def wait(self) -> None:
+        """Pause reading."""
+
+    def go_on(self) -> None:
+        """Resume reading after `wait`."""
+
+    def refuse(self, status: bytes) -> None:
+        """Answer with a status line and close."""
+
+    def abort(self) -> None:
+        """Drop the connection."""
+
+    async def upgrade(self, answer: Upgrade) -> None:
+        """Switch to another protocol until the connection ends."""
+
+
 class WebRequest(Request):
     """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
 
-    channel: WebChannel
+    channel: Connection  # type: ignore[assignment]  # the part of it that is used
     _body = NO_BODY
     """Until its header has come."""
     _work: Deferred[None] | None = None

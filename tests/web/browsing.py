@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from mailstack.net.ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
-from mailstack.web.channel import Bounds
+from mailstack.web.body import Bounds
 from mailstack.web.door import Speak, WebDoor
 from mailstack.web.hosting import spoken
 from mailstack.web.site import Site

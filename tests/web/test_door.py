@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from mailstack.net.ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.asking import Answer, Ask, plain
-from mailstack.web.channel import Bounds
+from mailstack.web.body import Bounds
 from mailstack.web.door import Speak, WebDoor
 from mailstack.web.hosting import spoken
 from mailstack.web.routes import Route

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from mailstack.web.asking import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
-from mailstack.web.channel import Bounds
+from mailstack.web.body import Bounds
 from mailstack.web.routes import Route
 from mailstack.web.shield import shielded
 from mailstack.web.site import Site

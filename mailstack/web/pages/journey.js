@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { grouped, modelOf } from "./journey-model.js";
 import { countDown, picture } from "./journey-picture.js";
 import { stepList } from "./journey-steps.js";
-import { pageKeys } from "./keyboard.js";
+import { pageKeys } from "./help.js";
 import { loading, trouble } from "./loading.js";
 import { gathered, on } from "./live.js";
 import { notice, tried } from "./notices.js";

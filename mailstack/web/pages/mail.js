@@ -3,7 +3,7 @@
 import { deleteLetters, markUnread } from "./acting.js";
 import { Trouble, UNREACHED } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { pageKeys } from "./keyboard.js";
+import { pageKeys } from "./help.js";
 import { LetterList } from "./letters.js";
 import { on } from "./live.js";
 import { tried } from "./notices.js";

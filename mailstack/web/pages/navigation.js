@@ -3,10 +3,10 @@
 import { get, remove } from "./api.js";
 import { button, fill, h, own } from "./dom.js";
 import { clock, number, span } from "./format.js";
+import { compose, showHelp } from "./help.js";
 import { icon } from "./icons.js";
-import { showHelp } from "./keyboard.js";
 import { gathered, liveState, on } from "./live.js";
-import { complain, tried } from "./notices.js";
+import { tried } from "./notices.js";
 import { here, to } from "./routes.js";
 import { tagged } from "./searching.js";
 
@@ -85,12 +85,6 @@ export function showWhere(name, place) {
         if (link.dataset.page === name && same) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
     }
-}
-
-/** Opens the form for a new letter. */
-export async function compose() {
-    const { openComposer } = await import("./composing.js");
-    openComposer({}).catch(complain);
 }
 
 /** What of the mail is unread, for all mailboxes together. */

@@ -20,7 +20,7 @@ from mailstack.store import Account
 from mailstack.web.api.events import ALIVE
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Ask, Visitor
-from mailstack.web.channel import Bounds
+from mailstack.web.body import Bounds
 from mailstack.web.site import Doorkeeper, Everybody, Site
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
 from tests.simulation.protocols import Recorder

@@ -1,0 +1,72 @@
+/** Keyboard shortcuts: their table, and the dialog that lists them. */
+
+import { h } from "./dom.js";
+import { openDialog } from "./dialogs.js";
+import { complain, undoNewest } from "./notices.js";
+import { go } from "./routes.js";
+
+const EVERYWHERE = {
+    "g i": ["Go to the inbox", () => go(["letters"])],
+    "g q": ["Go to the queue", () => go(["queue"])],
+    "g l": ["Go to the protocol log", () => go(["protocol"])],
+    "g o": ["Go to the post offices", () => go(["offices"])],
+    "g a": ["Go to the accounts", () => go(["accounts"])],
+    "g z": ["Go to the DNS zone", () => go(["zone"])],
+    "g f": ["Go to the faults", () => go(["faults"])],
+    "g t": ["Go to the clock", () => go(["clock"])],
+    "g s": ["Go to client set-up", () => go(["setup"])],
+    c: ["Write a letter", () => compose()],
+    z: ["Undo", () => undoNewest()],
+    "?": ["Show this help", () => showHelp()],
+};
+
+let ofPage = {};
+
+/** Sets the shortcuts of the current page: `{key: [what it does, function]}`. Returns a function that removes them. */
+export function pageKeys(keys) {
+    ofPage = keys;
+    return () => {
+        if (ofPage === keys) ofPage = {};
+    };
+}
+
+/** All shortcuts of the current page, by key. */
+export const shortcuts = () => ({ ...EVERYWHERE, ...ofPage });
+
+/** Opens the form for a new letter. */
+export async function compose() {
+    const { openComposer } = await import("./composing.js");
+    openComposer({}).catch(complain);
+}
+
+/** Opens the list of all shortcuts. */
+export function showHelp() {
+    openDialog("Keyboard", h("div", { class: "keys" }, table("Here", ofPage), table("Everywhere", EVERYWHERE)));
+}
+
+function table(title, keys) {
+    const byWords = new Map();
+    for (const [key, [what]] of Object.entries(keys)) byWords.set(what, [...(byWords.get(what) ?? []), key]);
+    if (!byWords.size) return null;
+    return h(
+        "section",
+        {},
+        h("h3", {}, title),
+        h(
+            "dl",
+            {},
+            [...byWords].map(([what, some]) =>
+                h(
+                    "div",
+                    {},
+                    h(
+                        "dt",
+                        {},
+                        some.map((key, at) => [at ? " or " : null, key.split(" ").map((each) => h("kbd", {}, each))]),
+                    ),
+                    h("dd", {}, what),
+                ),
+            ),
+        ),
+    );
+}
