@@ -209,16 +209,6 @@ class Peer(Protocol[EventT_co]):
         """Drop the connection now, whatever is written."""
 
 
-class Latch(Protocol):
-    """What one coroutine waits at until another one opens it; it is open ever after."""
-
-    async def wait(self) -> None:
-        """Return when it is open."""
-
-    def open(self) -> None:
-        """Let go of who waits, who goes on before this returns."""
-
-
 class Clock(Protocol):
     """Time and tasks, which tests and simulations may turn by hand."""
 
@@ -233,9 +223,6 @@ class Clock(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine by itself. What it raises is a bug: it is logged, and nothing else stops."""
-
-    def latch(self) -> Latch:
-        """A new one, closed."""
 
 
 class Caller(Protocol):

@@ -16,7 +16,7 @@ from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 from mailstack.store import StoreError
 from mailstack.wire import Clock
 
@@ -40,7 +40,9 @@ class DeliveryAgent:
         self._office = office
         self._clock = clock
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], _turn: Turn | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: Watch | None = None, /
+    ) -> Attempt:
         """An outcome for each; the content isn't read."""
         envelope, size = letter.envelope, letter.content.size
         if len(deliveries) == 1:

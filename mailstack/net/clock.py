@@ -33,28 +33,6 @@ def keep_steady(reactor: Any) -> Callable[[], float]:
     return now
 
 
-class TaskLatch:
-    """A wire.Latch for the coroutines that a clock spawns."""
-
-    __slots__ = ("_is_open", "_waiting")
-
-    def __init__(self) -> None:
-        self._is_open = False
-        self._waiting: list[Deferred[None]] = []
-
-    async def wait(self) -> None:
-        if not self._is_open:
-            opened: Deferred[None] = Deferred()
-            self._waiting.append(opened)
-            await opened
-
-    def open(self) -> None:
-        self._is_open = True
-        waiting, self._waiting = self._waiting, []
-        for opened in waiting:
-            opened.callback(None)
-
-
 class ReactorClock:
     """The wire.Clock of a reactor: its `seconds` are UTC since 1970, as Twisted's reactors count."""
 
@@ -83,9 +61,6 @@ class ReactorClock:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine by itself; an exception out of it is a bug, and is logged with its traceback."""
         Task(work, _ended).resume()
-
-    def latch(self) -> TaskLatch:
-        return TaskLatch()
 
 
 def _ended(failure: Failure | None) -> None:

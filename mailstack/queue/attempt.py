@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mailstack.letter import Letter, Outcome
 from mailstack.queue.delivery import Delivery
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 
 
 class Attempt(Struct, frozen=True):
@@ -31,9 +31,8 @@ class Attempt(Struct, frozen=True):
 class Agent(Protocol):
     """Carries letters one way: into a mailbox here, or to another host. Interchangeable, whatever it does inside."""
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
         """Try once. All deliveries have the same destination. Trouble is an Outcome, never an exception.
 
-        Who has a `turn` may call the next attempt of its line when this one is about to end, and must wait until it is
-        `mine` before it opens a connection. Raises Recalled, of such a turn alone, and then nothing was attempted.
+        `watch` receives the signs of progress. Raises Interrupted if it interrupts the attempt before anything came of it.
         """

@@ -109,7 +109,6 @@ class Backlog:
         self._active_patient = 0
         self._active_reports = 0
         self._waiting_jobs = 0
-        self._followed_jobs = 0
         self._ended_jobs = 0
         self._patient_turn = False
         self._reports_turn = False
@@ -117,8 +116,8 @@ class Backlog:
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 
     def __len__(self) -> int:
-        """Jobs waiting, under way, followed by others, and ended but not written down."""
-        return self._active_jobs + self._waiting_jobs + self._followed_jobs + self._ended_jobs
+        """Number of jobs waiting, under way, and ended but not written down."""
+        return self._active_jobs + self._waiting_jobs + self._ended_jobs
 
     @property
     def active(self) -> int:
@@ -150,7 +149,7 @@ class Backlog:
         return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
     def add(self, job: Job) -> None:
-        self._wait(job).append(job)
+        self._wait(job)
         self.octets += _octets(job)
 
     def start(self) -> Job | None:
@@ -161,35 +160,13 @@ class Backlog:
         lane = self._next_lane()
         return None if lane is None else self._start_from(lane, self._next_destination(lane))
 
-    def follow(self, job: Job) -> Job | None:
-        """The job whose turn it would be if this one were over; under way in its place, if it is for the same destination.
-
-        Of this one only the outcome counts from then on: it is `done` as one that was followed.
-        """
-        if self._ended_jobs >= self._concurrency:
-            return None
-        self._leave(job)
-        lane = self._next_lane()
-        if lane is not None and next(iter(self._rows[lane])) == job.destination:
-            self._followed_jobs += 1
-            return self._start_from(lane, job.destination)
-        self._enter(job)
-        return None
-
-    def give_back(self, job: Job, followed: Job) -> None:
-        """A job that followed another one is not under way, which that one is again; it goes before all of its lane."""
-        self._leave(job)
-        self._enter(followed)
-        self._followed_jobs -= 1
-        self._wait(job).appendleft(job)
-
     def put_back(self, job: Job) -> None:
         """An attempt was interrupted before anything came of it: the job waits for another turn."""
         self._leave(job)
-        self._wait(job).append(job)
+        self._wait(job)
 
-    def done(self, job: Job, *, reached: bool | None = None, followed: bool = False, silent: bool = False) -> None:
-        """The attempt of a job is over, and its connection free, or that of who `followed`; `reached` is as in its Attempt.
+    def done(self, job: Job, *, reached: bool | None = None, silent: bool = False) -> None:
+        """Frees the connection of a job whose attempt is over; `reached` is as in its Attempt.
 
         `silent`: its hosts said nothing for long. The job counts until it is `written`.
         """
@@ -199,11 +176,7 @@ class Backlog:
         elif silent:
             self.mark_silent(job.destination)
         self._ended_jobs += 1
-        if followed:
-            self._followed_jobs -= 1
-            self._find_place(job.destination)
-        else:
-            self._leave(job)
+        self._leave(job)
 
     def written(self, job: Job) -> None:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
@@ -363,18 +336,19 @@ class Backlog:
             self._set_aside(destination)
         return job
 
-    def _wait(self, job: Job) -> deque[Job]:
-        """Where it has to wait; it is counted there."""
+    def _wait(self, job: Job) -> None:
+        """Puts a job at the end of those that wait for its destination."""
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
         self._waiting_silent += self.is_known_silent(job.destination)
         lane = _Lane(job.priority, job.is_patient, job.is_report, self._standings.of(job.destination))
         if self._is_full(job.destination):
-            return self._aside.setdefault(job.destination, {}).setdefault(lane, deque())
-        return self._rows.setdefault(lane, {}).setdefault(job.destination, deque())
+            self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
+        else:
+            self._rows.setdefault(lane, {}).setdefault(job.destination, deque()).append(job)
 
     def _leave(self, job: Job) -> None:
-        """It has no place any more."""
+        """Takes a job out of those under way, and sorts its destination by the window that is left."""
         destination = job.destination
         self._silent.discard(id(job))
         self._active_jobs -= 1
@@ -384,20 +358,6 @@ class Backlog:
             self._active[destination] = left
         else:
             del self._active[destination]
-        self._find_place(destination)
-
-    def _enter(self, job: Job) -> None:
-        """It has a place again."""
-        destination = job.destination
-        self._active_jobs += 1
-        self._active_patient += job.is_patient
-        self._active_reports += job.is_report
-        self._active[destination] = self._active.get(destination, 0) + 1
-        if self._is_full(destination):
-            self._set_aside(destination)
-
-    def _find_place(self, destination: str) -> None:
-        """Its jobs wait in the rows, or aside, as its window is now."""
         if self._is_full(destination):
             self._set_aside(destination)
         else:

@@ -16,7 +16,7 @@ from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
 from mailstack.queue.standing import StandingOrders
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 from mailstack.store import Store, StoreError, Suppression
 from mailstack.wire import Clock
 
@@ -68,23 +68,23 @@ class Gate:
         self._clock = clock
         self._leaving = leaving
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
         """As the relay does; an unused gate costs a look at two settings."""
         if self._leaving.only_to or self._standing.suppressing:
-            attempt = await self._sorted(letter, deliveries, turn)
+            attempt = await self._sorted(letter, deliveries, watch)
         else:
-            attempt = await self._relay.deliver(letter, deliveries, turn)
+            attempt = await self._relay.deliver(letter, deliveries, watch)
         if self._leaving.suppress_bounced:
             await self._remember(deliveries, attempt.outcomes)
         return attempt
 
-    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], turn: Turn | None) -> Attempt:
+    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], watch: Watch | None) -> Attempt:
         ours = dict(await self._suppressed(deliveries))
         for delivery in deliveries:
             if not self._leaving.allows(delivery.destination):
                 ours[delivery.number] = await self._not_allowed(letter, delivery)
         rest = tuple([one for one in deliveries if one.number not in ours])
-        attempt = await self._relay.deliver(letter, rest, turn) if rest else Attempt(())
+        attempt = await self._relay.deliver(letter, rest, watch) if rest else Attempt(())
         theirs = {one.number: outcome for one, outcome in zip(rest, attempt.outcomes, strict=True)}
         answers = {**theirs, **ours}
         return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))

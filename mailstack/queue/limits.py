@@ -28,8 +28,6 @@ class RunnerLimits(Struct, frozen=True):
     """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
     lines: int = 10_000
     """Destinations known to have such deliveries."""
-    patience: float = 10.0
-    """How long a letter that was called behind another one waits for that one's end, before it may go another way."""
     quiet_after: float = 0.5
     """Time without a sign of progress after which a host counts as silent, while letters wait for a connection."""
     silent_time: float = 10.0

@@ -19,6 +19,7 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.damaged import hold_damaged
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.entering import FirstClaim
+from mailstack.queue.interruption import Interrupted
 from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.lines import Lines
 from mailstack.queue.noticeboard import Noticeboard, Source
@@ -28,7 +29,7 @@ from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle, too_late
 from mailstack.queue.silence import SilentAttempts
 from mailstack.queue.standing import Held, StandingOrders
-from mailstack.queue.turn import Recalled, Turn, Turns
+from mailstack.queue.watch import Watch
 from mailstack.store import Acceptance, Claim, Damaged, Store, StoreError, StoreFull
 from mailstack.wire import Clock
 
@@ -106,7 +107,6 @@ class Runner:
         self._recovered = False
         """Whether the claims of an earlier life are let go of: before that nothing is claimed, for it has the same name."""
         self._starting_jobs = False
-        self._turns = Turns()
         self._silent = SilentAttempts(self._backlog, clock, limits, self._start_jobs)
         self._looking = False
         self._lines = Lines(store, clock, limits, line, line_of, jitter)
@@ -207,7 +207,7 @@ class Runner:
             self._running and (since := self._store.tenure()) is not None and (job := self._backlog.start()) is not None
         ):
             if self._is_ours(job, since):
-                self._begin(job)
+                self._clock.spawn(self._attempt(job, self._silent.begin(job)))
                 continue
             # Others may have let go of it, or it was stored after they had: then nobody else will before its lease ends.
             self._backlog.done(job)
@@ -225,62 +225,33 @@ class Runner:
         claimed = _claimed(job) - self.limits.lease
         return claimed >= since and self._clock.now() < claimed + self.limits.lease / 3
 
-    def _begin(self, job: Job, before: Turn | None = None) -> None:
-        """Attempt a job for other hosts, behind another one."""
-        turn = Turn(job, self._call_behind, self._clock.latch, before)
-        self._turns.begin(turn, self._clock.steady())
-        self._silent.begin(turn)
-        self._clock.spawn(self._attempt(job, turn))
-
-    def _call_behind(self, turn: Turn) -> None:
-        """An attempt is about to end: have the next one for these hosts begin, if no others' turn is before it."""
-        if not self._running or (since := self._store.tenure()) is None:
-            return
-        follower = self._backlog.follow(turn.job)
-        if follower is None:
-            return
-        if self._is_ours(follower, since):
-            turn.is_passed_on = True
-            self._begin(follower, turn)
-        else:
-            self._backlog.give_back(follower, turn.job)
-
-    async def _attempt(self, job: Job, turn: Turn | None = None) -> None:
-        """One job from the agent's first word to its place in the store. What goes elsewhere has a turn."""
+    async def _attempt(self, job: Job, watch: Watch | None = None) -> None:
+        """One job from the agent's first word to its place in the store. What goes elsewhere is watched."""
         try:
-            attempt, settling = await self._made(job, turn)
-        except Recalled:
-            self._put_back(job, turn)
+            attempt, settling = await self._made(job, watch)
+        except Interrupted:
+            self._put_back(job, watch)
         else:
             # Others may have the connection while this outcome is written.
-            if turn is not None:
-                silent = self._silent.end(turn)
-                self._backlog.done(job, reached=attempt.reached, followed=turn.is_passed_on, silent=silent)
+            if watch is not None:
+                silent = self._silent.end(watch)
+                self._backlog.done(job, reached=attempt.reached, silent=silent)
             self._outcomes.write(Ended(job, settling))
-        if turn is not None:
-            self._turns.end(turn)
         self._start_jobs()
 
-    async def _made(self, job: Job, turn: Turn | None) -> tuple[Attempt, Settling]:
-        """An attempt, and what follows from it. Raises Recalled."""
+    async def _made(self, job: Job, watch: Watch | None) -> tuple[Attempt, Settling]:
+        """An attempt, and what follows from it. Raises Interrupted."""
         began = self._clock.now()
         left, held = job, Held()
         try:
             attempt = _too_late(job, began)
             if attempt is None:
-                held = await self._held(job, turn)
+                held = await self._held(job)
                 left = _less(job, held)
-                attempt = await self._deliver(left, turn)
-            if turn is not None:
-                # Its place is free for others when the one before has left it, and not sooner.
-                await turn.mine()
+                attempt = await self._deliver(left, watch)
             settling = self._settling(left, attempt, began)
-        except Recalled:
-            raise
         except Exception as trouble:  # noqa: BLE001  # whatever it is, the letter stays safe
             attempt, settling = self._unsent(left, trouble, began)
-            if turn is not None:
-                await turn.mine()
         if held.changes:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
         return attempt, settling
@@ -300,32 +271,24 @@ class Runner:
                 attempt = Attempt((_BUG,) * count)
         return attempt, self._settling(job, attempt, began)
 
-    async def _held(self, job: Job, turn: Turn | None) -> Held:
-        """What orders hold of it. Raises Recalled."""
+    async def _held(self, job: Job) -> Held:
+        """What orders hold of it."""
         if not self.standing.active:
             return Held()
-        held = await self.standing.hold_due(job.letter, job.deliveries, self._clock.now())
-        if held.changes and turn is not None and turn.before is not None:
-            # It is held when its turn comes: who takes the order back meanwhile finds nothing of this one to release.
-            await turn.mine()
-            held = await self.standing.hold_due(job.letter, job.deliveries, self._clock.now())
-        return held
+        return await self.standing.hold_due(job.letter, job.deliveries, self._clock.now())
 
-    async def _deliver(self, job: Job, turn: Turn | None) -> Attempt:
+    async def _deliver(self, job: Job, watch: Watch | None) -> Attempt:
         if not job.deliveries:
             return Attempt(())
         agent = self._agents[LOCAL if job.destination == LOCAL else RELAY]
-        return await agent.deliver(job.letter, job.deliveries, turn)
+        return await agent.deliver(job.letter, job.deliveries, watch)
 
-    def _put_back(self, job: Job, turn: Turn | None) -> None:
-        """It was recalled: nothing of it was attempted."""
-        if turn is None:
+    def _put_back(self, job: Job, watch: Watch | None) -> None:
+        """It was interrupted: nothing of it was attempted."""
+        if watch is None:
             return
-        self._silent.end(turn)
-        if turn.before is not None:
-            turn.before.is_passed_on = False
-            self._backlog.give_back(job, turn.before.job)
-        elif self._backlog.has_room(job.destination):
+        self._silent.end(watch)
+        if self._backlog.has_room(job.destination):
             self._backlog.put_back(job)
         else:
             self._backlog.done(job)
@@ -381,8 +344,6 @@ class Runner:
             return
         self._looking = True
         wait = self.limits.poll
-        # Who waited long enough behind an attempt that does not end may have the next place that is free.
-        self._turns.recall(self._clock.steady() - self.limits.patience)
         # Who could not be sure of his claims for a while may be again.
         self._start_jobs()
         try:
@@ -493,8 +454,6 @@ class Runner:
             self._end()
 
     def _end(self) -> None:
-        # Who still waits for his turn must not have it: whoever starts next has his claim.
-        self._turns.recall()
         self._outcomes.stop()
         self._cancel_end()
         stopped, self._stopped = self._stopped, None

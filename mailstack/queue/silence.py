@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mailstack.queue.backlog import Backlog
+from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.limits import RunnerLimits
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 from mailstack.wire import Clock
 
 CHECK_CROWDED = 0.1
@@ -18,6 +18,7 @@ CHECK_SILENT = 1.0
 
 
 class _Seen(Struct):
+    job: Job
     sign: tuple[int, int]
     since: float
     """Time of the last sign of progress, by `Clock.steady`."""
@@ -49,19 +50,20 @@ class SilentAttempts:
         self._clock = clock
         self._limits = limits
         self._start_jobs = start_jobs
-        self._seen: dict[Turn, _Seen] = {}
+        self._seen: dict[Watch, _Seen] = {}
         self._cancel: Callable[[], None] | None = None
         self._is_crowded = False
 
-    def begin(self, turn: Turn) -> None:
-        """An attempt begins."""
-        known = self._backlog.is_silent(turn.job)
-        self._seen[turn] = _Seen(turn.watch.sign, self._clock.steady(), known, known)
+    def begin(self, job: Job) -> Watch:
+        """Watches the attempt of a job that is under way."""
+        watch, known = Watch(), self._backlog.is_silent(job)
+        self._seen[watch] = _Seen(job, watch.sign, self._clock.steady(), known, known)
+        return watch
 
-    def end(self, turn: Turn) -> bool:
-        """An attempt is over: whether it was longer without a sign than a silent host is allowed."""
-        seen = self._seen.pop(turn)
-        return turn.watch.sign == seen.sign and self._clock.steady() - seen.since >= self._limits.silent_time
+    def end(self, watch: Watch) -> bool:
+        """Forgets an attempt that is over; whether it was longer without a sign than a silent host is allowed."""
+        seen = self._seen.pop(watch)
+        return watch.sign == seen.sign and self._clock.steady() - seen.since >= self._limits.silent_time
 
     def watch(self) -> None:
         """Check soon, if letters wait because of silent hosts, and as long as they do."""
@@ -84,48 +86,46 @@ class SilentAttempts:
         silent = self._silent(now)
         if self._backlog.is_crowded:
             surplus = self._backlog.silent_surplus
-            newest = sorted((turn for turn in silent if self._may_restart(turn)), key=self._since, reverse=True)
-            for turn in newest[:surplus]:
-                self._backlog.mark_silent(turn.job.destination)
-                turn.watch.interrupt("its host said nothing, and others wait", put_back=True)
+            newest = sorted((watch for watch in silent if self._may_restart(watch)), key=self._since, reverse=True)
+            for watch in newest[:surplus]:
+                self._backlog.mark_silent(self._seen[watch].job.destination)
+                watch.interrupt("its host said nothing, and others wait", put_back=True)
         wanted = max(self._backlog.silent_wait, self._backlog.silent_surplus if self._backlog.is_crowded else 0)
-        for turn in sorted((turn for turn in silent if turn in self._seen), key=self._since):
+        for watch in sorted((watch for watch in silent if watch in self._seen), key=self._since):
             if wanted <= 0:
                 break
-            wanted -= self._give_up(turn, now - self._since(turn))
+            wanted -= self._give_up(watch, now - self._since(watch))
         self._start_jobs()
         self.watch()
 
-    def _silent(self, now: float) -> list[Turn]:
-        found: list[Turn] = []
-        for turn, seen in self._seen.items():
-            if turn.before is not None or turn.is_passed_on:
-                continue
-            if (sign := turn.watch.sign) != seen.sign:
+    def _silent(self, now: float) -> list[Watch]:
+        found: list[Watch] = []
+        for watch, seen in self._seen.items():
+            if (sign := watch.sign) != seen.sign:
                 seen.sign, seen.since = sign, now
                 if not seen.is_known:
                     seen.is_silent = False
-                    self._backlog.spoke(turn.job)
+                    self._backlog.spoke(seen.job)
             elif now - seen.since >= self._limits.quiet_after:
                 if not seen.is_silent:
                     seen.is_silent = True
-                    self._backlog.fell_silent(turn.job)
-                found.append(turn)
+                    self._backlog.fell_silent(seen.job)
+                found.append(watch)
         return found
 
-    def _since(self, turn: Turn) -> float:
-        return self._seen[turn].since
+    def _since(self, watch: Watch) -> float:
+        return self._seen[watch].since
 
-    def _may_restart(self, turn: Turn) -> bool:
-        return not self._seen[turn].is_known and turn.watch.may_restart
+    def _may_restart(self, watch: Watch) -> bool:
+        return not self._seen[watch].is_known and watch.may_restart
 
-    def _give_up(self, turn: Turn, seconds: float) -> bool:
+    def _give_up(self, watch: Watch, seconds: float) -> bool:
         """Give up the host of an attempt that had its time, and whether it was given up."""
-        allowed = self._limits.silent_final if turn.watch.is_behind_dot else self._limits.silent_time
+        allowed = self._limits.silent_final if watch.is_behind_dot else self._limits.silent_time
         if seconds < allowed:
             return False
-        self._backlog.mark_silent(turn.job.destination)
-        return turn.watch.interrupt(
+        self._backlog.mark_silent(self._seen[watch].job.destination)
+        return watch.interrupt(
             f"it said nothing for {seconds:.0f} seconds, and letters for other hosts that say nothing wait",
             put_back=False,
         )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from random import Random, SystemRandom
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.conditions import Condition
@@ -18,7 +17,6 @@ from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.interruption import Interrupted, Interruptible
-from mailstack.queue.turn import Recalled, Turn
 from mailstack.queue.watch import Watch
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
 from mailstack.relay.demands import Demands, Refused, requiretls_missing
@@ -27,7 +25,6 @@ from mailstack.relay.hosts import HOST_LIMITS, NAMES_UNAVAILABLE, Candidate, Hos
 from mailstack.relay.names import Names
 from mailstack.relay.origins import OriginRule
 from mailstack.relay.progress import Progress
-from mailstack.relay.ride import Ride
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
 from mailstack.relay.sts import Sts
@@ -42,7 +39,6 @@ from mailstack.relay.trouble import (
 )
 from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.sasl.answering import Derive, derive_here
-from mailstack.smtp.prepared import Prepared
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.sending import Timeouts, Trouble
 from mailstack.store import StoreError
@@ -156,19 +152,17 @@ class RelayAgent:
         self._clock = clock
         self._limits = attempt_limits
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
-        """Try once; all deliveries are of one `line`. Raises Recalled."""
-        if turn is None:
-            return await self._deliver(letter, deliveries, None)
-        turn.watch.work = work = Interruptible(self._deliver(letter, deliveries, turn))
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+        """Try once; all deliveries are of one `line`. Raises Interrupted."""
+        if watch is None:
+            return await self._deliver(letter, deliveries, Watch())
+        watch.work = work = Interruptible(self._deliver(letter, deliveries, watch))
         try:
             return await work
-        except Interrupted:
-            raise Recalled from None
         finally:
-            turn.watch.work = None
+            watch.work = None
 
-    async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None) -> Attempt:
+    async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch) -> Attempt:
         """The same, which may be interrupted."""
         destination = deliveries[0].destination
         try:
@@ -180,7 +174,7 @@ class RelayAgent:
                 raise
             outcome = Deferred(NAMES_UNAVAILABLE, clean(f"{destination}: the DNS gave no answer: {interrupted}"))
             return Attempt((outcome,) * len(deliveries))
-        return await self._try_hosts(way, letter, deliveries, turn)
+        return await self._try_hosts(way, letter, deliveries, watch)
 
     def line(self, letter: Letter, destination: str) -> str:
         """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
@@ -198,9 +192,7 @@ class RelayAgent:
         """Say goodbye on connections that were kept."""
         await self._connections.close()
 
-    async def _try_hosts(
-        self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None
-    ) -> Attempt:
+    async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
         hurried = any(delivery.is_hurried for delivery in deliveries)
         again = deliveries[0].attempts > 1
@@ -209,7 +201,6 @@ class RelayAgent:
         candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
         late = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
-        watch = Watch() if turn is None else turn.watch
         for candidate in way.candidates:
             if failures and self._clock.steady() >= late:
                 break
@@ -233,10 +224,9 @@ class RelayAgent:
                     hurried,
                     transcript,
                     progress,
-                    turn,
+                    watch,
                     domain,
                     hasty,
-                    watch,
                 )
                 handover = await self._through(go)
             except Refused as refused:
@@ -280,17 +270,14 @@ class RelayAgent:
         Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
         """
         handover = None
-        ride = await self._ride(go)
         late = self._clock.steady() + self._limits.handover
-        connection = ride.connection if ride is not None else None
-        if connection is None:
-            connection = self._connections.take(go.candidate, go.security, go.domain)
+        connection = self._connections.take(go.candidate, go.security, go.domain)
         if connection is not None:
             go.transcript.append(f"-- on the connection that was open to {go.candidate}")
             go.watch.session = connection.session
             self._check_offer(go, connection)
             try:
-                handover = await self._hand_over(connection, go, late, ride)
+                handover = await self._hand_over(connection, go, late)
             except Trouble as trouble:
                 go.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
@@ -304,43 +291,6 @@ class RelayAgent:
                 break
             handover = await self._hand_over(connection, go, late)
         return handover
-
-    async def _ride(self, go: _Go) -> Ride | None:
-        """The place behind the letter before, when that one is over, if this one has taken it. Raises Recalled."""
-        turn = go.turn
-        if turn is None or turn.before is None:
-            return None
-        offered = turn.before.offer
-        ride = offered if isinstance(offered, Ride) and await self._gets_on(go, offered) else None
-        try:
-            await turn.mine()
-        except Recalled:
-            if ride is not None:
-                ride.give_up()
-            if isinstance(offered, Ride):
-                self._connections.offer_no_rides(offered.connection)
-            raise
-        return ride
-
-    async def _gets_on(self, go: _Go, ride: Ride) -> bool:
-        """Have the letter's first commands sent with the final dot of the one before, if nothing about it is uncertain."""
-        connection = ride.connection
-        if not self._connections.is_for(connection, go.candidate, go.security, go.domain):
-            return False
-        # What has a deadline is told of the seconds that are left when it goes.
-        if deadline(go.letter) is not None or (go.requires_tls and REQUIRETLS not in connection.session.extensions):
-            return False
-        go.progress.limit(connection.session.limits.recipients)
-        return ride.take(await self._prepared(connection, go, go.progress.batch()))
-
-    def _offer_ride(
-        self, go: _Go, connection: Connection, batch: Sequence[int], refusals: Sequence[Reply | None]
-    ) -> None:
-        """Right before the final dot: have the next letter begin, if the connection will be free for it."""
-        if go.turn is not None and go.progress.ends_with(batch, refusals) and self._connections.may_ride(connection):
-            go.turn.offer = ride = Ride(connection)
-            go.turn.call_next()
-            ride.close()
 
     async def _open(self, go: _Go) -> Connection:
         connection = await self._connections.open(
@@ -361,84 +311,55 @@ class RelayAgent:
             self._connections.keep(connection)
             raise Refused(requiretls_missing(go.candidate.host))
 
-    async def _hand_over(self, connection: Connection, go: _Go, late: float, ride: Ride | None = None) -> _Handover:
+    async def _hand_over(self, connection: Connection, go: _Go, late: float) -> _Handover:
         """The transactions that this letter needs, as many as the host takes in this session, until `late`.
 
-        The first has begun where the letter had a `ride`. Raises Trouble only for a kept connection that died before any.
+        Raises Trouble only for a kept connection that died before any.
         """
-        if ride is not None and ride.lost:
-            raise Trouble("mail", None, ride.lost)
         host, progress = connection.candidate.host, go.progress
         progress.limit(connection.session.limits.recipients)
         connection.domains.add(go.domain)
-        begun = None if ride is None else ride.letter
         goes_on = lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(max(0.0, late - self._clock.steady()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
-                if begun is None and connection.is_used_up:
+                if connection.is_used_up:
                     goes_on = True
                     break
-                prepared = begun or await self._prepared(connection, go, batch)
-                begun = None
-                replies = await connection.session.carry(prepared, partial(self._offer_ride, go, connection, batch))
+                replies = await self._transact(connection, go, batch)
                 progress.settle(batch, replies, connection.session.extensions)
                 go.watch.settle()
         except Trouble as trouble:
             connection.drop()
-            self._lose_ride(connection, go, trouble, rode=ride is not None)
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
             rest, lost = transaction_trouble(host, trouble), True
         except StoreError as trouble:
             # The final dot was not sent, so that the host has no letter that is not whole.
             connection.drop()
-            self._lose_ride(connection, go, None)
             if not progress.outcomes:
                 raise
             _log.error("letter %s can't be read on: %s", go.letter.id, trouble)
             rest, lost = UNREADABLE, True
         except BaseException:
             connection.drop()
-            self._lose_ride(connection, go, None)
             raise
         else:
-            self._leave(connection, go)
+            self._connections.keep(connection)
         finally:
             stop_timer()
             go.transcript.extend(connection.new_lines())
         outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(go.recipients))])
         return _Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
-    async def _prepared(self, connection: Connection, go: _Go, batch: Sequence[int]) -> Prepared:
-        """The letter for these of its recipients, as it goes on this connection."""
+    async def _transact(self, connection: Connection, go: _Go, batch: Sequence[int]) -> tuple[Reply, ...]:
+        """Sends the letter to these of its recipients. Raises Trouble, and what reading the content raises."""
         letter, chosen = go.letter, tuple(go.recipients[number] for number in batch)
         envelope = onward(letter, self._clock.now(), connection.session.extensions)
         if delimiters_of(letter.envelope) is not None:
             envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))
-        return await connection.session.prepare(envelope, chosen, letter.content)
-
-    def _leave(self, connection: Connection, go: _Go) -> None:
-        """The connection is between two letters: it is that of the one behind, or free."""
-        ride = _ride_of(go, connection)
-        if ride is None:
-            self._connections.keep(connection)
-            return
-        self._connections.pass_on(connection)
-        ride.pass_on()
-
-    def _lose_ride(self, connection: Connection, go: _Go, trouble: Trouble | None, *, rode: bool = False) -> None:
-        """The connection is lost: so is the ride on it. A host that may have stumbled over one is offered none for a while."""
-        ride = _ride_of(go, connection)
-        if ride is not None:
-            ride.lost = clean(f"the letter before was not answered: {trouble or 'local error'}")
-        if trouble is None:
-            return
-        # Also what was said to the dot, 421 that is, may be said of what came behind it.
-        stumbled = rode and trouble.reply is None and not go.progress.transactions and is_stale(trouble)
-        if ride is not None or stumbled:
-            self._connections.offer_no_rides(connection)
+        return await connection.session.transact(envelope, chosen, letter.content)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
         return ends_of(
@@ -477,26 +398,16 @@ class _Go(Struct, frozen=True):
     hurried: bool
     transcript: list[str]
     progress: Progress
-    turn: Turn | None = None
+    watch: Watch
     counted_for: str = ""
     """The domain whose TLS reports tell of the session; empty where the operator decided about TLS."""
     hasty: bool = False
     """Whether another address of this host is next."""
-    watch: Watch = field(default_factory=Watch)
-    """That of the turn."""
 
     @property
     def domain(self) -> str:
         """What all the recipients have in common: they were routed by it."""
         return self.recipients[0].address.ascii_domain.lower() if self.recipients else ""
-
-
-def _ride_of(go: _Go, connection: Connection) -> Ride | None:
-    """The place behind this letter on that connection, if another one has taken it."""
-    ride = None if go.turn is None else go.turn.offer
-    if isinstance(ride, Ride) and ride.letter is not None and ride.connection is connection:
-        return ride
-    return None
 
 
 def _facts(connection: Connection, progress: Progress) -> Mapping[str, Any]:

@@ -41,12 +41,10 @@ class ConnectionLimits(Struct, frozen=True):
     """Letters over one connection."""
     kept: int = 100
     """Idle connections in all."""
-    no_rides: float = 3600.0
-    """How long no letter begins behind the final dot of another where that went wrong."""
     clear: float = 600.0
     """How long STARTTLS is not tried again where it failed."""
     remembered: int = 1000
-    """Hosts remembered as failing in TLS, and as many to which letters go one by one."""
+    """Maximum number of hosts remembered as failing in TLS."""
 
 
 _NOT_SUPPORTED: ResultType = "starttls-not-supported"
@@ -157,7 +155,6 @@ class Connections:
         self._clear: TimedCache[_Host, str] = TimedCache(clock.steady, limits.clear, limits.remembered)
         self._untried: TimedCache[_Host, SessionFailure] = TimedCache(clock.steady, limits.clear, limits.remembered)
         """Why hosts failed what their domain has in testing: it is not tried again soon."""
-        self._one_by_one: TimedCache[_Host, bool] = TimedCache(clock.steady, limits.no_rides, limits.remembered)
 
     def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
@@ -176,34 +173,11 @@ class Connections:
             return None
         return kept.connection
 
-    def may_ride(self, connection: Connection) -> bool:
-        """Whether another letter may begin on it behind the final dot of the one that is under way (RFC 2920 §3.1)."""
-        return (
-            "PIPELINING" in connection.session.extensions
-            and not connection.candidate.lmtp
-            and connection.letters + 1 < self._limits.letters
-            and not connection.is_used_up
-            and self._one_by_one.get(_host(connection.candidate)) is None
-        )
-
-    def is_for(self, connection: Connection, candidate: Candidate, security: Security, domain: str) -> bool:
-        """Whether a letter may share it that goes to this candidate and demands this; `domain` is as in `take`."""
-        mine = _key(connection.candidate, connection.security)
-        return mine == _key(candidate, security) and connection.takes(domain)
-
-    def offer_no_rides(self, connection: Connection) -> None:
-        """A letter that began behind another one's final dot came to nothing there, or had to wait for too long."""
-        self._one_by_one.put(_host(connection.candidate), True)
-
-    def pass_on(self, connection: Connection) -> None:
-        """A letter was carried on it, and the next one has begun."""
+    def keep(self, connection: Connection) -> None:
+        """Give a connection back that is between two letters."""
         connection.letters += 1
         # A host that takes letters is not down, also where it takes no more connections at a time.
         self._down.reached(connection.candidate.address)
-
-    def keep(self, connection: Connection) -> None:
-        """Give a connection back that is between two letters."""
-        self.pass_on(connection)
         if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
             return

@@ -29,13 +29,6 @@ class Progress:
         """The numbers of the recipients for the next transaction; empty when all have an outcome."""
         return self._pending[: self._most]
 
-    def ends_with(self, batch: Sequence[int], refusals: Sequence[Reply | None]) -> bool:
-        """Whether nobody is left once the reply to the content of a transaction is there, in which RCPT was answered so."""
-        some = None in refusals
-        return len(batch) == len(self._pending) and not (
-            some and any(one is not None and too_many_recipients(one) for one in refusals)
-        )
-
     def settle(self, batch: Sequence[int], replies: Sequence[Reply], extensions: Collection[str]) -> None:
         """Take the replies that decided, of a host that offers `extensions`.
 

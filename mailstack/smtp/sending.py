@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -24,9 +24,6 @@ __all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
 """How far a session had come."""
 
-BeforeDot = Callable[[Sequence[Reply | None]], object]
-"""Told, before a letter's final dot, of the refusal of each who was asked for; None for those who were taken."""
-
 LINES = 200
 """Lines of dialogue kept of the opening, and of each transaction."""
 WIDTH = 200
@@ -34,10 +31,6 @@ WIDTH = 200
 
 BDAT_READY = reply(354, None, "BDAT needs no leave")
 """Stands for the 354 that BDAT has not."""
-
-_LOST_COUNT = frozenset({500, 502, 503})
-"""What a host says that threw away a part of a group: there is no such command, or none of what must be before it."""
-_STUMBLED = "the host lost count of what it was sent behind a final dot"
 
 LEFT_OUT = "(…)"
 """Stands in the dialogue for what must not."""
@@ -104,11 +97,6 @@ class SendingSession:
         self._room = LINES
         self._reset_first = False
         self._authenticated = False
-        self._is_before_dot = False
-        self._riding: Prepared | None = None
-        """Whose commands went with the final dot of the letter before."""
-        self._behind = b""
-        """What goes with a final dot."""
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -199,50 +187,23 @@ class SendingSession:
     async def transact(
         self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
     ) -> tuple[Reply, ...]:
-        """One letter to some of its recipients (§3.3): `prepare` and `carry`."""
-        return await self.carry(await self.prepare(envelope, recipients, content))
-
-    async def prepare(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> Prepared:
-        """A letter as it is for this host. Nothing is said yet, whatever else the session does."""
-        # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
-        return await prepare(self.extensions, envelope, recipients, content, vouch=not self._authenticated)
-
-    async def carry(self, letter: Prepared, before_dot: BeforeDot | None = None) -> tuple[Reply, ...]:
-        """One letter to its recipients: for each of them the reply that decided.
+        """Sends one letter to some of its recipients (§3.3): for each of them the reply that decided.
 
         That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises Trouble when the
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
         letter may have been taken all the same.
-
-        `before_dot` is called when all but the final dot is ready to be sent, if its reply is all that is then still to
-        come: the next letter may `ride` with it.
         """
-        if self._riding is not None and self._riding is not letter:
-            raise Trouble("mail", None, "the host was told to expect another letter")
+        # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
+        vouch = not self._authenticated
+        letter = await prepare(self.extensions, envelope, recipients, content, vouch=vouch)
         self._room = LINES
         self.is_behind_dot = False
         self.transactions += 1
         for refusal in letter.refusals:
             self._note(f"-- not tried: {refusal}")
-        return letter.replies(await self._carry(letter, before_dot) if letter.rcpts else ())
+        return letter.replies(await self._carry(letter) if letter.rcpts else ())
 
-    def ride(self, letter: Prepared) -> bool:
-        """Have a letter's commands sent in one piece with the final dot before them (RFC 2920 §3.1); whether they will be.
-
-        Only while `before_dot` is called, and once. The letter is then the next to be carried.
-        """
-        if (
-            not self._is_before_dot
-            or self._riding is not None
-            or not letter.rcpts
-            or "PIPELINING" not in self.extensions
-        ):
-            return False
-        self._behind = self._octets(letter.commands)
-        self._riding = letter
-        return True
-
-    async def _carry(self, letter: Prepared, before_dot: BeforeDot | None) -> Sequence[Reply]:
+    async def _carry(self, letter: Prepared) -> Sequence[Reply]:
         """The replies for those who are asked for."""
         if "PIPELINING" in self.extensions:
             replies, started = await self._begin_in_one_group(letter)
@@ -252,34 +213,23 @@ class SendingSession:
         if started is None:
             self._reset_first = True
             return [one for one in replies if one is not None]
-        # What a refused BDAT leaves behind is indeterminate, and by LMTP the end is not the end.
-        told = None if before_dot is None or by_bdat or self._lmtp else partial(before_dot, replies)
-        await self._send_content(letter.content if None in replies else None, by_bdat=by_bdat, before_dot=told)
+        await self._send_content(letter.content if None in replies else None, by_bdat=by_bdat)
         finals = await self._finals(replies.count(None))
         self.is_behind_dot = False
-        if self._riding is not None and _lost_count(finals[0]):
-            # It has not taken the letter, and perhaps not for its own sake: alone it will hear what the host says of it.
-            raise Trouble("data", None, f"{_STUMBLED}: {finals[0]}")
         # RFC 3030 §2: what a refused BDAT leaves behind is indeterminate.
         self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
         return [one or finals.popleft() for one in replies]
 
     async def _begin_in_one_group(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
-        rode, self._riding = self._riding is letter, None
-        if rode:
-            self._note_said(letter.commands)
-        else:
-            self._say(*(["RSET"] if self._reset_first else []), *letter.commands)
-            await self._reset_if_needed(said=True)
+        self._say(*(["RSET"] if self._reset_first else []), *letter.commands)
+        await self._reset_if_needed(said=True)
         mail = await self._reply("mail", self._timeouts.mail)
         replies: list[Reply | None] = []
         for _ in letter.rcpts:
             answer = await self._reply("rcpt", self._timeouts.rcpt)
             replies.append(_refusal(mail) or _refusal(answer))
-        if rode and any(one is not None and _lost_count(one) for one in replies):
-            raise Trouble("rcpt", None, _STUMBLED)
-        return await self._started(replies, by_bdat=letter.by_bdat, rode=rode)
+        return await self._started(replies, by_bdat=letter.by_bdat)
 
     async def _begin_step_by_step(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
         """The refusal of each recipient, or None, and the reply 354, or None when no content shall come.
@@ -301,9 +251,7 @@ class SendingSession:
             self._say("DATA")
         return await self._started(replies, by_bdat=letter.by_bdat)
 
-    async def _started(
-        self, replies: list[Reply | None], *, by_bdat: bool, rode: bool = False
-    ) -> tuple[list[Reply | None], Reply | None]:
+    async def _started(self, replies: list[Reply | None], *, by_bdat: bool) -> tuple[list[Reply | None], Reply | None]:
         """The reply to DATA decides for those whose RCPT was taken."""
         if by_bdat:
             return replies, BDAT_READY if None in replies else None
@@ -312,13 +260,9 @@ class SendingSession:
             return replies, answer
         if answer.code < 400:
             raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
-        if rode and None in replies and _lost_count(answer):
-            raise Trouble("data", None, _STUMBLED)
         return [one or answer for one in replies], None
 
-    async def _send_content(
-        self, content: Content | None, *, by_bdat: bool, before_dot: Callable[[], object] | None = None
-    ) -> None:
+    async def _send_content(self, content: Content | None, *, by_bdat: bool) -> None:
         """The content and what ends it; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
         stuffer = None if by_bdat else Stuffer()
         waiting = b""
@@ -333,11 +277,6 @@ class SendingSession:
         # The final dot goes with the last block: a packet less.
         last = waiting + (stuffer.finish() if stuffer else b"")
         self.is_behind_dot = content is not None
-        if before_dot is not None and content is not None:
-            self._behind, self._is_before_dot = b"", True
-            before_dot()
-            self._is_before_dot = False
-            last += self._behind
         self._peer.send(last)
         self._note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
 
@@ -407,16 +346,10 @@ class SendingSession:
         elif secret:
             shown = [f"{line} {LEFT_OUT}" for line in lines]
             lines = tuple([f"{line} {secret}" for line in lines])
-        octets = self._octets(lines)
-        self._note_said(shown)
-        self._peer.send(octets)
-
-    def _octets(self, lines: Sequence[str]) -> bytes:
-        return b"".join([self._engine.command(line) for line in lines])
-
-    def _note_said(self, lines: Sequence[str]) -> None:
-        for line in lines:
+        octets = b"".join([self._engine.command(line) for line in lines])
+        for line in shown:
             self._note(f"C: {line}")
+        self._peer.send(octets)
 
     async def _reply(self, stage: Stage, timeout: float) -> Reply:
         """The next reply. Raises Trouble when there is none, or it says that the host hangs up (§3.8: 421)."""
@@ -455,12 +388,6 @@ class SendingSession:
         if self._room > 0:
             self._room -= 1
             self.dialogue.append(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
-
-
-def _lost_count(answer: Reply) -> bool:
-    """Whether a host that was sent a group may mean the group: also by 554 of the protocol (RFC 3463 §3.6)."""
-    of_protocol = answer.code == 554 and answer.status is not None and answer.status.subject == 5
-    return of_protocol or answer.code in _LOST_COUNT
 
 
 @lru_cache(maxsize=256)  # hosts say the same few things all day

@@ -31,7 +31,7 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security
 from mailstack.store import Filter, Settlement
 from mailstack.store.memory import MemoryStore
-from mailstack.wire import Engine, HostPort, Latch
+from mailstack.wire import Engine, HostPort
 from tests.journeys.internet import Internet, Notebook, Site
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"
@@ -175,9 +175,6 @@ class Life:
         else:
             work.close()
 
-    def latch(self) -> Latch:
-        return self._clock.latch()
-
 
 class _MortalStore:
     """The store as a process sees it, which may die with its hand on it."""
@@ -231,7 +228,7 @@ class Walk:
         return self.arrived() - before, life.wire, record.deliveries[0].state.value
 
     def copies_of_three(self, fault: Fault, octets: int) -> tuple[list[int], Wire]:
-        """How many of each of three letters reach carol over one connection, where the next rides behind each."""
+        """How many of each of three letters reach carol over one connection."""
         store = MemoryStore()
         life = Life(self.internet, store, fault, octets, connections=1)
         reactor = self.internet.reactor
@@ -295,10 +292,10 @@ def test_a_letter_broken_off_at_any_octet_arrives_and_twice_only_if_the_answer_w
 
 @pytest.mark.parametrize("fault", ["cut", "kill"])
 @pytest.mark.parametrize("part", range(8))
-def test_of_letters_that_ride_behind_each_other_only_the_one_whose_answer_was_lost_arrives_twice(
+def test_of_letters_over_one_connection_only_the_one_whose_answer_was_lost_arrives_twice(
     walk: Walk, fault: Fault, part: int
 ) -> None:
-    """RLY-10, RLY-14, RFC 2920 §3.1: a letter whose MAIL was sent behind another one's dot has not been attempted for that."""
+    """RLY-10, RLY-14."""
     _, whole = walk.copies_of_three("cut", 10_000)
     octets = sum(len(said) for _, said in whole.told)
     assert whole.said("C").count(b"\r\n.\r\nMAIL FROM:") == 2

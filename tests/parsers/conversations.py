@@ -66,10 +66,7 @@ def _send(octets: bytes, *, lmtp: bool) -> None:
             if "AUTH" in session.extensions:
                 await session.authenticate("alice", "secret", allow_clear=True)
             assert min(session.limits.recipients, session.limits.letters, session.limits.domains) >= 0
-            # The second rides behind the first where that is offered.
-            first, second = [await session.prepare(envelope, recipients, Octets(TEXT)) for _ in range(2)]
-            replies.append(await session.carry(first, lambda _: session.ride(second)))
-            replies.append(await session.carry(second))
+            replies.extend([await session.transact(envelope, recipients, Octets(TEXT)) for _ in range(2)])
             await session.quit()
         except Trouble:
             return

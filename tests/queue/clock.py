@@ -10,8 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from mailstack.net.clock import TaskLatch
-
 START = 1_763_931_600.0
 
 
@@ -43,9 +41,6 @@ class HandClock:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(self.bugs.append)
-
-    def latch(self) -> TaskLatch:
-        return TaskLatch()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, stopping at each call on the way."""

@@ -19,7 +19,7 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -50,7 +50,9 @@ class ScriptedRelay:
         self.under_way: list[Later[None]] = []
         self.most_under_way = 0
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], _turn: Turn | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: Watch | None = None, /
+    ) -> Attempt:
         self.calls.append((letter.id, tuple(str(delivery.recipient.address) for delivery in deliveries)))
         if self.waits:
             answered: Later[None] = Later()

@@ -157,58 +157,6 @@ def test_a_destination_that_fails_gets_less():
     assert started(backlog) == ["a"] * 2
 
 
-def test_who_follows_has_the_place_of_the_one_before():
-    backlog = Backlog(concurrency=100, per_destination=1, most=100)
-    for destination in ("a", "a", "b"):
-        backlog.add(job(destination))
-    assert started(backlog) == ["a", "b"]
-    assert backlog.follow(job("a")) == job("a")
-    assert (backlog.active, backlog.ended, len(backlog)) == (2, 0, 3)
-    backlog.done(job("a"), followed=True)
-    assert (backlog.active, backlog.ended, started(backlog)) == (2, 1, [])
-    backlog.written(job("a"))
-    end(backlog, "a")
-    end(backlog, "b")
-    assert len(backlog) == 0
-
-
-def test_nobody_follows_where_it_is_the_turn_of_others():
-    backlog = Backlog(concurrency=1, per_destination=1, most=100)
-    for destination in ("a", "b", "a"):
-        backlog.add(job(destination))
-    assert started(backlog) == ["a"]
-    assert backlog.follow(job("a")) is None
-    assert (backlog.active, backlog.ended, len(backlog)) == (1, 0, 3)
-    end(backlog, "a")
-    assert started(backlog) == ["b"]
-
-
-def test_nobody_follows_while_too_many_outcomes_are_not_written():
-    backlog = Backlog(concurrency=2, per_destination=1, most=100)
-    for _ in range(4):
-        backlog.add(job("a"))
-    assert started(backlog) == ["a"]
-    for _ in range(2):
-        assert backlog.follow(job("a")) is not None
-        backlog.done(job("a"), followed=True)
-    assert backlog.follow(job("a")) is None
-    backlog.written(job("a"))
-    assert backlog.follow(job("a")) is not None
-
-
-def test_who_is_followed_and_waits_for_his_answer_is_not_one_that_waits_to_be_written():
-    """Else letters could not ride where as many attempts are under way as may be."""
-    backlog = Backlog(concurrency=2, per_destination=2, most=100)
-    for _ in range(6):
-        backlog.add(job("a"))
-    assert started(backlog) == ["a", "a"]
-    assert backlog.follow(job("a")) is not None
-    assert backlog.follow(job("a")) is not None
-    backlog.done(job("a"), followed=True)
-    assert (backlog.active, backlog.ended, len(backlog)) == (2, 1, 6)
-    assert backlog.follow(job("a")) is not None
-
-
 def test_what_waits_for_a_destination_is_kept_when_its_window_is_forgotten():
     backlog = Backlog(concurrency=100, per_destination=2, most=100_000)
     for _ in range(4):
@@ -230,27 +178,12 @@ def test_what_waits_for_a_destination_is_kept_when_its_window_is_forgotten():
     assert begun == ["a"] * 4
 
 
-def test_who_is_given_back_goes_before_all_of_his_lane():
-    backlog = Backlog(concurrency=100, per_destination=1, most=100)
-    jobs = [Job(replace(LETTER, id=LetterId(name)), "a", ()) for name in "xyz"]
-    for each in jobs:
-        backlog.add(each)
-    assert backlog.start() == jobs[0]
-    assert backlog.follow(jobs[0]) == jobs[1]
-    backlog.give_back(jobs[1], jobs[0])
-    assert (backlog.active, backlog.ended, len(backlog)) == (1, 0, 3)
-    assert backlog.start() is None
-    backlog.done(jobs[0])
-    assert backlog.start() == jobs[1]
-
-
 class Places:
     """A backlog, and what it should count."""
 
     def __init__(self) -> None:
         self.backlog = Backlog(concurrency=3, per_destination=2, most=50)
-        self.alone: list[Job] = []
-        self.behind: list[tuple[Job, Job]] = []
+        self.active: list[Job] = []
         self.ended: list[Job] = []
         self.waiting = 0
         self.numbers = itertools.count()
@@ -262,33 +195,17 @@ class Places:
 
     def start(self, _which: int = 0) -> None:
         if (one := self.backlog.start()) is not None:
-            self.alone.append(one)
+            self.active.append(one)
             self.waiting -= 1
 
-    def follow(self, which: int) -> None:
-        if self.alone and (one := self.backlog.follow(first := self.alone[which % len(self.alone)])) is not None:
-            assert one.destination == first.destination
-            self.alone.remove(first)
-            self.behind.append((first, one))
-            self.waiting -= 1
-
-    def give_back(self, _which: int) -> None:
-        if self.behind:
-            first, one = self.behind.pop()
-            self.backlog.give_back(one, first)
-            self.alone.append(first)
+    def put_back(self, which: int) -> None:
+        if self.active:
+            self.backlog.put_back(self.active.pop(which % len(self.active)))
             self.waiting += 1
 
-    def pass_on(self, which: int = 1) -> None:
-        if self.behind:
-            first, one = self.behind.pop(0)
-            self.backlog.done(first, reached=which > 0, followed=True)
-            self.alone.append(one)
-            self.ended.append(first)
-
     def end(self, which: int = 1) -> None:
-        if self.alone:
-            one = self.alone.pop(0)
+        if self.active:
+            one = self.active.pop(0)
             self.backlog.done(one, reached=which > 0)
             self.ended.append(one)
 
@@ -297,32 +214,30 @@ class Places:
             self.backlog.written(self.ended.pop(0))
 
     def check(self) -> None:
-        active = [one.destination for one in self.alone] + [one.destination for _, one in self.behind]
+        active = [one.destination for one in self.active]
         assert self.backlog.active == len(active) <= 3
         assert self.backlog.ended == len(self.ended)
-        assert len(self.backlog) == len(active) + len(self.ended) + len(self.behind) + self.waiting
+        assert len(self.backlog) == len(active) + len(self.ended) + self.waiting
         assert max(map(active.count, active), default=0) <= 2
 
 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(
-                [Places.add, Places.start, Places.follow, Places.give_back, Places.pass_on, Places.end, Places.write]
-            ),
+            st.sampled_from([Places.add, Places.start, Places.put_back, Places.end, Places.write]),
             st.integers(0, 2),
         ),
         max_size=60,
     )
 )
 def test_whatever_happens_places_are_counted_right(happenings):
-    """A follower and the one before it have one place together, and no destination ever has more than its window."""
+    """No destination ever has more than its window."""
     places = Places()
     for do, which in happenings:
         do(places, which)
         places.check()
     for _ in range(200):
-        for step in (places.start, places.pass_on, places.end, places.write):
+        for step in (places.start, places.end, places.write):
             step()
     places.check()
     assert (len(places.backlog), places.backlog.octets) == (0, 0)

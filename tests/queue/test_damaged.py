@@ -10,7 +10,7 @@ from mailstack.letter import Letter
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.operator import Operator
-from mailstack.queue.turn import Turn
+from mailstack.queue.watch import Watch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter
@@ -24,8 +24,8 @@ class ReadingRelay(ScriptedRelay):
         super().__init__()
         self.troubles: dict[str, StoreError] = {}
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], turn: Turn | None = None, /) -> Attempt:
-        attempt = await super().deliver(letter, deliveries, turn)
+    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+        attempt = await super().deliver(letter, deliveries, watch)
         if letter.id in self.troubles:
             raise self.troubles[letter.id]
         return attempt

@@ -21,7 +21,6 @@ from mailstack.letter import (
     Recipient,
 )
 from mailstack.letter.content import Octets
-from mailstack.net.clock import TaskLatch
 from mailstack.queue.delivery import Delivery
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.smtp.commands import (
@@ -88,9 +87,6 @@ class World:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(self.faults.append)
-
-    def latch(self) -> TaskLatch:
-        return TaskLatch()
 
     # --- wire.Caller
 

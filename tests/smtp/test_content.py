@@ -196,7 +196,7 @@ def test_what_was_received_together_is_given_together():
     assert session.hear(b"\r\n" + b"b" * 60_000 + b"\r\n.") == [Chunk(b"\r\n" + b"b" * 60_000)]
 
 
-def test_the_next_letter_may_ride_with_the_final_dot():
+def test_the_next_letter_may_come_with_the_final_dot():
     """PIPE-06."""
     session = Dialogue()
     session.say(*BEGIN)

@@ -124,6 +124,21 @@ def test_a_session_goes_on_after_a_refused_letter(withheld):
     assert host.events[-2].size == 7
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_of_several_letters_replies_are_matched_in_order_in_any_cut(seed):
+    async def work(session):
+        texts = [b"Subject: %d\r\n\r\n.dot\r\n" % number for number in range(4)]
+        named = [("carol",), ("nobody", "carol"), ("nobody", "nowhere"), ("carol",)]
+        return [
+            await session.transact(envelope(), recipients(*names), Octets(text))
+            for names, text in zip(named, texts, strict=True)
+        ]
+
+    results, _, host = talk(work, cut=at_random(seed))
+    assert results == [(QUEUED,), (UNKNOWN, QUEUED), (UNKNOWN, UNKNOWN), (QUEUED,)]
+    assert host.letters == [b"Subject: %d\r\n\r\n.dot\r\n" % number for number in (0, 1, 3)]
+
+
 REFUSALS = {
     Mail: reply(450, "4.7.1", "not from you"),
     Rcpt: reply(452, "4.5.3", "too many"),
@@ -437,6 +452,12 @@ def test_mail_refused_in_a_group_decides_whatever_follows():
     script = [PIPELINES, (b"MAIL", b"550 5.7.1 no\r\n"), (b"RCPT", b"250 OK\r\n"), (b"DATA", b"503 no\r\n")]
     (one,), _, _ = hear_from(script, send())
     assert (one.code, str(one.status)) == (550, "5.7.1")
+
+
+def test_out_of_order_is_a_refusal_as_any_other():
+    script = [PIPELINES, (b"MAIL", b"503 first log in\r\n"), (b"RCPT", b"503 no MAIL\r\n"), (b"DATA", b"503 no\r\n")]
+    (one,), _, _ = hear_from(script, send())
+    assert one.code == 503
 
 
 def test_a_host_that_breaks_off_in_mid_content_may_say_why():
