@@ -1,7 +1,8 @@
-"""Moves an office from one store to another: row by row in the order of keys, and able to go on where it was killed.
+"""Migration of a store: dump of one, restore into another, and verification of both.
 
-`Side` is one store for who moves it, beneath all that an office does with it; blocking, for a command has nothing else to
-do. `directory` is the one of a data directory; `copying` copies, and `comparing` looks whether two sides hold the same.
+`StoreEndpoint` is what a dump is read from, and `RestoreTarget` what it is restored into. `directory` has both for a
+data directory, `database` for a PostgreSQL database, `objects` for an object store behind either. All calls block:
+a command has nothing else to do.
 """
 
 from __future__ import annotations
@@ -11,85 +12,74 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mailstack.store.tables import Key, Row, Table
+from mailstack.store.tables import Row, Table
 
 
 class CannotMove(Exception):
-    """It can't be done as things are; nothing was lost. str() says why and what to do about it."""
+    """Migration refused; nothing was lost. str() gives the reason and the remedy."""
 
 
 class Progress(Struct, frozen=True):
-    """How far a copy is: all tables before `table` are there, and of that one what is not after `after`."""
-
-    source: str
-    table: str = ""
-    """Empty: nothing is there yet."""
-    after: Key = ()
-
-
-class Said(Struct, frozen=True):
-    """One thing that was done, for people who wait."""
+    """Progress of one step in one table."""
 
     what: str
-    """"copied", "read" or "compared"."""
+    """Step: "copied", "read" or "compared"."""
     table: str
     done: int
-    """Rows of it so far."""
-    of: int
-    """Rows of it in all."""
+    """Number of rows done so far."""
+    total: int
+    """Number of rows in the table."""
 
 
-Say = Callable[[Said], object]
+OnProgress = Callable[[Progress], object]
 
 
-class Side(Protocol):
-    """One store that nobody else uses meanwhile, read as it was at one moment. All calls raise StoreError."""
+class StoreEndpoint(Protocol):
+    """Store at one moment, locked against servers and writing commands. All calls raise StoreError."""
 
     name: str
-    """What people call it, without a password: part of what makes a copy the same."""
+    """Path or URL for messages, without a password."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release locks and connections."""
 
     def count(self, table: Table) -> int:
-        """How many rows it has."""
+        """Return the number of rows."""
 
-    def rows(self, table: Table, after: Key = ()) -> Iterator[Row]:
-        """Those whose key is greater, in the order of the keys; all of them for (). Raises Damaged for a value of a wrong kind."""
+    def rows(self, table: Table) -> Iterator[Row]:
+        """Yield all rows in the order of their keys."""
 
     def letters(self, statement: str) -> Iterator[str]:
-        """The ids that a SELECT of one column gives, which SQLite and PostgreSQL both take."""
+        """Yield the single column of a SELECT that SQLite and PostgreSQL both accept."""
 
     def places(self, letter: str) -> list[str]:
-        """The mailboxes that a letter is in, and the recipients that it waits for; some of them, for people."""
+        """Return some mailboxes and waiting recipients of a letter, for messages."""
 
     def integrity(self) -> Iterator[str]:
-        """What the database itself finds wrong with its pages, indexes and references, a line each."""
+        """Yield the database's own complaints about its pages, indexes and references."""
 
     def octets(self, name: str) -> Iterator[bytes] | None:
-        """The large content of this name; None where it is outside of this store, and stays where it is."""
+        """Yield a large content; None for one in an object store."""
 
 
-class Target(Side, Protocol):
-    """One that is filled."""
+class RestoreTarget(StoreEndpoint, Protocol):
+    """Empty store that a dump is restored into.
 
-    def begin(self, source: str) -> Progress:
-        """Make the schema, and mark it as unfinished; how far a copy that was begun before came.
-
-        Raises CannotMove when something else is there.
-        """
+    Nothing of it is visible to a server before `commit`. A target that is closed before that, or whose process is
+    killed, is as empty as it was.
+    """
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
-        """Have a large content for good before its row comes; its name here. The same again does no harm.
+        """Store a large content durably before its row; return its name here.
 
-        What reading the octets raises goes through, and nothing is there under that name.
+        An exception from `octets` passes through, and nothing has the name then.
         """
 
     def name_of(self, name: str) -> str:
-        """The name here of a large content that has this one where it comes from."""
+        """Return the name here of a large content that could not be read."""
 
-    def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
-        """Add rows and say how far that is, in one transaction."""
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows of a dump."""
 
-    def finish(self) -> None:
-        """Take the mark away: from now on an office may begin here."""
+    def commit(self) -> None:
+        """Make the restored store durable and visible."""

@@ -23,7 +23,6 @@ from mailstack.store import sql
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of
 from mailstack.store.digests import is_intact
-from mailstack.store.schema import UNFINISHED
 from mailstack.store.sqlite import DATABASE
 from mailstack.store.sqlite_reading import integrity_of
 
@@ -194,8 +193,6 @@ def _moment(directory: Path, place: Path) -> Path:
                 _link(file, path_of(place, file.name))
         copy_database(directory / DATABASE, database)
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (UNFINISHED,)).fetchall():
-                raise CannotMove(f"{directory} is an unfinished copy: finish it with `mailstack store copy` first")
             names = _names(connection)
             before, missing = missing, set()
             if is_beside:

@@ -1,4 +1,4 @@
-"""What a data directory has beside the store: keys, certificates, policies of other hosts, the catalogue."""
+"""Data files beside the store: keys, certificates, cached policies of other hosts, the index."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase
 
 LINKS = ".backup-"
-"""What the name of a directory begins with that a backup uses while it is written."""
+"""Prefix of the temporary directory of a backup."""
 _STORE = {CONTENTS, TURN, MAILDROPS, "lock"}
 
 
 def belongings(directory: Path) -> Iterator[Path]:
-    """Its files, without those of the store and those that databases make for themselves; relative, in order."""
+    """Yield the relative paths of data files, without those of the store and auxiliary files of databases."""
     for path in sorted(directory.rglob("*")):
         inside = path.relative_to(directory)
         if inside.parts[0] in _STORE or inside.parts[0].startswith(LINKS):
@@ -31,7 +31,7 @@ def belongings(directory: Path) -> Iterator[Path]:
 
 
 def copy_belongings(source: Path, target: Path) -> list[Path]:
-    """Copy those that are not there yet, each whole or not at all; which ones. Raises OSError, sqlite3.Error."""
+    """Copy missing data files, each atomically, and return their names. Raises OSError, sqlite3.Error."""
     copied = []
     for inside in belongings(source):
         there = target / inside
@@ -49,7 +49,7 @@ def copy_belongings(source: Path, target: Path) -> list[Path]:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """An SQLite database as it is at one moment, also while others write it. Raises sqlite3.Error."""
+    """Copy an SQLite database as of one moment, also while it is written. Raises sqlite3.Error."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with (

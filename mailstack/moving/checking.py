@@ -1,19 +1,17 @@
-"""Whether all that a store holds makes sense: each row is read as an office would read it, each content to its end."""
+"""Verification of one store: reads each row as a server would, each content to its end, and names what is damaged."""
 
-# ruff: noqa: S608  # no text is made of anything but our own
+# ruff: noqa: S608  # statements hold only constants
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any
 
 from mailstack.letter.content import Octets
-from mailstack.moving import Said, Say, Side
-from mailstack.moving.comparing import EVERY
+from mailstack.moving import OnProgress, Progress, StoreEndpoint
+from mailstack.moving.dump import CONTENTS, EVERY, content_of, damaged_content, where
 from mailstack.moving.objects import Expected, Objects
-from mailstack.moving.reading import CONTENTS, Contents, damaged_content, where
-from mailstack.store import Damaged, StoreError, rows
+from mailstack.store import StoreError, rows
 from mailstack.store.contents import OBJECT
 from mailstack.store.tables import Row, Table, tables
 
@@ -23,8 +21,7 @@ _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
     "steps": (rows.STEP, rows.step_from),
     "announcements": (rows.ANNOUNCEMENT, rows.announcement_from),
 }
-"""For the tables whose rows are more than their columns: which of these make the value, and what reads it."""
-
+"""Columns and parser of the tables whose columns hold structured values."""
 
 _NO_CONTENT = "NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.letter = t.letter)"
 _RELATIONS = {
@@ -37,72 +34,68 @@ _RELATIONS = {
     "has another size in a mailbox": """SELECT t.letter FROM entries AS t JOIN letters AS l ON l.id = t.letter
         WHERE length(t.headers) + l.size <> t.size ORDER BY t.letter""",
 }
-"""What is wrong with the letters that each SELECT gives."""
+"""SELECT of the letters with a fault, by the text of the fault."""
 _NAMED = f"""SELECT t.letter || ' ' || COALESCE(CAST(l.size AS VARCHAR(20)), '') || ' ' || t.file FROM contents AS t
     LEFT JOIN letters AS l ON l.id = t.letter WHERE t.file IS NOT NULL AND t.file LIKE '{OBJECT}%' ORDER BY t.letter"""
 OBJECTS_AT_ONCE = 100
+"""Number of objects per batch of requests."""
 
 
-def faults(side: Side, say: Say, objects: Objects | None = None, *, read_objects: bool = False) -> Iterator[str]:
-    """What is wrong, a line each. `objects`: where the contents are that the side names and has not; None: not looked at.
+def faults(
+    store: StoreEndpoint, on_progress: OnProgress, objects: Objects | None = None, *, read_objects: bool = False
+) -> Iterator[str]:
+    """Yield a line for each fault. `objects`: object store of the contents that are named only; None skips these.
 
-    Of each it is asked whether it is there and as long as it was; with `read_objects` they are read to their end.
+    Each object must exist and have the size of its letter; with `read_objects` all are read to their end.
     """
-    yield from side.integrity()
+    yield from store.integrity()
     for table in tables():
         try:
-            yield from _faults_of_table(side, table, say)
+            yield from _faults_of_table(store, table, on_progress)
         except StoreError as error:
             yield f"table {table.name} can't be read to its end: {error}"
     for fault, statement in _RELATIONS.items():
         try:
-            for letter in side.letters(statement):
-                yield f"letter {letter}{where(side, letter)} {fault}"
+            for letter in store.letters(statement):
+                yield f"letter {letter}{where(store, letter)} {fault}"
         except StoreError as error:
             yield f"whether a letter {fault}, can't be read: {error}"
     if objects is not None:
-        yield from _faults_of_objects(side, objects, say, read=read_objects)
+        yield from _faults_of_objects(store, objects, on_progress, read=read_objects)
 
 
-def _faults_of_table(side: Side, table: Table, say: Say) -> Iterator[str]:
-    """Raises StoreError where the table can't be read on."""
-    of = side.count(table)
-    read = _reader(side, table)
-    for count, row in enumerate(side.rows(table), 1):
+def _faults_of_table(store: StoreEndpoint, table: Table, on_progress: OnProgress) -> Iterator[str]:
+    """Raises StoreError where reading the table fails for good."""
+    total = store.count(table)
+    read = _reader(store, table)
+    for count, row in enumerate(store.rows(table), 1):
         try:
             read(table.checked(row))
         except StoreError as error:
             yield str(error)
-        if count % EVERY == 0 or count == of:
-            say(Said("read", table.name, count, of))
+        if count % EVERY == 0 or count == total:
+            on_progress(Progress("read", table.name, count, total))
 
 
-def named_objects(side: Side) -> Iterator[Expected]:
-    """Those that the side names, in the order of the letters; a letter that was forgotten may have left one behind."""
-    for line in side.letters(_NAMED):
+def named_objects(store: StoreEndpoint) -> Iterator[Expected]:
+    """Yield the objects that rows name, in the order of the letters, including those of pruned letters."""
+    for line in store.letters(_NAMED):
         letter, size, name = line.split(" ", 2)
         yield Expected(letter, name, int(size) if size else None)
 
 
-def _faults_of_objects(side: Side, objects: Objects, say: Say, *, read: bool) -> Iterator[str]:
-    of = sum(1 for _ in named_objects(side))
-    done = 0
-    for part in batched(named_objects(side), OBJECTS_AT_ONCE):
+def _faults_of_objects(store: StoreEndpoint, objects: Objects, on_progress: OnProgress, *, read: bool) -> Iterator[str]:
+    total = sum(1 for _ in named_objects(store))
+    named, done = named_objects(store), 0
+    while part := list(islice(named, OBJECTS_AT_ONCE)):
         yield from objects.faults(part, read=read)
         done += len(part)
-        say(Said("read" if read else "asked for", "objects", done, of))
+        on_progress(Progress("read" if read else "asked for", "objects", done, total))
 
 
-def batched(values: Iterator[Expected], size: int) -> Iterator[list[Expected]]:
-    """So many at a time."""
-    while part := list(islice(values, size)):
-        yield part
-
-
-def _reader(side: Side, table: Table) -> Callable[[Row], Any]:
+def _reader(store: StoreEndpoint, table: Table) -> Callable[[Row], object]:
     if table.name == CONTENTS:
-        contents = Contents(side)
-        return lambda row: _read_content(side, contents, row)
+        return lambda row: _read_content(store, row)
     if table.name not in _READERS:
         return lambda _row: None
     columns, read = _READERS[table.name]
@@ -115,16 +108,10 @@ def _delivery(row: Row, collected: object) -> None:
     rows.collected_from((row[0], row[1], collected))
 
 
-def _read_content(side: Side, contents: Contents, row: Row) -> None:
-    """To its end. A letter that was forgotten may have no row any more, but what it named is whole."""
-    letter, file, octets, _ = row
-    if (file is None) is (octets is None):
-        raise Damaged(f"table contents, {letter!r}: not either a name or octets")
+def _read_content(store: StoreEndpoint, row: Row) -> None:
     try:
-        if file is None:
-            contents.check_small(row)
-        else:
-            for _part in contents.large(row) or ():
-                pass
+        content = content_of(store, row)
+        if content is not None:
+            content.read()
     except StoreError as error:
-        raise type(error)(damaged_content(side, letter, error)) from error
+        raise type(error)(damaged_content(store, row[0], error)) from error

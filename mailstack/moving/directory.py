@@ -1,6 +1,6 @@
-"""The side of a data directory: an SQLite database, and large contents in files."""
+"""Endpoints for a data directory: an SQLite database, and large contents in files."""
 
-# ruff: noqa: S608  # no text is made of anything but our own names
+# ruff: noqa: S608  # statements hold only names from the schema
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
 
-import msgspec
-
 from mailstack.catalogue.database import FILE as CATALOGUE
 from mailstack.letter.content import CHUNK
-from mailstack.moving import CannotMove, Progress
+from mailstack.moving import CannotMove
+from mailstack.moving.objects import Objects
 from mailstack.store import Damaged, StoreError, sql
 from mailstack.store.batch import pieces
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of, sync_directory
 from mailstack.store.contents import OBJECT
 from mailstack.store.locks import Turn, take_office
-from mailstack.store.schema import UNFINISHED, migrate, migrations, version_of
+from mailstack.store.schema import migrate, migrations, version_of
 from mailstack.store.sqlite import DATABASE, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase, integrity_of
-from mailstack.store.tables import Key, Row, Table, tables
+from mailstack.store.tables import Row, Table
 from mailstack.store.threads import trouble
 
-PATIENCE = 10.0
-"""Seconds to wait for a command that writes."""
+TURN_TIMEOUT_S = 10.0
+"""Maximum seconds to wait for a command that writes."""
+PART = f"{DATABASE}.part"
+"""Name of the database while a dump is restored into it."""
 
 
-class DirectorySource:
-    """One that is only read."""
+class _Directory:
+    """Data directory under the locks of servers and writing commands."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises CannotMove when there is no office, or it runs; StoreError."""
+    def __init__(self, directory: Path, objects: Objects | None = None) -> None:
+        """`objects`: object store of contents that rows only name; None: unread. Raises CannotMove, StoreError."""
         self.directory = directory
+        self._objects = objects
         self.name = str(directory.resolve())
         self._held = ExitStack()
         try:
@@ -48,18 +50,10 @@ class DirectorySource:
             raise
 
     def _open(self) -> sqlite3.Connection:
-        if not (self.directory / DATABASE).is_file():
-            raise CannotMove(f"{self.directory} holds no office: there is no {DATABASE}")
-        self._keep_others_out()
-        with _told():
-            connection = self._read()
-        self._check_version(connection)
-        # One moment for all that is read, from the first row on.
-        connection.execute("BEGIN")
-        return connection
+        raise NotImplementedError
 
-    def _keep_others_out(self) -> None:
-        """No office may begin here, and no command write, before `close`; none can on a disk that can't be written."""
+    def _lock(self) -> None:
+        """Keep servers and writing commands out until `close`; a directory on a read-only disk has neither."""
         if not os.access(self.directory, os.W_OK):
             return
         try:
@@ -68,45 +62,24 @@ class DirectorySource:
             raise CannotMove(
                 f"{error}: stop it first (SIGTERM ends it once its sessions are done; its queue stays as it is)"
             ) from error
-        self._held.enter_context(Turn(self.directory / TURN, PATIENCE).taken())
-
-    def _read(self) -> sqlite3.Connection:
-        database = ReadableDatabase(self.directory / DATABASE)
-        self._held.callback(database.close)
-        connection = database.connect()
-        self._held.callback(connection.close)
-        return connection
-
-    def _check_version(self, connection: sqlite3.Connection) -> None:
-        with _told():
-            version, newest = version_of(connection), migrations()[-1].version
-            begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (UNFINISHED,)).fetchall()
-        if begun:
-            raise CannotMove(f"{self.directory} is an unfinished copy itself")
-        if version != newest:
-            raise CannotMove(
-                f"{self.directory} has schema version {version}, this program has {newest}: open it once with the"
-                " mailstack of this version (`mailstack queue list` does), which brings it up to date"
-            )
+        self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).taken())
 
     def close(self) -> None:
         self._held.close()
 
     def count(self, table: Table) -> int:
-        with _told():
+        with _store_errors():
             return int(self._connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
 
-    def rows(self, table: Table, after: Key = ()) -> Iterator[Row]:
-        key = ", ".join(table.key)
-        where = f"WHERE ({key}) > {sql.marks(len(after))}" if after else ""
-        statement = f"SELECT {', '.join(table.columns)} FROM {table.name} {where} ORDER BY {key}"
-        with _told():
-            # Not "yield from": who ends early may have closed the database, and a cursor then complains of its own end.
-            for row in self._connection.execute(statement, after):  # noqa: UP028
+    def rows(self, table: Table) -> Iterator[Row]:
+        statement = f"SELECT {', '.join(table.columns)} FROM {table.name} ORDER BY {', '.join(table.key)}"
+        with _store_errors():
+            # Not "yield from": a reader that ends early may have closed the database, and the cursor then complains.
+            for row in self._connection.execute(statement):  # noqa: UP028
                 yield row
 
     def letters(self, statement: str) -> Iterator[str]:
-        with _told():
+        with _store_errors():
             for (letter,) in self._connection.execute(statement):
                 yield letter
 
@@ -114,7 +87,7 @@ class DirectorySource:
         try:
             return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter))]
         except sqlite3.Error:
-            return []  # what is wrong with the database is told elsewhere
+            return []  # `integrity` reports a damaged database
 
     def integrity(self) -> Iterator[str]:
         yield from integrity_of(self._connection, DATABASE)
@@ -122,64 +95,71 @@ class DirectorySource:
             yield from _integrity_of_catalogue(self.directory / CATALOGUE)
 
     def octets(self, name: str) -> Iterator[bytes] | None:
-        return None if name.startswith(OBJECT) else _read(path_of(self.directory / CONTENTS, name))
+        if name.startswith(OBJECT):
+            return None if self._objects is None else self._objects.octets(name)
+        return _read(path_of(self.directory / CONTENTS, name))
 
 
-class DirectoryTarget(DirectorySource):
-    """One that is filled."""
+class DirectorySource(_Directory):
+    """Data directory that is read only."""
 
     def _open(self) -> sqlite3.Connection:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.directory / CONTENTS).mkdir(mode=0o700, exist_ok=True)
-        self._keep_others_out()
-        # Letters and password hashes are nobody else's business, also where the directory is open to others.
-        os.close(os.open(self.directory / DATABASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self.directory / DATABASE, isolation_level=None)
-        self._held.callback(connection.close)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        if not (self.directory / DATABASE).is_file():
+            raise CannotMove(f"{self.directory} holds no store: there is no {DATABASE}")
+        self._lock()
+        with _store_errors():
+            database = ReadableDatabase(self.directory / DATABASE)
+            self._held.callback(database.close)
+            connection = database.connect()
+            self._held.callback(connection.close)
+            version, newest = version_of(connection), migrations()[-1].version
+        if version != newest:
+            raise CannotMove(
+                f"{self.directory} has schema version {version}, this program has {newest}: open it once with the"
+                " mailstack of this version (`mailstack queue list` does), which brings it up to date"
+            )
+        # All reads see one moment, from the first row on.
+        connection.execute("BEGIN")
         return connection
 
-    def begin(self, source: str) -> Progress:
-        with _told():
-            if self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (UNFINISHED,)).fetchall():
-                return self._go_on(source)
-            migrate(self._connection, migrations())
-            for table in tables():
-                if self._connection.execute(f"SELECT 1 FROM {table.name} LIMIT 1").fetchall():
-                    raise CannotMove(
-                        f"{self.directory} holds an office already (table {table.name} is not empty): name another"
-                        f" directory, or move its {DATABASE} and its {CONTENTS} away"
-                    )
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(
-                f"CREATE TABLE {UNFINISHED} (source TEXT NOT NULL, progress TEXT NOT NULL, version INTEGER NOT NULL)"
-            )
-            progress = Progress(source)
-            self._connection.execute(
-                f"INSERT INTO {UNFINISHED} VALUES (?, ?, ?)",
-                (source, msgspec.json.encode(progress).decode(), migrations()[-1].version),
-            )
-            self._connection.execute("COMMIT")
-        return progress
 
-    def _go_on(self, source: str) -> Progress:
-        of, text, version = self._connection.execute(f"SELECT source, progress, version FROM {UNFINISHED}").fetchone()
-        if of != source:
-            raise CannotMove(f"{self.directory} is an unfinished copy of {of}: go on with that one, or empty it")
-        if version != migrations()[-1].version:
-            raise CannotMove(f"{self.directory} is an unfinished copy by another version of mailstack: empty it first")
-        return msgspec.json.decode(text, type=Progress)
+class DirectoryTarget(_Directory):
+    """Data directory without a database, which gets its name only in `commit`."""
+
+    def _open(self) -> sqlite3.Connection:
+        if (self.directory / DATABASE).exists():
+            raise CannotMove(
+                f"{self.directory} is not empty: name another directory, or move its {DATABASE} and its {CONTENTS} away"
+            )
+        part = self.directory / PART
+        with _store_errors():
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.directory / CONTENTS).mkdir(mode=0o700, exist_ok=True)
+            self._lock()
+            self._held.callback(part.unlink, missing_ok=True)
+            part.unlink(missing_ok=True)
+            # Letters and password hashes are private, also where the directory is readable by others.
+            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            connection = sqlite3.connect(part, isolation_level=None)
+            self._held.callback(connection.close)
+            # A file that is unfinished is removed, so that it needs no journal and one fsync.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            migrate(connection, migrations())
+            connection.execute("BEGIN")
+        return connection
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:
+        if self._objects is not None:
+            return self._objects.keep(name, octets)
         name = self.name_of(name)
         path = path_of(self.directory / CONTENTS, name)
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700)
-            sync_directory(path.parent.parent)
         part = path.with_suffix(".part")
         try:
-            with _told():
+            with _store_errors():
+                if not path.parent.is_dir():
+                    path.parent.mkdir(mode=0o700)
+                    sync_directory(path.parent.parent)
                 with part.open("wb") as file:
                     file.writelines(octets)
                     file.flush()
@@ -192,29 +172,32 @@ class DirectoryTarget(DirectorySource):
         return name
 
     def name_of(self, name: str) -> str:
-        # Where another kind of store gave it: the same each time, so that nothing is kept twice.
+        if self._objects is not None:
+            return self._objects.name_of_damaged(name)
+        # The same in each copy, so that a copy that is started anew replaces the files of the one before.
         return name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()
 
-    def write(self, table: Table, rows: Sequence[Row], progress: Progress) -> None:
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
         flat = [value for row in rows for value in row]
-        with _told():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                for part in pieces(flat, len(table.columns)):
-                    statement = sql.insert(table.name, table.columns, len(part) // len(table.columns))
-                    self._connection.execute(statement, part)
-                self._connection.execute(
-                    f"UPDATE {UNFINISHED} SET progress = ?", (msgspec.json.encode(progress).decode(),)
-                )
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+        with _store_errors():
+            for part in pieces(flat, len(table.columns)):
+                statement = sql.insert(table.name, table.columns, len(part) // len(table.columns))
+                self._connection.execute(statement, part)
 
-    def finish(self) -> None:
-        with _told():
-            self._connection.execute(f"DROP TABLE {UNFINISHED}")
+    def commit(self) -> None:
+        part = self.directory / PART
+        with _store_errors():
+            self._connection.execute("COMMIT")
             self._connection.execute("PRAGMA optimize")
+            self._connection.close()
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.rename(self.directory / DATABASE)
+            try:
+                sync_directory(self.directory)
+            except OSError:
+                (self.directory / DATABASE).unlink()
+                raise
 
 
 def _integrity_of_catalogue(path: Path) -> Iterator[str]:
@@ -234,14 +217,14 @@ def _read(path: Path) -> Iterator[bytes]:
             while octets := file.read(CHUNK):
                 yield octets
     except FileNotFoundError as error:
-        raise Damaged(f"the file {path} is not there") from error
+        raise Damaged(f"the file {path} is missing") from error
     except OSError as error:
         raise trouble(error) from error
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What the database and the disk say, as StoreError."""
+def _store_errors() -> Iterator[None]:
+    """Raises errors of the database and the disk as StoreError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mailstack.store.schema import UNFINISHED, migrations, version_of
+from mailstack.store.schema import migrations, version_of
 
 MAX_FAULTS = 100
 """Faults of one database that are named."""
@@ -76,8 +76,7 @@ def is_current(path: Path) -> bool:
         database = ReadableDatabase(path)
         try:
             with closing(database.connect()) as connection:
-                begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (UNFINISHED,)).fetchall()
-                return not begun and version_of(connection) == migrations()[-1].version
+                return version_of(connection) == migrations()[-1].version
         finally:
             database.close()
     except sqlite3.Error:

@@ -82,12 +82,12 @@ def test_programs_are_told_in_lines(mailstack: Mailstack, office: Path, tmp_path
 def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
     there = str(tmp_path / "there")
     assert mailstack("store", "copy", str(office), str(office)).exit_code == 2
-    assert "holds no office" in mailstack("store", "copy", str(tmp_path), there).stderr
+    assert "holds no store" in mailstack("store", "copy", str(tmp_path), there).stderr
     assert "names no store" in mailstack("store", "copy", "mysql://db/mail", there).stderr
     assert mailstack("store", "copy", str(office), there).exit_code == 0
     again = mailstack("store", "copy", str(office), there)
     assert again.exit_code == 1
-    assert "holds an office already" in again.stderr
+    assert "is not empty" in again.stderr
     assert len(again.stderr.splitlines()) == 1
 
 
@@ -120,7 +120,7 @@ def test_what_is_damaged_is_told(mailstack: Mailstack, office: Path, tmp_path: P
     assert '"different", "table": "deliveries", "rows": [4, 4]' in result.stdout
 
 
-def test_killed_at_any_moment_a_copy_goes_on(office: Path, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_copy_that_was_killed_is_started_anew(office: Path, shelf: Shelf, tmp_path: Path) -> None:
     for number in range(LETTERS):
         arrived = acceptance(octets=b"x" * (100_000 if number % 50 == 0 else 2000))
         shelf.pump.start(shelf.store.accept(arrived))

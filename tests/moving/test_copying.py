@@ -1,4 +1,4 @@
-"""A copy is the same to the row and the octet, however often it was killed on its way."""
+"""A dump that is restored has the same rows and octets; an interrupted copy leaves nothing and is started anew."""
 
 from __future__ import annotations
 
@@ -13,70 +13,63 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from mailstack.letter import Recipient
-from mailstack.moving import CannotMove, copying
+from mailstack.moving import CannotMove, Progress, restore
 from mailstack.moving.checking import faults
-from mailstack.moving.comparing import differences
-from mailstack.moving.copying import copy
-from mailstack.moving.directory import DirectorySource, DirectoryTarget
-from mailstack.moving.resting import at_rest
+from mailstack.moving.directory import DirectorySource
+from mailstack.moving.dump import without_claim
 from mailstack.queue.delivery import DeliveryState
-from mailstack.store import Change, Filter, Settlement, StoreError, rows
+from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
 from mailstack.store.digests import digest_of
-from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
 from tests.contracts.store import BOB, CAROL, OFFICE, acceptance
-from tests.moving.stores import Killed, Mortal, Office, offices, silent, write_office
+from tests.moving.stores import Office, copied, differing, is_empty, offices, silent, target_of, write_office
+from tests.store.failing_disk import FailingDisk
 
-MOST_LIVES = 200
-MOST_STEPS = 1000
+MAX_STEPS = 1000
+
+
+class Killed(BaseException):
+    """Interrupt that no except clause of the program catches."""
 
 
 def rows_of(office: Office) -> int:
     return sum(map(len, office.values()))
 
 
-def copied(here: Path, there: Path, lives: int = 10**9) -> int:
-    """One run of the command, which may be killed; how many rows were written."""
-    with closing(DirectorySource(here)) as source, closing(DirectoryTarget(there)) as target:
-        mortal = Mortal(target, lives)
-        try:
-            copy(source, mortal, silent)
-            assert differences(source, target, silent) == []
-            target.finish()
-        except Killed:
-            return mortal.written
-        return mortal.written
+def interrupted(here: Path | str, there: Path | str, steps: int) -> bool:
+    """Whether a copy was interrupted at its report number `steps`, from 0; else it came to its end."""
 
+    def report(_: Progress) -> None:
+        nonlocal steps
+        if steps == 0:
+            raise Killed
+        steps -= 1
 
-def is_finished(directory: Path) -> bool:
-    """Whether an office may begin there."""
-    with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
-        try:
-            migrate(connection, migrations())
-        except StoreError as error:
-            if "unfinished copy" not in str(error):
-                raise
-            return False
-    return True
+    try:
+        copied(here, there, report)
+    except Killed:
+        return True
+    return False
 
 
 @pytest.fixture(autouse=True)
-def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "ROWS", 2)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "ROWS", 2)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(offices)
-def test_whatever_an_office_holds_is_copied(tmp_path: Path, office: Office) -> None:
+def test_whatever_a_store_holds_is_restored(tmp_path: Path, office: Office) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for directory in (here, there):
         shutil.rmtree(directory, ignore_errors=True)
     write_office(here, office)
     before = (here / DATABASE).read_bytes()
-    assert copied(here, there) == rows_of(office)
+    assert copied(here, there) == []
     assert (here / DATABASE).read_bytes() == before
+    assert differing(here, there) == []
     files = {path.name: path.read_bytes() for path in there.glob("contents/*/*")}
     assert files == {row[1]: row[2] for row in office["contents"] if row[1] is not None}
     with closing(sqlite3.connect(there / DATABASE)) as connection:
@@ -84,42 +77,67 @@ def test_whatever_an_office_holds_is_copied(tmp_path: Path, office: Office) -> N
             if table.name == "contents":
                 continue
             found = connection.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}").fetchall()
-            assert set(map(repr, found)) == {repr(at_rest(table, row)) for row in office[table.name]}
+            assert set(map(repr, found)) == {repr(without_claim(table, row)) for row in office[table.name]}
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(offices)
-def test_killed_at_every_step_it_goes_on_and_writes_nothing_twice(tmp_path: Path, office: Office) -> None:
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(offices, offices)
+def test_two_stores_agree_only_when_they_hold_the_same(tmp_path: Path, first: Office, second: Office) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    for directory in (here, there):
+    for directory, office in ((here, first), (there, second)):
         shutil.rmtree(directory, ignore_errors=True)
-    write_office(here, office)
-    written = runs = 0
-    for lives in (each % 23 for each in range(MOST_LIVES)):
-        written += copied(here, there, lives)
-        runs += 1
-        if lives and is_finished(there):
-            break
-    else:
-        pytest.fail("it never came to an end")
-    assert written == rows_of(office)
-    assert runs > 1
+        write_office(directory, office)
+    for table in tables():
+        place = table.columns.index("file") if table.name == "contents" else None
+        same = [
+            {repr(tuple(value for at, value in enumerate(without_claim(table, row)) if at != place)) for row in rows_}
+            for rows_ in (first[table.name], second[table.name])
+        ]
+        assert (table.name in differing(here, there)) is (same[0] != same[1])
 
 
-def test_killed_at_each_step_by_itself(tmp_path: Path) -> None:
-    """Once for every step that there is: the next run ends it."""
-    here = tmp_path / "here"
+def test_an_interrupted_copy_leaves_the_target_empty_and_starts_anew(tmp_path: Path) -> None:
+    """At each step once. The next copy replaces the files that the one before has left."""
+    here, there = tmp_path / "here", tmp_path / "there"
     write_office(here, one_office())
-    for steps in range(1, MOST_STEPS):
-        there = tmp_path / f"there{steps}"
-        first = copied(here, there, steps)
-        if is_finished(there):
+    for steps in range(MAX_STEPS):
+        if not interrupted(here, there, steps):
             break
-        assert first + copied(here, there) == rows_of(one_office())
-        assert is_finished(there)
+        assert is_empty(there)
     else:
-        pytest.fail(f"{MOST_STEPS} steps, and it never came to an end")
+        pytest.fail(f"{MAX_STEPS} steps, and it never came to an end")
     assert steps > 25
+    assert differing(here, there) == []
+
+
+def failure_of(here: Path, there: Path) -> StoreError | None:
+    try:
+        copied(here, there)
+    except StoreError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_each_write_that_fails_leaves_the_target_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """On a full disk, and on a broken one; with room again the copy succeeds."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    write_office(here, one_office())
+    disk = FailingDisk()
+    with disk.beneath_sqlite():
+        disk.beneath_files(monkeypatch)
+        for number in range(1, MAX_STEPS):
+            disk.fail(number, full=full, lasting=True)
+            failure = failure_of(here, there)
+            if failure is None:
+                break
+            assert isinstance(failure, StoreFull) is full
+            assert is_empty(there)
+        assert number > 5
+        assert not disk.has_failed
+    assert differing(here, there) == []
 
 
 def one_office() -> Office:
@@ -158,20 +176,15 @@ def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path) -> None:
 
 def test_nothing_else_is_filled(here: Path, tmp_path: Path) -> None:
     write_office(tmp_path / "there", one_office())
-    with pytest.raises(CannotMove, match="holds an office already"):
+    with pytest.raises(CannotMove, match="is not empty"):
         copied(here, tmp_path / "there")
-    with pytest.raises(CannotMove, match="holds no office"):
+    with pytest.raises(CannotMove, match="holds no store"):
         copied(tmp_path / "nowhere", tmp_path / "elsewhere")
 
 
-def test_an_unfinished_copy_of_another_is_not_gone_on_with(here: Path, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    copied(here, there, 9)
-    write_office(tmp_path / "other", one_office())
-    with pytest.raises(CannotMove, match="unfinished copy of"):
-        copied(tmp_path / "other", there)
-    with pytest.raises(CannotMove, match="unfinished copy itself"):
-        copied(there, tmp_path / "elsewhere")
+def test_no_server_starts_in_a_target_that_is_being_filled(tmp_path: Path) -> None:
+    with closing(target_of(tmp_path / "there")), pytest.raises(StoreError, match="another mailstack"):
+        SqliteStore(Pump(), tmp_path / "there").lock_office()
 
 
 def test_no_command_changes_what_is_being_copied(here: Path) -> None:
@@ -182,17 +195,6 @@ def test_no_command_changes_what_is_being_copied(here: Path) -> None:
         pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
     pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
     pump.run(store.close())
-
-
-def test_what_was_changed_between_two_runs_is_found(here: Path, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    copied(here, there, 20)
-    with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
-        connection.execute("UPDATE letters SET size = 4 WHERE id = 'l0'")
-    with closing(DirectorySource(here)) as source, closing(DirectoryTarget(there)) as target:
-        copy(source, target, silent)
-        assert [each.table for each in differences(source, target, silent)] == ["letters"]
-    assert not is_finished(there)
 
 
 def test_a_content_in_an_object_store_stays_there(tmp_path: Path) -> None:
@@ -206,8 +208,7 @@ def test_a_content_in_an_object_store_stays_there(tmp_path: Path) -> None:
     copied(here, there)
     with closing(sqlite3.connect(there / DATABASE)) as connection:
         assert connection.execute("SELECT file FROM contents WHERE letter = 'l3'").fetchall() == [(name,)]
-    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
-        assert differences(source, target, silent) == []
+    assert differing(here, there) == []
 
 
 @pytest.mark.parametrize("octets", [b"x" * 199_999 + b"y", b"x" * 199_999, b""])
@@ -215,9 +216,7 @@ def test_a_content_that_is_not_the_same_is_found(here: Path, tmp_path: Path, oct
     there = tmp_path / "there"
     copied(here, there)
     (there / "contents" / "00" / ("0" * 32)).write_bytes(octets)
-    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
-        (difference,) = differences(source, target, silent)
-    assert difference.table == "contents"
+    assert differing(here, there) == ["contents"]
 
 
 def test_an_older_schema_is_brought_up_to_date_first(here: Path, tmp_path: Path) -> None:
@@ -256,15 +255,13 @@ def test_a_damaged_content_is_named_and_left_behind(here: Path, tmp_path: Path, 
     name = Path("contents", "00", "0" * 32)
     (here / name).unlink() if damage is None else (here / name).write_bytes(damage)
     there = tmp_path / "there"
-    copied(here, there)
+    (named,) = copied(here, there)
+    assert "content of letter l1" in named
     assert not (there / name).exists()
     assert not list(there.rglob("*.part"))
-    named: list[tuple[str, str]] = []
-    with closing(DirectorySource(here)) as source, closing(DirectorySource(there)) as target:
-        assert differences(source, target, silent, lambda side, fault: named.append((side.name, fault))) == []
+    assert differing(here, there) == []
+    with closing(DirectorySource(there)) as target:
         assert any("content of letter l1" in each for each in faults(target, silent))
-    assert [side for side, _ in named] == [str(here), str(there)]
-    assert all("content of letter l1" in fault for _, fault in named)
     (there / name).write_bytes(b"x" * 200_000)
     with closing(DirectorySource(there)) as target:
         assert not any("l1" in each for each in faults(target, silent) if "content of" in each)
@@ -320,9 +317,8 @@ def test_what_a_killed_office_attempted_is_attempted_soon(tmp_path: Path) -> Non
         store.settle(Settlement((Change(claim.deliveries[1], replace(claim.deliveries[1], state=DeliveryState.HELD)),)))
     )
     pump.run(store.close())
-    assert copied(tmp_path / "here", tmp_path / "there") == 5
-    with closing(DirectorySource(tmp_path / "here")) as here, closing(DirectorySource(tmp_path / "there")) as there:
-        assert differences(here, there, silent) == []
+    assert copied(tmp_path / "here", tmp_path / "there") == []
+    assert differing(tmp_path / "here", tmp_path / "there") == []
     store = SqliteStore(pump, tmp_path / "there")
     pump.run(store.open())
     assert pump.run(store.claim(OFFICE, "new", 1299.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9)) == []

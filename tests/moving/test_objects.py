@@ -98,11 +98,11 @@ def test_they_stay_where_they_are_and_that_is_said(run: Run, here: Path, config:
     there = tmp_path / "there"
     assert "2 contents stay in their object store" in run("store", "copy", here, there)
     assert names_in(there) == names_in(here)
-    assert "2 contents are in an object store, which was not looked at" in run("store", "verify", there)
+    assert "2 contents are in an object store, which was not read" in run("store", "verify", there)
     for more in ([], ["--read"]):
         said = run("store", "verify", there, "-c", config, *more)
         assert "all rows and contents can be read" in said
-        assert "not looked at" not in said
+        assert "not read" not in said
 
 
 def test_they_come_along_and_go_into_another_one(
@@ -120,7 +120,7 @@ def test_they_come_along_and_go_into_another_one(
         assert len(names_in(again)) == 2
         assert "all rows" in run("store", "verify", again, "-c", into, "--read")
         refused = run("store", "copy", here, tmp_path / "third", "--objects-to", into, fails=True)
-        assert "say which with --objects-from" in refused
+        assert "name it with --objects-from" in refused
         run("store", "copy", here, tmp_path / "third", "--objects-from", config, "--objects-to", into)
         assert len(names_in(tmp_path / "third")) == 2
     assert len(names_in(here)) == 2, "nothing is removed where they came from"

@@ -1,4 +1,4 @@
-"""`mailstack store copy`: moves an office to another store."""
+"""`mailstack store copy`: restores the dump of one store into another, and verifies the copy."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.printing import print_json
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import give_to_owner
-from mailstack.cli.store.naming import is_url, kept_with, objects_of, seen_with, source, target
-from mailstack.cli.store.telling import telling
-from mailstack.moving import Side
+from mailstack.cli.store.naming import is_url, objects_of, source, target
+from mailstack.cli.store.telling import progress
+from mailstack.moving import RestoreTarget, StoreEndpoint
 
 
 @click.command()
@@ -24,7 +24,7 @@ from mailstack.moving import Side
     "--objects-from",
     type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Bring contents along from the object store of this configuration; else they stay there, and are named.",
+    help="Copy contents out of the object store of this configuration too; else they stay there.",
 )
 @click.option(
     "--objects-to",
@@ -36,19 +36,18 @@ from mailstack.moving import Side
     "--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last says what was copied."
 )
 def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None, as_json: bool) -> None:
-    """Copy the office of FROM into the empty store TO, and verify the copy.
+    """Copy the store FROM into the empty store TO, and verify the copy.
 
-    Each of them is a data directory or a postgresql:// URL. FROM must be stopped, and is not changed; what TO holds may
-    only be the same copy that was broken off: then it goes on where it was. Letters keep their ids, mailboxes their
-    UIDs: no reader sees a letter twice. When all is there, both are read once more and compared; an office begins in TO
-    only after that.
+    Each of them is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed.
+    Letters keep their ids and mailboxes their UIDs: no mail client sees a letter twice. When all is there, the copy is
+    read once more and compared. Only then it appears in TO. An interrupted copy leaves TO empty: start it again.
 
-    A content that is damaged in FROM is named and left behind; all else is copied, and the exit status is 1. In the copy
-    its letter is refused to readers and held in the queue, as in FROM.
+    A content that is damaged in FROM is named and left behind. All else is copied, and the exit status is 1. In the copy
+    its letter is refused to mail clients and held in the queue, as in FROM.
 
-    Contents in an object store stay where they are, and the copy names them: the office needs the same [contents] as
-    before. With --objects-from they come along into what TO has for large contents: its files or rows, or the object store
-    of --objects-to. Nothing is removed from the one that they come from.
+    Contents in an object store stay where they are, and the copy names them: the server needs the same [contents] as
+    before. With --objects-from they are copied into what TO has for large contents: its files or rows, or the object
+    store of --objects-to. Nothing is removed from the old object store.
 
     \b
     Example:
@@ -56,8 +55,6 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
       mailstack store copy postgresql://mailstack@db.example.org/mailstack /var/lib/mailstack
     """
     from mailstack.moving.checking import named_objects
-    from mailstack.moving.comparing import differences
-    from mailstack.moving.copying import copy as copy_all
 
     if from_ == to:
         raise click.UsageError("FROM and TO are the same.")
@@ -65,70 +62,40 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
     with (
         objects_of(objects_from) as old,
         objects_of(objects_to) as new,
-        source(from_) as here,
-        target(to) as there,
+        source(from_, old) as here,
+        target(to, new) as there,
     ):
         if new is not None and old is None and next(named_objects(here), None) is not None:
-            raise Refused(
-                f"contents of {here.name} are in an object store: say which with --objects-from, so that they come along"
-            )
+            raise Refused(f"contents of {here.name} are in an object store: name it with --objects-from to copy them")
         _check_database(here)
-        whole, kept = seen_with(here, old), kept_with(there, new)
-        damaged: list[str] = []
-        with telling(as_json=as_json) as say:
-            copy_all(whole, kept, say)
-            different = differences(
-                whole, kept, say, lambda side, fault: damaged.append(fault) if side is whole else None
-            )
+        damaged = _copy(here, there, as_json=as_json)
         staying = sum(1 for _ in named_objects(there)) if new is None else 0
-        if different:
-            names = ", ".join(each.table for each in different)
-            raise Refused(
-                f"the copy is not the same in: {names}. {here.name} was changed since the copy began, or a disk is bad;"
-                f" empty {there.name} and copy again. No office begins there"
-            )
-        others = _copy_belongings(*directories) if directories else []
+        files = _copy_data_files(*directories) if directories else []
         if not is_url(to) and os.geteuid() == 0:
-            # A server could not write files of root: a new directory belongs to whom the old one did.
-            if directories and Path(to).stat().st_uid == 0:
-                os.chown(to, directories[0].stat().st_uid, directories[0].stat().st_gid)
-            give_to_owner(Path(to), Path(to).rglob("*"))
-        there.finish()
-    _report_damaged(damaged, as_json=as_json)
-    if as_json:
-        print_json(
-            {
-                "step": "done",
-                "from": here.name,
-                "to": there.name,
-                "files": others,
-                "objects": staying,
-                "damaged": len(damaged),
-            }
+            _give_to_owner(Path(to), directories and directories[0])
+        there.commit()
+    _report(here, there, directories is not None, files, staying, damaged, as_json=as_json)
+
+
+def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[str]:
+    """Return the damaged contents. Raises Refused for a copy that differs."""
+    from mailstack.moving.dump import sums
+    from mailstack.moving.restore import restore
+
+    damaged: list[str] = []
+    with progress(as_json=as_json) as on_progress:
+        before = restore(here, there, on_progress, damaged.append)
+        after = sums(there, "compared", on_progress, lambda _: None)
+    if different := [table for table in before if before[table] != after[table]]:
+        raise Refused(
+            f"the copy differs in: {', '.join(different)}. A disk is bad, or {here.name} was changed meanwhile;"
+            f" {there.name} is empty still"
         )
-    else:
-        _report_done(here, there, directories, others, staying)
-    if damaged:
-        raise Refused(f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above")
+    return damaged
 
 
-def _report_done(
-    here: Side, there: Side, directories: tuple[Path, Path] | None, others: Sequence[str], staying: int
-) -> None:
-    """What was copied, and what was not, for people."""
-    click.echo(f"copied and compared: {here.name} is in {there.name} now. Start it there, and never again where it was")
-    if others:
-        click.echo(f"copied too: {', '.join(others)}")
-    elif directories is None:
-        click.echo("keys, certificates and the catalogue stay in the `data` directory, which the office still needs")
-    if staying:
-        click.echo(
-            f"{staying} contents stay in their object store: keep [contents] as it is (--objects-from brings them along)"
-        )
-
-
-def _check_database(here: Side) -> None:
-    """Raises Refused for one whose indexes or pages are broken: a copy of it would lack rows without a word."""
+def _check_database(here: StoreEndpoint) -> None:
+    """Raises Refused for a database with damaged indexes or pages: its copy would lack rows silently."""
     if faults := list(here.integrity()):
         raise Refused(
             f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
@@ -136,16 +103,7 @@ def _check_database(here: Side) -> None:
         )
 
 
-def _report_damaged(damaged: Sequence[str], *, as_json: bool) -> None:
-    """A line for each content that was left behind."""
-    for fault in damaged:
-        if as_json:
-            print_json({"step": "fault", "fault": fault})
-        else:
-            click.echo(f"not copied: {fault}", err=True)
-
-
-def _copy_belongings(here: Path, there: Path) -> list[str]:
+def _copy_data_files(here: Path, there: Path) -> list[str]:
     import sqlite3
 
     from mailstack.moving.belongings import copy_belongings
@@ -156,3 +114,47 @@ def _copy_belongings(here: Path, there: Path) -> list[str]:
         raise Refused(
             f"the catalogue of {here} can't be copied: {error}; it may be removed, and is made anew"
         ) from error
+
+
+def _give_to_owner(to: Path, from_: Path | None) -> None:
+    """Give a new directory to the owner of the old one: a server can't write files of root."""
+    if from_ is not None and to.stat().st_uid == 0:
+        os.chown(to, from_.stat().st_uid, from_.stat().st_gid)
+    give_to_owner(to, to.rglob("*"))
+
+
+def _report(
+    here: StoreEndpoint,
+    there: StoreEndpoint,
+    has_data_files: bool,
+    files: Sequence[str],
+    staying: int,
+    damaged: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what was copied and what was not. Raises Refused for damaged contents."""
+    for fault in damaged:
+        if as_json:
+            print_json({"step": "fault", "fault": fault})
+        else:
+            click.echo(f"not copied: {fault}", err=True)
+    if as_json:
+        done = {"from": here.name, "to": there.name, "files": files, "objects": staying, "damaged": len(damaged)}
+        print_json({"step": "done", **done})
+    else:
+        click.echo(
+            f"copied and compared: {here.name} is in {there.name} now. Never start a server on the old one again"
+        )
+        if files:
+            click.echo(f"copied too: {', '.join(files)}")
+        elif not has_data_files:
+            click.echo(
+                "keys, certificates and the catalogue stay in the `data` directory, which the server still needs"
+            )
+        if staying:
+            click.echo(
+                f"{staying} contents stay in their object store: keep [contents] (--objects-from copies them too)"
+            )
+    if damaged:
+        raise Refused(f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above")

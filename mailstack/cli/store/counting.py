@@ -1,4 +1,4 @@
-"""`mailstack store stats`: how much a store holds."""
+"""`mailstack store stats`: counts the rows of a store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailstack.cli.store.naming import source
 @click.argument("store", type=StoreType(), metavar="STORE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
 def stats(store: str, as_json: bool) -> None:
-    """Count the rows of each table of a stopped office.
+    """Count the rows of each table of a store whose server is stopped.
 
     \b
     Example:
@@ -21,8 +21,8 @@ def stats(store: str, as_json: bool) -> None:
     """
     from mailstack.store.tables import tables
 
-    with source(store) as side:
-        counts = [(table.name, side.count(table)) for table in tables()]
+    with source(store) as endpoint:
+        counts = [(table.name, endpoint.count(table)) for table in tables()]
     if as_json:
         for name, count in counts:
             print_json({"table": name, "rows": count})

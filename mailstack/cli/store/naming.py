@@ -1,4 +1,4 @@
-"""How a command names a store: a data directory, or a URL."""
+"""Names of stores on the command line: a data directory, or a postgresql:// URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailstack.cli.place import of_config
 from mailstack.cli.refusal import Refused
-from mailstack.moving import CannotMove, Side, Target
+from mailstack.moving import CannotMove, RestoreTarget, StoreEndpoint
 from mailstack.store import StoreError
 from mailstack.store.postgresql import driver
 
@@ -21,7 +21,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def is_url(name: str) -> bool:
-    """Whether it is one of PostgreSQL, whose driver is here then. Raises Refused."""
+    """Return whether a name is a URL of PostgreSQL, whose driver can be loaded then. Raises Refused."""
     if "://" in name and not name.startswith(POSTGRESQL):
         raise Refused(f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL")
     if not name.startswith(POSTGRESQL):
@@ -32,42 +32,42 @@ def is_url(name: str) -> bool:
 
 
 @contextmanager
-def source(name: str) -> Iterator[Side]:
-    """The store of this name, which nobody uses meanwhile; raises Refused."""
-    with refusing(), contextlib.closing(_source(name)) as side:
-        yield side
+def source(name: str, objects: Objects | None = None) -> Iterator[StoreEndpoint]:
+    """Open a store, locked, with the object store of its contents if that is read too. Raises Refused."""
+    with _refusals(), contextlib.closing(_source(name, objects)) as store:
+        yield store
 
 
 @contextmanager
-def target(name: str) -> Iterator[Target]:
-    """The same, to be filled."""
-    with refusing(), contextlib.closing(_target(name)) as side:
-        yield side
+def target(name: str, objects: Objects | None) -> Iterator[RestoreTarget]:
+    """Open an empty store, locked, with an object store for its large contents. Raises Refused."""
+    with _refusals(), contextlib.closing(_target(name, objects)) as store:
+        yield store
 
 
-def _source(name: str) -> Side:
+def _source(name: str, objects: Objects | None) -> StoreEndpoint:
     if is_url(name):
         from mailstack.moving.database import DatabaseSource
 
-        return DatabaseSource(name)
+        return DatabaseSource(name, objects)
     from mailstack.moving.directory import DirectorySource
 
-    return DirectorySource(Path(name))
+    return DirectorySource(Path(name), objects)
 
 
-def _target(name: str) -> Target:
+def _target(name: str, objects: Objects | None) -> RestoreTarget:
     if is_url(name):
         from mailstack.moving.database import DatabaseTarget
 
-        return DatabaseTarget(name)
+        return DatabaseTarget(name, objects)
     from mailstack.moving.directory import DirectoryTarget
 
-    return DirectoryTarget(Path(name))
+    return DirectoryTarget(Path(name), objects)
 
 
 @contextmanager
 def objects_of(config: Path | None) -> Iterator[Objects | None]:
-    """The object store that a configuration names; None where none was given. Raises Refused."""
+    """Open the object store of a configuration; None without one. Raises Refused."""
     if config is None:
         yield None
         return
@@ -78,31 +78,13 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     from mailstack.config.contents import place_of
     from mailstack.moving.objects import Objects
 
-    with refusing(), contextlib.closing(Objects(place_of(settings))) as objects:
+    with _refusals(), contextlib.closing(Objects(place_of(settings))) as objects:
         yield objects
 
 
-def seen_with(side: Side, objects: Objects | None) -> Side:
-    """The side, which knows what is in its objects, too, where these are known."""
-    if objects is None:
-        return side
-    from mailstack.moving.objects import WithObjects
-
-    return WithObjects(side, objects)
-
-
-def kept_with(side: Target, objects: Objects | None) -> Target:
-    """The same of a target, whose large contents become objects then."""
-    if objects is None:
-        return side
-    from mailstack.moving.objects import IntoObjects
-
-    return IntoObjects(side, objects)
-
-
 @contextmanager
-def refusing() -> Iterator[None]:
-    """What can't be moved or read, as one line for people."""
+def _refusals() -> Iterator[None]:
+    """Raises errors of a store as Refused."""
     try:
         yield
     except (CannotMove, StoreError, OSError) as error:

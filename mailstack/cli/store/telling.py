@@ -1,4 +1,4 @@
-"""Tells how far a copy is: a bar on a terminal, lines elsewhere, JSON for programs."""
+"""Progress of a copy or a verification: bars on a terminal, lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,44 +9,49 @@ from contextlib import contextmanager
 import click
 
 from mailstack.cli.printing import print_json
-from mailstack.moving import Said, Say
+from mailstack.moving import OnProgress, Progress
 
 
 @contextmanager
-def telling(*, as_json: bool) -> Iterator[Say]:
-    """A function that tells what it is told."""
+def progress(*, as_json: bool) -> Iterator[OnProgress]:
+    """Yield the function that reports progress."""
     if as_json:
-        yield lambda said: print_json({"step": said.what, "table": said.table, "rows": said.done, "of": said.of})
+        yield lambda step: print_json({"step": step.what, "table": step.table, "rows": step.done, "of": step.total})
     elif sys.stderr.isatty():
-        with _bars() as say:
-            yield say
+        with _bars() as report:
+            yield report
     else:
         yield _line
 
 
-def _line(said: Said) -> None:
-    """A table when it is done, and now and then before."""
-    if said.done == said.of:
-        click.echo(f"{said.what}: {said.table}, {said.done} rows", err=True)
-    elif said.done and said.done % 100_000 == 0:
-        click.echo(f"{said.what}: {said.table}, {said.done} of {said.of} rows", err=True)
+def _line(step: Progress) -> None:
+    """Print a table when it is done, and every 100,000 rows before."""
+    if step.done == step.total:
+        click.echo(f"{step.what}: {step.table}, {step.done} rows", err=True)
+    elif step.done and step.done % 100_000 == 0:
+        click.echo(f"{step.what}: {step.table}, {step.done} of {step.total} rows", err=True)
 
 
 @contextmanager
-def _bars() -> Iterator[Say]:
+def _bars() -> Iterator[OnProgress]:
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks: dict[tuple[str, str], object] = {}
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True)) as display:
+        tasks: dict[tuple[str, str], bars.TaskID] = {}
 
-        def say(said: Said) -> None:
-            if not said.of:
+        def report(step: Progress) -> None:
+            if not step.total:
                 return
-            task = tasks.get((said.what, said.table))
-            if task is None:
-                task = tasks[said.what, said.table] = progress.add_task(f"{said.what} {said.table}", total=said.of)
-            progress.update(task, completed=said.done)  # type: ignore[arg-type]
+            key = step.what, step.table
+            if key not in tasks:
+                tasks[key] = display.add_task(" ".join(key), total=step.total)
+            display.update(tasks[key], completed=step.done)
 
-        yield say
+        yield report

@@ -1,7 +1,8 @@
-"""`mailstack store verify`: reads all that a store holds, or compares two."""
+"""`mailstack store verify`: reads a whole store, or compares two."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,8 @@ import click
 from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
-from mailstack.cli.store.naming import objects_of, seen_with, source
-from mailstack.cli.store.telling import telling
-from mailstack.moving import Side
+from mailstack.cli.store.naming import objects_of, source
+from mailstack.cli.store.telling import progress
 
 if TYPE_CHECKING:
     from mailstack.moving.objects import Objects
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     "--config",
     type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Look at the objects, too, that the office has in the object store of this configuration.",
+    help="Check the contents in the object store of this configuration, too.",
 )
 @click.option("--read", is_flag=True, help="With -c: read each object to its end, and not only ask for its size.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line; at the end one for each fault or difference."
 )
 def verify(store: str, other: str | None, config: Path | None, read: bool, as_json: bool) -> None:
-    """Read all rows and contents of a stopped office, and say what is damaged.
+    """Read all rows and contents of a stopped server, and say what is damaged.
 
     Each content must have the digest that it had when it was accepted, and the database its pages and indexes in order.
     A damaged content is named with its letter, and the mailboxes that this is in.
@@ -63,17 +63,17 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
     from mailstack.moving.checking import faults, named_objects
 
     count = 0
-    with source(name) as side, telling(as_json=as_json) as say:
-        for fault in faults(side, say, objects, read_objects=read):
+    with source(name) as store, progress(as_json=as_json) as on_progress:
+        for fault in faults(store, on_progress, objects, read_objects=read):
             count += 1
             _print_fault(fault, as_json=as_json)
-        unseen = 0 if objects is not None else sum(1 for _ in named_objects(side))
+        unread = 0 if objects is not None else sum(1 for _ in named_objects(store))
     if count:
         raise Refused(f"{name}: {count} faults")
     if not as_json:
-        click.echo(f"{side.name}: all rows and contents can be read")
-        if unseen:
-            click.echo(f"{unseen} contents are in an object store, which was not looked at: -c FILE does that")
+        click.echo(f"{store.name}: all rows and contents can be read")
+        if unread:
+            click.echo(f"{unread} contents are in an object store, which was not read: -c FILE does that")
 
 
 def _print_fault(fault: str, *, as_json: bool) -> None:
@@ -84,24 +84,28 @@ def _print_fault(fault: str, *, as_json: bool) -> None:
 
 
 def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -> None:
-    from mailstack.moving.comparing import differences
+    from mailstack.moving.dump import sums
 
-    damaged = 0
+    damaged: list[str] = []
 
-    def note(side: Side, fault: str) -> None:
-        nonlocal damaged
-        damaged += 1
-        _print_fault(f"{side.name}: {fault}", as_json=as_json)
+    def note(store: str, fault: str) -> None:
+        damaged.append(fault)
+        _print_fault(f"{store}: {fault}", as_json=as_json)
 
-    with source(name) as here, source(other) as there, telling(as_json=as_json) as say:
-        different = differences(seen_with(here, objects), seen_with(there, objects), say, note)
+    with (
+        source(name, objects) as here,
+        source(other, objects) as there,
+        progress(as_json=as_json) as on_progress,
+    ):
+        first = sums(here, "read", on_progress, partial(note, here.name))
+        second = sums(there, "compared", on_progress, partial(note, there.name))
+    rows = [(table, first[table].rows, second[table].rows) for table in first if first[table] != second[table]]
     if as_json:
-        for each in different:
-            print_json({"step": "different", "table": each.table, "rows": [each.here.rows, each.there.rows]})
-    elif different:
-        rows = [(each.table, str(each.here.rows), str(each.there.rows)) for each in different]
-        print_table(("table", "rows here", "rows there"), rows)
-    if different or damaged:
-        raise Refused(f"{len(different)} tables differ, and {damaged} contents are damaged")
+        for table, *counts in rows:
+            print_json({"step": "different", "table": table, "rows": counts})
+    elif rows:
+        print_table(("table", "rows here", "rows there"), [tuple(map(str, row)) for row in rows])
+    if rows or damaged:
+        raise Refused(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
     if not as_json:
         click.echo("both hold the same")

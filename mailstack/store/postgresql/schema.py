@@ -162,17 +162,11 @@ def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) ->
 
 
 def _version(connection: PostgresConnection) -> tuple[int, int] | None:
-    """The version, and the oldest that programs must know to serve; None for a schema that has just been made.
-
-    Raises StoreError for the unfinished copy of another store, too.
-    """
+    """The version, and the oldest that programs must know to serve; None for a schema that has just been made."""
     found = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_name IN (?, ?) AND table_schema = current_schema()",
-        (schema.VERSION_TABLE, schema.UNFINISHED),
+        "SELECT 1 FROM information_schema.tables WHERE table_name = ? AND table_schema = current_schema()",
+        (schema.VERSION_TABLE,),
     ).fetchall()
-    if (schema.UNFINISHED,) in found:
-        ((source,),) = connection.execute(f"SELECT source FROM {schema.UNFINISHED}").fetchall()  # noqa: S608  # our name
-        raise schema.unfinished(source)
     if not found:
         return None
     with contextlib.suppress(ValueError):

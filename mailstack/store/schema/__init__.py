@@ -12,8 +12,6 @@ from msgspec import Struct
 from mailstack.store import StoreError
 
 VERSION_TABLE = "schema_version"
-UNFINISHED = "unfinished_copy"
-"""A table that is there while a copy from another store is not whole: then no office may begin here."""
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
@@ -39,8 +37,7 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
 def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     """Bring the database to the newest version that is known, in one transaction; its version.
 
-    The connection is in autocommit mode. Raises StoreError when a newer program has written the database, or when it is
-    the unfinished copy of another.
+    The connection is in autocommit mode. Raises StoreError when a newer program has written the database.
     """
     newest = known[-1].version
     # A database that is up to date is only read, so that a command never waits here for a busy server.
@@ -69,18 +66,9 @@ def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     return newest
 
 
-def unfinished(source: str) -> StoreError:
-    """What is wrong with a copy that was not finished."""
-    return StoreError(f"here is an unfinished copy of {source}: finish it with `mailstack store copy`")
-
-
 def _version(connection: sqlite3.Connection) -> int:
     """0 for a database that has just been made."""
-    found = connection.execute(
-        "SELECT name FROM sqlite_master WHERE name IN (?, ?)", (VERSION_TABLE, UNFINISHED)
-    ).fetchall()
-    if (UNFINISHED,) in found:
-        raise unfinished(connection.execute(f"SELECT source FROM {UNFINISHED}").fetchone()[0])  # noqa: S608  # our name
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchall()
     return version_of(connection) if found else 0
 
 
