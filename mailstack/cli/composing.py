@@ -5,48 +5,62 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Iterable, Sequence
-from email.errors import MessageError
-from email.message import EmailMessage
-from email.parser import HeaderParser
-from email.policy import SMTP, SMTPUTF8, compat32
-from email.utils import formatdate, getaddresses, make_msgid
+from email.utils import formatdate, make_msgid
 from pathlib import Path
 
 from mailstack.cli.refusal import Refused
 from mailstack.letter import AddressError
 from mailstack.letter.address import ascii_domain
-from mailstack.letter.header import split
+from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import compose as octets_of
+from mailstack.letter.fields import mailbox_field, text_field
+from mailstack.letter.header import fields, split
+from mailstack.letter.mailboxes import correspondents, read_address_list
+from mailstack.letter.mime.composition import disposition, file_part
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 """RFC 5322 §3.6.8: ftext."""
+_ADDRESSED = {"from", "sender", "reply-to", "to", "cc", "bcc"}
+"""Fields that hold lists of mailboxes, whose display names alone are encoded."""
 
 
 def compose(
     sender: str, recipients: Sequence[str], subject: str, body: str, attachments: Iterable[Path], headers: Iterable[str]
 ) -> bytes:
     """A new letter; raises Refused for a file that can't be read, or a header that isn't one."""
-    # RFC 6532: what is not ASCII stands in an address as it is, and nowhere else need it.
-    letter = EmailMessage(policy=SMTP if "".join((sender, *recipients)).isascii() else SMTPUTF8)
-    letter["From"] = sender
-    letter["To"] = ", ".join(recipients)
-    letter["Subject"] = subject
-    letter["Date"] = formatdate(localtime=True)
-    letter["Message-ID"] = make_msgid(domain=_domain(sender))
-    for line in headers:
-        name, colon, value = line.partition(":")
-        if not colon or not _FIELD_NAME.match(name):
-            raise Refused(f"--header {line!r} is not NAME: VALUE")
-        try:
-            del letter[name]
-            letter[name] = value.strip()
-        except (ValueError, MessageError) as error:
-            raise Refused(f"--header {line!r}: {error}") from error
-    letter.set_content(body if body.endswith("\n") else body + "\n")
-    for file in attachments:
-        kind, encoding = mimetypes.guess_type(file.name)
-        main, _, sub = (kind if kind and not encoding else "application/octet-stream").partition("/")
-        letter.add_attachment(read_file(file), maintype=main, subtype=sub, filename=file.name)
-    return letter.as_bytes()
+    heading = Heading(
+        ("", sender),
+        [("", each) for each in recipients],
+        subject,
+        formatdate(localtime=True),
+        make_msgid(domain=_domain(sender))[1:-1],
+        more=list(dict(map(_field, headers)).values()),
+    )
+    files = [
+        file_part(*_media_type(file), [read_file(file)], disposition("attachment", file.name)) for file in attachments
+    ]
+    return octets_of(heading, body_of(body, attached=files))
+
+
+def _field(line: str) -> tuple[str, bytes]:
+    """Name in lower case and octets of a header field. Raises Refused."""
+    name, colon, value = line.partition(":")
+    if not colon or not _FIELD_NAME.match(name):
+        raise Refused(f"--header {line!r} is not NAME: VALUE")
+    if not value.strip().isprintable():
+        raise Refused(f"--header {line!r}: the value has a character that can't be printed")
+    if name.lower() == "mime-version" or name.lower().startswith("content-"):
+        raise Refused(f"--header {line!r}: {name} describes the body, which this command encodes itself")
+    people = read_address_list(value.encode()) if name.lower() in _ADDRESSED else None
+    if people is not None and people.is_whole and people.mailboxes:
+        return name.lower(), mailbox_field(name, [(each.name, each.address) for each in correspondents(value.encode())])
+    return name.lower(), text_field(name, value)
+
+
+def _media_type(file: Path) -> tuple[str, str]:
+    kind, encoding = mimetypes.guess_type(file.name)
+    main, _, sub = (kind if kind and not encoding else "application/octet-stream").partition("/")
+    return main, sub
 
 
 def _domain(sender: str) -> str:
@@ -74,7 +88,6 @@ def with_crlf(octets: bytes) -> bytes:
 
 def header_addresses(octets: bytes, *names: str) -> list[str]:
     """The addresses in some fields of a letter, each once, in order."""
-    # The newer policy's parser of addresses raises on some that are broken; names are not needed here.
-    header = HeaderParser(policy=compat32).parsestr(octets[: split(octets)].decode("utf-8", "replace"))
-    values = [str(value) for name in names for value in header.get_all(name, [])]
-    return list(dict.fromkeys(address for _, address in getaddresses(values) if address))
+    section = list(fields(octets[: split(octets)]))
+    bodies = [field.partition(b":")[2] for name in names for each, field in section if each == name.lower().encode()]
+    return list(dict.fromkeys(each.address for body in bodies for each in correspondents(body) if each.address))

@@ -133,7 +133,9 @@ def addresses_in(body: bytes, domain: str = "") -> tuple[Address, ...] | None:
         return None
 
 
-def correspondents(body: bytes, max_count: int, *, are_authors: bool = False) -> tuple[Correspondent, ...]:
+def correspondents(
+    body: bytes, max_count: int = _MAX_MAILBOXES, *, are_authors: bool = False
+) -> tuple[Correspondent, ...]:
     """Mailboxes in the body of a field, in order, with the members of groups. Authors are read as `authors_in` does."""
     found = read_address_list(body, max_count, names_have_commas=are_authors).mailboxes
     return tuple(

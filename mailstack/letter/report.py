@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from mailstack.letter.address import Address
+from mailstack.letter.compose import Heading, compose
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
+from mailstack.letter.fields import folded
 from mailstack.letter.letter import LetterId
+from mailstack.letter.mime.composition import Composed, lines_part, multipart
 from mailstack.letter.outcome import Outcome
-from mailstack.letter.returned import Returned, encoded
+from mailstack.letter.returned import Returned
 from mailstack.letter.terms import deadline_of, hold_request
 from mailstack.letter.trace import date_time
 from mailstack.letter.xtext import from_ascii
@@ -118,32 +121,26 @@ class Report(Struct, frozen=True):
         parts = [self._explanation(), self._delivery_status()]
         if self.returned is not None:
             parts.append(self.returned.part(eight_bit=self.eight_bit, international=self.envelope.smtputf8))
-        boundary = _boundary(self.id, b"".join(parts))
-        body = b"".join([b"--%b\r\n%b\r\n" % (boundary, part) for part in parts])
-        return self._header(boundary) + b"\r\n" + body + b"--%b--\r\n" % boundary
+        to = _readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))
+        heading = Heading(
+            ("Mail Delivery System", f"MAILER-DAEMON@{self.office}"),
+            [("", to)],
+            "A report could not be delivered" if self.envelope.sender is None else _SUBJECTS[self.kind],
+            date_time(self.at),
+            f"{self.id}@{self.office}",
+            more=[b"Auto-Submitted: auto-replied\r\n", *self._references()],  # RFC 3834 §5
+        )
+        boundary = _boundary(self.id, parts)
+        return compose(
+            heading, multipart("report", parts, boundary=boundary, parameters=["report-type=delivery-status"])
+        )
 
-    def _header(self, boundary: bytes) -> bytes:
-        lines = [
-            f"From: Mail Delivery System <MAILER-DAEMON@{self.office}>",
-            f"To: {_readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))}",
-            f"Subject: {'A report could not be delivered' if self.envelope.sender is None else _SUBJECTS[self.kind]}",
-            f"Date: {date_time(self.at)}",
-            f"Message-ID: <{self.id}@{self.office}>",
-            "MIME-Version: 1.0",
-            "Auto-Submitted: auto-replied",  # RFC 3834 §5
-            *self._references(),
-            "Content-Type: multipart/report; report-type=delivery-status;",
-            f'\tboundary="{boundary.decode()}"',
-        ]
-        return _lines(lines)
-
-    def _references(self) -> list[str]:
+    def _references(self) -> list[bytes]:
         """What lets a mail program show the report under the original (RFC 3834 §3.1.6)."""
         found = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
-        name = found[1].decode() if found else ""
-        return [f"In-Reply-To: {name}", f"References: {name}"] if name else []
+        return [folded(name, [found[1].decode()]) for name in ("In-Reply-To", "References")] if found else []
 
-    def _explanation(self) -> bytes:
+    def _explanation(self) -> Composed:
         """The part for people (RFC 6522 §3, first part)."""
         whom = "this recipient" if len(self.notices) == 1 else "these recipients"
         lines = [
@@ -160,7 +157,7 @@ class Report(Struct, frozen=True):
             *_wrapped(f"For help, send this whole report to postmaster@{self.office}."),
         ]
         charset = "utf-8" if self.is_international else "us-ascii"
-        return encoded(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
+        return lines_part(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
 
     @property
     def _which(self) -> str:
@@ -190,7 +187,7 @@ class Report(Struct, frozen=True):
         all_told = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
         return ["You will hear of it if it fails."] if all_told else []
 
-    def _delivery_status(self) -> bytes:
+    def _delivery_status(self) -> Composed:
         """The part for programs (RFC 3464 §2)."""
         lines = [f"Reporting-MTA: dns; {self.office}"]
         if envelope_id := dict(self.envelope.parameters).get("ENVID"):
@@ -204,7 +201,7 @@ class Report(Struct, frozen=True):
             lines += ["", *self._recipient_fields(notice)]
         # RFC 6533 §4: the same fields, where an address is in UTF-8.
         kind = "message/global-delivery-status" if self.is_international else "message/delivery-status"
-        return encoded(kind, _lines(lines), eight_bit=self.eight_bit)
+        return lines_part(kind, _lines(lines), eight_bit=self.eight_bit)
 
     def _recipient_fields(self, notice: Notice) -> list[str]:
         """RFC 3464 §2.3, in its order."""
@@ -273,11 +270,11 @@ def _orcpt(recipient: Recipient) -> tuple[str, str]:
     return (kind, value) if mark and kind.replace("-", "").isalnum() else ("", "")
 
 
-def _boundary(report: LetterId, parts: bytes) -> bytes:
-    """A mark that stands in no part; the id alone is one that nobody can foresee."""
-    boundary = b"=_%b" % report.encode()
-    while boundary in parts:
-        boundary += b"_"
+def _boundary(report: LetterId, parts: Sequence[Composed]) -> str:
+    """Boundary that occurs in no part. The id alone is one that no writer can foresee."""
+    boundary = f"=_{report}"
+    while any(boundary.encode() in octets for part in parts for octets in part.octets):
+        boundary += "_"
     return boundary
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.letter import header as header_section
-from mailstack.letter.transfer_encoding import quoted
-
-_LONGEST_LINE = 998
-"""RFC 5322 §2.1.1: what a line may have without its CRLF where nothing is encoded."""
+from mailstack.letter.mime.composition import Composed, has_plain_lines, lines_part
 
 
 class Returned(Struct, frozen=True):
@@ -24,40 +21,22 @@ class Returned(Struct, frozen=True):
         """Whether there are octets above 127."""
         return not (self.header if self.whole is None else self.whole).isascii()
 
-    def part(self, *, eight_bit: bool, international: bool) -> bytes:
+    def part(self, *, eight_bit: bool, international: bool) -> Composed:
         """The body part; `international` says that the original came with SMTPUTF8 (RFC 6533 §4)."""
         if self.whole is not None and is_returnable(self.whole, eight_bit=eight_bit):
             utf8 = international and not self.header.isascii()
             kind = b"message/global" if utf8 else b"message/rfc822"
             encoding = b"" if self.whole.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
-            return b"Content-Type: %b\r\n%b\r\n%b" % (kind, encoding, self.whole)
+            return Composed(b"Content-Type: %b\r\n%b" % (kind, encoding), (self.whole,))
         fields = b"".join([field for _, field in header_section.fields(self.header) if field != b"\r\n"])
         kind_of_header = "message/global-headers" if international and _is_utf8(fields) else "text/rfc822-headers"
         lines = fields.removesuffix(b"\r\n") + b"\r\n"
-        return encoded(kind_of_header, lines, eight_bit=eight_bit and international)
+        return lines_part(kind_of_header, lines, eight_bit=eight_bit and international)
 
 
 def is_returnable(letter: bytes, *, eight_bit: bool) -> bool:
     """Whether a whole letter can stand in a report: message/rfc822 may not be encoded (RFC 2046 §5.2.1)."""
-    return (letter.isascii() or eight_bit) and _has_plain_lines(letter)
-
-
-def encoded(kind: str, text: bytes, *, eight_bit: bool) -> bytes:
-    """A body part of this type, in quoted-printable where it can't stand as it is."""
-    encoding = ""
-    if not _has_plain_lines(text) or not (eight_bit or text.isascii()):
-        encoding = "Content-Transfer-Encoding: quoted-printable\r\n"
-        text = b"\r\n".join([_quoted_printable(line) for line in text.split(b"\r\n")])
-    elif not text.isascii():
-        encoding = "Content-Transfer-Encoding: 8bit\r\n"
-    return f"Content-Type: {kind}\r\n{encoding}\r\n".encode() + text
-
-
-def _has_plain_lines(text: bytes) -> bool:
-    """Lines that end in CRLF, none too long, and no NUL (RFC 5321 §4.5.3.1.6, RFC 2045 §2.7)."""
-    if b"\0" in text or not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r"):
-        return False
-    return max(map(len, text.split(b"\r\n"))) <= _LONGEST_LINE
+    return (letter.isascii() or eight_bit) and has_plain_lines(letter)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -68,7 +47,3 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _quoted_printable(line: bytes) -> bytes:
-    return quoted(line, is_text=False).replace(b"=\n", b"=\r\n")

@@ -14,7 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import Address, Envelope, LetterId, Recipient
+from mailstack.letter.compose import Heading, compose
 from mailstack.letter.content import Octets
+from mailstack.letter.mime.composition import text_part
 from mailstack.pop3.client import ClientEngine as Pop3Client
 from mailstack.pop3.fetching import FetchingSession
 from mailstack.sasl.keys import salted
@@ -28,8 +30,6 @@ from mailstack.wire import HostPort
 PATIENCE = 600.0
 """Virtual seconds that a person's program waits for a connection, and for each answer of a mailbox."""
 
-_SHORT = 78
-"""Characters of a line that need no folding (RFC 5322 §2.1.1)."""
 _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
 
 
@@ -177,23 +177,14 @@ class Author(Person):
         return session
 
     def _write(self, recipients: Sequence[Recipient], subject: str, text: str) -> bytes:
-        """As a mail program would; by Python's library, unless it is so plain that no library is needed."""
-        fields = {
-            "From": self.address,
-            "To": ", ".join(str(each.address) for each in recipients),
-            "Subject": subject,
-            "Date": format_datetime(self._world.date),
-            "Message-ID": f"<{self._world.count_letter()}.simulated@{self._parsed.domain}>",
-        }
-        lines = [f"{name}: {value}" for name, value in fields.items()]
-        if all(len(line) < _SHORT and line.isascii() and line.isprintable() for line in [*lines, *text.split("\n")]):
-            end = "" if not text or text.endswith("\n") else "\n"
-            return "\r\n".join([*lines, "", (text + end).replace("\n", "\r\n")]).encode("ascii")
-        message = EmailMessage(email.policy.SMTP)
-        for name, value in fields.items():
-            message[name] = value
-        message.set_content(text)
-        return bytes(message)
+        heading = Heading(
+            ("", self.address),
+            [("", str(each.address)) for each in recipients],
+            subject,
+            format_datetime(self._world.date),
+            f"{self._world.count_letter()}.simulated@{self._parsed.domain}",
+        )
+        return compose(heading, text_part("plain", text))
 
 
 class Reader(Person):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import textwrap
 from datetime import UTC, datetime
 
 from mailstack.letter import Address, LetterId
+from mailstack.letter.compose import Heading, compose
+from mailstack.letter.fields import text_field
+from mailstack.letter.mime.composition import disposition, file_part, multipart, text_part
 from mailstack.letter.trace import date_time
-from mailstack.letter.transfer_encoding import quoted
 from mailstack.tls_reports.report import Reporting, TlsReport
 from mailstack.tls_results import DAY
 
@@ -28,37 +28,22 @@ def octets_of(
 
     It goes also where TLS fails, for that is what it tells of (RFC 8460 §3, RFC 8689 §4.1).
     """
-    boundary = f"=_{letter}"
     day = datetime.fromtimestamp(report.day * DAY, UTC)
-    text = _TEXT.format(domain=report.domain, day=day, organization=reporting.organization)
-    lines = [
-        f"Date: {date_time(now)}",
-        f"From: {author.in_ascii}",
-        f"To: {to.in_ascii}",
-        f"Subject: Report Domain: {report.domain}",
-        f" Submitter: {reporting.domain}",
-        f" Report-ID: <{report.id}>",
-        f"Message-ID: <{letter}@{reporting.domain}>",
-        f"TLS-Report-Domain: {report.domain}",
-        f"TLS-Report-Submitter: {reporting.domain}",
-        "TLS-Required: No",
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type="tlsrpt"; boundary="{boundary}"',
-        "",
-        f"--{boundary}",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: quoted-printable",
-        "",
-        *quoted(text.encode()).decode("ascii").split("\n"),
-        f"--{boundary}",
-        "Content-Type: application/tlsrpt+gzip",
-        "Content-Transfer-Encoding: base64",
-        "Content-Disposition: attachment;",
-        f' filename="{report.name}"',
-        "",
-        *textwrap.wrap(base64.b64encode(report.octets).decode("ascii"), 76),
-        f"--{boundary}--",
-        "",
-    ]
-    return "\r\n".join(lines).encode("ascii")
+    heading = Heading(
+        ("", str(author.in_ascii)),
+        [("", str(to.in_ascii))],
+        f"Report Domain: {report.domain} Submitter: {reporting.domain} Report-ID: <{report.id}>",
+        date_time(now),
+        f"{letter}@{reporting.domain}",
+        more=[
+            text_field("TLS-Report-Domain", report.domain),
+            text_field("TLS-Report-Submitter", reporting.domain),
+            b"TLS-Required: No\r\n",
+            b"Auto-Submitted: auto-generated\r\n",
+        ],
+    )
+    text = text_part("plain", _TEXT.format(domain=report.domain, day=day, organization=reporting.organization))
+    file = file_part("application", "tlsrpt+gzip", [report.octets], disposition("attachment", report.name))
+    return compose(
+        heading, multipart("report", [text, file], boundary=f"=_{letter}", parameters=['report-type="tlsrpt"'])
+    )

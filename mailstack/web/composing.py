@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Collection
-from datetime import UTC, datetime
-from email.utils import format_datetime, make_msgid
+from collections.abc import Collection, Sequence
+from email.utils import make_msgid
 
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.fields import folded, mailbox_field, text_field
-from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part, multipart, text_part
+from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import compose as letter_of
+from mailstack.letter.fields import folded, text_field
+from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part
+from mailstack.letter.trace import date_time
 from mailstack.web.asking import Trouble
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
@@ -103,7 +105,7 @@ def compose(sending: Sending, limits: ComposeLimits, now: float) -> Written:
     """The letter. Takes time in proportion to its size. Raises Trouble 400, 413 and 422, before anything is composed."""
     _check(sending, limits)
     sender, recipients = checked(sending.author.email), _recipients_of(sending)
-    octets = b"".join([*_fields(sending, now), *_body(sending).octets])
+    octets = letter_of(_heading(sending, now), _body(sending))
     if len(octets) > limits.size:
         raise _too_large(limits)
     return Written(sender, recipients, octets)
@@ -159,36 +161,39 @@ def _recipients_of(sending: Sending) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _fields(sending: Sending, now: float) -> list[bytes]:
+def _heading(sending: Sending, now: float) -> Heading:
     """Raises Trouble 400."""
-    groups = (("From", (sending.author,)), ("To", sending.to), ("Cc", sending.cc), ("Reply-To", sending.reply_to))
-    fields = [mailbox_field(name, [(one.name, checked(one.email)) for one in group]) for name, group in groups if group]
-    fields.append(text_field("Subject", sending.subject))
-    fields.append(folded("Date", [format_datetime(datetime.fromtimestamp(now, UTC))]))
-    if sending.tags:
-        fields.append(text_field("X-Tags", ", ".join(sending.tags)))
+    more = [text_field("X-Tags", ", ".join(sending.tags))] if sending.tags else []
     for name, value in (sending.headers or {}).items():
         if name.lower() in _OURS or (name.lower() == "x-tags" and sending.tags):
             raise Trouble(400, f'cannot overwrite header: "{name[:200]}"')
         if not _FIELD_NAME.match(name):
             raise Trouble(400, f"{name[:60]!r} is no name of a header field")
-        fields.append(text_field(name, value))
-    if not any(name.lower() == "message-id" for name in sending.headers or ()):
-        domain = Address.parse(checked(sending.author.email)).ascii_domain
-        fields.append(folded("Message-ID", [make_msgid(domain=domain or "localhost")]))
-    return [*fields, b"MIME-Version: 1.0\r\n"]
+        more.append(text_field(name, value))
+    domain = Address.parse(checked(sending.author.email)).ascii_domain or "localhost"
+    return Heading(
+        _mailboxes([sending.author])[0],
+        _mailboxes(sending.to),
+        sending.subject,
+        date_time(now),
+        make_msgid(domain=domain)[1:-1],
+        cc=_mailboxes(sending.cc),
+        reply_to=_mailboxes(sending.reply_to),
+        more=more,
+    )
+
+
+def _mailboxes(people: Sequence[Person] | None) -> list[tuple[str, str]]:
+    """Raises Trouble 400."""
+    return [(one.name, checked(one.email)) for one in people or ()]
 
 
 def _body(sending: Sending) -> Composed:
-    """Text, HTML with what is shown in it, and files. Raises Trouble 400."""
-    body = text_part("plain", sending.text)
+    """Raises Trouble 400."""
     files = sending.attachments or ()
-    if sending.html:
-        html = text_part("html", sending.html)
-        related = [_file(each, "inline") for each in files if each.content_id]
-        body = multipart("alternative", [body, multipart("related", [html, *related]) if related else html])
+    inline = [_file(each, "inline") for each in files if each.content_id and sending.html]
     attached = [_file(each, "attachment") for each in files if not (each.content_id and sending.html)]
-    return multipart("mixed", [body, *attached]) if attached else body
+    return body_of(sending.text, sending.html, inline, attached)
 
 
 def _file(attached: Attached, place: str) -> Composed:

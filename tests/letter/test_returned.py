@@ -13,7 +13,7 @@ HEADER = "Subject: Grüße\r\n".encode()
 
 
 def types(returned, **how):
-    part = email.message_from_bytes(returned.part(**how))
+    part = email.message_from_bytes(b"".join(returned.part(**how).octets))
     return part.get_content_type(), part["Content-Transfer-Encoding"]
 
 
@@ -43,7 +43,7 @@ def test_the_form(returned, eight_bit, international, expected):
 def test_any_letter_can_be_returned(octets, eight_bit, international):
     """DSN-03: lines that may travel, and no octet above 127 where none may stand."""
     for returned in (Returned(octets), Returned(octets[: split(octets)], octets)):
-        part = returned.part(eight_bit=eight_bit, international=international)
+        part = b"".join(returned.part(eight_bit=eight_bit, international=international).octets)
         assert eight_bit or part.isascii()
         assert b"\0" not in part
         assert part.count(b"\r\n") == part.count(b"\n") == part.count(b"\r")

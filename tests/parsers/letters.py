@@ -126,7 +126,7 @@ def _returned(octets: bytes) -> None:
     section = octets[: header.split(octets)]
     for eight_bit, international in ((False, False), (True, False), (True, True)):
         for returned in (Returned(section), Returned(section, octets)):
-            part = returned.part(eight_bit=eight_bit, international=international)
+            part = b"".join(returned.part(eight_bit=eight_bit, international=international).octets)
             assert eight_bit or part.isascii()
             assert b"\0" not in part
             assert part.count(b"\r") == part.count(b"\n") == part.count(b"\r\n")

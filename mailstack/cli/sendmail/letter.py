@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -11,13 +10,13 @@ from mailstack.cli.sendmail.exits import NOUSER, USAGE, Ended
 from mailstack.cli.sendmail.options import Options
 from mailstack.letter import Address, Recipient
 from mailstack.letter.envelope import Envelope
+from mailstack.letter.fields import mailbox_field
 from mailstack.letter.header import fields, has, split
 from mailstack.letter.mailboxes import addresses_in
 
 MOST_RECIPIENTS = 10_000
 _RESENT = (b"resent-to", b"resent-cc", b"resent-bcc")
 _TO = (b"to", b"cc", b"bcc")
-_ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~.-]*\Z")
 _LONGEST_ENVID = 100
 """RFC 3461 §4.4."""
 
@@ -111,14 +110,7 @@ def _from(options: Options, person: Person, sender: Address | None, domain: str)
     name = options.name or person.name
     author = str(sender) if sender is not None else f"{person.user}@{domain}"
     shown = "".join([each for each in name if each.isprintable()])
-    if not shown:
-        return f"From: <{author}>\r\n".encode()
-    if not _ATOMS.match(shown):
-        escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
-        shown = f'"{escaped}"'
-    elif "." in shown:
-        shown = f'"{shown}"'
-    return f"From: {shown} <{author}>\r\n".encode(errors="replace")
+    return mailbox_field("From", [(shown, author)]) if shown else f"From: <{author}>\r\n".encode()
 
 
 def _envelope(

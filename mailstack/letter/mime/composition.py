@@ -54,14 +54,43 @@ def file_part(main: str, sub: str, octets: Iterable[bytes], fields: bytes) -> Co
     return Composed(_described([f"{main}/{sub}"], "base64") + fields, tuple(_in_base64(octets)))
 
 
-def multipart(subtype: str, parts: Sequence[Composed]) -> Composed:
-    """Several parts. What is encoded holds no such boundary (RFC 2045 §6.7), and no writer can guess it."""
-    boundary = f"=_{secrets.token_hex(16)}"
+def lines_part(kind: str, text: bytes, *, eight_bit: bool) -> Composed:
+    """Part of a type whose lines stay as they are where that may be, else in quoted-printable.
+
+    With `eight_bit` octets above 127 need no encoding (RFC 6152).
+    """
+    encoding = ""
+    if not has_plain_lines(text) or not (eight_bit or text.isascii()):
+        encoding = "quoted-printable"
+        # A CR or LF alone is not the end of a line, and is encoded too.
+        lines = [quoted(line, is_text=False).replace(b"=\n", b"=\r\n") for line in text.split(b"\r\n")]
+        text = b"\r\n".join(lines)
+    elif not text.isascii():
+        encoding = "8bit"
+    fields = folded("Content-Type", [kind])
+    return Composed(fields + folded("Content-Transfer-Encoding", [encoding]) if encoding else fields, (text,))
+
+
+def has_plain_lines(text: bytes) -> bool:
+    """Whether all lines end in CRLF, none is too long, and no octet is NUL (RFC 5321 §4.5.3.1.6, RFC 2045 §2.7)."""
+    if b"\0" in text or not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r"):
+        return False
+    return max(map(len, text.split(b"\r\n"))) <= _MAX_LINE
+
+
+def multipart(
+    subtype: str, parts: Sequence[Composed], *, boundary: str = "", parameters: Sequence[str] = ()
+) -> Composed:
+    """Several parts. `parameters` are those of Content-Type beside the boundary.
+
+    The default boundary is random: what is encoded holds no such line (RFC 2045 §6.7), and no writer can guess it.
+    """
+    boundary = boundary or f"=_{secrets.token_hex(16)}"
     delimiter = f"--{boundary}\r\n".encode()
     content: list[bytes] = []
     for part in parts:
         content += [delimiter, *part.octets, b"\r\n"]
-    kind = [f"multipart/{subtype};", *parameter("boundary", boundary)]
+    kind = [f"multipart/{subtype};", *(f"{each};" for each in parameters), *parameter("boundary", boundary)]
     return Composed(folded("Content-Type", kind), (*content, f"--{boundary}--\r\n".encode()))
 
 
