@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -31,6 +31,10 @@ MOST_WAITING = 64
 """Logins of one client that wait for that; the next one hears to come again later."""
 
 
+MAX_REREADS = 20
+"""Maximum number of failed logins per second for which an account is read past the store's cache."""
+
+
 class TokenRefused(UnauthorizedLogin):
     """A token is not taken; the client is told why (RFC 7628 §3.2.2), for only its issuer can help."""
 
@@ -50,6 +54,8 @@ class Accounts(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Account | None: ...
+
+    async def reread_account(self, address: str) -> Account | None: ...
 
 
 class CredAuthenticator:
@@ -79,6 +85,8 @@ class CredAuthenticator:
         self._keeper = keeper
         self._accounts = accounts
         self._undecided: dict[str, DeferredSemaphore] = {}
+        self._rereads = 0
+        self._rereads_since = 0.0
         decided = {KINDS[kind] for kind in portal.listCredentialsInterfaces() if kind in KINDS}
         self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if keeper is None else set()))
         """The kinds of proof that can be decided here."""
@@ -135,7 +143,15 @@ class CredAuthenticator:
         # Read before the proof is looked at: a change while that is decided ends the login.
         credentials = await self._credentials(name)
         try:
-            account = await self._account(username, proof)
+            try:
+                account = await self._account(username, proof)
+            except Denied:
+                current = await self._reread_credentials(name)
+                if current in {None, credentials}:
+                    raise
+                # The password was changed by another process, and the store's cache had the old one.
+                credentials = current
+                account = await self._account_anew(username, proof)
         except Denied as denied:
             self._throttle.failed(host, name)
             # Whoever looks for guessers in the log wants the name; the client hears nothing of it.
@@ -143,15 +159,32 @@ class CredAuthenticator:
         self._throttle.succeeded(host, name)
         return AccountLogin(account, credentials if account == name else await self._credentials(account))
 
-    async def _credentials(self, account: str) -> str | None:
-        """The state of an account's credentials. Raises Unavailable."""
-        if self._accounts is None:
-            return None
+    async def _account_anew(self, username: str, proof: Proof) -> str:
+        """Decide once more, with the account that was read anew. Raises Denied, Unavailable."""
         try:
-            found = await self._accounts.account(account)
-        except StoreError as error:
-            raise Unavailable(str(error)) from error
-        return "" if found is None else found.credentials
+            return await self._account(username, proof)
+        except Denied:
+            if isinstance(proof, ScramProof):
+                # Its challenge had the salt of the old password, so that the right password can't fit either.
+                raise Unavailable("the password has just been changed") from None
+            raise
+
+    async def _reread_credentials(self, account: str) -> str | None:
+        """Read the state of an account's credentials past the cache; None beyond MAX_REREADS. Raises Unavailable."""
+        if self._accounts is None or not self._may_reread():
+            return None
+        return await _state_of(self._accounts.reread_account(account))
+
+    def _may_reread(self) -> bool:
+        now = self._clock.steady()
+        if not 0 <= now - self._rereads_since < 1.0:
+            self._rereads, self._rereads_since = 0, now
+        self._rereads += 1
+        return self._rereads <= MAX_REREADS
+
+    async def _credentials(self, account: str) -> str | None:
+        """Return the state of an account's credentials. Raises Unavailable."""
+        return None if self._accounts is None else await _state_of(self._accounts.account(account))
 
     def _complete(self, username: str) -> str:
         return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username
@@ -177,3 +210,12 @@ class CredAuthenticator:
         over: Deferred[None] = Deferred()
         self._clock.call_later(seconds, lambda: over.callback(None))
         await over
+
+
+async def _state_of(reading: Awaitable[Account | None]) -> str:
+    """Return `Account.credentials`; empty for no account. Raises Unavailable."""
+    try:
+        found = await reading
+    except StoreError as error:
+        raise Unavailable(str(error)) from error
+    return "" if found is None else found.credentials

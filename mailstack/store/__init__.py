@@ -387,6 +387,9 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
 
     async def account(self, address: str) -> Account | None: ...
 
+    async def reread_account(self, address: str) -> Account | None:
+        """Read an account past the cache, and cache the answer."""
+
     async def accounts(self) -> list[Account]: ...
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:

@@ -32,12 +32,18 @@ class StoredAddresses:
     async def account(self, address: str) -> Account | None:
         return await self._believed(self._accounts, address, lookups.account)
 
+    async def reread_account(self, address: str) -> Account | None:
+        return await self._read_anew(self._accounts, address, lookups.account)
+
     async def alias(self, address: str) -> tuple[str, ...] | None:
         return await self._believed(self._aliases, address, lookups.alias)
 
     async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         if known := recent.get(address):
             return known[0]
+        return await self._read_anew(recent, address, look_up)
+
+    async def _read_anew(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         age = recent.age
         answer = await self._readers.do(lambda connection: look_up(connection, address))
         recent.add(address, answer, age)

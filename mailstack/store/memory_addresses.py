@@ -26,6 +26,9 @@ class MemoryAddresses:
     async def account(self, address: str) -> Account | None:
         return self._accounts.get(address)
 
+    async def reread_account(self, address: str) -> Account | None:
+        return await self.account(address)
+
     async def accounts(self) -> list[Account]:
         return [self._accounts[address] for address in sorted(self._accounts)]
 

@@ -58,11 +58,16 @@ class MemoryAccounts:
         self.alias_rows: dict[str, tuple[str, ...]] = {}
         self.app_rows: list[AppPassword] = []
         self.reads = 0
+        self.rereads = 0
         self.broken = False
 
     async def account(self, address: str) -> Account | None:
         self._read()
         return self.rows.get(address)
+
+    async def reread_account(self, address: str) -> Account | None:
+        self.rereads += 1
+        return await self.account(address)
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
         return [each for each in self.app_rows if each.address == address]

@@ -1,0 +1,142 @@
+"""A password that another process has changed: the new one is right at once, whatever this process has cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import Realm
+from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.throttle import Throttle
+from mailstack.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
+from mailstack.sasl.keys import client_proof, salted
+from mailstack.store import Account
+from mailstack.store.sqlite import SqliteStore
+from mailstack.wire import HostPort
+from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.aid import Pump
+
+HERE = HostPort("192.0.2.1", 4000)
+BOB = "bob@home.test"
+MESSAGE = b"the three messages"
+
+
+class TwoProcesses:
+    """A worker that has cached bob's account, and a command with a store of its own over the same directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.pump = Pump()
+        self.clock = HandClock()
+        self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
+        self.worker, self.command = (SqliteStore(self.pump, directory, address_seconds=1e9) for _ in range(2))
+        for store in (self.worker, self.command):
+            self.pump.run(store.open())
+        self.pump.run(self.command.add_accounts([self._account("old")]))
+        scram = ScramChecker(self.worker, b"k" * 32, 4096)
+        portal = Portal(Realm(), [StoreChecker(self.worker, self.passwords), scram])
+        # One wrong guess delays the next login.
+        self.throttle = Throttle(self.clock, free=0)
+        self.authenticator = CredAuthenticator(
+            portal, self.clock, self.throttle, ["home.test"], keeper=scram, accounts=self.worker
+        )
+        self.log_in("old")
+
+    def _account(self, password: str) -> Account:
+        kept = self.pump.run(self.passwords.keep(password))
+        return Account(BOB, kept.password_hash, 1.0, scram=kept.scram)
+
+    def change(self, password: str) -> None:
+        account = self._account(password)
+        self.pump.run(self.command.set_password(BOB, account.password_hash, account.scram))
+
+    def log_in(self, password: str, user: str = BOB) -> AccountLogin:
+        return self.pump.run(
+            self.authenticator.login(Credentials(username=user, mechanism="PLAIN", password=password), HERE)
+        )
+
+    def scram_keys(self) -> ScramKeys:
+        return self.pump.run(self.authenticator.scram_keys(BOB))
+
+    def log_in_by_scram(self, password: str, keys: ScramKeys) -> AccountLogin:
+        proof = client_proof(salted(password, keys.salt, keys.iterations), MESSAGE)
+        evidence = ScramProof(username=BOB, mechanism="SCRAM-SHA-256", message=MESSAGE, proof=proof)
+        return self.pump.run(self.authenticator.login(evidence, HERE))
+
+    def failures(self) -> bool:
+        """Whether any login counts as a wrong guess."""
+        return bool(self.throttle.delay(HERE.host, BOB))
+
+    def current_credentials(self) -> str:
+        return self.pump.run(self.command.credentials([BOB]))[BOB]
+
+    def close(self) -> None:
+        for store in (self.worker, self.command):
+            self.pump.run(store.close())
+        self.passwords.close()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[TwoProcesses]:
+    made = TwoProcesses(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_new_password_is_right_at_once(processes: TwoProcesses) -> None:
+    """The login rests on the new credentials, so that no comparison with the store ends it."""
+    processes.change("new")
+    assert processes.log_in("new").credentials == processes.current_credentials()
+    assert not processes.failures()
+    with pytest.raises(Denied):
+        processes.log_in("old")
+
+
+def test_an_account_that_was_just_added_may_log_in(processes: TwoProcesses) -> None:
+    with pytest.raises(Denied):
+        processes.log_in("secret", "carol@home.test")
+    kept = processes.pump.run(processes.passwords.keep("secret"))
+    carol = Account("carol@home.test", kept.password_hash, 2.0)
+    processes.pump.run(processes.command.add_accounts([carol]))
+    processes.clock.turn(3600.0)
+    assert processes.log_in("secret", carol.address).account == carol.address
+
+
+def test_a_wrong_password_stays_wrong_and_is_counted(processes: TwoProcesses) -> None:
+    processes.change("new")
+    with pytest.raises(Denied):
+        processes.log_in("neither")
+    assert processes.failures()
+
+
+def test_scram_is_asked_to_come_again_and_then_has_the_new_salt(processes: TwoProcesses) -> None:
+    """Its challenge was of the old password: the new one can't fit it, and is no wrong guess."""
+    processes.change("new")
+    with pytest.raises(Unavailable, match="just been changed"):
+        processes.log_in_by_scram("new", processes.scram_keys())
+    assert not processes.failures()
+    assert processes.log_in_by_scram("new", processes.scram_keys()).account == BOB
+
+
+def test_guesses_read_no_more_than_so_many_accounts_a_second() -> None:
+    pump, clock, store = Pump(), HandClock(), MemoryAccounts(BOB)
+    passwords = Passwords(pump, clock, rounds=4)
+    portal = Portal(Realm(), [StoreChecker(store, passwords)])
+    authenticator = CredAuthenticator(portal, clock, Throttle(clock, free=1000, shared=1000), accounts=store)
+
+    def guess(user: str) -> None:
+        with pytest.raises(Denied):
+            pump.run(authenticator.login(Credentials(username=user, mechanism="PLAIN", password="wrong"), HERE))
+
+    for number in range(MAX_REREADS + 5):
+        guess(f"user{number % 7}@home.test")
+    assert store.rereads == MAX_REREADS
+    clock.turn(1.0)
+    guess(BOB)
+    assert store.rereads == MAX_REREADS + 1
+    passwords.close()
