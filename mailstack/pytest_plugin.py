@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mailstack.simulation import Internet
-    from mailstack.testing import Office
+    from mailstack.testing import Internet, Office
 
 MOST_LINES = 200
 """Lines of a transcript that are shown below a test that failed."""
 
 _MARKERS = (
     "mailstack(**options): what the fixture's office is made with, as mailstack.testing.Office takes it",
-    "internet(**options): what the fixture's internet is made with, as mailstack.simulation.Internet takes it",
+    "internet(**options): what the fixture's internet is made with, as mailstack.testing.Internet takes it",
 )
 
 
@@ -55,7 +54,7 @@ def mailstack_django(mailstack: Office, settings: Any) -> Office:
 @pytest.fixture
 def internet(request: pytest.FixtureRequest) -> Internet:
     """A simulated internet of mail, on virtual time: see docs/reference/pytest.md."""
-    from mailstack.simulation import Internet  # noqa: PLC0415
+    from mailstack.testing import Internet  # noqa: PLC0415
 
     return Internet(**_options(request, "internet"))
 

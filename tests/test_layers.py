@@ -57,7 +57,7 @@ ROOTS = {"office", "workers", "service", "tap", "dev", "cli", "web", "simulation
 TWISTED = GROUND | ROOTS | {"faults"}
 """The packages that may know Twisted; the stations and the languages are plain Python and `async def`."""
 
-SIMULATION_IMPORTERS = {"mailstack.pytest_plugin"}
+SIMULATION_IMPORTERS = {"mailstack.testing"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,7 @@
-"""Post offices for the tests of other programs: real sockets, free ports, nothing to configure, nothing left behind.
+"""Public test API: a mail server for each test, a simulated internet, faults, and drop-ins for other packages.
 
-`Office` is a context manager; under pytest it comes as the fixture `mailstack` by itself, and `MailstackMixin` brings
-it to unittest. Nothing is imported before it is used.
+Everything that a test imports from mailstack is imported from here, as docs/reference/pytest.md has it. Each name is
+loaded on first use, so that a test pays only for what it needs.
 """
 
 from __future__ import annotations
@@ -10,25 +10,83 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mailstack.faults import (
+        Rule,
+        bad_certificate,
+        cut_in_content,
+        disk_full,
+        full_mailbox,
+        greylisting,
+        half_open,
+        host_down,
+        lost_answer,
+        maildrop_locked,
+        no_uidl,
+        too_busy,
+    )
+    from mailstack.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
+    from mailstack.testing import aiosmtpd, localserver, smtpdfix
+    from mailstack.testing.aiosmtpd import Controller
     from mailstack.testing.case import MailstackMixin
     from mailstack.testing.journey import Journey
     from mailstack.testing.letter import Attachment, Letter
+    from mailstack.testing.localserver import smtpserver
     from mailstack.testing.office import Office
+    from mailstack.testing.smtpdfix import smtpd
     from mailstack.testing.wanted import NoSuchLetter
 
-__all__ = ["Attachment", "Journey", "Letter", "MailstackMixin", "NoSuchLetter", "Office"]
+__all__ = [
+    "Attachment",
+    "Controller",
+    "Internet",
+    "Journey",
+    "Letter",
+    "MailstackMixin",
+    "NoSuchLetter",
+    "NotReached",
+    "NotTaken",
+    "Office",
+    "Path",
+    "Rule",
+    "SimulatedReactor",
+    "aiosmtpd",
+    "bad_certificate",
+    "cut_in_content",
+    "disk_full",
+    "full_mailbox",
+    "greylisting",
+    "half_open",
+    "host_down",
+    "localserver",
+    "lost_answer",
+    "maildrop_locked",
+    "no_uidl",
+    "smtpd",
+    "smtpdfix",
+    "smtpserver",
+    "too_busy",
+]
 
-_HOMES = {
+_OWN = {
     "Attachment": "letter",
+    "Controller": "aiosmtpd",
     "Journey": "journey",
     "Letter": "letter",
     "MailstackMixin": "case",
     "NoSuchLetter": "wanted",
     "Office": "office",
+    "smtpd": "smtpdfix",
+    "smtpserver": "localserver",
 }
+"""Module below this one of each name that is defined here."""
+_SIMULATION = ("Internet", "NotReached", "NotTaken", "Path", "SimulatedReactor")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"mailstack.testing.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("aiosmtpd", "localserver", "smtpdfix"):
+        return import_module(f"{__name__}.{name}")
+    if name in _OWN:
+        return getattr(import_module(f"{__name__}.{_OWN[name]}"), name)
+    return getattr(import_module("mailstack.simulation" if name in _SIMULATION else "mailstack.faults"), name)

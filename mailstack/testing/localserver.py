@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.testing.aiosmtpd.controller import Controller
-from mailstack.testing.aiosmtpd.smtp import Envelope, Session
+from mailstack.testing.aiosmtpd import Controller, Envelope, Session
 
 __all__ = ["Handler", "MessageDetails", "Server", "smtpserver"]
 

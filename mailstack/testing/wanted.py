@@ -17,7 +17,10 @@ MOST_TOLD = 20
 
 
 class NoSuchLetter(AssertionError):
-    """The letter that was waited for did not come, or one came that should not; str() tells what did."""
+    """The expected letter did not arrive, or an unexpected one did; str() lists the letters that are there."""
+
+    # A traceback of a test names the module that it is imported from.
+    __module__ = "mailstack.testing"
 
 
 class Wish(TypedDict, total=False):

@@ -5,11 +5,36 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+from mailstack import testing
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+IMPORT = re.compile(r"^ *(?:from (mailstack[.\w]*) import ([\w, ]+)|import (mailstack[.\w]*))", re.MULTILINE)
 
 
 def blocks(document):
     return re.findall(r"^```python\n(.*?)^```", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_documents_import_nothing_of_mailstack_but_the_public_test_api():
+    imported = set()
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("**/*.md")]:
+        text = document.read_text()
+        for module, names, other in IMPORT.findall(text):
+            assert module == "mailstack.testing", f"{document.name} imports {module or other}"
+            imported |= set(re.split(r", *", names.strip()))
+        # A dotted name of a class says where to import it from, too.
+        for module in re.findall(r"(?<![\w.])(mailstack(?:\.\w+)*)\.[A-Z]\w+", text):
+            assert module == "mailstack.testing", f"{document.name} names a class of {module}"
+    assert {"Office", "Internet", "smtpd"} <= imported <= set(testing.__all__)
+
+
+def test_the_drop_in_for_aiosmtpd_as_the_how_to_has_it(capsys):
+    example = blocks("howto/move-from-smtpdfix.md")[-1]
+    send = "    import smtplib\n    with smtplib.SMTP(controller.hostname, controller.port) as smtp:\n"
+    send += "        smtp.sendmail('a@shop.example', 'b@home.test', 'Subject: Hello\\r\\n\\r\\nHi')\n"
+    exec(compile(example + send, "move-from-smtpdfix.md", "exec"), {})
+    assert capsys.readouterr().out.endswith("\nHello\n")
 
 
 def test_the_tutorial(pytester):
@@ -24,7 +49,7 @@ def test_what_the_reference_shows_of_faults_and_of_the_internet(pytester):
     faults, internet, *_ = blocks("reference/pytest.md")
     lines = "".join(f"    {line}\n" for line in faults.splitlines())
     pytester.makepyfile(
-        test_faults=f"from mailstack.faults import full_mailbox\n\ndef test_faults(mailstack):\n{lines}"
+        test_faults=f"from mailstack.testing import full_mailbox\n\ndef test_faults(mailstack):\n{lines}"
         "    assert len(mailstack.faults.list()) == 3\n",
         test_internet=internet + "    assert b'bob@b.test' in bounce.octets\n",
     )

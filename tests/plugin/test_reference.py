@@ -40,6 +40,15 @@ def test_every_name_of_an_object_is_told_and_exists(section, kinds):
     assert not there & others
 
 
+def test_every_public_name_is_in_the_reference_and_can_be_imported():
+    table = SECTIONS["Names to import"]
+    assert set(re.findall(r"`(\w+)`", table)) == set(testing.__all__)
+    for name in testing.__all__:
+        assert getattr(testing, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Missing'"):
+        testing.Missing  # noqa: B018
+
+
 def test_every_fixture_is_told():
     fixtures = {
         name for name, value in vars(pytest_plugin).items() if type(value).__name__ == "FixtureFunctionDefinition"

@@ -21,6 +21,8 @@ HEAD = """\
 This page is written from the docstrings: `python -m tests.reference` in a checkout does it.
 
 [The tutorial](../tutorial-simulation.md) begins with a bounce after five days; [how to have things go wrong](../howto/faults.md) has each fault with an example. Spans of time are seconds, or texts as in the configuration: `"30s"`, `"4h"`, `"1h30m"`, `"5d"`.
+
+`Internet`, `SimulatedReactor`, `Path`, `Rule` and the named faults are imported from `mailstack.testing`; the objects of the other classes come from these.
 """
 
 FIRST = ("Internet", "Site", "Author", "Reader", "Sent", "Collected", "Transcript", "Dialogue", "Journey", "Stage")
@@ -32,7 +34,7 @@ REACTOR = ("Host", "SimulatedReactor")
 def written() -> str:
     """The whole document."""
     parts = [HEAD]
-    for module, title in ((mailstack.simulation, "mailstack.simulation"), (mailstack.faults, "mailstack.faults")):
+    for module, title in ((mailstack.simulation, "The simulated internet"), (mailstack.faults, "Faults")):
         parts += [f"## {title}\n", _prose(inspect.getdoc(module) or "")]
         names = sorted(module.__all__, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
         parts += [_told(module, name) for name in names]

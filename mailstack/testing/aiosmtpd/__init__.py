@@ -1,5 +1,9 @@
-"""A drop-in for aiosmtpd: the same Controller, handlers, Envelope and Session, with mailstack's SMTP engine beneath.
+"""Drop-in for aiosmtpd: Controller and handlers with `handle_…` hooks, on mailstack's SMTP engine."""
 
-Programs change an import: `from mailstack.testing.aiosmtpd.controller import Controller`. The modules are named as there:
-`controller`, `handlers`, `smtp`. docs/howto/move-from-smtpdfix.md says what differs.
-"""
+from __future__ import annotations
+
+from mailstack.testing.aiosmtpd.controller import Controller
+from mailstack.testing.aiosmtpd.handlers import Debugging, Message, Sink
+from mailstack.testing.aiosmtpd.smtp import SMTP, Envelope, Session
+
+__all__ = ["SMTP", "Controller", "Debugging", "Envelope", "Message", "Session", "Sink"]

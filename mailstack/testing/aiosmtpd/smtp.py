@@ -1,275 +1,190 @@
-"""The server of one connection: an asyncio protocol that asks a handler's coroutines what to answer."""
+"""SMTP server for one connection on asyncio, which asks a handler's hooks for its replies."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import re
 import socket
-import ssl
-import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mailstack import __version__
-from mailstack.smtp.commands import ServerEvent
-from mailstack.smtp.extensions.auth import AUTH
-from mailstack.smtp.extensions.eightbitmime import EIGHTBITMIME
-from mailstack.smtp.extensions.extension import Capabilities, Extension
-from mailstack.smtp.extensions.pipelining import PIPELINING
-from mailstack.smtp.extensions.size import SIZE
-from mailstack.smtp.extensions.smtputf8 import SMTPUTF8
-from mailstack.smtp.extensions.starttls import STARTTLS
+from mailstack.smtp import commands
+from mailstack.smtp.extensions import OFFERED
+from mailstack.smtp.extensions.extension import Capabilities, agree
 from mailstack.smtp.replies import Reply
 from mailstack.smtp.server import ServerEngine
-from mailstack.testing.aiosmtpd.commands import Commands, TLSSetupException, ssl_facts, verb_of
-from mailstack.testing.aiosmtpd.peer import AsyncioPeer
-from mailstack.testing.aiosmtpd.values import (
-    MISSING,
-    AuthResult,
-    Envelope,
-    LoginPassword,
-    Session,
-    auth_mechanism,
-    mechanism_of,
-)
-from mailstack.wire import Ending
+from mailstack.wire import NEED_DATA, Signal
 
-__all__ = [
-    "MISSING",
-    "SMTP",
-    "AuthResult",
-    "Envelope",
-    "LoginPassword",
-    "Session",
-    "TLSSetupException",
-    "auth_mechanism",
-]
-
-log = logging.getLogger("mail.log")
-
-DATA_SIZE_DEFAULT = 2**25
-CALL_LIMIT_DEFAULT = 20
-MOST_UNKNOWN = 5
-"""Commands that nobody knows, before the goodbye."""
-BEFORE_TLS = frozenset({"NOOP", "EHLO", "STARTTLS", "QUIT"})
-AFTER_LOGIN = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "HELP"})
-_STATUS = re.compile(r"([2-5][0-9][0-9])(?:[ -](.*))?\Z", re.DOTALL)
+KEYWORDS = {"PIPELINING", "SIZE", "STARTTLS", "AUTH", "8BITMIME", "SMTPUTF8"}
+EXTENSIONS = tuple(extension for extension in OFFERED if extension.keyword in KEYWORDS)
+"""Extensions that EHLO announces, STARTTLS and AUTH only in a subclass whose capabilities have them."""
 
 
-class SMTP(Commands, asyncio.Protocol):
-    """One connection, by the rules of `handler`: `handle_EHLO`, `handle_MAIL` … coroutines that return a reply line."""
+@dataclass
+class Session:
+    """One connection: the client's address, TLS object and EHLO name."""
+
+    peer: Any
+    ssl: Any = None
+    host_name: str | None = None
+    extended_smtp: bool = False
+
+
+@dataclass
+class Envelope:
+    """One transaction; `content` and `original_content` are the same octets."""
+
+    mail_from: str | None = None
+    mail_options: list[str] = field(default_factory=list)
+    smtp_utf8: bool = False
+    rcpt_tos: list[str] = field(default_factory=list)
+    rcpt_options: list[str] = field(default_factory=list)
+    content: bytes | None = None
+    original_content: bytes | None = None
+
+
+class SMTP(asyncio.Protocol):
+    """Server side of one connection. The hooks `handle_EHLO`, `handle_MAIL` … are coroutines that return a reply line."""
 
     def __init__(
         self,
         handler: Any,
         *,
-        data_size_limit: int | None = DATA_SIZE_DEFAULT,
-        enable_SMTPUTF8: bool = False,  # noqa: N803 - aiosmtpd's names, as all of these
-        decode_data: bool = False,
         hostname: str | None = None,
-        ident: str | None = None,
-        tls_context: ssl.SSLContext | None = None,
-        require_starttls: bool = False,
+        data_size_limit: int | None = 2**25,
+        enable_SMTPUTF8: bool = True,  # noqa: N803 - aiosmtpd's name
         timeout: float = 300,
-        auth_required: bool = False,
-        auth_require_tls: bool = True,
-        auth_exclude_mechanism: Iterable[str] | None = None,
-        auth_callback: Callable[[str, bytes, bytes], bool] | None = None,
-        command_call_limit: int | Mapping[str, int] | None = None,
-        authenticator: Callable[..., AuthResult] | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        if auth_required and not auth_require_tls:
-            warnings.warn("Requiring AUTH while not requiring TLS can lead to security vulnerabilities!", stacklevel=2)
-        self.loop = loop or asyncio.get_event_loop()
         self.event_handler = handler
         self.hostname = hostname or socket.getfqdn()
-        self.ident = ident or f"mailstack {__version__}"
-        self.data_size_limit = data_size_limit
-        self.enable_SMTPUTF8 = enable_SMTPUTF8
-        self.tls_context = tls_context
-        self.require_starttls = bool(tls_context) and require_starttls
+        withheld = frozenset[str]() if enable_SMTPUTF8 else frozenset({"SMTPUTF8"})
+        self.capabilities = Capabilities(self.hostname, max_size=data_size_limit or 0, withheld=withheld)
         self.transport: Any = None
-        self.session = Session(self.loop)
-        self.envelope = Envelope()
-        self._decode_data = decode_data
         self._timeout = timeout
-        self._auth_required = auth_required
-        self._auth_require_tls = auth_require_tls
-        self._auth_callback = auth_callback
-        self._authenticator = authenticator
         self._hooks = {name[7:]: getattr(handler, name) for name in dir(handler) if name.startswith("handle_")}
-        self._auth_methods = {
-            mechanism_of(name, method): method
-            for each in (self, handler)
-            for name, method in inspect.getmembers(each)
-            if name.startswith("auth_")
-        }
-        for name in auth_exclude_mechanism or ():
-            self._auth_methods.pop(name, None)
-        self._calls_left = _budget(command_call_limit)
-        self._unknown_left = MOST_UNKNOWN
-        self._tls = False
-        self._tls_okay = True
-        self._owes = False
-        self._offered = _offered(utf8=enable_SMTPUTF8, bits8=not decode_data)
-        self._engine = ServerEngine(Capabilities(self.hostname), self._offered)
-        self._peer: AsyncioPeer[ServerEvent]
-        self._conversation: asyncio.Task[None] | None = None
+        self._engine = ServerEngine(self.capabilities, EXTENSIONS)
+        self._arrived = asyncio.Event()
+        self._conversation: Any = None
 
-    # --- what asyncio calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+    def connection_made(self, transport: Any) -> None:
+        """Begins the session; a second call begins another one on the same connection, under TLS."""
         self.transport = transport
-        self.session.peer = transport.get_extra_info("peername")
-        self._tls = transport.get_extra_info("ssl_object") is not None
-        if self._tls:
-            self.session.ssl = ssl_facts(transport)
-        self._peer = AsyncioPeer(self.loop, self._engine, transport)
-        self._conversation = self.loop.create_task(self._converse())
+        self.session = Session(transport.get_extra_info("peername"), transport.get_extra_info("ssl_object"))
+        self.envelope = Envelope()
+        self._engine.tls = self.session.ssl is not None
+        self._conversation = self._conversation or asyncio.get_running_loop().create_task(self._converse())
 
     def data_received(self, data: bytes) -> None:
-        """Feed the engine."""
-        self._peer.receive(data)
+        self._engine.receive(data)
+        self._arrived.set()
+        # Reading goes on when the next command is awaited: this bounds the memory of a client that pipelines.
+        self.transport.pause_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the conversation at its next pause."""
-        self._peer.lost(exc)
-        self.transport = None
+    def connection_lost(self, _: Exception | None) -> None:
+        self._conversation.cancel()
 
-    def pause_writing(self) -> None:
-        """The client does not take what is said."""
-        self._peer.pause()
+    def answer(self, status: Any) -> None:
+        """Replies to the current command. Raises ValueError if `status` is no reply line."""
+        if not isinstance(status, str) or not re.match(r"[2-5]\d\d(?: |-|\Z)", status):
+            raise ValueError(f"a hook must return a reply such as '250 OK', not {status!r}")
+        self._engine.answer(Reply(int(status[:3]), ""))
+        self.transport.write(status.encode(errors="replace") + b"\r\n")
 
-    def resume_writing(self) -> None:
-        """It does again."""
-        self._peer.resume()
-
-    # --- what handlers call
-
-    async def push(self, status: str | bytes) -> None:
-        """Say a line now, as it is."""
-        self._say(status)
-        await self._peer.drain()
-
-    # --- the conversation
+    async def next_event(self) -> commands.ServerEvent:
+        """The client's next command or piece of content; a client that sends nothing for `timeout` is disconnected."""
+        while (event := self._engine.next_event()) is NEED_DATA:
+            self._arrived.clear()
+            self.transport.resume_reading()
+            timer = asyncio.get_running_loop().call_later(self._timeout, self.transport.close)
+            await self._arrived.wait()
+            timer.cancel()
+        assert not isinstance(event, Signal), "a reply is missing"
+        return event
 
     async def _converse(self) -> None:
-        self._offer()
-        self._peer.send(self._engine.greet(Reply(220, f"{self.hostname} {self.ident}")))
+        self.transport.write(self._engine.greet(Reply(220, f"{self.hostname} mailstack {__version__}")))
+        event = None
         try:
-            while await self._one_command():
-                await self._peer.drain()
+            while not isinstance(event, commands.Quit):
+                event = await self.next_event()
+                await self.handle(event)
         finally:
-            if self.transport is not None:
-                self._peer.transport.close()
+            self.transport.close()
 
-    async def _one_command(self) -> bool:
-        """Whether the conversation goes on after it."""
-        event = await self._peer.next_event(self._timeout)
-        if isinstance(event, Ending):
-            return False
-        self._owes = True
-        verb = verb_of(event)
-        refused = self._forbidden(verb)
-        if refused is not None:
-            self._answer(refused)
-            return not refused.startswith("421")
+    async def handle(self, event: commands.ServerEvent) -> None:
+        """Answers one command, also if a hook raises an exception."""
         try:
-            await self._DOORS[type(event)](self, event)
-        except TLSSetupException:
-            log.exception("%r: the TLS handshake failed", self.session.peer)
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is told to the client
-            said = await self._about(error)
-            if not self._owes:
-                return False  # the answer is given already, and nobody knows how things stand
-            self._answer(said)
-        if self._owes:
-            self._answered()
-        return verb != "QUIT" and self._unknown_left > 0
+            self.answer(await self.reply_to(event))
+        except Exception as error:  # noqa: BLE001 - whatever a hook raises
+            try:
+                self.answer(await self._hooks["exception"](error))
+            except Exception:
+                logging.getLogger("mail.log").exception("error in a handler", exc_info=error)
+                self.answer(f"500 Error: ({type(error).__name__}) {' '.join(str(error).split())}")
 
-    def _forbidden(self, verb: str) -> str | None:
-        """What a command is answered before anybody looks at what it says."""
-        if not self._tls_okay and verb != "QUIT":
-            return "554 Command refused due to lack of security"
-        if self.require_starttls and not self._tls and verb not in BEFORE_TLS:
-            return "530 Must issue a STARTTLS command first"
-        if self._calls_left is not None:
-            left = self._calls_left[verb] = self._calls_left.get(verb, self._calls_left["*"]) - 1
-            if left < 0:
-                return f"421 4.7.0 {verb} sent too many times"
-        if verb == "AUTH" and self._auth_require_tls and not self._tls:
-            return "538 5.7.11 Encryption required for requested authentication mechanism"
-        if self._auth_required and not self.session.authenticated and verb in AFTER_LOGIN and self._engine.hello:
-            return "530 5.7.0 Authentication required"
-        return None
+    async def _ask(self, hook: str, default: Any, *arguments: Any) -> Any:
+        """Result of a hook; `default` if the handler has none of this name."""
+        if hook not in self._hooks:
+            return default
+        return await self._hooks[hook](self, self.session, self.envelope, *arguments)
 
-    def _answer(self, status: str) -> None:
-        """The answer that is owed. Raises ValueError for what is none."""
-        self._engine.answer(_reply(status))
-        self._owes = False
-        self._say(status)
+    async def reply_to(self, event: commands.ServerEvent) -> Any:  # noqa: C901, PLR0911 - a table
+        """Reply line to one command."""
+        match event:
+            case commands.Hello():
+                return await self._hello(event)
+            case commands.Mail():
+                return await self._mail(event)
+            case commands.Rcpt():
+                if "RCPT" not in self._hooks:
+                    self.envelope.rcpt_tos.append(str(event.address))
+                return await self._ask("RCPT", "250 OK", str(event.address), [])
+            case commands.Data():
+                return await self._data()
+            case commands.Reset():
+                self.envelope = Envelope()
+                return await self._ask("RSET", "250 OK")
+            case commands.Noop():
+                return await self._ask("NOOP", "250 OK", None)
+            case commands.Verify():
+                return await self._ask("VRFY", "252 Cannot VRFY user", event.argument.strip(" <>"))
+            case commands.Quit():
+                return await self._ask("QUIT", "221 Bye")
+            case commands.Rejected():
+                return f"{event.reply.code} {event.reply.text}"
+        return "502 Command not implemented"
 
-    def _answered(self) -> None:
-        """A handler gave a negative answer itself; the engine must know."""
-        self._engine.answer(Reply(501, "answered"))
-        self._owes = False
+    async def _hello(self, hello: commands.Hello) -> Any:
+        self.envelope = Envelope()
+        self.session.extended_smtp = hello.extended
+        hook = "EHLO" if hello.extended else "HELO"
+        if hook not in self._hooks:
+            self.session.host_name = hello.domain
+        if not hello.extended:
+            return await self._ask(hook, f"250 {self.hostname}", hello.domain)
+        keywords = agree(EXTENSIONS, self._engine).keywords
+        lines = [*(f"250-{line}" for line in (self.hostname, *keywords)), "250 HELP"]
+        return "\r\n".join(await self._ask(hook, lines, hello.domain, lines))
 
-    def _say(self, status: str | bytes) -> None:
-        octets = (
-            status
-            if isinstance(status, bytes)
-            else status.encode("utf-8" if self.enable_SMTPUTF8 else "ascii", "replace")
-        )
-        self._peer.send(octets + b"\r\n")
+    async def _mail(self, mail: commands.Mail) -> Any:
+        address = "<>" if mail.sender is None else str(mail.sender)
+        options = [f"SIZE={mail.size}"] if mail.size is not None else []
+        options += [f"BODY={mail.body}"] if mail.body != "7BIT" else []
+        options += [f"{name}={value}" if value else name for name, value in mail.parameters]
+        self.envelope = Envelope(smtp_utf8=mail.smtputf8)
+        if "MAIL" not in self._hooks:
+            self.envelope.mail_from, self.envelope.mail_options = address, options
+        return await self._ask("MAIL", "250 OK", address, options)
 
-    async def _about(self, error: Exception) -> str:
-        """What the client hears of an exception of a handler."""
-        tell: Callable[[Exception], Awaitable[str]] | None = self._hooks.get("exception")
-        try:
-            if tell is not None:
-                told = await tell(error)
-                _reply(told)
-                return told
-        except Exception as another:  # noqa: BLE001 - as above
-            error = another
-        log.error("%r: a handler failed", self.session.peer, exc_info=error)
-        return f"500 Error: ({type(error).__name__}) {error}".replace("\r", " ").replace("\n", " ")
-
-    def _offer(self) -> None:
-        open_to_logins = self._tls or not self._auth_require_tls
-        self._engine.capabilities = Capabilities(
-            self.hostname,
-            max_size=self.data_size_limit or 0,
-            starttls=self.tls_context is not None and not self._tls,
-            mechanisms=tuple(sorted(self._auth_methods)) if open_to_logins else (),
-            logins=True,
-        )
-        self._engine.tls = self._tls
-
-
-def _reply(status: str) -> Reply:
-    """A handler's reply line, for the engine. Raises ValueError."""
-    found = _STATUS.match(status.splitlines()[-1]) if isinstance(status, str) and status else None
-    if found is None:
-        raise ValueError(f"a handler must return a reply such as '250 OK', not {status!r}")
-    return Reply(int(found[1]), found[2] or "")
-
-
-def _offered(*, utf8: bool, bits8: bool) -> tuple[Extension, ...]:
-    return (PIPELINING, SIZE, STARTTLS, AUTH, *((EIGHTBITMIME,) if bits8 else ()), *((SMTPUTF8,) if utf8 else ()))
-
-
-def _budget(limit: int | Mapping[str, int] | None) -> dict[str, int] | None:
-    """How often each command may come; "*" stands for all others."""
-    if limit is None:
-        return None
-    if isinstance(limit, int):
-        return {"*": limit}
-    if not isinstance(limit, Mapping) or not all(isinstance(each, int) for each in limit.values()):
-        raise TypeError("command_call_limit is a number, or a dict of command and number")
-    return {"*": CALL_LIMIT_DEFAULT, **limit}
+    async def _data(self) -> Any:
+        self.answer("354 End data with <CR><LF>.<CR><LF>")
+        pieces: list[bytes] = []
+        while isinstance(event := await self.next_event(), commands.Chunk):
+            pieces.append(event.octets)
+        assert isinstance(event, commands.EndOfData)
+        if event.fault is not None:
+            return f"{event.fault.code} {event.fault.text}"
+        self.envelope.content = self.envelope.original_content = b"".join(pieces)
+        return await self._ask("DATA", "250 OK")

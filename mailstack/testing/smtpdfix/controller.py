@@ -9,9 +9,9 @@ from email.message import Message as EmailMessage
 from typing import Any
 
 from mailstack.testing.aiosmtpd.controller import Controller
-from mailstack.testing.aiosmtpd.smtp import SMTP
 from mailstack.testing.smtpdfix.configuration import Config
 from mailstack.testing.smtpdfix.handlers import Authenticator, AuthMessage
+from mailstack.testing.smtpdfix.smtp import AuthSMTP
 
 
 class AuthController(Controller):
@@ -73,12 +73,11 @@ class AuthController(Controller):
         else:
             self.hostname, self.port = self.config.host, self.config.port
 
-    def factory(self) -> SMTP:
-        """A protocol for one connection, as the configuration is now."""
+    def factory(self) -> AuthSMTP:
+        """Protocol for one connection, as the configuration is now."""
         config = self.config
-        return SMTP(
+        return AuthSMTP(
             self.handler,
-            loop=self.loop,
             require_starttls=config.use_starttls,
             tls_context=self._context() if config.use_starttls else None,
             auth_required=config.enforce_auth,
