@@ -255,8 +255,9 @@ class OfficeService(Service):
         if not config.catalogue.enabled:
             return None
         # Only an office that has one pays for it.
-        from mailstack.catalogue.catalogue import Catalogue, Keeping  # noqa: PLC0415
+        from mailstack.catalogue.catalogue import Catalogue  # noqa: PLC0415
         from mailstack.catalogue.database import FileDatabase  # noqa: PLC0415
+        from mailstack.catalogue.removal import Keeping  # noqa: PLC0415
         from mailstack.catalogue.shared_feed import Sharing  # noqa: PLC0415
 
         settings, inherited = config.catalogue, self._inherited

@@ -1,7 +1,7 @@
-"""The letters of an office for people who look: found, read, tagged and deleted, whatever became of them meanwhile.
+"""Index of all letters of a server: found, read, tagged and deleted, wherever the letters are by now.
 
-Each letter that enters is kept in the archive of the store, by the same transaction (`mailstack.store.archiving`). What is
-here is an index of it, in a database of its own, filled in the background and made anew from the archive when it is lost:
-`query` is the language of searches, `items` are the values, `database` and `index` keep them, `indexing` fills them, `feed`
-tells of what happens, and `catalogue` is what pages ask.
+Each letter that arrives is in the archive of the store, by the same transaction (`mailstack.store.archiving`). The index is
+a database of its own, filled in the background, and made anew from the archive when it is lost. `query` is the language
+of searches, `items` are the values, `index` reads the tables and `writes` changes them, `indexing` fills them, `feed`
+reports what happens, and `catalogue` is the interface for pages.
 """

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import going, index
+from mailstack.catalogue import index, writes
+from mailstack.catalogue.batches import BATCH, Batches
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.indexing import AGAIN, Indexing, InThread, holders_of
 from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
 from mailstack.catalogue.query import Flag, Term, Within
 from mailstack.catalogue.read_elsewhere import ReadElsewhere
+from mailstack.catalogue.removal import Keeping, Removal
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.catalogue.tagging import Tagging
 from mailstack.complaint import Complaint
@@ -27,32 +24,12 @@ from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
 from mailstack.net.patience import within
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
-from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds that one waits for the index to be up to date."""
-AT_ONCE = 500
-"""Letters that are changed in one transaction."""
-LONGEST_CHANGE = 600.0
-"""Seconds that it takes at most to delete very many letters, or to bring them back."""
-
-T = TypeVar("T")
-
-
-class Keeping(Struct, frozen=True):
-    """How much is kept."""
-
-    letters: int | None = None
-    """The newest so many; None: any number."""
-    age: float | None = None
-    """Seconds since their arrival."""
-    undo: float = 60.0
-    """Seconds for which what was deleted can be brought back."""
-    poll: float = 1.0
-    """Seconds between looks for letters that another process accepted, and for what is too much."""
 
 
 class Catalogue:
@@ -77,7 +54,8 @@ class Catalogue:
             if sharing is None
             else SharedFeed(database, store, clock, sharing)
         )
-        self.keeping = keeping
+        self._removal = Removal(store, database, clock, self.feed, keeping)
+        self._batches = Batches(database, clock)
         self._store = store
         self._database = database
         self._clock = clock
@@ -90,7 +68,6 @@ class Catalogue:
         self._looking: Callable[[], None] = lambda: None
         self._complaint = Complaint(_log, clock.steady)
         self._is_open = False
-        self._dropping = False
 
     async def start(self) -> None:
         """Begin to read what has come; on a full disk, when there is room. Raises StoreError."""
@@ -119,6 +96,7 @@ class Catalogue:
     async def stop(self) -> None:
         """Finish what was begun, and close the database."""
         self._is_open = False
+        self._removal.stop()
         self._looking()
         self.feed.close()
         await self._indexing.stop()
@@ -133,7 +111,7 @@ class Catalogue:
         """Whether a letter has this Message-ID, given without its angle brackets."""
         await self.up_to_date()
         which = Which(terms=(Term(Within("message-id", message_id.casefold())),))
-        return any(item.message_id == message_id for item in (await self.listed(which, AT_ONCE)).items)
+        return any(item.message_id == message_id for item in (await self.listed(which, BATCH)).items)
 
     def woken(self) -> None:
         """Another process that serves the office has something new."""
@@ -154,10 +132,8 @@ class Catalogue:
 
     def _look(self) -> None:
         self._indexing.nudge()
-        self._looking = self._clock.call_later(self.keeping.poll, self._look)
-        if not self._dropping:
-            self._dropping = True
-            self._clock.spawn(self._drop_what_is_over())
+        self._looking = self._clock.call_later(self._removal.keeping.poll, self._look)
+        self._removal.drop_soon()
 
     # --- what there is
 
@@ -209,63 +185,37 @@ class Catalogue:
         """How many have changed."""
         flag = Term(Flag("read" if unread else "unread"))
         which = replace(which, terms=(*which.terms, flag))
-        numbers = await self._in_parts(which, partial(index.mark, unread=unread))
+        numbers = await self._in_parts(which, partial(writes.mark, unread=unread))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def tag(self, which: Which, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
         """How many have changed. Tags are as `tagging.tag_of` gives them."""
-        numbers = await self._in_parts(which, partial(index.tag, add=add, remove=remove))
+        numbers = await self._in_parts(which, partial(writes.tag, add=add, remove=remove))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def set_tags(self, which: Which, tags: Sequence[str]) -> int:
         """These and no others."""
-        numbers = await self._in_parts(which, partial(index.set_tags, tags=tags))
+        numbers = await self._in_parts(which, partial(writes.set_tags, tags=tags))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def rename_tag(self, old: str, new: str) -> int:
         """How many letters have it."""
-        numbers = await self._database.write(lambda connection: index.rename_tag(connection, old, new))
+        numbers = await self._database.write(lambda connection: writes.rename_tag(connection, old, new))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def remove_tag(self, name: str) -> int:
         """How many letters had it."""
-        numbers = await self._database.write(lambda connection: index.remove_tag(connection, name))
+        numbers = await self._database.write(lambda connection: writes.remove_tag(connection, name))
         await self._tell_changed(numbers)
         return len(numbers)
 
     async def _in_parts(self, which: Which, change: Callable[..., list[int]]) -> list[int]:
         """Change all of them; the numbers of those that changed."""
-        return [number async for part in self._parts(which, change) for number in part]
-
-    async def _parts(self, which: Which, change: Callable[..., T]) -> AsyncIterator[T]:
-        """Change some at a time, so that nobody else waits long; what comes meanwhile is left alone.
-
-        Each part is whole after a crash; the others may be as they were.
-        """
-        newest, _ = await self._database.read(index.newest)
-        before = newest + 1 if which.before is None else which.before
-        after = which.after
-        while True:
-            choose = replace(which, after=after, before=before)
-            numbers = await self._database.read(partial(index.numbers, which=choose, limit=AT_ONCE))
-            if not numbers:
-                return
-            yield await self._database.write(partial(change, which=Which(numbers=numbers)))
-            after = numbers[-1]
-            if len(numbers) < AT_ONCE:
-                return
-            await self._turn(len(numbers))
-
-    async def _turn(self, done: int) -> None:
-        """After a full part others have their turn, also where the database has no thread of its own."""
-        if done == AT_ONCE:
-            turn: Deferred[None] = Deferred()
-            self._clock.call_later(0.0, lambda: turn.callback(None))
-            await turn
+        return [number async for part in self._batches.apply(which, change) for number in part]
 
     async def _tell_changed(self, numbers: Sequence[int]) -> None:
         if not numbers:
@@ -276,85 +226,14 @@ class Catalogue:
         self.feed.tell("changed", Changes(len(numbers), tuple(items)), holders)
 
     async def delete(self, which: Which) -> Deleted:
-        """Out of the catalogue; mailboxes keep what they have. `undo` brings it back for a while.
-
-        With `seen_by` it is out of that account's sight, and stays for all others whose letter it is.
-        """
-        token = secrets.token_urlsafe(12)
-        account = which.seen_by
-        await self._keep_undoable(token, LONGEST_CHANGE)
-        if account is None:
-            parts = [part async for part in self._parts(which, partial(going.delete, token=token))]
-            deleted = gone = _together(parts)
-        else:
-            put_away = partial(going.put_away, account=account, token=token)
-            pairs = [pair async for pair in self._parts(which, put_away)]
-            deleted, gone = _together([mine for mine, _ in pairs]), _together([all_ for _, all_ in pairs])
-        await self._keep_undoable(token, self.keeping.undo)
-        if deleted.count and which.seen_by is not None:
-            self.feed.tell("deleted", deleted, frozenset({which.seen_by}))
-        if gone.count:
-            self.feed.tell("deleted", gone)
-        return deleted
-
-    async def _keep_undoable(self, token: str, seconds: float) -> None:
-        until = self._clock.now() + seconds
-        await self._database.write(lambda connection: going.keep_undoable(connection, token, until))
+        """Hide letters, as `Removal.delete` says."""
+        return await self._removal.delete(which)
 
     async def undo(self, token: str) -> int:
-        """How many letters are back; 0 when it is too late."""
-        now = self._clock.now()
-        if not await self._database.write(partial(going.claim, token=token, now=now, until=now + LONGEST_CHANGE)):
-            return 0
-        numbers: list[int] = []
-        while some := await self._database.write(partial(going.bring_back, token=token, limit=AT_ONCE)):
-            numbers += some
-            await self._turn(len(some))
-        await self._database.write(partial(going.forget_token, token=token))
+        """Bring deleted letters back, and return how many; 0 when it is too late."""
+        numbers = await self._removal.undo(token)
         await self._tell_changed(numbers)
         return len(numbers)
-
-    # --- what is over
-
-    async def _drop_what_is_over(self) -> None:
-        try:
-            await self._drop_deleted()
-            await self._retain()
-        except StoreError as trouble:
-            _log.error("letters could not be dropped from the catalogue: %s", trouble)  # no bug
-        finally:
-            self._dropping = False
-
-    async def _drop_deleted(self) -> None:
-        """What was deleted, and whose time to come back is over."""
-        for token in await self._database.read(partial(going.overdue, now=self._clock.now())):
-            await self._drop(partial(going.deleted, token=token, limit=AT_ONCE))
-            if self._is_open:
-                await self._database.write(partial(going.forget_token, token=token))
-
-    async def _retain(self) -> None:
-        keep, age = self.keeping.letters, self.keeping.age
-        if keep is None and age is None:
-            return
-        before = None if age is None else self._clock.now() - age
-        dropped = await self._drop(partial(going.beyond, keep=keep, before=before, limit=AT_ONCE))
-        if dropped:
-            self.feed.tell("pruned", Deleted(len(dropped), "", tuple(dropped[:MOST_TOLD])))
-
-    async def _drop(self, choose: Callable[..., list[int]]) -> list[LetterId]:
-        """For good: out of the archive first, so that nothing comes back of itself. In parts, so that nobody waits long."""
-        ids: list[LetterId] = []
-        while self._is_open and (numbers := await self._database.read(choose)):
-            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
-            ids += await self._database.write(partial(going.drop, numbers=numbers))
-        return ids
-
-
-def _together(parts: Sequence[Deleted]) -> Deleted:
-    """What was deleted in parts, as if at once."""
-    ids = itertools.islice(itertools.chain.from_iterable(part.ids for part in parts), MOST_TOLD)
-    first = parts[0] if parts else Deleted(0, "", ())
-    return replace(first, count=sum(part.count for part in parts), ids=tuple(ids))
 
 
 class _Overhearing:

@@ -1,4 +1,4 @@
-"""Letters that go: out of sight under a token that brings them back for a while, then for good."""
+"""Deletion of letters: hidden under a token that brings them back for a while, then dropped for good."""
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
 
@@ -7,12 +7,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
-from mailstack.catalogue.counting import counted
-from mailstack.catalogue.index import GIVEN, TABLES, numbers_in, numbers_of
+from mailstack.catalogue.database import FILE, PATIENCE
+from mailstack.catalogue.index import GIVEN, numbers_in, numbers_of
 from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
 from mailstack.catalogue.schema import SEARCHED
+from mailstack.catalogue.writes import TABLES, counted
 from mailstack.letter import LetterId
+from mailstack.store.sqlite_reading import ReadableDatabase
 
 
 def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
@@ -110,3 +114,20 @@ def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterI
         for table in TABLES:
             connection.execute(f"DELETE FROM {table} WHERE number {GIVEN}", (given,))
     return ids
+
+
+def hidden_numbers(directory: Path) -> frozenset[int]:
+    """Return the numbers of deleted letters that can still come back, for programs that read the archive without a catalogue.
+
+    Empty where there is no catalogue, or one that can't be read.
+    """
+    file = directory / FILE
+    if not file.exists():
+        return frozenset()
+    try:
+        with closing(ReadableDatabase(file)) as database, closing(database.connect(timeout=PATIENCE)) as connection:
+            return frozenset(
+                int(number) for (number,) in connection.execute("SELECT number FROM letters WHERE deleted IS NOT NULL")
+            )
+    except (sqlite3.Error, OSError):
+        return frozenset()

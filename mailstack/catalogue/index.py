@@ -1,4 +1,4 @@
-"""What is done to the tables of the catalogue, each an operation on a connection."""
+"""Queries of the tables of the catalogue, each an operation on a connection."""
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
 
@@ -6,145 +6,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.catalogue.counting import counted
-from mailstack.catalogue.items import (
-    MOST_COUNTED,
-    Copy,
-    Entering,
-    Item,
-    Listed,
-    MailboxCount,
-    Which,
-)
-from mailstack.catalogue.schema import SEARCHED, has_trigrams
+from mailstack.catalogue.items import MOST_COUNTED, Item, Listed, MailboxCount, Which
+from mailstack.catalogue.schema import has_trigrams
 from mailstack.catalogue.selecting import Selection, selection
-from mailstack.catalogue.tagging import TagFilter
 from mailstack.letter import LetterId
 from mailstack.store import Damaged
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
 
 GIVEN = "IN (SELECT value FROM json_each(?))"
-TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
-
-
-def add(
-    connection: sqlite3.Connection,
-    entering: Sequence[Entering],
-    copies: Sequence[Copy],
-    read_to: int,
-    filters: Sequence[TagFilter] = (),
-) -> dict[int, tuple[str, ...]]:
-    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays.
-
-    Gives the tags that `filters` have given besides, by number.
-    """
-    there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
-    with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
-        for each in entering:
-            _add(connection, each)
-        for copy in copies:
-            _add_copy(connection, copy)
-    connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
-    return _tag_found(connection, [each.item.number for each in entering], filters) if filters and entering else {}
-
-
-def _tag_found(
-    connection: sqlite3.Connection, new: Sequence[int], filters: Sequence[TagFilter]
-) -> dict[int, tuple[str, ...]]:
-    given: dict[int, tuple[str, ...]] = {}
-    for each in filters:
-        if each.terms:
-            for number in numbers(connection, Which(numbers=tuple(new), terms=each.terms), len(new)):
-                given[number] = (*given.get(number, ()), *each.tags)
-    connection.executemany(
-        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
-        [(tag.casefold(), number, tag) for number, tags in given.items() for tag in tags],
-    )
-    return given
-
-
-def _add(connection: sqlite3.Connection, entering: Entering) -> None:
-    item, columns = entering.item, _columns(entering)
-    added = connection.execute(
-        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            item.number,
-            item.id,
-            item.arrived,
-            item.size,
-            item.attachments,
-            item.inline,
-            int(item.unread),
-        ),
-    )
-    if not added.rowcount:
-        return
-    text = _encode(replace(item, tags=(), copies=(), mailboxes=())).decode()
-    connection.execute("INSERT INTO items (number, item) VALUES (?, ?)", (item.number, text))
-    connection.executemany(
-        "INSERT OR IGNORE INTO addresses (field, address, number) VALUES (?, ?, ?)",
-        [(field, address, item.number) for field, address in entering.addresses],
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
-        [(tag.casefold(), item.number, tag) for tag in item.tags],
-    )
-    connection.execute("INSERT INTO heads (number, head) VALUES (?, ?)", (item.number, "\n".join(columns[:-2])))
-    _hold(connection, item.number, item.mailboxes)
-    if item.account:
-        connection.execute(
-            "INSERT OR IGNORE INTO holders (mailbox, number, is_sender) VALUES (?, ?, 1)", (item.account, item.number)
-        )
-    for table, names in SEARCHED.items():
-        marks = ", ".join("?" * (1 + len(names)))
-        connection.execute(
-            f"INSERT INTO {table} (rowid, {', '.join(names)}) VALUES ({marks})", (item.number, *columns[: len(names)])
-        )
-
-
-def _columns(entering: Entering) -> tuple[str, ...]:
-    """What is searched, in the order of the schema's COLUMNS."""
-    item = entering.item
-    people = (item.to, item.cc, item.bcc, item.reply_to)
-    found = (
-        item.subject,
-        f"{item.author.name} {item.author.address}" if item.author else "",
-        *(" ".join(f"{one.name} {one.address}" for one in group) for group in people),
-        item.message_id,
-        entering.words,
-    )
-    return tuple(text.casefold() for text in found)
-
-
-def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
-    """One who wrote to himself has it for himself, too."""
-    connection.executemany(
-        "INSERT INTO holders (mailbox, number, is_sender) VALUES (?, ?, 0)"
-        " ON CONFLICT (mailbox, number) DO UPDATE SET is_sender = 0",
-        [(mailbox, number) for mailbox in mailboxes],
-    )
-
-
-def _add_copy(connection: sqlite3.Connection, copy: Copy) -> None:
-    number = _number_of(connection, copy.of)
-    if number is not None:
-        connection.execute("INSERT OR IGNORE INTO copies (id, number) VALUES (?, ?)", (copy.id, number))
-        _hold(connection, number, copy.mailboxes)
-
-
-def _number_of(connection: sqlite3.Connection, letter: str) -> int | None:
-    found = connection.execute(
-        "SELECT number FROM letters WHERE id = ? UNION SELECT number FROM copies WHERE id = ?", (letter, letter)
-    ).fetchone()
-    return None if found is None else int(found[0])
 
 
 def progress(connection: sqlite3.Connection) -> int:
@@ -157,15 +32,6 @@ def newest(connection: sqlite3.Connection) -> tuple[int, str]:
     """Number and id of the newest letter, deleted or not; 0 and "" when there is none."""
     found = connection.execute("SELECT number, id FROM letters ORDER BY number DESC LIMIT 1").fetchone()
     return (0, "") if found is None else (int(found[0]), str(found[1]))
-
-
-def forget_all(connection: sqlite3.Connection) -> None:
-    """For another archive than the one that was read."""
-    for table in (*TABLES, *SEARCHED):
-        connection.execute(f"DELETE FROM {table}")
-    connection.execute("DELETE FROM counts WHERE mailbox <> ''")
-    connection.execute("UPDATE counts SET total = 0, unread = 0")
-    connection.execute("UPDATE progress SET number = 0")
 
 
 def chosen_by(connection: sqlite3.Connection, which: Which) -> Selection:
@@ -263,61 +129,10 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     )
 
 
-# --- changes by people
-
-
-def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
-    """The numbers of those that changed."""
-    given = numbers_of(connection, which)
-    with counted(connection, given):
-        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {GIVEN} RETURNING number"
-        return numbers_in(connection, statement, [int(unread), int(unread), given])
-
-
-def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
-    """Put tags on, and take others off; the numbers of those that changed."""
-    return _tag(connection, numbers_of(connection, which), add, remove)
-
-
-def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
-    """These tags and no others; the numbers of those that changed."""
-    given = numbers_of(connection, which)
-    had = numbers_in(connection, f"DELETE FROM tags WHERE number {GIVEN} RETURNING number", [given])
-    return sorted({*had, *_tag(connection, given, tags, ())})
-
-
 def numbers_of(connection: sqlite3.Connection, which: Which) -> str:
     """Chosen once: by a tag that is taken off they could not be chosen again."""
     chosen = chosen_by(connection, which)
     return json.dumps(numbers_in(connection, chosen.numbers, chosen.values))
-
-
-def _tag(connection: sqlite3.Connection, given: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
-    changed: set[int] = set()
-    for name in remove:
-        statement = f"DELETE FROM tags WHERE tag = ? AND number {GIVEN} RETURNING number"
-        changed.update(numbers_in(connection, statement, [name.casefold(), given]))
-    for name in add:
-        statement = (
-            "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?) RETURNING number"
-        )
-        changed.update(numbers_in(connection, statement, [name.casefold(), name, given]))
-    return sorted(changed)
-
-
-def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
-    """Letters that have both keep one."""
-    numbers = numbers_in(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
-    connection.execute("DELETE FROM tags WHERE tag = ?", (old.casefold(),))
-    connection.execute(
-        "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?)",
-        (new.casefold(), new, json.dumps(numbers)),
-    )
-    return numbers
-
-
-def remove_tag(connection: sqlite3.Connection, name: str) -> list[int]:
-    return numbers_in(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
 
 
 def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str, int]:

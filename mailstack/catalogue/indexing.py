@@ -10,14 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import index
+from mailstack.catalogue import index, writes
+from mailstack.catalogue.copies import source_of
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.items import Copy, Entering, Item
-from mailstack.catalogue.reading import Arriving, entering, traced
+from mailstack.catalogue.reading import Arriving, entering
 from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
-from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
 from mailstack.wire import Clock
@@ -87,7 +87,7 @@ class Indexing:
         there = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
         if there and there[0].uid == number and there[0].letter != letter:
             # It is the index of another archive.
-            await self._database.write(index.forget_all)
+            await self._database.write(writes.forget_all)
             self._read_to = 0
         self._stopped = False
         self.nudge()
@@ -173,7 +173,7 @@ class Indexing:
                 continue
             octets_read += len(octets)
             mailboxes = () if record.letter.arrival.office in self._outlets else await self._mailboxes(record)
-            source = await self._source_of(record, octets)
+            source = await source_of(self._store, self._outlets, record, octets)
             if source is not None:
                 copies.append(Copy(record.letter.id, source, mailboxes))
                 gone.append(entry.uid)
@@ -188,7 +188,7 @@ class Indexing:
         )
         read_to = self._read_to
         given = await self._database.write(
-            lambda connection: index.add(connection, read, copies, read_to, tagging.filters)
+            lambda connection: writes.add(connection, read, copies, read_to, tagging.filters)
         )
         if gone:
             await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
@@ -232,35 +232,6 @@ class Indexing:
             address = delivery.recipient.address
             found[await self._mailbox_of(address) or address.key] = None
         return tuple(found)
-
-    async def _source_of(self, record: Record, octets: bytes) -> LetterId | None:
-        """The letter, in another office of this store, that was relayed and became this one.
-
-        What `Received` says could be anybody's invention: the letter must have been on its way to one of the recipients,
-        from the host that called.
-        """
-        letter = record.letter
-        if letter.arrival.office in self._outlets:
-            return next((each for each in traced(octets) if each != letter.id), LetterId(""))
-        if letter.arrival.account is not None or letter.arrival.remote is None:
-            return None
-        ids = tuple(each for each in traced(octets) if each != letter.id)
-        if not ids:
-            return None
-        for source in await self._store.records(Filter(ids=ids, limit=len(ids))):
-            if source.letter.arrival.office == letter.arrival.helo and _went(source, record):
-                return source.letter.id
-        return None
-
-
-def _went(source: Record, there: Record) -> bool:
-    """Whether a letter was relayed, or is just being relayed, to a recipient of this one."""
-    recipients = {recipient.address.key for recipient in there.letter.envelope.recipients}
-    return source.letter.envelope.sender == there.letter.envelope.sender and any(
-        delivery.recipient.address.key in recipients
-        and (delivery.state is DeliveryState.RELAYED or delivery.claimed_by is not None)
-        for delivery in source.deliveries
-    )
 
 
 def holders_of(item: Item) -> frozenset[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
 from mailstack.catalogue.items import Entering, Item
 from mailstack.catalogue.tagging import Tagging, tags_of
-from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
-from mailstack.letter.header import fields, split
 from mailstack.letter.mailboxes import Correspondent
 from mailstack.reading import Reading, read
 from mailstack.store import Record
@@ -22,10 +19,6 @@ LONGEST_SHOWN = 1000
 """Characters of a subject, a name or an address, as lists show it."""
 MOST_SHOWN = 100
 """Correspondents of a kind, as lists show them."""
-
-_ID = re.compile(rb"\sid ([0-9a-z]{15})\b", re.IGNORECASE)
-_MOST_HOPS = 10
-_MOST_HEADER = 65_536
 
 
 class Arriving(Struct, frozen=True):
@@ -91,10 +84,3 @@ def _addresses(item: Item, reading: Reading) -> Iterator[tuple[str, str]]:
             if "@" in key:
                 yield field, key
                 yield field, "@" + key.rpartition("@")[2]
-
-
-def traced(octets: bytes) -> list[LetterId]:
-    """The ids in its Received fields, the newest first: one of them may be what it was before it was relayed."""
-    header = octets[:_MOST_HEADER]
-    found = [_ID.search(field) for name, field in fields(header[: split(header)]) if name == b"received"]
-    return [LetterId(each[1].decode("ascii").lower()) for each in found if each is not None][:_MOST_HOPS]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import DeferredLock
 
-from mailstack.catalogue import index, news
+from mailstack.catalogue import index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Event, Feed
 from mailstack.catalogue.indexing import Entered
-from mailstack.catalogue.items import Changes, Item, Which
+from mailstack.catalogue.items import Changes, Deleted, Item, Which
 from mailstack.commons import Counts
 from mailstack.complaint import Complaint
+from mailstack.journey import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.wire import Clock
 
@@ -28,6 +31,63 @@ KEPT = 2000
 """Rows; who comes back later than that has to look anew."""
 AT_ONCE = 200
 """Rows that are read together."""
+
+
+GAP = "gap"
+"""The name of a row before which some things may not have been told, because nobody listened."""
+
+
+class News(Struct, frozen=True):
+    """One row. Letters are told by their numbers: who wants them reads them."""
+
+    name: str
+    """As an Event's."""
+    numbers: tuple[int, ...] = ()
+    count: int = 0
+    holders: frozenset[str] | None = None
+    step: Step | None = None
+    deleted: Deleted | None = None
+
+
+def _news_of(name: str, data: Any, holders: frozenset[str] | None) -> News:
+    """What an event is told by."""
+    match data:
+        case Entered(item, _):
+            return News(name, (item.number,), 1, holders)
+        case Changes(count, items):
+            return News(name, tuple([item.number for item in items]), count, holders)
+        case Step() as step:
+            return News(name, holders=holders, step=step)
+        case Deleted() as deleted:
+            return News(name, holders=holders, deleted=deleted)
+    raise TypeError(f"{name}: nothing that workers tell each other")
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(News).decode
+
+
+def _write(connection: sqlite3.Connection, some: Sequence[News], keep: int) -> None:
+    """Add rows, and forget those beyond the newest `keep`."""
+    connection.executemany(
+        "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in some]
+    )
+    connection.execute("DELETE FROM news WHERE sequence <= (SELECT max(sequence) FROM news) - ?", (keep,))
+
+
+def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[tuple[int, News]]:
+    """The first rows behind a sequence, the oldest first."""
+    statement = "SELECT sequence, text FROM news WHERE sequence > ? ORDER BY sequence LIMIT ?"
+    return [(int(number), _decode(text)) for number, text in connection.execute(statement, (sequence, limit))]
+
+
+def _beginning(connection: sqlite3.Connection) -> tuple[str, int]:
+    """The name of the run, and the sequence of the newest gap: behind it nothing is missing."""
+    (run,) = connection.execute("SELECT name FROM run").fetchone()
+    oldest, gap = connection.execute(
+        "SELECT coalesce(min(sequence) - 1, 0), coalesce(max(sequence) FILTER (WHERE name = ?), 0) FROM news", (GAP,)
+    ).fetchone()
+    return str(run), max(int(oldest), int(gap))
 
 
 class Sharing(Struct, frozen=True):
@@ -54,7 +114,7 @@ class SharedFeed(Feed):
         self._store = store
         self._clock = clock
         self._sharing = sharing
-        self._untold: deque[news.News] = deque(maxlen=KEPT)
+        self._untold: deque[News] = deque(maxlen=KEPT)
         self._complaint = Complaint(_log, clock.steady)
         self._telling = False
         self._asked = False
@@ -66,7 +126,7 @@ class SharedFeed(Feed):
         watchers = self._sharing.watchers
         if not watchers.total():
             # Before it counts, so that nothing but what happened before the gap can be missing behind it.
-            await self._database.write(partial(news.tell, some=[news.News(news.GAP)], keep=KEPT))
+            await self._database.write(partial(_write, some=[News(GAP)], keep=KEPT))
         watchers.add("")
         try:
             if not self.is_watched:
@@ -79,13 +139,13 @@ class SharedFeed(Feed):
 
     async def _begin(self) -> None:
         """With all that is told since the last gap, so that who was connected to another process can go on here."""
-        run, gap = await self._database.read(news.beginning)
+        run, gap = await self._database.read(_beginning)
         if not self.is_watched:
             self.begin(run, gap)
 
     def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
         if self._sharing.watchers.total() and not self.is_closed:
-            self._untold.append(news.news_of(name, data, holders))
+            self._untold.append(_news_of(name, data, holders))
             if not self._telling:
                 self._telling = True
                 self._clock.spawn(self._tell())
@@ -95,7 +155,7 @@ class SharedFeed(Feed):
             while self._untold:
                 some = list(self._untold)
                 self._untold.clear()
-                await self._database.write(partial(news.tell, some=some, keep=KEPT))
+                await self._database.write(partial(_write, some=some, keep=KEPT))
                 self.woken()
                 self._sharing.wake()
         except StoreError as error:
@@ -114,12 +174,12 @@ class SharedFeed(Feed):
         async with self._reading:
             self._asked = False
             try:
-                while rows := await self._database.read(partial(news.after, sequence=self.newest, limit=AT_ONCE)):
+                while rows := await self._database.read(partial(_after, sequence=self.newest, limit=AT_ONCE)):
                     await self._read(rows)
             except StoreError as error:
                 self._complaint.error("pages may not show what happened just now: %s", error)
 
-    async def _read(self, rows: Sequence[tuple[int, news.News]]) -> None:
+    async def _read(self, rows: Sequence[tuple[int, News]]) -> None:
         numbers = tuple({number for _, row in rows for number in row.numbers})
         items: dict[int, Item] = {}
         entered: dict[int, Entered] = {}
@@ -134,7 +194,7 @@ class SharedFeed(Feed):
             self._take(Event(sequence, row.name, _data(row, items, entered), row.holders))
 
 
-def _data(row: news.News, items: dict[int, Item], entered: dict[int, Entered]) -> Any:
+def _data(row: News, items: dict[int, Item], entered: dict[int, Entered]) -> Any:
     """What an event says; None for a letter that is gone already, and for a gap."""
     match row.name:
         case "letter":

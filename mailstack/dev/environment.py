@@ -15,9 +15,10 @@ from twisted.names import dns
 
 from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
 from mailstack.between.protocol_log import ProtocolLog
-from mailstack.catalogue.catalogue import Catalogue, Keeping
+from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.database import FileDatabase
-from mailstack.catalogue.tally import Tally
+from mailstack.catalogue.feed import Tally
+from mailstack.catalogue.removal import Keeping
 from mailstack.config import Config, Web
 from mailstack.config.values import HostName
 from mailstack.dev import offices

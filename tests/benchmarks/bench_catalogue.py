@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mailstack.catalogue import index
+from mailstack.catalogue import index, writes
 from mailstack.catalogue.items import Entering, Which
 from mailstack.catalogue.query import parse
 from mailstack.catalogue.reading import Arriving, entering
@@ -184,7 +184,7 @@ async def _nothing(shelf: Shelf) -> None:
 
 async def _add(shelf: Shelf, some: list[Entering], number: int) -> None:
     database = shelf.catalogue._database
-    await database.write(lambda connection: index.add(connection, some, (), 0))
+    await database.write(lambda connection: writes.add(connection, some, (), 0))
     del number
 
 

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailstack.catalogue.catalogue import Catalogue, Keeping
+from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.database import FileDatabase, MemoryDatabase
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import parse
+from mailstack.catalogue.removal import Keeping
 from mailstack.catalogue.tagging import Tagging
 from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailstack.catalogue import index, schema
+from mailstack.catalogue import schema, writes
 from mailstack.catalogue.database import Operation
 from mailstack.catalogue.items import Copy, Which
 from mailstack.catalogue.query import BadQuery, parse
+from mailstack.catalogue.removal import Keeping
 from mailstack.letter import Address, LetterId
 from mailstack.queue.delivery import DeliveryState
 from mailstack.store.archiving import ARCHIVE
@@ -241,7 +242,7 @@ def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
         _recounted(shelf)
     shelf.run(catalogue.delete(Which(ids=(first,), seen_by=BOB.key)))
     shelf.run(catalogue.delete(Which(ids=(own,))))
-    shelf.clock.advance(catalogue.keeping.undo + 1)
+    shelf.clock.advance(shelf.keeping.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
     _recounted(shelf)
 
@@ -254,7 +255,7 @@ def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
     """From then on it is for him, as by an alias of another office."""
     source = shelf.put(to=(BOB,), account=ALICE.key)
     copy = Copy(LetterId("0" * 15), source, (ALICE.key,))
-    shelf.run(_write(shelf, lambda connection: index.add(connection, (), (copy,), 0)))
+    shelf.run(_write(shelf, lambda connection: writes.add(connection, (), (copy,), 0)))
     assert shelf.find(mailbox=ALICE.key) == [source]
     _recounted(shelf)
 
@@ -265,7 +266,7 @@ async def _write(shelf: Shelf, operation: Operation[None]) -> None:
 
 def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
-    monkeypatch.setattr("mailstack.catalogue.catalogue.AT_ONCE", 2)
+    monkeypatch.setattr("mailstack.catalogue.batches.BATCH", 2)
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(5)]
     marking = shelf.pump.start(shelf.catalogue.mark(Which(), unread=False))
@@ -340,7 +341,7 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
     token = shelf.run(shelf.catalogue.delete(Which())).token
-    shelf.clock.advance(shelf.catalogue.keeping.undo + 1)
+    shelf.clock.advance(shelf.keeping.undo + 1)
     shelf.settle()
     assert shelf.run(shelf.catalogue.undo(token)) == 0
 
@@ -407,7 +408,7 @@ def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
-    shelf.catalogue.keeping = type(shelf.catalogue.keeping)(letters=2, age=3600.0)
+    shelf.catalogue._removal.keeping = Keeping(letters=2, age=3600.0)
     letters = [shelf.put() for _ in range(4)]
     shelf.clock.advance(2)
     wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailstack.catalogue.reading import traced
+from mailstack.catalogue.copies import traced
 
 
 @pytest.mark.parametrize("between", [b" ", b"\r\n ", b"\t", b" id"])

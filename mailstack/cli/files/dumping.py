@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailstack.catalogue.hidden import hidden_numbers
+from mailstack.catalogue.going import hidden_numbers
 from mailstack.cli.files.exporting import format_option, kind_of
 from mailstack.cli.files.giving import folder_at, give
 from mailstack.cli.files.taking import json_option, letters_in

@@ -14,7 +14,7 @@ from typing import Protocol
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 
-from mailstack.catalogue.reading import traced
+from mailstack.catalogue.copies import traced
 from mailstack.letter import (
     Address,
     AddressError,

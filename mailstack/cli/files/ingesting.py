@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mailstack.catalogue.hidden import hidden_numbers
+from mailstack.catalogue.going import hidden_numbers
 from mailstack.cli.files.entering import address_of, sender_of
 from mailstack.cli.files.taking import found_in, json_option, letters_in, paths_argument, take
 from mailstack.cli.place import Place, at_place

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
-from mailstack.catalogue.tally import Tally
+from mailstack.catalogue.feed import Tally
 from mailstack.commons import OwnCounts
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
+from mailstack.catalogue.feed import Tally
 from mailstack.catalogue.items import Which
-from mailstack.catalogue.tally import Tally
 from mailstack.relay.outlet import Outlet
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages

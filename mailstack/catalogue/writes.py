@@ -1,0 +1,221 @@
+"""Writes to the tables of the catalogue, each an operation on a connection."""
+
+# ruff: noqa: S608  # statements hold only names of the schema and numbers of rows
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+from msgspec.structs import replace
+
+from mailstack.catalogue.index import GIVEN, numbers, numbers_in, numbers_of
+from mailstack.catalogue.items import Copy, Entering, Which
+from mailstack.catalogue.schema import SEARCHED
+from mailstack.catalogue.tagging import TagFilter
+
+TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
+
+_encode = msgspec.json.Encoder().encode
+
+_OF_ALL = """UPDATE counts SET total = total + {sign} * (SELECT count(*) FROM {seen}),
+    unread = unread + {sign} * (SELECT coalesce(sum(letters.unread), 0) FROM {seen}) WHERE mailbox = ''"""
+_SEEN = "letters WHERE number IN (SELECT value FROM json_each(:given)) AND deleted IS NULL"
+_OF_HOLDERS = """INSERT INTO counts (mailbox, is_sender, total, unread)
+    SELECT mailbox, is_sender, {sign} * count(*), {sign} * sum(letters.unread)
+    FROM holders JOIN letters ON letters.number = holders.number
+    WHERE holders.number IN (SELECT value FROM json_each(:given)) AND hidden IS NULL AND deleted IS NULL
+    GROUP BY mailbox, is_sender
+    ON CONFLICT (mailbox, is_sender) DO UPDATE SET total = total + excluded.total, unread = unread + excluded.unread"""
+_NOTHING = "DELETE FROM counts WHERE total <= 0 AND mailbox <> ''"
+
+
+@contextmanager
+def counted(connection: sqlite3.Connection, given: str) -> Iterator[None]:
+    """Keep the counts right, of all letters and of each holder, for letters that the block changes.
+
+    `given` are their numbers, in JSON. Letters are counted before and after, by two statements however many they are: a
+    trigger would run for each of them.
+    """
+    _count(connection, given, "-1")
+    yield
+    _count(connection, given, "+1")
+    connection.execute(_NOTHING)
+
+
+def _count(connection: sqlite3.Connection, given: str, sign: str) -> None:
+    connection.execute(_OF_ALL.format(sign=sign, seen=_SEEN), {"given": given})
+    connection.execute(_OF_HOLDERS.format(sign=sign), {"given": given})
+
+
+def add(
+    connection: sqlite3.Connection,
+    entering: Sequence[Entering],
+    copies: Sequence[Copy],
+    read_to: int,
+    filters: Sequence[TagFilter] = (),
+) -> dict[int, tuple[str, ...]]:
+    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays.
+
+    Gives the tags that `filters` have given besides, by number.
+    """
+    there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
+    with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
+        for each in entering:
+            _add(connection, each)
+        for copy in copies:
+            _add_copy(connection, copy)
+    connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
+    return _tag_found(connection, [each.item.number for each in entering], filters) if filters and entering else {}
+
+
+def _tag_found(
+    connection: sqlite3.Connection, new: Sequence[int], filters: Sequence[TagFilter]
+) -> dict[int, tuple[str, ...]]:
+    given: dict[int, tuple[str, ...]] = {}
+    for each in filters:
+        if each.terms:
+            for number in numbers(connection, Which(numbers=tuple(new), terms=each.terms), len(new)):
+                given[number] = (*given.get(number, ()), *each.tags)
+    connection.executemany(
+        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
+        [(tag.casefold(), number, tag) for number, tags in given.items() for tag in tags],
+    )
+    return given
+
+
+def _add(connection: sqlite3.Connection, entering: Entering) -> None:
+    item, columns = entering.item, _columns(entering)
+    added = connection.execute(
+        "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            item.number,
+            item.id,
+            item.arrived,
+            item.size,
+            item.attachments,
+            item.inline,
+            int(item.unread),
+        ),
+    )
+    if not added.rowcount:
+        return
+    text = _encode(replace(item, tags=(), copies=(), mailboxes=())).decode()
+    connection.execute("INSERT INTO items (number, item) VALUES (?, ?)", (item.number, text))
+    connection.executemany(
+        "INSERT OR IGNORE INTO addresses (field, address, number) VALUES (?, ?, ?)",
+        [(field, address, item.number) for field, address in entering.addresses],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
+        [(tag.casefold(), item.number, tag) for tag in item.tags],
+    )
+    connection.execute("INSERT INTO heads (number, head) VALUES (?, ?)", (item.number, "\n".join(columns[:-2])))
+    _hold(connection, item.number, item.mailboxes)
+    if item.account:
+        connection.execute(
+            "INSERT OR IGNORE INTO holders (mailbox, number, is_sender) VALUES (?, ?, 1)", (item.account, item.number)
+        )
+    for table, names in SEARCHED.items():
+        marks = ", ".join("?" * (1 + len(names)))
+        connection.execute(
+            f"INSERT INTO {table} (rowid, {', '.join(names)}) VALUES ({marks})", (item.number, *columns[: len(names)])
+        )
+
+
+def _columns(entering: Entering) -> tuple[str, ...]:
+    """What is searched, in the order of the schema's COLUMNS."""
+    item = entering.item
+    people = (item.to, item.cc, item.bcc, item.reply_to)
+    found = (
+        item.subject,
+        f"{item.author.name} {item.author.address}" if item.author else "",
+        *(" ".join(f"{one.name} {one.address}" for one in group) for group in people),
+        item.message_id,
+        entering.words,
+    )
+    return tuple(text.casefold() for text in found)
+
+
+def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
+    """One who wrote to himself has it for himself, too."""
+    connection.executemany(
+        "INSERT INTO holders (mailbox, number, is_sender) VALUES (?, ?, 0)"
+        " ON CONFLICT (mailbox, number) DO UPDATE SET is_sender = 0",
+        [(mailbox, number) for mailbox in mailboxes],
+    )
+
+
+def _add_copy(connection: sqlite3.Connection, copy: Copy) -> None:
+    number = _number_of(connection, copy.of)
+    if number is not None:
+        connection.execute("INSERT OR IGNORE INTO copies (id, number) VALUES (?, ?)", (copy.id, number))
+        _hold(connection, number, copy.mailboxes)
+
+
+def _number_of(connection: sqlite3.Connection, letter: str) -> int | None:
+    found = connection.execute(
+        "SELECT number FROM letters WHERE id = ? UNION SELECT number FROM copies WHERE id = ?", (letter, letter)
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def forget_all(connection: sqlite3.Connection) -> None:
+    """For another archive than the one that was read."""
+    for table in (*TABLES, *SEARCHED):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute("DELETE FROM counts WHERE mailbox <> ''")
+    connection.execute("UPDATE counts SET total = 0, unread = 0")
+    connection.execute("UPDATE progress SET number = 0")
+
+
+def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
+    """The numbers of those that changed."""
+    given = numbers_of(connection, which)
+    with counted(connection, given):
+        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {GIVEN} RETURNING number"
+        return numbers_in(connection, statement, [int(unread), int(unread), given])
+
+
+def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+    """Put tags on, and take others off; the numbers of those that changed."""
+    return _tag(connection, numbers_of(connection, which), add, remove)
+
+
+def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
+    """These tags and no others; the numbers of those that changed."""
+    given = numbers_of(connection, which)
+    had = numbers_in(connection, f"DELETE FROM tags WHERE number {GIVEN} RETURNING number", [given])
+    return sorted({*had, *_tag(connection, given, tags, ())})
+
+
+def _tag(connection: sqlite3.Connection, given: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+    changed: set[int] = set()
+    for name in remove:
+        statement = f"DELETE FROM tags WHERE tag = ? AND number {GIVEN} RETURNING number"
+        changed.update(numbers_in(connection, statement, [name.casefold(), given]))
+    for name in add:
+        statement = (
+            "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?) RETURNING number"
+        )
+        changed.update(numbers_in(connection, statement, [name.casefold(), name, given]))
+    return sorted(changed)
+
+
+def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
+    """Letters that have both keep one."""
+    numbers = numbers_in(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
+    connection.execute("DELETE FROM tags WHERE tag = ?", (old.casefold(),))
+    connection.execute(
+        "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?)",
+        (new.casefold(), new, json.dumps(numbers)),
+    )
+    return numbers
+
+
+def remove_tag(connection: sqlite3.Connection, name: str) -> list[int]:
+    return numbers_in(connection, "DELETE FROM tags WHERE tag = ? RETURNING number", [name.casefold()])
