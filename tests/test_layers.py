@@ -245,7 +245,7 @@ def test_the_table_itself_is_read_as_meant() -> None:
     assert layer_of("mailstack.store") == "mailstack.store"
     assert layer_of("mailstack.store.sqlite") == "mailstack.store.*"
     assert layer_of("mailstack.queue.delivery") == "mailstack.queue.delivery"
-    assert layer_of("mailstack.queue.runner") == "mailstack.queue"
+    assert layer_of("mailstack.queue.queue") == "mailstack.queue"
     assert RANKS["mailstack.queue.delivery"] < RANKS["mailstack.store"] < RANKS["mailstack.queue"]
     with pytest.raises(LookupError):
         layer_of("mailstack.elsewhere")

@@ -1,4 +1,4 @@
-"""What carries letters once they are ours: the queue, its runner, the relay and the way into mailboxes, wired together."""
+"""What carries letters once they are ours: the queue, the relay and the way into mailboxes, wired together."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from mailstack.net.deriving import derive_in_thread
 from mailstack.net.ports import leads_to
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.quota import Quotas
-from mailstack.queue.attempt import Agent
+from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.leaving import Gate, Leaving
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.queue.standing import StandingOrders
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Carriage:
-    """One office's stations behind the counter: `queue` takes letters, `runner` has `relay` and the mailboxes carry them."""
+    """One office's stations behind the counter: `queue` takes letters and has `relay` and the mailboxes carry them."""
 
     def __init__(
         self,
@@ -52,8 +51,6 @@ class Carriage:
 
         `signing` signs what leaves in our name.
         """
-        waits = config.relay.schedule
-        schedule = Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
         router = Router(around.directory)
         self.collector: Collector | None = None
         self.reporter: Reporter | None = None
@@ -96,42 +93,36 @@ class Carriage:
             outward.suppress_bounced,
         )
         gate = Gate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
-        agents: dict[str, Agent] = {"local": local, "relay": gate}
+        agents = Agents(local, gate, self.relay)
         bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size, signing=signing)
-        name, store, journal = config.hostname, around.store, around.journal
-        seat = around.seat
-        owner = seat.owner(name)
-        self.runner = Runner(
-            store,
-            agents,
-            schedule,
-            clock,
-            journal,
-            name,
-            owner,
-            bouncer,
-            RunnerLimits(
-                concurrency=seat.share(config.relay.concurrency),
-                per_destination=seat.share(config.relay.per_destination),
-                first_per_destination=max(1, seat.share(config.relay.first_per_destination)),
-                poll=around.poll,
-                silent_time=config.relay.silent_time,
-            ),
-            around.random.random,
-            self.relay.line,
-            self.relay.line_of,
-            standing=standing,
-            postmaster=_postmaster(config),
-            left_behind=seat.left_behind(name),
-            conditions=self.relay.conditions,
-        )
-        self.queue = Queue(
-            store, router, self.runner, journal, local, owner, schedule, clock, bouncer, around.random.random
-        )
-        if self.collector is not None and seat.keeps_house:
+        settings = _queue_settings(config, around)
+        self.queue = Queue(around.store, router, bouncer, agents, standing, clock, around.journal, settings)
+        if self.collector is not None and around.seat.keeps_house:
             from mailstack.config.tls_reports import reporter  # noqa: PLC0415
 
-            self.reporter = reporter(config, store, clock, around.reactor, around.names, self.queue, signing, owner)
+            self.reporter = reporter(
+                config, around.store, clock, around.reactor, around.names, self.queue, signing, settings.owner
+            )
+
+
+def _queue_settings(config: Config, around: Surroundings) -> QueueSettings:
+    waits, relay, seat = config.relay.schedule, config.relay, around.seat
+    limits = QueueLimits(
+        concurrency=seat.share(relay.concurrency),
+        per_destination=seat.share(relay.per_destination),
+        first_per_destination=max(1, seat.share(relay.first_per_destination)),
+        poll=around.poll,
+        silent_time=relay.silent_time,
+    )
+    return QueueSettings(
+        config.hostname,
+        seat.owner(config.hostname),
+        Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after),
+        limits,
+        tuple(seat.left_behind(config.hostname)),
+        _postmaster(config),
+        around.random.random,
+    )
 
 
 def _quotas(config: Config, around: Surroundings) -> Quotas:

@@ -149,7 +149,7 @@ class PostOffice:
 
     async def start(self) -> None:
         """Serve those who wait, and work through the queue."""
-        await self._carriage.runner.start()
+        await self._carriage.queue.start()
         if self._around.seat.keeps_house:
             for announcer in self._announcers:
                 await announcer.start()
@@ -163,7 +163,7 @@ class PostOffice:
         self._pruning.stop()
         await self.doors.close(patience)
         stopped: Deferred[None] = Deferred()
-        self._carriage.runner.stop(lambda: stopped.callback(None), patience)
+        self._carriage.queue.stop(lambda: stopped.callback(None), patience)
         await stopped
         await self._carriage.relay.close()
         if self._carriage.reporter is not None:

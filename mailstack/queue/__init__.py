@@ -21,7 +21,7 @@ delivered by that very commit: it is in the mailbox when its sender hears 250, a
                                                                               was under way
 
 A letter's way through the files: `queue` takes it in, `route` says which ways its recipients go, `entering` makes its
-deliveries, `runner` has them attempted (`backlog`: whose turn it is), `settling` reads the outcomes, `bounce` tells the
+deliveries, `attempts` makes attempts (`backlog`: which is next), `settling` reads the outcomes, `bounce` tells the
 sender. `schedule` says when, `operator` is what a person may do, and `standing` what he has ordered for the future.
 """
 

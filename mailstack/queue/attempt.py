@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from mailstack.conditions import Condition
 from mailstack.letter import Letter, Outcome
 from mailstack.queue.delivery import Delivery
 from mailstack.queue.watch import Watch
@@ -36,3 +37,40 @@ class Agent(Protocol):
 
         `watch` receives the signs of progress. Raises Interrupted if it interrupts the attempt before anything came of it.
         """
+
+
+class Destinations(Protocol):
+    """Limits of destinations: which deliveries share an attempt, connections and a place in the queue."""
+
+    def line(self, letter: Letter, destination: str) -> str:
+        """Key that deliveries share which go to the same hosts."""
+
+    def line_of(self, destination: str) -> str | None:
+        """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
+
+    def conditions(self, most: int) -> Sequence[Condition]:
+        """At most `most` reasons why deliveries wait for hosts."""
+
+
+class SeparateDomains:
+    """Destinations that are keyed by their domain."""
+
+    def line(self, _letter: Letter, destination: str) -> str:
+        return destination
+
+    def line_of(self, destination: str) -> str | None:
+        return destination
+
+    def conditions(self, _most: int) -> Sequence[Condition]:
+        return ()
+
+
+class Agents(Struct, frozen=True):
+    """Agents of one queue."""
+
+    local: Agent
+    """Agent of the mailboxes here."""
+    relay: Agent
+    """Agent of all other destinations."""
+    destinations: Destinations = SeparateDomains()
+    """Keys of the destinations of the relay."""

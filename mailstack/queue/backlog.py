@@ -112,6 +112,8 @@ class Backlog:
         self._ended_jobs = 0
         self._patient_turn = False
         self._reports_turn = False
+        self.local = 0
+        """Number of jobs for mailboxes here, which are not limited otherwise, under way or ended but not written down."""
         self.octets = 0
         """What the contents of all jobs hold of memory at most: the larger ones are in files."""
 

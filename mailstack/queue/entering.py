@@ -17,7 +17,6 @@ from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
 from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
@@ -36,11 +35,6 @@ class FirstClaim(Struct, frozen=True):
     """Until when it holds, seconds since 1970."""
     due: float
     """When the second attempt is, set before the first is made."""
-
-    @classmethod
-    def of(cls, owner: str, schedule: Schedule, lease: float, now: float, jitter: float) -> FirstClaim:
-        """For a letter that arrives `now`; `lease` is in seconds."""
-        return cls(owner, now + lease, schedule.next_due(now, 1, now, jitter))
 
 
 def first_deliveries(
@@ -74,7 +68,7 @@ def first_deliveries(
 async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float) -> list[Settling]:
     """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
 
-    One that does not succeed at once is left as it was, for the runner; so is a letter that waits for its release.
+    One that does not succeed at once is left as it was, for an attempt; so is a letter that waits for its release.
     Raises the Refusal of a letter for nothing but mailboxes that are full: its sender hears that now, and not from a
     report.
     """

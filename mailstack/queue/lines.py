@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from mailstack.letter import Letter
+from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Job
 from mailstack.queue.delivery import Delivery
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.route import LOCAL
+from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Conflict, Place, Settlement, Store
 from mailstack.wire import Clock
 
@@ -18,26 +19,16 @@ from mailstack.wire import Clock
 class Lines:
     """Which destinations have a line; and the claims that nobody here attempts, until the store has them back."""
 
-    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
-        self,
-        store: Store,
-        clock: Clock,
-        limits: RunnerLimits,
-        line: Callable[[Letter, str], str],
-        line_of: Callable[[str], str | None],
-        jitter: Callable[[], float],
-    ) -> None:
-        """`line`, `line_of` and `jitter` are those of the Runner."""
+    def __init__(self, store: Store, clock: Clock, settings: QueueSettings, destinations: Destinations) -> None:
         self.names: set[str] = set()
         """Destinations for which letters wait in line, in the store."""
         self.placed = 0
         """How many went there without a claim."""
         self._store = store
         self._clock = clock
-        self._limits = limits
-        self._line = line
-        self._line_of = line_of
-        self._jitter = jitter
+        self._limits = settings.limits
+        self._jitter = settings.jitter
+        self._destinations = destinations
         self._unwritten: list[Settlement] = []
 
     def line_up(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
@@ -77,7 +68,7 @@ class Lines:
 
         Called in any thread.
         """
-        line = None if destination == LOCAL else self._line_of(destination)
+        line = None if destination == LOCAL else self._destinations.line_of(destination)
         if line is None or line not in self.names:
             return None
         self.placed += 1
@@ -86,7 +77,7 @@ class Lines:
     def _lined_up(self, letter: Letter, one: Delivery) -> Change:
         if one.destination == LOCAL:
             return Change(one, _unclaimed(one, self._clock.now() + self._limits.poll))
-        line = self._line(letter, one.destination)
+        line = self._destinations.line(letter, one.destination)
         if len(self.names) < self._limits.lines:
             self.names.add(line)
         return Change(one, _unclaimed(one, self._due()), line)

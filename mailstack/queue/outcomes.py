@@ -1,16 +1,18 @@
-"""Outcomes: what became of attempts on its way into the store, in one transaction for all that wait."""
+"""Writes outcomes of attempts to the store, in one transaction for all that wait."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.queue.backlog import Job
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settling import Settling
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
 from mailstack.wire import Clock
@@ -37,28 +39,29 @@ class Ended(Struct, frozen=True):
         return Settlement(settling.changes, settling.placements, settling.steps, self.reports)
 
 
-Report = Callable[[Job, Settling], Awaitable[Sequence[Acceptance]]]
+class WriteDone(Protocol):
+    """Continuation of an attempt whose outcome has left the OutcomeWriter."""
+
+    def __call__(self, ended: Ended, *, stored: bool) -> None:
+        """`stored`: the store has it. If not, its claim ends with the lease, or another process has it."""
 
 
-class Outcomes:
+class OutcomeWriter:
     """Writes one group while the next gathers: under load many share a flush of the disk, else nobody waits.
 
     An outcome that the store can't take is written again until the lease of its claim ends: a short trouble of the
     disk must not have a relayed letter sent twice.
     """
 
-    def __init__(
-        self, store: Store, clock: Clock, wait: float, report: Report, over: Callable[[Ended, bool], None]
-    ) -> None:
-        """`wait`: seconds before another try, doubled up to a minute. `report` composes the reports that are due.
-
-        `over` is called once for each, with whether it is written: if not, the lease ends, or somebody else has it.
-        """
+    def __init__(self, store: Store, clock: Clock, bouncer: Bouncer, settings: QueueSettings, done: WriteDone) -> None:
+        """`done` is called once for each outcome."""
         self._store = store
-        self._report = report
         self._clock = clock
-        self._wait = wait
-        self._over = over
+        self._bouncer = bouncer
+        self._settings = settings
+        self._wait = settings.limits.settle_wait
+        """Seconds before an outcome is written again that the store could not take; they double up to a minute."""
+        self._done = done
         self._gathered: list[Ended] = []
         self._writing = False
         self._waiting: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
@@ -68,7 +71,7 @@ class Outcomes:
         self._stopped = False
 
     def write(self, ended: Ended) -> None:
-        """Soon; `over` says when."""
+        """Writes an outcome soon, once the reports that it owes are composed."""
         if ended.settling.reports:
             self._clock.spawn(self._with_reports(ended, self._wait))
         else:
@@ -97,10 +100,12 @@ class Outcomes:
 
     async def _with_reports(self, ended: Ended, wait: float) -> None:
         try:
-            reports = await self._report(ended.job, ended.settling)
+            now = self._clock.now()
+            claim = self._settings.first_claim(now)
+            reports = await self._bouncer.reports(ended.settling.reports, ended.job.letter, now, claim)
         except Exception as trouble:  # noqa: BLE001  # whatever it is, the attempt is over
             if not self._is_worth_another_try(ended, trouble, wait):
-                self._over(ended, False)
+                self._done(ended, stored=False)
                 return
             longer = min(wait * 2, _LONGEST_WAIT)
             self._later(wait, lambda: self._with_reports(ended, longer))
@@ -127,7 +132,7 @@ class Outcomes:
             if trouble is not None and self._is_worth_another_try(ended, trouble, wait):
                 failed.append(ended)
             else:
-                self._over(ended, trouble is None)
+                self._done(ended, stored=trouble is None)
         if failed:
             longer = min(wait * 2, _LONGEST_WAIT)
             self._later(wait, lambda: self._write_group(failed, longer))

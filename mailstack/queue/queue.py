@@ -1,59 +1,78 @@
-"""The Queue: where letters are taken into our care, durably, and handed to the runner."""
+"""The Queue: where letters are taken into our care, durably, and attempted until nothing is owed any more."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from mailstack.complaint import Complaint
 from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
-from mailstack.queue.attempt import Agent
+from mailstack.queue.attempt import Agents
+from mailstack.queue.attempts import Attempts
+from mailstack.queue.backlog import Job
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.entering import FirstClaim, deliver_here, enter, first_deliveries, reports_due
+from mailstack.queue.delivery import DeliveryState
+from mailstack.queue.due import DueFinder
+from mailstack.queue.entering import deliver_here, enter, first_deliveries, reports_due
+from mailstack.queue.interruption import Interrupted
+from mailstack.queue.noticeboard import Noticeboard
+from mailstack.queue.outcomes import Ended, OutcomeWriter
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
-from mailstack.queue.schedule import Schedule
-from mailstack.queue.standing import Held
-from mailstack.store import Claim, Settlement, Store
+from mailstack.queue.settings import QueueSettings
+from mailstack.queue.standing import Held, StandingOrders
+from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
 from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
 
 _NO_FACTS: Mapping[str, Any] = {}
 
 
 class Queue:
-    """One office's queue, as the stations that take letters see it. All its state is in the store."""
+    """Queue of one host, in one process. States: made (letters are taken), running (`start`), stopping (`stop`).
+
+    All that is owed is in the store. Three parts do the work, and know nothing of each other: DueFinder claims what is
+    due, Attempts makes attempts, OutcomeWriter stores what came of them.
+    """
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         store: Store,
         router: Router,
-        runner: Runner,
-        journal: Journal,
-        local: Agent,
-        owner: str,
-        schedule: Schedule,
-        clock: Clock,
         bouncer: Bouncer,
-        jitter: Callable[[], float] = random.random,
+        agents: Agents,
+        standing: StandingOrders,
+        clock: Clock,
+        journal: Journal,
+        settings: QueueSettings,
     ) -> None:
-        """`local` is the agent of mailboxes here. `owner` names this process as the runner does.
-
-        `jitter` gives numbers in [0, 1).
-        """
-        self._local = local
         self._store = store
         self._router = router
-        self._runner = runner
-        self._journal = journal
-        self._owner = owner
-        self._schedule = schedule
-        self._clock = clock
         self._bouncer = bouncer
-        self._jitter = jitter
+        self._local = agents.local
+        self._standing = standing
+        self._clock = clock
+        self._journal = journal
+        self._settings = settings
+        self._attempts = Attempts(agents, standing, clock, settings, self._start_attempts)
+        backlog = self._attempts.backlog
+        self._due = DueFinder(store, clock, settings, backlog, agents.destinations)
+        self._outcomes = OutcomeWriter(store, clock, bouncer, settings, self._finish)
+        sources = backlog.conditions, agents.destinations.conditions
+        self._board = Noticeboard(store, clock, settings.owner, sources)
+        self._complaint = Complaint(_log, clock.steady)
+        self._is_running = False
+        self._is_starting_attempts = False
+        self._is_polling = False
+        self._stopped: Callable[[], None] | None = None
+        self._cancel_end: Callable[[], None] = _nothing
+
+    # --- from outside
 
     async def accept(self, letter: Letter, step: StepName, facts: Mapping[str, Any] = _NO_FACTS) -> None:
         """Take responsibility for a letter (RFC 5321 §6.1); durable when this returns.
@@ -63,13 +82,11 @@ class Queue:
         """
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
-        claim = None
-        if self._runner.may_claim:
-            claim = FirstClaim.of(self._owner, self._schedule, self._runner.limits.lease, now, self._jitter())
+        claim = self._settings.first_claim(now) if self._due.may_claim else None
         deliveries = first_deliveries(
-            letter, routes, now=now, claim=claim, has_room=partial(self._runner.has_room, letter)
+            letter, routes, now=now, claim=claim, has_room=partial(self._due.has_capacity, letter)
         )
-        held = self._runner.standing.hold_entering(letter, deliveries, now) if self._runner.standing.active else Held()
+        held = self._standing.hold_entering(letter, deliveries, now) if self._standing.active else Held()
         for change in held.changes:
             deliveries[change.before.number] = change.after
         here = await deliver_here(self._local, letter, deliveries, now)
@@ -84,6 +101,146 @@ class Queue:
             await self._store.accept(acceptance)
         # From here on the letter is ours, and nothing may fail its sender any more.
         self._journal.tell(acceptance.steps)
-        self._runner.enter(reports)
+        self._enter(reports)
         if len(here) < len(deliveries):
-            self._runner.take(Claim(letter, acceptance.deliveries))
+            self._attempt_claimed(Claim(letter, acceptance.deliveries))
+
+    async def start(self) -> None:
+        """Releases what an earlier life of this process had claimed, and begins attempts. Raises StoreError.
+
+        On a full disk the release is put off, so that readers, who make room, are served.
+        """
+        try:
+            await self._due.recover()
+        except StoreFull as trouble:
+            self._complaint.error("nothing is delivered before claims can be recovered: %s", trouble)
+        await self._due.start(lambda: self._clock.spawn(self._poll()))
+        self._is_running = True
+        # A queue of a million letters doesn't keep its host from serving until they are looked through.
+        self._clock.spawn(self._poll())
+
+    def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
+        """Begins no more attempts; calls `stopped` once, when those under way have ended or `within` seconds passed."""
+        self._is_running = False
+        self._due.stop()
+        self._attempts.stop()
+        self._stopped = stopped
+        self._cancel_end = self._clock.call_later(within, self._end)
+        self._outcomes.hurry()
+        self._end_when_idle()
+
+    # --- from the claim to the outcome
+
+    def _attempt_claimed(self, claim: Claim) -> None:
+        """Attempts what this process has claimed in a letter; the rest is found when it is due."""
+        if not self._is_running:
+            return
+        for job in self._attempts.add(claim):
+            self._clock.spawn(self._attempt(job))
+        self._start_attempts()
+
+    def _start_attempts(self) -> None:
+        # An attempt may end before spawn returns; the loop below then goes on by itself, not by recursion.
+        if self._is_starting_attempts:
+            return
+        self._is_starting_attempts = True
+        # Without tenure another process may have the claims.
+        while (
+            self._is_running
+            and (since := self._store.tenure()) is not None
+            and (job := self._attempts.start()) is not None
+        ):
+            if self._due.holds(job, since):
+                self._clock.spawn(self._attempt(job))
+            else:
+                # Released, for it may have been stored after others let go of it: then only the end of its lease would.
+                self._attempts.drop(job)
+                self._due.release(job)
+        self._is_starting_attempts = False
+        if self._is_running:
+            self._attempts.watch_silent()
+
+    async def _attempt(self, job: Job) -> None:
+        """One job from the agent's first word to the OutcomeWriter."""
+        try:
+            ended = await self._attempts.run(job)
+        except Interrupted:
+            if not self._attempts.put_back(job):
+                self._due.put_off(job.deliveries)
+        else:
+            self._outcomes.write(ended)
+        self._start_attempts()
+
+    def _finish(self, ended: Ended, *, stored: bool) -> None:
+        """An outcome is in the store, or can't be."""
+        destination = ended.job.destination
+        self._attempts.written(ended.job)
+        if stored:
+            self._journal.tell(ended.settling.steps)
+            self._enter(ended.reports)
+            for change in ended.settling.changes:
+                if change.after.state is DeliveryState.QUEUED:
+                    self._due.poll_by(change.after.due)
+        self._start_attempts()
+        if self._due.is_low(destination):
+            self._clock.spawn(self._fetch(destination))
+        self._end_when_idle()
+
+    def _enter(self, reports: Sequence[Acceptance]) -> None:
+        """Publishes letters that the store has taken beside another one, and attempts them."""
+        for report in reports:
+            self._journal.tell(report.steps)
+            self._attempt_claimed(Claim(report.letter, report.deliveries))
+
+    # --- what is due
+
+    async def _poll(self) -> None:
+        """Claims what is due, and polls again when more will be."""
+        if self._is_polling:
+            return
+        self._is_polling = True
+        wait = self._settings.limits.poll
+        # Tenure may have come back.
+        self._start_attempts()
+        try:
+            await self._due.recover()
+            await self._due.write_parked()
+            await self._standing.refresh()
+            async for claim in self._due.claims():
+                self._attempt_claimed(claim)
+            wait = self._due.next_wait
+            for line in self._due.low_lines():
+                await self._fetch(line)
+            await self._board.post()
+            self._start_attempts()
+            self._complaint.is_over()
+        except StoreError as trouble:
+            self._complaint.error("what is due can't be claimed: %s", trouble)
+        finally:
+            self._is_polling = False
+            self._due.poll_in(wait)
+
+    async def _fetch(self, line: str) -> None:
+        """Attempts what is parked for a destination, as far as there is capacity."""
+        try:
+            async for claim in self._due.fetch(line):
+                self._attempt_claimed(claim)
+        except StoreError as trouble:
+            self._complaint.error("what waits for %s can't be claimed: %s", line, trouble)
+
+    # --- the end
+
+    def _end_when_idle(self) -> None:
+        if self._stopped is not None and self._attempts.is_idle:
+            self._end()
+
+    def _end(self) -> None:
+        self._outcomes.stop()
+        self._cancel_end()
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped()
+
+
+def _nothing() -> None:
+    pass

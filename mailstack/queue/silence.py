@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.limits import RunnerLimits
+from mailstack.queue.settings import QueueLimits
 from mailstack.queue.watch import Watch
 from mailstack.wire import Clock
 
@@ -44,7 +44,7 @@ class SilentAttempts:
         behind the final dot      the same after `silent_final`, for the host may have the letter (RFC 1047)
     """
 
-    def __init__(self, backlog: Backlog, clock: Clock, limits: RunnerLimits, start_jobs: Callable[[], None]) -> None:
+    def __init__(self, backlog: Backlog, clock: Clock, limits: QueueLimits, start_jobs: Callable[[], None]) -> None:
         """`start_jobs` starts what may start after a check."""
         self._backlog = backlog
         self._clock = clock

@@ -21,12 +21,13 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
+from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.settings import QueueLimits, QueueSettings
+from mailstack.queue.standing import StandingOrders
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security
 from mailstack.store import Filter, Settlement
@@ -124,23 +125,14 @@ class Life:
             security=Security(Demand.NEVER),
         )
         local = DeliveryAgent(directory, HOME, self)
-        router, schedule, journal = Router(directory), Schedule(first=60), Notebook()
+        router = Router(directory)
         bouncer = Bouncer(router, HOME)
         mortal: Any = _MortalStore(store, self, dies_at)
-        self.runner = Runner(
-            mortal,
-            {"local": local, "relay": self._relay},
-            schedule,
-            self,
-            journal,
-            HOME,
-            owner,
-            bouncer,
-            RunnerLimits(lease=LEASE, poll=poll, first_per_destination=connections, per_destination=connections),
-            lambda: 0.5,
-        )
-        self.queue = Queue(mortal, router, self.runner, journal, local, owner, schedule, self, bouncer, lambda: 0.5)
-        internet.reactor.result_of(self.runner.start())
+        limits = QueueLimits(lease=LEASE, poll=poll, first_per_destination=connections, per_destination=connections)
+        settings = QueueSettings(HOME, owner, Schedule(first=60), limits, jitter=lambda: 0.5)
+        agents = Agents(local, self._relay)
+        self.queue = Queue(mortal, router, bouncer, agents, StandingOrders(mortal), self, Notebook(), settings)
+        internet.reactor.result_of(self.queue.start())
 
     def kill(self) -> None:
         """As SIGKILL does: the kernel closes our sockets, and that is all."""

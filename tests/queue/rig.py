@@ -11,14 +11,14 @@ from mailstack.delivery.agent import DeliveryAgent
 from mailstack.journey import Step
 from mailstack.letter import Address, Delivered, Letter, LetterId, Outcome, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.attempt import Attempt
+from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.delivery import Delivery
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.settings import QueueLimits, QueueSettings
+from mailstack.queue.standing import StandingOrders
 from mailstack.queue.watch import Watch
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.memory import MemoryStore
@@ -95,51 +95,45 @@ class Rig:
         *,
         store: Store | None = None,
         schedule: Schedule | None = None,
-        limits: RunnerLimits | None = None,
+        limits: QueueLimits | None = None,
         postmaster: Address | None = None,
         relay: Any = None,
+        only_to: Sequence[str] = (),
+        bouncer: Callable[[Bouncer], Any] = lambda bouncer: bouncer,
     ) -> None:
-        """`relay`: an Agent in place of the scripted one."""
+        """`relay`: an Agent in place of the scripted one. `bouncer` wraps the one of the queue."""
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or MemoryStore()
         self.schedule = schedule or Schedule()
-        self.limits = limits or RunnerLimits(per_destination=10, first_per_destination=10)
+        self.limits = limits or QueueLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster
         self.clock = HandClock()
         self.relay = relay or ScriptedRelay()
+        self.only_to = only_to
+        self.wrapped = bouncer
+        self.gated: Callable[[Agent], Agent] = lambda relay: relay
         self.journal = Teller()
         self.start()
 
     def start(self) -> None:
         self.router = router = Router(self.directory)
-        agents = {"local": DeliveryAgent(self.directory, OFFICE, self.clock), "relay": self.relay}
-        self.bouncer = Bouncer(router, OFFICE)
-        self.runner = Runner(
-            self.store,
-            agents,
-            self.schedule,
-            self.clock,
-            self.journal,
-            OFFICE,
-            "me",
-            self.bouncer,
-            self.limits,
-            lambda: 0.5,
-            postmaster=self.postmaster,
+        local = DeliveryAgent(self.directory, OFFICE, self.clock)
+        self.standing = StandingOrders(self.store, only_to=self.only_to)
+        self.bouncer = self.wrapped(Bouncer(router, OFFICE))
+        settings = QueueSettings(
+            OFFICE, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5
         )
         self.queue = Queue(
             self.store,
             router,
-            self.runner,
-            self.journal,
-            agents["local"],
-            "me",
-            self.schedule,
-            self.clock,
             self.bouncer,
-            lambda: 0.5,
+            Agents(local, self.gated(self.relay)),
+            self.standing,
+            self.clock,
+            self.journal,
+            settings,
         )
-        run(self.runner.start())
+        run(self.queue.start())
 
     def restart(self) -> None:
         now = self.clock.now()

@@ -25,8 +25,8 @@ def rig() -> Iterator[Rig]:
 
 def gated(rig: Rig, leaving: Leaving) -> None:
     """Put the gate before the rig's relay."""
-    gate = Gate(rig.relay, rig.store, rig.runner.standing, rig.directory, OFFICE, rig.clock, leaving)
-    rig.runner._agents["relay"] = gate
+    rig.gated = lambda relay: Gate(relay, rig.store, rig.standing, rig.directory, OFFICE, rig.clock, leaving)
+    rig.start()
 
 
 def test_what_is_not_named_is_refused_and_no_connection_made(rig) -> None:

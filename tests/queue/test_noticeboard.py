@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.conditions import Condition
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.noticeboard import Noticeboard
+from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -91,7 +91,7 @@ def test_trouble_of_the_store_is_logged_and_it_is_told_later(store, clock, caplo
 
 
 def test_a_destination_whose_window_is_full_is_told():
-    rig = Rig(limits=RunnerLimits(per_destination=2, first_per_destination=2))
+    rig = Rig(limits=QueueLimits(per_destination=2, first_per_destination=2))
     rig.relay.waits = True
     for _ in range(7):
         rig.accept(a_letter("x@else.test"))
@@ -106,7 +106,7 @@ def test_a_destination_whose_window_is_full_is_told():
 
 
 def test_a_destination_that_waits_for_others_is_told():
-    rig = Rig(limits=RunnerLimits(concurrency=2))
+    rig = Rig(limits=QueueLimits(concurrency=2))
     rig.relay.waits = True
     for number in range(3):
         rig.accept(a_letter(f"x@d{number}.test"))

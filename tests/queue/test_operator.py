@@ -122,7 +122,7 @@ def test_an_unknown_id_is_said_to_be_unknown(operator):
 
 
 def test_what_is_held_once_more_does_not_say_that_it_was_released(rig, operator):
-    rig.runner.stop(lambda: None)
+    rig.queue.stop(lambda: None)
     letter = rig.accept(a_letter("x@else.test"))
     for act in (operator.hold, operator.release, operator.hold):
         assert run(act([letter.id]))[0].done

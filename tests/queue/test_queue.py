@@ -8,8 +8,8 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreFull
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -84,7 +84,7 @@ def test_what_the_store_could_not_take_is_not_ours():
 
 def test_five_days_of_deferrals_then_one_bounce():
     """RLY-08, RLY-15, RLY-27."""
-    rig = Rig(limits=RunnerLimits(poll=600))
+    rig = Rig(limits=QueueLimits(poll=600))
     rig.relay.outcome = lambda _: BUSY
     letter = rig.accept(a_letter("x@else.test", "y@else.test"))
     rig.clock.advance(5 * DAY - 1)
@@ -193,7 +193,7 @@ def test_a_directory_that_can_not_be_read_defers():
 def test_a_letter_is_in_its_mailbox_with_the_acceptance():
     """Nothing is left to do after it: 250 means that bob has it."""
     rig = Rig()
-    rig.runner.stop(lambda: None)
+    rig.queue.stop(lambda: None)
     letter = rig.accept(a_letter("bob@home.test"))
     assert rig.mailbox("bob@home.test") == [letter.id]
     assert rig.steps(letter) == ["submitted", "routed", "delivered"]

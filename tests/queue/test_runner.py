@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred as Later
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.delivery import Delivery
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.operator import Operator
+from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -50,7 +50,7 @@ def test_mailboxes_here_do_not_wait_for_other_hosts(rig):
 
 
 def test_what_has_no_room_waits_in_the_store():
-    rig = Rig(limits=RunnerLimits(concurrency=1, backlog=4))
+    rig = Rig(limits=QueueLimits(concurrency=1, backlog=4))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(20)]
     claimed = [rig.record(letter).deliveries[0].claimed_by for letter in letters]
@@ -66,8 +66,8 @@ def test_what_has_no_room_waits_in_the_store():
 
 
 def test_a_slow_host_stands_in_nobodys_way():
-    rig = Rig(limits=RunnerLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40))
-    rig.runner.stop(lambda: None)
+    rig = Rig(limits=QueueLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40))
+    rig.queue.stop(lambda: None)
     slow = [rig.accept(a_letter("x@slow.test")) for _ in range(200)]
     others = [rig.accept(a_letter(to)) for to in ("x@else.test", "bob@home.test", "x@third.test")]
     rig.relay.waits = True
@@ -85,7 +85,7 @@ def test_a_slow_host_stands_in_nobodys_way():
 
 def test_a_line_moves_up_as_soon_as_there_is_room_and_in_its_order():
     """RLY-13: nobody who stands in it is overtaken, and no time goes by."""
-    rig = Rig(limits=RunnerLimits(concurrency=4, per_destination=4, first_per_destination=4, backlog=16))
+    rig = Rig(limits=QueueLimits(concurrency=4, per_destination=4, first_per_destination=4, backlog=16))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(100)]
     rig.clock.advance(2)
@@ -98,7 +98,7 @@ def test_a_line_moves_up_as_soon_as_there_is_room_and_in_its_order():
 
 
 def test_a_line_outlives_a_restart():
-    rig = Rig(limits=RunnerLimits(concurrency=4, backlog=16))
+    rig = Rig(limits=QueueLimits(concurrency=4, backlog=16))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(50)]
     rig.clock.advance(2)
@@ -109,7 +109,7 @@ def test_a_line_outlives_a_restart():
 
 
 def test_an_operator_hurries_past_a_line():
-    rig = Rig(limits=RunnerLimits(concurrency=1, backlog=8))
+    rig = Rig(limits=QueueLimits(concurrency=1, backlog=8))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(20)]
     rig.clock.advance(2)
@@ -122,7 +122,7 @@ def test_an_operator_hurries_past_a_line():
 
 
 def test_large_contents_are_not_kept_in_memory_to_wait():
-    rig = Rig(limits=RunnerLimits(backlog_octets=100 * 65536))
+    rig = Rig(limits=QueueLimits(backlog_octets=100 * 65536))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test", body=b"x" * 70_000)) for _ in range(200)]
     claimed = [rig.record(letter).deliveries[0].claimed_by for letter in letters]
@@ -220,7 +220,7 @@ def test_a_report_that_could_not_be_stored_is_not_made_twice():
 
 def test_the_runner_gives_up_settling_when_its_lease_ends():
     store = FailingStore()
-    rig = Rig(store=store, limits=RunnerLimits(lease=100))
+    rig = Rig(store=store, limits=QueueLimits(lease=100))
     store.failures = 10**6
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(99)
@@ -248,7 +248,7 @@ class SlowStore(MemoryStore):
 
 def test_outcomes_that_wait_are_written_together_and_the_next_letters_go_meanwhile():
     store = SlowStore()
-    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig = Rig(store=store, limits=QueueLimits(per_destination=1, first_per_destination=1))
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(10)]
     assert len(rig.relay.calls) == 10
     while store.flush is not None:
@@ -257,18 +257,18 @@ def test_outcomes_that_wait_are_written_together_and_the_next_letters_go_meanwhi
     assert store.groups == [1, 9]
     assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
     stopped = []
-    rig.runner.stop(lambda: stopped.append(True))
+    rig.queue.stop(lambda: stopped.append(True))
     assert stopped == [True]
 
 
 def test_no_more_is_sent_and_not_written_down_than_may_be_under_way():
     """RLY-10: what a crash would have us send again is never much."""
     store = SlowStore()
-    rig = Rig(store=store, limits=RunnerLimits(concurrency=7))
+    rig = Rig(store=store, limits=QueueLimits(concurrency=7))
     for number in range(30):
         rig.accept(a_letter(f"x@d{number}.test"))
     assert len(rig.relay.calls) == 7
-    rig.runner.stop(lambda: None)
+    rig.queue.stop(lambda: None)
     flush, store.flush = store.flush, None
     flush.callback(None)
     assert store.groups == [1, 6]
@@ -287,9 +287,8 @@ class ShyBouncer:
         return await self._bouncer.reports(*given)
 
 
-def test_an_outcome_whose_report_cannot_be_composed_waits_and_holds_up_no_other(rig):
-    rig.runner._bouncer = ShyBouncer(rig.bouncer, 3)
-    rig.relay.waits = False
+def test_an_outcome_whose_report_cannot_be_composed_waits_and_holds_up_no_other():
+    rig = Rig(bouncer=lambda bouncer: ShyBouncer(bouncer, 3))
     rig.relay.outcome = lambda delivery: REFUSED if str(delivery.recipient.address) == "x@else.test" else TAKEN
     bad, good = rig.accept(a_letter("x@else.test")), rig.accept(a_letter("y@else.test"))
     assert rig.states(bad) == ["queued"]
@@ -380,7 +379,7 @@ def test_stop_does_not_wait_for_room_on_a_full_disk(outcome):
     rig.relay.answer_all()
     rig.clock.advance(30)
     stopped: list[bool] = []
-    rig.runner.stop(lambda: stopped.append(True), within=10)
+    rig.queue.stop(lambda: stopped.append(True), within=10)
     assert stopped == [True]
     states = [rig.states(letter) for letter in letters]
     assert states.count(["queued"]) == 2
@@ -401,7 +400,7 @@ def test_what_waits_for_room_is_written_at_the_end_if_there_is_any():
     rig.clock.advance(45)
     store.is_full = False
     stopped: list[bool] = []
-    rig.runner.stop(lambda: stopped.append(True), within=10)
+    rig.queue.stop(lambda: stopped.append(True), within=10)
     assert stopped == [True]
     assert rig.states(letter) == ["relayed"]
 
@@ -478,7 +477,7 @@ def test_success_is_a_fact_even_for_what_was_held_or_removed(rig):
 
 
 def test_a_deferral_is_tried_when_it_is_due_however_rare_the_looks_are():
-    rig = Rig(limits=RunnerLimits(poll=DAY))
+    rig = Rig(limits=QueueLimits(poll=DAY))
     rig.relay.outcome = lambda _: BUSY
     rig.accept(a_letter("x@else.test", "y@else.test"))
     rig.relay.outcome = lambda delivery: BUSY if delivery.number else REFUSED
@@ -511,7 +510,7 @@ def test_a_claim_that_another_process_took_over_is_dropped(rig, caplog):
 def test_letters_of_another_process_are_found(rig):
     """What the command line puts into the queue, and what came while nobody ran it."""
     rig.relay.waits = False
-    rig.runner.stop(lambda: None)
+    rig.queue.stop(lambda: None)
     letter = rig.accept(a_letter("x@else.test"))
     assert rig.states(letter) == ["queued"]
     assert rig.record(letter).deliveries[0].claimed_by is None
@@ -526,7 +525,7 @@ def test_stop_waits_for_attempts_under_way_and_begins_no_more(rig):
     """SMTP-41."""
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(11)]
     stopped: list[bool] = []
-    rig.runner.stop(lambda: stopped.append(True))
+    rig.queue.stop(lambda: stopped.append(True))
     for _ in range(10):
         assert not stopped
         rig.relay.answer()
@@ -544,7 +543,7 @@ def test_stop_waits_for_attempts_under_way_and_begins_no_more(rig):
 def test_stop_waits_no_longer_than_it_is_told(rig):
     rig.accept(a_letter("x@else.test"))
     stopped: list[bool] = []
-    rig.runner.stop(lambda: stopped.append(True), within=5)
+    rig.queue.stop(lambda: stopped.append(True), within=5)
     rig.clock.advance(4.9)
     assert not stopped
     rig.clock.advance(0.2)
@@ -553,7 +552,7 @@ def test_stop_waits_no_longer_than_it_is_told(rig):
 
 def test_an_idle_runner_stops_at_once_and_polls_no_more(rig):
     stopped: list[bool] = []
-    rig.runner.stop(lambda: stopped.append(True))
+    rig.queue.stop(lambda: stopped.append(True))
     assert stopped == [True]
     assert run(rig.store.records(Filter())) == []
 
@@ -608,7 +607,7 @@ class DoubtfulStore(MemoryStore):
 
 def test_who_has_lost_the_store_begins_nothing_until_it_is_back():
     store = DoubtfulStore()
-    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig = Rig(store=store, limits=QueueLimits(per_destination=1, first_per_destination=1))
     rig.relay.waits = True
     first, second = rig.accept(a_letter("x@else.test")), rig.accept(a_letter("x@else.test"))
     store.since = None
@@ -622,7 +621,7 @@ def test_who_has_lost_the_store_begins_nothing_until_it_is_back():
 
 def test_what_others_may_have_taken_over_is_not_begun():
     store = DoubtfulStore()
-    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig = Rig(store=store, limits=QueueLimits(per_destination=1, first_per_destination=1))
     rig.relay.waits = True
     rig.accept(a_letter("x@else.test"))
     waiting = rig.accept(a_letter("x@else.test"))
@@ -631,7 +630,7 @@ def test_what_others_may_have_taken_over_is_not_begun():
     run(store.recover(["me"], rig.clock.now()))
     rig.relay.answer()
     assert waiting.id not in [letter for letter, _ in rig.relay.calls]
-    assert rig.runner._backlog.active == rig.runner._backlog.ended == 0
+    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.ended == 0
     rig.clock.advance(1)
     rig.relay.answer()
     assert [letter for letter, _ in rig.relay.calls].count(waiting.id) == 1
@@ -640,7 +639,7 @@ def test_what_others_may_have_taken_over_is_not_begun():
 
 
 def test_what_waited_in_hand_until_its_lease_is_nearly_over_is_claimed_anew_and_attempted_once():
-    rig = Rig(limits=RunnerLimits(per_destination=1, first_per_destination=1, lease=3000))
+    rig = Rig(limits=QueueLimits(per_destination=1, first_per_destination=1, lease=3000))
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(3)]
     for _ in range(2):
@@ -652,13 +651,13 @@ def test_what_waited_in_hand_until_its_lease_is_nearly_over_is_claimed_anew_and_
     rig.clock.advance(3000)
     assert len(rig.relay.calls) == 3
     assert [rig.record(letter).deliveries[0].attempts for letter in letters] == [1, 1, 1]
-    assert rig.runner._backlog.active == rig.runner._backlog.ended == 0
+    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.ended == 0
 
 
 def test_what_was_stored_after_others_had_let_go_is_not_left_to_the_end_of_its_lease():
     """As when a process was stopped in the middle of a commit: the claim is older than its life in the eyes of others."""
     store = DoubtfulStore()
-    rig = Rig(store=store, limits=RunnerLimits(per_destination=1, first_per_destination=1))
+    rig = Rig(store=store, limits=QueueLimits(per_destination=1, first_per_destination=1))
     rig.relay.waits = True
     rig.accept(a_letter("x@else.test"))
     waiting = rig.accept(a_letter("x@else.test"))
@@ -675,10 +674,8 @@ def test_what_was_stored_after_others_had_let_go_is_not_left_to_the_end_of_its_l
 
 def test_what_has_no_room_is_given_back_however_often_the_store_fails():
     store = FailingStore()
-    rig = Rig(
-        store=store, limits=RunnerLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40)
-    )
-    rig.runner.stop(lambda: None)
+    rig = Rig(store=store, limits=QueueLimits(concurrency=20, per_destination=10, first_per_destination=10, backlog=40))
+    rig.queue.stop(lambda: None)
     letters = [rig.accept(a_letter("x@slow.test")) for _ in range(60)]
     rig.relay.waits = True
     store.failures = 100

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from mailstack.journey import Step
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
 from mailstack.queue.delivery import Delivery, released_text
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.operator import Operator
-from mailstack.queue.standing import StandingOrders, describe, fits, is_held_by
+from mailstack.queue.settings import QueueLimits
+from mailstack.queue.standing import describe, fits, is_held_by
 from mailstack.store import Rule, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -34,7 +34,7 @@ def order(rig: Rig, kind: str = "hold", **patterns: str) -> Rule:
     """A rule that the office has seen."""
     rule = Rule("r1", kind, created=rig.clock.now(), **patterns)  # type: ignore[arg-type]
     run(rig.store.add_rule(rule))
-    rig.clock.advance(RunnerLimits().poll)
+    rig.clock.advance(QueueLimits().poll)
     return rule
 
 
@@ -169,8 +169,8 @@ def test_the_office_remembers_the_rules_when_it_starts_again(rig) -> None:
     assert rig.states(letter) == ["held"]
 
 
-def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest(rig) -> None:
-    rig.runner.standing = StandingOrders(rig.store, only_to=("ours.test", "*.ours.test"))
+def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest() -> None:
+    rig = Rig(only_to=("ours.test", "*.ours.test"))
     letter = rig.accept(a_letter("x@else.test", "y@ours.test", "z@mx.ours.test", "bob@home.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["held", "relayed", "relayed", "delivered"]

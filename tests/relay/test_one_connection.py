@@ -11,13 +11,12 @@ from msgspec.structs import replace
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Envelope, Letter
 from mailstack.letter.content import Octets
+from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.leaving import Gate, Leaving
-from mailstack.queue.limits import RunnerLimits
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.queue.standing import StandingOrders
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.smtp.replies import Reply, reply
@@ -43,30 +42,23 @@ class Rig:
         directory = MemoryDirectory("alice@home.test")
         self.relay = agent(self.world, **settings)
         local = DeliveryAgent(directory, OFFICE, self.world)
-        router, schedule, journal = Router(directory), Schedule(), Teller()
-        bouncer, standing = Bouncer(router, OFFICE), StandingOrders(self.store)
-        relay: Any = self.relay
+        router, self.standing = Router(directory), StandingOrders(self.store)
+        gate: Any = self.relay
         if leaving is not None:
-            relay = Gate(relay, self.store, standing, directory, OFFICE, self.world, leaving)
-        self.runner = Runner(
-            self.store,
-            {"local": local, "relay": relay},
-            schedule,
-            self.world,
-            journal,
-            OFFICE,
-            "me",
-            bouncer,
-            RunnerLimits(per_destination=connections, first_per_destination=connections),
-            lambda: 0.5,
-            line=self.relay.line,
-            line_of=self.relay.line_of,
-            standing=standing,
-        )
+            gate = Gate(self.relay, self.store, self.standing, directory, OFFICE, self.world, leaving)
+        limits = QueueLimits(per_destination=connections, first_per_destination=connections)
+        settings = QueueSettings(OFFICE, "me", limits=limits, jitter=lambda: 0.5)
         self.queue = Queue(
-            self.store, router, self.runner, journal, local, "me", schedule, self.world, bouncer, lambda: 0.5
+            self.store,
+            router,
+            Bouncer(router, OFFICE),
+            Agents(local, gate, self.relay),
+            self.standing,
+            self.world,
+            Teller(),
+            settings,
         )
-        self.world.run(self.runner.start())
+        self.world.run(self.queue.start())
 
     def accept(self, *letters: Letter) -> None:
         for letter in letters:
@@ -267,7 +259,7 @@ def test_a_letter_that_an_order_holds_is_not_offered(kind: Any) -> None:
     rig.accept(*letters)
     of = {"recipient": "dave@elsewhere.test"} if kind == "hold" else {"domain": "elsewhere.test"}
     rig.world.run(rig.store.add_rule(Rule("r1", kind, created=rig.world.now(), **of)))
-    rig.world.run(rig.runner.standing.refresh())
+    rig.world.run(rig.standing.refresh())
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed", "held", "relayed" if kind == "hold" else "held"]
     assert not any(b"dave@" in octets for octets in rig.heard)
@@ -277,7 +269,7 @@ def test_a_suppressed_address_is_asked_for_in_the_store_and_nothing_is_said_of_i
     rig = Rig(leaving=Leaving())
     dead = "dead@elsewhere.test"
     rig.world.run(rig.store.suppress([Suppression(dead, "it bounced", 0.0)]))
-    rig.world.run(rig.runner.standing.refresh())
+    rig.world.run(rig.standing.refresh())
     letters = [a_letter(CAROL, at=0.0), a_letter(dead, at=0.0), a_letter(CAROL, at=0.0)]
     rig.accept(*letters)
     rig.world.pass_time(5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
@@ -12,7 +11,6 @@ from mailstack.authentication.keys import KeyTrouble
 from mailstack.authentication.signed import Signing
 from mailstack.cli.place import Place
 from mailstack.cli.queue.routing import clock, directory_of
-from mailstack.cli.queue.showing import schedule_of
 from mailstack.cli.run import OpenStore
 from mailstack.cli.sendmail.exits import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
 from mailstack.cli.sendmail.letter import Prepared
@@ -24,11 +22,12 @@ from mailstack.journey import Step
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.quota import Quotas
+from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.runner import Runner
+from mailstack.queue.settings import QueueSettings
 from mailstack.queue.standing import StandingOrders
 from mailstack.smtp.replies import Refusal
 from mailstack.smtp.station import NO_FACTS
@@ -60,16 +59,16 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
     config, time, store = settings_of(place), clock(), office.store
     name = config.hostname
     directory = directory_of(place, office)
-    router, schedule = Router(directory), schedule_of(place)
+    router = Router(directory)
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
-    # A Runner that is not started claims nothing, and leaves all attempts to the office.
     relay = config.relay
     standing = StandingOrders(store, only_to=relay.only_to if relay.others == "hold" else ())
-    runner = Runner(store, {}, schedule, time, Nobody(), name, name, bouncer, standing=standing)
-    await runner.standing.refresh()
+    await standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
-    queue = Queue(store, router, runner, Nobody(), local, name, schedule, time, bouncer, random.random)
+    # A queue that is not started claims nothing, and leaves all attempts to the server.
+    settings = QueueSettings(name, name)
+    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, Nobody(), settings)
     space = None if config.store.url or place.settings is None else FreeSpace(config.data, config.limits.min_free_space)
     counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
     station = Submission(counter, None, author=Author(config.submission.broken_header))

@@ -1,11 +1,18 @@
-"""How much the Runner attempts at a time, and how long it waits."""
+"""Settings of one queue: names, limits and times."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
 from msgspec import Struct
 
+from mailstack.letter import Address
+from mailstack.queue.entering import FirstClaim
+from mailstack.queue.schedule import Schedule
 
-class RunnerLimits(Struct, frozen=True):
+
+class QueueLimits(Struct, frozen=True):
     """How much is attempted at a time. Times are in seconds."""
 
     concurrency: int = 100
@@ -15,7 +22,7 @@ class RunnerLimits(Struct, frozen=True):
     first_per_destination: int = 5
     """Of these, for a destination of which nothing is known."""
     backlog: int = 5000
-    """Letters for other hosts in hand, waiting or under way; and as many for mailboxes here."""
+    """Maximum number of letters for other hosts in memory, waiting or under way; and as many for mailboxes here."""
     backlog_octets: int = 33_554_432
     """Of contents that the backlog may keep from being let go of once their letters are stored."""
     claims: int = 500
@@ -38,3 +45,26 @@ class RunnerLimits(Struct, frozen=True):
     """Time, more or less, after which a delivery is looked at again that found half the backlog waiting for silent hosts."""
     settle_wait: float = 1.0
     """Before an outcome that the store could not take is settled again; doubles up to a minute."""
+
+
+class QueueSettings(Struct, frozen=True):
+    """Names, limits and times of the queue of one host, as one process serves it."""
+
+    hostname: str
+    """Name of the host whose letters these are."""
+    owner: str
+    """Name of this process in claims, which stays the same after a crash."""
+    schedule: Schedule = Schedule()
+    """Times of further attempts, of warnings and of giving up."""
+    limits: QueueLimits = QueueLimits()
+    """Limits and times of claims and attempts."""
+    stale_owners: tuple[str, ...] = ()
+    """Names of processes that are dead for good, whose claims this one releases."""
+    postmaster: Address | None = None
+    """Reader of reports that can't be delivered; None: they are dropped."""
+    jitter: Callable[[], float] = random.random
+    """Source of numbers in [0, 1)."""
+
+    def first_claim(self, now: float) -> FirstClaim:
+        """Claim of this process for a letter that arrives `now`."""
+        return FirstClaim(self.owner, now + self.limits.lease, self.schedule.next_due(now, 1, now, self.jitter()))

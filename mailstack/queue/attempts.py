@@ -1,0 +1,202 @@
+"""Starts attempts within the limits of connections, and turns what comes of them into state changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from mailstack.complaint import Complaint
+from mailstack.letter import Deferred, Status
+from mailstack.letter.terms import deadline
+from mailstack.letter.verp import delimiters_of
+from mailstack.queue.attempt import Agents, Attempt
+from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.damaged import hold_damaged
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.interruption import Interrupted
+from mailstack.queue.outcomes import Ended
+from mailstack.queue.route import LOCAL
+from mailstack.queue.settings import QueueSettings
+from mailstack.queue.settling import Settling, Times, settle, too_late
+from mailstack.queue.silence import SilentAttempts
+from mailstack.queue.standing import Held, StandingOrders
+from mailstack.queue.watch import Watch
+from mailstack.store import Claim, Damaged, StoreError
+from mailstack.wire import Clock
+
+_log = logging.getLogger(__name__)
+
+_BUG = Deferred(Status(4, 3, 0), "local error; the letter is safe and will be tried again")
+_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read here at present")
+
+
+class Attempts:
+    """Attempts of one process: those that wait, in the backlog, and those under way."""
+
+    def __init__(
+        self,
+        agents: Agents,
+        standing: StandingOrders,
+        clock: Clock,
+        settings: QueueSettings,
+        on_capacity: Callable[[], None],
+    ) -> None:
+        """`on_capacity` is called when attempts may start for another reason than that one has ended."""
+        limits = settings.limits
+        self.backlog = Backlog(
+            concurrency=limits.concurrency,
+            per_destination=limits.per_destination,
+            first=limits.first_per_destination,
+            most=limits.backlog,
+        )
+        self._agents = agents
+        self._standing = standing
+        self._clock = clock
+        self._settings = settings
+        self._silent = SilentAttempts(self.backlog, clock, limits, on_capacity)
+        self._unreadable = Complaint(_log, clock.steady)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, nor waits to be written."""
+        return not self.backlog.local and not self.backlog.active and not self.backlog.ended
+
+    def add(self, claim: Claim) -> list[Job]:
+        """Puts what this process has claimed of a letter into the backlog; returns what is for mailboxes here.
+
+        No limit keeps those waiting, so they are to be run at once.
+        """
+        local: list[Job] = []
+        for job in self._jobs(claim):
+            if job.destination == LOCAL:
+                self.backlog.local += 1
+                local.append(job)
+            else:
+                self.backlog.add(job)
+        return local
+
+    def start(self) -> Job | None:
+        """Takes the next job out of the backlog, to be run or dropped; None if none may start now."""
+        return self.backlog.start()
+
+    def watch_silent(self) -> None:
+        """Interrupts attempts at silent hosts from now on, if others wait for their connections."""
+        self._silent.watch()
+
+    def stop(self) -> None:
+        """Interrupts no attempt any more."""
+        self._silent.stop()
+
+    async def run(self, job: Job) -> Ended:
+        """Attempts a job that has started. Its outcome is to be written, and then `written` to be called.
+
+        Raises Interrupted if nothing was attempted; then it is to be put back.
+        """
+        if job.destination == LOCAL:
+            _, settling = await self._run(job, None)
+            return Ended(job, settling)
+        watch = self._silent.begin(job)
+        try:
+            attempt, settling = await self._run(job, watch)
+        except Interrupted:
+            self._silent.end(watch)
+            raise
+        # Others may have the connection while this outcome is written.
+        self.backlog.done(job, reached=attempt.reached, silent=self._silent.end(watch))
+        return Ended(job, settling)
+
+    def put_back(self, job: Job) -> bool:
+        """Has an interrupted job wait again. False if there is no capacity for that: then it is dropped."""
+        if self.backlog.has_room(job.destination):
+            self.backlog.put_back(job)
+            return True
+        self.drop(job)
+        return False
+
+    def drop(self, job: Job) -> None:
+        """Ends a job that has started and was not attempted."""
+        self.backlog.done(job)
+        self.backlog.written(job)
+
+    def written(self, job: Job) -> None:
+        """Releases the memory of a job whose outcome is in the store, or can't be written."""
+        if job.destination == LOCAL:
+            self.backlog.local -= 1
+        else:
+            self.backlog.written(job)
+
+    def _jobs(self, claim: Claim) -> list[Job]:
+        """The claimed deliveries, grouped by the key of their destination; with VERP each recipient has his own job."""
+        apart = delimiters_of(claim.letter.envelope) is not None
+        groups: dict[tuple[str, int], list[Delivery]] = {}
+        for delivery in claim.deliveries:
+            if delivery.claimed_by == self._settings.owner:
+                local = delivery.destination == LOCAL
+                line = LOCAL if local else self._agents.destinations.line(claim.letter, delivery.destination)
+                groups.setdefault((line, delivery.number if apart else 0), []).append(delivery)
+        return [Job(claim.letter, line, tuple(group)) for (line, _), group in groups.items()]
+
+    async def _run(self, job: Job, watch: Watch | None) -> tuple[Attempt, Settling]:
+        """One attempt, and what follows from it. Raises Interrupted."""
+        began = self._clock.now()
+        left, held = job, Held()
+        try:
+            attempt = _too_late(job, began)
+            if attempt is None and self._standing.active:
+                held = await self._standing.hold_due(job.letter, job.deliveries, began)
+                left = _less(job, held)
+                attempt = None if left.deliveries else Attempt(())
+            if attempt is None:
+                agent = self._agents.local if job.destination == LOCAL else self._agents.relay
+                attempt = await agent.deliver(left.letter, left.deliveries, watch)
+            settling = self._settling(left, attempt, began)
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, the letter stays safe
+            attempt, settling = self._unsent(left, trouble, began)
+        if held.changes:
+            settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
+        return attempt, settling
+
+    def _unsent(self, job: Job, trouble: Exception, began: float) -> tuple[Attempt, Settling]:
+        """Result of an attempt that raised: a hold for a damaged letter, a deferral for every other trouble."""
+        letter, count = job.letter, len(job.deliveries)
+        match trouble:
+            case Damaged():
+                _log.error("letter %s for %s is held: its content is damaged: %s", letter.id, job.destination, trouble)
+                return Attempt(()), hold_damaged(letter, job.deliveries, trouble, self._clock.now())
+            case StoreError():
+                self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, trouble)
+                attempt = Attempt((_UNREADABLE,) * count)
+            case _:
+                _log.error("a bug in an agent deferred letter %s for %s", letter.id, job.destination, exc_info=trouble)
+                attempt = Attempt((_BUG,) * count)
+        return attempt, self._settling(job, attempt, began)
+
+    def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
+        settings = self._settings
+        return settle(
+            job.letter,
+            job.deliveries,
+            attempt,
+            Times(began, self._clock.now()),
+            schedule=settings.schedule,
+            jitter=settings.jitter(),
+            postmaster=settings.postmaster,
+        )
+
+
+def _too_late(job: Job, now: float) -> Attempt | None:
+    """Result in place of an attempt whose letter was to be returned by now (RFC 2852)."""
+    by = deadline(job.letter)
+    if by is None or not by.returns or now < by.at:
+        return None
+    return Attempt((too_late(by),) * len(job.deliveries))
+
+
+def _less(job: Job, held: Held) -> Job:
+    """The job without the deliveries that are held."""
+    if not held.changes:
+        return job
+    stopped = {change.before.number for change in held.changes}
+    return replace(job, deliveries=tuple([one for one in job.deliveries if one.number not in stopped]))

@@ -1,0 +1,226 @@
+"""Claims deliveries that are due, and parks those whose destination has no capacity."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from mailstack.letter import Letter
+from mailstack.queue.attempt import Destinations
+from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.delivery import Delivery
+from mailstack.queue.lines import Lines
+from mailstack.queue.route import LOCAL
+from mailstack.queue.settings import QueueSettings
+from mailstack.store import Claim, Store
+from mailstack.wire import Clock
+
+_MIN_WAIT = 0.001
+"""Minimum number of seconds between two polls, whatever the store says is due."""
+
+
+class DueFinder:
+    """Finds what one process is to attempt next. States: made, polling (`start`), stopped (`stop`).
+
+    What is found is claimed in the store, so that a crash loses nothing: `recover` releases the claims of before.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, settings: QueueSettings, backlog: Backlog, destinations: Destinations
+    ) -> None:
+        """Only what `backlog` has capacity for is claimed."""
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._limits = settings.limits
+        self._backlog = backlog
+        self._destinations = destinations
+        self._lines = Lines(store, clock, settings, destinations)
+        self._fetching: set[str] = set()
+        self._is_polling = False
+        self._is_recovered = False
+        """Whether the claims of an earlier life are released: before that nothing is claimed, for it has the same name."""
+        self._poll: Callable[[], None] = _nothing
+        self._cancel_poll: Callable[[], None] = _nothing
+        self._next_poll = 0.0
+        self.next_wait = settings.limits.poll
+        """Number of seconds to wait for the next poll, once `claims` has ended."""
+
+    # --- life
+
+    async def recover(self) -> None:
+        """Releases what an earlier life of this process had claimed. Raises StoreError."""
+        if not self._is_recovered:
+            owners = (self._settings.owner, *self._settings.stale_owners)
+            await self._store.recover(owners, self._clock.now())
+            self._is_recovered = True
+
+    async def start(self, poll: Callable[[], None]) -> None:
+        """Calls `poll` when something may be due, from now on. Raises StoreError."""
+        self._lines.names.update(await self._store.lines(self._settings.hostname, self._limits.lines))
+        self._is_polling, self._poll = True, poll
+        self._store.on_news(self.poll_soon)
+
+    def stop(self) -> None:
+        """Claims nothing any more."""
+        self._is_polling = False
+        self._cancel_poll()
+
+    # --- polls
+
+    def poll_soon(self) -> None:
+        """Polls now, for another process has left something."""
+        self.poll_in(_MIN_WAIT)
+
+    def poll_in(self, seconds: float) -> None:
+        """Polls once that time is over, and not before."""
+        if self._is_polling:
+            self._cancel_poll()
+            self._next_poll = self._clock.steady() + seconds
+            self._cancel_poll = self._clock.call_later(seconds, self._poll)
+
+    def poll_by(self, at: float) -> None:
+        """Polls when something is due that the last poll could not know of."""
+        wait = at - self._clock.now()
+        if 0 < wait < self._next_poll - self._clock.steady():
+            self.poll_in(wait)
+
+    # --- claims
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether letters that come in may be claimed by this process."""
+        return self._is_polling and self._is_recovered
+
+    def has_capacity(self, letter: Letter, destination: str) -> bool:
+        """Whether a letter that comes in now may be claimed for a destination, and its content held in memory."""
+        if not self.may_claim or self._store.tenure() is None:
+            return False
+        if destination != LOCAL and self._backlog.octets >= self._limits.backlog_octets:
+            return False
+        return self._fits(letter, destination)
+
+    def holds(self, job: Job, since: float) -> bool:
+        """Whether no other process can claim a job before an attempt that begins now is over.
+
+        Claims made before `since` may have been released by others. Those made long ago may end during the attempt,
+        and are then claimed by the next poll, also that of this process.
+        """
+        claimed = min([delivery.lease for delivery in job.deliveries]) - self._limits.lease
+        return claimed >= since and self._clock.now() < claimed + self._limits.lease / 3
+
+    async def claims(self) -> AsyncIterator[Claim]:
+        """Yields what is due and has capacity; each is to be added to the backlog before the next is asked for.
+
+        Raises StoreError.
+        """
+        self.next_wait = self._limits.poll
+        while (
+            self._is_polling and (capacity := min(self._backlog.room, self._limits.backlog - self._backlog.local)) > 0
+        ):
+            now = self._clock.now()
+            due = await self._store.next_due(self._settings.hostname)
+            if due is None:
+                return
+            if due > now:
+                self.next_wait = max(_MIN_WAIT, min(self._limits.poll, due - now))
+                return
+            placed = self._lines.placed
+            claims = await self._claim(min(capacity, self._limits.claims))
+            if not claims and placed == self._lines.placed:
+                return
+            for claim in claims:
+                if fitting := self._fitting(claim):
+                    yield Claim(claim.letter, fitting)
+            await self.write_parked()
+
+    def low_lines(self) -> list[str]:
+        """Destinations for which deliveries are parked, and few wait in memory."""
+        return [line for line in self._lines.names if self._backlog.is_low(line)]
+
+    def is_low(self, line: str) -> bool:
+        """Whether `fetch` would claim anything for a destination."""
+        return line in self._lines.names and self._backlog.is_low(line)
+
+    async def fetch(self, line: str) -> AsyncIterator[Claim]:
+        """Yields what is parked for a destination until enough waits in memory, or nothing is parked.
+
+        Each is to be added to the backlog before the next is asked for. Raises StoreError.
+        """
+        if line in self._fetching:
+            return
+        self._fetching.add(line)
+        try:
+            while self._is_polling and self.is_low(line):
+                limit = min(self._backlog.room_for(line), self._limits.claims)
+                claims = await self._claim(limit, line)
+                if sum([len(claim.deliveries) for claim in claims]) < limit:
+                    self._lines.names.discard(line)
+                for claim in claims:
+                    yield claim
+        finally:
+            self._fetching.discard(line)
+
+    # --- what is not attempted after all
+
+    def release(self, job: Job) -> None:
+        """Makes a job due at once for any process."""
+        self._lines.give_back(job)
+
+    def put_off(self, deliveries: Sequence[Delivery]) -> None:
+        """Makes deliveries for silent hosts due later."""
+        self._lines.put_off(deliveries)
+
+    async def write_parked(self) -> None:
+        """Writes to the store what was parked, released and put off. Raises StoreError."""
+        if self._is_polling:
+            await self._lines.write()
+
+    # --- privately
+
+    def _fits(self, letter: Letter, destination: str) -> bool:
+        if destination == LOCAL:
+            return self._backlog.local < self._limits.backlog
+        line = self._destinations.line(letter, destination)
+        # What is parked goes first.
+        return line not in self._lines.names and self._backlog.has_room(line)
+
+    def _fitting(self, claim: Claim) -> tuple[Delivery, ...]:
+        """The deliveries that have capacity; the others were not attempted, and wait in the store again."""
+        fitting: list[Delivery] = []
+        parked: list[Delivery] = []
+        silent: list[Delivery] = []
+        for delivery in claim.deliveries:
+            if self._fits(claim.letter, delivery.destination):
+                fitting.append(delivery)
+            elif self._waits_for_silent(claim.letter, delivery.destination):
+                silent.append(delivery)
+            else:
+                parked.append(delivery)
+        if silent:
+            self._lines.put_off(silent)
+        if parked:
+            self._lines.line_up(claim.letter, parked)
+        return tuple(fitting)
+
+    def _waits_for_silent(self, letter: Letter, destination: str) -> bool:
+        return destination != LOCAL and self._backlog.is_known_silent(self._destinations.line(letter, destination))
+
+    def _next_due(self, delivery: Delivery, arrived: float) -> float:
+        settings = self._settings
+        return settings.schedule.next_due(arrived, delivery.attempts, self._clock.now(), settings.jitter())
+
+    async def _claim(self, limit: int, line: str | None = None) -> list[Claim]:
+        return await self._store.claim(
+            self._settings.hostname,
+            self._settings.owner,
+            self._clock.now(),
+            limit=limit,
+            lease=self._limits.lease,
+            next_due=self._next_due,
+            line=line,
+            place=self._lines.place,
+        )
+
+
+def _nothing() -> None:
+    pass
