@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mailstack.journey import Step
+from mailstack.letter.step import Step
 
 Wants = Callable[[Step], bool]
 """Whether a target is to be told of a step. Never raises; is called in any thread."""

@@ -32,7 +32,7 @@ from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.hangup import hear
-from mailstack.journey import Journal
+from mailstack.letter.step import Journal
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock, keep_steady
 from mailstack.net.heartbeat import Heartbeat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from mailstack.config.durations import LONGEST, read_duration
+from mailstack.letter.durations import LONGEST, read_duration
 from mailstack.net.travelling import TravellingClock
 
 _LOOK = 0.005

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.instant import utc_second, utc_text
+from mailstack.letter.timestamps import utc_second, utc_text
 
 TIMES = st.floats(min_value=0, max_value=4e9)
 

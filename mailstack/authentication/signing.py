@@ -14,8 +14,8 @@ from mailstack.authentication.keys import PrivateKey
 from mailstack.authentication.signature import is_within
 from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.letter import Address, Content
+from mailstack.letter.address_lists import authors_in
 from mailstack.letter.header import fields, split
-from mailstack.letter.mailboxes import authors_in
 
 RELAXED = BodyForm(relaxed=True)
 _COLUMNS = 72

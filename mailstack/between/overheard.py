@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.between import Between, Listening
-from mailstack.config.durations import moment
+from mailstack.letter.durations import moment
 from mailstack.wire import Dane, Disconnected, Ending, Engine, Peer
 
 _DOT = b"\r\n.\r\n"

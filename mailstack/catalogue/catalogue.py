@@ -20,8 +20,8 @@ from mailstack.catalogue.removal import Keeping, Removal
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.catalogue.tagging import Tagging
 from mailstack.complaint import Complaint
-from mailstack.journey import Journal, Step
 from mailstack.letter import Address, Content, LetterId
+from mailstack.letter.step import Journal, Step
 from mailstack.net.patience import within
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 from mailstack.wire import Clock

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 
 from mailstack.letter import LetterId
+from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.header import fields, split
-from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Filter, Record, Store
 
 _ID = re.compile(rb"\sid ([0-9a-z]{15})\b", re.IGNORECASE)

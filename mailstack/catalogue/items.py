@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mailstack.catalogue.query import Term
 from mailstack.letter import LetterId
-from mailstack.letter.mailboxes import Correspondent
+from mailstack.letter.address_lists import Correspondent
 
 
 class Item(Struct, frozen=True):

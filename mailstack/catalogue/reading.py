@@ -9,8 +9,8 @@ from msgspec import Struct
 from mailstack.catalogue.items import Entering, Item
 from mailstack.catalogue.tagging import Tagging, tags_of
 from mailstack.letter.address import key_of
-from mailstack.letter.mailboxes import Correspondent
-from mailstack.reading import Reading, read
+from mailstack.letter.address_lists import Correspondent
+from mailstack.letter.parsed import Reading, read
 from mailstack.store import Record
 
 MOST_SEARCHED = 65_536

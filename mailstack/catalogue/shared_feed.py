@@ -21,7 +21,7 @@ from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item, Which
 from mailstack.commons import Counts
 from mailstack.complaint import Complaint
-from mailstack.journey import Step
+from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.wire import Clock
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.catalogue.query import Term
 from mailstack.letter import Letter
-from mailstack.reading import Reading
+from mailstack.letter.parsed import Reading
 
 MOST_TAGS = 20
 """That a letter may bring with it."""

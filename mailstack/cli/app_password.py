@@ -11,7 +11,7 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 from mailstack.cli.when import local_text
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 
 LONGEST_NAME = 100
 """Characters."""

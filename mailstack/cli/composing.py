@@ -11,11 +11,11 @@ from pathlib import Path
 from mailstack.cli.refusal import Refused
 from mailstack.letter import AddressError
 from mailstack.letter.address import ascii_domain
+from mailstack.letter.address_lists import correspondents, read_address_list
 from mailstack.letter.compose import Heading, body_of
 from mailstack.letter.compose import compose as octets_of
 from mailstack.letter.fields import mailbox_field, text_field
 from mailstack.letter.header import fields, split
-from mailstack.letter.mailboxes import correspondents, read_address_list
 from mailstack.letter.mime.composition import disposition, file_part
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")

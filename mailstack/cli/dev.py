@@ -37,7 +37,7 @@ _SECURITY = {
 
 def _duration(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     """Seconds."""
-    from mailstack.config.durations import read_duration
+    from mailstack.letter.durations import read_duration
 
     if value is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.cli.when import span_text
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.store import Record
 
 

@@ -10,7 +10,7 @@ from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Suppression
 
 MOST_TEXT = 300

@@ -18,7 +18,7 @@ from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.quota import quota_text, read_quota, size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.when import local_text
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 
 if TYPE_CHECKING:
     from mailstack.accounts.passwords import Kept

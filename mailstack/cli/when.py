@@ -47,7 +47,7 @@ class When(Struct, frozen=True):
 
 def parse_when(text: str) -> When:
     """Of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more). Raises ValueError."""
-    from mailstack.config.durations import read_duration
+    from mailstack.letter.durations import read_duration
 
     try:
         return When(read_duration(text.strip()))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 
 from mailstack.letter import Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
+from mailstack.letter.delivery import Delivery
 from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.letter.verp import sender_for
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
 from mailstack.queue.watch import Watch
 from mailstack.store import StoreError

@@ -32,9 +32,9 @@ from mailstack.dev.shared_inbox import SharedInbox
 from mailstack.dev.tools import hooked, invited, tool_pages
 from mailstack.faults import Faults
 from mailstack.faults.certificates import BadCertificates
-from mailstack.instant import utc_text
-from mailstack.journey import Journal
 from mailstack.letter import LetterId
+from mailstack.letter.step import Journal
+from mailstack.letter.timestamps import utc_text
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.names import DnsNames, system_names

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.config import Accounts, Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Submission, Web
-from mailstack.config.durations import Duration
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
 from mailstack.config.values import HostName
 from mailstack.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 from mailstack.letter import Address
+from mailstack.letter.durations import Duration
 from mailstack.relay.routes import Routes
 
 NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)

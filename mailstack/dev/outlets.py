@@ -14,8 +14,8 @@ from mailstack.config import Config, Exchange, Relay
 from mailstack.config.values import HostName, read_host_name
 from mailstack.dev.offices import NO_PUNISHMENT, NO_QUESTIONS
 from mailstack.dev.settings import CAPTURE, DevSettings
-from mailstack.journey import Journal, Step
 from mailstack.letter.content import read_all
+from mailstack.letter.step import Journal, Step
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target

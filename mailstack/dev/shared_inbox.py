@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
-from mailstack.journey import Step
+from mailstack.letter.step import Step
 from mailstack.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
 from mailstack.store.archiving import ARCHIVE

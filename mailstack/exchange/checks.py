@@ -20,9 +20,9 @@ from mailstack.authentication.signature import Signature
 from mailstack.authentication.spf import Found, check_host
 from mailstack.exchange.check_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
 from mailstack.letter import Letter
+from mailstack.letter.address_lists import authors_in
 from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
-from mailstack.letter.mailboxes import authors_in
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
 from mailstack.smtp.replies import Refusal, Reply, reply

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.config.durations import read_duration
 from mailstack.faults.rule import Rule
 from mailstack.letter import ReversePath
+from mailstack.letter.durations import read_duration
 from mailstack.letter.patterns import fits_address
 
 MOST_RULES = 1000

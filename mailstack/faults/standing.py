@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from mailstack.between import Between
-from mailstack.config.durations import LONGEST
 from mailstack.faults.faults import Faults
 from mailstack.faults.rule import Rule
+from mailstack.letter.durations import LONGEST
 from mailstack.net.clock import ReactorClock
 from mailstack.wire import Disconnected, Ending, Peer
 

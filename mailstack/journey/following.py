@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.queue.delivery import OWED
+from mailstack.letter.delivery import OWED
+from mailstack.letter.step import Step
 from mailstack.store import Filter, Record, Store
 
 MOST_OFFICES = 100

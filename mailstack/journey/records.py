@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstack.instant import utc_text
-from mailstack.journey import Step
 from mailstack.journey.following import Journey
 from mailstack.letter import Envelope
-from mailstack.queue.delivery import OWED, Delivery
+from mailstack.letter.delivery import OWED, Delivery
+from mailstack.letter.step import Step
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Record
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mailstack.journey import Journal
+from mailstack.letter.step import Journal
 from mailstack.mailbox.authorization import Authorization
 from mailstack.mailbox.dialogue import Dialogue, Limits, Over
 from mailstack.mailbox.login_delay import LoginDelay

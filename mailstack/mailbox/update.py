@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mailstack.journey import Journal, Step
+from mailstack.letter.step import Journal, Step
 from mailstack.mailbox.maildrop import Maildrop
 from mailstack.store import Entry, Store, StoreError
 from mailstack.wire import Clock

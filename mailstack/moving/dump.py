@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mailstack.letter.delivery import DeliveryState
 from mailstack.moving import OnProgress, Progress, StoreEndpoint
-from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Damaged
 from mailstack.store.digests import new_digest
 from mailstack.store.rows import FAR

@@ -19,8 +19,8 @@ from twisted.logger import (
 from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
-from mailstack.instant import utc_text
-from mailstack.journey import Step
+from mailstack.letter.step import Step
+from mailstack.letter.timestamps import utc_text
 from mailstack.wire import Clock
 
 LOGGED_FACTS = frozenset(

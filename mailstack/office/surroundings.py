@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from mailstack.accounts.directory import Directory
 from mailstack.authentication.signing import SigningKey
 from mailstack.commons import Commons
-from mailstack.journey import Journal
 from mailstack.letter import LetterId
+from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew

@@ -27,6 +27,6 @@ sender. `schedule` says when, `operator` is what a person may do, and `standing`
 
 from __future__ import annotations
 
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 
 __all__ = ["OWED", "Delivery", "DeliveryState"]

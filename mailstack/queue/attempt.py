@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mailstack.conditions import Condition
 from mailstack.letter import Letter, Outcome
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.watch import Watch
 
 

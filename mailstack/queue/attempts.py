@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from mailstack.complaint import Complaint
 from mailstack.letter import Deferred, Status
-from mailstack.letter.terms import deadline
+from mailstack.letter.delivery import Delivery
+from mailstack.letter.time_parameters import deadline
 from mailstack.letter.verp import delimiters_of
 from mailstack.queue.attempt import Agents, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.damaged import hold_damaged
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.outcomes import Ended
 from mailstack.queue.route import LOCAL

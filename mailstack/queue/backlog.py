@@ -12,7 +12,7 @@ from msgspec import Struct
 from mailstack.conditions import Condition
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.standings import SILENT, STANDINGS, UNKNOWN, Standings
 from mailstack.queue.windows import Windows
 

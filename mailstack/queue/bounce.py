@@ -9,10 +9,10 @@ from typing import Any
 from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all, verify
+from mailstack.letter.dsn import Report
+from mailstack.letter.dsn_original import Returned, is_returnable
 from mailstack.letter.header import split
-from mailstack.letter.report import Report
-from mailstack.letter.returned import Returned, is_returnable
-from mailstack.letter.terms import PRIORITY
+from mailstack.letter.time_parameters import PRIORITY
 from mailstack.letter.verp import sender_for
 from mailstack.queue.entering import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import LOCAL, Router

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from mailstack.complaint import Complaint
-from mailstack.journey import StepName
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.header import count
-from mailstack.letter.terms import said_priority
+from mailstack.letter.step import StepName
+from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import demand
 from mailstack.policy.free_space import FreeSpace

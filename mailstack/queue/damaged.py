@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Letter
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.queue.settling import Settling
 from mailstack.store import Change, Damaged
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from mailstack.letter import Letter
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.lines import Lines
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings

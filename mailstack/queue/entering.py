@@ -8,14 +8,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.instant import utc_text
-from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
-from mailstack.letter.report import Notice
-from mailstack.letter.terms import TERMS, date_time_text, priority, released_at
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.dsn import Notice
+from mailstack.letter.step import Step, StepName
+from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
+from mailstack.letter.timestamps import utc_text
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.queue.attempt import Agent
-from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
 from mailstack.smtp.replies import Refusal

@@ -10,10 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter.delivery import Delivery
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.queue.attempt import Agent, Attempt
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import Directory
 from mailstack.queue.standing import StandingOrders
 from mailstack.queue.watch import Watch

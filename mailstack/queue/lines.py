@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mailstack.letter import Letter
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Job
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Conflict, Place, Settlement, Store

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.journey import Step, StepName
 from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Status, new_letter_id
-from mailstack.letter.report import Notice
+from mailstack.letter.delivery import HURRIED, OWED, Delivery, DeliveryState, released_text
+from mailstack.letter.dsn import Notice
+from mailstack.letter.step import Step, StepName
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import HURRIED, OWED, Delivery, DeliveryState, released_text
 from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settling import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store

@@ -10,13 +10,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.complaint import Complaint
-from mailstack.journey import Journal, StepName
 from mailstack.letter import Letter
+from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.step import Journal, StepName
 from mailstack.queue.attempt import Agents
 from mailstack.queue.attempts import Attempts
 from mailstack.queue.backlog import Job
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import DeliveryState
 from mailstack.queue.due import DueFinder
 from mailstack.queue.entering import deliver_here, enter, first_deliveries, reports_due
 from mailstack.queue.interruption import Interrupted

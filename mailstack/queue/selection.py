@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.letter import Letter
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.patterns import NULL, fits_address, fits_domain
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.store import Filter
 
 

@@ -26,8 +26,6 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.instant import utc_text
-from mailstack.journey import Step, StepName
 from mailstack.letter import (
     Address,
     Deferred,
@@ -40,11 +38,13 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.dsn import Notice, ReportKind
 from mailstack.letter.envelope import Event
-from mailstack.letter.report import Notice, ReportKind
-from mailstack.letter.terms import Deadline, date_time_text, deadline, released_at
+from mailstack.letter.step import Step, StepName
+from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
+from mailstack.letter.timestamps import utc_text
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Change, Placement
 

@@ -15,10 +15,10 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Letter
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_address, fits_any_domain, fits_domain
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.queue.route import LOCAL
 from mailstack.store import Change, Orders, Rule, Store, StoreError
 

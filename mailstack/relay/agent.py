@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from mailstack.conditions import Condition
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
-from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
+from mailstack.letter.delivery import Delivery
+from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.watch import Watch
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections

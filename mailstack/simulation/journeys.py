@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.config.durations import moment
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.durations import moment
+from mailstack.letter.step import Step
 from mailstack.store import Store
 
 _TOLD = ("recipient", "mailbox", "host", "reply", "why")

@@ -15,8 +15,8 @@ from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
-from mailstack.journey import Step
 from mailstack.letter import Address
+from mailstack.letter.step import Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.https import HttpsPolicies

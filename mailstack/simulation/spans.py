@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.config.durations import read_duration
+from mailstack.letter.durations import read_duration
 
 
 def seconds_of(span: float | str) -> float:

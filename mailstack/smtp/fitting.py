@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mailstack.letter import Address, Content, Envelope, Recipient
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
-from mailstack.letter.terms import BY, HOLDFOR, HOLDUNTIL, PRIORITY, DeliverBy, read_by
+from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, PRIORITY, DeliverBy, read_by
 from mailstack.letter.verp import XVERP
 from mailstack.letter.xtext import in_ascii, xtext
 from mailstack.smtp.commands import SMTPUTF8, Parameters

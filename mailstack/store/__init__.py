@@ -16,9 +16,9 @@ from msgspec import Struct
 from mailstack.announcements import Announcements
 from mailstack.conditions import Conditions
 from mailstack.discreet import Discreet
-from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.tls_results import TlsResults
 from mailstack.wire import ResourceError
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mailstack.announcements import Subscriptions
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Content, Letter, LetterId
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.store import Claim, Place, StoreError, nowhere, rows, sql
 from mailstack.store.batch import Transaction, pieces
 

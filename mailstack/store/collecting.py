@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
 from mailstack.store import rows, sql
 from mailstack.store.batch import Transaction, next_in_sequence, pieces
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
-from mailstack.queue.delivery import OWED, Delivery
+from mailstack.letter.delivery import OWED, Delivery
+from mailstack.letter.step import Step
 from mailstack.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces

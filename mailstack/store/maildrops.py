@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.announcements import Subscriptions
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
 from mailstack.store.collecting import Fetched

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.content import Prefixed
-from mailstack.letter.terms import HIGHEST, LOWEST
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.step import Step
+from mailstack.letter.time_parameters import HIGHEST, LOWEST
 from mailstack.store import (
     Acceptance,
     Change,

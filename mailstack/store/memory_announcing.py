@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec.structs import replace
 
 from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
-from mailstack.journey import Step
+from mailstack.letter.step import Step
 from mailstack.store import Conflict
 
 

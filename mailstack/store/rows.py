@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from mailstack.announcements import Announcement
-from mailstack.journey import Step
 from mailstack.letter import (
     Address,
     AddressError,
@@ -20,10 +19,11 @@ from mailstack.letter import (
     LetterId,
     Recipient,
     Status,
-    terms,
+    time_parameters,
 )
 from mailstack.letter.address import ascii_domain
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def decode_envelope(text: str) -> Envelope:
     envelope = _decode_envelope(text)
     _check_address(envelope.sender)
     _check_parameters(envelope.parameters)
-    terms.check(envelope.parameters)
+    time_parameters.check(envelope.parameters)
     for recipient in envelope.recipients:
         _check_recipient(recipient)
     return envelope
@@ -337,7 +337,7 @@ def text(value: object) -> str:
 
 
 def priority(value: object) -> int:
-    if not isinstance(value, int) or not terms.LOWEST <= value <= terms.HIGHEST:
+    if not isinstance(value, int) or not time_parameters.LOWEST <= value <= time_parameters.HIGHEST:
         raise TypeError(f"not a priority: {value!r:.40}")
     return value
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mailstack.letter.terms import HIGHEST, LOWEST
+from mailstack.letter.time_parameters import HIGHEST, LOWEST
 from mailstack.store import rows
 
 MAX_PARAMETERS = 30_000

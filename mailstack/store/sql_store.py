@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.announcements import Subscriptions
-from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
+from mailstack.letter.step import Step
 from mailstack.store import (
     Acceptance,
     Claim,

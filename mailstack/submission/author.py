@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from mailstack.letter import Address, AddressError, ReversePath
+from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.header import count, fields, has, without
-from mailstack.letter.mailboxes import Authors, authors_in
 from mailstack.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")

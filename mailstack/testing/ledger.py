@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
+from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.testing.entered import Entered
 from mailstack.testing.letter import Letter

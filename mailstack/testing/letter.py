@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from mailstack.letter.address import key_of
-from mailstack.reading import Link, Part, Reading, read
+from mailstack.letter.parsed import Link, Part, Reading, read
 from mailstack.testing.entered import Entered
 
 

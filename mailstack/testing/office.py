@@ -23,11 +23,11 @@ from msgspec.structs import replace
 
 from mailstack.catalogue.items import Which
 from mailstack.config import Schedule
-from mailstack.config.durations import Duration, read_duration
 from mailstack.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.letter import LetterId
+from mailstack.letter.delivery import OWED
+from mailstack.letter.durations import Duration, read_duration
 from mailstack.net.clock import ReactorClock
-from mailstack.queue.delivery import OWED
 from mailstack.queue.operator import Operator
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mailstack.instant import utc_second
+from mailstack.letter.timestamps import utc_second
 from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MOST_DETAILS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from mailstack.reading import Reading
+from mailstack.letter.parsed import Reading
 from mailstack.web.asking import Answer
 
 _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)

@@ -9,7 +9,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.catalogue.items import Item
 from mailstack.letter.content import read_all
-from mailstack.reading import Link, Reading, read
+from mailstack.letter.parsed import Link, Reading, read
 from mailstack.web.asking import Trouble
 
 T = TypeVar("T")

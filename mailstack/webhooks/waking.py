@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.journey import Journal, Step
+from mailstack.letter.step import Journal, Step
 from mailstack.webhooks.announcer import Announcer
 
 

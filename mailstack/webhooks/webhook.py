@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from mailstack.announcements import Announcement
-from mailstack.instant import utc_text
-from mailstack.journey import Step, StepName
 from mailstack.letter.patterns import fits_any_domain
+from mailstack.letter.step import Step, StepName
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.webhooks import signing
 from mailstack.webhooks.announcer import NotTold

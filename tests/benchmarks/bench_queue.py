@@ -23,10 +23,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets, read_all
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Settlement, rows
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump

@@ -10,10 +10,10 @@ from typing import Any
 from attrs import define, field
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Claim, Placement, Settlement
 from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.reach import Reach

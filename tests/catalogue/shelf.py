@@ -14,11 +14,11 @@ from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import parse
 from mailstack.catalogue.removal import Keeping
 from mailstack.catalogue.tagging import Tagging
-from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.content import Octets
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.net.log import SilentJournal
-from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.memory_archiving import ArchivingMemoryStore

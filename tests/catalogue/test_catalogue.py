@@ -16,7 +16,7 @@ from mailstack.catalogue.items import Copy, Which
 from mailstack.catalogue.query import BadQuery, parse
 from mailstack.catalogue.removal import Keeping
 from mailstack.letter import Address, LetterId
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.store.archiving import ARCHIVE
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
 

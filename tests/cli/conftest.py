@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from mailstack.cli import main
-from mailstack.journey import Step
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Account, Change, Filter, Settlement, Store
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

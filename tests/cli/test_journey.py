@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailstack.cli.timeline import facts_text
-from mailstack.journey import Step, StepName
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step, StepName
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of
 
 DIALOGUE = ["C: RCPT TO:<carol@elsewhere.test>", "S: 450 4.2.1 mailbox busy"]

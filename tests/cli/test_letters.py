@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, Mailstack, Shelf, lines_of
 
 

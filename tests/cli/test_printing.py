@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailstack.cli.printing import clean, print_json, print_table, size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.when import parse_when, span_text
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 
 
 @given(st.text())

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from mailstack.letter import LetterId
-from mailstack.letter.terms import date_time_text
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.time_parameters import date_time_text
 from mailstack.store import Filter
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, Mailstack, Shelf, lines_of
 

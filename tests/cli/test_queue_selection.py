@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mailstack.letter import LetterId, Status
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from tests.cli.conftest import DEFERRED, NOON, Mailstack, Shelf, lines_of
 from tests.cli.test_queue import delivery_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.cli.timeline import facts_text
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
 
 
 @pytest.mark.parametrize(

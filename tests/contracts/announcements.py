@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.announcements import HURRIED, Announcement, Waiting, new_id
-from mailstack.journey import Step
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
 from tests.contracts.store import BOB, CAROL, OFFICE, Subject, acceptance, claim
 

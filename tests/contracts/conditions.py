@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.conditions import Condition
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Settlement
 from tests.contracts.store import BOB, CAROL, Subject, acceptance, claimed, to
 

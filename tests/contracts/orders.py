@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Address, Recipient
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Orders, Rule, Settlement, StoreError, Suppression
 from tests.contracts.store import ALICE, BOB, CAROL, OFFICE, Subject, acceptance, claim
 

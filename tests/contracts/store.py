@@ -9,7 +9,6 @@ import pytest
 from attrs import frozen
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import (
     Address,
     Arrival,
@@ -21,7 +20,8 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.content import Octets, Prefixed, read_all
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
+from mailstack.letter.delivery import Delivery
 from mailstack.letter.trace import date_time
 from mailstack.policy.quota import Quotas
-from mailstack.queue.delivery import Delivery
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.policy.test_quota import Holdings

@@ -12,7 +12,7 @@ from mailstack.catalogue.reading import Arriving, entering
 from mailstack.exchange.checks import MAX_AUTHOR_DOMAINS, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 from mailstack.smtp.replies import Refusal
 from mailstack.store import Record
 from tests.exchange.test_checks import STRANGER, examine

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.names import dns
 
 from mailstack.config import Exchange, Greylist, Limits, Policy, Submission
-from mailstack.config.durations import Duration
+from mailstack.letter.durations import Duration
 from tests.journeys.internet import Internet, Site
 from tests.journeys.test_attacks import Attacker
 

@@ -10,8 +10,8 @@ from twisted.names import dns
 
 from mailstack.authentication.keys import generate
 from mailstack.config import Authentication, Dkim, DkimKey
-from mailstack.config.durations import Duration
 from mailstack.config.values import Domain, Network, Selector
+from mailstack.letter.durations import Duration
 from tests.journeys.internet import Internet, Site
 from tests.journeys.test_abuse import call
 

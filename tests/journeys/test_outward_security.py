@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.names import dns
 
 from mailstack.config import Relay, Schedule
-from mailstack.config.durations import read_duration
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
+from mailstack.letter.durations import read_duration
 from mailstack.net.tls import server_context
 from mailstack.net.zone import TlsaRecord
 from mailstack.relay.security import Demand, TlsPolicy

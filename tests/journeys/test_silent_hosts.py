@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Filter
 from tests.journeys.test_fairness import TEXT, World, domains_of, many
 

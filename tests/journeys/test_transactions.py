@@ -10,8 +10,8 @@ import pytest
 from attrs import Factory, define
 
 from mailstack.config import Exchange, Limits
-from mailstack.config.durations import read_duration
 from mailstack.config.sizes import Size
+from mailstack.letter.durations import read_duration
 from tests.journeys.internet import Internet, Site
 from tests.journeys.test_attacks import Attacker, attack
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mailstack.letter.fields import folded, mailbox_field, parameter, text_field
 from mailstack.letter.mime import composition
 from mailstack.letter.mime.composition import base64_of, disposition, file_part, multipart, text_part
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=60)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.mailboxes import MAX_AUTHORS_SIZE, Authors, addresses_in, authors_in, read_address_list
+from mailstack.letter.address_lists import MAX_AUTHORS_SIZE, Authors, addresses_in, authors_in, read_address_list
 
 READ = [
     (b" alice@home.test\r\n", ["alice@home.test"]),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.report import Notice, Report
-from mailstack.letter.returned import Returned
+from mailstack.letter.dsn import Notice, Report
+from mailstack.letter.dsn_original import Returned
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ALICE = Address("alice", "home.test")

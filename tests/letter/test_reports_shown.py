@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Delivered, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.report import Notice, Report
-from mailstack.letter.returned import Returned
+from mailstack.letter.dsn import Notice, Report
+from mailstack.letter.dsn_original import Returned
 
 SHOWN = Path(__file__).parents[2] / "docs/reference/reports.md"
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()

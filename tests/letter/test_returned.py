@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.letter.dsn_original import Returned, is_returnable
 from mailstack.letter.header import split
-from mailstack.letter.returned import Returned, is_returnable
 
 HEADER = "Subject: Grüße\r\n".encode()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.content import Octets
-from mailstack.letter.terms import (
+from mailstack.letter.time_parameters import (
     DeliverBy,
     check,
     date_time_text,

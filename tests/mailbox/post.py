@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mailstack.journey import Step
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
+from mailstack.letter.step import Step
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits, converse
 from mailstack.pop3.client import ClientEngine

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.pop3.fetching import FetchingSession
-from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

@@ -1,1 +1,1 @@
-"""Tests of mailstack.mailfiles."""
+"""Tests of mailstack.letter.files."""

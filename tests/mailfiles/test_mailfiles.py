@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import LetterId
-from mailstack.mailfiles import mbox
-from mailstack.mailfiles.finding import look
-from mailstack.mailfiles.folders import FOLDERS
-from mailstack.mailfiles.lines import with_crlf, with_lf
+from mailstack.letter.files import mbox
+from mailstack.letter.files.detect import look
+from mailstack.letter.files.line_endings import with_crlf, with_lf
+from mailstack.letter.files.writers import FOLDERS
 
 LETTER = b"From: a@b.test\r\nSubject: x\r\n\r\nFrom here\r\n>From there\r\n\r\n"
 IDS = [LetterId("1m8bmrytg48hwfs"), LetterId("1m8bmrytg48hwft")]

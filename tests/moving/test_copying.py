@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from mailstack.letter import Recipient
+from mailstack.letter.delivery import DeliveryState
 from mailstack.moving import CannotMove, Progress, restore
 from mailstack.moving.checking import faults
 from mailstack.moving.directory import DirectorySource
 from mailstack.moving.dump import without_claim
-from mailstack.queue.delivery import DeliveryState
 from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
 from mailstack.store.digests import digest_of
 from mailstack.store.sqlite import DATABASE, SqliteStore

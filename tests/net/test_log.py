@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import LogLevel
 
-from mailstack.instant import utc_text
-from mailstack.journey import Step
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
+from mailstack.letter.timestamps import utc_text
 from mailstack.net.log import LineJournal, StreamObserver, line
 from tests.queue.clock import HandClock
 

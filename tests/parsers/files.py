@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
-from mailstack.mailfiles import mbox
-from mailstack.mailfiles.finding import look
-from mailstack.mailfiles.lines import with_crlf
+from mailstack.letter.files import mbox
+from mailstack.letter.files.detect import look
+from mailstack.letter.files.line_endings import with_crlf
 from tests.parsers.parser import Parser, scratch
 
 
@@ -22,7 +22,7 @@ def _mbox(octets: bytes) -> None:
 
 
 def _look(octets: bytes) -> None:
-    file = scratch("mailfiles") / "found"
+    file = scratch("letter.files") / "found"
     file.write_bytes(octets)
     for found in look([file]).letters:
         assert found.size <= len(octets)
@@ -33,6 +33,6 @@ def _look(octets: bytes) -> None:
 _MBOX = b"From a b\nA: b\n\nx\n>From y\n\nFrom c\r\nA: b\r\n\r\nx\r\n"
 
 PARSERS = (
-    Parser("mbox", ("mailfiles.mbox", "mailfiles.lines"), _mbox, (_MBOX, b"From a\n\nFrom b\n", b"From ")),
-    Parser("mailfiles", ("mailfiles.finding",), _look, (_MBOX, b"A: b\n\nx", b"\r\n", b"A: b\r\rx")),
+    Parser("mbox", ("letter.files.mbox", "letter.files.line_endings"), _mbox, (_MBOX, b"From a\n\nFrom b\n", b"From ")),
+    Parser("letter.files", ("letter.files.detect",), _look, (_MBOX, b"A: b\n\nx", b"\r\n", b"A: b\r\rx")),
 )

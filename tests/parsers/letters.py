@@ -7,13 +7,13 @@ import math
 import quopri
 from typing import Any
 
-from mailstack.letter import Address, AddressError, Envelope, Recipient, header, terms, xtext
+from mailstack.letter import Address, AddressError, Envelope, Recipient, header, time_parameters, xtext
+from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.content import Octets, read_all
-from mailstack.letter.mailboxes import addresses_in
+from mailstack.letter.dsn_original import Returned
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts
-from mailstack.letter.returned import Returned
 from mailstack.letter.status import Status
 from mailstack.letter.transfer_encoding import Base64, QuotedPrintable
 from mailstack.letter.verp import XVERP, read_delimiters, sender_for
@@ -143,19 +143,19 @@ def _terms(octets: bytes) -> None:
     """What a parameter's reader takes is written, and read again, as the same; the rest is a ValueError."""
     value = text(octets)
     for read, write in (
-        (terms.read_seconds, str),
-        (terms.read_priority, str),
-        (terms.read_date_time, terms.date_time_text),
-        (terms.read_by, str),
+        (time_parameters.read_seconds, str),
+        (time_parameters.read_priority, str),
+        (time_parameters.read_date_time, time_parameters.date_time_text),
+        (time_parameters.read_by, str),
     ):
         try:
             found: Any = read(value)
         except ValueError:
             continue
-        if read is terms.read_date_time and not _FIRST <= found < _LAST:
+        if read is time_parameters.read_date_time and not _FIRST <= found < _LAST:
             continue  # another zone's
         again = read(write(found))
-        assert again == (math.floor(found) if read is terms.read_date_time else found)
+        assert again == (math.floor(found) if read is time_parameters.read_date_time else found)
 
 
 def _xtext(octets: bytes) -> None:
@@ -205,7 +205,7 @@ PARSERS = (
     ),
     Parser(
         "header",
-        ("letter.header", "letter.mailboxes"),
+        ("letter.header", "letter.address_lists"),
         _header,
         (
             b"From: a@b.test\r\nTo : c@d.test,\r\n e@f.test\r\n\r\nbody",
@@ -215,7 +215,7 @@ PARSERS = (
     ),
     Parser(
         "mailboxes",
-        ("letter.mailboxes",),
+        ("letter.address_lists",),
         _mailboxes,
         (b'"Doe, J" (c (d)) <j@x.test>, g: a@b.test, <c@d.test>;', b'a@b, "x@y"@c.test ( \\) )', b"<<a@b.test>>"),
     ),
@@ -237,7 +237,7 @@ PARSERS = (
     ),
     Parser(
         "returned",
-        ("letter.returned", "letter.header"),
+        ("letter.dsn_original", "letter.header"),
         _returned,
         (
             b"Subject: \xe4\r\n\r\nx\0\r\n",
@@ -249,7 +249,7 @@ PARSERS = (
     Parser("status", ("letter.status",), _status, (b"5.7.1 no", b"2.0.0", b"4.999.999")),
     Parser(
         "terms",
-        ("letter.terms",),
+        ("letter.time_parameters",),
         _terms,
         (b"120", b"-9", b"2030-01-31T18:00:00Z", b"2016-12-31T23:59:60.5+01:00", b"-120;NT", b"600;R"),
     ),

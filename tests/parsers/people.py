@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mailstack.reading import Limits, read
+from mailstack.letter.parsed import Limits, read
 from mailstack.web.checks.html import check
 from mailstack.web.checks.html_features import features_of
 from tests.parsers.parser import Parser, text
@@ -63,7 +63,7 @@ def _features(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "html-features",
-        ("reading.html", "web.checks.css_features", "web.checks.html", "web.checks.html_features"),
+        ("letter.parsed.html", "web.checks.css_features", "web.checks.html", "web.checks.html_features"),
         _features,
         (
             b"<!doctype html><style>/* x */ @media (hover) { .a > b:hover::after, #c [d] { color: red !important } }</style>",
@@ -72,19 +72,19 @@ PARSERS = (
         ),
     ),
     Parser(
-        "reading",
+        "letter.parsed",
         (
             "letter.charsets",
             "letter.header_text",
-            "letter.mailboxes",
+            "letter.address_lists",
             "letter.mime.fields",
             "letter.transfer_encoding",
-            "reading.codes",
-            "reading.html",
-            "reading.links",
-            "reading.reading",
-            "reading.tree",
-            "reading.unsubscribe",
+            "letter.parsed.one_time_codes",
+            "letter.parsed.html",
+            "letter.parsed.links",
+            "letter.parsed.parsed_letter",
+            "letter.parsed.mime_tree",
+            "letter.parsed.unsubscribe",
         ),
         _reading,
         (

@@ -136,7 +136,7 @@ PARSERS = (
             b'[[fault]]\nat = "ehlo"\nwithout = ["STARTTLS"]\n',
         ),
     ),
-    Parser("setting", ("config.values", "config.durations", "config.sizes", "relay.routes"), _values, _SEEDS),
+    Parser("setting", ("config.values", "letter.durations", "config.sizes", "relay.routes"), _values, _SEEDS),
     Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
     Parser(
         "routes",

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from mailstack.letter import Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.smtp.commands import Mail, Rcpt
 from mailstack.store import Damaged, StoreError, rows
 from tests.parsers.parser import Parser, text, unless
@@ -153,7 +153,7 @@ def _check_said_again(envelope: Envelope) -> None:
 PARSERS = (
     Parser(
         "envelope",
-        ("store.rows", "letter.terms"),
+        ("store.rows", "letter.time_parameters"),
         _envelope,
         (
             b'{"sender":%b,"recipients":[%b],"body":"8BITMIME","parameters":[["RET","HDRS"],["BY","1;R"]]}'

@@ -8,12 +8,12 @@ from typing import Any
 from twisted.internet.defer import Deferred as Later
 
 from mailstack.delivery.agent import DeliveryAgent
-from mailstack.journey import Step
 from mailstack.letter import Address, Delivered, Letter, LetterId, Outcome, Status
 from mailstack.letter.content import read_all
+from mailstack.letter.delivery import Delivery
+from mailstack.letter.step import Step
 from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule

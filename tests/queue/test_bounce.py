@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
-from mailstack.letter.report import Notice
+from mailstack.letter.dsn import Notice
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.entering import FirstClaim
 from mailstack.queue.route import Router

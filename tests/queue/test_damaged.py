@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from mailstack.letter import Letter
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.operator import Operator
 from mailstack.queue.watch import Watch
 from mailstack.store import Damaged, StoreError

@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Failed, Status
+from mailstack.letter.delivery import Delivery
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.operator import Operator
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull

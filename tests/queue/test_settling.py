@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, Status
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import Delivery, DeliveryState
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settling import Settling, Times, settle
 from tests.queue.clock import START

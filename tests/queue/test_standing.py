@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from mailstack.journey import Step
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
-from mailstack.queue.delivery import Delivery, released_text
+from mailstack.letter.delivery import Delivery, released_text
+from mailstack.letter.step import Step
 from mailstack.queue.operator import Operator
 from mailstack.queue.settings import QueueLimits
 from mailstack.queue.standing import describe, fits, is_held_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 
 
 def codes(text: str, subject: str = "") -> tuple[str, ...]:

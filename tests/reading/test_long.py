@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import transfer_encoding as transfer
-from mailstack.reading import html, links, read
-from mailstack.reading.html import words
+from mailstack.letter.parsed import html, links, read
+from mailstack.letter.parsed.html import words
 
 HELD = 0.02
 """Seconds of the processor."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mailstack.letter.mailboxes import Correspondent
-from mailstack.reading import Limits, Link, read
-from mailstack.reading.html import _tokens, words
-from mailstack.reading.links import links_of
+from mailstack.letter.address_lists import Correspondent
+from mailstack.letter.parsed import Limits, Link, read
+from mailstack.letter.parsed.html import _tokens, words
+from mailstack.letter.parsed.links import links_of
 
 LETTER = b"""\
 From: =?utf-8?q?J=C3=B6rg?= Doe <joerg@a.test>

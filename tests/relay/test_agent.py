@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
+from mailstack.letter.delivery import HURRIED
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.delivery import HURRIED
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.loopback import LoopbackOnly

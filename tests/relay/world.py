@@ -21,7 +21,7 @@ from mailstack.letter import (
     Recipient,
 )
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery
+from mailstack.letter.delivery import Delivery
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.smtp.commands import (
     Auth,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mailstack.letter.content import read_all
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Filter
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter.content import Octets, read_all
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Acceptance, Conflict, Filter, Settlement, StoreError, StoreFull
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mailstack.journey import Step
-from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, terms
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, time_parameters
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.store import Damaged, StoreError, rows
 from mailstack.wire import HostPort, TlsFacts
 
@@ -21,7 +21,7 @@ ascii_words = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, excl
 domains = ascii_words | st.sampled_from(["bücher.test", "пример.test", "xn--bcher-kva.test"])
 addresses = st.builds(Address, locals_, domains)
 values = st.text(st.characters(min_codepoint=0x21, exclude_categories=["C", "Z"]), min_size=1)
-parameters = st.lists(st.tuples(words.filter(lambda keyword: keyword not in terms.TERMS), values)).map(tuple)
+parameters = st.lists(st.tuples(words.filter(lambda keyword: keyword not in time_parameters.TERMS), values)).map(tuple)
 recipients = st.builds(Recipient, addresses, st.none() | addresses, parameters)
 envelopes = st.builds(
     Envelope, st.none() | addresses, st.lists(recipients).map(tuple), st.sampled_from(["7BIT", "8BITMIME"]), parameters

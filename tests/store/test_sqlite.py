@@ -18,10 +18,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailstack.journey import Step
 from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.room import SMALL
 from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 from mailstack.web.asking import Trouble
 from mailstack.web.composing import Attached, ComposeLimits, Person, Sending, compose
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 from mailstack.web.letter_html import html_of
 
 PIECES = (

@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.announcements import Announcement, new_id
-from mailstack.journey import Step
 from mailstack.letter import new_letter_id
+from mailstack.letter.step import Step
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore

@@ -27,16 +27,16 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
+from mailstack.letter.delivery import Delivery
+from mailstack.letter.files.detect import Found
 from mailstack.letter.header import split
 from mailstack.letter.letter import ids_drawn_by
-from mailstack.mailfiles.finding import Found
+from mailstack.letter.parsed import Reading, read
 from mailstack.policy import Pass
 from mailstack.policy.quota import Quotas
-from mailstack.queue.delivery import Delivery
 from mailstack.queue.entering import enter
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settling import into_mailbox
-from mailstack.reading import Reading, read
 from mailstack.store import Acceptance, Damaged, Entry, Store
 
 MOST_HEADER = 262_144

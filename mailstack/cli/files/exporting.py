@@ -13,7 +13,7 @@ from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
-from mailstack.mailfiles.folders import FOLDERS
+from mailstack.letter.files.writers import FOLDERS
 
 format_option = click.option(
     "--format",

@@ -10,7 +10,7 @@ from mailstack.cli.files.telling import Tally, progress
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import LetterId
-from mailstack.mailfiles.folders import FOLDERS, Folder
+from mailstack.letter.files.writers import FOLDERS, Folder
 from mailstack.store import Entry, Filter, Store, StoreError
 
 AT_ONCE = 50

@@ -14,7 +14,7 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import Address
-from mailstack.reading import Reading
+from mailstack.letter.parsed import Reading
 
 
 class _Owner:

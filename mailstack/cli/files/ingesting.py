@@ -13,7 +13,7 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import Address
-from mailstack.reading import Reading
+from mailstack.letter.parsed import Reading
 from mailstack.store.archiving import ARCHIVE
 
 HOST = "capture.home.test"

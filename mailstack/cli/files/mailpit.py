@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 from mailstack.cli.files.telling import Tally, progress
 from mailstack.cli.refusal import Refused
 from mailstack.letter import LetterId
-from mailstack.mailfiles.folders import Folder
+from mailstack.letter.files.writers import Folder
 
 AT_ONCE = 500
 """Messages of one list."""

@@ -16,7 +16,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.config import Config
 from mailstack.letter import LetterId
-from mailstack.mailfiles.finding import Looked, look
+from mailstack.letter.files.detect import Looked, look
 from mailstack.policy.quota import Quotas
 from mailstack.store import Entry, Store
 

@@ -17,9 +17,9 @@ from mailstack.cli.queue.selecting import narrowed, select, with_selection
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import Letter, LetterId
-from mailstack.letter.terms import released_at
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.time_parameters import released_at
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import OWED, Delivery, DeliveryState
 from mailstack.queue.operator import TOGETHER, Act, Operator
 from mailstack.queue.selection import Selection
 from mailstack.store import Filter

@@ -12,10 +12,10 @@ from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
 from mailstack.conditions import Condition
 from mailstack.config.origins import origins_of
-from mailstack.journey import Step
 from mailstack.letter import Address, Letter
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
 from mailstack.queue.route import LOCAL
 from mailstack.queue.standing import StandingOrders, describe
 from mailstack.relay.hosts import line

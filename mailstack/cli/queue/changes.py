@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mailstack.cli.run import OpenStore
-from mailstack.journey import Step
 from mailstack.letter import LetterId
-from mailstack.queue.delivery import OWED
+from mailstack.letter.delivery import OWED
+from mailstack.letter.step import Step
 from mailstack.store import Filter, Record
 
 MOST = 1000

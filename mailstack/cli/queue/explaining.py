@@ -9,8 +9,8 @@ from msgspec import Struct
 from mailstack.cli.queue.around import Reason
 from mailstack.cli.when import local_text, span_text
 from mailstack.letter import Letter
-from mailstack.letter.terms import deadline, released_at
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.time_parameters import deadline, released_at
 from mailstack.queue.route import LOCAL
 from mailstack.queue.schedule import Schedule
 

@@ -10,9 +10,9 @@ from msgspec import Struct, field
 
 from mailstack.cli.records import last_word
 from mailstack.cli.when import span_text
-from mailstack.instant import utc_text
 from mailstack.journey.records import sender_text
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Record
 
 By = Literal["destination", "sender", "reason"]

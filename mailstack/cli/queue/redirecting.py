@@ -9,7 +9,7 @@ from mailstack.cli.names import address as parse_address
 from mailstack.cli.place import Place
 from mailstack.cli.queue.acting import Wanted, act, with_wanted
 from mailstack.cli.queue.routing import router_of
-from mailstack.queue.delivery import OWED
+from mailstack.letter.delivery import OWED
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.cli.place import Place
 from mailstack.cli.queue.selecting import MOST
 from mailstack.cli.run import OpenStore
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.queue.operator import Operator
 from mailstack.queue.standing import is_held_by
 from mailstack.store import Filter, Rule

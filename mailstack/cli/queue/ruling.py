@@ -13,7 +13,7 @@ from mailstack.cli.queue.selecting import ADDRESSES, DOMAINS
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Rule
 
 MOST = 1000

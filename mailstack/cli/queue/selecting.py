@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from mailstack.cli.place import Place
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import Since, When
+from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
-from mailstack.queue.delivery import OWED, DeliveryState
 from mailstack.queue.selection import Selection
 from mailstack.store import Record
 

@@ -19,8 +19,8 @@ from mailstack.cli.queue.selecting import narrowed
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import facts_text, journey_lines
 from mailstack.cli.when import clock_text
-from mailstack.journey import Step
 from mailstack.journey.records import step_json
+from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Span(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from mailstack.config.durations import read_duration
+        from mailstack.letter.durations import read_duration
 
         try:
             return read_duration(value)

@@ -112,8 +112,8 @@ def _list(place: Place) -> None:
 def _flush(place: Place, options: Options) -> None:
     """What waits for its time is due now."""
     from mailstack.cli.queue.selecting import select
+    from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
-    from mailstack.queue.delivery import DeliveryState
     from mailstack.queue.operator import Operator
     from mailstack.queue.selection import Selection
 

@@ -18,8 +18,8 @@ from mailstack.config import Config
 from mailstack.config.authentication import signer, signing_keys
 from mailstack.config.values import HostName
 from mailstack.delivery.agent import DeliveryAgent
-from mailstack.journey import Step
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
+from mailstack.letter.step import Step
 from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Agents

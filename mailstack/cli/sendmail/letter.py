@@ -9,10 +9,10 @@ from msgspec import Struct
 from mailstack.cli.sendmail.exits import NOUSER, USAGE, Ended
 from mailstack.cli.sendmail.options import Options
 from mailstack.letter import Address, Recipient
+from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.envelope import Envelope
 from mailstack.letter.fields import mailbox_field
 from mailstack.letter.header import fields, has, split
-from mailstack.letter.mailboxes import addresses_in
 
 MOST_RECIPIENTS = 10_000
 _RESENT = (b"resent-to", b"resent-cc", b"resent-bcc")

@@ -9,7 +9,7 @@ from mailstack.cli.printing import clean
 from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
 from mailstack.journey.records import sender_text
-from mailstack.queue.delivery import OWED, DeliveryState
+from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.store import Filter, Record
 
 MOST = 100_000

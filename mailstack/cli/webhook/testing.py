@@ -25,7 +25,7 @@ def test(place: Place, name: str) -> None:
     from mailstack.announcements import new_id
     from mailstack.cli.reactor import run_reactor
     from mailstack.config.webhooks import webhook
-    from mailstack.instant import utc_text
+    from mailstack.letter.timestamps import utc_text
     from mailstack.net.clock import ReactorClock
     from mailstack.store.memory import MemoryStore
     from mailstack.webhooks.announcer import NotTold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.letter.terms import BY, read_by
+from mailstack.letter.time_parameters import BY, read_by
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.smtp.replies import Refusal, reply
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.letter.terms import (
+from mailstack.letter.time_parameters import (
     HOLDFOR,
     HOLDUNTIL,
     date_time_text,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Envelope
 from mailstack.letter.header import count
-from mailstack.letter.terms import HIGHEST, LOWEST, NORMAL, PRIORITY, read_priority, said_priority
+from mailstack.letter.time_parameters import HIGHEST, LOWEST, NORMAL, PRIORITY, read_priority, said_priority
 from mailstack.smtp.commands import Mail
 from mailstack.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.smtp.replies import Refusal, Reply, reply

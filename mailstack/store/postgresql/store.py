@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from mailstack.journey import Step
+from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreError, Suppression, lookups, maildrops
 from mailstack.store.addresses import Change
 from mailstack.store.batch import Batch, Transaction

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from mailstack.catalogue.items import MailboxCount, Which
-from mailstack.instant import utc_text
 from mailstack.letter import Address, AddressError
+from mailstack.letter.timestamps import utc_text
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archiving import ARCHIVE
 from mailstack.web.api.backstage import Backstage

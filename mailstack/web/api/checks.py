@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import LetterId
-from mailstack.reading import Reading
+from mailstack.letter.parsed import Reading
 from mailstack.spam.verdict import Judge, Verdict
 from mailstack.web.api.shapes import Unsubscribing
 from mailstack.web.api.shelf import ApiShelf

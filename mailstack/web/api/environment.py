@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, to_builtins
 from mailstack.between.protocol_log import Said
 from mailstack.faults.faults import Faults, TooManyRules
 from mailstack.faults.rule import Rule
-from mailstack.instant import utc_text
+from mailstack.letter.timestamps import utc_text
 from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
 from mailstack.travel import Delayed, TimeTravel

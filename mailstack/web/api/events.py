@@ -11,8 +11,8 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item
-from mailstack.journey import Step
 from mailstack.journey.records import step_json
+from mailstack.letter.step import Step
 from mailstack.net.patience import within
 from mailstack.web.api import telling
 from mailstack.web.api.places import Places

@@ -7,10 +7,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.journey import Step
 from mailstack.journey.following import journey_of
 from mailstack.journey.records import journey_json
 from mailstack.letter import LetterId
+from mailstack.letter.step import Step
 from mailstack.store import Store
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.asking import Answer, Ask, Trouble, in_json

@@ -9,8 +9,8 @@ from msgspec import Struct
 from mailstack.catalogue.items import Which
 from mailstack.journey.records import record_json
 from mailstack.letter import Address, AddressError, Letter, LetterId
+from mailstack.letter.delivery import OWED, Delivery
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery import OWED, Delivery
 from mailstack.queue.operator import Act, Operator
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record

@@ -14,7 +14,7 @@ from mailstack.catalogue.items import Item, Which
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
-from mailstack.reading import Limits, Reading, read
+from mailstack.letter.parsed import Limits, Reading, read
 from mailstack.store import Record
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import seen_by

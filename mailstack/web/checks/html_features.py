@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
-from mailstack.reading.html import beginning, comments, elements, styles
+from mailstack.letter.parsed.html import beginning, comments, elements, styles
 from mailstack.web.checks.css_features import in_declarations, in_sheet
 
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
-from mailstack.reading import Link
+from mailstack.letter.parsed import Link
 from mailstack.wire import Unreachable
 
 MOST = 100

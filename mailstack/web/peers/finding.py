@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import BadQuery, parse
-from mailstack.reading import Part, Reading
+from mailstack.letter.parsed import Part, Reading
 from mailstack.web.asking import Ask, Trouble
 
 

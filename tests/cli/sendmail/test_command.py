@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from tests.cli.conftest import DEFERRED, Mailstack, Shelf, lines_of
 from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
 from tests.waiting import until

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Recipient
 from mailstack.letter.content import Octets, read_all
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.store import Conflict, Placement, Settlement
 from mailstack.store.batch import Batch, Transaction
 from tests.aid import Pump

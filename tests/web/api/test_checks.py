@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
 from mailstack.web.api.checks import Method, Vouched, vouched
 from tests.catalogue.shelf import text
 from tests.web.api.desk import Desk

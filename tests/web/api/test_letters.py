@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailstack.journey import Step
 from mailstack.letter import Address
-from mailstack.queue.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.step import Step
 from mailstack.web.asking import Answer
 from tests.aid import run
 from tests.catalogue.shelf import ALICE, BOB, text

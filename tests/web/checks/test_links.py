@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.reading.links import links_of
+from mailstack.letter.parsed.links import links_of
 from mailstack.web.checks.links import MOST_HOPS, Checked, Seen, check
 from mailstack.wire import Unreachable
 from tests.aid import run

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from mailstack.reading import Reading, read
+from mailstack.letter.parsed import Reading, read
 from mailstack.web.api import telling
 from mailstack.web.api.checks import vouched
 from mailstack.web.checks import html as html_check

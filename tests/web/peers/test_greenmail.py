@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.queue.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.store import Acceptance, Placement
 from tests.catalogue.shelf import ALICE, BOB, OFFICE, text
 from tests.web.peers.desk import Desk

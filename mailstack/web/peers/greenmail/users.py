@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
-from mailstack.reading import read
+from mailstack.letter.parsed import read
 from mailstack.store import Conflict, Entry, Store
 from mailstack.web.asking import JSON, Answer, Ask, in_json
 from mailstack.web.peers.bodies import taken

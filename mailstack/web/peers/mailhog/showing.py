@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mailstack.catalogue.items import Item
 from mailstack.letter.header import fields
 from mailstack.letter.header_text import unfolded
-from mailstack.reading import Part, read
+from mailstack.letter.parsed import Part, read
 from mailstack.web.peers.mailhog.shapes import Content, Message, Mime, Path, Raw
 
 _MAX_DEPTH = 3

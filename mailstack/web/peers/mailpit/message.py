@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from mailstack.catalogue.items import Item, Which
-from mailstack.reading import Part
+from mailstack.letter.parsed import Part
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.letter_html import html_page
 from mailstack.web.peers.finding import found, part_of, searched

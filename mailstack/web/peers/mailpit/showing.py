@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from mailstack.catalogue.items import Item
-from mailstack.letter.mailboxes import Correspondent
-from mailstack.reading import Part, Reading
+from mailstack.letter.address_lists import Correspondent
+from mailstack.letter.parsed import Part, Reading
 from mailstack.web.peers.mailpit.shapes import Address, Attachment, Checksums, ListUnsubscribe, Message, MessageSummary
 
 

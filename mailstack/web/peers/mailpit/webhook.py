@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.announcements import Announcement
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.journey import Journal, Step
+from mailstack.letter.step import Journal, Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.queue.schedule import Schedule

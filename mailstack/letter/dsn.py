@@ -17,13 +17,13 @@ from msgspec import Struct
 
 from mailstack.letter.address import Address
 from mailstack.letter.compose import Heading, compose
+from mailstack.letter.dsn_original import Returned
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.fields import folded
 from mailstack.letter.letter import LetterId
 from mailstack.letter.mime.composition import Composed, lines_part, multipart
 from mailstack.letter.outcome import Outcome
-from mailstack.letter.returned import Returned
-from mailstack.letter.terms import deadline_of, hold_request
+from mailstack.letter.time_parameters import deadline_of, hold_request
 from mailstack.letter.trace import date_time
 from mailstack.letter.xtext import from_ascii
 

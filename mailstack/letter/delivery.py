@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from mailstack.instant import utc_text
 from mailstack.letter import LetterId, Recipient, Status
+from mailstack.letter.timestamps import utc_text
 
 
 class DeliveryState(StrEnum):

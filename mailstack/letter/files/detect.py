@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from mailstack.letter.files import mbox
+from mailstack.letter.files.line_endings import with_crlf
 from mailstack.letter.header import split
-from mailstack.mailfiles import mbox
-from mailstack.mailfiles.lines import with_crlf
 
 MAILDIR = ("cur", "new")
 """What a Maildir has, and where its letters are; what is in `tmp` is not whole."""

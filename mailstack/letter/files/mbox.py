@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from mailstack.mailfiles.lines import with_lf
+from mailstack.letter.files.line_endings import with_lf
 
 FROM = b"From "
 """What a line begins with that parts two letters; the line before it is empty."""

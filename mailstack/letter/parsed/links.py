@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from mailstack.reading import html as hypertext
+from mailstack.letter.parsed import html as hypertext
 
 _BEGINS = re.compile(r"(?<![\w.+-])(?:https?://|mailto:)", re.IGNORECASE)
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000}", re.IGNORECASE)

@@ -12,15 +12,15 @@ from itertools import islice
 from msgspec import Struct
 
 from mailstack.letter import header
+from mailstack.letter.address_lists import Correspondent, correspondents
 from mailstack.letter.charsets import text_of
 from mailstack.letter.header_text import text_of_field, unfolded
-from mailstack.letter.mailboxes import Correspondent, correspondents
+from mailstack.letter.parsed import html as hypertext
+from mailstack.letter.parsed.links import Link, links_of
+from mailstack.letter.parsed.mime_tree import Part, tree_of
+from mailstack.letter.parsed.one_time_codes import codes_in
+from mailstack.letter.parsed.unsubscribe import Unsubscribe, unsubscribe
 from mailstack.letter.transfer_encoding import AT_ONCE
-from mailstack.reading import html as hypertext
-from mailstack.reading.codes import codes_in
-from mailstack.reading.links import Link, links_of
-from mailstack.reading.tree import Part, tree_of
-from mailstack.reading.unsubscribe import Unsubscribe, unsubscribe
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mailstack.letter import LetterId
-from mailstack.mailfiles import mbox
-from mailstack.mailfiles.finding import MAILDIR
-from mailstack.mailfiles.lines import with_lf
+from mailstack.letter.files import mbox
+from mailstack.letter.files.detect import MAILDIR
+from mailstack.letter.files.line_endings import with_lf
 
 
 class Folder(Protocol):

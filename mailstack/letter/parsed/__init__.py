@@ -6,9 +6,9 @@ is bounded by Limits, and takes time in proportion to the letter's size.
 
 from __future__ import annotations
 
-from mailstack.reading.links import Link
-from mailstack.reading.reading import Limits, Reading, read
-from mailstack.reading.tree import Part
-from mailstack.reading.unsubscribe import Unsubscribe
+from mailstack.letter.parsed.links import Link
+from mailstack.letter.parsed.mime_tree import Part
+from mailstack.letter.parsed.parsed_letter import Limits, Reading, read
+from mailstack.letter.parsed.unsubscribe import Unsubscribe
 
 __all__ = ["Limits", "Link", "Part", "Reading", "Unsubscribe", "read"]

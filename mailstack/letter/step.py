@@ -1,0 +1,46 @@
+"""The steps of a letter's life: what the log, the command line and the web page all show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from mailstack.letter import LetterId
+
+StepName = Literal[
+    "submitted",
+    "exchanged",
+    "routed",
+    "attempted",
+    "deferred",
+    "relayed",
+    "delivered",
+    "bounced",
+    "collected",
+    "held",
+    "released",
+    "redirected",
+    "copied",
+    "removed",
+]
+
+
+class Step(Struct, frozen=True):
+    """One thing that happened to a letter, stored in the same transaction as the change it tells of."""
+
+    letter: LetterId
+    at: float
+    """UTC, as seconds since 1970."""
+    office: str
+    step: StepName
+    facts: Mapping[str, Any] = {}
+    """What explains it: `by`, `client`, `tls`, `recipient`, `host`, `reply`, `next_attempt`, `dialogue` … JSON values."""
+
+
+class Journal(Protocol):
+    """Where steps are told when they are durable: the log, the live page. `mailstack.net.log` has the one that writes."""
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Never raises, never waits."""
