@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.lines import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
 
 LIMIT = 12
 octets = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bc", b"0123456789", b"." * 30])).map(b"".join)

@@ -16,9 +16,9 @@ from mailstack.accounts.proofs import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.policy.networks import client_of
-from mailstack.sasl import AccountLogin, Denied, Proof, ScramKeys, ScramProof, Unavailable
+from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.sasl import AccountLogin, Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import Account, StoreError
-from mailstack.wire import Clock, HostPort
 
 LONGEST_NAME = 320
 """Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""

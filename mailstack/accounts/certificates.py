@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from mailstack.accounts.checker import Accounts, account_key
 from mailstack.accounts.proofs import CertificateCredentials, ICertificate
-from mailstack.wire import ClientCertificate
+from mailstack.protocols.connection import ClientCertificate
 
 
 @implementer(ICredentialsChecker)

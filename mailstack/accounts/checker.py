@@ -15,7 +15,7 @@ from zope.interface import implementer
 from mailstack.accounts.app_passwords import digest
 from mailstack.accounts.passwords import Passwords
 from mailstack.letter import Address, AddressError
-from mailstack.sasl import Unavailable
+from mailstack.protocols.sasl import Unavailable
 from mailstack.store import Account, AppPassword, StoreError
 
 _log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.cache import TimedCache
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain
 from mailstack.policy.ownership import Owners
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.ttl_cache import TimedCache
 from mailstack.queue import route
 from mailstack.store import Account
-from mailstack.wire import Clock
 
 MOST_ALIASES = 1000
 """Addresses looked at to find out whether one leads to an account."""

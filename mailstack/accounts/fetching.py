@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupErro
 
 from mailstack.net.document import TooLarge, read_document
 from mailstack.net.upload import Upload
-from mailstack.sasl import Unavailable
+from mailstack.protocols.sasl import Unavailable
 
 LARGEST = 262144
 """Octets of an answer."""

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from mailstack.accounts.tokens import BadToken, Claims
-from mailstack.cache import TimedCache
-from mailstack.sasl import Unavailable
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl import Unavailable
+from mailstack.protocols.ttl_cache import TimedCache
 
 Ask = Callable[[bytes], Awaitable[bytes]]
 """Posts a form to the issuer, gives its answer. Raises OSError, sasl.Unavailable."""

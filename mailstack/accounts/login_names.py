@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from mailstack.sasl import AccountLogin, Authenticator, Proof, ScramKeys
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Proof, ScramKeys
 
 
 class LoginNames:

@@ -16,11 +16,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from mailstack.cache import TimedCache
-from mailstack.discreet import Discreet
-from mailstack.sasl import ScramKeys, Unavailable
-from mailstack.sasl.saslprep import saslprep
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.sasl import ScramKeys, Unavailable
+from mailstack.protocols.sasl.saslprep import saslprep
+from mailstack.protocols.ttl_cache import TimedCache
 
 MAX_OCTETS = 72
 """What bcrypt looks at; a longer password would be checked by its beginning alone."""

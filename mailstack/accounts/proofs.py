@@ -6,8 +6,8 @@ from msgspec import Struct
 from twisted.cred.credentials import ICredentials, IUsernamePassword, UsernamePassword
 from zope.interface import Attribute, Interface, implementer
 
-from mailstack.sasl import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
-from mailstack.wire import ClientCertificate
+from mailstack.protocols.connection import ClientCertificate
+from mailstack.protocols.sasl import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
 
 
 class IScramProof(ICredentials):

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from mailstack.accounts.checker import account_key
 from mailstack.accounts.proofs import IScramProof, ScramCredentials
-from mailstack.sasl import ScramKeys
+from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, StoreError
 
 COUNTED_FOR = 60.0

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from mailstack.sasl import AccountLogin, Unavailable
+from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mailstack.accounts.tokens import BadToken, Claims
-from mailstack.sasl import Unavailable
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl import Unavailable
 
 if TYPE_CHECKING:
     from jwt import PyJWK

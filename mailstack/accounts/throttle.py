@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mailstack.commons import Ledger, OwnLedger
 from mailstack.policy.networks import client_of
-from mailstack.sasl import Unavailable
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl import Unavailable
 
 _UNTIL, _COUNT, _FREE_AT = 0, 1, 2
 """What the rows of failures hold, each under a client and an account, "" for any: until when they are remembered, how

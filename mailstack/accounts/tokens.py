@@ -13,7 +13,7 @@ from zope.interface import implementer
 from mailstack.accounts.authenticator import TokenRefused
 from mailstack.accounts.checker import Accounts, account_key
 from mailstack.accounts.proofs import BearerToken, IBearerToken
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 Claims = Mapping[str, Any]
 """What a token says, checked for its origin (RFC 7519 §4, RFC 7662 §2.2)."""

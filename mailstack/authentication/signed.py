@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from mailstack.authentication.signing import Signer
 from mailstack.letter import Address, Letter
 from mailstack.letter.content import Prefixed
-from mailstack.smtp.body import fit_body
-from mailstack.smtp.replies import Refusal
-from mailstack.smtp.station import NO_FACTS, Facts
+from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
+from mailstack.protocols.smtp.replies import Refusal
 
 Owns = Callable[[Address], Awaitable[bool]]
 """Whether an address belongs to the account that submits a letter."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mailstack.between import Between, Listening
 from mailstack.letter.durations import moment
-from mailstack.wire import Dane, Disconnected, Ending, Engine, Peer
+from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer
+from mailstack.protocols.peer_wrapper import Between, Listening
 
 _DOT = b"\r\n.\r\n"
 _LONGEST = 16384

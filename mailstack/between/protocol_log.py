@@ -11,7 +11,7 @@ from msgspec import Struct
 from mailstack.between.overheard import Dialogue, Line, overhear_server
 from mailstack.catalogue.feed import Feed
 from mailstack.letter.timestamps import utc_text
-from mailstack.wire import Engine, Peer
+from mailstack.protocols.connection import Engine, Peer
 
 MOST_KEPT = 2000
 """Lines."""

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from mailstack.catalogue import index
 from mailstack.catalogue.database import Database
 from mailstack.catalogue.items import Which
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 BATCH = 500
 """Maximum number of letters per transaction."""

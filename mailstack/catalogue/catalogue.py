@@ -19,12 +19,12 @@ from mailstack.catalogue.read_elsewhere import ReadElsewhere
 from mailstack.catalogue.removal import Keeping, Removal
 from mailstack.catalogue.shared_feed import SharedFeed, Sharing
 from mailstack.catalogue.tagging import Tagging
-from mailstack.complaint import Complaint
 from mailstack.letter import Address, Content, LetterId
 from mailstack.letter.step import Journal, Step
 from mailstack.net.patience import within
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

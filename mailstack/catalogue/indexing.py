@@ -18,9 +18,9 @@ from mailstack.catalogue.items import Copy, Entering, Item
 from mailstack.catalogue.reading import Arriving, entering
 from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
+from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archiving import ARCHIVE
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

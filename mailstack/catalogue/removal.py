@@ -17,9 +17,9 @@ from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Feed
 from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
 from mailstack.letter import LetterId
+from mailstack.protocols.connection import Clock
 from mailstack.store import Store, StoreError
 from mailstack.store.archiving import ARCHIVE
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

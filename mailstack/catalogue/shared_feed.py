@@ -20,10 +20,10 @@ from mailstack.catalogue.feed import Event, Feed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item, Which
 from mailstack.commons import Counts
-from mailstack.complaint import Complaint
 from mailstack.letter.step import Step
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import Filter, Store, StoreError
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

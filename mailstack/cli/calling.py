@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
-from mailstack.discreet import Discreet
+from mailstack.protocols.redacted import Discreet
 
 Tls = Literal["starttls", "implicit", "none"]
 

@@ -21,8 +21,8 @@ from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.header import split
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as
-from mailstack.smtp.replies import Reply
 
 CONNECT = 10.0
 """Seconds for a connection to open."""
@@ -142,9 +142,9 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
 
     from mailstack.net.caller import TwistedCaller
     from mailstack.net.certificates import TlsError
-    from mailstack.smtp.client import ClientEngine, ClientEvent
-    from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
-    from mailstack.wire import HostPort, Peer, Unreachable
+    from mailstack.protocols.connection import HostPort, Peer, Unreachable
+    from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
+    from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble
 
     engine = ClientEngine()
     caller = TwistedCaller(reactor, ca_file=server.ca_file)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 
 class Ledger(Protocol):

@@ -12,7 +12,7 @@ from mailstack.accounts.introspection import IntrospectedTokens
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
 from mailstack.config.model import Config, OAuth
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 
 def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChecker]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mailstack.config.model import Config
+from mailstack.protocols.connection import Source
 from mailstack.relay.origins import Origin, OriginRule
-from mailstack.wire import Source
 
 
 def origins_of(config: Config) -> list[OriginRule]:

@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from mailstack.authentication.signature import is_selector
 from mailstack.config import endpoints, sizes
-from mailstack.discreet import Discreet
 from mailstack.letter import Address, AddressError, durations
 from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.block import is_network
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.relay.routes import SmartHost, Target
-from mailstack.smtp.extensions import OFFERED
-from mailstack.wire import HostPort
 
 Domain = NewType("Domain", str)
 """A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""

@@ -14,11 +14,11 @@ from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.letter.verp import sender_for
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
+from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.route import Directory
 from mailstack.queue.watch import Watch
 from mailstack.store import StoreError
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

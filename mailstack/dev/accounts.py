@@ -28,8 +28,8 @@ from mailstack.dev.settings import HOME_DOMAIN, USERS, DevSettings
 from mailstack.dev.shared_inbox import SharedReaders
 from mailstack.letter import Address
 from mailstack.net.clock import ReactorClock
-from mailstack.sasl import Authenticator
-from mailstack.sasl.keys import FEWEST
+from mailstack.protocols.sasl import Authenticator
+from mailstack.protocols.sasl.scram_keys import FEWEST
 from mailstack.store import Account, Store
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.dev.settings import DevSettings
 from mailstack.exchange.capture import Capture
 from mailstack.exchange.station import Exchange
-from mailstack.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
-from mailstack.smtp.station import Station
-from mailstack.wire import Clock, HostPort
+from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
+from mailstack.protocols.smtp.receiving_rules import Station
 
 
 def capture_rules(

@@ -44,12 +44,12 @@ from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office.post_office import PostOffice
 from mailstack.office.surroundings import Managed, OfficeFacts, Surroundings
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import Routes, Target
 from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.travel import TimeTravel
-from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.verdict import Verdict

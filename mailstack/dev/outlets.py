@@ -16,14 +16,14 @@ from mailstack.dev.offices import NO_PUNISHMENT, NO_QUESTIONS
 from mailstack.dev.settings import CAPTURE, DevSettings
 from mailstack.letter.content import read_all
 from mailstack.letter.step import Journal, Step
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import Schedule
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
-from mailstack.smtp.replies import Refusal
 from mailstack.store import Filter, Store
 from mailstack.webhooks.announcer import Announcer, NotTold
 from mailstack.webhooks.waking import Waking
-from mailstack.wire import Clock
 
 if TYPE_CHECKING:
     from mailstack.web.leaving import Leaving

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import Address, AddressError
-from mailstack.smtp.replies import Refusal
+from mailstack.protocols.smtp.replies import Refusal
 
 INBOX = "inbox"
 MOST = 10_000

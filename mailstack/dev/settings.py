@@ -14,8 +14,8 @@ from mailstack.config.values import Domain, HostName, Origin, WebRoot
 from mailstack.faults import Rule
 from mailstack.letter import Address
 from mailstack.net.certificates import CertificateFiles
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.outlet import Outlet
-from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.spam.chosen import SpamFilter

@@ -8,10 +8,10 @@ from typing import Any
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.letter.step import Step
-from mailstack.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
 from mailstack.store.archiving import ARCHIVE
-from mailstack.wire import HostPort
 
 AT_ONCE = 1000
 """Letters that are listed by one question to the store."""

@@ -25,8 +25,8 @@ from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
-from mailstack.smtp.replies import Refusal, Reply, reply
-from mailstack.smtp.station import NO_FACTS, Arrived, Facts
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Facts
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
 MALFORMED_FROM = reply(550, "5.6.0", "the letter needs one From field that names its authors (RFC 5322 section 3.6)")

@@ -13,10 +13,10 @@ from mailstack.policy.guard import Guard
 from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
 from mailstack.queue.counter import Counter
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.extensions.mtpriority import Priorities
-from mailstack.smtp.station import NO_FACTS, Arrived, Client, Facts
 
 HIDDEN = (b"return-path", b"mt-priority")
 """Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""

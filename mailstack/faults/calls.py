@@ -6,7 +6,7 @@ from typing import Any
 
 from mailstack.faults.faults import Faults, Moment
 from mailstack.net.clock import ReactorClock
-from mailstack.wire import Caller, Engine, EventT, HostPort, Peer, Unreachable
+from mailstack.protocols.connection import Caller, Engine, EventT, HostPort, Peer, Unreachable
 
 
 class FaultyCaller:

@@ -10,9 +10,9 @@ from typing import Any
 from mailstack.faults.faults import Moment
 from mailstack.faults.rule import Rule
 from mailstack.faults.standing import Faulty, Place
-from mailstack.pop3.commands import AuthResponse, Pop3Event, Rejected
-from mailstack.pop3.server import ServerEngine
-from mailstack.wire import Peer
+from mailstack.protocols.connection import Peer
+from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
+from mailstack.protocols.pop3.server import ServerEngine
 
 _STAT = re.compile(rb"(\+OK [0-9]+ )([0-9]+)")
 _ONE = re.compile(rb"(\+OK )([0-9]+)(?= octets)")

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mailstack.letter.durations import read_duration
-from mailstack.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.replies import Reply, reply
 
 SmtpStep = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
 """Of a receiving host, in the order of a dialogue; "content" is what comes behind 354, "final" its final dot."""

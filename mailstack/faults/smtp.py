@@ -12,7 +12,8 @@ from mailstack.faults.magic import magic
 from mailstack.faults.rule import Rule
 from mailstack.faults.standing import BROKEN, Faulty, Place
 from mailstack.letter import Address
-from mailstack.smtp.commands import (
+from mailstack.protocols.connection import Dane, Peer
+from mailstack.protocols.smtp.commands import (
     Auth,
     Bdat,
     Chunk,
@@ -25,10 +26,9 @@ from mailstack.smtp.commands import (
     ServerEvent,
     StartTls,
 )
-from mailstack.smtp.order import State
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.server import ServerEngine
-from mailstack.wire import Dane, Peer
+from mailstack.protocols.smtp.order import State
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import ServerEngine
 
 _STEPS: dict[type, str] = {
     Hello: "ehlo",

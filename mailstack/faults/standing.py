@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from mailstack.between import Between
 from mailstack.faults.faults import Faults
 from mailstack.faults.rule import Rule
 from mailstack.letter.durations import LONGEST
 from mailstack.net.clock import ReactorClock
-from mailstack.wire import Disconnected, Ending, Peer
+from mailstack.protocols.connection import Disconnected, Ending, Peer
+from mailstack.protocols.peer_wrapper import Between
 
 BROKEN = Disconnected("a fault broke the connection")
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter.address import Address, ReversePath
-from mailstack.wire import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsFacts
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
 """What NOTIFY may ask to be told of (RFC 3461 §4.1)."""

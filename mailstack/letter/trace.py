@@ -11,7 +11,7 @@ from functools import lru_cache
 from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
 from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
-from mailstack.wire import TlsFacts
+from mailstack.protocols.connection import TlsFacts
 
 LOCAL = "LOCAL"
 """The protocol of an Arrival without one: no `with` clause names it (RFC 5321 §4.4)."""

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.login_delay import LoginDelay
-from mailstack.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
-from mailstack.pop3.responses import Code
-from mailstack.sasl import (
+from mailstack.protocols.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
+from mailstack.protocols.pop3.responses import Code
+from mailstack.protocols.sasl import (
     MECHANISMS,
     AccountLogin,
     Authenticator,
@@ -27,7 +27,7 @@ from mailstack.sasl import (
     Unavailable,
     offered,
 )
-from mailstack.sasl.cram import fresh_id
+from mailstack.protocols.sasl.cram import fresh_id
 from mailstack.store import Maildrop, MaildropInUse, Store, StoreError
 
 _log = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
-from mailstack.pop3.languages import LANGUAGES, choose
-from mailstack.pop3.responses import Code
-from mailstack.pop3.server import ServerEngine
-from mailstack.sasl import Channel
+from mailstack.protocols.connection import Ending, HostPort, LoggedOut, Peer, Stopping, TlsFacts
+from mailstack.protocols.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
+from mailstack.protocols.pop3.languages import LANGUAGES, choose
+from mailstack.protocols.pop3.responses import Code
+from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.sasl import Channel
 from mailstack.store import Damaged, StoreError
-from mailstack.wire import Ending, HostPort, LoggedOut, Peer, Stopping, TlsFacts
 
 _log = logging.getLogger(__name__)
 

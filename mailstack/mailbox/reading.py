@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.letter import Content
 from mailstack.mailbox.maildrop import Maildrop
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
 from mailstack.store import Entry, Store, StoreError
 
 MOST_OCTETS = 262_144

@@ -15,13 +15,13 @@ from mailstack.mailbox.maildrop import Maildrop
 from mailstack.mailbox.reading import MOST_OF_ALL
 from mailstack.mailbox.transaction import Transaction
 from mailstack.mailbox.update import Update
-from mailstack.pop3.commands import Pop3Event
-from mailstack.pop3.responses import Code
-from mailstack.pop3.server import ServerEngine
-from mailstack.room import Room
-from mailstack.sasl import Authenticator, Sessions
+from mailstack.protocols.connection import Clock, Peer
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.pop3.commands import Pop3Event
+from mailstack.protocols.pop3.responses import Code
+from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.sasl import Authenticator, Sessions
 from mailstack.store import Store, StoreError
-from mailstack.wire import Clock, Peer
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from mailstack.mailbox.dialogue import Dialogue, Over
 from mailstack.mailbox.excerpt import Excerpt
 from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
 from mailstack.mailbox.reading import ReadAhead
-from mailstack.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.store import Entry, Store, StoreError
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 
 from mailstack.letter.step import Journal, Step
 from mailstack.mailbox.maildrop import Maildrop
+from mailstack.protocols.connection import Clock
 from mailstack.store import Entry, Store, StoreError
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

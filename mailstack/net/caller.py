@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls_layer import under_tls
-from mailstack.wire import Dane, Engine, EventT, HostPort, Source, Unreachable, is_path
+from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Source, Unreachable, is_path
 
 
 class TwistedCaller:

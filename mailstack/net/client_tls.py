@@ -13,7 +13,7 @@ from zope.interface import implementer
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.net.identity import name_fault
 from mailstack.net.server_tls import CIPHERS, modern
-from mailstack.wire import Dane
+from mailstack.protocols.connection import Dane
 
 # The other side decides what it can do; forward secrecy first, and nothing without authentication or encryption.
 _CIPHERS = CIPHERS.encode() + b":HIGH:!aNULL:!eNULL:!PSK:!SRP:!3DES:!RC4:!MD5:!DSS"

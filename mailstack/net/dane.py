@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import crypto
 
 from mailstack.net.identity import name_fault
-from mailstack.wire import Dane, Tlsa
+from mailstack.protocols.connection import Dane, Tlsa
 
 DANE_TA = 2
 """The record names an authority of the chain: chain, names and dates are checked as usual (RFC 7672 §3.1.2)."""

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from twisted.internet.threads import deferToThreadPool
 
-from mailstack.cache import TimedCache
-from mailstack.sasl.answering import Derive
-from mailstack.sasl.keys import salted
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl.client import Derive
+from mailstack.protocols.sasl.scram_keys import salted
+from mailstack.protocols.ttl_cache import TimedCache
 
 
 def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:

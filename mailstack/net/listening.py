@@ -15,8 +15,8 @@ from mailstack.net.proxied import PassedAddress
 from mailstack.net.run_queue import RunQueue
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission
-from mailstack.smtp.replies import Reply
-from mailstack.wire import Engine, EventT, HostPort
+from mailstack.protocols.connection import Engine, EventT, HostPort
+from mailstack.protocols.smtp.replies import Reply
 
 
 class Listener(Protocol):

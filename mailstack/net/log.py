@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import utc_text
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 LOGGED_FACTS = frozenset(
     "by client sender recipient recipients size tls host reply next_attempt remote_id spf dkim dmarc".split()  # noqa: SIM905

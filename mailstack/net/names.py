@@ -21,12 +21,12 @@ from twisted.names.error import (
     DNSServerError,
 )
 
-from mailstack.cache import TimedCache
 from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
 from mailstack.net.shared_lookups import SharedLookups
+from mailstack.protocols.connection import Tlsa
+from mailstack.protocols.ttl_cache import TimedCache
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.trouble import clean
-from mailstack.wire import Tlsa
 
 RESOLV_CONF = "/etc/resolv.conf"
 

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-from mailstack.wire import ClientCertificate, TlsFacts
+from mailstack.protocols.connection import ClientCertificate, TlsFacts
 
 TLS_EXPORTER = "tls-exporter"
 SERVER_END_POINT = "tls-server-end-point"

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.wire import Clock
+from mailstack.protocols.connection import Clock
 
 
 async def within(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:

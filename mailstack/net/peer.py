@@ -25,7 +25,7 @@ from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls_layer import start_tls
 from mailstack.net.writing import write
-from mailstack.wire import (
+from mailstack.protocols.connection import (
     NEED_DATA,
     PAUSED,
     Dane,

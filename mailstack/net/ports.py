@@ -20,8 +20,8 @@ from mailstack.net.proxy_header import PROXIED
 from mailstack.net.tls_layer import under_tls
 from mailstack.net.turns import accept_few
 from mailstack.policy.networks import ip_address, networks_of, within
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
-from mailstack.wire import HostPort
 
 BACKLOG = 1024
 """Connections that the system may hold until we take them; it takes less if it must."""

@@ -18,9 +18,9 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.document import TooLarge, read_document
 from mailstack.net.secured import Secured, why
 from mailstack.net.upload import Upload
+from mailstack.protocols.connection import Unreachable
 from mailstack.relay.loopback import is_loopback
 from mailstack.webhooks.webhook import Answer
-from mailstack.wire import Unreachable
 
 _LOCAL = "localhost"
 _PORTS = {"http": 80, "https": 443}

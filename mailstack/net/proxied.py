@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailstack.net.proxy_header import BadHeader, Passed, read_header
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 _log = Logger()
 

@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError, Conne
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from mailstack.wire import HostPort, Unreachable
+from mailstack.protocols.connection import HostPort, Unreachable
 
 
 async def answer_to(reactor: Any, at: HostPort, question: bytes, *, most: int, timeout: float) -> bytes:

@@ -11,7 +11,7 @@ from twisted.names.error import DNSNameError, DNSServerError
 
 from mailstack.net.names import TLSA
 from mailstack.net.resolver import authenticated
-from mailstack.wire import Tlsa
+from mailstack.protocols.connection import Tlsa
 
 
 class TlsaRecord(dns.UnknownRecord):

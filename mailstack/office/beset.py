@@ -16,8 +16,8 @@ from mailstack.faults.standing import Place
 from mailstack.faults.tls import FaultyContext
 from mailstack.net.clock import ReactorClock
 from mailstack.office.surroundings import Surroundings
-from mailstack.pop3.server import ServerEngine as Pop3Engine
-from mailstack.wire import Peer
+from mailstack.protocols.connection import Peer
+from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
 
 
 def beset(around: Surroundings, office: str, clock: ReactorClock) -> Surroundings:

@@ -16,6 +16,7 @@ from mailstack.net.deriving import derive_in_thread
 from mailstack.net.ports import leads_to
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.quota import Quotas
+from mailstack.protocols.connection import HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.leaving import Gate, Leaving
@@ -29,7 +30,6 @@ from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
-from mailstack.wire import HostPort
 
 if TYPE_CHECKING:
     from mailstack.tls_reports.collector import Collector

@@ -31,22 +31,22 @@ from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import is_exempt, networks_of, within
 from mailstack.policy.tarpit import Tarpit
-from mailstack.pop3.commands import Pop3Event
-from mailstack.pop3.responses import Code
-from mailstack.pop3.server import ServerEngine as Pop3Engine
-from mailstack.room import Room
-from mailstack.sasl import Authenticator
-from mailstack.smtp.commands import ServerEvent
-from mailstack.smtp.extensions.extension import BareNewlines
-from mailstack.smtp.limits import SessionLimits
-from mailstack.smtp.lmtp import LmtpSession
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.server import Capabilities
-from mailstack.smtp.server import ServerEngine as SmtpEngine
-from mailstack.smtp.session import Session
-from mailstack.smtp.station import Station
+from mailstack.protocols.connection import HostPort, Peer
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.pop3.commands import Pop3Event
+from mailstack.protocols.pop3.responses import Code
+from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
+from mailstack.protocols.sasl import Authenticator
+from mailstack.protocols.smtp.commands import ServerEvent
+from mailstack.protocols.smtp.extensions.extension import BareNewlines
+from mailstack.protocols.smtp.limits import SessionLimits
+from mailstack.protocols.smtp.lmtp import LmtpSession
+from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.protocols.smtp.replies import Reply
+from mailstack.protocols.smtp.server import Capabilities
+from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
+from mailstack.protocols.smtp.server_session import Session
 from mailstack.submission import Submission
-from mailstack.wire import HostPort, Peer
 
 Conversation = Callable[[], Coroutine[Any, Any, None]]
 

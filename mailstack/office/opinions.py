@@ -19,8 +19,8 @@ from mailstack.policy.only_to import OnlyTo
 from mailstack.policy.rates import Rates
 from mailstack.policy.recipient_domain import RecipientDomain
 from mailstack.policy.sender_domain import SenderDomain
+from mailstack.protocols.connection import Clock
 from mailstack.store import Store
-from mailstack.wire import Clock
 
 
 def about_strangers(  # noqa: PLR0917  # collaborators, each of a type of its own

@@ -30,8 +30,8 @@ from mailstack.policy.networks import networks_of
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.queue.counter import Counter
-from mailstack.smtp.extensions.mtpriority import Priorities
 from mailstack.store import StoreError
 from mailstack.submission import Submission
 from mailstack.submission.author import Author

@@ -18,11 +18,11 @@ from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.free_space import FreeSpace
+from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
+from mailstack.protocols.sasl import Authenticator
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
-from mailstack.sasl import Authenticator
 from mailstack.seat import Seat
 from mailstack.store import Store
-from mailstack.wire import Caller, Engine, HostPort, Peer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from msgspec import Struct
 
-from mailstack.smtp.replies import Refusal, Reply
+from mailstack.protocols.smtp.replies import Refusal, Reply
 
 
 class Pass(Struct, frozen=True):

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from mailstack.letter import ReversePath
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.networks import IpNetwork, ip_address, networks_of, within
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 TURNED_AWAY = reply(554, "5.7.1", "no mail is taken from you here; ask the postmaster why")
 BLOCKED = reply(550, "5.7.1", "no mail is taken from you here; ask the postmaster why")

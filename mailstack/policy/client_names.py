@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mailstack.cache import TimedCache
 from mailstack.letter.address import AddressError, parse_domain
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
+from mailstack.protocols.ttl_cache import TimedCache
 
 _MOST_POINTERS = 5
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 
-from mailstack.cache import TimedCache
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import Reply, clean, reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import Reply, clean, reply
+from mailstack.protocols.ttl_cache import TimedCache
 
 _TURNED_AWAY = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")

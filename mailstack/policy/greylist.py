@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mailstack.complaint import Complaint
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import ip_address
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 from mailstack.store import Contact, Store, StoreError
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from mailstack.policy import Verdict, ask, demand
 from mailstack.policy.networks import IpNetwork, within
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
 
 OfClient = Callable[[Client], Awaitable[Verdict]]
 OfSender = Callable[[Client, Mail], Awaitable[Verdict]]

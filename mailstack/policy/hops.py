@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.smtp.replies import reply
+from mailstack.protocols.smtp.replies import reply
 
 MOST_HOPS = 100
 """RFC 5321 §6.3: at least 100."""

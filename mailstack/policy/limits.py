@@ -10,8 +10,8 @@ from mailstack.commons import Counts, Ledger, OwnCounts
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import IpNetwork, client_of, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
-from mailstack.smtp.replies import reply
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.replies import reply
 
 TOO_MANY = reply(421, "4.3.2", "too many connections, try again later", closes=True)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 NO_NAME = reply(550, "5.7.25", "your address has no name in the DNS that leads back to it")
 

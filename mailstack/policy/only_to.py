@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from mailstack.letter import Address
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 NOT_THERE = reply(550, "5.7.1", "this system sends no mail to that domain")
 

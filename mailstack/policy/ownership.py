@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mailstack.letter import Address, ReversePath
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.smtp.replies import reply
+from mailstack.protocols.smtp.replies import reply
 
 NOT_YOURS = reply(553, "5.7.1", "sender address is not owned by the account that logged in")
 

@@ -6,8 +6,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.policy.networks import IpNetwork, within
-from mailstack.smtp.extensions.mtpriority import ANY, Priorities
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.extensions.mtpriority import ANY, Priorities
+from mailstack.protocols.smtp.receiving_rules import Client
 
 
 class TrustedHops(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mailstack.policy import PASS, Defer, Refuse, Verdict
-from mailstack.smtp.replies import reply
+from mailstack.protocols.smtp.replies import reply
 from mailstack.store import Account
 
 FULL_NOW = reply(452, "4.2.2", "mailbox full, try again later")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from mailstack.commons import Ledger, OwnLedger
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import client_of
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 TOO_MANY_LETTERS = reply(450, "4.7.1", "too many letters at present, try again later")
 TOO_MANY_RECIPIENTS = reply(450, "4.7.1", "too many recipients at present, try again later")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from mailstack.letter import Address
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.lookups import Lookups
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 NO_MAIL_THERE = reply(556, "5.1.10", "the recipient's domain takes no mail (null MX)")
 NO_SUCH_DOMAIN = reply(550, "5.1.2", "the recipient's domain does not exist")

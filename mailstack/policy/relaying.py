@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.networks import networks_of, within
-from mailstack.smtp.replies import reply
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.replies import reply
 
 DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")
 

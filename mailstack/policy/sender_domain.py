@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.lookups import Lookups
-from mailstack.smtp.commands import Mail
-from mailstack.smtp.replies import reply
-from mailstack.smtp.station import Client
+from mailstack.protocols.smtp.commands import Mail
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 NO_MAIL_THERE = reply(550, "5.7.27", "the sender's domain takes no mail (null MX), so nobody could answer")
 NO_SUCH_DOMAIN = reply(550, "5.1.8", "the sender's domain does not exist, so nobody could answer")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from mailstack.complaint import Complaint
 from mailstack.letter import Deferred, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import deadline
 from mailstack.letter.verp import delimiters_of
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.queue.attempt import Agents, Attempt
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.damaged import hold_damaged
@@ -24,7 +25,6 @@ from mailstack.queue.silence import SilentAttempts
 from mailstack.queue.standing import Held, StandingOrders
 from mailstack.queue.watch import Watch
 from mailstack.store import Claim, Damaged, StoreError
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

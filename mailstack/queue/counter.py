@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 
-from mailstack.complaint import Complaint
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.header import count
 from mailstack.letter.step import StepName
@@ -16,14 +15,15 @@ from mailstack.policy import demand
 from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
+from mailstack.protocols.connection import ResourceError
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+from mailstack.protocols.smtp.standard_replies import LOCAL_ERROR
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
-from mailstack.room import Room
-from mailstack.smtp.answers import LOCAL_ERROR
-from mailstack.smtp.replies import Refusal, Reply, reply
-from mailstack.smtp.station import NO_FACTS, Facts
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
-from mailstack.wire import ResourceError
 
 _log = logging.getLogger(__name__)
 

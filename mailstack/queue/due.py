@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
+from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.lines import Lines
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Claim, Store
-from mailstack.wire import Clock
 
 _MIN_WAIT = 0.001
 """Minimum number of seconds between two polls, whatever the store says is due."""

@@ -15,10 +15,10 @@ from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
 from mailstack.letter.timestamps import utc_text
 from mailstack.policy.quota import FULL, FULL_NOW
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
-from mailstack.smtp.replies import Refusal
 from mailstack.store import Acceptance, Placement
 
 COPY_OF = "copy_of"

@@ -13,12 +13,12 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outco
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.route import Directory
 from mailstack.queue.standing import StandingOrders
 from mailstack.queue.watch import Watch
 from mailstack.store import Store, StoreError, Suppression
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
+from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Job
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Conflict, Place, Settlement, Store
-from mailstack.wire import Clock
 
 
 class Lines:

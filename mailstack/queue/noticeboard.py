@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from mailstack.conditions import Condition, Conditions
+from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.protocols.connection import Clock
 from mailstack.queue.backlog import Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settling import Settling
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

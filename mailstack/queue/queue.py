@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.complaint import Complaint
 from mailstack.letter import Letter
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Journal, StepName
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.queue.attempt import Agents
 from mailstack.queue.attempts import Attempts
 from mailstack.queue.backlog import Job
@@ -26,7 +27,6 @@ from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.standing import Held, StandingOrders
 from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from mailstack.protocols.connection import Clock
 from mailstack.queue.backlog import Backlog, Job
 from mailstack.queue.settings import QueueLimits
 from mailstack.queue.watch import Watch
-from mailstack.wire import Clock
 
 CHECK_CROWDED = 0.1
 """Seconds between two checks while letters wait for a connection."""

@@ -15,6 +15,10 @@ from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipi
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
+from mailstack.protocols.connection import Caller, Clock, HostPort, Unreachable, is_path
+from mailstack.protocols.sasl.client import Derive, derive_here
+from mailstack.protocols.smtp.client_session import Timeouts, Trouble
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.watch import Watch
@@ -38,12 +42,8 @@ from mailstack.relay.trouble import (
     transaction_trouble,
 )
 from mailstack.relay.wishes import REQUIRETLS, Wishes
-from mailstack.sasl.answering import Derive, derive_here
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import Timeouts, Trouble
 from mailstack.store import StoreError
 from mailstack.tls_results import SessionFailure, SessionResults
-from mailstack.wire import Caller, Clock, HostPort, Unreachable, is_path
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,12 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.cache import TimedCache
 from mailstack.conditions import Condition
+from mailstack.protocols.connection import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
+from mailstack.protocols.sasl.client import Derive, derive_here
+from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
+from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble
+from mailstack.protocols.ttl_cache import TimedCache
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.watch import Watch
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
@@ -19,11 +23,7 @@ from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.tokens import read_token
 from mailstack.relay.trouble import clean, is_down
-from mailstack.sasl.answering import Derive, derive_here
-from mailstack.smtp.client import ClientEngine, ClientEvent
-from mailstack.smtp.sending import SendingSession, Timeouts, Trouble
 from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
-from mailstack.wire import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
 
 
 class ConnectionLimits(Struct, frozen=True):

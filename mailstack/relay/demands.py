@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Failed, Status
+from mailstack.protocols.connection import Dane, Tlsa, is_path
 from mailstack.relay.hosts import Candidate, Way
 from mailstack.relay.names import Names, NamesUnavailable
 from mailstack.relay.security import Demand, Security
@@ -12,7 +13,6 @@ from mailstack.relay.sts import Sts
 from mailstack.relay.sts_policy import Mode
 from mailstack.relay.wishes import Wishes
 from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure
-from mailstack.wire import Dane, Tlsa, is_path
 
 TLS_POLICY = Status(4, 7, 5)
 REQUIRETLS_NEEDED = Status(5, 7, 30)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from mailstack.conditions import Condition
-from mailstack.wire import Clock, HostPort, is_path
+from mailstack.protocols.connection import Clock, HostPort, is_path
 
 
 class DownLimits(Struct, frozen=True):

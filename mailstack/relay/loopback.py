@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.wire import Caller, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable, is_path
+from mailstack.protocols.connection import Caller, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable, is_path
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from mailstack.wire import Tlsa
+from mailstack.protocols.connection import Tlsa
 
 
 class MailExchange(NamedTuple):

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address
 from mailstack.letter.patterns import fits_address, fits_any_domain
-from mailstack.wire import Source
+from mailstack.protocols.connection import Source
 
 
 class Origin(Struct, frozen=True):

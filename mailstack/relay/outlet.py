@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from mailstack.discreet import Discreet
 from mailstack.letter.header import fields, split
+from mailstack.protocols.redacted import Discreet
 from mailstack.relay.routes import Credentials, SmartHost, Target
 
 _RETURN_PATH, _FROM = b"Return-Path", b"From"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from mailstack.letter import Outcome
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as, recipient_outcome, too_many_recipients
-from mailstack.smtp.replies import Reply
 
 
 class Progress:

@@ -27,9 +27,9 @@ from enum import Enum
 from msgspec import Struct, field
 
 from mailstack.letter.patterns import domain_pattern, find_by_domain
+from mailstack.protocols.connection import Dane
 from mailstack.relay.routes import SmartHost
 from mailstack.tls_results import AppliedPolicy, SessionFailure
-from mailstack.wire import Dane
 
 
 class Demand(Enum):

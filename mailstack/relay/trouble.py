@@ -14,9 +14,9 @@ import re
 from collections.abc import Collection, Sequence
 
 from mailstack.letter import Deferred, Delivered, Failed, Outcome, Status
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import Trouble
-from mailstack.wire import Unreachable
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.replies import Reply
 
 MOST_TEXT = 500
 """Characters of a host's reply that are kept."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mailstack.between import Listening
 from mailstack.between.overheard import Overheard
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
+from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
+from mailstack.protocols.peer_wrapper import Listening
 from mailstack.simulation.host import Host
 from mailstack.simulation.transcript import Transcript
-from mailstack.wire import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
 
 
 class OverheardCaller:

@@ -10,8 +10,8 @@ from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSServerError
 
 from mailstack.net.zone import TlsaRecord, Zone
+from mailstack.protocols.connection import Tlsa
 from mailstack.simulation.spans import seconds_of
-from mailstack.wire import Tlsa
 
 TTL = 60
 """Seconds for which an answer may be kept, unless a record says another time."""

@@ -17,15 +17,15 @@ from mailstack.letter import Address, Envelope, LetterId, Recipient
 from mailstack.letter.compose import Heading, compose
 from mailstack.letter.content import Octets
 from mailstack.letter.mime.composition import text_part
-from mailstack.pop3.client import ClientEngine as Pop3Client
-from mailstack.pop3.fetching import FetchingSession
-from mailstack.sasl.keys import salted
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
+from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.sasl.scram_keys import salted
+from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
+from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.simulation.site import Site
 from mailstack.simulation.world import World
-from mailstack.smtp.client import ClientEngine as SmtpClient
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import SendingSession
-from mailstack.wire import HostPort
 
 PATIENCE = 600.0
 """Virtual seconds that a person's program waits for a connection, and for each answer of a mailbox."""

@@ -24,8 +24,8 @@ from mailstack.net.names import DnsNames
 from mailstack.net.tls import ServerContext
 from mailstack.office.post_office import PostOffice
 from mailstack.office.surroundings import Surroundings
-from mailstack.sasl import ScramKeys
-from mailstack.sasl.keys import FEWEST
+from mailstack.protocols.sasl import ScramKeys
+from mailstack.protocols.sasl.scram_keys import FEWEST
 from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
 from mailstack.simulation.life import Life, mortal

@@ -14,6 +14,7 @@ from mailstack.between.overheard import overhear_server
 from mailstack.faults import Faults
 from mailstack.letter import ids_drawn_by
 from mailstack.net.client_tls import ClientTls
+from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
 from mailstack.simulation.authority import Authority, authority
 from mailstack.simulation.calling import OverheardCaller
 from mailstack.simulation.domains import Domains
@@ -23,7 +24,6 @@ from mailstack.simulation.network import Path
 from mailstack.simulation.reactor import SimulatedReactor
 from mailstack.simulation.spans import seconds_of
 from mailstack.simulation.transcript import Transcript
-from mailstack.wire import Caller, Engine, HostPort, Peer
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from msgspec import Struct
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.net.question import answer_to
+from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.relay.loopback import is_loopback
 from mailstack.spam.rspamd import PATH, read_checked
 from mailstack.spam.spamassassin import question, read_report
 from mailstack.spam.verdict import NotUnderstood, Verdict
-from mailstack.wire import HostPort, Unreachable
 
 TIMEOUT = 30.0
 """Seconds for one letter: filters ask the DNS."""

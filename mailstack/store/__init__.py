@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from mailstack.announcements import Announcements
 from mailstack.conditions import Conditions
-from mailstack.discreet import Discreet
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
+from mailstack.protocols.connection import ResourceError
+from mailstack.protocols.redacted import Discreet
 from mailstack.tls_results import TlsResults
-from mailstack.wire import ResourceError
 
 
 class StoreError(ResourceError):

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from mailstack.letter.content import CHUNK
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
 from mailstack.store.digests import Verification, new_digest

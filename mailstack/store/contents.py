@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import CHUNK, Octets, verify
-from mailstack.room import SMALL, Room
+from mailstack.protocols.memory_budget import SMALL, Room
 from mailstack.store import StoreError
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mailstack.complaint import Complaint
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)

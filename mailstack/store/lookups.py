@@ -11,7 +11,7 @@ from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
 from mailstack.letter.delivery import OWED, Delivery
 from mailstack.letter.step import Step
-from mailstack.sasl import ScramKeys
+from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.sasl import ScramKeys
+from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Conflict, StoreError
 from mailstack.store.rows import target_key
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mailstack.discreet import Discreet
+from mailstack.protocols.redacted import Discreet
 
 
 class Reach(Discreet, frozen=True):

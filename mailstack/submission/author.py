@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from mailstack.letter import Address, AddressError, ReversePath
 from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.header import count, fields, has, without
-from mailstack.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
 NOT_THE_AUTHOR = reply(550, "5.7.1", "the From address is not owned by the account that logged in")

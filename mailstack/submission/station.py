@@ -14,12 +14,12 @@ from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
 from mailstack.policy import ask, demand
 from mailstack.policy.guard import OfRecipient, OfSender
 from mailstack.policy.ownership import Owners, Ownership
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
+from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.standard_replies import TLS_FIRST
 from mailstack.queue.counter import Counter
-from mailstack.smtp.answers import TLS_FIRST
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.extensions.mtpriority import Priorities
-from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.station import NO_FACTS, Arrived, Client, Facts
 from mailstack.submission.author import Author
 from mailstack.submission.fixups import complete
 

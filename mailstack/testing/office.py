@@ -28,6 +28,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.net.clock import ReactorClock
+from mailstack.protocols.connection import HostPort
 from mailstack.queue.operator import Operator
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background
@@ -39,7 +40,6 @@ from mailstack.testing.letter import Letter
 from mailstack.testing.lookout import Lookout
 from mailstack.testing.waiting import awaited, is_in_loop
 from mailstack.testing.wanted import NoSuchLetter, Wanted, Wish
-from mailstack.wire import HostPort
 
 T = TypeVar("T")
 

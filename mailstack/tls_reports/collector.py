@@ -6,9 +6,9 @@ import hashlib
 import logging
 from collections.abc import Callable
 
+from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
 from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsResults
-from mailstack.wire import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
+from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.store import StoreError
 from mailstack.tls_reports.letter import octets_of
@@ -17,7 +18,6 @@ from mailstack.tls_reports.report import Reporting, TlsReport, report_on
 from mailstack.tls_results import DAY, TlsReportDue, TlsResults
 from mailstack.webhooks.announcer import NotTold
 from mailstack.webhooks.webhook import Poster
-from mailstack.wire import Clock, Unreachable
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from mailstack.sasl import AccountLogin, OpenSession
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import AccountLogin, OpenSession
 from mailstack.store import StoreError
-from mailstack.wire import HostPort
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"

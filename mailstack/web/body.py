@@ -6,7 +6,7 @@ from io import BytesIO
 
 from msgspec import Struct
 
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
 
 TOO_LARGE = b"413 Content Too Large"
 NO_ROOM = b"503 Service Unavailable"

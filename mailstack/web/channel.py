@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from mailstack.room import Room
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.memory_budget import Room
 from mailstack.web.asking import Upgrade
 from mailstack.web.body import Bounds
 from mailstack.web.door import Channel
@@ -21,7 +22,6 @@ from mailstack.web.flowing import Flow, WebLine
 from mailstack.web.request import MOST_FIELDS, WebRequest
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import Site
-from mailstack.wire import HostPort
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from mailstack.net.crowd import Crowd
 from mailstack.net.ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
 from mailstack.setup.services import services_of
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.routes import api_routes

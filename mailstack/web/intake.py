@@ -17,14 +17,14 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.header import split, without
+from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.incoming_content import Arriving
+from mailstack.protocols.smtp.limits import SessionLimits
+from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.queue.entering import COPY_OF
-from mailstack.smtp.arriving import Arriving
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.extensions.mtpriority import Priorities
-from mailstack.smtp.limits import SessionLimits
-from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.station import Station
-from mailstack.wire import Clock, HostPort
 
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from email.utils import formatdate, make_msgid
 
 from mailstack.letter import LetterId
+from mailstack.protocols.connection import Clock
 from mailstack.relay.outlet import Outlet
 from mailstack.web.intake import Copied, Intake
-from mailstack.wire import Clock
 
 RELEASED = "somebody released it"
 

@@ -14,13 +14,13 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct, field
 
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
 from mailstack.relay.loopback import is_loopback
-from mailstack.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
 from mailstack.store import StoreError
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.asking import Answer, Ask, Trouble, Visitor, from_json, in_json
 from mailstack.web.routes import Route, Told
-from mailstack.wire import Clock
 
 COOKIE = "mailstack"
 LONGEST = 12 * 3600.0

@@ -16,15 +16,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import Request, datetimeToString
 
-from mailstack.room import Room
-from mailstack.sasl import OpenSession
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError
 from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body, Bounds
 from mailstack.web.flowing import Flow
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import Entered, Site
-from mailstack.wire import HostPort
 
 _log = logging.getLogger(__name__)
 

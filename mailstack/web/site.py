@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
-from mailstack.complaint import Complaint
 from mailstack.net.thread_pool import PoolFull
-from mailstack.sasl import Sessions
+from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
 from mailstack.web.origins import Origins

@@ -18,8 +18,8 @@ from mailstack.config.checks import SERVED
 from mailstack.net.ports import with_backlog
 from mailstack.net.proxy_header import PROXIED
 from mailstack.office.premises import CannotStart
+from mailstack.protocols.connection import HostPort
 from mailstack.service import cannot_listen
-from mailstack.wire import HostPort
 
 
 class _Nobody(Factory):

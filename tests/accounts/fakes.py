@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from mailstack.sasl import ScramKeys
+from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, StoreError
 
 

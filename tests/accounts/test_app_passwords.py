@@ -16,9 +16,9 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import Credentials, Denied
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import Credentials, Denied
 from mailstack.store import AppPassword
-from mailstack.wire import HostPort
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
 

@@ -9,8 +9,8 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.certificates import CertificateChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import CertificateProof, Denied
-from mailstack.wire import ClientCertificate, HostPort
+from mailstack.protocols.connection import ClientCertificate, HostPort
+from mailstack.protocols.sasl import CertificateProof, Denied
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import run
 

@@ -14,11 +14,11 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
-from mailstack.sasl.keys import client_proof, salted
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
+from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store import Account
 from mailstack.store.sqlite import SqliteStore
-from mailstack.wire import HostPort
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
 

@@ -8,7 +8,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.accounts.fetching import LARGEST, Fetching
-from mailstack.sasl import Unavailable
+from mailstack.protocols.sasl import Unavailable
 from mailstack.simulation import SimulatedReactor
 
 URL = "http://192.0.2.80:8080/jwks"

@@ -17,9 +17,9 @@ from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import Credentials, Denied, Unavailable
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import Credentials, Denied, Unavailable
 from mailstack.store import Account
-from mailstack.wire import HostPort
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump, run
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.accounts.passwords import PasswordError, Passwords
-from mailstack.sasl import Unavailable
+from mailstack.protocols.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 from tests.aid import Pump
 

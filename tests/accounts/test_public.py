@@ -15,8 +15,8 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.public import PublicChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import Denied, DigestProof
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import Denied, DigestProof
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
 

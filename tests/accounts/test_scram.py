@@ -17,9 +17,9 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
-from mailstack.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
-from mailstack.sasl.keys import client_proof, salted
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
+from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump, run
 

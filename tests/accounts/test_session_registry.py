@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.session_registry import POLL, RegisteredSession, SessionRegistry
-from mailstack.sasl import AccountLogin, Unavailable
+from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.store import Account, AppPassword, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailstack.accounts.throttle import Throttle
 from mailstack.commons import OwnLedger
-from mailstack.sasl import Unavailable
+from mailstack.protocols.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"

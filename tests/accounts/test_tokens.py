@@ -20,8 +20,8 @@ from mailstack.accounts.realm import Realm
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker, TokenReader
-from mailstack.sasl import Denied, Token, Unavailable
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import Denied, Token, Unavailable
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import run
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 
-from mailstack.smtp.commands import Chunk, Data, EndOfData, Hello, Mail, Rcpt
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.wire import NEED_DATA
+from mailstack.protocols.connection import NEED_DATA
+from mailstack.protocols.smtp.commands import Chunk, Data, EndOfData, Hello, Mail, Rcpt
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 
 ROUNDS, LETTERS = 5, 4000
 

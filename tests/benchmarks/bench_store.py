@@ -26,9 +26,9 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
 from mailstack.store.sqlite import SqliteStore
-from mailstack.wire import HostPort
 from tests.aid import Pump
 
 OFFICE = "mx.home.test"

@@ -19,10 +19,10 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.net.log import SilentJournal
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archiving import ArchivingSqliteStore
 from mailstack.store.memory_archiving import ArchivingMemoryStore
-from mailstack.wire import HostPort
 from tests.aid import Pump, run
 from tests.queue.clock import HandClock
 

@@ -8,7 +8,7 @@ import time
 from mailstack.commons.shared import SharedCommons, shared_among
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.policy.rates import Rate
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 WORKERS, ROUNDS = 3, 2000
 HERE = HostPort("192.0.2.1", 4000)

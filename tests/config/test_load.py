@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mailstack.config import Config, ConfigError, Exchange, load
 from mailstack.config.storing import reach_of
 from mailstack.letter import Address
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.routes import Routes, SmartHost, Target
-from mailstack.wire import HostPort
 
 CONTRACT = """\
 hostname = "mx.home.test"

@@ -24,8 +24,8 @@ from mailstack.config.values import (
     read_web_root,
     read_web_url,
 )
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.routes import SmartHost
-from mailstack.wire import HostPort
 
 GOOD: list[tuple[Callable[[object], object], str, object]] = [
     (read_domain, "Home.Test", "home.test"),

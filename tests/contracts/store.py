@@ -22,7 +22,8 @@ from mailstack.letter import (
 from mailstack.letter.content import Octets, Prefixed, read_all
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.sasl import ScramKeys
+from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,
     Account,
@@ -39,7 +40,6 @@ from mailstack.store import (
     Store,
     StoreError,
 )
-from mailstack.wire import HostPort, TlsFacts
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from mailstack.exchange.checks import MAX_AUTHOR_DOMAINS, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.parsed import read
-from mailstack.smtp.replies import Refusal
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.store import Record
 from tests.exchange.test_checks import STRANGER, examine
 from tests.letter.test_mailboxes import READ, UNREAD

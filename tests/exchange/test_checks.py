@@ -13,9 +13,9 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import count, split
 from mailstack.net.gather import gather
 from mailstack.policy.networks import networks_of
-from mailstack.smtp.replies import Refusal
-from mailstack.smtp.station import Arrived
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.receiving_rules import Arrived
+from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
 from tests.authentication.letters import LETTER, NOW, dns, inline, signed
 from tests.policy.visitor import Dns, Now

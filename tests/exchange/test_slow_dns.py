@@ -15,9 +15,9 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.net.gather import gather
-from mailstack.smtp.replies import Refusal
-from mailstack.smtp.station import Arrived
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.receiving_rules import Arrived
+from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
 from tests.authentication.letters import inline, signed
 from tests.authentication.test_arc import RECORDS, passed_on

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from mailstack.config import Relay, Schedule
 from mailstack.faults import Rule
-from mailstack.pop3.fetching import Broken, Refused
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.pop3.client_session import Broken, Refused
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.simulation import Collected, Internet, NotTaken, Sent
-from mailstack.smtp.sending import Trouble
-from mailstack.wire import Unreachable
 
 SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
 POP3 = ["connect", "user", "pass", "stls", "stat", "retr", "dele", "quit", "any"]

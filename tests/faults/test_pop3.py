@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailstack.faults import Rule, maildrop_locked, no_uidl
-from mailstack.pop3.fetching import Broken, FetchingSession, Refused
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
 from mailstack.simulation import Internet, Reader
-from mailstack.wire import Unreachable
 
 
 @pytest.fixture

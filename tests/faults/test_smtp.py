@@ -16,9 +16,9 @@ from mailstack.faults import (
     too_busy,
 )
 from mailstack.faults.rule import SmtpStep
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.relay.security import Demand, TlsPolicy
 from mailstack.simulation import Internet, NotTaken
-from mailstack.smtp.sending import Trouble
 
 QUICK = Schedule(first=300.0, longest=3600.0)
 STEPS = ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "content", "final"]

@@ -15,16 +15,16 @@ from mailstack.letter.content import Octets
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.tls import ServerContext
-from mailstack.pop3.client import ClientEngine as Pop3Client
-from mailstack.pop3.fetching import FetchingSession
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
+from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.simulation import Internet as Shipped
 from mailstack.simulation.authority import Authority, authority
 from mailstack.simulation.site import Notebook, Site
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import SendingSession
 from mailstack.store import Store
-from mailstack.wire import HostPort
 
 __all__ = ["ONE_LETTER", "Internet", "Notebook", "Site", "issued", "page_context", "public_ca"]
 

@@ -10,8 +10,8 @@ import pytest
 from mailstack.config import Exchange
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import SendingSession
+from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, Site
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\r\0\n" + bytes(range(256)) * 40

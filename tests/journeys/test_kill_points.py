@@ -21,6 +21,7 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames
+from mailstack.protocols.connection import Engine, HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.queue import Queue
@@ -32,7 +33,6 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security
 from mailstack.store import Filter, Settlement
 from mailstack.store.memory import MemoryStore
-from mailstack.wire import Engine, HostPort
 from tests.journeys.internet import Internet, Notebook, Site
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"

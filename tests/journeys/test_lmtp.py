@@ -10,8 +10,8 @@ import pytest
 from mailstack.config import Delivery, Exchange, Listen, Lmtp, Relay
 from mailstack.config.sizes import Size
 from mailstack.config.values import read_network
+from mailstack.protocols.smtp.client_session import SendingSession, Trouble
 from mailstack.relay.routes import Routes
-from mailstack.smtp.sending import SendingSession, Trouble
 from tests.journeys.internet import ONE_LETTER, Internet, Site
 
 

@@ -26,15 +26,15 @@ from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.server_tls import ServerContext
-from mailstack.pop3.client import ClientEngine as Pop3Client
-from mailstack.pop3.client import Prompt
-from mailstack.pop3.fetching import FetchingSession
-from mailstack.sasl.answering import choose, derive_here
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.sending import SendingSession, Trouble
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
+from mailstack.protocols.pop3.client import Prompt
+from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.sasl.client import choose, derive_here
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.store import Filter
-from mailstack.wire import HostPort
 from tests.journeys.internet import Internet, Site
 from tests.net.test_negotiated import client_identity
 

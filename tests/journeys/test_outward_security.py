@@ -17,9 +17,9 @@ from mailstack.letter.content import Octets
 from mailstack.letter.durations import read_duration
 from mailstack.net.tls import server_context
 from mailstack.net.zone import TlsaRecord
+from mailstack.protocols.connection import HostPort, Tlsa
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.security import Demand, TlsPolicy
-from mailstack.smtp.replies import Reply
-from mailstack.wire import HostPort, Tlsa
 from tests.journeys.internet import ONE_LETTER, Internet, Site, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.config.model import Delivery, Schedule
-from mailstack.smtp.replies import Reply
+from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, Site
 
 ALICE, BOB = "alice@home.test", "bob@home.test"

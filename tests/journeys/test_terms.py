@@ -15,9 +15,9 @@ from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.net.caller import TwistedCaller
-from mailstack.smtp.client import ClientEngine, Received
-from mailstack.smtp.sending import SendingSession
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.client import ClientEngine, Received
+from mailstack.protocols.smtp.client_session import SendingSession
 from tests.journeys.internet import Internet, Site
 
 

@@ -15,10 +15,10 @@ import pytest
 from mailstack.authentication.keys import generate
 from mailstack.config import Dkim, DkimKey, Exchange, Relay, TlsReports
 from mailstack.config.values import Domain, Keyword, Selector
+from mailstack.protocols.connection import Tlsa
 from mailstack.relay.security import Demand, TlsPolicy
 from mailstack.simulation import Internet as Shipped
 from mailstack.simulation.site import Site
-from mailstack.wire import Tlsa
 from tests.journeys.internet import Internet
 from tests.journeys.receiver import Receiver
 

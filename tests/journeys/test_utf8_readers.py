@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mailstack.net.caller import TwistedCaller
-from mailstack.pop3.client import ClientEngine
-from mailstack.pop3.fetching import FetchingSession
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.pop3.client import ClientEngine
+from mailstack.protocols.pop3.client_session import FetchingSession
 from tests.journeys.internet import Internet, Site
 
 ALICE, BOB, GRETA = "alice@home.test", "bob@home.test", "gréta@home.test"

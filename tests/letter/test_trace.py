@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, LetterId, Recipient, trace
-from mailstack.wire import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsFacts
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ID = LetterId("01hzzzzzzzabcde")

@@ -10,13 +10,13 @@ from mailstack.letter.content import Octets
 from mailstack.letter.step import Step
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.session import Limits, converse
-from mailstack.pop3.client import ClientEngine
-from mailstack.pop3.fetching import FetchingSession
-from mailstack.pop3.server import ServerEngine
-from mailstack.room import Room
-from mailstack.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
+from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.pop3.client import ClientEngine
+from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
-from mailstack.wire import HostPort, TlsFacts
 from tests.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
 
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.pop3.fetching import Broken, FetchingSession, Refused
+from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
 from tests.mailbox.post import Office
 from tests.pop3.pair import in_pieces_of, one_at_a_time, whole
 

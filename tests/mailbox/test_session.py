@@ -12,7 +12,7 @@ from mailstack.letter import Content
 from mailstack.letter.content import Octets
 from mailstack.mailbox.maildrop import SLICE
 from mailstack.mailbox.session import Limits
-from mailstack.sasl import Credentials, DigestProof
+from mailstack.protocols.sasl import Credentials, DigestProof
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.post import TLS, Office
 

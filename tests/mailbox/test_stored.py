@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.pop3.fetching import FetchingSession
+from mailstack.protocols.pop3.client_session import FetchingSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

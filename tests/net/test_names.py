@@ -29,9 +29,9 @@ from twisted.names.error import (
 from mailstack.net.names import TLSA, DnsNames, system_names
 from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
+from mailstack.protocols.connection import Tlsa
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
-from mailstack.wire import Tlsa
 from tests.aid import run
 from tests.relay.world import World, deliveries_of, letter_to
 

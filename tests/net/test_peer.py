@@ -15,9 +15,18 @@ from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
+from mailstack.protocols.connection import (
+    NEED_DATA,
+    Disconnected,
+    HostPort,
+    LoggedOut,
+    Signal,
+    Stopping,
+    TimedOut,
+    Unreachable,
+)
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.simulation import SimulatedReactor
-from mailstack.smtp.replies import Reply
-from mailstack.wire import NEED_DATA, Disconnected, HostPort, LoggedOut, Signal, Stopping, TimedOut, Unreachable
 
 OFFICE = "192.0.2.1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.net.ports import leads_to
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.wire import Disconnected, HostPort
+from mailstack.protocols.connection import Disconnected, HostPort
 from tests.net.test_peer import Lines, Rig
 from tests.net.test_proxy_header import CLIENT, SERVER, TLVS, version_2
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, BadHeader, Passed, read_header
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 Read = tuple[Passed, int] | None
 

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailstack.net.peer import HIGH_WATER, NetPeer
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
-from mailstack.wire import Disconnected, LoggedOut, Stopping, TimedOut
+from mailstack.protocols.connection import Disconnected, LoggedOut, Stopping, TimedOut
 from tests.net.test_peer import Lines
 from tests.net.test_together import Wire
 

@@ -8,14 +8,14 @@ from mailstack.exchange.station import Exchange
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.policy.relaying import Relaying
-from mailstack.pop3.client import ClientEngine as Pop3Client
-from mailstack.pop3.fetching import Broken, FetchingSession, Refused
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
+from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
+from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
+from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.server_session import Session
 from mailstack.queue.counter import Counter
-from mailstack.smtp.client import ClientEngine as SmtpClient
-from mailstack.smtp.sending import SendingSession, Trouble
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.smtp.session import Session
-from mailstack.wire import HostPort
 from tests.mailbox.post import TLS, Office, Shelf
 from tests.parsers.parser import Parser
 from tests.pop3.pair import TurnedClock
@@ -143,7 +143,7 @@ def _fetching(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "exchange-session",
-        ("smtp.session", "smtp.arriving", "smtp.body"),
+        ("protocols.smtp.server_session", "protocols.smtp.incoming_content", "protocols.smtp.downgrade"),
         _exchange,
         (
             _BEGIN.replace(b"BINARYMIME", b"8BITMIME") + b"DATA\r\nReceived: x\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n",
@@ -153,7 +153,7 @@ PARSERS = (
     ),
     Parser(
         "sending-session",
-        ("smtp.sending", "smtp.fitting", "smtp.extensions.limits"),
+        ("protocols.smtp.client_session", "protocols.smtp.capability_match", "protocols.smtp.extensions.limits"),
         _sending,
         (
             (
@@ -178,7 +178,7 @@ PARSERS = (
     ),
     Parser(
         "fetching-session",
-        ("pop3.fetching",),
+        ("protocols.pop3.client_session",),
         _fetching,
         (
             b"+OK hi\r\n+OK\r\nTOP\r\n.\r\n+OK in\r\n+OK 1 20\r\n+OK\r\n1 20\r\n.\r\n+OK\r\n1 abc\r\n.\r\n+OK\r\n..x\r\n.\r\n+OK bye\r\n",

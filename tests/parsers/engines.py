@@ -7,19 +7,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.lines import BareNewline, LineBuffer, LineTooLong
 from mailstack.mailbox.excerpt import Excerpt
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
-from mailstack.pop3 import client as pop3_client
-from mailstack.pop3 import commands as pop3
-from mailstack.pop3.server import ServerEngine as Pop3Server
-from mailstack.pop3.unstuffing import Unstuffer
-from mailstack.smtp.client import ClientEngine as SmtpClient
-from mailstack.smtp.client import Malformed, ReplyLimits
-from mailstack.smtp.replies import MAX_LINE
-from mailstack.smtp.server import Capabilities, Limits
-from mailstack.transparency import Stuffer
-from mailstack.wire import NEED_DATA, Signal
+from mailstack.protocols.connection import NEED_DATA, Signal
+from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.pop3 import client as pop3_client
+from mailstack.protocols.pop3 import commands as pop3
+from mailstack.protocols.pop3.dot_unstuffing import Unstuffer
+from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
+from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
+from mailstack.protocols.smtp.client import Malformed, ReplyLimits
+from mailstack.protocols.smtp.replies import MAX_LINE
+from mailstack.protocols.smtp.server import Capabilities, Limits
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
 from tests.smtp.dialogue import Dialogue, merged
 
@@ -240,7 +240,7 @@ _SMTP_SEEDS = (
     b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 12\r\n\r\n.\r\nQUIT\r\n.BDAT 99999999999999999999\r\nBDAT 3 LAST\r\nx\r\n",
 )
 _EXTENSIONS = tuple(
-    f"smtp.extensions.{name}"
+    f"protocols.smtp.extensions.{name}"
     for name in [
         "auth",
         "chunking",
@@ -259,11 +259,20 @@ _EXTENSIONS = tuple(
 
 PARSERS = (
     Parser(
-        "smtp-server", ("lines", "smtp.server", "smtp.grammar", "smtp.chunks", *_EXTENSIONS), _smtp_server, _SMTP_SEEDS
+        "smtp-server",
+        (
+            "protocols.line_buffer",
+            "protocols.smtp.server",
+            "protocols.smtp.grammar",
+            "protocols.smtp.bdat_reader",
+            *_EXTENSIONS,
+        ),
+        _smtp_server,
+        _SMTP_SEEDS,
     ),
     Parser(
         "smtp-content",
-        ("smtp.content", "smtp.chunks", "smtp.faults"),
+        ("protocols.smtp.data_reader", "protocols.smtp.bdat_reader", "protocols.smtp.line_checks"),
         _smtp_content,
         (
             b"Subject: x\r\n\r\n.\r\r\n.\n.\r\n..\r\n",
@@ -274,11 +283,14 @@ PARSERS = (
         ),
     ),
     Parser(
-        "smtp-loose", ("smtp.loose", "smtp.faults", "lines"), _smtp_loose, (b"a\n.\n..b\r\n.\n\r\n", b"\r\n\n..", b"\r")
+        "smtp-loose",
+        ("protocols.smtp.bare_lf_reader", "protocols.smtp.line_checks", "protocols.line_buffer"),
+        _smtp_loose,
+        (b"a\n.\n..b\r\n.\n\r\n", b"\r\n\n..", b"\r"),
     ),
     Parser(
         "smtp-client",
-        ("smtp.client", "letter.status"),
+        ("protocols.smtp.client", "letter.status"),
         _smtp_client,
         (
             b"250-mx\r\n250-SIZE 10\r\n250 LIMITS RCPTMAX=5\r\n550-5.1.1 no\r\n550 5.1.1 go\r\n",
@@ -288,7 +300,7 @@ PARSERS = (
     ),
     Parser(
         "pop3-server",
-        ("pop3.server", "pop3.commands", "lines"),
+        ("protocols.pop3.server", "protocols.pop3.commands", "protocols.line_buffer"),
         _pop3_server,
         (
             b"CAPA\r\nUTF8\r\nUSER bob\r\nPASS a b \r\nSTAT\r\nLIST\r\nLIST 1\r\nRETR 1\r\nTOP 1 2\r\nDELE 1\r\nRSET\r\nUIDL 1\r\nQUIT\r\n",
@@ -298,12 +310,14 @@ PARSERS = (
     ),
     Parser(
         "pop3-client",
-        ("pop3.client", "pop3.unstuffing"),
+        ("protocols.pop3.client", "protocols.pop3.dot_unstuffing"),
         _pop3_client,
         (b"+OK hi\r\n+OK\r\nTOP\r\n.\r\n+ YQ==\r\n+OK [X-Y] in\r\n+OK\r\n..a\r\n.\r\n-ERR [SYS/TEMP] bye\r\n",),
     ),
-    Parser("lines", ("lines",), _lines, (b"a\r\nb\nc\rd\r\n" + b"x" * 120 + b"\r\n",)),
-    Parser("dots", ("transparency", "pop3.unstuffing"), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)),
+    Parser("protocols.line_buffer", ("protocols.line_buffer",), _lines, (b"a\r\nb\nc\rd\r\n" + b"x" * 120 + b"\r\n",)),
+    Parser(
+        "dots", ("protocols.dot_stuffing", "protocols.pop3.dot_unstuffing"), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)
+    ),
     Parser("excerpt", ("mailbox.excerpt",), _excerpt, (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n")),
     Parser(
         "proxy-header",

@@ -13,10 +13,10 @@ from mailstack.net.names import TLSA, DnsNames
 from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
+from mailstack.protocols.connection import Tlsa
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.tls_reports.record import MOST_ADDRESSES, read_record
-from mailstack.wire import Tlsa
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.accounts.password_file import parse_passwords
-from mailstack.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
-from mailstack.sasl.answering import Suspicious, choose
-from mailstack.sasl.saslprep import saslprep
-from mailstack.wire import ClientCertificate
+from mailstack.protocols.connection import ClientCertificate
+from mailstack.protocols.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
+from mailstack.protocols.sasl.client import Suspicious, choose
+from mailstack.protocols.sasl.saslprep import saslprep
 from tests.aid import run
 from tests.parsers.parser import Parser, text, unless
 from tests.sasl.exchange import Keeper, OutOfAnswers, Talk
@@ -87,11 +87,11 @@ _SEEDS = {
     "CRAM-MD5": (b"-bob 0123456789abcdef0123456789abcdef",),
 }
 _MODULE = {
-    "SCRAM-SHA-256-PLUS": "sasl.scram",
-    "SCRAM-SHA-256": "sasl.scram",
-    "OAUTHBEARER": "sasl.bearer",
-    "XOAUTH2": "sasl.bearer",
-    "CRAM-MD5": "sasl.cram",
+    "SCRAM-SHA-256-PLUS": "protocols.sasl.scram",
+    "SCRAM-SHA-256": "protocols.sasl.scram",
+    "OAUTHBEARER": "protocols.sasl.bearer",
+    "XOAUTH2": "protocols.sasl.bearer",
+    "CRAM-MD5": "protocols.sasl.cram",
 }
 
 
@@ -106,7 +106,7 @@ PARSERS = (
     *(
         Parser(
             f"sasl-{name.lower()}",
-            (_MODULE.get(name, f"sasl.{name.lower()}"), "sasl.mechanism"),
+            (_MODULE.get(name, f"protocols.sasl.{name.lower()}"), "protocols.sasl.mechanism"),
             _mechanism(name),
             _SEEDS.get(name, (b"=",)),
         )
@@ -114,7 +114,7 @@ PARSERS = (
     ),
     Parser(
         "sasl-answering",
-        ("sasl.answering",),
+        ("protocols.sasl.client",),
         _answering,
         (
             b"SCRAM-SHA-256\n\nr=NONCEabc,s=QUJDRA==,i=4096\n\nv=AAAA",
@@ -123,9 +123,14 @@ PARSERS = (
             b"PLAIN",
         ),
     ),
-    Parser("scram-keys", ("sasl.keys",), _keys, (str(_KEYS).encode(), b"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA")),
     Parser(
-        "saslprep", ("sasl.saslprep",), _saslprep, ("I\u00adX".encode(), "\u2168".encode(), "\u0627\u0031".encode())
+        "scram-keys", ("protocols.sasl.scram_keys",), _keys, (str(_KEYS).encode(), b"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA")
+    ),
+    Parser(
+        "saslprep",
+        ("protocols.sasl.saslprep",),
+        _saslprep,
+        ("I\u00adX".encode(), "\u2168".encode(), "\u0627\u0031".encode()),
     ),
     Parser(
         "password-file",

@@ -132,7 +132,7 @@ PARSERS = (
         _faults,
         (
             b'[[fault]]\nat = "rcpt"\nrecipient = "*@b.test"\nreply = "452 4.2.2 mailbox full"\ntimes = 2\n',
-            b'[[fault]]\nat = "pop3.retr"\ndelay = "30s"\nprobability = 0.5\n[[fault]]\nat = "tls"\ntls = "expired"\n',
+            b'[[fault]]\nat = "protocols.pop3.retr"\ndelay = "30s"\nprobability = 0.5\n[[fault]]\nat = "tls"\ntls = "expired"\n',
             b'[[fault]]\nat = "ehlo"\nwithout = ["STARTTLS"]\n',
         ),
     ),

@@ -10,7 +10,7 @@ from attrs import evolve
 from mailstack.letter import Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
-from mailstack.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.store import Damaged, StoreError, rows
 from tests.parsers.parser import Parser, text, unless
 from tests.smtp.dialogue import Dialogue
@@ -28,9 +28,9 @@ def _envelope(octets: bytes) -> None:
 
 
 def _check_sendable(envelope: Envelope) -> None:
-    from mailstack.smtp.client import ClientEngine
-    from mailstack.smtp.fitting import mail_command, rcpt_command
-    from mailstack.smtp.order import LocalProtocolError
+    from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command
+    from mailstack.protocols.smtp.client import ClientEngine
+    from mailstack.protocols.smtp.order import LocalProtocolError
 
     extensions = dict.fromkeys(("SIZE", "DSN", "SMTPUTF8", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"), "")
     engine = ClientEngine()
@@ -122,7 +122,7 @@ def _commands(octets: bytes) -> None:
 
 
 def _check_said_again(envelope: Envelope) -> None:
-    from mailstack.smtp.fitting import mail_command, rcpt_command
+    from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command
     from tests.parsers.engines import CAPABILITIES
 
     keywords = (
@@ -184,7 +184,12 @@ PARSERS = (
     Parser("entries", ("store.rows",), _entries, (b"1 100 0123456789abcde\n2 5 0123456789abcdf\n",)),
     Parser(
         "mail-and-rcpt",
-        ("smtp.grammar", "smtp.fitting", "smtp.extensions.requiretls", "store.rows"),
+        (
+            "protocols.smtp.grammar",
+            "protocols.smtp.capability_match",
+            "protocols.smtp.extensions.requiretls",
+            "store.rows",
+        ),
         _commands,
         (
             b"MAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By HOLDFOR=60 BY=120;RT MT-PRIORITY=-3\nRCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c+40d.test",

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.policy.block import BlockList
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Visitor, rcpt, said
 

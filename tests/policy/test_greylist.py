@@ -6,9 +6,9 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.policy.greylist import Greylist, Patience
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Contact, StoreError
 from mailstack.store.memory import MemoryStore
-from mailstack.wire import HostPort
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, rcpt, said
 

@@ -7,8 +7,8 @@ import pytest
 from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.policy.guard import Guard
 from mailstack.policy.networks import networks_of
-from mailstack.smtp.replies import Refusal, reply
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.replies import Refusal, reply
 from tests.aid import run
 from tests.policy.visitor import Visitor, mail, rcpt
 

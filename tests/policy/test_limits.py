@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mailstack.policy import PASS, Defer
 from mailstack.policy.limits import ConnectionLimits, ServiceLimits
 from mailstack.policy.networks import networks_of
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 
 def at(host: str) -> HostPort:

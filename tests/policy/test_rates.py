@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailstack.commons import OwnLedger
 from mailstack.policy.rates import Rate, Rates
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, mail, rcpt, said
 

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.policy import PASS, Refuse
 from mailstack.policy.relaying import Relaying
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
 
 
 def test_a_stranger_is_refused_with_550_5_7_1() -> None:

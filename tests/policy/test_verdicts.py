@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.policy import PASS, Defer, Pass, Refuse, Verdict, demand, strictest
-from mailstack.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.replies import Refusal, reply
 
 DEFER = Defer(reply(450, "4.7.1", "slow down"), "rate")
 REFUSE = Refuse(reply(550, "5.7.1", "no"), "listed")

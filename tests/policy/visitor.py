@@ -6,8 +6,8 @@ from attrs import define, field
 
 from mailstack.letter import Address
 from mailstack.policy import Defer, Pass, Refuse, Verdict
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.wire import HostPort
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.commands import Mail, Rcpt
 
 
 @define

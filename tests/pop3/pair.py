@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.wire import (
+from mailstack.protocols.connection import (
     NEED_DATA,
     Disconnected,
     Ending,

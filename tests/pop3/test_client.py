@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.pop3.client import ClientEngine, End, Prompt, Response, Text, Violation
-from mailstack.pop3.unstuffing import Unstuffer
-from mailstack.transparency import Stuffer
-from mailstack.wire import NEED_DATA, Signal
+from mailstack.protocols.connection import NEED_DATA, Signal
+from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.pop3.client import ClientEngine, End, Prompt, Response, Text, Violation
+from mailstack.protocols.pop3.dot_unstuffing import Unstuffer
 from tests.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 DOTTY = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"..", b"\r\n.\r\n"]), max_size=30).map(b"".join)

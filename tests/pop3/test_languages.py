@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.pop3.languages import DEFAULT, LANGUAGES, choose
+from mailstack.protocols.pop3.languages import DEFAULT, LANGUAGES, choose
 
 
 @pytest.mark.parametrize(

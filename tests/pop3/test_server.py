@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.pop3.commands import (
+from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
+from mailstack.protocols.pop3.commands import (
     Auth,
     AuthList,
     AuthResponse,
@@ -31,9 +32,8 @@ from mailstack.pop3.commands import (
     User,
     Utf8,
 )
-from mailstack.pop3.responses import MAX_LINE, Code
-from mailstack.pop3.server import ServerEngine
-from mailstack.wire import NEED_DATA, PAUSED, Signal
+from mailstack.protocols.pop3.responses import MAX_LINE, Code
+from mailstack.protocols.pop3.server import ServerEngine
 
 
 def greeted(**settings: Any) -> ServerEngine:

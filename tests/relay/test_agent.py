@@ -15,15 +15,15 @@ from msgspec.structs import replace
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import HURRIED
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import Routes, SmartHost
 from mailstack.relay.security import Demand, Security
-from mailstack.smtp.commands import Rcpt
-from mailstack.smtp.replies import Reply, reply
-from mailstack.wire import HostPort
 from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to
 
 MX = {"elsewhere.test": [(10, "mx.elsewhere.test"), (20, "backup.elsewhere.test")]}

@@ -8,13 +8,13 @@ import pytest
 
 from mailstack.letter import Deferred, Failed, Letter
 from mailstack.letter.content import Octets
+from mailstack.protocols.connection import HostPort, Tlsa
 from mailstack.relay.demands import Demands, Refused
 from mailstack.relay.hosts import Candidate, Way
 from mailstack.relay.names import NamesUnavailable
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts_policy import Mode, StsPolicy
 from mailstack.relay.wishes import Wishes
-from mailstack.wire import HostPort, Tlsa
 from tests.relay.world import World, letter_to
 
 MX = "mx.elsewhere.test"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Deferred, Failed, Status
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.hosts import HostLimits, Hosts, NoWay, Way, is_dns_name
 from mailstack.relay.names import MailExchange
 from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import Demand
-from mailstack.wire import HostPort
 from tests.aid import run
 from tests.relay.world import FakeNames
 

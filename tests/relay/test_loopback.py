@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
-from mailstack.smtp.client import ClientEngine
-from mailstack.wire import HostPort, Unreachable
 from tests.relay.world import FakeOffice, World
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Envelope, Letter
 from mailstack.letter.content import Octets
+from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.leaving import Gate, Leaving
@@ -19,7 +20,6 @@ from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.queue.standing import StandingOrders
 from mailstack.relay.connections import ConnectionLimits
-from mailstack.smtp.replies import Reply, reply
 from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.memory import MemoryStore
 from tests.queue.letters import OFFICE, a_letter

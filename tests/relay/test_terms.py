@@ -8,16 +8,16 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Letter, Status
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import AttemptLimits
 from mailstack.relay.connections import Connection
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.security import OPPORTUNISTIC
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.commands import Mail, Rcpt
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.sending import SendingSession
-from mailstack.wire import HostPort
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
 

@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.smtp.client_session import Stage, Trouble
+from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.trouble import (
     MOST_TEXT,
     all_hosts_trouble,
@@ -19,9 +22,6 @@ from mailstack.relay.trouble import (
     too_many_recipients,
     transaction_trouble,
 )
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.sending import Stage, Trouble
-from mailstack.wire import Unreachable
 
 HOST = "mx.elsewhere.test"
 

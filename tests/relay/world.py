@@ -22,8 +22,17 @@ from mailstack.letter import (
 )
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
-from mailstack.smtp.commands import (
+from mailstack.protocols.connection import (
+    NEED_DATA,
+    Disconnected,
+    Ending,
+    Engine,
+    HostPort,
+    TimedOut,
+    TlsFacts,
+    Unreachable,
+)
+from mailstack.protocols.smtp.commands import (
     Auth,
     AuthResponse,
     Chunk,
@@ -37,18 +46,9 @@ from mailstack.smtp.commands import (
     Reset,
     StartTls,
 )
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.wire import (
-    NEED_DATA,
-    Disconnected,
-    Ending,
-    Engine,
-    HostPort,
-    TimedOut,
-    TlsFacts,
-    Unreachable,
-)
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import define, field
 
-from mailstack.sasl import (
+from mailstack.protocols.connection import HostPort
+from mailstack.protocols.sasl import (
     MECHANISMS,
     AccountLogin,
     CertificateProof,
@@ -21,7 +22,6 @@ from mailstack.sasl import (
     ScramProof,
     Token,
 )
-from mailstack.wire import HostPort
 from tests.aid import run
 
 HERE = HostPort("192.0.2.9", 4000)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mailstack.sasl import Channel, Denied, ScramKeys, Token
-from mailstack.sasl.answering import (
+from mailstack.protocols.sasl import Channel, Denied, ScramKeys, Token
+from mailstack.protocols.sasl.client import (
     MOST_ITERATIONS,
     Answering,
     ScramAnswer,

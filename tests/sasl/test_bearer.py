@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mailstack.sasl import Denied, Malformed, Token
+from mailstack.protocols.sasl import Denied, Malformed, Token
 from tests.sasl.exchange import Keeper, Talk, prove
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.sasl import (
+from mailstack.protocols.connection import ClientCertificate
+from mailstack.protocols.sasl import (
     MECHANISMS,
     CertificateProof,
     Channel,
@@ -21,8 +22,7 @@ from mailstack.sasl import (
     ScramKeys,
     offered,
 )
-from mailstack.sasl.mechanism import MAX_OCTETS
-from mailstack.wire import ClientCertificate
+from mailstack.protocols.sasl.mechanism import MAX_OCTETS
 from tests.sasl.exchange import Keeper, OutOfAnswers, Talk, prove
 
 CERTIFICATE = ClientCertificate("CN=bob", ("bob@home.test",))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.sasl import Channel, Denied, Malformed, ScramKeys
-from mailstack.sasl.keys import client_proof, salted
-from mailstack.sasl.saslprep import saslprep
+from mailstack.protocols.sasl import Channel, Denied, Malformed, ScramKeys
+from mailstack.protocols.sasl.saslprep import saslprep
+from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from tests.sasl.exchange import Keeper, Talk
 
 PASSWORD = "pencil"

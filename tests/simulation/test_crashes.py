@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from mailstack.config import Relay, Schedule
-from mailstack.pop3.fetching import Broken, Refused
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.pop3.client_session import Broken, Refused
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.simulation import Internet, NotTaken, Reader, Sent
-from mailstack.smtp.sending import Trouble
-from mailstack.wire import Unreachable
 
 A, B = "mx.a.test", "mx.b.test"
 

@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mailstack.config import Relay, Schedule
+from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.simulation import Internet, NotReached, NotTaken, Path
-from mailstack.smtp.sending import Trouble
-from mailstack.wire import Unreachable
 
 
 def two(seed: int = 7, **settings: object) -> Internet:

@@ -1,8 +1,8 @@
 """Drives one server engine by hand: octets in, what was said and what was answered out."""
 
-from mailstack.smtp.commands import Bdat, Chunk, StartTls
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.wire import NEED_DATA
+from mailstack.protocols.connection import NEED_DATA
+from mailstack.protocols.smtp.commands import Bdat, Chunk, StartTls
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.smtp.hosts import GREETING, answer_to
 
 PLAIN = Capabilities("mx.home.test")

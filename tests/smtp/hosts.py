@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import define, field
 
-from mailstack.lines import LineBuffer
-from mailstack.smtp.commands import (
+from mailstack.protocols.connection import NEED_DATA, Disconnected, Signal, Stopping, TimedOut
+from mailstack.protocols.line_buffer import LineBuffer
+from mailstack.protocols.smtp.commands import (
     Auth,
     AuthResponse,
     Bdat,
@@ -22,9 +23,8 @@ from mailstack.smtp.commands import (
     ServerEvent,
     StartTls,
 )
-from mailstack.smtp.replies import Reply, reply
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.wire import NEED_DATA, Disconnected, Signal, Stopping, TimedOut
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.smtp.pair import MemoryPeer
 
 CAPABILITIES = Capabilities("mx.home.test", max_size=100_000, starttls=True)

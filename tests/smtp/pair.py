@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from mailstack.wire import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsFacts
+from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsFacts
 
 Cut = Callable[[bytes], Iterator[bytes]]
 TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")

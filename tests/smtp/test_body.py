@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope
 from mailstack.letter.content import Octets, read_all
-from mailstack.smtp.body import fit_body, form_of
-from mailstack.smtp.replies import Refusal
+from mailstack.protocols.smtp.downgrade import fit_body, form_of
+from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
 
 HEAD = b"From: a@b.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"

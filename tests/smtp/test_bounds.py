@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.smtp.commands import Auth, Chunk
-from mailstack.smtp.server import Capabilities, Limits, ServerEngine
-from mailstack.wire import NEED_DATA
+from mailstack.protocols.connection import NEED_DATA
+from mailstack.protocols.smtp.commands import Auth, Chunk
+from mailstack.protocols.smtp.server import Capabilities, Limits, ServerEngine
 from tests.smtp.dialogue import Dialogue
 
 PIECE = b"x" * 65536

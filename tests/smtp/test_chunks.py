@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.smtp.commands import Bdat, Chunk, EndOfData, Noop, Rejected
-from mailstack.smtp.order import State
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.commands import Bdat, Chunk, EndOfData, Noop, Rejected
+from mailstack.protocols.smtp.order import State
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue, merged
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>")

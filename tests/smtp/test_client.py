@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Status
-from mailstack.smtp.client import ClientEngine, Malformed, Received, ReplyLimits
-from mailstack.smtp.order import LocalProtocolError
-from mailstack.smtp.replies import Reply
-from mailstack.wire import NEED_DATA
+from mailstack.protocols.connection import NEED_DATA
+from mailstack.protocols.smtp.client import ClientEngine, Malformed, Received, ReplyLimits
+from mailstack.protocols.smtp.order import LocalProtocolError
+from mailstack.protocols.smtp.replies import Reply
 
 
 def hear(*pieces, engine=None):

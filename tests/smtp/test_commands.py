@@ -3,8 +3,8 @@
 import pytest
 
 from mailstack.letter import Address
-from mailstack.smtp.commands import Expand, Hello, Help, Mail, Noop, Rcpt, Rejected, Verify
-from mailstack.smtp.server import Capabilities, Limits
+from mailstack.protocols.smtp.commands import Expand, Hello, Help, Mail, Noop, Rcpt, Rejected, Verify
+from mailstack.protocols.smtp.server import Capabilities, Limits
 from tests.smtp.dialogue import Dialogue
 
 FULL = Capabilities("mx.home.test", max_size=1000)

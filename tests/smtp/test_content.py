@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.smtp.commands import Chunk, EndOfData, Mail, Noop
-from mailstack.smtp.server import Capabilities
-from mailstack.transparency import Stuffer
+from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.smtp.commands import Chunk, EndOfData, Mail, Noop
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue, merged
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.xtext import decode_xtext, from_ascii, in_ascii, xtext
-from mailstack.smtp.commands import Rejected
-from mailstack.smtp.fitting import rcpt_command
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.capability_match import rcpt_command
+from mailstack.protocols.smtp.commands import Rejected
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 
 OFFICE = Capabilities("mx.home.test")

@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from mailstack.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls
-from mailstack.smtp.extensions import OFFERED
-from mailstack.smtp.extensions.extension import Extension, Parameter, Verb
-from mailstack.smtp.order import State, Turn
-from mailstack.smtp.replies import reply
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls
+from mailstack.protocols.smtp.extensions import OFFERED
+from mailstack.protocols.smtp.extensions.extension import Extension, Parameter, Verb
+from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.replies import reply
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 
 OFFICE = Capabilities("mx.home.test", max_size=1000, starttls=True)

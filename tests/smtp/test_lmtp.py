@@ -4,11 +4,11 @@ import pytest
 
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.commands import EndOfData
-from mailstack.smtp.replies import EachReply, reply
-from mailstack.smtp.sending import SendingSession, Trouble
-from mailstack.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.commands import EndOfData
+from mailstack.protocols.smtp.replies import EachReply, reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.smtp.dialogue import Dialogue
 from tests.smtp.hosts import QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
 from tests.smtp.pair import CUTS, Wire

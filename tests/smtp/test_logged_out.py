@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.letter import Letter
+from mailstack.protocols.connection import LoggedOut
+from mailstack.protocols.sasl import AccountLogin, Unavailable
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.server_session import Session
 from mailstack.queue.counter import Counter
-from mailstack.sasl import AccountLogin, Unavailable
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.smtp.session import Session
 from mailstack.store import Filter
 from mailstack.submission import Submission
-from mailstack.wire import LoggedOut
 from tests.aid import run
 from tests.queue.letters import OFFICE
 from tests.queue.rig import Rig

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mailstack.smtp.commands import Chunk, EndOfData
-from mailstack.smtp.extensions.size import too_large
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.commands import Chunk, EndOfData
+from mailstack.protocols.smtp.extensions.size import too_large
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 
 LOOSE = Capabilities("mx.home.test", max_size=60, max_line=20, bare_newlines="accept")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mailstack.smtp.order import ORDER, LocalProtocolError, State
-from mailstack.smtp.replies import reply
-from mailstack.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.order import ORDER, LocalProtocolError, State
+from mailstack.protocols.smtp.replies import reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.smtp.dialogue import Dialogue
 
 CAPABILITIES = Capabilities("mx.home.test", starttls=True, mechanisms=("PLAIN", "LOGIN"))

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Status
-from mailstack.smtp.client import ClientEngine, Received
-from mailstack.smtp.replies import MAX_LINE, Reply, clean, render, reply
+from mailstack.protocols.smtp.client import ClientEngine, Received
+from mailstack.protocols.smtp.replies import MAX_LINE, Reply, clean, render, reply
 
 
 def test_one_line():

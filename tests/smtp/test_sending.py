@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
-from mailstack.smtp.replies import reply
-from mailstack.smtp.sending import LINES, SendingSession, Timeouts, Trouble
-from mailstack.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import LINES, SendingSession, Timeouts, Trouble
+from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
+from mailstack.protocols.smtp.replies import reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.smtp.hosts import CAPABILITIES, QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
 from tests.smtp.pair import CUTS, Wire, at_random, whole
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.smtp.replies import MAX_LINE
-from mailstack.smtp.server import Capabilities, Limits
+from mailstack.protocols.smtp.replies import MAX_LINE
+from mailstack.protocols.smtp.server import Capabilities, Limits
 from tests.smtp.dialogue import Dialogue, merged
 
 CAPABILITIES = Capabilities("mx.home.test", max_size=200, mechanisms=("PLAIN", "LOGIN"), max_line=60)

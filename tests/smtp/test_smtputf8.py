@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.smtp.commands import Expand, Mail, Rcpt, Rejected, Verify
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.commands import Expand, Mail, Rcpt, Rejected, Verify
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 from tests.smtp.hosts import QUEUED
 from tests.smtp.test_sending import talk

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstack.smtp.client import ClientEngine
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.server import Capabilities, ServerEngine
-from mailstack.smtp.session import Session
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.replies import Reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.server_session import Session
 from tests.smtp.pair import Wire
 
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Envelope
-from mailstack.smtp.commands import Hello, Mail, Rejected, XClient
-from mailstack.smtp.extensions.limits import HostLimits
-from mailstack.smtp.extensions.mtpriority import Priorities, field, from_field
-from mailstack.smtp.replies import Refusal, reply
-from mailstack.smtp.server import Capabilities
+from mailstack.protocols.smtp.commands import Hello, Mail, Rejected, XClient
+from mailstack.protocols.smtp.extensions.limits import HostLimits
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities, field, from_field
+from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.server import Capabilities
 from tests.smtp.dialogue import Dialogue
 from tests.smtp.hosts import answer_to
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from mailstack.protocols.connection import HostPort
 from mailstack.spam.chosen import SpamFilter, parse_filter
 from mailstack.spam.rspamd import read_checked
 from mailstack.spam.spamassassin import question, read_report
 from mailstack.spam.verdict import NotUnderstood, Rule, Verdict
-from mailstack.wire import HostPort
 from tests.spam.fakes import CHECKED, report
 
 

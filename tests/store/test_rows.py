@@ -11,8 +11,8 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
+from mailstack.protocols.connection import HostPort, TlsFacts
 from mailstack.store import Damaged, StoreError, rows
-from mailstack.wire import HostPort, TlsFacts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 locals_ = st.text(st.characters(min_codepoint=0x20, exclude_categories=["C", "Z"]) | st.just(" "), min_size=1)

@@ -22,7 +22,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.room import SMALL
+from mailstack.protocols.memory_budget import SMALL
 from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
-from mailstack.smtp.replies import Refusal
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.submission.author import Author, Foreign
 from tests.aid import run
 

@@ -14,13 +14,13 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Account, AppPassword
 from mailstack.store.memory import MemoryStore
 from mailstack.web.asking import Answer, Ask, in_json
 from mailstack.web.login import COOKIE, LONGEST, Login
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
-from mailstack.wire import HostPort
 from tests.aid import run
 from tests.queue.clock import HandClock
 

@@ -14,8 +14,8 @@ from mailstack.config.values import Origin, read_origin
 from mailstack.dev import PORTS, DevSettings
 from mailstack.faults.foreign import from_mailpit
 from mailstack.letter.durations import read_duration
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
-from mailstack.wire import HostPort
 
 LONGEST_SOCKET = 100
 """Octets; systems take 103 or 107."""

@@ -22,6 +22,8 @@ from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
 from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.quota import Quotas
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
@@ -29,8 +31,6 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.standing import StandingOrders
-from mailstack.smtp.replies import Refusal
-from mailstack.smtp.station import NO_FACTS
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.submission.station import with_verp

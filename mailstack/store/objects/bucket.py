@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from mailstack.discreet import Discreet
+from mailstack.protocols.redacted import Discreet
 from mailstack.store import Damaged, StoreError, StoreFull
 from mailstack.store.threads import trouble as trouble_of_system
 

@@ -10,7 +10,7 @@ from functools import partial
 from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
-from mailstack.room import Room
+from mailstack.protocols.memory_budget import Room
 from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named

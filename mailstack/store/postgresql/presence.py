@@ -18,7 +18,7 @@ from typing import TypeVar
 import psycopg
 from twisted.logger import Logger
 
-from mailstack.complaint import Complaint
+from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import lives

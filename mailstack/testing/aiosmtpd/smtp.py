@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailstack import __version__
-from mailstack.smtp import commands
-from mailstack.smtp.extensions import OFFERED
-from mailstack.smtp.extensions.extension import Capabilities, agree
-from mailstack.smtp.replies import Reply
-from mailstack.smtp.server import ServerEngine
-from mailstack.wire import NEED_DATA, Signal
+from mailstack.protocols.connection import NEED_DATA, Signal
+from mailstack.protocols.smtp import commands
+from mailstack.protocols.smtp.extensions import OFFERED
+from mailstack.protocols.smtp.extensions.extension import Capabilities, agree
+from mailstack.protocols.smtp.replies import Reply
+from mailstack.protocols.smtp.server import ServerEngine
 
 KEYWORDS = {"PIPELINING", "SIZE", "STARTTLS", "AUTH", "8BITMIME", "SMTPUTF8"}
 EXTENSIONS = tuple(extension for extension in OFFERED if extension.keyword in KEYWORDS)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from email.message import Message as EmailMessage
 
-from mailstack.smtp.commands import Auth
+from mailstack.protocols.smtp.commands import Auth
 from mailstack.testing.aiosmtpd.handlers import Message
 
 Challenge = Callable[[bytes], Awaitable[bytes]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.smtp import commands
+from mailstack.protocols.smtp import commands
 from mailstack.testing.aiosmtpd.smtp import SMTP
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from mailstack.catalogue.indexing import InThread
 from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.office.surroundings import Surroundings
-from mailstack.smtp.station import Station
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.smtp.receiving_rules import Station
 from mailstack.web.api.places import Places
-from mailstack.wire import Clock
 
 
 class Backstage(Struct, frozen=True):

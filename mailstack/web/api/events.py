@@ -14,12 +14,12 @@ from mailstack.catalogue.items import Changes, Deleted, Item
 from mailstack.journey.records import step_json
 from mailstack.letter.step import Step
 from mailstack.net.patience import within
+from mailstack.protocols.connection import Clock
 from mailstack.web.api import telling
 from mailstack.web.api.places import Places
 from mailstack.web.api.shelf import ApiShelf, seen_of
 from mailstack.web.asking import Answer, Ask, Visitor
 from mailstack.web.routes import Parameter, Route, Told
-from mailstack.wire import Clock
 
 ALIVE = 15.0
 """Seconds of silence after which a comment is sent, so that nobody between takes the connection for dead."""

@@ -14,13 +14,13 @@ from mailstack.catalogue.query import BadQuery, Term, Within
 from mailstack.catalogue.query import parse as parse_query
 from mailstack.letter.address import key_of
 from mailstack.net.patience import within
+from mailstack.protocols.connection import Clock
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
 from mailstack.web.api.places import Places
 from mailstack.web.api.shapes import Letter, Waited
 from mailstack.web.api.shelf import ApiShelf
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Parameter, Route, Told
-from mailstack.wire import Clock
 
 PATIENCE = 30.0
 """Seconds, when the request does not say."""

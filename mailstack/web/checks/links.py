@@ -11,7 +11,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mailstack.letter.parsed import Link
-from mailstack.wire import Unreachable
+from mailstack.protocols.connection import Unreachable
 
 MOST = 100
 """Links of one letter that are asked."""

@@ -8,6 +8,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
 from mailstack.config import Submission
 from mailstack.faults import Faults
+from mailstack.protocols.connection import Clock
 from mailstack.spam.verdict import Judge
 from mailstack.web.api.places import Places
 from mailstack.web.checks.links import Look
@@ -16,7 +17,6 @@ from mailstack.web.intake import Intake
 from mailstack.web.leaving import Leaving
 from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.site import Doorkeeper
-from mailstack.wire import Clock
 
 
 class Ground(Struct, frozen=True):

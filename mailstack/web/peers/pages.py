@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack.accounts.login_names import LoginNames
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Store
 from mailstack.web.api.description import About, Description
 from mailstack.web.peers.greenmail.service import service_pages
@@ -19,7 +20,6 @@ from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.mailpit.pages import mailpit_pages
 from mailstack.web.routes import Route
 from mailstack.web.shelf import Shelf
-from mailstack.wire import HostPort
 
 _GREENMAIL = About(
     "GreenMail's API, answered by mailstack",

@@ -15,9 +15,9 @@ from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
 from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.protocols.connection import HostPort
 from mailstack.relay.outlet import Outlet
 from mailstack.web.peers.mailhog.monkey import Jim
-from mailstack.wire import HostPort
 
 
 def wish(peer: str, *words: str, **environ: str) -> Wish:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.commons import OwnCounts
+from mailstack.protocols.connection import Clock, HostPort
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
@@ -18,7 +19,6 @@ from mailstack.web.asking import Answer, Ask, Visitor
 from mailstack.web.checks.links import Seen
 from mailstack.web.routes import Route
 from mailstack.web.site import Everybody, Site
-from mailstack.wire import Clock, HostPort
 from tests.aid import run
 from tests.catalogue.shelf import Shelf, inline
 

@@ -14,7 +14,7 @@ from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Which
 from mailstack.commons import OwnCounts
 from mailstack.net.clock import ReactorClock
-from mailstack.sasl import AccountLogin
+from mailstack.protocols.sasl import AccountLogin
 from mailstack.simulation import SimulatedReactor
 from mailstack.store import Account
 from mailstack.web.api.events import ALIVE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter.parsed.links import links_of
+from mailstack.protocols.connection import Unreachable
 from mailstack.web.checks.links import MOST_HOPS, Checked, Seen, check
-from mailstack.wire import Unreachable
 from tests.aid import run
 
 MOVED = "Moved Permanently; it leads on, but: "

@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
+from mailstack.protocols.connection import HostPort
 from mailstack.web.asking import Ask, Trouble, Visitor
 from mailstack.web.checks.html_features import Features
 from mailstack.web.checks.turns import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
 from mailstack.web.shelf import Shelf as Pages
-from mailstack.wire import HostPort
 from tests.aid import run
 from tests.catalogue.shelf import Shelf
 

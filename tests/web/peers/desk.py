@@ -13,6 +13,7 @@ from mailstack.catalogue.feed import Tally
 from mailstack.commons import OwnCounts
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
+from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.store import Account
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Upgrade
@@ -23,7 +24,6 @@ from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.pages import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
-from mailstack.wire import HostPort, Unreachable
 from tests.aid import run
 from tests.catalogue.shelf import Shelf, inline
 

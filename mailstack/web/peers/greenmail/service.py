@@ -9,12 +9,12 @@ from msgspec import Struct, field
 
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
+from mailstack.protocols.connection import HostPort
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archiving import ARCHIVE
 from mailstack.web.asking import Answer, Ask, in_json
 from mailstack.web.peers.greenmail.users import Said, said
 from mailstack.web.routes import Route, Told
-from mailstack.wire import HostPort
 
 AT_ONCE = 500
 """Letters that leave a mailbox in one transaction."""

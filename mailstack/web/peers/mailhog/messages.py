@@ -12,7 +12,7 @@ from mailstack.catalogue.items import Item, Which
 from mailstack.catalogue.query import Named, Term, Words
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
-from mailstack.smtp.replies import Refusal
+from mailstack.protocols.smtp.replies import Refusal
 from mailstack.store import Record
 from mailstack.web.asking import Answer, Ask, Trouble
 from mailstack.web.intake import Copied

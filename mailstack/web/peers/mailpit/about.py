@@ -11,13 +11,13 @@ from mailstack import __version__
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Tally
 from mailstack.catalogue.items import Which
+from mailstack.protocols.connection import Clock
 from mailstack.relay.outlet import Outlet
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages
 from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
 from mailstack.web.routes import Route
 from mailstack.web.routes import Told as Says
-from mailstack.wire import Clock
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
 """Whose API this is: clients look at the number for what they can ask."""

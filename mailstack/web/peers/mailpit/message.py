@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from mailstack.catalogue.items import Item, Which
 from mailstack.letter.parsed import Part
+from mailstack.protocols.connection import Clock
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.letter_html import html_page
 from mailstack.web.peers.finding import found, part_of, searched
@@ -13,7 +14,6 @@ from mailstack.web.peers.mailpit import shapes
 from mailstack.web.peers.mailpit.showing import message
 from mailstack.web.routes import Route, Told
 from mailstack.web.shelf import Shelf
-from mailstack.wire import Clock
 
 _NEVER_SHOWN = {
     "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",

@@ -8,6 +8,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.catalogue.query import Arrived, Term
 from mailstack.catalogue.tagging import tag_of
+from mailstack.protocols.connection import Clock
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.peers.bodies import from_form, taken
 from mailstack.web.peers.finding import number_of, searched
@@ -15,7 +16,6 @@ from mailstack.web.peers.mailpit.shapes import MessagesSummary
 from mailstack.web.peers.mailpit.showing import summary
 from mailstack.web.peers.mailpit.taken import Chosen, Marking, Renaming, Tagging
 from mailstack.web.routes import Parameter, Route, Told
-from mailstack.wire import Clock
 
 MOST = 10_000
 """Messages of one answer."""

@@ -13,6 +13,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter.step import Journal, Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
+from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Store
 from mailstack.web.asking import JSON
@@ -20,7 +21,6 @@ from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary
 from mailstack.webhooks.announcer import Announcer, NotTold
 from mailstack.webhooks.waking import Waking
-from mailstack.wire import Clock, Unreachable
 
 TARGET = "mailpit"
 _ENTERED = frozenset({"submitted", "exchanged"})

@@ -1,0 +1,278 @@
+"""What a POP3 client can say: the events of the server's engine, and the grammar they are read by (RFC 1939, 2449 §4)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable
+from typing import ClassVar
+
+from msgspec import Struct
+
+from mailstack.protocols.redacted import Discreet
+
+
+class User(Struct, frozen=True):
+    """USER: the name of a maildrop (RFC 1939 §7)."""
+
+    name: str
+
+
+class Pass(Discreet, frozen=True):
+    """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    password: str
+
+
+class Apop(Discreet, frozen=True):
+    """APOP: a name, and a digest of the greeting's time stamp and the password (RFC 1939 §7)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
+
+    name: str
+    digest: str
+    """In lower case hexadecimal."""
+
+
+class Auth(Discreet, frozen=True):
+    """AUTH with a mechanism (RFC 5034 §4)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
+
+    mechanism: str
+    """In upper case; the server may not know it."""
+    initial: bytes | None = None
+    """The initial response, decoded; None when there is none, b"" when it is `=`."""
+
+
+class AuthList(Struct, frozen=True):
+    """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
+
+
+class AuthResponse(Discreet, frozen=True):
+    """The answer to a challenge."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("response",)
+
+    response: bytes | None
+    """Decoded; None when the client sent `*` to cancel (RFC 5034 §4)."""
+
+
+class Capa(Struct, frozen=True):
+    """CAPA (RFC 2449 §5)."""
+
+
+class Stls(Struct, frozen=True):
+    """STLS (RFC 2595 §4)."""
+
+
+class Utf8(Struct, frozen=True):
+    """The UTF8 command: the client reads UTF-8 (RFC 6856 §2). It changes nothing that is sent."""
+
+
+class Lang(Struct, frozen=True):
+    """LANG: which languages are there, or the choice of one (RFC 6856 §3)."""
+
+    wanted: str | None = None
+    """A language range, in ASCII; None to have them listed."""
+
+
+class Stat(Struct, frozen=True):
+    """STAT: how many letters, how many octets."""
+
+
+class List(Struct, frozen=True):
+    """LIST: the size of one letter, or of all of them."""
+
+    number: int | None = None
+
+
+class Retr(Struct, frozen=True):
+    """RETR: a whole letter."""
+
+    number: int
+
+
+class Top(Struct, frozen=True):
+    """TOP: a letter's header and the first lines of its body (RFC 1939 §7)."""
+
+    number: int
+    lines: int
+
+
+class Dele(Struct, frozen=True):
+    """DELE: mark a letter; it goes with QUIT."""
+
+    number: int
+
+
+class Noop(Struct, frozen=True):
+    """NOOP."""
+
+
+class Rset(Struct, frozen=True):
+    """RSET: take all marks off."""
+
+
+class Uidl(Struct, frozen=True):
+    """UIDL: what names one letter, or all of them, in every session (RFC 1939 §7)."""
+
+    number: int | None = None
+
+
+class Quit(Struct, frozen=True):
+    """QUIT: the only way into the UPDATE state (RFC 1939 §6)."""
+
+
+class Rejected(Struct, frozen=True):
+    """A line that the engine refuses by itself: unknown, ill-formed, out of order or too long. Answer with `-ERR text`."""
+
+    text: str
+
+
+Login = User | Pass | Apop | Auth | AuthList | Stls | Utf8
+Command = Login | Capa | Lang | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
+Pop3Event = Command | AuthResponse | Rejected
+
+
+class GrammarError(Exception):
+    """The line is no command of ours; str() says why, in words for the client and without any octet of its line."""
+
+
+def parse(line: bytes) -> tuple[str, Command]:
+    """The verb in upper case, and the command that a line without its CRLF says. Raises GrammarError."""
+    if b"\0" in line or b"\r" in line:
+        raise GrammarError("NUL and CR may not stand in a command")
+    word, _, argument = line.partition(b" ")
+    verb = word.upper().decode("ascii", "replace")
+    read = _ARGUMENTS.get(verb)
+    if read is None:
+        raise GrammarError("unknown command")
+    return verb, read(argument)
+
+
+def parse_response(line: bytes) -> AuthResponse:
+    """The client's line in an authentication exchange. Raises GrammarError."""
+    return AuthResponse(None if line == b"*" else _decode(line))
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise GrammarError("the response is not base64") from None
+
+
+_DIGITS = 10
+"""Of a number: more letters than any maildrop has, and `int` stays cheap."""
+
+
+def _number(text: bytes, what: str) -> int:
+    """RFC 1939 §3: message-numbers are decimal."""
+    if not text.isdigit() or len(text) > _DIGITS:
+        raise GrammarError(f"{what} is expected")
+    return int(text)
+
+
+def _text(octets: bytes, what: str) -> str:
+    if not octets:
+        raise GrammarError(f"{what} is missing")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise GrammarError(f"{what} is not UTF-8") from None
+
+
+def _alone(command: Command) -> Callable[[bytes], Command]:
+    def read(argument: bytes) -> Command:
+        if argument.strip():
+            raise GrammarError("this command takes no argument")
+        return command
+
+    return read
+
+
+def _numbered(command: Callable[[int], Command]) -> Callable[[bytes], Command]:
+    return lambda argument: command(_number(argument.strip(), "a message number"))
+
+
+def _optional(command: Callable[[int | None], Command]) -> Callable[[bytes], Command]:
+    def read(argument: bytes) -> Command:
+        argument = argument.strip()
+        return command(_number(argument, "a message number") if argument else None)
+
+    return read
+
+
+def _user(argument: bytes) -> Command:
+    return User(_text(argument.strip(), "the user name"))
+
+
+def _pass(argument: bytes) -> Command:
+    return Pass(_text(argument, "the password"))
+
+
+_DIGEST = re.compile(rb"[0-9a-f]{32}\Z")
+
+
+def _apop(argument: bytes) -> Command:
+    name, _, digest = argument.strip().rpartition(b" ")
+    if not _DIGEST.match(digest):
+        raise GrammarError("APOP takes a name and a digest")
+    return Apop(_text(name.strip(), "the user name"), digest.decode("ascii"))
+
+
+def _auth(argument: bytes) -> Command:
+    words = argument.split()
+    if not words:
+        return AuthList()
+    if len(words) > 2:
+        raise GrammarError("AUTH takes a mechanism and an initial response")
+    mechanism = words[0].upper().decode("ascii", "replace")
+    if len(words) == 1:
+        return Auth(mechanism)
+    return Auth(mechanism, b"" if words[1] == b"=" else _decode(words[1]))
+
+
+# RFC 4647 §2.1, and `*` alone.
+_LANGUAGE_RANGE = re.compile(rb"\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,15}\Z")
+
+
+def _lang(argument: bytes) -> Command:
+    argument = argument.strip()
+    if not argument:
+        return Lang()
+    if not _LANGUAGE_RANGE.fullmatch(argument):
+        raise GrammarError("a language tag is expected")
+    return Lang(argument.decode("ascii"))
+
+
+def _top(argument: bytes) -> Command:
+    words = argument.split()
+    if len(words) != 2:
+        raise GrammarError("TOP takes a message number and a number of lines")
+    return Top(_number(words[0], "a message number"), _number(words[1], "a number of lines"))
+
+
+_ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
+    "USER": _user,
+    "PASS": _pass,
+    "APOP": _apop,
+    "AUTH": _auth,
+    "CAPA": _alone(Capa()),
+    "STLS": _alone(Stls()),
+    "UTF8": _alone(Utf8()),
+    "LANG": _lang,
+    "STAT": _alone(Stat()),
+    "LIST": _optional(List),
+    "RETR": _numbered(Retr),
+    "TOP": _top,
+    "DELE": _numbered(Dele),
+    "NOOP": _alone(Noop()),
+    "RSET": _alone(Rset()),
+    "UIDL": _optional(Uidl),
+    "QUIT": _alone(Quit()),
+}
+"""How each verb's argument is read."""

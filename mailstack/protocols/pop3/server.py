@@ -1,0 +1,225 @@
+"""The server's side of a POP3 connection: octets in, commands out, in order, and the answers' octets (RFC 1939).
+
+The order of commands is a table. After each event the engine is PAUSED until its answer is made by `ok`, `err`,
+`listing`, `challenge`, or by `begin`, `more` … `end`; so pipelined commands are answered in order (RFC 2449 §6.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
+from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.pop3 import responses
+from mailstack.protocols.pop3.commands import GrammarError, Pass, Pop3Event, Rejected, User, parse, parse_response
+
+
+class State(Enum):
+    """RFC 1939 §3. UPDATE is not a state of the language: nothing can be said in it."""
+
+    AUTHORIZATION = "before login"
+    NAMED = "before PASS"
+    TRANSACTION = "after login"
+
+
+# Tuples, because a member of a set is looked for by its hash, which an Enum's is slow to make.
+_BEFORE = (State.AUTHORIZATION, State.NAMED)
+_AFTER = (State.TRANSACTION,)
+
+_ORDER: dict[str, tuple[State, ...]] = {
+    "USER": _BEFORE,
+    # RFC 1939 §7 wants PASS right behind USER; a CAPA between them does no harm.
+    "PASS": (State.NAMED,),
+    "APOP": _BEFORE,
+    "AUTH": _BEFORE,
+    "STLS": _BEFORE,
+    "UTF8": _BEFORE,
+    "LANG": _BEFORE + _AFTER,
+    "STAT": _AFTER,
+    "LIST": _AFTER,
+    "RETR": _AFTER,
+    "TOP": _AFTER,
+    "DELE": _AFTER,
+    "NOOP": _AFTER,
+    "RSET": _AFTER,
+    "UIDL": _AFTER,
+    "CAPA": _BEFORE + _AFTER,
+    "QUIT": _BEFORE + _AFTER,
+}
+"""In which states a command may be given."""
+
+_SECRET = frozenset({"USER", "PASS", "APOP", "AUTH"})
+"""Commands that carry a password, or lead to one."""
+
+
+class ServerEngine:
+    """A wire.Engine of Pop3Event."""
+
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        require_tls: bool = True,
+        mechanisms: Sequence[str] = ("PLAIN", "LOGIN"),
+        implementation: str = "mailstack",
+        login_delay: int = 0,
+        command_limit: int = 1024,
+        response_limit: int = 12288,
+    ) -> None:
+        """`tls` says that the connection is under TLS from its first octet (RFC 8314 §3).
+
+        With `require_tls` no password is taken in the clear. `command_limit` is in octets with CRLF: RFC 2449 §4 has
+        255, but passwords and initial responses are longer. `response_limit` is for the lines of an authentication
+        exchange (RFC 4954 §4: 12,288).
+        """
+        self.tls = tls
+        self.state = State.AUTHORIZATION
+        self._require_tls = require_tls
+        self.mechanisms = tuple(mechanisms)
+        """The SASL mechanisms that AUTH may name; the conversation changes them as the connection changes."""
+        self.apop = False
+        """Whether the greeting has a time stamp for APOP."""
+        self._implementation = implementation
+        self._login_delay = login_delay
+        self._command_limit = command_limit
+        self._response_limit = response_limit
+        self._lines = LineBuffer()
+        self._owed = True  # the greeting
+        self._challenged = False
+        self._stuffer: Stuffer | None = None
+
+    # --- what the network calls
+
+    def receive(self, octets: bytes) -> None:
+        self._lines.receive(octets)
+
+    @property
+    def buffered(self) -> int:
+        return len(self._lines)
+
+    def next_event(self) -> Pop3Event | Signal:
+        if self._owed:
+            return PAUSED
+        try:
+            line = self._lines.line(self._line_limit())
+            if line is None:
+                return NEED_DATA
+            event: Pop3Event = parse_response(line) if self._challenged else self._command(line)
+        except GrammarError as error:
+            event = Rejected(str(error))
+        except LineTooLong:
+            event = Rejected("the line is too long")
+        except BareNewline:
+            event = Rejected("a line ends in CR LF")
+        self._owed = True
+        self._challenged = False
+        return event
+
+    def tls_started(self) -> None:
+        """Forget the name that was given, and what was sent behind STLS (RFC 2595 §4)."""
+        self._lines.clear()
+        self.tls = True
+        self.state = State.AUTHORIZATION
+
+    # --- what the conversation calls
+
+    @property
+    def password_allowed(self) -> bool:
+        """Whether a password may be sent as the connection is now (RFC 2595 §2.2, RFC 8314 §4)."""
+        return self.tls or not self._require_tls
+
+    def capabilities(self, *, stls: bool) -> list[str]:
+        """The lines of CAPA (RFC 2449 §5, §6). `stls` says whether TLS could be started."""
+        lines = ["TOP", "UIDL"]
+        if self.password_allowed:
+            lines.append("USER")
+            if self.mechanisms:
+                lines.append(" ".join(("SASL", *self.mechanisms)))
+        if stls and not self.tls and self.state in _BEFORE:
+            lines.append("STLS")
+        # USER says that names and passwords may be in UTF-8; where none are taken there is nothing to say.
+        lines += ["UTF8 USER" if self.password_allowed else "UTF8", "LANG"]
+        lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", f"LOGIN-DELAY {self._login_delay}"]
+        if self.state is State.TRANSACTION:
+            # RFC 2449 §6.9 allows it before login too, where it would only help those who look for old versions.
+            lines.append(f"IMPLEMENTATION {self._implementation}")
+        return lines
+
+    def logged_in(self) -> None:
+        """The maildrop is ours: TRANSACTION begins."""
+        self.state = State.TRANSACTION
+
+    def ok(self, text: str = "") -> bytes:
+        """Answer the last event, or greet, with `+OK`."""
+        self._owed = False
+        return responses.ok(text)
+
+    def err(self, text: str, code: responses.Code | None = None) -> bytes:
+        """Answer the last event with `-ERR`, also in place of a multi-line response of which nothing was sent yet."""
+        self._owed = False
+        self._stuffer = None
+        return responses.err(text, code)
+
+    def challenge(self, octets: bytes) -> bytes:
+        """Answer AUTH, or a response, with a challenge; an AuthResponse comes next (RFC 5034 §4)."""
+        self._owed = False
+        self._challenged = True
+        return responses.challenge(octets)
+
+    def listing(self, text: str, lines: Iterable[str]) -> bytes:
+        """A whole multi-line response of lines in ASCII."""
+        return self.whole(text, "".join([f"{line}\r\n" for line in lines]).encode("ascii"))
+
+    def whole(self, text: str, octets: bytes) -> bytes:
+        """A whole multi-line response (RFC 1939 §3), stuffed."""
+        self._owed = False
+        stuffer = Stuffer()
+        return responses.ok(text) + stuffer.feed(octets) + stuffer.finish()
+
+    def begin(self, text: str) -> bytes:
+        """The first line of a multi-line response; the answer is owed until `end`."""
+        self._stuffer = Stuffer()
+        return responses.ok(text)
+
+    def more(self, octets: bytes) -> bytes:
+        """The next octets of a multi-line response, cut anywhere: stuffed."""
+        assert self._stuffer is not None, "no multi-line response was begun"
+        return self._stuffer.feed(octets)
+
+    def end(self) -> bytes:
+        """The end of a multi-line response."""
+        assert self._stuffer is not None, "no multi-line response was begun"
+        stuffer, self._stuffer = self._stuffer, None
+        self._owed = False
+        return stuffer.finish()
+
+    # --- inside
+
+    def _line_limit(self) -> int:
+        """An initial response may be as long as any other: tokens are (RFC 5034 §4 would send them in a second line)."""
+        return self._response_limit if self._challenged or self.state in _BEFORE else self._command_limit
+
+    def _command(self, line: bytes) -> Pop3Event:
+        """The command that a line says, if its time is now. Raises GrammarError."""
+        verb, command = parse(line)
+        if len(line) + 2 > self._command_limit and verb != "AUTH":
+            raise GrammarError("the line is too long")
+        if self.state not in _ORDER[verb]:
+            if verb == "PASS" and self.state is State.AUTHORIZATION:
+                raise GrammarError("USER comes before PASS")
+            raise GrammarError(f"{verb} is not allowed {self.state.value}")
+        if self.state is State.TRANSACTION:
+            return command  # what follows is about logging in
+        if verb == "APOP" and not self.apop:
+            raise GrammarError("APOP is not offered here")
+        if verb in _SECRET and not self.password_allowed:
+            raise GrammarError("a password is taken only under TLS: say STLS first")
+        if verb == "STLS" and self.tls:
+            raise GrammarError("the connection is under TLS already")
+        if isinstance(command, User):
+            self.state = State.NAMED
+        elif isinstance(command, Pass):
+            self.state = State.AUTHORIZATION
+        return command

@@ -1,0 +1,62 @@
+"""SASL: how a client proves who it is, whichever protocol carries it (RFC 4422).
+
+A new mechanism is one new file and one name in MECHANISMS.
+"""
+
+from __future__ import annotations
+
+from mailstack.protocols.sasl.bearer import OAUTHBEARER, XOAUTH2
+from mailstack.protocols.sasl.cram import CRAM_MD5
+from mailstack.protocols.sasl.credentials import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
+from mailstack.protocols.sasl.external import EXTERNAL
+from mailstack.protocols.sasl.login import LOGIN
+from mailstack.protocols.sasl.mechanism import (
+    AccountLogin,
+    Authenticator,
+    Cancelled,
+    Channel,
+    Denied,
+    Exchange,
+    Malformed,
+    Mechanism,
+    OpenSession,
+    Sessions,
+    Unavailable,
+)
+from mailstack.protocols.sasl.plain import PLAIN
+from mailstack.protocols.sasl.scram import SCRAM, SCRAM_PLUS
+from mailstack.protocols.sasl.scram_keys import ScramKeys
+
+__all__ = [
+    "MECHANISMS",
+    "AccountLogin",
+    "Authenticator",
+    "Cancelled",
+    "CertificateProof",
+    "Channel",
+    "Credentials",
+    "Denied",
+    "DigestProof",
+    "Exchange",
+    "Malformed",
+    "Mechanism",
+    "OpenSession",
+    "Proof",
+    "ScramKeys",
+    "ScramProof",
+    "Sessions",
+    "Token",
+    "Unavailable",
+    "offered",
+]
+
+_ALL: tuple[Mechanism, ...] = (EXTERNAL, SCRAM_PLUS, SCRAM, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, CRAM_MD5)
+
+MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _ALL}
+"""By name, the preferred one first: the order in which they are announced."""
+
+
+def offered(authenticator: Authenticator, channel: Channel) -> tuple[str, ...]:
+    """The mechanisms that can work on this connection, the preferred one first."""
+    kinds = authenticator.kinds
+    return tuple(name for name, known in MECHANISMS.items() if known.proof in kinds and known.usable(channel))

@@ -1,0 +1,69 @@
+"""OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's older form of it): a token in place of a password."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from mailstack.protocols.sasl.credentials import Token
+from mailstack.protocols.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Exchange, Malformed
+
+LONGEST = 10240
+"""Octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
+
+# RFC 6750 §2.1: b64token
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE)
+# RFC 7628 §3.1: client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep; kvpair = key "=" value kvsep
+_GS2 = re.compile(r"[ny],(?:a=([^,\x01]*))?,\x01")
+
+
+async def _oauthbearer(exchange: Exchange) -> AccountLogin:
+    message = _text(await exchange.first())
+    found = _GS2.match(message)
+    if found is None:
+        raise Malformed("the message does not begin with a GS2 header")
+    pairs = _pairs(message[found.end() :])
+    username = (found[1] or "").replace("=2C", ",").replace("=3D", "=")
+    return await _prove(exchange, OAUTHBEARER.name, username, pairs)
+
+
+async def _xoauth2(exchange: Exchange) -> AccountLogin:
+    pairs = _pairs(_text(await exchange.first()))
+    return await _prove(exchange, XOAUTH2.name, pairs.get("user", ""), pairs)
+
+
+async def _prove(exchange: Exchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
+    found = _BEARER.match(pairs.get("auth", ""))
+    if found is None or len(found[1]) > LONGEST:
+        raise Malformed("there is no bearer token in the message")
+    try:
+        return await exchange.login(Token(username=username, mechanism=name, token=found[1]))
+    except Denied as denied:
+        # RFC 7628 §3.2.3: the client says one octet (or, in XOAUTH2, nothing) before it hears that it failed.
+        await exchange.ask(json.dumps({"status": "invalid_token", **denied.trouble}).encode())
+        raise
+
+
+def _pairs(text: str) -> dict[str, str]:
+    if not text.endswith("\x01\x01"):
+        raise Malformed("the message does not end with two ^A")
+    pairs: dict[str, str] = {}
+    for pair in text[:-2].split("\x01"):
+        key, equals, value = pair.partition("=")
+        if not equals or key.lower() in pairs:
+            raise Malformed("a pair of the message has no value, or stands there twice")
+        pairs[key.lower()] = value
+    return pairs
+
+
+def _text(octets: bytes) -> str:
+    if len(octets) > LONGEST + 2 * MAX_OCTETS:
+        raise Malformed("the message is too long")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise Malformed("the message is not UTF-8") from None
+
+
+OAUTHBEARER = Anywhere("OAUTHBEARER", Token, _oauthbearer)
+XOAUTH2 = Anywhere("XOAUTH2", Token, _xoauth2)

@@ -1,0 +1,180 @@
+"""The client's side of SASL: which mechanism to answer with, and what to say (RFC 4422 §3.1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from mailstack.protocols.sasl import scram_keys
+from mailstack.protocols.sasl.saslprep import saslprep
+from mailstack.protocols.sasl.scram_keys import ScramKeys, client_proof
+
+MOST_ITERATIONS = 1_000_000
+"""A server that asks for more has something else in mind than our password."""
+
+Binding = Callable[[str], bytes | None]
+"""The data of a channel binding by its name; `wire.Peer.channel_binding`."""
+
+Derive = Callable[[str, bytes, int], Awaitable[bytes]]
+"""`keys.salted`, done where it holds nobody up."""
+
+
+class Suspicious(Exception):
+    """The server says what an honest one does not; str() says what."""
+
+
+class Answering(Protocol):
+    """One exchange, used once."""
+
+    name: str
+    initial: bytes | None
+    """The initial response; None when the mechanism has none."""
+    trusts: bool
+    """Whether the server has proved what it must before its success counts."""
+
+    async def respond(self, challenge: bytes) -> bytes:
+        """The answer to a challenge. Raises Suspicious."""
+
+
+def choose(offered: Sequence[str], username: str, password: str, binding: Binding, derive: Derive) -> Answering | None:
+    """The best way to prove a password among those that a server offers; None when we know none of them."""
+    data = binding("tls-exporter")
+    try:
+        prepared = saslprep(username), saslprep(password)
+    except ValueError:
+        prepared = None
+    if prepared is not None:
+        if ScramAnswer.plus in offered and data is not None:
+            return ScramAnswer(*prepared, derive, name=ScramAnswer.plus, header="p=tls-exporter,,", binding=data)
+        if "SCRAM-SHA-256" in offered:
+            # "y": we could bind and think that the server can't, which it will refuse if that is not so.
+            flag = "y,," if data is not None and ScramAnswer.plus not in offered else "n,,"
+            return ScramAnswer(*prepared, derive, name="SCRAM-SHA-256", header=flag)
+    if "PLAIN" in offered:
+        return PlainAnswer(username, password)
+    return LoginAnswer(username, password) if "LOGIN" in offered else None
+
+
+def choose_bearer(offered: Sequence[str], username: str, token: str) -> Answering | None:
+    """The way to show a bearer token: the standard's, or Google's older one; None when neither is offered."""
+    for name in BearerAnswer.NAMES:
+        if name in offered:
+            return BearerAnswer(name, username, token)
+    return None
+
+
+class BearerAnswer:
+    """OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2."""
+
+    NAMES = ("OAUTHBEARER", "XOAUTH2")
+    trusts = True
+
+    def __init__(self, name: str, username: str, token: str) -> None:
+        self.name = name
+        if name == "OAUTHBEARER":
+            escaped = username.replace("=", "=3D").replace(",", "=2C")
+            whole = f"n,a={escaped},\x01auth=Bearer {token}\x01\x01"
+        else:
+            whole = f"user={username}\x01auth=Bearer {token}\x01\x01"
+        self.initial: bytes | None = whole.encode()
+        self._asked = False
+
+    async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
+        """What is wrong with the token comes as a challenge, and the refusal after it (RFC 7628 §3.2.3)."""
+        if self._asked:
+            raise Suspicious(f"{self.name} has only one challenge")
+        self._asked = True
+        return b"\x01" if self.name == "OAUTHBEARER" else b""
+
+
+class PlainAnswer:
+    """RFC 4616 §2: [authzid] NUL authcid NUL passwd."""
+
+    name = "PLAIN"
+    trusts = True
+
+    def __init__(self, username: str, password: str) -> None:
+        self.initial: bytes | None = f"\0{username}\0{password}".encode()
+
+    async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
+        raise Suspicious("PLAIN has nothing more to ask")
+
+
+class LoginAnswer:
+    """Two questions, whose words don't matter."""
+
+    name = "LOGIN"
+    trusts = True
+    initial: bytes | None = None
+
+    def __init__(self, username: str, password: str) -> None:
+        self._answers = [username.encode(), password.encode()]
+
+    async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
+        if not self._answers:
+            raise Suspicious("LOGIN has only two questions")
+        return self._answers.pop(0)
+
+
+_SERVER_FIRST = re.compile(r"r=([!-+\--~]+),s=([A-Za-z0-9+/=]+),i=([0-9]{1,8})(?:,.*)?\Z")
+
+
+class ScramAnswer:
+    """SCRAM-SHA-256 and -PLUS (RFC 5802 §5): the server must know the password too, and prove it."""
+
+    plus = "SCRAM-SHA-256-PLUS"
+
+    def __init__(
+        self, username: str, password: str, derive: Derive, *, name: str, header: str, binding: bytes = b""
+    ) -> None:
+        self.name = name
+        self.trusts = False
+        self._password = password
+        self._derive = derive
+        self._bound = base64.b64encode(header.encode() + binding).decode("ascii")
+        self._nonce = secrets.token_urlsafe(24)
+        escaped = username.replace("=", "=3D").replace(",", "=2C")
+        self._bare = f"n={escaped},r={self._nonce}"
+        self.initial: bytes | None = (header + self._bare).encode()
+        self._signature = b""
+
+    async def respond(self, challenge: bytes) -> bytes:
+        if self._signature:
+            self._verify(challenge)
+            return b""
+        return await self._prove(challenge)
+
+    async def _prove(self, challenge: bytes) -> bytes:
+        first = challenge.decode("utf-8", "replace")
+        found = _SERVER_FIRST.match(first)
+        if found is None or not found[1].startswith(self._nonce) or found[1] == self._nonce:
+            raise Suspicious("the server's first message is not SCRAM's, or not for us")
+        iterations = int(found[3])
+        if not scram_keys.FEWEST <= iterations <= MOST_ITERATIONS:
+            raise Suspicious(f"the server wants {iterations} iterations")
+        try:
+            salt = base64.b64decode(found[2], validate=True)
+        except binascii.Error:
+            raise Suspicious("the salt is not base64") from None
+        salted = await self._derive(self._password, salt, iterations)
+        without_proof = f"c={self._bound},r={found[1]}"
+        message = f"{self._bare},{first},{without_proof}".encode()
+        self._signature = ScramKeys.of(salted, salt, iterations).sign(message)
+        proof = base64.b64encode(client_proof(salted, message)).decode("ascii")
+        return f"{without_proof},p={proof}".encode()
+
+    def _verify(self, challenge: bytes) -> None:
+        expected = b"v=" + base64.b64encode(self._signature)
+        if self.trusts or not hmac.compare_digest(challenge, expected):
+            raise Suspicious("the server does not know the password")
+        self.trusts = True
+
+
+async def derive_here(password: str, salt: bytes, iterations: int) -> bytes:
+    """For a program that has nothing else to do meanwhile."""
+    return scram_keys.salted(password, salt, iterations)

@@ -1,0 +1,31 @@
+"""CRAM-MD5 (RFC 2195): a digest of a fresh challenge. Only for passwords that are no secret: the server must know them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from mailstack.protocols.sasl.credentials import DigestProof
+from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Exchange, Malformed, text
+
+_DIGEST = re.compile(rb"(.+) ([0-9a-f]{32})\Z", re.DOTALL)
+
+
+def fresh_id(host: str) -> bytes:
+    """A msg-id that no one can foresee (RFC 2195 §2, RFC 1939 §7)."""
+    return f"<{secrets.token_hex(16)}@{host or 'localhost'}>".encode("ascii", "replace")
+
+
+async def _prove(exchange: Exchange) -> AccountLogin:
+    if exchange.initial is not None:
+        raise Malformed("CRAM-MD5 has no initial response")
+    challenge = fresh_id(exchange.channel.host)
+    found = _DIGEST.match(await exchange.ask(challenge))
+    if found is None:
+        raise Malformed("a response is a name, a blank and a digest")
+    return await exchange.login(
+        DigestProof(username=text(found[1]), mechanism=CRAM_MD5.name, challenge=challenge, digest=found[2].decode())
+    )
+
+
+CRAM_MD5 = Anywhere("CRAM-MD5", DigestProof, _prove)

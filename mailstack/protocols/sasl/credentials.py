@@ -1,0 +1,80 @@
+"""What a client brings to prove who it is: one value for each kind of proof."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import md5
+from typing import ClassVar
+
+from mailstack.protocols.connection import ClientCertificate
+from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.sasl.scram_keys import ScramKeys
+
+
+class Proof(Discreet, frozen=True, kw_only=True):
+    """What all of them say: who the client claims to be. Hostile text."""
+
+    username: str
+    """The authentication identity, as sent."""
+    mechanism: str
+    """What it came by: a SASL mechanism's name, or USER or APOP for POP3's own commands."""
+    authzid: str = ""
+    """The identity to act as; empty when it is that of `username` (RFC 4422 §3.4.1)."""
+
+    def acts_for(self, account: str) -> bool:
+        """Whether no identity is asked for but `account`'s own: nobody here may act for another (RFC 4616 §2)."""
+        return self.authzid.casefold() in {"", self.username.casefold(), account.casefold()}
+
+
+class Credentials(Proof, frozen=True, kw_only=True):
+    """A password, as PLAIN, LOGIN and USER send it."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    password: str
+
+
+class ScramProof(Proof, frozen=True, kw_only=True):
+    """The client's proof of SCRAM: that it knows the password behind the stored key (RFC 5802 §3)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("message", "proof")
+
+    message: bytes
+    """AuthMessage."""
+    proof: bytes
+
+    def fits(self, keys: ScramKeys) -> bool:
+        return keys.proves(self.message, self.proof)
+
+
+class DigestProof(Proof, frozen=True, kw_only=True):
+    """An MD5 digest of the password and something fresh: CRAM-MD5 (RFC 2195 §2), APOP (RFC 1939 §7)."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
+
+    challenge: bytes
+    digest: str
+    """In lower case hexadecimal."""
+
+    def fits(self, password: str) -> bool:
+        """Only for passwords that are no secret: the server must know the password itself."""
+        octets = password.encode()
+        if self.mechanism == "APOP":
+            right = md5(self.challenge + octets, usedforsecurity=False).hexdigest()
+        else:
+            right = hmac.new(octets, self.challenge, "md5").hexdigest()
+        return hmac.compare_digest(right.encode(), self.digest.encode(errors="replace"))
+
+
+class Token(Proof, frozen=True, kw_only=True):
+    """A bearer token (RFC 6750); `username` is what the client says, or empty."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("token",)
+
+    token: str
+
+
+class CertificateProof(Proof, frozen=True, kw_only=True):
+    """The certificate that the client showed in TLS; `username` is empty: the certificate says it."""
+
+    certificate: ClientCertificate

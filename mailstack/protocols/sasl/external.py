@@ -1,0 +1,30 @@
+"""The EXTERNAL mechanism (RFC 4422 appendix A): the certificate that the client showed in TLS says who it is."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mailstack.protocols.sasl.credentials import CertificateProof, Proof
+from mailstack.protocols.sasl.mechanism import AccountLogin, Channel, Denied, Exchange, text
+
+
+class External(Struct, frozen=True):
+    name: str = "EXTERNAL"
+    proof: type[Proof] = CertificateProof
+
+    def usable(self, channel: Channel) -> bool:
+        return channel.certificate is not None
+
+    async def prove(self, exchange: Exchange) -> AccountLogin:
+        """The message is the identity to act as, or empty."""
+        message = await exchange.first()
+        authzid = text(message) if message else ""
+        certificate = exchange.channel.certificate
+        if certificate is None:
+            raise Denied
+        return await exchange.login(
+            CertificateProof(username=authzid, mechanism=self.name, authzid=authzid, certificate=certificate)
+        )
+
+
+EXTERNAL = External()

@@ -1,0 +1,16 @@
+"""The LOGIN mechanism (draft-murchison-sasl-login-00): obsolete, and still the only one that some clients speak."""
+
+from __future__ import annotations
+
+from mailstack.protocols.sasl.credentials import Credentials
+from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Exchange, text
+
+
+async def _prove(exchange: Exchange) -> AccountLogin:
+    # The draft has no initial response, but clients send the user name as one.
+    username = text(await exchange.ask(b"Username:") if exchange.initial is None else exchange.initial)
+    password = text(await exchange.ask(b"Password:"))
+    return await exchange.login(Credentials(username=username, password=password, mechanism=LOGIN.name))
+
+
+LOGIN = Anywhere("LOGIN", Credentials, _prove)

@@ -1,0 +1,101 @@
+"""What a server keeps of a password for SCRAM-SHA-256, and the arithmetic on it (RFC 5802 §3, RFC 7677)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from typing import ClassVar
+
+from mailstack.protocols.redacted import Discreet
+
+HASH = "sha256"
+FEWEST = 4096
+"""Iterations (RFC 7677 §4)."""
+MOST = 10_000_000
+"""What more than this would cost serves nobody."""
+
+_TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
+
+
+class ScramKeys(Discreet, frozen=True):
+    """Salt, iterations and both keys; a thief of them can't log in with them, but can try passwords against them."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("stored_key", "server_key")
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+    @classmethod
+    def derive(cls, password: str, salt: bytes, iterations: int) -> ScramKeys:
+        """From a password that is prepared by SASLprep. Costs `iterations` hashes: not for the reactor's thread."""
+        return cls.of(salted(password, salt, iterations), salt, iterations)
+
+    @classmethod
+    def of(cls, salted_password: bytes, salt: bytes, iterations: int) -> ScramKeys:
+        stored = hashlib.sha256(client_key(salted_password)).digest()
+        return cls(salt, iterations, stored, hmac.digest(salted_password, b"Server Key", HASH))
+
+    @classmethod
+    def read(cls, text: str) -> ScramKeys:
+        """From `str(keys)`. Raises ValueError."""
+        found = _TEXT.match(text)
+        if found is None:
+            raise ValueError("not SCRAM keys")
+        iterations = int(found[1])
+        try:
+            salt, stored, server = (base64.b64decode(part, validate=True) for part in found.groups()[1:])
+        except binascii.Error as error:
+            raise ValueError("not SCRAM keys") from error
+        if len(stored) != 32 or len(server) != 32 or not FEWEST <= iterations <= MOST:
+            raise ValueError("not SCRAM keys")
+        return cls(salt, iterations, stored, server)
+
+    @staticmethod
+    def iterations_of(text: str) -> int | None:
+        """The iterations of `str(keys)`, without the cost of the rest; None for what are no keys."""
+        count = text.removeprefix("SCRAM-SHA-256$").partition(":")[0]
+        return int(count) if count.isascii() and count.isdigit() and len(count) <= 8 else None
+
+    def __str__(self) -> str:
+        """As RFC 5803 §2 writes it down, and PostgreSQL too."""
+        salt, stored, server = (_base64(part) for part in (self.salt, self.stored_key, self.server_key))
+        return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
+
+    def proves(self, message: bytes, proof: bytes) -> bool:
+        """Whether the client's `proof` over AuthMessage comes from the password."""
+        if len(proof) != 32:
+            return False
+        key = _xor(proof, hmac.digest(self.stored_key, message, HASH))
+        return hmac.compare_digest(hashlib.sha256(key).digest(), self.stored_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """ServerSignature: the proof that we know the password's keys too."""
+        return hmac.digest(self.server_key, message, HASH)
+
+
+def salted(password: str, salt: bytes, iterations: int) -> bytes:
+    """SaltedPassword of a password that is prepared by SASLprep."""
+    return hashlib.pbkdf2_hmac(HASH, password.encode(), salt, iterations)
+
+
+def client_key(salted_password: bytes) -> bytes:
+    return hmac.digest(salted_password, b"Client Key", HASH)
+
+
+def client_proof(salted_password: bytes, message: bytes) -> bytes:
+    """What a client that knows the password sends."""
+    key = client_key(salted_password)
+    return _xor(key, hmac.digest(hashlib.sha256(key).digest(), message, HASH))
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+def _base64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")

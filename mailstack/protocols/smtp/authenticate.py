@@ -1,0 +1,33 @@
+"""AUTH decided: one exchange of a SASL mechanism, and the reply to each way in which it can end (RFC 4954 §4, §6)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Exchange, Malformed, Unavailable
+from mailstack.protocols.smtp.replies import Refusal
+from mailstack.protocols.smtp.standard_replies import AUTH_CANCELLED, AUTH_MALFORMED, AUTH_UNAVAILABLE
+
+
+class Identity(Struct, frozen=True):
+    """Who authenticated, and how."""
+
+    login: AccountLogin
+    mechanism: str
+
+    @property
+    def account(self) -> str:
+        return self.login.account
+
+
+async def identify(exchange: Exchange) -> Identity:
+    """Who the client proved to be. Raises Denied for a wrong proof, which counts as a guess; Refusal for all else."""
+    name = exchange.mechanism
+    try:
+        return Identity(await MECHANISMS[name].prove(exchange), name)
+    except Cancelled:
+        raise Refusal(AUTH_CANCELLED) from None
+    except Malformed as malformed:
+        raise Refusal(AUTH_MALFORMED, f"{name}: {malformed}") from None
+    except Unavailable as trouble:
+        raise Refusal(AUTH_UNAVAILABLE, f"{name}: {trouble}") from None

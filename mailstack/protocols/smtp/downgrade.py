@@ -1,0 +1,80 @@
+"""Makes a letter fit for what a host offers: as it is where the host takes it, else in other octets, else not at all.
+
+What a letter is, its octets say. The BODY that was declared counts only where it promises less: who declares nothing, or
+7BIT, may send a NUL or octets above 127 all the same, and `CR LF NUL . CR LF` is the end of a letter for some hosts.
+
+the letter is               the host offers            it goes
+--------------------------  -------------------------  -------------------------------------------
+lines of ASCII              anything                   as it is
+lines with octets > 127     8BITMIME                   as it is
+lines with octets > 127     -                          converted to ASCII
+binary: BODY=BINARYMIME,    CHUNKING and BINARYMIME    as it is, by BDAT
+  or with a NUL, or with    8BITMIME                   converted to lines
+  a bare CR or LF           -                          converted to lines of ASCII
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from msgspec.structs import replace
+
+from mailstack.letter import Content, Envelope
+from mailstack.letter.content import held
+from mailstack.letter.mime import Domain, Unconvertible, convert
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+
+async def fit_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
+    """The letter as it goes to a host that offers these keywords; BODY says how (RFC 6152 §3, RFC 3030 §3).
+
+    Raises Refusal with 5.6.3 when it can't go.
+    """
+    form = await form_of(envelope.body, content)
+    if form == "BINARYMIME":
+        if "CHUNKING" in offered and "BINARYMIME" in offered:
+            return _declared(envelope, form), content
+        if "8BITMIME" in offered:
+            return _declared(envelope, "8BITMIME"), await _converted(content, Domain.EIGHT)
+        return _declared(envelope, "7BIT"), await _converted(content, Domain.SEVEN)
+    if "8BITMIME" in offered:
+        return (_declared(envelope, form) if form == "8BITMIME" else envelope), content
+    if form == "8BITMIME":
+        content = await _converted(content, Domain.SEVEN)
+    return _declared(envelope, "7BIT"), content
+
+
+async def form_of(declared: str, content: Content) -> str:
+    """The least BODY that the octets of a content need: "7BIT", "8BITMIME" or "BINARYMIME"."""
+    if declared == "BINARYMIME":
+        return declared
+    octets = held(content)
+    if octets is not None:
+        return "BINARYMIME" if _is_binary(octets) else "7BIT" if octets.isascii() else "8BITMIME"
+    is_ascii, last = True, b""
+    async for chunk in content.chunks():
+        octets = last + chunk if last else chunk
+        # A CR may have its LF in the next chunk.
+        last = b"\r" if octets.endswith(b"\r") else b""
+        if _is_binary(octets[:-1] if last else octets):
+            return "BINARYMIME"
+        is_ascii = is_ascii and octets.isascii()
+    return "BINARYMIME" if last else "7BIT" if is_ascii else "8BITMIME"
+
+
+def _is_binary(octets: bytes) -> bool:
+    """Whether something in it is not allowed in lines (RFC 2045 §2.8)."""
+    unpaired = octets.replace(b"\r\n", b"")
+    return b"\0" in octets or b"\n" in unpaired or b"\r" in unpaired
+
+
+def _declared(envelope: Envelope, body: str) -> Envelope:
+    return envelope if envelope.body == body else replace(envelope, body=body)
+
+
+async def _converted(content: Content, domain: Domain) -> Content:
+    try:
+        return await convert(content, domain)
+    except Unconvertible as why:
+        text = f"only {domain.value} letters are taken there, and this one can't be converted: {why}"
+        raise Refusal(reply(554, "5.6.3", text)) from None

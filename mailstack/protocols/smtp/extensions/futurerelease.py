@@ -1,0 +1,69 @@
+"""FUTURERELEASE (RFC 4865): a submitted letter waits here until the time that its sender names."""
+
+from __future__ import annotations
+
+from mailstack.letter.time_parameters import (
+    HOLDFOR,
+    HOLDUNTIL,
+    date_time_text,
+    is_held_too_long,
+    read_date_time,
+    read_seconds,
+)
+from mailstack.protocols.smtp.commands import Mail
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+
+_SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
+_SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")
+_BEHIND_DEADLINE = reply(501, "5.5.4", "the letter would be held back beyond the time of BY")
+
+
+def _announced(facts: Facts) -> str | None:
+    # §3: the longest interval, and the latest time; only a submission server offers it (§4.2).
+    limits = facts.capabilities
+    return f"{limits.max_hold} {date_time_text(limits.since + limits.max_hold)}" if limits.max_hold else None
+
+
+def _read_for(value: str | None, facts: Facts) -> str:
+    try:
+        seconds = read_seconds(value or "")
+    except ValueError:
+        raise Refusal(_SYNTAX_FOR) from None
+    if seconds > facts.capabilities.max_hold:
+        raise Refusal(_too_late(facts))
+    return str(seconds)
+
+
+def _read_until(value: str | None, facts: Facts) -> str:
+    # A time that has passed releases at once: the client's clock may be slow, or its line. What was said stays as it is,
+    # for a report repeats it (§5.1.2).
+    try:
+        value = value or ""
+        at = read_date_time(value)
+    except ValueError:
+        raise Refusal(_SYNTAX_UNTIL) from None
+    if at > facts.capabilities.since + facts.capabilities.max_hold:
+        raise Refusal(_too_late(facts))
+    return value
+
+
+def _too_late(facts: Facts) -> Reply:
+    # §4.2: 501, whatever is wrong with the time.
+    return reply(501, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
+
+
+def check_times(mail: Mail, now: float) -> None:
+    """Raise the Refusal of a letter that would be late when it is released (§5.2.2). `now` is in seconds since 1970."""
+    if is_held_too_long(dict(mail.parameters), now):
+        raise Refusal(_BEHIND_DEADLINE)
+
+
+FUTURERELEASE = Extension(
+    "FUTURERELEASE",
+    _announced,
+    mail={
+        HOLDFOR: Parameter(_read_for, travels=True, excludes=HOLDUNTIL),
+        HOLDUNTIL: Parameter(_read_until, travels=True, excludes=HOLDFOR),
+    },
+)

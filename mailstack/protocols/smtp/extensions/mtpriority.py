@@ -1,0 +1,89 @@
+"""MT-PRIORITY (RFC 6710): which letters go first; past hosts that don't know it, a header field says so (RFC 6758)."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.letter import Envelope
+from mailstack.letter.header import count
+from mailstack.letter.time_parameters import HIGHEST, LOWEST, NORMAL, PRIORITY, read_priority, said_priority
+from mailstack.protocols.smtp.commands import Mail
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+
+FIELD = b"mt-priority"
+"""The name of the header field (RFC 6758 §4)."""
+
+_SYNTAX = reply(501, "5.5.4", "MT-PRIORITY takes a whole number from -9 to 9")
+_FIELD = re.compile(
+    rb"(?:\A|\r\n)MT-Priority[ \t]*:(?:[ \t]|\r\n[ \t])*(0|-?[1-9])(?:[ \t]|\r\n[ \t]|\([ -'*-~]*\))*\r\n",
+    re.IGNORECASE,
+)
+
+
+class Priorities(Struct, frozen=True):
+    """Which priorities a client may give to its letters."""
+
+    least: int = LOWEST
+    """A letter with less is refused."""
+    most: int = NORMAL
+    """A letter with more gets this."""
+    trusted: bool = False
+    """Whether an MT-Priority field of its letters is believed."""
+
+    def grant(self, mail: Mail) -> tuple[Mail, Reply | None]:
+        """MAIL with the priority that it gets, and the reply that says so when it is another than asked for (§4.1).
+
+        Raises Refusal.
+        """
+        asked = dict(mail.parameters).get(PRIORITY)
+        if asked is None:
+            return mail, None
+        if int(asked) < self.least:
+            raise Refusal(reply(550, "5.7.15", f"{self.least} is the lowest priority that is taken here"))
+        if int(asked) <= self.most:
+            return mail, None
+        others = tuple(each for each in mail.parameters if each[0] != PRIORITY)
+        lowered = replace(mail, parameters=(*others, (PRIORITY, str(self.most))))
+        # §4.1: the text begins with the new priority.
+        return lowered, reply(250, "2.3.6", f"{self.most} is the priority that the letter gets here")
+
+
+def field(envelope: Envelope) -> bytes:
+    """The header field for a host that does not offer MT-PRIORITY (RFC 6758 §3.3); none where nobody said a priority."""
+    value = said_priority(envelope)
+    return b"" if value is None else b"MT-Priority: %d\r\n" % value
+
+
+def from_field(envelope: Envelope, section: bytes, priorities: Priorities) -> Envelope:
+    """The envelope with the priority that the field names, from a client that is trusted and gave none itself.
+
+    There must be one such field alone (RFC 6758 §3.1).
+    """
+    if not priorities.trusted or PRIORITY in dict(envelope.parameters):
+        return envelope
+    found = _FIELD.search(section)
+    if found is None or count(section, FIELD) != 1:
+        return envelope
+    value = min(int(found[1]), priorities.most)
+    return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
+
+
+def _announced(facts: Facts) -> str | None:
+    return "" if facts.capabilities.priorities else None
+
+
+def _read(value: str | None, _facts: Facts) -> str:
+    try:
+        return str(read_priority(value or ""))
+    except ValueError:
+        raise Refusal(_SYNTAX) from None
+
+
+MT_PRIORITY = Extension(PRIORITY, _announced, mail={PRIORITY: Parameter(_read, travels=True)})
+
+ANY = Priorities(most=HIGHEST, trusted=True)
+"""For those who may do as they like."""

@@ -1,0 +1,22 @@
+"""REQUIRETLS (RFC 8689): the letter goes on over verified TLS, to hosts that do the same, or comes back."""
+
+from __future__ import annotations
+
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+_SYNTAX = reply(501, "5.5.4", "REQUIRETLS takes no value")
+
+
+def _announced(facts: Facts) -> str | None:
+    # §2: only on a connection that is under TLS itself.
+    return "" if facts.tls else None
+
+
+def _read(value: str | None, _facts: Facts) -> str:
+    if value is not None:
+        raise Refusal(_SYNTAX)
+    return ""
+
+
+REQUIRETLS = Extension("REQUIRETLS", _announced, mail={"REQUIRETLS": Parameter(_read, travels=True)})

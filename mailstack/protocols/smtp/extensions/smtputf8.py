@@ -1,0 +1,24 @@
+"""SMTPUTF8 (RFC 6531): addresses and header sections in UTF-8, for a letter that says so."""
+
+from __future__ import annotations
+
+from mailstack.protocols.smtp import commands
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+_SYNTAX = reply(501, "5.5.4", "SMTPUTF8 takes no value")
+
+
+def _read(value: str | None, _facts: Facts) -> str:
+    # §3.4: the parameter has no value. What it allows is read in `mailstack.protocols.smtp.grammar`.
+    if value is not None:
+        raise Refusal(_SYNTAX)
+    return ""
+
+
+# §3.1: only where 8BITMIME is offered too.
+def _announced(facts: Facts) -> str | None:
+    return None if "8BITMIME" in facts.capabilities.withheld else ""
+
+
+SMTPUTF8 = Extension(commands.SMTPUTF8, _announced, mail={commands.SMTPUTF8: Parameter(_read, travels=True)})

@@ -1,0 +1,115 @@
+"""XCLIENT: a host in front of us, which is trusted, says for whom it speaks (as Postfix's XCLIENT_README describes)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from mailstack.letter import Address, AddressError
+from mailstack.letter.xtext import decode_xtext
+from mailstack.protocols.smtp.commands import XClient
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
+from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
+
+_UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
+# RFC 3461 §4 has hexadecimal digits in upper case only; front hosts write them in either.
+_HEXCHAR = re.compile(r"\+[0-9a-fA-F]{2}")
+_MOST = 255
+_IPV6 = "IPV6:"
+
+_NOT_ALLOWED = reply(550, "5.7.0", "you may not speak for others")
+_SYNTAX = reply(501, "5.5.4", "syntax: XCLIENT attribute=value ...")
+_BAD_NAME = reply(501, "5.5.4", "XCLIENT: an attribute is not known here")
+_BAD_VALUE = reply(501, "5.5.4", "XCLIENT: a value makes no sense")
+
+
+def _announced(facts: Facts) -> str | None:
+    return " ".join(NAMES) if facts.capabilities.xclient else None
+
+
+def _read(argument: str, facts: Facts) -> XClient:
+    if not facts.capabilities.xclient or "XCLIENT" in facts.capabilities.withheld:
+        raise Refusal(_NOT_ALLOWED)
+    given: dict[str, str | None] = {}
+    for word in argument.split():
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise Refusal(_SYNTAX)
+        if name.upper() not in NAMES:
+            raise Refusal(_BAD_NAME)
+        given[name.upper()] = _decoded(text)
+    if not given:
+        raise Refusal(_SYNTAX)
+    return XClient(
+        name=given.get("NAME"),
+        address=_address(given, "ADDR"),
+        port=_port(given, "PORT"),
+        protocol=_protocol(given),
+        hello=given.get("HELO"),
+        login=_login(given),
+        local_address=_address(given, "DESTADDR"),
+        local_port=_port(given, "DESTPORT"),
+    )
+
+
+def _decoded(text: str) -> str | None:
+    """The value without its xtext; None for what the front host doesn't know."""
+    if text.upper() in _UNKNOWN:
+        return None
+    value = decode_xtext(_HEXCHAR.sub(lambda found: found[0].upper(), text))
+    if not value or len(value) > _MOST:
+        raise Refusal(_BAD_VALUE)
+    return value
+
+
+def _address(given: Mapping[str, str | None], name: str) -> str | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        return str(ipaddress.ip_address(text[len(_IPV6) :] if text.upper().startswith(_IPV6) else text))
+    except ValueError:
+        raise Refusal(_BAD_VALUE) from None
+
+
+def _port(given: Mapping[str, str | None], name: str) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
+        raise Refusal(_BAD_VALUE)
+    return int(text)
+
+
+def _login(given: Mapping[str, str | None]) -> str | None:
+    """The account as it is known here; a name that is no address is nobody's here, and proves nothing more."""
+    text = given.get("LOGIN")
+    if text is None:
+        return None
+    try:
+        return Address.parse(text).key
+    except AddressError:
+        raise Refusal(_BAD_VALUE) from None
+
+
+def _protocol(given: Mapping[str, str | None]) -> str | None:
+    text = given.get("PROTO")
+    if text is not None and text.upper() not in ("SMTP", "ESMTP"):
+        raise Refusal(_BAD_VALUE)
+    return text and text.upper()
+
+
+# Whoever it is now has not said hello: 220 greets him, and everything begins anew.
+_VERB = Verb(
+    _read,
+    {
+        State.CONNECTED: Turn(State.CONNECTED, State.CONNECTED),
+        State.READY: Turn(State.CONNECTED, State.READY),
+    },
+)
+
+XCLIENT = Extension("XCLIENT", _announced, verbs={"XCLIENT": _VERB})

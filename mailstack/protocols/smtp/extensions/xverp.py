@@ -1,0 +1,24 @@
+"""XVERP, as Postfix has it: the letter goes to each recipient under a reverse-path of its own."""
+
+from __future__ import annotations
+
+from mailstack.letter.verp import DELIMITERS, XVERP, read_delimiters
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+_SYNTAX = reply(501, "5.5.4", 'XVERP takes two of "-", "+" and "=", as XVERP=+=')
+
+
+def _announced(facts: Facts) -> str | None:
+    # Only for who logged in: each recipient costs a transaction, and the bounces are the sender's.
+    return "" if facts.capabilities.verp else None
+
+
+def _read(value: str | None, _facts: Facts) -> str:
+    try:
+        return read_delimiters(DELIMITERS if value is None else value)
+    except ValueError:
+        raise Refusal(_SYNTAX) from None
+
+
+VERP = Extension(XVERP, _announced, mail={XVERP: Parameter(_read, travels=True)})

@@ -1,0 +1,220 @@
+"""Reads the arguments of commands: paths and parameters (RFC 5321 §4.1.1, §4.1.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from mailstack.letter.address import Address, AddressError
+from mailstack.protocols.smtp.commands import (
+    SMTPUTF8,
+    Data,
+    Expand,
+    Hello,
+    Help,
+    Mail,
+    Noop,
+    Parameters,
+    Quit,
+    Rcpt,
+    Reset,
+    ServerEvent,
+    Verify,
+)
+from mailstack.protocols.smtp.extensions.extension import Facts, Parameter
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+# The argument of EHLO should be a domain or an address literal, but a host's name is no reason to refuse its mail
+# (§4.1.4), and people give hosts names with underscores, apostrophes and percent signs. Parentheses would disturb the
+# comments of a Received field, angle brackets and quotes have no business there.
+_HELLO = re.compile(r"[!#-'*-;=?-~]{1,255}\Z")
+# "<", text in which a quoted string may hold ">", ">"; possessive, so that no input makes it try again.
+_QUOTED_PATH = re.compile(r'<(?:[^">]++|"(?:[^"\\]|\\.)*+")*+>')
+# §4.1.2: A-d-l = At-domain *( "," At-domain ); it SHOULD be ignored (appendix C).
+_SOURCE_ROUTE = re.compile(r"@[A-Za-z0-9_.-]+(?:,@[A-Za-z0-9_.-]+)*+:")
+# §4.1.1.11: esmtp-keyword "=" esmtp-value; values are printable ASCII without "=" and SP.
+# "=" within a value is taken too: AUTH=<…> and later extensions have been seen with it, and the reader of the value
+# decides. What isn't ASCII is let through to the parameters that may have it (RFC 6531 §3.4).
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-~\x80-\U0010ffff]++))?\Z")
+
+_MAIL_SYNTAX = reply(501, "5.5.4", "syntax: MAIL FROM:<address> [parameters]")
+_RCPT_SYNTAX = reply(501, "5.5.4", "syntax: RCPT TO:<address> [parameters]")
+_NO_SENDER_PATH = reply(501, "5.1.7", "the sender must stand in angle brackets: MAIL FROM:<address>")
+_NO_RECIPIENT_PATH = reply(501, "5.1.3", "the recipient must stand in angle brackets: RCPT TO:<address>")
+_NULL_RECIPIENT = reply(501, "5.1.3", "the null path is no recipient")
+# RFC 6531 §3.5: one code for MAIL, another for RCPT.
+_SENDER_NOT_ASCII = reply(550, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter")
+_NOT_ASCII = reply(553, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter of MAIL")
+_LOOK_UP_NOT_ASCII = reply(553, "5.6.7", "what is not ASCII needs the SMTPUTF8 parameter behind it")
+_HELLO_SYNTAX = reply(501, "5.5.4", "say who you are: a domain name or an address literal")
+_PARAMETER_SYNTAX = reply(501, "5.5.4", "a parameter is KEYWORD or KEYWORD=value")
+_PARAMETER_REPEATED = reply(501, "5.5.4", "a parameter stands there twice")
+_PARAMETERS_EXCLUDE = reply(501, "5.5.4", "two parameters can't stand together")
+_PARAMETER_UNKNOWN = reply(555, "5.5.4", "a parameter is not recognized or not offered")
+_NO_ARGUMENT = reply(501, "5.5.4", "this command takes no argument")
+_ARGUMENT_NEEDED = reply(501, "5.5.4", "this command needs an argument")
+
+_POSTMASTER = Address("postmaster", "")
+
+
+def _read_ehlo(argument: str, _facts: Facts) -> Hello:
+    """§4.1.1.1: EHLO SP ( Domain / address-literal )."""
+    if not _HELLO.match(argument):
+        raise Refusal(_HELLO_SYNTAX)
+    return Hello(argument, extended=True)
+
+
+def _read_helo(argument: str, _facts: Facts) -> Hello:
+    """§4.1.1.1: HELO SP Domain."""
+    if not _HELLO.match(argument):
+        raise Refusal(_HELLO_SYNTAX)
+    return Hello(argument, extended=False)
+
+
+def _read_mail(argument: str, facts: Facts) -> Mail:
+    """§4.1.1.2: MAIL FROM:<reverse-path> [SP <mail-parameters>]."""
+    known = facts.terms.mail
+    if argument[:5].upper() != "FROM:":
+        raise Refusal(_MAIL_SYNTAX)
+    found = _split_path(argument[5:])
+    if found is None:
+        raise Refusal(_NO_SENDER_PATH)
+    path, rest = found
+    values = _read_parameters(rest, known, facts) if rest else {}
+    if not path.isascii() and SMTPUTF8 not in values:
+        raise Refusal(_SENDER_NOT_ASCII)
+    try:
+        sender = _read_path(path) if path else None
+    except AddressError as wrong:
+        raise Refusal(reply(501, "5.1.7", f"bad sender address: {_in_ascii(wrong)}")) from None
+    if not rest:
+        return Mail(sender, (), None)
+    size = values.get("SIZE")
+    return Mail(
+        sender,
+        _travelling(values, known),
+        int(size) if size is not None else None,
+        values.get("BODY", "7BIT"),
+    )
+
+
+def _read_rcpt(argument: str, facts: Facts) -> Rcpt:
+    """§4.1.1.3: RCPT TO:<forward-path> [SP <rcpt-parameters>]."""
+    known = facts.terms.rcpt
+    if argument[:3].upper() != "TO:":
+        raise Refusal(_RCPT_SYNTAX)
+    found = _split_path(argument[3:])
+    if found is None:
+        raise Refusal(_NO_RECIPIENT_PATH)
+    path, rest = found
+    if not path:
+        raise Refusal(_NULL_RECIPIENT)
+    if not argument.isascii() and (facts.mail is None or not facts.mail.smtputf8):
+        raise Refusal(_NOT_ASCII)
+    try:
+        address = _POSTMASTER if path.lower() == "postmaster" else _read_path(path)
+    except AddressError as wrong:
+        raise Refusal(reply(501, "5.1.3", f"bad recipient address: {_in_ascii(wrong)}")) from None
+    if not rest:
+        return Rcpt(address)
+    return Rcpt(address, _travelling(_read_parameters(rest, known, facts), known))
+
+
+def _split_path(text: str) -> tuple[str, str] | None:
+    """What stands between the angle brackets, and what follows them; None without brackets.
+
+    A blank behind the colon is against the grammar, but common, and can't be misread.
+    """
+    text = text.lstrip(" ")
+    if '"' in text:
+        found = _QUOTED_PATH.match(text)
+        end = found.end() - 1 if found else -1
+    else:
+        end = text.find(">")
+    if end < 0 or text[0] != "<":
+        return None
+    rest = text[end + 1 :]
+    if rest and rest[0] != " ":
+        return None
+    return text[1:end], rest
+
+
+def _read_path(path: str) -> Address:
+    """A mailbox, behind a source route or not; raises AddressError."""
+    if path[0] == "@" and (route := _SOURCE_ROUTE.match(path)):
+        path = path[route.end() :]
+    return Address.parse(path)
+
+
+def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) -> dict[str, str]:
+    """Keyword in upper case and checked value of each; raises Refusal."""
+    values: dict[str, str] = {}
+    for word in text.split():
+        found = _PARAMETER.match(word)
+        if found is None:
+            raise Refusal(_PARAMETER_SYNTAX)
+        keyword = found.group(1).upper()
+        parameter = known.get(keyword)
+        if parameter is None:
+            raise Refusal(_PARAMETER_UNKNOWN)
+        if keyword in values and not parameter.repeats:
+            raise Refusal(_PARAMETER_REPEATED)
+        if parameter.excludes in values:
+            raise Refusal(_PARAMETERS_EXCLUDE)
+        value = found.group(2)
+        if value and not value.isascii() and not (parameter.international and value.isprintable()):
+            raise Refusal(_PARAMETER_SYNTAX)
+        values[keyword] = parameter.read(value, facts)
+    return values
+
+
+def _in_ascii(wrong: AddressError) -> str:
+    return str(wrong).encode("ascii", "replace").decode()
+
+
+def _travelling(values: Mapping[str, str], known: Mapping[str, Parameter]) -> Parameters:
+    return tuple((keyword, value) for keyword, value in values.items() if known[keyword].travels)
+
+
+def _without_argument(event: ServerEvent) -> Callable[[str, Facts], ServerEvent]:
+    def read(argument: str, _facts: Facts) -> ServerEvent:
+        if argument:
+            raise Refusal(_NO_ARGUMENT)
+        return event
+
+    return read
+
+
+def _look_up(event: type[Verify | Expand]) -> Callable[[str, Facts], ServerEvent]:
+    def read(argument: str, facts: Facts) -> ServerEvent:
+        """RFC 6531 §3.7.4.2: VRFY and EXPN take SMTPUTF8 behind what is asked for."""
+        what, _, last = argument.rpartition(" ")
+        if last.upper() == SMTPUTF8 and what and SMTPUTF8 in facts.terms.mail:
+            argument = what.rstrip(" ")
+            if not argument.isprintable():
+                raise Refusal(_LOOK_UP_NOT_ASCII)
+        elif not argument.isascii():
+            raise Refusal(_LOOK_UP_NOT_ASCII)
+        if not argument:
+            raise Refusal(_ARGUMENT_NEEDED)
+        return event(argument)
+
+    return read
+
+
+_NOOP = Noop()
+
+READERS: Mapping[str, Callable[[str, Facts], ServerEvent]] = {
+    "EHLO": _read_ehlo,
+    "HELO": _read_helo,
+    "MAIL": _read_mail,
+    "RCPT": _read_rcpt,
+    "DATA": _without_argument(Data()),
+    "RSET": _without_argument(Reset()),
+    "NOOP": lambda _argument, _facts: _NOOP,
+    "HELP": lambda argument, _facts: Help(argument),
+    "VRFY": _look_up(Verify),
+    "EXPN": _look_up(Expand),
+    "QUIT": _without_argument(Quit()),
+}
+"""The commands of RFC 5321, each with what reads its argument; a reader raises Refusal."""

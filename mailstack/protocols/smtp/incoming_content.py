@@ -1,0 +1,127 @@
+"""A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
+from mailstack.protocols.memory_budget import SMALL
+from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities, from_field
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Station
+from mailstack.protocols.smtp.replies import Refusal, reply
+
+_BLANK_LINE = b"\r\n"
+_NOTHING = Arrived(b"", 0)
+NO_ROOM = reply(452, "4.3.1", "too many large header sections come in at a time, try again later")
+HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
+
+
+class Arriving:
+    """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+
+    def __init__(  # noqa: PLR0917  # each of a type of its own
+        self,
+        station: Station,
+        letter: LetterId,
+        envelope: Envelope,
+        arrival: Arrival,
+        header_size: int,
+        priorities: Priorities,
+    ) -> None:
+        """`priorities` are those of the client, and say whether a field of the header section may set one."""
+        self._station = station
+        self._letter = letter
+        self._envelope = envelope
+        self._priorities = priorities
+        self._arrival = arrival
+        self._header_size = header_size
+        self._header: bytearray | None = bytearray()
+        self._content = station.counter.new_content()
+        self._arrived = _NOTHING
+        self.facts = NO_FACTS
+        """What the station found out about the letter, once it is finished."""
+        self._room = station.counter.room
+        self._held = 0
+
+    async def write(self, octets: bytes) -> None:
+        """The next octets. Raises Refusal when the header section is not to be had."""
+        if self._header is None:
+            await self._content.write(octets)
+            return
+        # The end mark can begin three octets before what is new; what stands earlier was searched already.
+        searched = max(0, len(self._header) - 3)
+        self._header += octets
+        self._held += len(octets)
+        self._room.held += len(octets)
+        if self._room.is_scarce and len(self._header) > SMALL:
+            raise Refusal(NO_ROOM)
+        end = _end_of_header(self._header, searched)
+        if end < 0 and len(self._header) <= self._header_size:
+            return
+        if end < 0 or end > self._header_size:
+            raise Refusal(HEADER_TOO_LARGE)
+        await self._write_header(end)
+
+    async def finish(self) -> Letter:
+        """The letter with its whole content, our `Received:` on top. Raises Refusal."""
+        try:
+            return await self._whole()
+        finally:
+            self._let_go()
+
+    async def _whole(self) -> Letter:
+        if self._header is not None:
+            await self._write_header(len(self._header))
+        content = await self._content.finish()
+        letter = Letter(self._letter, self._envelope, content, self._arrival)
+        letter, self.facts = await self._station.complete(letter, self._arrived)
+        if letter.envelope.body == "BINARYMIME":
+            letter = await self._readable(letter)
+        return letter if letter.content is content else replace(letter, content=await self._stored(letter.content))
+
+    async def _readable(self, letter: Letter) -> Letter:
+        """POP3 has lines only: what is for a mailbox here is converted before it is stored, so that sizes are right."""
+        counter = self._station.counter
+        if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
+            return letter
+        envelope, content = await fit_body(letter.envelope, letter.content, ("8BITMIME",))
+        return replace(letter, envelope=envelope, content=content)
+
+    async def _stored(self, content: Content) -> Content:
+        """A content that is made of what is stored, in its place."""
+        before, self._content = self._content, self._station.counter.new_content()
+        try:
+            async for octets in content.chunks():
+                await self._content.write(octets)
+        finally:
+            before.discard()
+        return await self._content.finish()
+
+    def discard(self) -> None:
+        self._content.discard()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing is held any longer."""
+        self._header, self._arrived = None, _NOTHING
+        self._room.held -= self._held
+        self._held = 0
+
+    async def _write_header(self, end: int) -> None:
+        header, self._header = bytes(self._header or b""), None
+        came = header[:end]
+        if self._priorities.trusted:
+            self._envelope = from_field(self._envelope, came, self._priorities)
+        section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
+        trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
+        self._arrived = Arrived(came, len(trace) + len(section) + len(_BLANK_LINE))
+        await self._content.write(trace + section + header[end:])
+
+
+def _end_of_header(octets: bytearray, searched: int) -> int:
+    """Where the header section ends: before its blank line, looked for from `searched`; -1 while that has not come."""
+    if octets.startswith(b"\r\n"):
+        return 0
+    end = octets.find(b"\r\n\r\n", searched)
+    return end + 2 if end >= 0 else -1

@@ -1,0 +1,54 @@
+"""LMTP (RFC 2033): a session whose client hears of each recipient by itself, and keeps the letter for those refused."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from mailstack.letter import Letter, Recipient
+from mailstack.protocols.smtp.receiving_rules import Facts, Station
+from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, reply
+from mailstack.protocols.smtp.server_session import Session
+from mailstack.protocols.smtp.standard_replies import queued_as
+
+
+class LmtpStation(Station, Protocol):
+    """Whose rules hold where letters are handed over by LMTP."""
+
+    async def check_delivery(self, recipient: Recipient, size: int) -> None:
+        """Whether a letter of `size` octets can be delivered to a recipient that was taken; may raise Refusal."""
+
+
+class LmtpSession(Session):
+    """A Session with an engine that speaks LMTP."""
+
+    __slots__ = ()
+
+    station: LmtpStation
+
+    @property
+    def _greeting(self) -> Reply:
+        return reply(220, None, f"{self.station.hostname} LMTP mailstack")
+
+    def _protocol(self) -> str:
+        """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
+        return super()._protocol().replace("ESMTP", "LMTP").replace("UTF8SMTP", "UTF8LMTP")
+
+    async def _accept(self, letter: Letter, facts: Facts) -> Reply:
+        """A reply for each recipient (§4.2); the letter is taken for those who have room for it."""
+        refusals: dict[int, Reply] = {}
+        recipients = letter.envelope.recipients
+        for number, recipient in enumerate(recipients):
+            try:
+                await self.station.check_delivery(recipient, letter.content.size)
+            except Refusal as refusal:
+                refusals[number] = refusal.reply
+        taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
+        done = queued_as(letter)
+        if taken:
+            await self.station.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
+        else:
+            done = refusals[0]
+        each = tuple([refusals.get(number, done) for number in range(len(recipients))])
+        return EachReply(done.code, done.text, done.status, each=each)

@@ -1,0 +1,69 @@
+"""A letter as it is for one host: what its commands say there, who is not asked for at all, and the content that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mailstack.letter import Content, Envelope, Recipient
+from mailstack.letter.content import Prefixed
+from mailstack.protocols.smtp.capability_match import Extensions, mail_command, rcpt_command, unfit_recipients
+from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.smtp.extensions.mtpriority import field
+from mailstack.protocols.smtp.replies import Refusal, Reply
+
+
+class Prepared(Struct, frozen=True):
+    """One transaction that is to come."""
+
+    decided: tuple[Reply | None, ...]
+    """For each recipient what the host would have to say to him, where that is known; None: he is asked for."""
+    content: Content
+    mail: str = ""
+    rcpts: tuple[str, ...] = ()
+    """One for each who is asked for. When there is none nothing is said at all."""
+    by_bdat: bool = False
+
+    @property
+    def refusals(self) -> list[Reply]:
+        """What was decided, each once."""
+        return list(dict.fromkeys([one for one in self.decided if one is not None]))
+
+    @property
+    def commands(self) -> list[str]:
+        """MAIL, RCPT and DATA, which may go as one group (RFC 2920 §3.1). What goes by BDAT has no DATA."""
+        return [self.mail, *self.rcpts, *([] if self.by_bdat else ["DATA"])]
+
+    def replies(self, told: Sequence[Reply]) -> tuple[Reply, ...]:
+        """For each recipient the reply that decided; `told` has those of who was asked for."""
+        if len(told) == len(self.decided):
+            return tuple(told)
+        each = iter(told)
+        return tuple([one or next(each) for one in self.decided])
+
+
+async def prepare(
+    extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content, *, vouch: bool = True
+) -> Prepared:
+    """Fit a letter for a host that offers these extensions.
+
+    Without `vouch` the host is told that we answer for nobody (RFC 4954 §5). Raises what reading the content raises.
+    """
+    if "MT-PRIORITY" not in extensions and (above := field(envelope)):
+        content = Prefixed(above, content)
+    unfit = await unfit_recipients(extensions, envelope, recipients, content)
+    fit = [recipient for recipient in recipients if recipient not in unfit] if unfit else recipients
+    if fit:
+        try:
+            envelope, content = await fit_body(envelope, content, extensions)
+        except Refusal as refusal:
+            unfit, fit = {**unfit, **dict.fromkeys(fit, refusal.reply)}, []
+    decided = tuple([unfit.get(recipient) for recipient in recipients]) if unfit else (None,) * len(recipients)
+    if not fit:
+        return Prepared(decided, content)
+    mail = mail_command(extensions, envelope, fit, content)
+    if not vouch:
+        mail += " AUTH=<>"
+    rcpts = tuple([rcpt_command(extensions, envelope, recipient) for recipient in fit])
+    return Prepared(decided, content, mail, rcpts, by_bdat=envelope.body == "BINARYMIME")

@@ -1,0 +1,123 @@
+"""What a session asks of the station whose rules hold on its port, and of the counter that takes letters over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
+from mailstack.protocols.connection import HostPort, ResourceError
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.replies import Reply
+
+
+class Client(Protocol):
+    """What is known of who is at the other end; a Session is one."""
+
+    @property
+    def remote(self) -> HostPort: ...
+
+    @property
+    def account(self) -> str | None:
+        """The account that authenticated itself (an `Address.key`)."""
+
+    @property
+    def declared_size(self) -> int:
+        """Octets of the letter that comes, as SIZE= declared them (RFC 1870 §6.1); 0 when it did not."""
+
+    @property
+    def sender(self) -> ReversePath:
+        """Of the transaction that is open."""
+
+    @property
+    def helo(self) -> str:
+        """What the client called itself; "" before it did; hostile text."""
+
+    @property
+    def must_start_tls(self) -> bool:
+        """Whether AUTH waits for STARTTLS."""
+
+
+class ArrivingContent(Protocol):
+    """Where a content goes as it comes in. Every coroutine may raise Refusal."""
+
+    async def write(self, octets: bytes) -> None: ...
+
+    async def finish(self) -> Content: ...
+
+    def discard(self) -> None: ...
+
+
+class Arrived(Struct, frozen=True):
+    """The octets of a letter as they came, for those who judge them."""
+
+    section: bytes
+    """The header section, without the empty line behind it, before anything was put into it or taken from it."""
+    body_at: int
+    """Where the body begins in the content that the letter has."""
+
+
+Facts = Mapping[str, Any]
+"""What the first step of a letter's journey tells beyond its arrival."""
+
+NO_FACTS: Facts = {}
+
+
+class Counter(Protocol):
+    """What takes letters over: `mailstack.queue.counter`, the same for every station of an office."""
+
+    def is_local(self, address: Address) -> bool:
+        """Whether letters to the address end here, where they are read by lines."""
+
+    @property
+    def room(self) -> Room:
+        """What header sections may hold of the memory until they are whole."""
+
+    def reply_to(self, error: ResourceError) -> Reply:
+        """What a client is answered that needs a resource which can't be used; also tells the log, but not each time."""
+
+    def check_room(self, size: int = 0) -> None:
+        """Whether the disk has room for a letter of `size` octets; may raise Refusal."""
+
+    def new_content(self) -> ArrivingContent: ...
+
+    def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """Our `Received:` field for this arrival."""
+
+
+class Station(Protocol):
+    """Whose rules hold on this port: submission or exchange. Everything here may raise Refusal."""
+
+    @property
+    def hostname(self) -> str: ...
+
+    @property
+    def counter(self) -> Counter: ...
+
+    async def check_client(self, client: Client) -> None:
+        """Whether this client is talked to at all; a Refusal is its greeting (RFC 5321 §3.1)."""
+
+    def name_of(self, client: Client) -> str:
+        """The client's confirmed name in the DNS, as far as that is known; "" for none (RFC 8601 §2.7.3)."""
+
+    async def check_sender(self, client: Client, mail: Mail) -> None:
+        """Whether this client may send as `mail.sender`."""
+
+    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
+        """Whether this client may send to `rcpt.address`."""
+
+    def priorities(self, client: Client) -> Priorities:
+        """Which priorities this client may give to its letters (RFC 6710 §5)."""
+
+    async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """The header section as this station passes it on, without our `Received:`."""
+
+    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+        """The whole letter as this station passes it on, with what it signs or found out; mostly the same letter."""
+
+    async def accept(self, letter: Letter, facts: Facts) -> None:
+        """Take responsibility; durable when it returns (RFC 5321 §6.1)."""

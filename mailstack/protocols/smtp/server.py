@@ -1,0 +1,414 @@
+"""The server's side of SMTP as a state machine without I/O: octets in, commands out, answers back (RFC 5321)."""
+
+from __future__ import annotations
+
+import binascii
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
+from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.smtp.bdat_reader import ChunkedContent
+from mailstack.protocols.smtp.commands import (
+    Auth,
+    AuthResponse,
+    Bdat,
+    EndOfData,
+    Hello,
+    Mail,
+    Rejected,
+    ServerEvent,
+    XClient,
+)
+from mailstack.protocols.smtp.data_reader import DottedContent
+from mailstack.protocols.smtp.extensions import OFFERED
+from mailstack.protocols.smtp.extensions.chunking import not_taken
+from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
+from mailstack.protocols.smtp.order import (
+    END_OF_DATA,
+    LAST_CHUNK,
+    RESPONSE,
+    LocalProtocolError,
+    State,
+    Turn,
+    out_of_order,
+)
+from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, render, reply
+from mailstack.protocols.smtp.verbs import language
+
+if TYPE_CHECKING:
+    from mailstack.protocols.smtp.bare_lf_reader import LooseContent
+
+__all__ = ["Capabilities", "Limits", "ServerEngine"]
+
+_LOGGED = 128
+"""Octets of a rejected line that its event carries."""
+
+_NO_TERMS = Terms()
+
+_EMPTY = reply(500, "5.5.2", "a command is needed")
+_UNKNOWN = reply(500, "5.5.2", "unknown command")
+_NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
+_UNPRINTABLE = reply(500, "5.5.2", "a command is printable ASCII, ended by CRLF")
+_BARE_NEWLINE = reply(500, "5.5.2", "bare <CR> or <LF> received, closing", closes=True)
+_TOO_LONG = reply(500, "5.5.2", "the command line is too long")
+_AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too long")
+_WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
+
+# Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
+_FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
+# A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
+_HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
+_HELLO = ("EHLO", "HELO", "LHLO")
+_TELLING = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
+"""After which of them, if it was accepted, there is something to remember."""
+_WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
+
+
+class Limits(Struct, frozen=True):
+    """How long lines may be, in octets with CRLF."""
+
+    command_line: int = 2048
+    """RFC 5321 §4.5.3.1.4 asks for 512, and more for each extension that adds parameters."""
+    auth_line: int = 12288
+    """RFC 4954 §4 asks for this; nothing longer is ever kept."""
+
+
+class ServerEngine:
+    """One connection, as the server sees it.
+
+    `next_event` gives one command at a time and is PAUSED until it was answered with `answer` (or `challenge`), so a
+    client that pipelines gets its answers in order, and what it sends waits for us. A Chunk needs no answer, nor does Bdat:
+    the answer to it is the one to the EndOfData that follows.
+    """
+
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = (
+        "_chunks",
+        "_content",
+        "_event",
+        "_limits",
+        "_lines",
+        "_lmtp",
+        "_name",
+        "_offered",
+        "_order",
+        "_skipping",
+        "_speaks_lf",
+        "_state",
+        "_taken",
+        "_turn",
+        "_verbs",
+        "authenticated",
+        "capabilities",
+        "hello",
+        "mail",
+        "terms",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        offered: tuple[Extension, ...] = OFFERED,
+        limits: Limits = Limits(),
+        *,
+        lmtp: bool = False,
+    ) -> None:
+        """`lmtp` speaks RFC 2033: LHLO in place of EHLO and HELO, and an answer to the content for each recipient."""
+        self.capabilities = capabilities
+        """May be replaced at any time; EHLO tells what holds then."""
+        self.hello: Hello | None = None
+        """The last EHLO or HELO that was answered positively; None again when TLS begins."""
+        self.tls = False
+        self.authenticated = False
+        self.terms = _NO_TERMS
+        """What the last EHLO agreed."""
+        self.mail: Mail | None = None
+        """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
+        self._offered = offered
+        self._limits = limits
+        self._verbs, self._order = language(offered, lmtp=lmtp)
+        self._lmtp = lmtp
+        self._taken = 0
+        """Recipients of the transaction, which LMTP counts."""
+        self._lines = LineBuffer()
+        self._content: DottedContent | ChunkedContent | LooseContent | None = None
+        self._chunks: ChunkedContent | None = None
+        self._speaks_lf = False
+        """Whether the last line ended in LF alone."""
+        self._skipping = 0
+        """Octets of a refused chunk that are still to be thrown away."""
+        self._state = State.GREETING
+        # The command to be answered, and where its answer leads.
+        self._name = ""
+        self._event: ServerEvent | None = None
+        self._turn: Turn | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def buffered(self) -> int:
+        return len(self._lines)
+
+    # --- what comes in
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets as the network cut them. Those that come between 220 to STARTTLS and TLS are thrown away."""
+        if self._state is not State.CLOSED and self._state is not State.TLS:
+            self._lines.receive(octets)
+
+    def tls_started(self) -> None:
+        """Forget all that the client said, and what is buffered (RFC 3207 §4.2, §6)."""
+        self._lines.clear()
+        self._content = self._turn = self._event = None
+        self._skipping = 0
+        self._begin_anew()
+        self.tls = True
+        if self._state is not State.GREETING:
+            self._state = State.CONNECTED
+
+    def _begin_anew(self) -> None:
+        """Forget who the client was."""
+        self.hello = None
+        self.terms = _NO_TERMS
+        self.mail = None
+        self.authenticated = False
+
+    def next_event(self) -> ServerEvent | Signal:
+        """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while an answer is owed."""
+        if self._turn is not None or self._state is State.GREETING:
+            return PAUSED
+        if self._content is not None:
+            return self._next_of_content(self._content)
+        return self._next_of_lines()
+
+    def _next_of_lines(self) -> ServerEvent | Signal:
+        self._name = ""
+        if self._skipping:
+            self._skipping -= len(self._lines.take(self._skipping))
+            if self._skipping:
+                return NEED_DATA
+        try:
+            line = self._lines.line(self._limits.auth_line)
+        except LineTooLong as long:
+            return self._reject(self._too_long(long.start), long.start)
+        except BareNewline as bare:
+            if self.capabilities.bare_newlines != "accept":
+                return self._reject(_BARE_NEWLINE, bare.line)
+            line, self._speaks_lf = bare.line, True
+        else:
+            self._speaks_lf = False
+        if line is None:
+            return NEED_DATA
+        if b"\r" in line:
+            return self._reject(_BARE_NEWLINE, line)
+        return self._read_response(line) if self._state is State.AUTHENTICATING else self._read_command(line)
+
+    def _next_of_content(self, content: DottedContent | ChunkedContent | LooseContent) -> ServerEvent | Signal:
+        event = content.next_event()
+        if isinstance(event, EndOfData):
+            self._content = None
+            return self._owe(event, self._order[State.CONTENT][self._name])
+        return event
+
+    def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - what forbids a command, in order of rank
+        # §4.1.1: white space at the end of a line is to be tolerated.
+        text = line.decode("utf-8", "surrogateescape").rstrip(" \t")
+        name, _, argument = text.partition(" ")
+        self._name = name = name.upper()
+        verb = self._verbs.get(name)
+        if verb is None:
+            return self._reject(_no_command(name, lmtp=self._lmtp), line)
+        if verb.octets:
+            return self._read_chunk(verb, argument.lstrip(" "), line)
+        if len(line) + 2 > self._limits.command_line and not verb.long:
+            return self._reject(_TOO_LONG, line)
+        turn = self._order[self._state].get(name) or out_of_order(self._state)
+        if turn.reply is not None:
+            return self._reject(turn.reply, line, turn)
+        if not (text.isascii() and text.isprintable()) and not _may_be_read(name, line):
+            return self._reject(_UNPRINTABLE, line, turn)
+        try:
+            event = verb.read(argument.lstrip(" "), self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, line, turn)
+        return self._owe(event, turn)
+
+    def _read_chunk(self, verb: Verb, argument: str, line: bytes) -> ServerEvent:
+        """The octets behind the line are content, or thrown away (RFC 3030 §2); never commands."""
+        try:
+            chunk = verb.read(argument, self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, line)
+        assert isinstance(chunk, Bdat)
+        if chunk.last:
+            self._name = LAST_CHUNK
+        taken = self._chunks if self._state is State.CHUNKS else None
+        turn = self._order[self._state].get(self._name) or out_of_order(self._state)
+        why = turn.reply or not_taken(chunk, taken.size if taken else 0, self.capabilities)
+        if why is not None:
+            self._skipping = chunk.size
+            return self._reject(why, line, turn)
+        if taken is None:
+            binary = self.mail is not None and self.mail.body == "BINARYMIME"
+            limits = self.capabilities
+            taken = ChunkedContent(
+                self._lines,
+                max_line=0 if binary else limits.max_line,
+                binary=binary,
+                normalizes=limits.bare_newlines != "reject",
+                max_size=limits.max_size,
+            )
+        taken.begin(chunk.size, last=chunk.last)
+        self._content = self._chunks = taken
+        self._state = turn.accepted
+        return chunk
+
+    def _read_response(self, line: bytes) -> ServerEvent:
+        self._name = RESPONSE
+        try:
+            event = self._verbs[RESPONSE].read(line.decode("ascii", "surrogateescape").rstrip(" \t"), self)
+        except Refusal as refusal:
+            return self._reject(refusal.reply, b"")
+        return self._owe(event, self._order[State.AUTHENTICATING][RESPONSE])
+
+    def _reject(self, why: Reply, line: bytes, turn: Turn | None = None) -> Rejected:
+        if turn is None:
+            # Nothing follows from a line that is no command, but an exchange that is disturbed is over.
+            after = State.READY if self._state is State.AUTHENTICATING else self._state
+            turn = Turn(after, after)
+        if self._state is State.AUTHENTICATING:
+            line = b""
+        elif line[:5].upper() == b"AUTH ":
+            line = line[:4]
+        event = Rejected(why, line[:_LOGGED])
+        self._owe(event, turn)
+        return event
+
+    def _owe(self, event: ServerEvent, turn: Turn) -> ServerEvent:
+        self._event = event
+        self._turn = turn
+        return event
+
+    def _too_long(self, start: bytes) -> Reply:
+        auth = self._state is State.AUTHENTICATING or start[:5].upper() == b"AUTH "
+        return _AUTH_TOO_LONG if auth else _TOO_LONG
+
+    # --- what goes out
+
+    def greet(self, greeting: Reply) -> bytes:
+        """The first words: 220, or 554 (then only QUIT is served, §3.1), or 421. The text begins with our name."""
+        if self._state is not State.GREETING:
+            raise LocalProtocolError("the greeting was sent already")
+        self._enter(State.CONNECTED if greeting.positive else State.TURNED_AWAY)
+        if greeting.closes:
+            self._close()
+        return render(greeting, enhanced=False)
+
+    def answer(self, answer: Reply) -> bytes:
+        """The answer to the last event. A positive one to EHLO gets the extensions added; its text begins with our name.
+
+        Raises LocalProtocolError when none is owed, or when only 354 opens the content and this isn't it.
+        """
+        turn, event = self._turn, self._event
+        if turn is None:
+            raise LocalProtocolError(f"no answer is owed, but {answer.code} was given")
+        accepted = answer.code < 400 and not isinstance(event, Rejected)
+        if accepted and (answer.code >= 300) != (turn.accepted is State.CONTENT):
+            raise LocalProtocolError(f"{answer.code} is no answer to {self._name}")
+        self._turn = self._event = None
+        if accepted and type(event) in _TELLING:
+            answer = self._learn(event, answer)
+        octets = render(answer, enhanced=self.terms.enhanced and self._name not in _HELLO)
+        if self._lmtp:
+            octets = self._for_each(answer, turn, octets, accepted=accepted)
+        self._enter(turn.accepted if accepted else turn.refused)
+        if answer.closes:
+            self._close()
+        return octets
+
+    def _learn(self, event: ServerEvent | None, answer: Reply) -> Reply:
+        """Remember what a command has changed that was accepted; the answer to it."""
+        match event:
+            case Mail():
+                self.mail = event
+            case Hello():
+                return self._agree(event, answer)
+            case XClient():
+                self._begin_anew()
+            case Auth() | AuthResponse():
+                self.authenticated = True
+        return answer
+
+    def _for_each(self, answer: Reply, turn: Turn, octets: bytes, *, accepted: bool) -> bytes:
+        """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
+        name = self._name
+        if name == "MAIL" and accepted:
+            self._taken = 0
+        elif name == "RCPT":
+            self._taken += accepted
+        elif name in (END_OF_DATA, LAST_CHUNK) and turn.refused is State.READY and answer.code != 421 and self._taken:
+            each = answer.each if isinstance(answer, EachReply) else (answer,) * self._taken
+            self._taken = 0
+            return b"".join([render(one, enhanced=self.terms.enhanced) for one in each])
+        return octets
+
+    def challenge(self, octets: bytes) -> bytes:
+        """The answer to Auth or AuthResponse that asks for another response (RFC 4954 §4)."""
+        if self._turn is None or self._name not in ("AUTH", RESPONSE) or isinstance(self._event, Rejected):
+            raise LocalProtocolError("a challenge answers AUTH and nothing else")
+        self._turn = self._event = None
+        self._enter(State.AUTHENTICATING)
+        return b"334 " + binascii.b2a_base64(octets, newline=False) + b"\r\n"
+
+    def say(self, unasked: Reply) -> bytes:
+        """A reply that answers nothing: 421 before we close (§3.8)."""
+        if unasked.closes:
+            self._close()
+        return render(unasked, enhanced=self.terms.enhanced)
+
+    def _agree(self, hello: Hello, answer: Reply) -> Reply:
+        self.hello = hello
+        self.terms = agree(self._offered, self) if hello.extended else _NO_TERMS
+        first_line = answer.text.partition("\n")[0]
+        return Reply(answer.code, "\n".join((first_line, *self.terms.keywords)), closes=answer.closes)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        if state is State.CONTENT:
+            limits = self.capabilities
+            self._name = END_OF_DATA
+            self._content = self._dotted(limits)
+        elif state is State.TLS or state is State.CLOSED:
+            self._lines.clear()
+
+    def _dotted(self, limits: Capabilities) -> DottedContent | LooseContent:
+        if self._speaks_lf:
+            from mailstack.protocols.smtp.bare_lf_reader import LooseContent  # noqa: PLC0415 - no office has it
+
+            return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+        normalizes = limits.bare_newlines != "reject"
+        return DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, normalizes=normalizes)
+
+    def _close(self) -> None:
+        self._content = self._turn = self._event = None
+        self._enter(State.CLOSED)
+
+
+def _no_command(name: str, *, lmtp: bool) -> Reply:
+    if name in _HTTP:
+        return _WEB
+    # RFC 2033 §4.1: who says EHLO to LMTP hears 500.
+    if name in _FOREIGN and not (lmtp and name in _HELLO):
+        return _NOT_IMPLEMENTED
+    return _UNKNOWN if name else _EMPTY
+
+
+def _may_be_read(name: str, line: bytes) -> bool:
+    """Whether a line that isn't printable ASCII shall reach its reader all the same: one with an address (RFC 6531)."""
+    return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)
