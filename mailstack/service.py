@@ -51,10 +51,10 @@ from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
 from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
 from mailstack.office.surroundings import Managed, Surroundings
-from mailstack.policy.free_space import FreeSpace
 from mailstack.protocols.connection import HostPort
 from mailstack.seat import Seat
 from mailstack.store import StoreError
+from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:

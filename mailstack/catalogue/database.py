@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.catalogue.schema import set_up
-from mailstack.store.location import Location
+from mailstack.store.directory_check import Location
 from mailstack.store.locks import Turn
-from mailstack.store.threads import CallsFromThreads, Workers, trouble
+from mailstack.store.worker_threads import CallsFromThreads, Workers, trouble
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]

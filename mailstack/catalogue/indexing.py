@@ -20,7 +20,7 @@ from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from mailstack.catalogue import index
 from mailstack.catalogue.database import Database
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 GATHER = 0.02
 """Seconds for which what has come is gathered before the other is asked to read it."""

@@ -19,7 +19,7 @@ from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
 from mailstack.letter import LetterId
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store, StoreError
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 _log = logging.getLogger(__name__)
 

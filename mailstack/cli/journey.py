@@ -12,9 +12,9 @@ from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import headline, journey_lines
-from mailstack.journey.following import Journey, journey_of
-from mailstack.journey.records import journey_json, step_json
 from mailstack.letter.step import Step
+from mailstack.store.journey import Journey, journey_of
+from mailstack.store.journey_json import journey_json, step_json
 
 INTERVAL = 0.5
 """Seconds between two looks of --follow."""

@@ -10,8 +10,8 @@ from mailstack.cli.printing import print_json, print_table, size_text
 from mailstack.cli.records import whereabouts
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import Since, When, local_text
-from mailstack.journey.records import recipient_texts, record_json, sender_text
 from mailstack.store import Filter
+from mailstack.store.journey_json import recipient_texts, record_json, sender_text
 
 
 @click.command()

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from mailstack.cli.place import Place, has_database
 from mailstack.cli.refusal import Refused
 from mailstack.store import Store, StoreError
-from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.sqlite_reading import is_current
@@ -139,7 +139,7 @@ def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
             kind = ArchivingSqliteStore if archiving else SqliteStore
             return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
         from mailstack.config.storing import reach_of
-        from mailstack.store.postgresql.opening import postgres_store
+        from mailstack.store.postgresql.factory import postgres_store
 
         reach = reach_of(settings)
         return postgres_store(

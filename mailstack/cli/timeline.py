@@ -8,10 +8,10 @@ from typing import Any
 
 from mailstack.cli.printing import clean, size_text
 from mailstack.cli.when import clock_text, local_text
-from mailstack.journey.following import Journey
-from mailstack.journey.records import recipient_texts, sender_text
 from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import NORMAL, PRIORITY
+from mailstack.store.journey import Journey
+from mailstack.store.journey_json import recipient_texts, sender_text
 
 PHRASES = {
     "recipient": "for {}",

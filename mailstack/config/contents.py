@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailstack.config.model import Config
 from mailstack.store import StoreError
-from mailstack.store.threads import CallsFromThreads
+from mailstack.store.worker_threads import CallsFromThreads
 
 if TYPE_CHECKING:
     from mailstack.store.objects.bucket import Place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.config.model import Config
-from mailstack.store.reach import Reach
+from mailstack.store.database_address import Reach
 
 
 def reach_of(config: Config) -> Reach:

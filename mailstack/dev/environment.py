@@ -48,7 +48,7 @@ from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import Routes, Target
-from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.travel import TimeTravel
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailstack.announcements import Announcement
 from mailstack.config import Config, Exchange, Relay
 from mailstack.config.values import HostName, read_host_name
 from mailstack.dev.offices import NO_PUNISHMENT, NO_QUESTIONS
@@ -22,6 +21,7 @@ from mailstack.queue.schedule import Schedule
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
 from mailstack.store import Filter, Store
+from mailstack.store.outbox_types import Announcement
 from mailstack.webhooks.announcer import Announcer, NotTold
 from mailstack.webhooks.waking import Waking
 

@@ -11,7 +11,7 @@ from mailstack.letter.step import Step
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 AT_ONCE = 1000
 """Letters that are listed by one question to the store."""

@@ -26,7 +26,7 @@ from mailstack.store.schema import migrate, migrations, version_of
 from mailstack.store.sqlite import DATABASE, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase, integrity_of
 from mailstack.store.tables import Row, Table
-from mailstack.store.threads import trouble
+from mailstack.store.worker_threads import trouble
 
 TURN_TIMEOUT_S = 10.0
 """Maximum seconds to wait for a command that writes."""

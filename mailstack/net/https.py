@@ -14,7 +14,7 @@ from mailstack.net.secured import why as explained
 from mailstack.policy.networks import networks_of, within
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts import PolicyUnavailable
-from mailstack.tls_results import ResultType
+from mailstack.store.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"
 _MOST_ADDRESSES = 3

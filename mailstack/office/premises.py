@@ -30,7 +30,7 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.seat import Seat
 from mailstack.store import StoreError
-from mailstack.store.location import Location
+from mailstack.store.directory_check import Location
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite import SqliteStore
 
@@ -77,7 +77,7 @@ def office_store(config: Config, reactor: Any, seat: Seat, location: Location | 
     large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only an office with such a store pays for its driver.
-        from mailstack.store.postgresql.opening import postgres_store  # noqa: PLC0415
+        from mailstack.store.postgresql.factory import postgres_store  # noqa: PLC0415
 
         return postgres_store(
             reactor,
@@ -94,7 +94,7 @@ def office_store(config: Config, reactor: Any, seat: Seat, location: Location | 
     if not config.catalogue.enabled:
         return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
     # Only an office with an archive pays for it.
-    from mailstack.store.archiving import ArchivingSqliteStore  # noqa: PLC0415
+    from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415
 
     return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
 

@@ -17,12 +17,12 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
-from mailstack.policy.free_space import FreeSpace
 from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
 from mailstack.protocols.sasl import Authenticator
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.seat import Seat
 from mailstack.store import Store
+from mailstack.store.free_space import FreeSpace
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

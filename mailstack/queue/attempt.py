@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
-from mailstack.conditions import Condition
 from mailstack.letter import Letter, Outcome
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.watch import Watch
+from mailstack.store.delay_reasons import Condition
 
 
 class Attempt(Struct, frozen=True):

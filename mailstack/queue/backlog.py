@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from mailstack.conditions import Condition
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.standings import SILENT, STANDINGS, UNKNOWN, Standings
 from mailstack.queue.windows import Windows
+from mailstack.store.delay_reasons import Condition
 
 
 class Job(Struct, frozen=True):

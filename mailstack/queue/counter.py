@@ -12,7 +12,6 @@ from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import demand
-from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.hops import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import ResourceError
@@ -24,6 +23,7 @@ from mailstack.protocols.smtp.standard_replies import LOCAL_ERROR
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
+from mailstack.store.free_space import FreeSpace
 
 _log = logging.getLogger(__name__)
 

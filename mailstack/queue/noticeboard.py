@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from mailstack.conditions import Condition, Conditions
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
+from mailstack.store.delay_reasons import Condition, Conditions
 
 _log = logging.getLogger(__name__)
 

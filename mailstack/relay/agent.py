@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.conditions import Condition
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
@@ -43,7 +42,8 @@ from mailstack.relay.trouble import (
 )
 from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.store import StoreError
-from mailstack.tls_results import SessionFailure, SessionResults
+from mailstack.store.delay_reasons import Condition
+from mailstack.store.tls_results import SessionFailure, SessionResults
 
 _log = logging.getLogger(__name__)
 

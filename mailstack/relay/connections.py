@@ -8,7 +8,6 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.conditions import Condition
 from mailstack.protocols.connection import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
@@ -23,7 +22,8 @@ from mailstack.relay.routes import Credentials
 from mailstack.relay.security import Demand, Security
 from mailstack.relay.tokens import read_token
 from mailstack.relay.trouble import clean, is_down
-from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
+from mailstack.store.delay_reasons import Condition
+from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
 
 
 class ConnectionLimits(Struct, frozen=True):

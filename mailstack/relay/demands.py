@@ -12,7 +12,7 @@ from mailstack.relay.security import Demand, Security
 from mailstack.relay.sts import Sts
 from mailstack.relay.sts_policy import Mode
 from mailstack.relay.wishes import Wishes
-from mailstack.tls_results import AppliedPolicy, ResultType, SessionFailure
+from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure
 
 TLS_POLICY = Status(4, 7, 5)
 REQUIRETLS_NEEDED = Status(5, 7, 30)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from mailstack.conditions import Condition
 from mailstack.protocols.connection import Clock, HostPort, is_path
+from mailstack.store.delay_reasons import Condition
 
 
 class DownLimits(Struct, frozen=True):

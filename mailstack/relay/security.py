@@ -29,7 +29,7 @@ from msgspec import Struct, field
 from mailstack.letter.patterns import domain_pattern, find_by_domain
 from mailstack.protocols.connection import Dane
 from mailstack.relay.routes import SmartHost
-from mailstack.tls_results import AppliedPolicy, SessionFailure
+from mailstack.store.tls_results import AppliedPolicy, SessionFailure
 
 
 class Demand(Enum):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from mailstack.protocols.connection import Clock
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
-from mailstack.tls_results import ResultType
+from mailstack.store.tls_results import ResultType
 
 _log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from mailstack.announcements import Announcements
-from mailstack.conditions import Conditions
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.redacted import Discreet
-from mailstack.tls_results import TlsResults
+from mailstack.store.delay_reasons import Conditions
+from mailstack.store.outbox_types import Announcements
+from mailstack.store.tls_results import TlsResults
 
 
 class StoreError(ResourceError):

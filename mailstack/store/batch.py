@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mailstack.announcements import Subscriptions
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
+from mailstack.store.outbox_types import Subscriptions
 
 
 class _Sequence:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.announcements import Subscriptions
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
-from mailstack.store.collecting import Fetched
+from mailstack.store.mark_fetched import Fetched
+from mailstack.store.outbox_types import Subscriptions
 
 
 def update(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
 from mailstack.letter.step import Step
 from mailstack.store import Conflict
+from mailstack.store.outbox_types import HURRIED, Announcement, Subscriptions, Waiting, Wants
 
 
 class MemoryAnnouncements:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.store import Acceptance
-from mailstack.store.archiving import archived
+from mailstack.store.archive import archived
 from mailstack.store.memory import MemoryStore
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.conditions import Condition
+from mailstack.store.delay_reasons import Condition
 
 
 class MemoryConditions:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.store.rows import as_json
-from mailstack.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
+from mailstack.store.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
 
 _Key = tuple[int, str, AppliedPolicy, SessionFailure | None]
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mailstack.announcements import Announcement
 from mailstack.letter import (
     Address,
     AddressError,
@@ -25,6 +24,7 @@ from mailstack.letter.address import ascii_domain
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
+from mailstack.store.outbox_types import Announcement
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailstack.announcements import Subscriptions
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
 from mailstack.letter.delivery import Delivery
@@ -30,26 +29,27 @@ from mailstack.store import (
     Settlement,
     StoreError,
     claims,
-    history,
-    lookups,
     maildrops,
     nowhere,
+    pruning,
+    queries,
 )
-from mailstack.store.addresses import StoredAddresses
-from mailstack.store.ahead import Together
-from mailstack.store.announcing import StoredAnnouncements
+from mailstack.store.accounts import StoredAddresses
 from mailstack.store.batch import Batch
-from mailstack.store.conditions import StoredConditions
+from mailstack.store.change_marker import Mark
 from mailstack.store.connection import Connection
-from mailstack.store.contacts import StoredContacts
+from mailstack.store.content_cache import Recent, RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
 from mailstack.store.digests import digest_of
-from mailstack.store.location import Location
-from mailstack.store.mark import Mark
-from mailstack.store.orders import StoredOrders
-from mailstack.store.recent import Recent, RecentOctets
-from mailstack.store.threads import Workers
-from mailstack.store.tls_counting import StoredTlsResults
+from mailstack.store.directory_check import Location
+from mailstack.store.greylist import StoredContacts
+from mailstack.store.hold_rules import StoredOrders
+from mailstack.store.outbox import StoredAnnouncements
+from mailstack.store.outbox_types import Subscriptions
+from mailstack.store.read_ahead import Together
+from mailstack.store.stored_delay_reasons import StoredConditions
+from mailstack.store.stored_tls_results import StoredTlsResults
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _LOOK, _PRUNED_AT_ONCE = 1000, 200
@@ -127,7 +127,7 @@ class SqlStore(
         return content
 
     async def _named(self, names: Sequence[str]) -> set[str]:
-        return await self._readers.do(lambda connection: lookups.named(connection, names))
+        return await self._readers.do(lambda connection: queries.named(connection, names))
 
     async def sweep(self) -> int:
         return await self._large.sweep(self._orphan_age, self._named)
@@ -231,27 +231,27 @@ class SqlStore(
         return await self._readers.do(lambda connection: connection.small_contents(letters))
 
     async def next_due(self, office: str) -> float | None:
-        return await self._readers.do(lambda connection: lookups.next_due(connection, office))
+        return await self._readers.do(lambda connection: queries.next_due(connection, office))
 
     async def lines(self, office: str, limit: int) -> list[str]:
-        return await self._readers.do(lambda connection: lookups.lines(connection, office, limit))
+        return await self._readers.do(lambda connection: queries.lines(connection, office, limit))
 
     async def lines_of(self, letter: LetterId) -> dict[int, str]:
-        return await self._readers.do(lambda connection: lookups.lines_of(connection, letter))
+        return await self._readers.do(lambda connection: queries.lines_of(connection, letter))
 
     # --- mailboxes
 
     async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
-        return await self._readers.do(lambda connection: lookups.entries(connection, mailbox, after, limit))
+        return await self._readers.do(lambda connection: queries.entries(connection, mailbox, after, limit))
 
     async def read(self, mailbox: str, uid: int) -> Content:
         headers, content = await self._readers.do(
-            lambda connection: lookups.letter_in(connection, mailbox, uid, self._file)
+            lambda connection: queries.letter_in(connection, mailbox, uid, self._file)
         )
         return Prefixed(headers, content)
 
     async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
-        return await self._readers.do(lambda connection: lookups.letters_in(connection, mailbox, uids, self._file))
+        return await self._readers.do(lambda connection: queries.letters_in(connection, mailbox, uids, self._file))
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
@@ -264,36 +264,36 @@ class SqlStore(
         return told
 
     async def octets_in(self, mailbox: str) -> int:
-        return await self._readers.do(lambda connection: lookups.octets_in(connection, mailbox))
+        return await self._readers.do(lambda connection: queries.octets_in(connection, mailbox))
 
     async def mailboxes(self) -> dict[str, int]:
-        return await self._readers.do(lookups.mailboxes)
+        return await self._readers.do(queries.mailboxes)
 
     # --- for people who look
 
     async def owed(self) -> int:
-        return await self._readers.do(lookups.owed)
+        return await self._readers.do(queries.owed)
 
     async def records(self, which: Filter) -> list[Record]:
-        return await self._readers.do(lambda connection: lookups.records(connection, which, self._stored))
+        return await self._readers.do(lambda connection: queries.records(connection, which, self._stored))
 
     async def steps(self, letter: LetterId) -> list[Step]:
-        return await self._readers.do(lambda connection: lookups.steps(connection, letter))
+        return await self._readers.do(lambda connection: queries.steps(connection, letter))
 
     async def content(self, letter: LetterId) -> Content:
-        return await self._readers.do(lambda connection: lookups.content_of(connection, letter, self._file))
+        return await self._readers.do(lambda connection: queries.content_of(connection, letter, self._file))
 
     async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
         """In parts, found by a reader, so that neither a look nor a commit takes long."""
-        forgotten, mark = 0, history.BEGINNING
+        forgotten, mark = 0, pruning.BEGINNING
         while True:
-            found = await self._readers.do(partial(history.past, office=office, before=before, after=mark, limit=_LOOK))
+            found = await self._readers.do(partial(pruning.past, office=office, before=before, after=mark, limit=_LOOK))
             forgotten += await self._forget_letters(found.prunable, kept_too=False)
             if found.last is None:
                 break
             mark = found.last
         while keep is not None:
-            ids = await self._readers.do(partial(history.surplus, office=office, keep=keep, limit=_LOOK))
+            ids = await self._readers.do(partial(pruning.surplus, office=office, keep=keep, limit=_LOOK))
             count = await self._forget_letters(ids, kept_too=True)
             forgotten += count
             if not count:
@@ -304,7 +304,7 @@ class SqlStore(
         count = 0
         for start in range(0, len(letters), _PRUNED_AT_ONCE):
             part = letters[start : start + _PRUNED_AT_ONCE]
-            count += await self._writer.do(partial(history.forget, letters=part, kept_too=kept_too))
+            count += await self._writer.do(partial(pruning.forget, letters=part, kept_too=kept_too))
         return count
 
 

@@ -11,19 +11,19 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.policy.free_space import free_octets
-from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, lookups
+from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, queries
+from mailstack.store.change_marker import Mark
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
-from mailstack.store.location import Location
+from mailstack.store.directory_check import Location
+from mailstack.store.free_space import free_octets
 from mailstack.store.locks import NameLocks, Turn, take_office
-from mailstack.store.mark import Mark
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite_connection import SqliteConnection
 from mailstack.store.sqlite_reading import ReadableDatabase
 from mailstack.store.sqlite_writer import SqliteWriter
-from mailstack.store.threads import CallsFromThreads, Workers
+from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 T = TypeVar("T")
 
@@ -224,7 +224,7 @@ class SqliteStore(SqlStore):
             raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
         self._held[mailbox] = owner
         try:
-            return await self._readers.do(lambda connection: lookups.maildrop(connection, mailbox))
+            return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
         except BaseException:
             await self.release_maildrop(mailbox, owner)
             raise

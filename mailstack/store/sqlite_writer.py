@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred
 
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
-from mailstack.store.location import Location
+from mailstack.store.directory_check import Location
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite_connection import SqliteConnection
-from mailstack.store.threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
+from mailstack.store.worker_threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
 from mailstack.store.writer import Job, Writer, joined, outcome
 
 

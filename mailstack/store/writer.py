@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from mailstack.store import StoreError
 from mailstack.store.batch import Batch, Operation, Transaction
-from mailstack.store.threads import CallsFromThreads, Failed, tell, trouble
+from mailstack.store.worker_threads import CallsFromThreads, Failed, tell, trouble
 
 _REFUSALS = (StoreError, KeyError)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailstack.journey.following import Journey as Found
 from mailstack.letter.step import Step
+from mailstack.store.journey import Journey as Found
 
 
 class Journey:

@@ -266,7 +266,7 @@ class Office:
 
     def journey(self, letter: Letter | str) -> Journey:
         """What happened to a letter, or to the one of this id, step by step and across all offices. Raises LookupError."""
-        from mailstack.journey.following import journey_of  # noqa: PLC0415 - few tests need it
+        from mailstack.store.journey import journey_of  # noqa: PLC0415 - few tests need it
 
         wanted = LetterId(letter if isinstance(letter, str) else letter.id)
         found = self._call(lambda: journey_of(self._running.store, wanted))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
-from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsResults
+from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsResults
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mailstack.letter.timestamps import utc_second
-from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
+from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MOST_DETAILS = 1000
 """Failures of one policy that are told by themselves; all are counted."""

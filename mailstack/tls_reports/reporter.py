@@ -12,10 +12,10 @@ from mailstack.letter.content import Octets
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.store import StoreError
+from mailstack.store.tls_results import DAY, TlsReportDue, TlsResults
 from mailstack.tls_reports.letter import octets_of
 from mailstack.tls_reports.record import Rua, read_record
 from mailstack.tls_reports.report import Reporting, TlsReport, report_on
-from mailstack.tls_results import DAY, TlsReportDue, TlsResults
 from mailstack.webhooks.announcer import NotTold
 from mailstack.webhooks.webhook import Poster
 

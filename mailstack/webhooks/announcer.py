@@ -10,11 +10,11 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.announcements import HURRIED, Announcement, Announcements
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError, StoreFull
+from mailstack.store.outbox_types import HURRIED, Announcement, Announcements
 
 _log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from mailstack.announcements import Announcement
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.timestamps import utc_text
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.store import Filter, Record, Store, StoreError
+from mailstack.store.outbox_types import Announcement
 from mailstack.webhooks import signing
 from mailstack.webhooks.announcer import NotTold
 

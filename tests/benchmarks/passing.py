@@ -15,8 +15,8 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Claim, Placement, Settlement
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.reach import Reach
 from tests.aid import Pump
 from tests.benchmarks.bench_nodes import TEXT
 

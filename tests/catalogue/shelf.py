@@ -21,7 +21,7 @@ from mailstack.letter.step import Step
 from mailstack.net.log import SilentJournal
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Placement, Store
-from mailstack.store.archiving import ArchivingSqliteStore
+from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.memory_archiving import ArchivingMemoryStore
 from tests.aid import Pump, run
 from tests.queue.clock import HandClock

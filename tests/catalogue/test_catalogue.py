@@ -17,7 +17,7 @@ from mailstack.catalogue.query import BadQuery, parse
 from mailstack.catalogue.removal import Keeping
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import DeliveryState
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
 
 CAROL = Address("carol", "elsewhere.test")

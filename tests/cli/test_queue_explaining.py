@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from mailstack.conditions import Condition
 from mailstack.letter import LetterId
 from mailstack.store import Change, Filter, Settlement
+from mailstack.store.delay_reasons import Condition
 from tests.cli.conftest import DEFERRED, Mailstack, Shelf, lines_of
 
 ROUTED = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mailstack.announcements import HURRIED, Announcement, new_id
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
+from mailstack.store.outbox_types import HURRIED, Announcement, new_id
 from mailstack.store.sqlite import SqliteStore
 from mailstack.webhooks.signing import read_secrets
 from tests.aid import Pump

@@ -1,14 +1,14 @@
-"""The contract of `mailstack.announcements.Announcements`; import it as `tests.contracts.store`."""
+"""The contract of `mailstack.store.outbox_types.Announcements`; import it as `tests.contracts.store`."""
 
 from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
 
-from mailstack.announcements import HURRIED, Announcement, Waiting, new_id
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
+from mailstack.store.outbox_types import HURRIED, Announcement, Waiting, new_id
 from tests.contracts.store import BOB, CAROL, OFFICE, Subject, acceptance, claim
 
 HOOK, OTHER = "hook", "other"

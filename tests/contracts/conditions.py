@@ -1,10 +1,10 @@
-"""The contract of `mailstack.conditions.Conditions`: import the tests where a fixture `subject` gives an open store."""
+"""The contract of `mailstack.store.delay_reasons.Conditions`: import the tests where a fixture `subject` gives an open store."""
 
 from __future__ import annotations
 
-from mailstack.conditions import Condition
 from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Settlement
+from mailstack.store.delay_reasons import Condition
 from tests.contracts.store import BOB, CAROL, Subject, acceptance, claimed, to
 
 DOWN = Condition("down", "mx [192.0.2.1]:25", "connection refused", 2000.0, {"host": "mx", "port": 25})

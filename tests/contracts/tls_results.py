@@ -1,10 +1,10 @@
-"""The contract of `mailstack.tls_results.TlsResults`; import it as `tests.contracts.store`."""
+"""The contract of `mailstack.store.tls_results.TlsResults`; import it as `tests.contracts.store`."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
+from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
 from tests.contracts.store import Subject
 
 STS = AppliedPolicy("sts", "elsewhere.test", ("version: STSv1", "mode: enforce"), ("*.elsewhere.test",))

@@ -13,8 +13,8 @@ from mailstack.letter.content import read_all
 from mailstack.moving import CannotMove, restore
 from mailstack.moving.database import DatabaseSource, DatabaseTarget
 from mailstack.store import StoreError
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.reach import Reach
 from mailstack.store.sqlite import SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.letter.content import read_all
+from mailstack.store.database_address import Reach
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.reach import Reach
 from tests.aid import Pump
 from tests.contracts.store import BOB, acceptance, placing
 from tests.objects.server import keys_in

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.policy.free_space import INTERVAL, FreeSpace, free_octets
 from mailstack.store import StoreFull
+from mailstack.store.free_space import INTERVAL, FreeSpace, free_octets
 
 MIB = 1 << 20
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.reach import Reach
 from tests.aid import Pump
 from tests.contracts.store import Subject
 from tests.postgresql.server import Server

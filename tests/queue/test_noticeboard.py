@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.conditions import Condition
 from mailstack.queue.noticeboard import Noticeboard
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
+from mailstack.store.delay_reasons import Condition
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock

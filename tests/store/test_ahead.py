@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, read_all
 from mailstack.store import Damaged, StoreError
-from mailstack.store.ahead import LETTERS, OCTETS, Together
-from mailstack.store.recent import RecentOctets
+from mailstack.store.content_cache import RecentOctets
+from mailstack.store.read_ahead import LETTERS, OCTETS, Together
 from tests.aid import run
 
 SMALL = 65_536

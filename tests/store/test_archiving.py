@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.accounts.checker import account_key
 from mailstack.store import Settlement
-from mailstack.store.archiving import ARCHIVE, ArchivingSqliteStore
+from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
 from mailstack.store.memory_archiving import ArchivingMemoryStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance

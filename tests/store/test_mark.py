@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mailstack.store import Account
-from mailstack.store.mark import SETTLING, Mark
+from mailstack.store.change_marker import SETTLING, Mark
 from mailstack.store.sqlite import TURN, SqliteStore
 from tests.aid import Pump
 

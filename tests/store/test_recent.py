@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.store.recent import Recent, RecentOctets
+from mailstack.store.content_cache import Recent, RecentOctets
 
 
 def test_octets_are_held_up_to_the_limit_and_the_least_used_go_first() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
+from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 from mailstack.tls_reports.collector import FIRST, Collector
-from mailstack.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 

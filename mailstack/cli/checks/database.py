@@ -14,7 +14,7 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
     """What there is to say, and whether its tables are there to be read. Nothing is made or changed."""
     import psycopg
 
-    from mailstack.store.postgresql import lives, schema
+    from mailstack.store.postgresql import process_leases, schema
     from mailstack.store.postgresql.database import Database
     from mailstack.store.postgresql.errors import trouble
 
@@ -27,7 +27,7 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
             state = schema.state(connection, schema.migrations())
             if state is None:
                 return [*found, good("store", "its tables are made at the first start")], False
-            others = lives.living(connection)
+            others = process_leases.living(connection)
             found.append(good("nodes", ", ".join(others) if others else "none serves at this moment"))
             nodes = len({owner.partition("#")[0] for owner in others})
             if nodes > 1:

@@ -11,8 +11,8 @@ from mailstack.cli.printing import size_text
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.config import Config
-from mailstack.policy.free_space import free_octets
 from mailstack.store import Account
+from mailstack.store.free_space import free_octets
 
 ROOM = 256 * 1024 * 1024
 """Octets free on the disk, below which a warning is due."""

@@ -15,7 +15,7 @@ from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, with_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 
 @click.command()

@@ -14,7 +14,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import Address
 from mailstack.letter.parsed import Reading
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 
 HOST = "capture.home.test"
 """The office that such letters come to, as those from the capture port do."""

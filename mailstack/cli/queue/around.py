@@ -10,7 +10,6 @@ from msgspec import Struct
 from mailstack.cli.place import Place
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
-from mailstack.conditions import Condition
 from mailstack.config.origins import origins_of
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
@@ -20,6 +19,7 @@ from mailstack.queue.route import LOCAL
 from mailstack.queue.standing import StandingOrders, describe
 from mailstack.relay.hosts import line
 from mailstack.store import Record, Rule
+from mailstack.store.delay_reasons import Condition
 
 
 class Reason(Struct, frozen=True):

@@ -10,10 +10,10 @@ from msgspec import Struct, field
 
 from mailstack.cli.records import last_word
 from mailstack.cli.when import span_text
-from mailstack.journey.records import sender_text
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.timestamps import utc_text
 from mailstack.store import Record
+from mailstack.store.journey_json import sender_text
 
 By = Literal["destination", "sender", "reason"]
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)

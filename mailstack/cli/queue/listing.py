@@ -14,10 +14,10 @@ from mailstack.cli.queue.selecting import MOST, narrowed, select, with_selection
 from mailstack.cli.records import due_text, last_word
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
-from mailstack.journey.records import record_json, sender_text
 from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
 from mailstack.store import Record
+from mailstack.store.journey_json import record_json, sender_text
 
 
 @click.command("list")

@@ -18,13 +18,13 @@ from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import journey_lines
 from mailstack.cli.when import local_text
-from mailstack.journey.records import record_json, sender_text, step_json
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import utc_text
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Filter, Record
+from mailstack.store.journey_json import record_json, sender_text, step_json
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
 """Steps that tell of an attempt."""

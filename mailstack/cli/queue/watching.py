@@ -19,9 +19,9 @@ from mailstack.cli.queue.selecting import narrowed
 from mailstack.cli.run import OpenStore
 from mailstack.cli.timeline import facts_text, journey_lines
 from mailstack.cli.when import clock_text
-from mailstack.journey.records import step_json
 from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
+from mailstack.store.journey_json import step_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

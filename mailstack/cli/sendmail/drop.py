@@ -20,7 +20,6 @@ from mailstack.config.values import HostName
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
-from mailstack.policy.free_space import FreeSpace
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal
@@ -31,6 +30,7 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.standing import StandingOrders
+from mailstack.store.free_space import FreeSpace
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
 from mailstack.submission.station import with_verp

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from mailstack.cli.printing import clean
 from mailstack.cli.records import last_word
 from mailstack.cli.run import OpenStore
-from mailstack.journey.records import sender_text
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.store import Filter, Record
+from mailstack.store.journey_json import sender_text
 
 MOST = 100_000
 HEADING = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"

@@ -9,7 +9,7 @@ import click
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.run import OpenStore
-from mailstack.tls_results import DAY, TlsCount
+from mailstack.store.tls_results import DAY, TlsCount
 
 
 @click.command("list")

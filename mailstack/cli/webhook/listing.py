@@ -6,12 +6,12 @@ import time
 
 import click
 
-from mailstack.announcements import Announcement
 from mailstack.cli.place import Place, at_place
 from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text, span_text
 from mailstack.letter.timestamps import utc_text
+from mailstack.store.outbox_types import Announcement
 
 
 @click.command("list")

@@ -22,12 +22,12 @@ def test(place: Place, name: str) -> None:
     """
     import msgspec
 
-    from mailstack.announcements import new_id
     from mailstack.cli.reactor import run_reactor
     from mailstack.config.webhooks import webhook
     from mailstack.letter.timestamps import utc_text
     from mailstack.net.clock import ReactorClock
     from mailstack.store.memory import MemoryStore
+    from mailstack.store.outbox_types import new_id
     from mailstack.webhooks.announcer import NotTold
 
     configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}

@@ -25,7 +25,7 @@ from mailstack.protocols.memory_budget import Room
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Kept, Named
 from mailstack.store.objects.bucket import Bucket, Place, trouble
-from mailstack.store.threads import CallsFromThreads, Workers
+from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 T = TypeVar("T")
 

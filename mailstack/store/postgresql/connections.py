@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import trouble
-from mailstack.store.threads import CallsFromThreads, Workers
+from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class _Held:
 
 
 class Connections:
-    """As `mailstack.store.threads.Workers`, with connections; while there can be none everybody hears so at once."""
+    """As `mailstack.store.worker_threads.Workers`, with connections; while there can be none everybody hears so at once."""
 
     def __init__(
         self, reactor: CallsFromThreads, database: Database, name: str, threads: int, *, once_more: bool = False

@@ -12,10 +12,10 @@ from psycopg import sql as names
 from psycopg.conninfo import conninfo_to_dict
 
 from mailstack.store import StoreError
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.connection_watchdog import Watch
 from mailstack.store.postgresql.errors import trouble
-from mailstack.store.postgresql.watch import Watch
-from mailstack.store.reach import Reach
 
 _OPTIONAL = (
     # What the server acknowledges is on its disk, whatever its default is; more than that (remote_apply) stays.

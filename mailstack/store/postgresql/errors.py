@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from mailstack.store import StoreError, StoreFull
-from mailstack.store.threads import trouble as trouble_of_system
+from mailstack.store.worker_threads import trouble as trouble_of_system
 
 _FULL = {"53100"}
 _COLLISIONS = {"40001", "40P01"}
@@ -30,7 +30,7 @@ def is_late(error: BaseException) -> bool:
 
 
 def trouble(error: BaseException) -> BaseException:
-    """As `mailstack.store.threads.trouble`. No password is in what the database or the driver say."""
+    """As `mailstack.store.worker_threads.trouble`. No password is in what the database or the driver say."""
     if isinstance(error, psycopg.Error):
         code = code_of(error)
         kind = StoreFull if code in _FULL else StoreError

@@ -17,7 +17,7 @@ from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
 from mailstack.store.digests import Verification, new_digest
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
-from mailstack.store.threads import CallsFromThreads
+from mailstack.store.worker_threads import CallsFromThreads
 
 PIECE = 2 * AHEAD
 """Octets of a row at most: more than is gathered, so that a row is what was gathered."""

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from mailstack.store import StoreError, schema
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.connection_watchdog import Watch
 from mailstack.store.postgresql.dialect import definitions
-from mailstack.store.postgresql.watch import Watch
 
 BASELINE = 14
 """The version that begins here."""

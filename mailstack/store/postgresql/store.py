@@ -11,24 +11,24 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from mailstack.letter.step import Step
-from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreError, Suppression, lookups, maildrops
-from mailstack.store.addresses import Change
+from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreError, Suppression, maildrops, queries
+from mailstack.store.accounts import Change
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
-from mailstack.store.location import Location
+from mailstack.store.database_address import Reach
+from mailstack.store.directory_check import Location
 from mailstack.store.locks import take_office
-from mailstack.store.postgresql import lives, schema
+from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.doubts import Doubts
 from mailstack.store.postgresql.errors import trouble
+from mailstack.store.postgresql.in_doubt import Doubts
 from mailstack.store.postgresql.large_contents import ContentRows
-from mailstack.store.postgresql.presence import ADDRESSES, CHANNEL, WORK, Presence
+from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, Presence
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
-from mailstack.store.reach import Reach
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.threads import CallsFromThreads, Workers
+from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 _MONTH = 30 * 86_400.0
 """Seconds after which a writer of which nothing was heard is gone without a word."""
@@ -209,7 +209,9 @@ class PostgresStore(SqlStore):
             if not self._presence.has_begun:
                 await self._keeper.do(lambda _: self._begin())
             # After a crash of the database a lock may be gone; then `update_maildrop` finds that it is.
-            taken = await self._writer.do_softly(partial(lives.take_maildrop, mailbox=mailbox, life=self._life))
+            taken = await self._writer.do_softly(
+                partial(process_leases.take_maildrop, mailbox=mailbox, life=self._life)
+            )
         except BaseException:
             del self._held[mailbox]
             raise
@@ -228,13 +230,13 @@ class PostgresStore(SqlStore):
             self._presence.begin()
 
     async def _listed(self, mailbox: str) -> Maildrop:
-        return await self._readers.do(lambda connection: lookups.maildrop(connection, mailbox))
+        return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) != owner:
             return
         try:
-            await self._writer.do_softly(partial(lives.free_maildrop, mailbox=mailbox, life=self._life))
+            await self._writer.do_softly(partial(process_leases.free_maildrop, mailbox=mailbox, life=self._life))
         except StoreError as error:
             _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
         finally:
@@ -247,7 +249,7 @@ class PostgresStore(SqlStore):
         held = mailbox in self._held
 
         def update(transaction: Transaction) -> list[Step]:
-            if held and not lives.holds_maildrop(transaction, mailbox, self._life):
+            if held and not process_leases.holds_maildrop(transaction, mailbox, self._life):
                 raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
             return maildrops.update(transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions)
 

@@ -26,9 +26,9 @@ from mailstack.store import OutcomeUnknown, StoreError, rows
 from mailstack.store.batch import Operation, Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.doubts import Doubts
 from mailstack.store.postgresql.errors import is_collision, is_late, trouble
-from mailstack.store.threads import CallsFromThreads, Failed, tell
+from mailstack.store.postgresql.in_doubt import Doubts
+from mailstack.store.worker_threads import CallsFromThreads, Failed, tell
 from mailstack.store.writer import Job, Writer, joined, outcome
 
 TRIES = 8

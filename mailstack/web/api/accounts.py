@@ -8,7 +8,7 @@ from mailstack.catalogue.items import MailboxCount, Which
 from mailstack.letter import Address, AddressError
 from mailstack.letter.timestamps import utc_text
 from mailstack.store import Account, Conflict, MaildropInUse
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.api.paging import BY_NAME, by_name

@@ -11,10 +11,10 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Event, Missed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item
-from mailstack.journey.records import step_json
 from mailstack.letter.step import Step
 from mailstack.net.patience import within
 from mailstack.protocols.connection import Clock
+from mailstack.store.journey_json import step_json
 from mailstack.web.api import telling
 from mailstack.web.api.places import Places
 from mailstack.web.api.shelf import ApiShelf, seen_of

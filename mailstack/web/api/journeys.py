@@ -7,11 +7,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.journey.following import journey_of
-from mailstack.journey.records import journey_json
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import Store
+from mailstack.store.journey import journey_of
+from mailstack.store.journey_json import journey_json
 from mailstack.web.api.choosing import seen_by
 from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Route, Told

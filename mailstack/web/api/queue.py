@@ -7,13 +7,13 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.catalogue.items import Which
-from mailstack.journey.records import record_json
 from mailstack.letter import Address, AddressError, Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.operator import Act, Operator
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
+from mailstack.store.journey_json import record_json
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.paging import limit_of, limit_parameter
 from mailstack.web.asking import Answer, Ask, Page, Trouble, from_json, in_json

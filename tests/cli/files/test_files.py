@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from mailstack.cli import main
 from mailstack.letter.content import read_all
 from mailstack.store import Filter
-from mailstack.store.archiving import ARCHIVE, ArchivingSqliteStore
+from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 

@@ -26,8 +26,8 @@ def pump() -> Pump:
 @pytest.fixture
 def url(postgresql: Server, pump: Pump) -> Iterator[str]:
     """A database with the schema."""
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
 
     def fill(url: str) -> None:
         store = PostgresStore(pump, Reach(url))
@@ -50,8 +50,8 @@ def line(url: str) -> Iterator[Line]:
 @pytest.fixture
 def open_store(pump: Pump, url: str) -> Iterator[Open]:
     """With one thread of each kind, so that a test knows which connection does what."""
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
 
     opened: list[PostgresStore] = []
 
@@ -70,8 +70,8 @@ def open_store(pump: Pump, url: str) -> Iterator[Open]:
 @pytest.fixture
 def other(url: str) -> Iterator[PostgresConnection]:
     """As another process has one."""
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.database import Database
-    from mailstack.store.reach import Reach
 
     database = Database(Reach(url))
     connection = database.connect()

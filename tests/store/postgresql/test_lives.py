@@ -214,7 +214,7 @@ NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
 
 
 def test_a_machine_whose_clock_is_wrong_has_the_time_of_the_database(other: Any) -> None:
-    from mailstack.store.postgresql.presence import DatabaseTime
+    from mailstack.store.postgresql.process_registration import DatabaseTime
 
     passed = [1000.0]
     clock = DatabaseTime(lambda: passed[0])
@@ -234,7 +234,7 @@ def test_a_database_whose_clock_is_set_back_does_not_stop_the_queue(pump: Pump, 
 
 
 def test_a_slow_answer_teaches_no_time(other: Any) -> None:
-    from mailstack.store.postgresql.presence import DatabaseTime
+    from mailstack.store.postgresql.process_registration import DatabaseTime
 
     ticks = iter([0.0, 0.01, 0.0, 5.0, 0.0])
     clock = DatabaseTime(lambda: next(ticks))

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("psycopg", exc_type=ImportError)
 
 from mailstack.store import sql
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.database import Database
-from mailstack.store.reach import Reach
 from tests.contracts.store import acceptance
 
 if TYPE_CHECKING:

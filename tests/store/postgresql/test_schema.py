@@ -61,9 +61,9 @@ def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
 
 
 def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> None:
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql import schema
     from mailstack.store.postgresql.database import Database
-    from mailstack.store.reach import Reach
 
     database = Database(Reach(postgresql_url, schema="mail"))
 
@@ -82,8 +82,8 @@ def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> N
 
 
 def test_two_offices_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
 
     one = PostgresStore(pump, Reach(postgresql_url, schema="one"))
     two = PostgresStore(pump, Reach(postgresql_url, schema="two"))
@@ -130,8 +130,8 @@ def test_what_an_older_program_can_not_live_with_waits_until_it_is_stopped(
 def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) -> None:
     import psycopg
 
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
 
     name = "mailstack_test_latin"
     with psycopg.connect(postgresql.url, autocommit=True) as connection:
@@ -146,8 +146,8 @@ def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) 
 
 
 def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
+    from mailstack.store.database_address import Reach
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.reach import Reach
 
     login, _, where = url.rpartition("@")
     store = PostgresStore(pump, Reach(f"{login.rpartition(':')[0]}:hush-hush@{where}"))

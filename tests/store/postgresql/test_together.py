@@ -119,11 +119,11 @@ def test_letters_are_counted_once_when_two_remove_them(pump: Pump, open_store: A
     store = open_store()
     for number in range(3):
         pump.run(store.accept(placed(number, BOB.key)))
-    from mailstack.store import history
+    from mailstack.store import pruning
 
     oldest = pump.run(store.entries(BOB.key, 0, 1))[0]
     other.begin()
-    history.forget(Transaction(other), [oldest.letter], kept_too=True)
+    pruning.forget(Transaction(other), [oldest.letter], kept_too=True)
     started = pump.start(store.update_maildrop(BOB.key, collected=[], deleted=[1, 2], steps=[]))
     pump.wait(0.1)
     other.commit()

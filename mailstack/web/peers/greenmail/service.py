@@ -11,7 +11,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.items import Which
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Conflict, MaildropInUse, Store
-from mailstack.store.archiving import ARCHIVE
+from mailstack.store.archive import ARCHIVE
 from mailstack.web.asking import Answer, Ask, in_json
 from mailstack.web.peers.greenmail.users import Said, said
 from mailstack.web.routes import Route, Told

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 
-from mailstack.announcements import Announcement
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter.step import Journal, Step
 from mailstack.net.client_tls import ClientTls
@@ -16,6 +15,7 @@ from mailstack.net.posting import HttpPoster
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Store
+from mailstack.store.outbox_types import Announcement
 from mailstack.web.asking import JSON
 from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary

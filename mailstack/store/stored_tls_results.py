@@ -11,9 +11,9 @@ import msgspec
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers
+from mailstack.store.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
-from mailstack.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
 
 _COUNT = """INSERT INTO tls_results (day, domain, policy, failure, sessions) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (day, domain, policy, failure) DO UPDATE SET sessions = tls_results.sessions + excluded.sessions"""

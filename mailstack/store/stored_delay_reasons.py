@@ -7,11 +7,11 @@ from functools import partial
 
 import msgspec
 
-from mailstack.conditions import Condition
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers
+from mailstack.store.delay_reasons import Condition
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _FORGET = "DELETE FROM conditions WHERE owner = ?"

@@ -21,13 +21,13 @@ from twisted.logger import Logger
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
-from mailstack.store.postgresql import lives
+from mailstack.store.postgresql import process_leases
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.doubts import Doubt, Doubts, has_not_ended
 from mailstack.store.postgresql.errors import is_collision, trouble
+from mailstack.store.postgresql.in_doubt import Doubt, Doubts, has_not_ended
 from mailstack.store.postgresql.schema import newest
-from mailstack.store.threads import CallsFromThreads
+from mailstack.store.worker_threads import CallsFromThreads
 
 T = TypeVar("T")
 
@@ -179,11 +179,11 @@ class Presence:
     def _attend(self, connection: PostgresConnection) -> None:
         self.time.learn(connection)
         asked = self._monotonic()
-        if self._in_transaction(connection, lambda change: lives.renew(change, self._life, self._seconds)):
+        if self._in_transaction(connection, lambda change: process_leases.renew(change, self._life, self._seconds)):
             # A database whose clock is set back, or that has handed over to one that is behind: nothing was taken over.
             self._since = min(self._since, self.time.now())
             self._sure_until = asked + self._seconds
-        elif self._in_transaction(connection, lambda change: lives.has_twin(change, self._life, self._owner)):
+        elif self._in_transaction(connection, lambda change: process_leases.has_twin(change, self._life, self._owner)):
             # Each would take the other's claims for its own.
             why = f"another process calls itself {self._owner}: give each node a data directory or a `node` of its own"
             _log.critical("{why}; this one serves no longer until it is started anew", why=why)
@@ -210,14 +210,14 @@ class Presence:
                     raise
             else:
                 self._doubts.is_settled(doubt)
-        if lives.may_have_strays(connection, self._life, self._held):
-            self._in_transaction(connection, lambda change: lives.free_strays(change, self._life, self._held))
+        if process_leases.may_have_strays(connection, self._life, self._held):
+            self._in_transaction(connection, lambda change: process_leases.free_strays(change, self._life, self._held))
 
     def _settle(self, doubt: Doubt, transaction: Transaction) -> None:
         self._doubts.settle(transaction, doubt, self._owner, self.time.now())
 
     def _take_over(self, connection: PostgresConnection) -> None:
-        late = self._in_transaction(connection, lambda change: lives.take_over(change, self.time.now()))
+        late = self._in_transaction(connection, lambda change: process_leases.take_over(change, self.time.now()))
         if late:
             _log.warn(
                 "{owners} are not heard of any more; what they had claimed is attempted by others",
@@ -229,7 +229,7 @@ class Presence:
         asked, since = self._monotonic(), self.time.now()
         self._in_transaction(
             connection,
-            lambda change: lives.join(
+            lambda change: process_leases.join(
                 change, self._life, self._owner, program=newest(), seconds=self._seconds, now=self.time.now()
             ),
         )
@@ -255,7 +255,9 @@ class Presence:
             try:
                 with self._database.watch.over(connection):
                     now = self.time.now()
-                    self._in_transaction(connection, lambda change: lives.leave(change, self._life, self._owner, now))
+                    self._in_transaction(
+                        connection, lambda change: process_leases.leave(change, self._life, self._owner, now)
+                    )
                     if self._owner:
                         connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
             except psycopg.Error as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailstack.store.archiving import Archiving
+from mailstack.store.archive import Archiving
 from mailstack.store.contents import LargeContents
+from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.reach import Reach
-from mailstack.store.threads import CallsFromThreads
+from mailstack.store.worker_threads import CallsFromThreads
 
 
 class ArchivingPostgresStore(Archiving, PostgresStore):

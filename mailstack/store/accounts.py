@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from mailstack.store import Account, AppPassword, Conflict, StoreError, lookups, maildrops, rows, sql
+from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, queries, rows, sql
 from mailstack.store.batch import Transaction
+from mailstack.store.change_marker import Mark
 from mailstack.store.connection import Connection
-from mailstack.store.mark import Mark
-from mailstack.store.recent import Recent
-from mailstack.store.threads import Workers
+from mailstack.store.content_cache import Recent
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 T = TypeVar("T")
@@ -30,13 +30,13 @@ class StoredAddresses:
     _aliases: Recent[tuple[str, ...] | None]
 
     async def account(self, address: str) -> Account | None:
-        return await self._believed(self._accounts, address, lookups.account)
+        return await self._believed(self._accounts, address, queries.account)
 
     async def reread_account(self, address: str) -> Account | None:
-        return await self._read_anew(self._accounts, address, lookups.account)
+        return await self._read_anew(self._accounts, address, queries.account)
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
-        return await self._believed(self._aliases, address, lookups.alias)
+        return await self._believed(self._aliases, address, queries.alias)
 
     async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         if known := recent.get(address):
@@ -64,17 +64,17 @@ class StoredAddresses:
         self._aliases.forget()
 
     async def accounts(self) -> list[Account]:
-        return await self._readers.do(lookups.accounts)
+        return await self._readers.do(queries.accounts)
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
         wanted = tuple(addresses)
-        return await self._readers.do(lambda connection: lookups.credentials(connection, wanted))
+        return await self._readers.do(lambda connection: queries.credentials(connection, wanted))
 
     def accounts_version(self) -> object:
         return None if self._addresses is None else self._addresses.seen()
 
     async def scram_iterations(self) -> dict[int, int]:
-        return await self._readers.do(lookups.scram_iterations)
+        return await self._readers.do(queries.scram_iterations)
 
     async def end_sessions(self, address: str) -> None:
         await self._change_addresses(partial(_end_sessions, address=address))
@@ -84,7 +84,7 @@ class StoredAddresses:
 
     async def logged_out(self, sessions: Sequence[str]) -> set[str]:
         wanted = tuple(sessions)
-        return await self._readers.do(lambda connection: lookups.logged_out(connection, wanted))
+        return await self._readers.do(lambda connection: queries.logged_out(connection, wanted))
 
     async def add_accounts(self, accounts: Sequence[Account]) -> None:
         await self._change_addresses(partial(_add_accounts, accounts=tuple(accounts)))
@@ -96,7 +96,7 @@ class StoredAddresses:
         await self._change_addresses(partial(_keep_scram, address=address, password_hash=password_hash, scram=scram))
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
-        return await self._readers.do(lambda connection: lookups.app_passwords(connection, address))
+        return await self._readers.do(lambda connection: queries.app_passwords(connection, address))
 
     async def add_app_password(self, password: AppPassword) -> None:
         await self._writer.do(partial(_add_app_password, password=password))
@@ -111,10 +111,10 @@ class StoredAddresses:
         await self._change_addresses(partial(_remove_account, address=address))
 
     async def aliases(self) -> list[tuple[str, tuple[str, ...]]]:
-        return await self._readers.do(lookups.aliases)
+        return await self._readers.do(queries.aliases)
 
     async def aliases_to(self, target: str) -> list[str]:
-        return await self._readers.do(lambda connection: lookups.aliases_to(connection, target))
+        return await self._readers.do(lambda connection: queries.aliases_to(connection, target))
 
     async def set_alias(self, address: str, targets: Sequence[str]) -> None:
         await self._change_addresses(partial(_set_alias, address=address, targets=tuple(targets)))

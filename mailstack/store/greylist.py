@@ -7,7 +7,7 @@ from functools import partial
 from mailstack.store import Contact, rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from mailstack.store import claims
-from mailstack.store.announcing import RECOVER
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
+from mailstack.store.outbox import RECOVER
 from mailstack.store.postgresql.connection import NOW
 
 _PREDECESSORS = "DELETE FROM lives WHERE owner = ? AND owner <> '' AND id <> ? RETURNING id"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstack.journey.following import Journey
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import OWED, Delivery
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import utc_text
 from mailstack.store import Record
+from mailstack.store.journey import Journey
 
 
 def sender_text(envelope: Envelope) -> str:

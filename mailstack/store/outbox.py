@@ -9,11 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.logger import Logger
 
-from mailstack.announcements import HURRIED, Announcement, Subscriptions, Waiting, Wants
 from mailstack.store import Damaged, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers
+from mailstack.store.outbox_types import HURRIED, Announcement, Subscriptions, Waiting, Wants
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _log = Logger()

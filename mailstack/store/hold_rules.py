@@ -9,7 +9,7 @@ from typing import Any
 from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.threads import Workers
+from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _RULE = ("name", "kind", "sender", "recipient", "domain", "created")

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
 from mailstack.store import StoreError
+from mailstack.store.content_cache import RecentOctets
 from mailstack.store.contents import StoredContent
-from mailstack.store.recent import RecentOctets
 
 LETTERS = 64
 """Read at a time at most."""
