@@ -24,9 +24,6 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.authentication.keys import KeyTrouble
-from mailstack.authentication.signing import SigningKey
-from mailstack.commons import Commons, alone
 from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
@@ -51,6 +48,9 @@ from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
 from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
 from mailstack.office.surroundings import Managed, Surroundings
+from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.signing import SigningKey
+from mailstack.policy.counters import Commons, alone
 from mailstack.protocols.connection import HostPort
 from mailstack.seat import Seat
 from mailstack.store import StoreError

@@ -25,10 +25,8 @@ PLAIN = {"letter", "protocols", "policy", "queue", "receiving", "relay", "config
 """Rooms without Twisted: plain Python and `async def`. The store and mailbox interfaces are plain as well."""
 
 WAITING = {
-    "authentication",
     "between",
     "catalogue",
-    "commons",
     "delivery",
     "dev",
     "exchange",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.commons import Ledger, OwnLedger
+from mailstack.policy.counters import Ledger, OwnLedger
 from mailstack.policy.networks import client_of
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable

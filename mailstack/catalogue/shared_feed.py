@@ -19,8 +19,8 @@ from mailstack.catalogue.database import Database
 from mailstack.catalogue.feed import Event, Feed
 from mailstack.catalogue.indexing import Entered
 from mailstack.catalogue.items import Changes, Deleted, Item, Which
-from mailstack.commons import Counts
 from mailstack.letter.step import Step
+from mailstack.policy.counters import Counts
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import Filter, Store, StoreError

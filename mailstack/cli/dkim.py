@@ -46,8 +46,8 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
       mailstack dkim generate s2026 -c mailstack.toml
       mailstack dkim generate e2026 --kind ed25519 -c mailstack.toml
     """
-    from mailstack.authentication import keys
-    from mailstack.authentication.signature import is_selector
+    from mailstack.policy.authentication import keys
+    from mailstack.policy.authentication.signature import is_selector
 
     if not is_selector(selector):
         raise Refused(f"{selector} is no selector; take letters, digits and hyphens, as s2026")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mailstack.authentication import InThread
-from mailstack.authentication.keys import load_private
-from mailstack.authentication.signing import Signer, SigningKey
 from mailstack.config.model import Config
 from mailstack.exchange.checks import Checks, Demands
 from mailstack.net.gather import gather
+from mailstack.policy.authentication import InThread
+from mailstack.policy.authentication.keys import load_private
+from mailstack.policy.authentication.signing import Signer, SigningKey
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from mailstack.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import (
@@ -32,6 +31,7 @@ from mailstack.config.values import (
 )
 from mailstack.letter import Address
 from mailstack.letter.durations import Duration, read_duration
+from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy

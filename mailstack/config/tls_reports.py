@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from mailstack.authentication.signed import Signing
 from mailstack.config.model import Config
 from mailstack.config.reporting import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
+from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.networks import networks_of, within
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.protocols.smtp.replies import Refusal

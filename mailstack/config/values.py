@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mailstack.authentication.signature import is_selector
 from mailstack.config import endpoints, sizes
 from mailstack.letter import Address, AddressError, durations
 from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.letter.patterns import address_pattern, domain_pattern
+from mailstack.policy.authentication.signature import is_selector
 from mailstack.policy.block import is_network
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.redacted import Discreet

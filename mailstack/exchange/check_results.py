@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.authentication.arc import Chain
-from mailstack.authentication.dkim import Outcome
-from mailstack.authentication.dmarc import Identifier, Judgement
-from mailstack.authentication.results import Finding
-from mailstack.authentication.spf import Found
 from mailstack.letter import Letter
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
+from mailstack.policy.authentication.arc import Chain
+from mailstack.policy.authentication.dkim import Outcome
+from mailstack.policy.authentication.dmarc import Identifier, Judgement
+from mailstack.policy.authentication.results import Finding
+from mailstack.policy.authentication.spf import Found
 
 
 class Identity(Struct, frozen=True):

@@ -9,20 +9,20 @@ from typing import Any, Literal, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.authentication import Fields, Gather, InThread
-from mailstack.authentication.arc import Chain, read_chain, verify_chain
-from mailstack.authentication.bodies import hash_body
-from mailstack.authentication.budget import Budget
-from mailstack.authentication.dkim import Outcome, read_signatures, verify
-from mailstack.authentication.dmarc import Dmarc, judge_many
-from mailstack.authentication.results import results
-from mailstack.authentication.signature import Signature
-from mailstack.authentication.spf import Found, check_host
 from mailstack.exchange.check_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
 from mailstack.letter import Letter
 from mailstack.letter.address_lists import authors_in
 from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
+from mailstack.policy.authentication import Fields, Gather, InThread
+from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
+from mailstack.policy.authentication.body_hash import hash_body
+from mailstack.policy.authentication.dkim import Outcome, read_signatures, verify
+from mailstack.policy.authentication.dmarc import Dmarc, judge_many
+from mailstack.policy.authentication.dns_budget import Budget
+from mailstack.policy.authentication.results import results
+from mailstack.policy.authentication.signature import Signature
+from mailstack.policy.authentication.spf import Found, check_host
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Facts

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mailstack.authentication.results import without_results_of
-from mailstack.authentication.signed import Signing
 from mailstack.exchange.checks import Checks
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import demand
+from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.chain import Guard
 from mailstack.policy.client_names import ClientNames
-from mailstack.policy.guard import Guard
 from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailstack.commons import Ledger, OwnLedger
+from mailstack.policy.counters import Ledger, OwnLedger
 
 
 class LoginDelay:

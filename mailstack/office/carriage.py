@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailstack.authentication.signed import Signing
 from mailstack.config import Config
 from mailstack.config.origins import origins_of
 from mailstack.config.reporting import are_sent
@@ -15,6 +14,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.deriving import derive_in_thread
 from mailstack.net.ports import leads_to
 from mailstack.office.surroundings import Surroundings
+from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.attempt import Agents

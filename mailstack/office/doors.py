@@ -11,7 +11,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
@@ -27,6 +26,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.ports import Ports
 from mailstack.net.run_queue import RunQueue
 from mailstack.office.surroundings import Surroundings
+from mailstack.policy.counters import Commons
 from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import is_exempt, networks_of, within

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailstack.commons import Ledger
 from mailstack.config import Config
 from mailstack.letter import Address
+from mailstack.policy.allowed_domains import OnlyTo
 from mailstack.policy.block import BlockList
+from mailstack.policy.chain import Guard, OfClient, OfRecipient, OfSender
 from mailstack.policy.client_names import ClientNames
+from mailstack.policy.counters import Ledger
 from mailstack.policy.dnsbl import DnsBlockLists
 from mailstack.policy.greylist import Greylist, Patience
-from mailstack.policy.guard import Guard, OfClient, OfRecipient, OfSender
 from mailstack.policy.lookups import Lookups
-from mailstack.policy.nameless import Nameless
 from mailstack.policy.networks import networks_of
-from mailstack.policy.only_to import OnlyTo
 from mailstack.policy.rates import Rates
 from mailstack.policy.recipient_domain import RecipientDomain
+from mailstack.policy.reverse_dns import Nameless
 from mailstack.policy.sender_domain import SenderDomain
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store

@@ -12,9 +12,6 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.authentication.signed import Signing
-from mailstack.authentication.signing import SigningKey
-from mailstack.commons import alone
 from mailstack.config import Config
 from mailstack.config.authentication import checks, signer
 from mailstack.exchange import Exchange, LocalHandover
@@ -25,7 +22,10 @@ from mailstack.office.carriage import Carriage
 from mailstack.office.doors import Doors
 from mailstack.office.opinions import about_accounts, about_strangers
 from mailstack.office.surroundings import Surroundings
+from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.client_names import ClientNames
+from mailstack.policy.counters import alone
 from mailstack.policy.networks import networks_of
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops

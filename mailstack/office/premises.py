@@ -15,8 +15,6 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.accounts.scram import office_secret
-from mailstack.authentication.keys import KeyTrouble
-from mailstack.authentication.signing import SigningKey
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
@@ -28,6 +26,8 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
+from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.signing import SigningKey
 from mailstack.seat import Seat
 from mailstack.store import StoreError
 from mailstack.store.directory_check import Location

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from mailstack.accounts.directory import Directory
-from mailstack.authentication.signing import SigningKey
-from mailstack.commons import Commons
 from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
+from mailstack.policy.authentication.signing import SigningKey
+from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
 from mailstack.protocols.sasl import Authenticator
 from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mailstack.commons import Counts, Ledger, OwnCounts
 from mailstack.policy import PASS, Defer, Verdict
+from mailstack.policy.counters import Counts, Ledger, OwnCounts
 from mailstack.policy.networks import IpNetwork, client_of, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
 from mailstack.protocols.connection import HostPort

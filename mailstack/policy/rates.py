@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailstack.commons import Ledger, OwnLedger
 from mailstack.policy import PASS, Defer, Verdict
+from mailstack.policy.counters import Ledger, OwnLedger
 from mailstack.policy.networks import client_of
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all, verify
 from mailstack.letter.dsn import Report
@@ -14,6 +13,7 @@ from mailstack.letter.dsn_original import Returned, is_returnable
 from mailstack.letter.header import split
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.letter.verp import sender_for
+from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.queue.entering import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settling import ReportDue

@@ -12,7 +12,7 @@ from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import demand
-from mailstack.policy.hops import MOST_HOPS, too_many_hops
+from mailstack.policy.loop_detection import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.memory_budget import Room

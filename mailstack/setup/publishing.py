@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailstack.authentication.keys import KeyTrouble
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities
 from mailstack.net.certificates import TlsError, read_identity
+from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.setup.records import Known
 from mailstack.setup.services import Services
 

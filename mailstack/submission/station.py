@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mailstack.authentication.results import without_results_of
-from mailstack.authentication.signed import Signing
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
 from mailstack.letter.patterns import fits_address
 from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
 from mailstack.policy import ask, demand
-from mailstack.policy.guard import OfRecipient, OfSender
+from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.ownership import Owners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
-from mailstack.commons.shared import shared_among
 from mailstack.config import Config
 from mailstack.hangup import hear
 from mailstack.net.clock import keep_steady
@@ -21,6 +20,7 @@ from mailstack.net.log import Stream
 from mailstack.net.memory import settle_memory
 from mailstack.net.supervisor import tell_ready, tell_stopping
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish
+from mailstack.policy.counters.shared import shared_among
 from mailstack.seat import Seat
 from mailstack.service import announce
 from mailstack.workers.lifeline import FAILED, READY, STOP, WAKE, Lifeline, hold

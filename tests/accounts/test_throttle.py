@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.accounts.throttle import Throttle
-from mailstack.commons import OwnLedger
+from mailstack.policy.counters import OwnLedger
 from mailstack.protocols.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 

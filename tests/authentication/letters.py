@@ -7,14 +7,14 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
-from mailstack.authentication.bodies import hash_body
-from mailstack.authentication.dkim import Outcome, read_signatures, verify
-from mailstack.authentication.keys import PrivateKey, generate
-from mailstack.authentication.signature import Signature
-from mailstack.authentication.signing import Signer, SigningKey
 from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
 from mailstack.net.gather import gather
+from mailstack.policy.authentication.body_hash import hash_body
+from mailstack.policy.authentication.dkim import Outcome, read_signatures, verify
+from mailstack.policy.authentication.keys import PrivateKey, generate
+from mailstack.policy.authentication.signature import Signature
+from mailstack.policy.authentication.signing import Signer, SigningKey
 from tests.aid import run
 from tests.policy.visitor import Dns
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.arc import Chain, read_chain, verify_chain
-from mailstack.authentication.bodies import hash_body
-from mailstack.authentication.keys import generate
 from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
+from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
+from mailstack.policy.authentication.body_hash import hash_body
+from mailstack.policy.authentication.keys import generate
 from tests.aid import run
 from tests.authentication.letters import LETTER, inline
 from tests.policy.visitor import Dns

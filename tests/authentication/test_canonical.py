@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.canonical import BodyForm, BodyHash, Chosen, canonical_field, without_signature
+from mailstack.policy.authentication.canonical import BodyForm, BodyHash, Chosen, canonical_field, without_signature
 
 BODY = b" C \r\nD \t E\r\n\r\n\r\n"
 

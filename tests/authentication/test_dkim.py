@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.dkim import SLACK
-from mailstack.authentication.keys import generate
+from mailstack.policy.authentication.dkim import SLACK
+from mailstack.policy.authentication.keys import generate
 from tests.authentication import samples
 from tests.authentication.letters import ED25519, LETTER, NOW, RSA, dns, outcomes, said, signed
 from tests.policy.visitor import Dns

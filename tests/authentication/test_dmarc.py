@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.dmarc import Dmarc, Identifier, Judgement, judge_many, read_policy
+from mailstack.policy.authentication.dmarc import Dmarc, Identifier, Judgement, judge_many, read_policy
 from tests.aid import run
 from tests.policy.visitor import Dns
 

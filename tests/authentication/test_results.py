@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.results import Finding, results, without_results_of
 from mailstack.letter.header import fields
+from mailstack.policy.authentication.results import Finding, results, without_results_of
 
 ID = "mx.home.test"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import dkim
 import pytest
 
-from mailstack.authentication.keys import KeyTrouble, generate, load_private
 from mailstack.letter.content import Octets
+from mailstack.policy.authentication.keys import KeyTrouble, generate, load_private
 from tests.aid import run
 from tests.authentication.letters import ED25519, LETTER, RSA, dns, said, signed, signer
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mailstack.authentication.keys import generate
 from mailstack.cli import main
 from mailstack.cli.checks.certificate import check_certificate
 from mailstack.cli.checks.finding import Finding
@@ -23,6 +22,7 @@ from mailstack.cli.checks.ports import check_ports
 from mailstack.cli.checks.storage import check_storage
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
+from mailstack.policy.authentication.keys import generate
 from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
 from tests.aid import run
 from tests.cli.conftest import NOON, Shelf

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.authentication.keys import load_private
 from mailstack.cli.checks.keys import check_keys
 from mailstack.config import load
+from mailstack.policy.authentication.keys import load_private
 from tests.cli.conftest import Mailstack, lines_of
 
 

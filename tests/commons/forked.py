@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mailstack.commons.shared import SharedCommons, shared_among
+from mailstack.policy.counters.shared import SharedCommons, shared_among
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.policy.rates import Rate
 from mailstack.protocols.connection import HostPort

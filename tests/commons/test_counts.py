@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.commons import Counts, OwnCounts
-from mailstack.commons.shared import SharedCounts
+from mailstack.policy.counters import Counts, OwnCounts
+from mailstack.policy.counters.shared import SharedCounts
 from tests.commons import forked
 
 CLIENTS = ["192.0.2.1", "192.0.2.2", "2001:db8::", ""]

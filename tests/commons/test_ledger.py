@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.commons import Ledger, OwnLedger, alone
-from mailstack.commons.shared import SharedLedger
+from mailstack.policy.counters import Ledger, OwnLedger, alone
+from mailstack.policy.counters.shared import SharedLedger
 from tests.queue.clock import HandClock
 
 BOTH = pytest.mark.parametrize("make", [lambda: OwnLedger(time.time), SharedLedger], ids=["own", "shared"])

@@ -9,12 +9,12 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from mailstack.authentication.results import FIELD
 from mailstack.exchange.checks import Checks, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.net.gather import gather
+from mailstack.policy.authentication.results import FIELD
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.receiving_rules import Arrived
 from mailstack.protocols.smtp.replies import Refusal

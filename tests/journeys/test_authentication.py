@@ -8,10 +8,10 @@ import dkim
 import pytest
 from twisted.names import dns
 
-from mailstack.authentication.keys import generate
 from mailstack.config import Authentication, Dkim, DkimKey
 from mailstack.config.values import Domain, Network, Selector
 from mailstack.letter.durations import Duration
+from mailstack.policy.authentication.keys import generate
 from tests.journeys.internet import Internet, Site
 from tests.journeys.test_abuse import call
 

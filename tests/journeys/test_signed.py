@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from mailstack.authentication.keys import generate
 from mailstack.config import Dkim, DkimKey, Exchange, Relay, Submission
 from mailstack.config.values import Network, Selector
+from mailstack.policy.authentication.keys import generate
 from mailstack.simulation.site import Site
 from tests.journeys.internet import Internet
 from tests.journeys.process import PATIENCE, office, serve
@@ -178,7 +178,7 @@ def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> Non
     site, there = home(internet, tmp_path), elsewhere(internet)
     other = generate("ed25519")
     internet.zone.txt("e2._domainkey.home.test", other.record())
-    from mailstack.authentication.signing import SigningKey
+    from mailstack.policy.authentication.signing import SigningKey
 
     config = replace(site.office.config, dkim=replace(site.office.config.dkim, keys=()))
     site.office.sign_by(config, [SigningKey("e2", other, ("home.test",))])

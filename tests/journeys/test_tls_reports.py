@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.authentication.keys import generate
 from mailstack.config import Dkim, DkimKey, Exchange, Relay, TlsReports
 from mailstack.config.values import Domain, Keyword, Selector
+from mailstack.policy.authentication.keys import generate
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.security import Demand, TlsPolicy
 from mailstack.simulation import Internet as Shipped

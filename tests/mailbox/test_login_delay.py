@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailstack.commons import OwnLedger
 from mailstack.mailbox.login_delay import LoginDelay
+from mailstack.policy.counters import OwnLedger
 
 
 def test_a_reader_waits_from_one_login_to_the_next() -> None:

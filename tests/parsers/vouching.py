@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.authentication import arc, dmarc, keys, signature
-from mailstack.authentication.canonical import BodyForm, BodyHash
-from mailstack.authentication.results import without_results_of
-from mailstack.authentication.spf import check_host
-from mailstack.authentication.spf.record import PermError, read_record
-from mailstack.authentication.tags import MalformedTags, read_tags
 from mailstack.letter.header import fields
+from mailstack.policy.authentication import arc, dmarc, keys, signature
+from mailstack.policy.authentication.canonical import BodyForm, BodyHash
+from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.spf import check_host
+from mailstack.policy.authentication.spf.record import PermError, read_record
+from mailstack.policy.authentication.tags import MalformedTags, read_tags
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 from tests.policy.visitor import Dns
@@ -90,17 +90,17 @@ def _results(octets: bytes) -> None:
 
 
 PARSERS = (
-    Parser("tags", ("authentication.tags",), _tags, (b"v=1; a = b c ;\r\n d=", b"a=;b=;", b"a=1;a=2")),
-    Parser("signature", ("authentication.signature", "authentication.tags"), _signature, (_SIGNED,)),
+    Parser("tags", ("policy.authentication.tags",), _tags, (b"v=1; a = b c ;\r\n d=", b"a=;b=;", b"a=1;a=2")),
+    Parser("signature", ("policy.authentication.signature", "policy.authentication.tags"), _signature, (_SIGNED,)),
     Parser(
         "arc-chain",
-        ("authentication.arc", "authentication.signature"),
+        ("policy.authentication.arc", "policy.authentication.signature"),
         _chain,
         (_CHAIN,),
     ),
     Parser(
         "key-record",
-        ("authentication.keys",),
+        ("policy.authentication.keys",),
         _key,
         (
             b"v=DKIM1; k=rsa; h=sha256; s=email; t=y:s; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBALvw",
@@ -109,13 +109,17 @@ PARSERS = (
     ),
     Parser(
         "dmarc-policy",
-        ("authentication.dmarc",),
+        ("policy.authentication.dmarc",),
         _dmarc,
         (b"v=DMARC1; p=reject; sp=none; np=quarantine; pct=50; adkim=s; aspf=r; t=y; psd=n", b"v=DMARC1; p=x; rua=y"),
     ),
     Parser(
         "spf-record",
-        ("authentication.spf.record", "authentication.spf.macros", "authentication.spf.evaluation"),
+        (
+            "policy.authentication.spf.record",
+            "policy.authentication.spf.macros",
+            "policy.authentication.spf.evaluation",
+        ),
         _spf,
         (
             b"v=spf1 a/24//64 mx:%{d2}.test ptr ip4:192.0.2.0/24 ip6:2001:db8::/32 ?exists:%{ir}.%{v}.x.test ~all",
@@ -123,11 +127,14 @@ PARSERS = (
         ),
     ),
     Parser(
-        "canonical-body", ("authentication.canonical",), _body, (b" a \t b\r\n\r\n \r\n\r\n", b"a\r\rb\n\r\n ", b"")
+        "canonical-body",
+        ("policy.authentication.canonical",),
+        _body,
+        (b" a \t b\r\n\r\n \r\n\r\n", b"a\r\rb\n\r\n ", b""),
     ),
     Parser(
         "results",
-        ("authentication.results",),
+        ("policy.authentication.results",),
         _results,
         (
             b"A: b\r\nAuthentication-Results: (a (b)) mx.home.test 1; spf=pass\r\nC: d\r\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.policy import PASS, Defer, Refuse, Verdict
-from mailstack.policy.guard import Guard
+from mailstack.policy.chain import Guard
 from mailstack.policy.networks import networks_of
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.replies import Refusal, reply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.policy.nameless import Nameless
+from mailstack.policy.reverse_dns import Nameless
 from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Dns, Visitor, rcpt, said

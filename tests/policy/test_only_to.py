@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.policy import Pass, Refuse
-from mailstack.policy.only_to import OnlyTo
+from mailstack.policy.allowed_domains import OnlyTo
 from mailstack.protocols.smtp.commands import Rcpt
 from tests.aid import run
 from tests.policy.visitor import Visitor

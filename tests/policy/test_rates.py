@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.commons import OwnLedger
+from mailstack.policy.counters import OwnLedger
 from mailstack.policy.rates import Rate, Rates
 from mailstack.protocols.connection import HostPort
 from tests.aid import run

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from mailstack.exchange import Exchange
+from mailstack.policy.chain import Guard
 from mailstack.policy.greylist import Greylist
-from mailstack.policy.guard import Guard
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, Complaint
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailstack.authentication.keys import KeyTrouble
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
+from mailstack.policy.authentication.keys import KeyTrouble
 
 
 def check_keys(config: Config) -> Iterator[Finding]:

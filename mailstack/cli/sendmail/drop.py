@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 from twisted.internet.defer import succeed
 
-from mailstack.authentication.keys import KeyTrouble
-from mailstack.authentication.signed import Signing
 from mailstack.cli.place import Place
 from mailstack.cli.queue.routing import clock, directory_of
 from mailstack.cli.run import OpenStore
@@ -20,6 +18,8 @@ from mailstack.config.values import HostName
 from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
+from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal

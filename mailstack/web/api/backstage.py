@@ -7,9 +7,9 @@ from msgspec import Struct
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.indexing import InThread
-from mailstack.commons import Commons
 from mailstack.config import Config
 from mailstack.office.surroundings import Surroundings
+from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.receiving_rules import Station
 from mailstack.web.api.places import Places

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mailstack.commons import Counts
+from mailstack.policy.counters import Counts
 from mailstack.policy.networks import client_of
 from mailstack.web.asking import Ask, Trouble
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.authentication.spf import Found, check_host
-from mailstack.authentication.spf.macros import Values, expand
-from mailstack.authentication.spf.record import PermError, is_record, read_record
+from mailstack.policy.authentication.spf import Found, check_host
+from mailstack.policy.authentication.spf.macros import Values, expand
+from mailstack.policy.authentication.spf.record import PermError, is_record, read_record
 from mailstack.policy.networks import IpAddress
 from tests.aid import run
 from tests.policy.visitor import Dns

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mailstack.catalogue.catalogue import Catalogue
-from mailstack.commons import OwnCounts
+from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes

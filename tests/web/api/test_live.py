@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.session_registry import POLL, SessionRegistry
 from mailstack.catalogue.feed import Feed, Missed
 from mailstack.catalogue.items import Which
-from mailstack.commons import OwnCounts
 from mailstack.net.clock import ReactorClock
+from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.sasl import AccountLogin
 from mailstack.simulation import SimulatedReactor
 from mailstack.store import Account

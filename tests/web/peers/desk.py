@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.catalogue.feed import Tally
-from mailstack.commons import OwnCounts
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
+from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.store import Account
 from mailstack.web.api.places import Places

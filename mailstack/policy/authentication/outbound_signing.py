@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from mailstack.authentication.signing import Signer
 from mailstack.letter import Address, Letter
 from mailstack.letter.content import Prefixed
+from mailstack.policy.authentication.signing import Signer
 from mailstack.protocols.smtp.downgrade import fit_body
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import Refusal

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.authentication.spf.macros import ends_in_macro, has_good_macros
+from mailstack.policy.authentication.spf.macros import ends_in_macro, has_good_macros
 
 Qualifier = Literal["pass", "fail", "softfail", "neutral"]
 

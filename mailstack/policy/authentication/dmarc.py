@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.authentication.signature import is_within
-from mailstack.authentication.tags import MalformedTags, read_tags
+from mailstack.policy.authentication.signature import is_within
+from mailstack.policy.authentication.tags import MalformedTags, read_tags
 from mailstack.policy.lookups import Lookups
 
 Wish = Literal["none", "quarantine", "reject"]

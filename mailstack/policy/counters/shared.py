@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
 
-from mailstack.commons import Commons
+from mailstack.policy.counters import Commons
 
 _ROW = struct.Struct("=16sddd")
 """The digest of a name, and its numbers."""

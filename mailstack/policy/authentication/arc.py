@@ -7,11 +7,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.authentication import Fields, Texts
-from mailstack.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
-from mailstack.authentication.dkim import fetch_key, signed_octets
-from mailstack.authentication.keys import check_use, is_signed
-from mailstack.authentication.signature import Signature, Unusable, read_message_signature, read_seal
+from mailstack.policy.authentication import Fields, Texts
+from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
+from mailstack.policy.authentication.dkim import fetch_key, signed_octets
+from mailstack.policy.authentication.keys import check_use, is_signed
+from mailstack.policy.authentication.signature import Signature, Unusable, read_message_signature, read_seal
 
 ChainResult = Literal["none", "pass", "fail", "temperror"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from mailstack.authentication import Fields, Gather, Texts
-from mailstack.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
-from mailstack.authentication.keys import Record, check_use, is_signed, read_record
-from mailstack.authentication.signature import Result, Signature, Unusable, read_dkim
+from mailstack.policy.authentication import Fields, Gather, Texts
+from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
+from mailstack.policy.authentication.keys import Record, check_use, is_signed, read_record
+from mailstack.policy.authentication.signature import Result, Signature, Unusable, read_dkim
 
 SLACK = 3600
 """Seconds by which clocks may differ."""

@@ -10,9 +10,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.authentication.canonical import BodyForm
-from mailstack.authentication.tags import MalformedTags, items, read_tags, without_blanks
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
+from mailstack.policy.authentication.canonical import BodyForm
+from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
 
 Result = Literal["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"]
 """What became of a signature (RFC 8601 §2.7.1)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailstack.authentication import InThread
-from mailstack.authentication.canonical import BodyForm, BodyHash, HashedBody
 from mailstack.letter import Content
+from mailstack.policy.authentication import InThread
+from mailstack.policy.authentication.canonical import BodyForm, BodyHash, HashedBody
 
 SMALL = 131072
 """Octets that are hashed where they are; more are hashed in a thread, some at a time."""

@@ -9,8 +9,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.authentication.spf.macros import Values, expand, needs_pointer
-from mailstack.authentication.spf.record import Directive, PermError, Policy, is_record, read_record
+from mailstack.policy.authentication.spf.macros import Values, expand, needs_pointer
+from mailstack.policy.authentication.spf.record import Directive, PermError, Policy, is_record, read_record
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 

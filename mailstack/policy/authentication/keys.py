@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from msgspec import Struct
 
-from mailstack.authentication.signature import Signature, Unusable
-from mailstack.authentication.tags import MalformedTags, items, read_tags, without_blanks
+from mailstack.policy.authentication.signature import Signature, Unusable
+from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
