@@ -38,7 +38,6 @@ WAITING = {
     "spam",
     "submission",
     "tls_reports",
-    "webhooks",
     "workers",
 }
 """Packages and modules of the former layout that have not moved yet."""

@@ -33,9 +33,9 @@ from mailstack.letter import Address
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.protocols.connection import HostPort
+from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
-from mailstack.webhooks.webhook import EventName
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]

@@ -13,11 +13,11 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits
+from mailstack.queue.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
+from mailstack.queue.webhooks.webhook import Webhook, is_wanted, no_secrets
 from mailstack.seat import Seat
 from mailstack.store import Store
-from mailstack.webhooks.announcer import Announcer, AnnouncerLimits
-from mailstack.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
-from mailstack.webhooks.webhook import Webhook, is_wanted, no_secrets
 
 _MARGIN = 60.0
 """Seconds by which a claim outlives its request, for what the store takes."""

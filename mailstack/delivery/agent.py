@@ -16,8 +16,8 @@ from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt
+from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import Directory
-from mailstack.queue.watch import Watch
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)

@@ -18,12 +18,12 @@ from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.webhooks.dispatcher import Announcer, NotTold
+from mailstack.queue.webhooks.wake_on_step import Waking
 from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
 from mailstack.store import Filter, Store
 from mailstack.store.outbox_types import Announcement
-from mailstack.webhooks.announcer import Announcer, NotTold
-from mailstack.webhooks.waking import Waking
 
 if TYPE_CHECKING:
     from mailstack.web.leaving import Leaving

@@ -19,8 +19,8 @@ from mailstack.net.document import TooLarge, read_document
 from mailstack.net.secured import Secured, why
 from mailstack.net.upload import Upload
 from mailstack.protocols.connection import Unreachable
+from mailstack.queue.webhooks.webhook import Answer
 from mailstack.relay.loopback import is_loopback
-from mailstack.webhooks.webhook import Answer
 
 _LOCAL = "localhost"
 _PORTS = {"http": 80, "https": 443}

@@ -19,12 +19,12 @@ from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.leaving import Gate, Leaving
+from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.outbound_gate import Gate, Leaving
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.queue.standing import StandingOrders
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.relay.down import DownLimits

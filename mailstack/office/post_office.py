@@ -32,10 +32,10 @@ from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.queue.counter import Counter
+from mailstack.queue.webhooks.dispatcher import Announcer
 from mailstack.store import StoreError
 from mailstack.submission import Submission
 from mailstack.submission.author import Author
-from mailstack.webhooks.announcer import Announcer
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class PostOffice:
         if config.webhooks:
             # Only an office that tells others pays for it.
             from mailstack.config.webhooks import announcers, subscribe  # noqa: PLC0415
-            from mailstack.webhooks.waking import Waking  # noqa: PLC0415
+            from mailstack.queue.webhooks.wake_on_step import Waking  # noqa: PLC0415
 
             subscribe(config, around.store)
             self._announcers = announcers(

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mailstack.letter import Letter, Outcome
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.watch import Watch
+from mailstack.queue.progress_watch import Watch
 from mailstack.store.delay_reasons import Condition
 
 

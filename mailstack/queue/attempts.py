@@ -15,15 +15,15 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.queue.attempt import Agents, Attempt
 from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.damaged import hold_damaged
+from mailstack.queue.damaged_letters import hold_damaged
+from mailstack.queue.hold_rules import Held, StandingOrders
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.outcomes import Ended
+from mailstack.queue.outcome_writer import Ended
+from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.settling import Settling, Times, settle, too_late
-from mailstack.queue.silence import SilentAttempts
-from mailstack.queue.standing import Held, StandingOrders
-from mailstack.queue.watch import Watch
+from mailstack.queue.settlement import Settling, Times, settle, too_late
+from mailstack.queue.silent_hosts import SilentAttempts
 from mailstack.store import Claim, Damaged, StoreError
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from msgspec import Struct
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.standings import SILENT, STANDINGS, UNKNOWN, Standings
-from mailstack.queue.windows import Windows
+from mailstack.queue.concurrency import Windows
+from mailstack.queue.host_standings import SILENT, STANDINGS, UNKNOWN, Standings
 from mailstack.store.delay_reasons import Condition
 
 
@@ -69,7 +69,7 @@ class Backlog:
     never answer can't keep fresh letters waiting. Reports have a quarter at most: nor can hosts of a stranger's, to which
     he has any number of them go, keep waiting what our users have sent and what did not arrive at once.
 
-    Destinations whose hosts are silent have half of the connections at most (`mailstack.queue.silence`). While silent hosts have that half, a quarter of all is for those
+    Destinations whose hosts are silent have half of the connections at most (`mailstack.queue.silent_hosts`). While silent hosts have that half, a quarter of all is for those
     that took letters, and every second unknown destination to start is the newest one: a letter does not wait for the
     thousands that came before it.
 

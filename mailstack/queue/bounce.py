@@ -14,9 +14,9 @@ from mailstack.letter.header import split
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.letter.verp import sender_for
 from mailstack.policy.authentication.outbound_signing import Signing
-from mailstack.queue.entering import FirstClaim, enter, first_deliveries
+from mailstack.queue.enqueue import FirstClaim, enter, first_deliveries
 from mailstack.queue.route import LOCAL, Router
-from mailstack.queue.settling import ReportDue
+from mailstack.queue.settlement import ReportDue
 from mailstack.store import Acceptance, StoreError
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
 from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.lines import Lines
+from mailstack.queue.parked import Lines
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Claim, Store

@@ -19,13 +19,13 @@ from mailstack.queue.attempts import Attempts
 from mailstack.queue.backlog import Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.due import DueFinder
-from mailstack.queue.entering import deliver_here, enter, first_deliveries, reports_due
+from mailstack.queue.enqueue import deliver_here, enter, first_deliveries, reports_due
+from mailstack.queue.hold_rules import Held, StandingOrders
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.noticeboard import Noticeboard
-from mailstack.queue.outcomes import Ended, OutcomeWriter
+from mailstack.queue.outcome_writer import Ended, OutcomeWriter
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.standing import Held, StandingOrders
+from mailstack.queue.status_publisher import Noticeboard
 from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)

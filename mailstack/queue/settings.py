@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.letter import Address
-from mailstack.queue.entering import FirstClaim
+from mailstack.queue.enqueue import FirstClaim
 from mailstack.queue.schedule import Schedule
 
 

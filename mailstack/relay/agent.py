@@ -20,7 +20,7 @@ from mailstack.protocols.smtp.client_session import Timeouts, Trouble
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
-from mailstack.queue.watch import Watch
+from mailstack.queue.progress_watch import Watch
 from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
 from mailstack.relay.demands import Demands, Refused, requiretls_missing
 from mailstack.relay.down import DOWN_LIMITS, DownLimits

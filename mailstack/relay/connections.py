@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble
 from mailstack.protocols.ttl_cache import TimedCache
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.watch import Watch
+from mailstack.queue.progress_watch import Watch
 from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
 from mailstack.relay.origins import Origin

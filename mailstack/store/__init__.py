@@ -203,7 +203,7 @@ class Contact(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A standing order of the operator: what it fits is held (`mailstack.queue.standing` says when)."""
+    """A standing order of the operator: what it fits is held (`mailstack.queue.hold_rules` says when)."""
 
     name: str
     kind: Literal["hold", "pause"]

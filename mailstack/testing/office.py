@@ -29,7 +29,7 @@ from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import HostPort
-from mailstack.queue.operator import Operator
+from mailstack.queue.admin import Operator
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background
 from mailstack.testing.faults import OfficeFaults

@@ -10,14 +10,14 @@ from msgspec import Struct
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.protocols.connection import Clock, Unreachable
+from mailstack.queue.webhooks.dispatcher import NotTold
+from mailstack.queue.webhooks.webhook import Poster
 from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
 from mailstack.store import StoreError
 from mailstack.store.tls_results import DAY, TlsReportDue, TlsResults
 from mailstack.tls_reports.letter import octets_of
 from mailstack.tls_reports.record import Rua, read_record
 from mailstack.tls_reports.report import Reporting, TlsReport, report_on
-from mailstack.webhooks.announcer import NotTold
-from mailstack.webhooks.webhook import Poster
 
 _log = logging.getLogger(__name__)
 

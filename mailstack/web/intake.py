@@ -24,7 +24,7 @@ from mailstack.protocols.smtp.incoming_content import Arriving
 from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.receiving_rules import Station
 from mailstack.protocols.smtp.replies import Refusal, reply
-from mailstack.queue.entering import COPY_OF
+from mailstack.queue.enqueue import COPY_OF
 
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")

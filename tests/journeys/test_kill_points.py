@@ -24,11 +24,11 @@ from mailstack.net.names import DnsNames
 from mailstack.protocols.connection import Engine, HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.hold_rules import StandingOrders
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.queue.standing import StandingOrders
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.security import Demand, Security
 from mailstack.store import Filter, Settlement

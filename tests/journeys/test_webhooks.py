@@ -15,7 +15,7 @@ import pytest
 from mailstack.config import Webhook
 from mailstack.config.values import DomainPattern, HookName, WebUrl
 from mailstack.letter.durations import Duration
-from mailstack.webhooks.signing import headers, new_secret, read_secrets
+from mailstack.queue.webhooks.signing import headers, new_secret, read_secrets
 from tests.journeys.internet import Internet, Site, public_ca
 from tests.journeys.process import PATIENCE, Process, command, lines_of_json, office, serve
 from tests.journeys.receiver import Receiver

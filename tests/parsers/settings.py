@@ -12,8 +12,8 @@ from mailstack.config.position import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.faults.file import read_json_rules, read_rules
 from mailstack.faults.rule import Rule
+from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, Routes, Target
-from mailstack.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
@@ -153,7 +153,7 @@ PARSERS = (
     ),
     Parser(
         "webhook-secrets",
-        ("webhooks.signing",),
+        ("queue.webhooks.signing",),
         _secrets,
         (b"# of May\nwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n\nwhsec_" + b"QUJD" * 16, b"whsec_%%", b"hunter2"),
     ),

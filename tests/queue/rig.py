@@ -14,12 +14,12 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.step import Step
 from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.progress_watch import Watch
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.queue.standing import StandingOrders
-from mailstack.queue.watch import Watch
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

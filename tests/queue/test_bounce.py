@@ -12,9 +12,9 @@ from mailstack.letter import Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
 from mailstack.letter.dsn import Notice
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.entering import FirstClaim
+from mailstack.queue.enqueue import FirstClaim
 from mailstack.queue.route import Router
-from mailstack.queue.settling import ReportDue
+from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.clock import START

@@ -8,9 +8,9 @@ import pytest
 
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
+from mailstack.queue.admin import Operator
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.operator import Operator
-from mailstack.queue.watch import Watch
+from mailstack.queue.progress_watch import Watch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailstack.letter import Address, Failed, Status
-from mailstack.queue.leaving import Gate, Leaving, is_dead
+from mailstack.queue.outbound_gate import Gate, Leaving, is_dead
 from mailstack.store import Suppression
 from tests.aid import run
 from tests.queue.letters import OFFICE, a_letter

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.queue.noticeboard import Noticeboard
 from mailstack.queue.settings import QueueLimits
+from mailstack.queue.status_publisher import Noticeboard
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import Condition
 from mailstack.store.memory import MemoryStore

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.operator import TOGETHER, Act, Operator
+from mailstack.queue.admin import TOGETHER, Act, Operator
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

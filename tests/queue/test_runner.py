@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.delivery import Delivery
+from mailstack.queue.admin import Operator
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.operator import Operator
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull
 from mailstack.store.memory import MemoryStore

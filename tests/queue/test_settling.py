@@ -1,4 +1,4 @@
-"""The table in mailstack.queue.settling, line by line."""
+"""The table in mailstack.queue.settlement, line by line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, St
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settling import Settling, Times, settle
+from mailstack.queue.settlement import Settling, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
 

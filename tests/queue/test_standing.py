@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
 from mailstack.letter.delivery import Delivery, released_text
 from mailstack.letter.step import Step
-from mailstack.queue.operator import Operator
+from mailstack.queue.admin import Operator
+from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits
-from mailstack.queue.standing import describe, fits, is_held_by
 from mailstack.store import Rule, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Recipient, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.operator import Operator
+from mailstack.queue.admin import Operator
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Recipient, Status
 from mailstack.letter.time_parameters import read_date_time
-from mailstack.queue.operator import Operator
+from mailstack.queue.admin import Operator
 from mailstack.queue.schedule import Schedule
 from tests.aid import run
 from tests.queue.clock import START

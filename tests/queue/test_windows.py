@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.queue.windows import Windows
+from mailstack.queue.concurrency import Windows
 
 
 def test_a_window_grows_with_success_and_shrinks_with_failure():

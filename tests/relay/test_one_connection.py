@@ -14,11 +14,11 @@ from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.leaving import Gate, Leaving
+from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.outbound_gate import Gate, Leaving
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.queue.standing import StandingOrders
 from mailstack.relay.connections import ConnectionLimits
 from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.memory import MemoryStore

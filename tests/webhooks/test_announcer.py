@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits, NotTold
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
 from mailstack.store.outbox_types import Announcement, new_id
-from mailstack.webhooks.announcer import Announcer, AnnouncerLimits, NotTold
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 

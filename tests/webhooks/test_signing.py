@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from mailstack.webhooks.signing import MOST_SECRETS, BadSecret, headers, new_secret, read_secrets
+from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, headers, new_secret, read_secrets
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -8,7 +8,7 @@ from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.tls import TlsError
-from mailstack.webhooks.signing import BadSecret
+from mailstack.queue.webhooks.signing import BadSecret
 
 
 def check_webhooks(config: Config) -> Iterator[Finding]:

@@ -34,9 +34,9 @@ from mailstack.letter.letter import ids_drawn_by
 from mailstack.letter.parsed import Reading, read
 from mailstack.policy import Pass
 from mailstack.policy.quota import Quotas
-from mailstack.queue.entering import enter
+from mailstack.queue.enqueue import enter
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.settling import into_mailbox
+from mailstack.queue.settlement import into_mailbox
 from mailstack.store import Acceptance, Damaged, Entry, Store
 
 MOST_HEADER = 262_144

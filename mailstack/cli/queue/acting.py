@@ -19,8 +19,8 @@ from mailstack.cli.run import OpenStore
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.time_parameters import released_at
+from mailstack.queue.admin import TOGETHER, Act, Operator
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.operator import TOGETHER, Act, Operator
 from mailstack.queue.selection import Selection
 from mailstack.store import Filter
 

@@ -15,8 +15,8 @@ from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
 from mailstack.letter.step import Step
+from mailstack.queue.hold_rules import StandingOrders, describe
 from mailstack.queue.route import LOCAL
-from mailstack.queue.standing import StandingOrders, describe
 from mailstack.relay.hosts import line
 from mailstack.store import Record, Rule
 from mailstack.store.delay_reasons import Condition

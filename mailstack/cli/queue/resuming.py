@@ -6,8 +6,8 @@ from mailstack.cli.place import Place
 from mailstack.cli.queue.selecting import MOST
 from mailstack.cli.run import OpenStore
 from mailstack.letter.delivery import DeliveryState
-from mailstack.queue.operator import Operator
-from mailstack.queue.standing import is_held_by
+from mailstack.queue.admin import Operator
+from mailstack.queue.hold_rules import is_held_by
 from mailstack.store import Filter, Rule
 
 

@@ -114,7 +114,7 @@ def _flush(place: Place, options: Options) -> None:
     from mailstack.cli.queue.selecting import select
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
-    from mailstack.queue.operator import Operator
+    from mailstack.queue.admin import Operator
     from mailstack.queue.selection import Selection
 
     kind, value = options.only or ("", "")

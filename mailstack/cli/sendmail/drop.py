@@ -26,10 +26,10 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.counter import Counter
+from mailstack.queue.hold_rules import StandingOrders
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.standing import StandingOrders
 from mailstack.store.free_space import FreeSpace
 from mailstack.submission import Submission
 from mailstack.submission.author import Author

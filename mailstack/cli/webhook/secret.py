@@ -23,7 +23,7 @@ def secret(file: Path) -> None:
     Example:
       mailstack webhook secret billing.secret
     """
-    from mailstack.webhooks.signing import BadSecret, new_secret, read_secrets
+    from mailstack.queue.webhooks.signing import BadSecret, new_secret, read_secrets
 
     try:
         before = file.read_text("utf-8") if file.exists() else ""

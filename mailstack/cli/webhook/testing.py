@@ -26,9 +26,9 @@ def test(place: Place, name: str) -> None:
     from mailstack.config.webhooks import webhook
     from mailstack.letter.timestamps import utc_text
     from mailstack.net.clock import ReactorClock
+    from mailstack.queue.webhooks.dispatcher import NotTold
     from mailstack.store.memory import MemoryStore
     from mailstack.store.outbox_types import new_id
-    from mailstack.webhooks.announcer import NotTold
 
     configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}
     if name not in configured:

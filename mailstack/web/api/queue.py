@@ -9,8 +9,8 @@ from msgspec import Struct
 from mailstack.catalogue.items import Which
 from mailstack.letter import Address, AddressError, Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery
+from mailstack.queue.admin import Act, Operator
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.operator import Act, Operator
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json

@@ -14,13 +14,13 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.queue.schedule import Schedule
+from mailstack.queue.webhooks.dispatcher import Announcer, NotTold
+from mailstack.queue.webhooks.wake_on_step import Waking
 from mailstack.store import Store
 from mailstack.store.outbox_types import Announcement
 from mailstack.web.asking import JSON
 from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary
-from mailstack.webhooks.announcer import Announcer, NotTold
-from mailstack.webhooks.waking import Waking
 
 TARGET = "mailpit"
 _ENTERED = frozenset({"submitted", "exchanged"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.letter.step import Journal, Step
-from mailstack.webhooks.announcer import Announcer
+from mailstack.queue.webhooks.dispatcher import Announcer
 
 
 class Waking:

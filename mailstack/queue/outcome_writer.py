@@ -14,7 +14,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.queue.backlog import Job
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.settling import Settling
+from mailstack.queue.settlement import Settling
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt
+from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import Directory
-from mailstack.queue.standing import StandingOrders
-from mailstack.queue.watch import Watch
 from mailstack.store import Store, StoreError, Suppression
 
 _log = logging.getLogger(__name__)

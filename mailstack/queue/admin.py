@@ -18,7 +18,7 @@ from mailstack.letter.dsn import Notice
 from mailstack.letter.step import Step, StepName
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import LOCAL, Route, Router
-from mailstack.queue.settling import ReportDue, is_told
+from mailstack.queue.settlement import ReportDue, is_told
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")

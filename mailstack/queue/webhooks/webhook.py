@@ -12,10 +12,10 @@ from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.timestamps import utc_text
 from mailstack.protocols.connection import Clock, Unreachable
+from mailstack.queue.webhooks import signing
+from mailstack.queue.webhooks.dispatcher import NotTold
 from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.store.outbox_types import Announcement
-from mailstack.webhooks import signing
-from mailstack.webhooks.announcer import NotTold
 
 EventName = Literal[StepName, "delayed"]
 """The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""

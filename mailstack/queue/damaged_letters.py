@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.queue.settling import Settling
+from mailstack.queue.settlement import Settling
 from mailstack.store import Change, Damaged
 
 MAX_TEXT = 500

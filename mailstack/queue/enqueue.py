@@ -18,7 +18,7 @@ from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.settling import ReportDue, Settling, into_mailbox, is_told
+from mailstack.queue.settlement import ReportDue, Settling, into_mailbox, is_told
 from mailstack.store import Acceptance, Placement
 
 COPY_OF = "copy_of"

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
 from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.progress_watch import Watch
 from mailstack.queue.settings import QueueLimits
-from mailstack.queue.watch import Watch
 
 CHECK_CROWDED = 0.1
 """Seconds between two checks while letters wait for a connection."""
