@@ -36,7 +36,6 @@ WAITING = {
     "setup",
     "simulation",
     "spam",
-    "submission",
     "tls_reports",
     "workers",
 }

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mailstack.config.model import Config
-from mailstack.exchange.checks import Checks, Demands
 from mailstack.net.gather import gather
 from mailstack.policy.authentication import InThread
 from mailstack.policy.authentication.keys import load_private
 from mailstack.policy.authentication.signing import Signer, SigningKey
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
+from mailstack.receiving.verification import Checks, Demands
 
 
 def signing_keys(config: Config) -> tuple[SigningKey, ...]:

@@ -15,10 +15,10 @@ from mailstack.accounts.realm import ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.dev.settings import DevSettings
 from mailstack.exchange.capture import Capture
-from mailstack.exchange.station import Exchange
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
 from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.receiving.mx import Exchange
 
 
 def capture_rules(

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
-from mailstack.exchange.station import Exchange
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, header
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import Arrived, Client, Facts
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.standard_replies import TLS_FIRST
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 NOT_ALLOWED = reply(550, "5.1.1", "no letter for that recipient is taken here")

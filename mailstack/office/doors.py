@@ -15,7 +15,6 @@ from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.checks import SERVED
-from mailstack.exchange import Exchange, LocalHandover
 from mailstack.mailbox.login_delay import LoginDelay
 from mailstack.mailbox.reading import MOST_OF_ALL
 from mailstack.mailbox.session import Limits as Pop3Limits
@@ -46,7 +45,9 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities
 from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.submission import Submission
+from mailstack.receiving.lmtp import LocalHandover
+from mailstack.receiving.mx import Exchange
+from mailstack.receiving.submission import Submission
 
 Conversation = Callable[[], Coroutine[Any, Any, None]]
 

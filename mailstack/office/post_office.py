@@ -14,7 +14,6 @@ from twisted.internet.threads import deferToThreadPool
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.config.authentication import checks, signer
-from mailstack.exchange import Exchange, LocalHandover
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import TimedLookups
 from mailstack.net.repeating import Repeating
@@ -31,11 +30,13 @@ from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.queue.counter import Counter
 from mailstack.queue.webhooks.dispatcher import Announcer
+from mailstack.receiving.from_header import Author
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.lmtp import LocalHandover
+from mailstack.receiving.mx import Exchange
+from mailstack.receiving.submission import Submission
 from mailstack.store import StoreError
-from mailstack.submission import Submission
-from mailstack.submission.author import Author
 
 _log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.catalogue.reading import Arriving, entering
-from mailstack.exchange.checks import MAX_AUTHOR_DOMAINS, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.parsed import read
 from mailstack.protocols.smtp.replies import Refusal
+from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, Demands
 from mailstack.store import Record
 from tests.exchange.test_checks import STRANGER, examine
 from tests.letter.test_mailboxes import READ, UNREAD

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.exchange.checks import Checks, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import count, split
@@ -16,6 +15,7 @@ from mailstack.policy.networks import networks_of
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.receiving_rules import Arrived
 from mailstack.protocols.smtp.replies import Refusal
+from mailstack.receiving.verification import Checks, Demands
 from tests.aid import run
 from tests.authentication.letters import LETTER, NOW, dns, inline, signed
 from tests.policy.visitor import Dns, Now

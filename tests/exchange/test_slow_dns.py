@@ -9,7 +9,6 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from mailstack.exchange.checks import Checks, Demands
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
@@ -18,6 +17,7 @@ from mailstack.policy.authentication.results import FIELD
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.receiving_rules import Arrived
 from mailstack.protocols.smtp.replies import Refusal
+from mailstack.receiving.verification import Checks, Demands
 from tests.aid import run
 from tests.authentication.letters import inline, signed
 from tests.authentication.test_arc import RECORDS, passed_on

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstack.exchange.station import Exchange
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.policy.relaying import Relaying
@@ -15,7 +14,8 @@ from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SendingSession, Trouble
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 from tests.mailbox.post import TLS, Office, Shelf
 from tests.parsers.parser import Parser
 from tests.pop3.pair import TurnedClock

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mailstack.exchange import Exchange
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.memory_budget import Room
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 from tests.queue.letters import OFFICE
 from tests.queue.rig import Rig
 from tests.smtp.hosts import ScriptedEngine

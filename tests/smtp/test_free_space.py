@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.exchange import Exchange
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 from mailstack.store.free_space import INTERVAL
 from mailstack.web.intake import Intake
 from tests.aid import run

@@ -11,9 +11,9 @@ from mailstack.protocols.connection import LoggedOut
 from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.submission import Submission
 from mailstack.store import Filter
-from mailstack.submission import Submission
 from tests.aid import run
 from tests.queue.letters import OFFICE
 from tests.queue.rig import Rig

@@ -6,14 +6,14 @@ import logging
 
 import pytest
 
-from mailstack.exchange import Exchange
 from mailstack.policy.chain import Guard
 from mailstack.policy.greylist import Greylist
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, Complaint
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 from mailstack.store import Contact, StoreError, StoreFull
 from mailstack.store.memory import MemoryStore
 from tests.queue.letters import OFFICE

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.submission.author import Author, Foreign
+from mailstack.receiving.from_header import Author, Foreign
 from tests.aid import run
 
 ALICE = Address("alice", "home.test")

@@ -25,15 +25,14 @@ from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.counter import Counter
 from mailstack.queue.hold_rules import StandingOrders
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
+from mailstack.receiving.from_header import Author
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.submission import Submission, with_verp
 from mailstack.store.free_space import FreeSpace
-from mailstack.submission import Submission
-from mailstack.submission.author import Author
-from mailstack.submission.station import with_verp
 
 DEV_HOST = HostName("mx.home.test")
 """The office of a dev environment that a letter enters."""

@@ -68,7 +68,7 @@ NO_FACTS: Facts = {}
 
 
 class Counter(Protocol):
-    """What takes letters over: `mailstack.queue.counter`, the same for every station of an office."""
+    """What takes letters over: `mailstack.receiving.intake`, the same for every station of an office."""
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here, where they are read by lines."""

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter import Address, AddressError
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.queue.counter import NO_ROOM
+from mailstack.receiving.intake import NO_ROOM
 from mailstack.web import json_body
 from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.choosing import seen_by

@@ -19,9 +19,9 @@ from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.standard_replies import TLS_FIRST
-from mailstack.queue.counter import Counter
-from mailstack.submission.author import Author
-from mailstack.submission.fixups import complete
+from mailstack.receiving.fixups import complete
+from mailstack.receiving.from_header import Author
+from mailstack.receiving.intake import Counter
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")

@@ -9,7 +9,6 @@ from typing import Any, Literal, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.exchange.check_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
 from mailstack.letter import Letter
 from mailstack.letter.address_lists import authors_in
 from mailstack.letter.content import Prefixed
@@ -27,6 +26,7 @@ from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Facts
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+from mailstack.receiving.verification_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
 
 DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
 MALFORMED_FROM = reply(550, "5.6.0", "the letter needs one From field that names its authors (RFC 5322 section 3.6)")

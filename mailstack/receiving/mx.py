@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailstack.exchange.checks import Checks
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import demand
@@ -16,7 +15,8 @@ from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.verification import Checks
 
 HIDDEN = (b"return-path", b"mt-priority")
 """Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.exchange.station import Exchange
 from mailstack.letter import Recipient
 from mailstack.policy.networks import networks_of, within
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Refusal, reply
-from mailstack.queue.counter import Counter
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
 
 NOT_YOU = reply(554, "5.7.1", "no LMTP service for your address")
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mailstack.submission.station import Submission
+from mailstack.receiving.submission import Submission
 
 __all__ = ["Submission"]
