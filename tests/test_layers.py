@@ -36,7 +36,6 @@ WAITING = {
     "setup",
     "simulation",
     "spam",
-    "tls_reports",
     "workers",
 }
 """Packages and modules of the former layout that have not moved yet."""

@@ -105,7 +105,7 @@ async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -
     from twisted.internet.defer import TimeoutError as NoAnswer
 
     from mailstack.cli.checks.finding import warning
-    from mailstack.relay.names import NamesUnavailable
+    from mailstack.relay.dns import NamesUnavailable
 
     try:
         return await Deferred.fromCoroutine(question).addTimeout(PATIENCE, reactor)

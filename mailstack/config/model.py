@@ -35,7 +35,7 @@ from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
-from mailstack.relay.security import NO_TLS_POLICY, TlsPolicy
+from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicy
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.config.model import Config
 from mailstack.protocols.connection import Source
-from mailstack.relay.origins import Origin, OriginRule
+from mailstack.relay.source_addresses import Origin, OriginRule
 
 
 def origins_of(config: Config) -> list[OriginRule]:

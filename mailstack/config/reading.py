@@ -16,7 +16,7 @@ from mailstack.config.source import Source
 from mailstack.config.spelling import meant
 from mailstack.config.values import READERS, StoreName
 from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
-from mailstack.relay.security import TlsPolicy, TlsPolicyError
+from mailstack.relay.tls_policy import TlsPolicy, TlsPolicyError
 
 SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
 """Types whose value is never shown."""

@@ -17,11 +17,11 @@ from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.queue import Queue
 from mailstack.queue.webhooks.dispatcher import NotTold
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.tls_reports.collector import Collector
+from mailstack.relay.tls_reports.report import Reporting
+from mailstack.relay.tls_reports.reporter import Reporter
 from mailstack.store import Store, StoreError
-from mailstack.tls_reports.collector import Collector
-from mailstack.tls_reports.report import Reporting
-from mailstack.tls_reports.reporter import Reporter
 
 _TIMEOUT = 60.0
 INTERNAL = networks_of(

@@ -45,8 +45,8 @@ from mailstack.net.zone import Zone
 from mailstack.office.post_office import PostOffice
 from mailstack.office.surroundings import Managed, OfficeFacts, Surroundings
 from mailstack.protocols.connection import HostPort
+from mailstack.relay.external_relay import Outlet
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
-from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import Routes, Target
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.travel import TimeTravel

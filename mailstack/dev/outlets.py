@@ -20,7 +20,7 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import Announcer, NotTold
 from mailstack.queue.webhooks.wake_on_step import Waking
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
 from mailstack.store import Filter, Store
 from mailstack.store.outbox_types import Announcement

@@ -15,7 +15,7 @@ from mailstack.faults import Rule
 from mailstack.letter import Address
 from mailstack.net.certificates import CertificateFiles
 from mailstack.protocols.connection import HostPort
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 
 if TYPE_CHECKING:
     from mailstack.spam.chosen import SpamFilter

@@ -8,7 +8,7 @@ from mailstack.faults.faults import Faults, Moment
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
 
 PATIENCE = 20.0
 """Seconds after which a look-up that nobody answers is given up."""

@@ -12,8 +12,8 @@ from mailstack.net.document import TooLarge, read_document
 from mailstack.net.secured import Secured
 from mailstack.net.secured import why as explained
 from mailstack.policy.networks import networks_of, within
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
-from mailstack.relay.sts import PolicyUnavailable
+from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.store.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"

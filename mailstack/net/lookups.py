@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
 from mailstack.net.shared_lookups import SharedLookups
 from mailstack.protocols.connection import Tlsa
 from mailstack.protocols.ttl_cache import TimedCache
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
 from mailstack.relay.trouble import clean
 
 RESOLV_CONF = "/etc/resolv.conf"

@@ -7,8 +7,8 @@ import logging
 import os
 from pathlib import Path
 
-from mailstack.relay.sts import KeptPolicy
-from mailstack.relay.sts_policy import Mode, StsPolicy
+from mailstack.relay.mta_sts import KeptPolicy
+from mailstack.relay.mta_sts_policy import Mode, StsPolicy
 
 _log = logging.getLogger(__name__)
 

@@ -26,14 +26,14 @@ from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.connections import ConnectionLimits
-from mailstack.relay.down import DownLimits
-from mailstack.relay.security import Demand, Security
-from mailstack.relay.sts import Sts
+from mailstack.relay.connection_pool import ConnectionLimits
+from mailstack.relay.host_backoff import DownLimits
+from mailstack.relay.mta_sts import Sts
+from mailstack.relay.tls_policy import Demand, Security
 
 if TYPE_CHECKING:
-    from mailstack.tls_reports.collector import Collector
-    from mailstack.tls_reports.reporter import Reporter
+    from mailstack.relay.tls_reports.collector import Collector
+    from mailstack.relay.tls_reports.reporter import Reporter
 
 
 class Carriage:

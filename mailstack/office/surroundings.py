@@ -19,7 +19,7 @@ from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
 from mailstack.protocols.sasl import Authenticator
-from mailstack.relay.sts import MemoryShelf, PolicyShelf, PolicySite
+from mailstack.relay.mta_sts import MemoryShelf, PolicyShelf, PolicySite
 from mailstack.seat import Seat
 from mailstack.store import Store
 from mailstack.store.free_space import FreeSpace

@@ -21,16 +21,17 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.progress_watch import Watch
-from mailstack.relay.connections import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
-from mailstack.relay.demands import Demands, Refused, requiretls_missing
-from mailstack.relay.down import DOWN_LIMITS, DownLimits
+from mailstack.relay.connection_pool import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
+from mailstack.relay.dns import Names
+from mailstack.relay.host_backoff import DOWN_LIMITS, DownLimits
 from mailstack.relay.hosts import HOST_LIMITS, NAMES_UNAVAILABLE, Candidate, HostLimits, Hosts, NoWay, Way
-from mailstack.relay.names import Names
-from mailstack.relay.origins import OriginRule
-from mailstack.relay.progress import Progress
+from mailstack.relay.mta_sts import Sts
+from mailstack.relay.recipient_progress import Progress
+from mailstack.relay.require_tls import REQUIRETLS, Wishes
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
-from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
-from mailstack.relay.sts import Sts
+from mailstack.relay.source_addresses import OriginRule
+from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
+from mailstack.relay.tls_requirements import Demands, Refused, requiretls_missing
 from mailstack.relay.transcript import ends_of
 from mailstack.relay.trouble import (
     NO_ANSWER,
@@ -40,7 +41,6 @@ from mailstack.relay.trouble import (
     is_stale,
     transaction_trouble,
 )
-from mailstack.relay.wishes import REQUIRETLS, Wishes
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import Condition
 from mailstack.store.tls_results import SessionFailure, SessionResults

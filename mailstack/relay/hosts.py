@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.protocols.connection import HostPort, is_path
-from mailstack.relay.names import MailExchange, Names, NamesUnavailable, NoSuchDomain
-from mailstack.relay.origins import Origin, OriginRule, find_origin
+from mailstack.relay.dns import MailExchange, Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Credentials, Routes, SenderRoutes, SmartHost, Target
-from mailstack.relay.security import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
+from mailstack.relay.source_addresses import Origin, OriginRule, find_origin
+from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")

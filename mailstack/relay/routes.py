@@ -112,7 +112,7 @@ class SmartHost(Struct, frozen=True):
     """smtps://: TLS before the first octet (RFC 8314 §3.3); else STARTTLS."""
     credentials: Credentials | None = None
     demand: Literal["", "opportunistic", "required", "verified"] = ""
-    """TLS that is demanded there (`mailstack.relay.security`), where that is not what follows from the rest."""
+    """TLS that is demanded there (`mailstack.relay.tls_policy`), where that is not what follows from the rest."""
 
     @classmethod
     def parse(cls, url: object, password: str | None = None) -> SmartHost:

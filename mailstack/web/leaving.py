@@ -7,7 +7,7 @@ from email.utils import formatdate, make_msgid
 
 from mailstack.letter import LetterId
 from mailstack.protocols.connection import Clock
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.web.intake import Copied, Intake
 
 RELEASED = "somebody released it"

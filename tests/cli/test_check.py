@@ -23,7 +23,7 @@ from mailstack.cli.checks.storage import check_storage
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
 from mailstack.policy.authentication.keys import generate
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
 from tests.aid import run
 from tests.cli.conftest import NOON, Shelf
 

@@ -17,7 +17,7 @@ from mailstack.net.certificates import private_ca
 from mailstack.net.names import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.names import NamesUnavailable
+from mailstack.relay.dns import NamesUnavailable
 from mailstack.setup.publishing import key_hash, known_of
 from mailstack.setup.records import DnsRecord, publication
 from mailstack.setup.services import services_of

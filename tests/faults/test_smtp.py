@@ -17,7 +17,7 @@ from mailstack.faults import (
 )
 from mailstack.faults.rule import SmtpStep
 from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.relay.security import Demand, TlsPolicy
+from mailstack.relay.tls_policy import Demand, TlsPolicy
 from mailstack.simulation import Internet, NotTaken
 
 QUICK = Schedule(first=300.0, longest=3600.0)

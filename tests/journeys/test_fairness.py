@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from mailstack.config import Relay
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.connection_pool import ConnectionLimits
 from tests.journeys.internet import Internet, Site
 
 HOME = "mx.home.test"

@@ -30,7 +30,7 @@ from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.security import Demand, Security
+from mailstack.relay.tls_policy import Demand, Security
 from mailstack.store import Filter, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.journeys.internet import Internet, Notebook, Site

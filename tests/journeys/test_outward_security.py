@@ -19,7 +19,7 @@ from mailstack.net.tls import server_context
 from mailstack.net.zone import TlsaRecord
 from mailstack.protocols.connection import HostPort, Tlsa
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.relay.security import Demand, TlsPolicy
+from mailstack.relay.tls_policy import Demand, TlsPolicy
 from tests.journeys.internet import ONE_LETTER, Internet, Site, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"

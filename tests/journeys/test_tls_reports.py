@@ -16,7 +16,7 @@ from mailstack.config import Dkim, DkimKey, Exchange, Relay, TlsReports
 from mailstack.config.values import Domain, Keyword, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.security import Demand, TlsPolicy
+from mailstack.relay.tls_policy import Demand, TlsPolicy
 from mailstack.simulation import Internet as Shipped
 from mailstack.simulation.site import Site
 from tests.journeys.internet import Internet

@@ -11,7 +11,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.names import DnsNames
 from mailstack.net.zone import Zone
-from mailstack.relay.sts import PolicyUnavailable
+from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.simulation import SimulatedReactor
 from tests.journeys.internet import page_context, public_ca
 

@@ -10,7 +10,7 @@ from twisted.names import dns
 from mailstack.net.lookups import TimedLookups
 from mailstack.net.names import DnsNames
 from mailstack.net.zone import Zone
-from mailstack.relay.names import MailExchange, NamesUnavailable
+from mailstack.relay.dns import MailExchange, NamesUnavailable
 from tests.aid import run
 
 ZONE = {

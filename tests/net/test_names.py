@@ -31,7 +31,7 @@ from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
 from tests.aid import run
 from tests.relay.world import World, deliveries_of, letter_to
 

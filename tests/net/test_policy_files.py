@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.policy_files import PolicyFiles
-from mailstack.relay.sts import KeptPolicy
-from mailstack.relay.sts_policy import Mode, StsPolicy
+from mailstack.relay.mta_sts import KeptPolicy
+from mailstack.relay.mta_sts_policy import Mode, StsPolicy
 
 KEPT = KeptPolicy("20261124", 1_780_000_000.5, StsPolicy(Mode.ENFORCE, 604800, ("mx.test", "*.mx.test")))
 

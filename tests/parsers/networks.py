@@ -14,9 +14,9 @@ from mailstack.net.policy_files import PolicyFiles
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
-from mailstack.relay.sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
-from mailstack.tls_reports.record import MOST_ADDRESSES, read_record
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.mta_sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
+from mailstack.relay.tls_reports.record import MOST_ADDRESSES, read_record
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
 
@@ -152,7 +152,7 @@ PARSERS = (
     ),
     Parser(
         "sts-policy",
-        ("relay.sts_policy",),
+        ("relay.mta_sts_policy",),
         _sts_policy,
         (
             b"version: STSv1\r\nmode: enforce\r\nmx: mx.x.test\r\nmx: *.y.test\r\nmax_age: 604800\r\n",
@@ -165,10 +165,10 @@ PARSERS = (
         _policy_file,
         (b'{"id": "1", "fetched": 1.5, "mode": "enforce", "max_age": 604800, "mx": ["mx.x.test", "*.y.test"]}', b"[]"),
     ),
-    Parser("sts-record", ("relay.sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
+    Parser("sts-record", ("relay.mta_sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
     Parser(
         "tlsrpt-record",
-        ("tls_reports.record",),
+        ("relay.tls_reports.record",),
         _tlsrpt_record,
         (
             b"v=TLSRPTv1; rua=mailto:a%2Bb@x.test?subject=1, https://r.x.test:8443/v1\nv=spf1 -all",

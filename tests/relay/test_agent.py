@@ -20,10 +20,10 @@ from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import Routes, SmartHost
-from mailstack.relay.security import Demand, Security
+from mailstack.relay.tls_policy import Demand, Security
 from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to
 
 MX = {"elsewhere.test": [(10, "mx.elsewhere.test"), (20, "backup.elsewhere.test")]}

@@ -1,4 +1,4 @@
-"""What is demanded of a host for a letter, by everybody who has a say: the table of mailstack.relay.security, line by line."""
+"""What is demanded of a host for a letter, by everybody who has a say: the table of mailstack.relay.tls_policy, line by line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from mailstack.letter import Deferred, Failed, Letter
 from mailstack.letter.content import Octets
 from mailstack.protocols.connection import HostPort, Tlsa
-from mailstack.relay.demands import Demands, Refused
+from mailstack.relay.dns import NamesUnavailable
 from mailstack.relay.hosts import Candidate, Way
-from mailstack.relay.names import NamesUnavailable
-from mailstack.relay.security import Demand, Security
-from mailstack.relay.sts_policy import Mode, StsPolicy
-from mailstack.relay.wishes import Wishes
+from mailstack.relay.mta_sts_policy import Mode, StsPolicy
+from mailstack.relay.require_tls import Wishes
+from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.tls_requirements import Demands, Refused
 from tests.relay.world import World, letter_to
 
 MX = "mx.elsewhere.test"

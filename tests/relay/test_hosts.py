@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.protocols.connection import HostPort
+from mailstack.relay.dns import MailExchange
 from mailstack.relay.hosts import HostLimits, Hosts, NoWay, Way, is_dns_name
-from mailstack.relay.names import MailExchange
 from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
-from mailstack.relay.security import Demand
+from mailstack.relay.tls_policy import Demand
 from tests.aid import run
 from tests.relay.world import FakeNames
 

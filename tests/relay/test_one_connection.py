@@ -19,7 +19,7 @@ from mailstack.queue.outbound_gate import Gate, Leaving
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.relay.connections import ConnectionLimits
+from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.memory import MemoryStore
 from tests.queue.letters import OFFICE, a_letter

@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter import Address
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.protocols.connection import Source
-from mailstack.relay.origins import Origin, OriginRule, find_origin
+from mailstack.relay.source_addresses import Origin, OriginRule, find_origin
 
 NEWS = Origin(Source("192.0.2.7", "2001:db8::7"), "news.home.test")
 FOUR = Origin(Source("192.0.2.8"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.security import Demand, for_smart_host
+from mailstack.relay.tls_policy import Demand, for_smart_host
 
 LETTER = b"Received: x\r\nFrom: Ann\r\n <a@b.test>\r\nDate: then\r\nX-From: y\r\n\r\nFrom: body\r\n"
 

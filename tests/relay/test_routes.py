@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.relay.routes import Credentials, RouteError, Routes, SmartHost, Target
-from mailstack.relay.security import Demand, Security, for_smart_host
+from mailstack.relay.tls_policy import Demand, Security, for_smart_host
 
 ROUTES = Routes.parse(
     {

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.security import OPPORTUNISTIC, Demand, Security, TlsPolicy, TlsPolicyError, for_smart_host
+from mailstack.relay.tls_policy import OPPORTUNISTIC, Demand, Security, TlsPolicy, TlsPolicyError, for_smart_host
 
 TABLE = TlsPolicy.parse(
     {"partner.test": "verified", "*.partner.test": "required", "*": "never", "[192.0.2.1]": "opportunistic"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.relay.names import NamesUnavailable, NoSuchDomain
-from mailstack.relay.sts import KeptPolicy, MemoryShelf, PolicyUnavailable, Sts, StsLimits
-from mailstack.relay.sts_policy import Mode
+from mailstack.relay.dns import NamesUnavailable, NoSuchDomain
+from mailstack.relay.mta_sts import KeptPolicy, MemoryShelf, PolicyUnavailable, Sts, StsLimits
+from mailstack.relay.mta_sts_policy import Mode
 from tests.relay.world import World
 
 DOMAIN = "elsewhere.test"

@@ -15,9 +15,9 @@ from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import AttemptLimits
-from mailstack.relay.connections import Connection
+from mailstack.relay.connection_pool import Connection
 from mailstack.relay.hosts import Candidate
-from mailstack.relay.security import OPPORTUNISTIC
+from mailstack.relay.tls_policy import OPPORTUNISTIC
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
 

@@ -48,7 +48,7 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.relay.names import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
 
 T = TypeVar("T")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mailstack.relay.tls_reports.collector import FIRST, Collector
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
-from mailstack.tls_reports.collector import FIRST, Collector
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 

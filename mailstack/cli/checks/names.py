@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.cli.checks.finding import Finding, good, warning
 from mailstack.config import Config
 from mailstack.net.lookups import ReverseNames
-from mailstack.relay.names import NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import NamesUnavailable, NoSuchDomain
 
 NOBODY_ASKS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
 """Domains that are not in the public DNS (RFC 2606, 6761, 6762, 8375)."""

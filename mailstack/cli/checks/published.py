@@ -9,7 +9,7 @@ from mailstack.cli.checks.finding import Finding, good, warning
 from mailstack.cli.checks.names import is_private
 from mailstack.config import Config
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.names import NoSuchDomain
+from mailstack.relay.dns import NoSuchDomain
 from mailstack.setup.publishing import known_of
 from mailstack.setup.records import DnsRecord, publication
 from mailstack.setup.services import services_of

@@ -13,8 +13,8 @@ from mailstack.cli.peers.wish import Wish
 from mailstack.cli.peers.yaml_file import read_yaml
 from mailstack.cli.refusal import Refused
 from mailstack.letter import Address, AddressError
+from mailstack.relay.external_relay import Outlet
 from mailstack.relay.loopback import is_loopback
-from mailstack.relay.outlet import Outlet
 from mailstack.relay.routes import RouteError, Target
 
 _ERRORS = "who hands a letter in hears 250 once it is kept here; what becomes of it outside is in its journey"

@@ -27,7 +27,7 @@ def show(place: Place, domain: str, as_json: bool) -> None:
     from mailstack.config import Config
     from mailstack.config.tls_reports import reporting_of
     from mailstack.config.values import Domain, read_domain
-    from mailstack.tls_reports.report import document, report_on
+    from mailstack.relay.tls_reports.report import document, report_on
 
     try:
         wanted = read_domain(domain)

@@ -16,7 +16,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.protocols.connection import HostPort
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.web.peers.mailhog.monkey import Jim
 
 

@@ -12,7 +12,7 @@ from mailstack.catalogue.catalogue import Catalogue
 from mailstack.catalogue.feed import Tally
 from mailstack.catalogue.items import Which
 from mailstack.protocols.connection import Clock
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.web.asking import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages
 from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats

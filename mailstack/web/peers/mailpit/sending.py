@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.relay.outlet import Outlet
+from mailstack.relay.external_relay import Outlet
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.composing import ComposeLimits, Sending, Written, check_count, checked, compose
 from mailstack.web.intake import Copied

@@ -15,12 +15,12 @@ from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Tr
 from mailstack.protocols.ttl_cache import TimedCache
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.progress_watch import Watch
-from mailstack.relay.down import DOWN_LIMITS, DownHosts, DownLimits
+from mailstack.relay.bearer_tokens import read_token
+from mailstack.relay.host_backoff import DOWN_LIMITS, DownHosts, DownLimits
 from mailstack.relay.hosts import Candidate
-from mailstack.relay.origins import Origin
 from mailstack.relay.routes import Credentials
-from mailstack.relay.security import Demand, Security
-from mailstack.relay.tokens import read_token
+from mailstack.relay.source_addresses import Origin
+from mailstack.relay.tls_policy import Demand, Security
 from mailstack.relay.trouble import clean, is_down
 from mailstack.store.delay_reasons import Condition
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults

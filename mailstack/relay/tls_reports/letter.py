@@ -9,8 +9,8 @@ from mailstack.letter.compose import Heading, compose
 from mailstack.letter.fields import text_field
 from mailstack.letter.mime.composition import disposition, file_part, multipart, text_part
 from mailstack.letter.trace import date_time
+from mailstack.relay.tls_reports.report import Reporting, TlsReport
 from mailstack.store.tls_results import DAY
-from mailstack.tls_reports.report import Reporting, TlsReport
 
 _TEXT = """\
 This is a report about TLS with the hosts that take mail for {domain}, on {day:%Y-%m-%d}

@@ -12,12 +12,12 @@ from mailstack.letter.content import Octets
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.queue.webhooks.dispatcher import NotTold
 from mailstack.queue.webhooks.webhook import Poster
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.tls_reports.letter import octets_of
+from mailstack.relay.tls_reports.record import Rua, read_record
+from mailstack.relay.tls_reports.report import Reporting, TlsReport, report_on
 from mailstack.store import StoreError
 from mailstack.store.tls_results import DAY, TlsReportDue, TlsResults
-from mailstack.tls_reports.letter import octets_of
-from mailstack.tls_reports.record import Rua, read_record
-from mailstack.tls_reports.report import Reporting, TlsReport, report_on
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.relay.names import Names, NamesUnavailable, NoSuchDomain
-from mailstack.relay.sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
+from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.mta_sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
 from mailstack.store.tls_results import ResultType
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What is demanded of one host for one letter: everybody in the table of `mailstack.relay.security` is asked."""
+"""What is demanded of one host for one letter: everybody in the table of `mailstack.relay.tls_policy` is asked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Failed, Status
 from mailstack.protocols.connection import Dane, Tlsa, is_path
+from mailstack.relay.dns import Names, NamesUnavailable
 from mailstack.relay.hosts import Candidate, Way
-from mailstack.relay.names import Names, NamesUnavailable
-from mailstack.relay.security import Demand, Security
-from mailstack.relay.sts import Sts
-from mailstack.relay.sts_policy import Mode
-from mailstack.relay.wishes import Wishes
+from mailstack.relay.mta_sts import Sts
+from mailstack.relay.mta_sts_policy import Mode
+from mailstack.relay.require_tls import Wishes
+from mailstack.relay.tls_policy import Demand, Security
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure
 
 TLS_POLICY = Status(4, 7, 5)

@@ -16,7 +16,7 @@ The first line that applies decides:
 What is published never asks for less than `[relay] tls` does. Then comes REQUIRETLS (RFC 8689 §4.2.1): at least verified,
 at a host whose name can be trusted to be the domain's, and that offers REQUIRETLS too; else the letter goes back at once.
 
-`mailstack.relay.demands` asks all these; here are the words, and what the operator said.
+`mailstack.relay.tls_requirements` asks all these; here are the words, and what the operator said.
 """
 
 from __future__ import annotations
