@@ -58,7 +58,7 @@ from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
-    from mailstack.catalogue.catalogue import Catalogue
+    from mailstack.mailbox.index.catalogue import Catalogue
 
 __all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen"]
 
@@ -255,10 +255,10 @@ class OfficeService(Service):
         if not config.catalogue.enabled:
             return None
         # Only an office that has one pays for it.
-        from mailstack.catalogue.catalogue import Catalogue  # noqa: PLC0415
-        from mailstack.catalogue.database import FileDatabase  # noqa: PLC0415
-        from mailstack.catalogue.removal import Keeping  # noqa: PLC0415
-        from mailstack.catalogue.shared_feed import Sharing  # noqa: PLC0415
+        from mailstack.mailbox.index.catalogue import Catalogue  # noqa: PLC0415
+        from mailstack.mailbox.index.database import FileDatabase  # noqa: PLC0415
+        from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
+        from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
 
         settings, inherited = config.catalogue, self._inherited
         keeping = Keeping(settings.max_letters or None, settings.max_age or None, settings.undo)

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.between.overheard import Dialogue, Line, overhear_server
-from mailstack.catalogue.feed import Feed
 from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.feed import Feed
 from mailstack.protocols.connection import Engine, Peer
 
 MOST_KEPT = 2000

@@ -15,10 +15,6 @@ from twisted.names import dns
 
 from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
 from mailstack.between.protocol_log import ProtocolLog
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.database import FileDatabase
-from mailstack.catalogue.feed import Tally
-from mailstack.catalogue.removal import Keeping
 from mailstack.config import Config, Web
 from mailstack.config.values import HostName
 from mailstack.dev import offices
@@ -35,6 +31,10 @@ from mailstack.faults.certificates import BadCertificates
 from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
 from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.database import FileDatabase
+from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.removal import Keeping
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.names import DnsNames, system_names

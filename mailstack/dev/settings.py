@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from mailstack.catalogue.tagging import Tagging
 from mailstack.config import Schedule
 from mailstack.config.values import Domain, HostName, Origin, WebRoot
 from mailstack.faults import Rule
 from mailstack.letter import Address
+from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import Outlet

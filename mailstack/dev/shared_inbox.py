@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.items import Which
 from mailstack.letter.step import Step
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store

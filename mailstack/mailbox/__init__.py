@@ -1,1 +1,1 @@
-"""STATION 6, where letters rest: a reader's session with a maildrop (RFC 1939)."""
+"""Mailboxes: delivery into them (the MDA of RFC 5598 §4.3.3), their POP3 access and their index."""

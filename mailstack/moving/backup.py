@@ -16,7 +16,7 @@ from typing import IO
 
 from msgspec import Struct
 
-from mailstack.catalogue.database import FILE as CATALOGUE
+from mailstack.mailbox.index.database import FILE as CATALOGUE
 from mailstack.moving import CannotMove
 from mailstack.moving.belongings import LINKS, belongings, copy_database
 from mailstack.store import sql

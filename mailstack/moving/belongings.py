@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from mailstack.catalogue.database import FILE as CATALOGUE
+from mailstack.mailbox.index.database import FILE as CATALOGUE
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase

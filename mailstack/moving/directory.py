@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
 
-from mailstack.catalogue.database import FILE as CATALOGUE
 from mailstack.letter.content import CHUNK
+from mailstack.mailbox.index.database import FILE as CATALOGUE
 from mailstack.moving import CannotMove
 from mailstack.moving.objects import Objects
 from mailstack.store import Damaged, StoreError, sql

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mailstack.config import Config
 from mailstack.config.origins import origins_of
 from mailstack.config.reporting import are_sent
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.deriving import derive_in_thread
 from mailstack.net.ports import leads_to

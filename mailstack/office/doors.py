@@ -15,10 +15,10 @@ from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.checks import SERVED
-from mailstack.mailbox.login_delay import LoginDelay
-from mailstack.mailbox.reading import MOST_OF_ALL
-from mailstack.mailbox.session import Limits as Pop3Limits
-from mailstack.mailbox.session import converse as read_maildrop
+from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
+from mailstack.mailbox.pop3.session import Limits as Pop3Limits
+from mailstack.mailbox.pop3.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
 from mailstack.net.peer import NetPeer

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     # Only an office that shows letters pays for that.
     from mailstack.accounts.passwords import Kept
     from mailstack.between.protocol_log import ProtocolLog
-    from mailstack.catalogue.catalogue import Catalogue
 
     # An office without faults does not pay for them.
     from mailstack.faults.faults import Faults
     from mailstack.faults.tls import Shown
+    from mailstack.mailbox.index.catalogue import Catalogue
     from mailstack.net.zone import Zone
     from mailstack.spam.verdict import Judge
     from mailstack.travel import TimeTravel

@@ -21,12 +21,12 @@ from typing import Any, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import Which
 from mailstack.config import Schedule
 from mailstack.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
+from mailstack.mailbox.index.items import Which
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.admin import Operator

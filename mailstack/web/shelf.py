@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.indexing import InThread
-from mailstack.catalogue.items import Item
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import Link, Reading, read
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.items import Item
 from mailstack.web.asking import Trouble
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
-from mailstack.catalogue.indexing import InThread
+from mailstack.mailbox.index.indexer import InThread
 from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
 from mailstack.net.renewal import Stamps, stamps_of
 

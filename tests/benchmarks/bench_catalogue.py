@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mailstack.catalogue import index, writes
-from mailstack.catalogue.items import Entering, Which
-from mailstack.catalogue.query import parse
-from mailstack.catalogue.reading import Arriving, entering
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
+from mailstack.mailbox.index import queries, writes
+from mailstack.mailbox.index.extract import Arriving, entering
+from mailstack.mailbox.index.items import Entering, Which
+from mailstack.mailbox.index.query import parse
 from mailstack.store import Record
 from tests.catalogue.shelf import Shelf, text
 
@@ -179,7 +179,7 @@ def _meanwhile(shelf: Shelf, work: Coroutine[Any, Any, Any], spent: list[float])
 
 
 async def _nothing(shelf: Shelf) -> None:
-    await shelf.catalogue._database.write(index.progress)
+    await shelf.catalogue._database.write(queries.progress)
 
 
 async def _add(shelf: Shelf, some: list[Entering], number: int) -> None:

@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.database import FileDatabase, MemoryDatabase
-from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.query import parse
-from mailstack.catalogue.removal import Keeping
-from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.database import FileDatabase, MemoryDatabase
+from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.query import parse
+from mailstack.mailbox.index.removal import Keeping
+from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.log import SilentJournal
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Placement, Store

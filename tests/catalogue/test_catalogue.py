@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailstack.catalogue import schema, writes
-from mailstack.catalogue.database import Operation
-from mailstack.catalogue.items import Copy, Which
-from mailstack.catalogue.query import BadQuery, parse
-from mailstack.catalogue.removal import Keeping
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import DeliveryState
+from mailstack.mailbox.index import schema, writes
+from mailstack.mailbox.index.database import Operation
+from mailstack.mailbox.index.items import Copy, Which
+from mailstack.mailbox.index.query import BadQuery, parse
+from mailstack.mailbox.index.removal import Keeping
 from mailstack.store.archive import ARCHIVE
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
 
@@ -266,7 +266,7 @@ async def _write(shelf: Shelf, operation: Operation[None]) -> None:
 
 def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
-    monkeypatch.setattr("mailstack.catalogue.batches.BATCH", 2)
+    monkeypatch.setattr("mailstack.mailbox.index.batches.BATCH", 2)
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(5)]
     marking = shelf.pump.start(shelf.catalogue.mark(Which(), unread=False))

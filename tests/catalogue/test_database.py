@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.catalogue import database
-from mailstack.catalogue.database import FILE, TURN, FileDatabase
+from mailstack.mailbox.index import database
+from mailstack.mailbox.index.database import FILE, TURN, FileDatabase
 from mailstack.store import StoreError
 from mailstack.store.locks import Turn
 from tests.aid import Pump

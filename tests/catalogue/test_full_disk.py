@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.database import MemoryDatabase, Operation
-from mailstack.catalogue.indexing import AGAIN
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.database import MemoryDatabase, Operation
+from mailstack.mailbox.index.indexer import AGAIN
+from mailstack.mailbox.index.items import Which
 from mailstack.store import StoreError, StoreFull
 from tests.aid import run
 from tests.catalogue.shelf import Shelf, inline, own_mailbox

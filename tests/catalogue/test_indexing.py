@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.catalogue.catalogue import PATIENCE
-from mailstack.catalogue.database import MemoryDatabase
-from mailstack.catalogue.indexing import AGAIN, AWAY
 from mailstack.letter import Content, LetterId
+from mailstack.mailbox.index.catalogue import PATIENCE
+from mailstack.mailbox.index.database import MemoryDatabase
+from mailstack.mailbox.index.indexer import AGAIN, AWAY
 from mailstack.store import Damaged, StoreError
 from mailstack.store.memory_archiving import ArchivingMemoryStore
 from tests.catalogue.shelf import Shelf

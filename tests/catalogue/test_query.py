@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.catalogue.query import (
+from mailstack.mailbox.index.query import (
     LONGEST,
     Arrived,
     BadQuery,

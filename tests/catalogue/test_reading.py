@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailstack.catalogue.copies import traced
+from mailstack.mailbox.index.copies import traced
 
 
 @pytest.mark.parametrize("between", [b" ", b"\r\n ", b"\t", b" id"])

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.catalogue.items import Which
-from mailstack.catalogue.query import parse
-from mailstack.catalogue.tagging import TagFilter, Tagging, tag_of
 from mailstack.letter import Address
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.query import parse
+from mailstack.mailbox.index.tags import TagFilter, Tagging, tag_of
 from tests.catalogue.shelf import Shelf, text
 
 TAGGED = Address("bob+plus", "home.test")

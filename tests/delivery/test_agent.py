@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.trace import date_time
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.policy.quota import Quotas
 from mailstack.store import StoreError
 from tests.aid import run

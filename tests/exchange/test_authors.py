@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.catalogue.reading import Arriving, entering
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.parsed import read
+from mailstack.mailbox.index.extract import Arriving, entering
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, Demands
 from mailstack.store import Record

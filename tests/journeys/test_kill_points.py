@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.config import Relay
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets, read_all
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
 from mailstack.net.names import DnsNames

@@ -8,8 +8,8 @@ from typing import Any
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets
 from mailstack.letter.step import Step
-from mailstack.mailbox.login_delay import LoginDelay
-from mailstack.mailbox.session import Limits, converse
+from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.mailbox.pop3.session import Limits, converse
 from mailstack.protocols.connection import HostPort, TlsFacts
 from mailstack.protocols.memory_budget import Room
 from mailstack.protocols.pop3.client import ClientEngine

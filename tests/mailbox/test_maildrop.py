@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mailstack import store
 from mailstack.letter import LetterId
-from mailstack.mailbox.excerpt import Excerpt
-from mailstack.mailbox.maildrop import SLICE, Maildrop, NoSuchLetter
+from mailstack.mailbox.pop3.maildrop import SLICE, Maildrop, NoSuchLetter
+from mailstack.mailbox.pop3.top import Excerpt
 from mailstack.store import Entry
 from tests.pop3.pair import in_pieces_of
 

@@ -10,8 +10,8 @@ import pytest
 
 from mailstack.letter import Content
 from mailstack.letter.content import Octets
-from mailstack.mailbox.maildrop import SLICE
-from mailstack.mailbox.session import Limits
+from mailstack.mailbox.pop3.maildrop import SLICE
+from mailstack.mailbox.pop3.session import Limits
 from mailstack.protocols.sasl import Credentials, DigestProof
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.post import TLS, Office

@@ -168,7 +168,7 @@ PARSERS = (
     ),
     Parser(
         "reading-session",
-        ("mailbox.session", "mailbox.dialogue", "mailbox.authorization", "mailbox.transaction"),
+        ("mailbox.pop3.session", "mailbox.pop3.dialogue", "mailbox.pop3.authorization", "mailbox.pop3.transaction"),
         _reading,
         (
             b"CAPA\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nTOP 2 0\r\nDELE 1\r\nRSET\r\nDELE 2\r\nQUIT\r\n",

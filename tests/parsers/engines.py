@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.mailbox.excerpt import Excerpt
+from mailstack.mailbox.pop3.top import Excerpt
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.dot_stuffing import Stuffer
@@ -318,7 +318,7 @@ PARSERS = (
     Parser(
         "dots", ("protocols.dot_stuffing", "protocols.pop3.dot_unstuffing"), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)
     ),
-    Parser("excerpt", ("mailbox.excerpt",), _excerpt, (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n")),
+    Parser("excerpt", ("mailbox.pop3.top",), _excerpt, (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n")),
     Parser(
         "proxy-header",
         ("net.proxy_header",),

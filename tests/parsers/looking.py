@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.catalogue.query import BadQuery, parse
+from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.net.zone_text import TYPES, read_record, record_text
 from mailstack.web.request_target import parse_target
 from tests.parsers.parser import Parser, text, unless
@@ -49,7 +49,7 @@ _QUERIES = (
 _TARGETS = (b"/v1/letters/%41%2f/parts/1?a=%2B&b", b"/%ff", b"", b"HTTP://[::1]:80?a=1", b"https://u@x.test/", b"*")
 
 PARSERS = (
-    Parser("query", ("catalogue.query",), _query, _QUERIES),
+    Parser("query", ("mailbox.index.query",), _query, _QUERIES),
     Parser("zone-record", ("net.zone_text",), _record, _RECORDS),
     Parser("request-target", ("web.request_target",), _target, _TARGETS),
 )

@@ -7,11 +7,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred as Later
 
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Address, Delivered, Letter, LetterId, Outcome, Status
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.step import Step
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import StandingOrders

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Envelope, Letter
 from mailstack.letter.content import Octets
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer

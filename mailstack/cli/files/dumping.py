@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from mailstack.catalogue.going import hidden_numbers
 from mailstack.cli.files.exporting import format_option, kind_of
 from mailstack.cli.files.giving import folder_at, give
 from mailstack.cli.files.taking import json_option, letters_in
@@ -15,6 +14,7 @@ from mailstack.cli.paths import PathType
 from mailstack.cli.place import Place, with_place
 from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
+from mailstack.mailbox.index.deletion import hidden_numbers
 from mailstack.store.archive import ARCHIVE
 
 

@@ -14,7 +14,6 @@ from typing import Protocol
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 
-from mailstack.catalogue.copies import traced
 from mailstack.letter import (
     Address,
     AddressError,
@@ -32,6 +31,7 @@ from mailstack.letter.files.detect import Found
 from mailstack.letter.header import split
 from mailstack.letter.letter import ids_drawn_by
 from mailstack.letter.parsed import Reading, read
+from mailstack.mailbox.index.copies import traced
 from mailstack.policy import Pass
 from mailstack.policy.quota import Quotas
 from mailstack.queue.enqueue import enter

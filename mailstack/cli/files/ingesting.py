@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from mailstack.catalogue.going import hidden_numbers
 from mailstack.cli.files.entering import address_of, sender_of
 from mailstack.cli.files.taking import found_in, json_option, letters_in, paths_argument, take
 from mailstack.cli.place import Place, at_place
@@ -14,6 +13,7 @@ from mailstack.cli.refusal import Refused
 from mailstack.cli.run import OpenStore
 from mailstack.letter import Address
 from mailstack.letter.parsed import Reading
+from mailstack.mailbox.index.deletion import hidden_numbers
 from mailstack.store.archive import ARCHIVE
 
 HOST = "capture.home.test"

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mailstack.catalogue.query import BadQuery, parse
-from mailstack.catalogue.tagging import TagFilter, Tagging, tag_of
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.peers.yaml_file import read_yaml
 from mailstack.cli.refusal import Refused
+from mailstack.mailbox.index.query import BadQuery, parse
+from mailstack.mailbox.index.tags import TagFilter, Tagging, tag_of
 
 _GROUP = re.compile(r'(?:"[^"]*"?|[^ "])+')
 _INVALID = re.compile(r"[^a-zA-Z0-9\- _.@]")

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.tagging import TagFilter
 from mailstack.cli.refusal import Refused
 from mailstack.config.values import Origin, read_origin
 from mailstack.dev import PORTS, DevSettings
 from mailstack.faults.foreign import from_mailpit
 from mailstack.letter.durations import read_duration
+from mailstack.mailbox.index.tags import TagFilter
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
 

@@ -15,9 +15,9 @@ from mailstack.cli.sendmail.letter import Prepared
 from mailstack.config import Config
 from mailstack.config.authentication import signer, signing_keys
 from mailstack.config.values import HostName
-from mailstack.delivery.agent import DeliveryAgent
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
+from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.quota import Quotas

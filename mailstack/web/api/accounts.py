@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from mailstack.catalogue.items import MailboxCount, Which
 from mailstack.letter import Address, AddressError
 from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.items import MailboxCount, Which
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.backstage import Backstage

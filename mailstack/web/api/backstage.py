@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.indexing import InThread
 from mailstack.config import Config
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Clock

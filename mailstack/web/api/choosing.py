@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.catalogue.items import Which
-from mailstack.catalogue.query import BadQuery, Term, parse
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.query import BadQuery, Term, parse
 from mailstack.web.asking import Ask, Trouble
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter import Address, AddressError
+from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.intake import NO_ROOM
 from mailstack.web import json_body

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.feed import Event, Missed
-from mailstack.catalogue.indexing import Entered
-from mailstack.catalogue.items import Changes, Deleted, Item
 from mailstack.letter.step import Step
-from mailstack.net.patience import within
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.feed import Event, Missed
+from mailstack.mailbox.index.indexer import Entered
+from mailstack.mailbox.index.items import Changes, Deleted, Item
+from mailstack.mailbox.index.timeout import within
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey_json import step_json
 from mailstack.web.api import telling

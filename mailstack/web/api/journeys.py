@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
+from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.store import Store
 from mailstack.store.journey import journey_of
 from mailstack.store.journey_json import journey_json

@@ -7,10 +7,10 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import Which
-from mailstack.catalogue.tagging import tag_of
 from mailstack.letter import Content
 from mailstack.letter.content import verify
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.tags import tag_of
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import number, seen_by, which_of
 from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter

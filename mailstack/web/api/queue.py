@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.catalogue.items import Which
 from mailstack.letter import Address, AddressError, Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery
+from mailstack.mailbox.index.items import Which
 from mailstack.queue.admin import Act, Operator
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import Router

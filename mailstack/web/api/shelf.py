@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.indexing import InThread
-from mailstack.catalogue.items import Item, Which
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import Limits, Reading, read
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.items import Item, Which
 from mailstack.store import Record
 from mailstack.web.api import telling
 from mailstack.web.api.choosing import seen_by

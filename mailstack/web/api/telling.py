@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from mailstack.catalogue.items import Item
 from mailstack.letter import Arrival, LetterId
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.parsed import Part, Reading
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.items import Item
 from mailstack.store import Record
 from mailstack.web.api.shapes import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
 

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.query import BadQuery, Term, Within
-from mailstack.catalogue.query import parse as parse_query
 from mailstack.letter.address import key_of
-from mailstack.net.patience import within
+from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.query import BadQuery, Term, Within
+from mailstack.mailbox.index.query import parse as parse_query
+from mailstack.mailbox.index.timeout import within
 from mailstack.protocols.connection import Clock
 from mailstack.web.api.choosing import number, seconds, seen_by, terms_of
 from mailstack.web.api.places import Places

@@ -8,8 +8,8 @@ from typing import TypeVar
 import msgspec
 from twisted.internet.defer import DeferredLock
 
-from mailstack.catalogue.items import Item
 from mailstack.letter import LetterId
+from mailstack.mailbox.index.items import Item
 from mailstack.policy.networks import client_of
 from mailstack.web.asking import JSON, Answer, Ask, Trouble
 from mailstack.web.checks.html import report

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.query import BadQuery, parse
 from mailstack.letter.parsed import Part, Reading
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.web.asking import Ask, Trouble
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.indexing import InThread
 from mailstack.config import Submission
 from mailstack.faults import Faults
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
 from mailstack.protocols.connection import Clock
 from mailstack.spam.verdict import Judge
 from mailstack.web.api.places import Places

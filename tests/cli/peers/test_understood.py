@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.catalogue.tagging import Tagging
 from mailstack.cli.peers import mailhog, mailpit
 from mailstack.cli.peers.understood import understood
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
 from mailstack.dev import DevSettings
+from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import Outlet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mailstack.catalogue.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.web.api.checks import check_routes

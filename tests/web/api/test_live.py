@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.session_registry import POLL, SessionRegistry
-from mailstack.catalogue.feed import Feed, Missed
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index.feed import Feed, Missed
+from mailstack.mailbox.index.items import Which
 from mailstack.net.clock import ReactorClock
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.sasl import AccountLogin

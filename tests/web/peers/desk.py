@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
-from mailstack.catalogue.feed import Tally
 from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
+from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.store import Account

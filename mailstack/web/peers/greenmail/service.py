@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE

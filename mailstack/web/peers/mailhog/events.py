@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from mailstack.catalogue.feed import Feed, Missed
-from mailstack.catalogue.items import Item
+from mailstack.mailbox.index.feed import Feed, Missed
+from mailstack.mailbox.index.items import Item
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Answer, Ask, Trouble, Upgrade
 from mailstack.web.routes import Route

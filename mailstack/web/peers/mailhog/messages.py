@@ -8,10 +8,10 @@ from functools import partial
 
 import msgspec
 
-from mailstack.catalogue.items import Item, Which
-from mailstack.catalogue.query import Named, Term, Words
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.store import Record
 from mailstack.web.asking import Answer, Ask, Trouble

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mailstack.catalogue.items import Item
 from mailstack.letter.header import fields
 from mailstack.letter.header_text import unfolded
 from mailstack.letter.parsed import Part, read
+from mailstack.mailbox.index.items import Item
 from mailstack.web.peers.mailhog.shapes import Content, Message, Mime, Path, Raw
 
 _MAX_DEPTH = 3

@@ -8,9 +8,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack import __version__
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.feed import Tally
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import Outlet
 from mailstack.web.asking import Answer, Ask, in_json, plain

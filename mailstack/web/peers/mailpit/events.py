@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.feed import Event, Missed
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.feed import Event, Missed
+from mailstack.mailbox.index.items import Which
 from mailstack.web.api.places import Places
 from mailstack.web.asking import Ask, Upgrade
 from mailstack.web.peers.mailpit.about import VERSION

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from mailstack.catalogue.items import Item, Which
 from mailstack.letter.parsed import Part
+from mailstack.mailbox.index.items import Item, Which
 from mailstack.protocols.connection import Clock
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.letter_html import html_page

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mailstack.catalogue.catalogue import Catalogue
-from mailstack.catalogue.items import Which
-from mailstack.catalogue.query import Arrived, Term
-from mailstack.catalogue.tagging import tag_of
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.query import Arrived, Term
+from mailstack.mailbox.index.tags import tag_of
 from mailstack.protocols.connection import Clock
 from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.peers.bodies import from_form, taken

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from mailstack.catalogue.items import Item
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.parsed import Part, Reading
+from mailstack.mailbox.index.items import Item
 from mailstack.web.peers.mailpit.shapes import Address, Attachment, Checksums, ListUnsubscribe, Message, MessageSummary
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue.catalogue import Catalogue
 from mailstack.letter.step import Journal, Step
+from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.posting import HttpPoster
 from mailstack.protocols.connection import Clock, Unreachable

@@ -10,14 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import index, writes
-from mailstack.catalogue.copies import source_of
-from mailstack.catalogue.database import Database
-from mailstack.catalogue.feed import Feed
-from mailstack.catalogue.items import Copy, Entering, Item
-from mailstack.catalogue.reading import Arriving, entering
-from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, LetterId
+from mailstack.mailbox.index import queries, writes
+from mailstack.mailbox.index.copies import source_of
+from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.extract import Arriving, entering
+from mailstack.mailbox.index.feed import Feed
+from mailstack.mailbox.index.items import Copy, Entering, Item
+from mailstack.mailbox.index.tags import Tagging
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archive import ARCHIVE
@@ -82,8 +82,8 @@ class Indexing:
     async def start(self) -> None:
         """Begin where the last run ended. Raises StoreError."""
         # The writer first: it makes the tables.
-        self._read_to = await self._database.write(index.progress)
-        number, letter = await self._database.read(index.newest)
+        self._read_to = await self._database.write(queries.progress)
+        number, letter = await self._database.read(queries.newest)
         there = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
         if there and there[0].uid == number and there[0].letter != letter:
             # It is the index of another archive.

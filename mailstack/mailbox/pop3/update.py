@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.letter.step import Journal, Step
-from mailstack.mailbox.maildrop import Maildrop
+from mailstack.mailbox.pop3.maildrop import Maildrop
 from mailstack.protocols.connection import Clock
 from mailstack.store import Entry, Store, StoreError
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.catalogue.items import MOST_COUNTED, Item, Listed, MailboxCount, Which
-from mailstack.catalogue.schema import has_trigrams
-from mailstack.catalogue.selecting import Selection, selection
 from mailstack.letter import LetterId
+from mailstack.mailbox.index.items import MOST_COUNTED, Item, Listed, MailboxCount, Which
+from mailstack.mailbox.index.schema import has_trigrams
+from mailstack.mailbox.index.sql_filter import Selection, selection
 from mailstack.store import Damaged
 
 _decode = msgspec.json.Decoder(Item).decode

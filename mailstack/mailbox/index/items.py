@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.catalogue.query import Term
 from mailstack.letter import LetterId
 from mailstack.letter.address_lists import Correspondent
+from mailstack.mailbox.index.query import Term
 
 
 class Item(Struct, frozen=True):

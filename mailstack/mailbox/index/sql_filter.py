@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from mailstack.catalogue.items import Which
-from mailstack.catalogue.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
-from mailstack.catalogue.schema import COLUMNS, HEAD
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
+from mailstack.mailbox.index.schema import COLUMNS, HEAD
 
 Condition = tuple[str, tuple[object, ...]]
 

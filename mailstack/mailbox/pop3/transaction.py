@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK, held, verify
-from mailstack.mailbox.dialogue import Dialogue, Over
-from mailstack.mailbox.excerpt import Excerpt
-from mailstack.mailbox.maildrop import Maildrop, NoSuchLetter
-from mailstack.mailbox.reading import ReadAhead
+from mailstack.mailbox.pop3.dialogue import Dialogue, Over
+from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter
+from mailstack.mailbox.pop3.read_ahead import ReadAhead
+from mailstack.mailbox.pop3.top import Excerpt
 from mailstack.protocols.memory_budget import Room
 from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.store import Entry, Store, StoreError

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from mailstack.catalogue.database import FILE, PATIENCE
-from mailstack.catalogue.index import GIVEN, numbers_in, numbers_of
-from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
-from mailstack.catalogue.schema import SEARCHED
-from mailstack.catalogue.writes import TABLES, counted
 from mailstack.letter import LetterId
+from mailstack.mailbox.index.database import FILE, PATIENCE
+from mailstack.mailbox.index.items import MOST_TOLD, Deleted, Which
+from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
+from mailstack.mailbox.index.schema import SEARCHED
+from mailstack.mailbox.index.writes import TABLES, counted
 from mailstack.store.sqlite_reading import ReadableDatabase
 
 

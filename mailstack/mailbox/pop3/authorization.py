@@ -6,8 +6,8 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 
-from mailstack.mailbox.dialogue import Dialogue, Over
-from mailstack.mailbox.login_delay import LoginDelay
+from mailstack.mailbox.pop3.dialogue import Dialogue, Over
+from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.protocols.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
 from mailstack.protocols.pop3.responses import Code
 from mailstack.protocols.sasl import (

@@ -8,20 +8,20 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mailstack.catalogue import index, writes
-from mailstack.catalogue.batches import BATCH, Batches
-from mailstack.catalogue.database import Database
-from mailstack.catalogue.feed import Feed
-from mailstack.catalogue.indexing import AGAIN, Indexing, InThread, holders_of
-from mailstack.catalogue.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
-from mailstack.catalogue.query import Flag, Term, Within
-from mailstack.catalogue.read_elsewhere import ReadElsewhere
-from mailstack.catalogue.removal import Keeping, Removal
-from mailstack.catalogue.shared_feed import SharedFeed, Sharing
-from mailstack.catalogue.tagging import Tagging
 from mailstack.letter import Address, Content, LetterId
 from mailstack.letter.step import Journal, Step
-from mailstack.net.patience import within
+from mailstack.mailbox.index import queries, writes
+from mailstack.mailbox.index.batches import BATCH, Batches
+from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.feed import Feed
+from mailstack.mailbox.index.indexer import AGAIN, Indexing, InThread, holders_of
+from mailstack.mailbox.index.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
+from mailstack.mailbox.index.query import Flag, Term, Within
+from mailstack.mailbox.index.remote_indexer import ReadElsewhere
+from mailstack.mailbox.index.removal import Keeping, Removal
+from mailstack.mailbox.index.shared_feed import SharedFeed, Sharing
+from mailstack.mailbox.index.tags import Tagging
+from mailstack.mailbox.index.timeout import within
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
@@ -139,11 +139,11 @@ class Catalogue:
 
     async def listed(self, which: Which, limit: int, start: int = 0) -> Listed:
         """The newest first, without the newest `start`."""
-        return await self._database.read(lambda connection: index.listed(connection, which, limit, start))
+        return await self._database.read(lambda connection: queries.listed(connection, which, limit, start))
 
     async def first(self, which: Which, limit: int) -> list[Item]:
         """The oldest first."""
-        return await self._database.read(lambda connection: index.first(connection, which, limit))
+        return await self._database.read(lambda connection: queries.first(connection, which, limit))
 
     async def item(self, letter: str, seen_by: str | None = None) -> Item | None:
         """A letter by its id, or that of a copy."""
@@ -173,11 +173,11 @@ class Catalogue:
 
     async def tags(self, seen_by: str | None = None) -> dict[str, int]:
         """Each tag that a letter has, of those that an account may see, and how many have it."""
-        return await self._database.read(lambda connection: index.tags(connection, seen_by))
+        return await self._database.read(lambda connection: queries.tags(connection, seen_by))
 
     async def mailboxes(self) -> list[MailboxCount]:
         """Everybody whom a letter is for."""
-        return await self._database.read(index.mailboxes)
+        return await self._database.read(queries.mailboxes)
 
     # --- what people do
 

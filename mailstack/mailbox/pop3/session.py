@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.letter.step import Journal
-from mailstack.mailbox.authorization import Authorization
-from mailstack.mailbox.dialogue import Dialogue, Limits, Over
-from mailstack.mailbox.login_delay import LoginDelay
-from mailstack.mailbox.maildrop import Maildrop
-from mailstack.mailbox.reading import MOST_OF_ALL
-from mailstack.mailbox.transaction import Transaction
-from mailstack.mailbox.update import Update
+from mailstack.mailbox.pop3.authorization import Authorization
+from mailstack.mailbox.pop3.dialogue import Dialogue, Limits, Over
+from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.mailbox.pop3.maildrop import Maildrop
+from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
+from mailstack.mailbox.pop3.transaction import Transaction
+from mailstack.mailbox.pop3.update import Update
 from mailstack.protocols.connection import Clock, Peer
 from mailstack.protocols.memory_budget import Room
 from mailstack.protocols.pop3.commands import Pop3Event

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.catalogue.index import GIVEN, numbers, numbers_in, numbers_of
-from mailstack.catalogue.items import Copy, Entering, Which
-from mailstack.catalogue.schema import SEARCHED
-from mailstack.catalogue.tagging import TagFilter
+from mailstack.mailbox.index.items import Copy, Entering, Which
+from mailstack.mailbox.index.queries import GIVEN, numbers, numbers_in, numbers_of
+from mailstack.mailbox.index.schema import SEARCHED
+from mailstack.mailbox.index.tags import TagFilter
 
 TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import index
-from mailstack.catalogue.database import Database
+from mailstack.mailbox.index import queries
+from mailstack.mailbox.index.database import Database
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 from mailstack.store.archive import ARCHIVE
@@ -34,7 +34,7 @@ class ReadElsewhere:
     async def start(self) -> None:
         """Raises StoreError."""
         # The writer makes the tables, if nobody has yet.
-        await self._database.write(index.progress)
+        await self._database.write(queries.progress)
         self._stopped = False
 
     async def stop(self) -> None:
@@ -53,12 +53,12 @@ class ReadElsewhere:
 
     async def idle(self) -> None:
         """Return when all that had come when it was called is read; may be cancelled. Raises StoreError."""
-        wanted = await self._database.read(index.progress)
+        wanted = await self._database.read(queries.progress)
         while some := await self._store.entries(ARCHIVE, wanted, AT_ONCE):
             wanted = some[-1].uid
             if len(some) < AT_ONCE:
                 break
-        while not self._stopped and await self._database.read(index.progress) < wanted:
+        while not self._stopped and await self._database.read(queries.progress) < wanted:
             await self._pause()
 
     async def _pause(self) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from mailstack.catalogue.query import Term
 from mailstack.letter import Letter
 from mailstack.letter.parsed import Reading
+from mailstack.mailbox.index.query import Term
 
 MOST_TAGS = 20
 """That a letter may bring with it."""

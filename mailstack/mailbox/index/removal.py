@@ -11,12 +11,12 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.catalogue import going
-from mailstack.catalogue.batches import BATCH, Batches
-from mailstack.catalogue.database import Database
-from mailstack.catalogue.feed import Feed
-from mailstack.catalogue.items import MOST_TOLD, Deleted, Which
 from mailstack.letter import LetterId
+from mailstack.mailbox.index import deletion
+from mailstack.mailbox.index.batches import BATCH, Batches
+from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.feed import Feed
+from mailstack.mailbox.index.items import MOST_TOLD, Deleted, Which
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store, StoreError
 from mailstack.store.archive import ARCHIVE
@@ -66,10 +66,10 @@ class Removal:
         account = which.seen_by
         await self._keep_undoable(token, MAX_CHANGE_S)
         if account is None:
-            parts = [part async for part in self._batches.apply(which, partial(going.delete, token=token))]
+            parts = [part async for part in self._batches.apply(which, partial(deletion.delete, token=token))]
             deleted = gone = _sum(parts)
         else:
-            put_away = partial(going.put_away, account=account, token=token)
+            put_away = partial(deletion.put_away, account=account, token=token)
             pairs = [pair async for pair in self._batches.apply(which, put_away)]
             deleted, gone = _sum([own for own, _ in pairs]), _sum([everywhere for _, everywhere in pairs])
         await self._keep_undoable(token, self.keeping.undo)
@@ -81,18 +81,18 @@ class Removal:
 
     async def _keep_undoable(self, token: str, seconds: float) -> None:
         until = self._clock.now() + seconds
-        await self._database.write(lambda connection: going.keep_undoable(connection, token, until))
+        await self._database.write(lambda connection: deletion.keep_undoable(connection, token, until))
 
     async def undo(self, token: str) -> list[int]:
         """Bring letters back, and return their numbers; none when it is too late."""
         now = self._clock.now()
-        if not await self._database.write(partial(going.claim, token=token, now=now, until=now + MAX_CHANGE_S)):
+        if not await self._database.write(partial(deletion.claim, token=token, now=now, until=now + MAX_CHANGE_S)):
             return []
         numbers: list[int] = []
-        while batch := await self._database.write(partial(going.bring_back, token=token, limit=BATCH)):
+        while batch := await self._database.write(partial(deletion.bring_back, token=token, limit=BATCH)):
             numbers += batch
             await self._batches.turn(len(batch))
-        await self._database.write(partial(going.forget_token, token=token))
+        await self._database.write(partial(deletion.forget_token, token=token))
         return numbers
 
     def drop_soon(self) -> None:
@@ -112,17 +112,17 @@ class Removal:
 
     async def _drop_deleted(self) -> None:
         """Drop deleted letters whose time for `undo` is over."""
-        for token in await self._database.read(partial(going.overdue, now=self._clock.now())):
-            await self._drop(partial(going.deleted, token=token, limit=BATCH))
+        for token in await self._database.read(partial(deletion.overdue, now=self._clock.now())):
+            await self._drop(partial(deletion.deleted, token=token, limit=BATCH))
             if not self._is_stopped:
-                await self._database.write(partial(going.forget_token, token=token))
+                await self._database.write(partial(deletion.forget_token, token=token))
 
     async def _retain(self) -> None:
         keep, age = self.keeping.letters, self.keeping.age
         if keep is None and age is None:
             return
         before = None if age is None else self._clock.now() - age
-        dropped = await self._drop(partial(going.beyond, keep=keep, before=before, limit=BATCH))
+        dropped = await self._drop(partial(deletion.beyond, keep=keep, before=before, limit=BATCH))
         if dropped:
             self._feed.tell("pruned", Deleted(len(dropped), "", tuple(dropped[:MOST_TOLD])))
 
@@ -131,7 +131,7 @@ class Removal:
         ids: list[LetterId] = []
         while not self._is_stopped and (numbers := await self._database.read(choose)):
             await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
-            ids += await self._database.write(partial(going.drop, numbers=numbers))
+            ids += await self._database.write(partial(deletion.drop, numbers=numbers))
         return ids
 
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from mailstack.catalogue import index
-from mailstack.catalogue.database import Database
-from mailstack.catalogue.items import Which
+from mailstack.mailbox.index import queries
+from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import Clock
 
 BATCH = 500
@@ -32,12 +32,12 @@ class Batches:
 
         A crash leaves whole batches, and the rest as it was.
         """
-        newest, _ = await self._database.read(index.newest)
+        newest, _ = await self._database.read(queries.newest)
         before = newest + 1 if which.before is None else which.before
         after = which.after
         while True:
             choose = replace(which, after=after, before=before)
-            numbers = await self._database.read(partial(index.numbers, which=choose, limit=BATCH))
+            numbers = await self._database.read(partial(queries.numbers, which=choose, limit=BATCH))
             if not numbers:
                 return
             yield await self._database.write(partial(change, which=Which(numbers=numbers)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.letter import Content
-from mailstack.mailbox.maildrop import Maildrop
+from mailstack.mailbox.pop3.maildrop import Maildrop
 from mailstack.protocols.memory_budget import Room
 from mailstack.store import Entry, Store, StoreError
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from mailstack.catalogue.items import Entering, Item
-from mailstack.catalogue.tagging import Tagging, tags_of
 from mailstack.letter.address import key_of
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.parsed import Reading, read
+from mailstack.mailbox.index.items import Entering, Item
+from mailstack.mailbox.index.tags import Tagging, tags_of
 from mailstack.store import Record
 
 MOST_SEARCHED = 65_536

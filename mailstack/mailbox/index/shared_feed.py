@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.defer import DeferredLock
 
-from mailstack.catalogue import index
-from mailstack.catalogue.database import Database
-from mailstack.catalogue.feed import Event, Feed
-from mailstack.catalogue.indexing import Entered
-from mailstack.catalogue.items import Changes, Deleted, Item, Which
 from mailstack.letter.step import Step
+from mailstack.mailbox.index import queries
+from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.feed import Event, Feed
+from mailstack.mailbox.index.indexer import Entered
+from mailstack.mailbox.index.items import Changes, Deleted, Item, Which
 from mailstack.policy.counters import Counts
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import Complaint
@@ -184,7 +184,7 @@ class SharedFeed(Feed):
         items: dict[int, Item] = {}
         entered: dict[int, Entered] = {}
         if numbers:
-            found = await self._database.read(partial(index.first, which=Which(numbers=numbers), limit=len(numbers)))
+            found = await self._database.read(partial(queries.first, which=Which(numbers=numbers), limit=len(numbers)))
             items = {item.number: item for item in found}
             new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
             records = await self._store.records(Filter(ids=new, limit=len(new))) if new else []

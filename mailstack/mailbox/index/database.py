@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailstack.catalogue.schema import set_up
+from mailstack.mailbox.index.schema import set_up
 from mailstack.store.directory_check import Location
 from mailstack.store.locks import Turn
 from mailstack.store.worker_threads import CallsFromThreads, Workers, trouble
