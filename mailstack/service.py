@@ -28,23 +28,23 @@ from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
-from mailstack.hangup import hear
 from mailstack.letter.step import Journal
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.certificate_checks import Concern, concerns
+from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import ReactorClock, keep_steady
-from mailstack.net.heartbeat import Heartbeat
+from mailstack.net.connector import TwistedCaller
+from mailstack.net.dns import system_names
+from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.https import HttpsPolicies
-from mailstack.net.inspection import Concern, concerns
 from mailstack.net.log import LineJournal, Stream
-from mailstack.net.memory import settle_memory
-from mailstack.net.names import system_names
-from mailstack.net.policy_files import PolicyFiles
-from mailstack.net.ports import EndpointOf, bind_anew
-from mailstack.net.renewal import Renewal
-from mailstack.net.supervisor import tell_ready, tell_stopping
+from mailstack.net.mta_sts_files import PolicyFiles
+from mailstack.net.reactor_fairness import keep_turns_short
+from mailstack.net.reactor_latency import Heartbeat
+from mailstack.net.sd_notify import tell_ready, tell_stopping
+from mailstack.net.service_ports import EndpointOf, bind_anew
+from mailstack.net.sighup import hear
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.tls import TlsError
-from mailstack.net.turns import keep_turns_short
 from mailstack.office.post_office import PostOffice
 from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
 from mailstack.office.surroundings import Managed, Surroundings

@@ -21,7 +21,7 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from mailstack.hangup import expect
+from mailstack.net.sighup import expect
 
 if TYPE_CHECKING:
     from mailstack.service import CannotStart, Owner

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from mailstack.letter.durations import LONGEST, read_duration
-from mailstack.net.travelling import TravellingClock
+from mailstack.net.adjustable_clock import TravellingClock
 
 _LOOK = 0.005
 """Real seconds between looks whether everything is quiet."""

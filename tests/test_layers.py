@@ -111,7 +111,6 @@ def test_the_rooms_are_the_packages() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == {
         "__init__",
         "__main__",
-        "hangup",
         "pytest_plugin",
         "seat",
         "service",

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.dev import DevEnvironment, DevSettings
 from mailstack.faults import Rule
+from mailstack.net.adjustable_clock import TravellingClock
 from mailstack.net.log import SilentJournal
-from mailstack.net.travelling import TravellingClock
 from mailstack.simulation import SimulatedReactor
 from mailstack.testing.background import background
 from mailstack.travel import Delayed, TimeTravel

@@ -86,7 +86,7 @@ def _ask_names(config: Config) -> list[Finding]:
     from mailstack.cli.checks.names import check_names
     from mailstack.cli.checks.published import check_published
     from mailstack.cli.reactor import run_reactor
-    from mailstack.net.names import system_names
+    from mailstack.net.dns import system_names
 
     async def ask(reactor: Any) -> list[Finding]:
         names = system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers])

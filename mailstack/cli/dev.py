@@ -219,8 +219,8 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
 
     from mailstack.dev import DevEnvironment
     from mailstack.net.clock import ReactorClock
+    from mailstack.net.gc_freeze import settle_memory
     from mailstack.net.log import LineJournal, SilentJournal, log_to
-    from mailstack.net.memory import settle_memory
     from mailstack.net.open_files import raise_limit
     from mailstack.net.thread_pool import end_in_time
 

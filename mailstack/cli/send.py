@@ -140,8 +140,8 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
     import socket
 
-    from mailstack.net.caller import TwistedCaller
     from mailstack.net.certificates import TlsError
+    from mailstack.net.connector import TwistedCaller
     from mailstack.protocols.connection import HostPort, Peer, Unreachable
     from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
     from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble

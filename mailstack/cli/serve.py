@@ -26,7 +26,7 @@ def serve(file: Path) -> None:
       mailstack check -c /etc/mailstack/mailstack.toml
       mailstack serve -c /etc/mailstack/mailstack.toml
     """
-    from mailstack.hangup import expect
+    from mailstack.net.sighup import expect
 
     # Before anything is loaded that takes its time.
     expect()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.config.model import Config
+from mailstack.net.certificate_checks import Patience
 from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.net.inspection import Patience
 from mailstack.net.server_tls import ServerContext
 
 

@@ -10,7 +10,7 @@ from mailstack.config.model import Config
 from mailstack.config.reporting import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.posting import HttpPoster
+from mailstack.net.http_client import HttpPoster
 from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.networks import networks_of, within
 from mailstack.protocols.connection import Clock, Unreachable

@@ -10,7 +10,7 @@ from typing import Any
 from mailstack.config.model import Config
 from mailstack.config.model import Webhook as Settings
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.posting import HttpPoster
+from mailstack.net.http_client import HttpPoster
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits

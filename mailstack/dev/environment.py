@@ -35,12 +35,12 @@ from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.removal import Keeping
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.adjustable_clock import TravellingClock
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.names import DnsNames, system_names
-from mailstack.net.repeating import Repeating
+from mailstack.net.connector import TwistedCaller
+from mailstack.net.dns import DnsNames, system_names
+from mailstack.net.periodic import Repeating
 from mailstack.net.thread_pool import BoundedPool
-from mailstack.net.travelling import TravellingClock
 from mailstack.net.zone import Zone
 from mailstack.office.post_office import PostOffice
 from mailstack.office.surroundings import Managed, OfficeFacts, Surroundings
@@ -218,7 +218,7 @@ class DevEnvironment:
 
     async def look(self, url: str) -> Seen:
         """What a page of this machine answers. Raises Unreachable."""
-        from mailstack.net.posting import HttpPoster  # noqa: PLC0415 - few ask for it
+        from mailstack.net.http_client import HttpPoster  # noqa: PLC0415 - few ask for it
         from mailstack.web.checks.links import Seen  # noqa: PLC0415
 
         believes = self.settings.untrusted_tls

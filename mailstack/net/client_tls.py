@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import TlsError, read_identity
-from mailstack.net.identity import name_fault
 from mailstack.net.server_tls import CIPHERS, modern
 from mailstack.protocols.connection import Dane
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import crypto
 
-from mailstack.net.identity import name_fault
+from mailstack.net.certificate_identity import name_fault
 from mailstack.protocols.connection import Dane, Tlsa
 
 DANE_TA = 2

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
 from mailstack.net.client_tls import ClientTls, Handshake
-from mailstack.net.document import TooLarge, read_document
-from mailstack.net.secured import Secured
-from mailstack.net.secured import why as explained
+from mailstack.net.http_body import TooLarge, read_document
+from mailstack.net.http_tls import Secured
+from mailstack.net.http_tls import why as explained
 from mailstack.policy.networks import networks_of, within
 from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import PolicyUnavailable

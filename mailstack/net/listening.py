@@ -8,11 +8,11 @@ from typing import Any, Generic, Protocol
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import Factory
 
-from mailstack.net.crowd import Crowd
+from mailstack.net.connection_set import Crowd
 from mailstack.net.peer import NetPeer
-from mailstack.net.ports import EndpointOf, Ports, bind_anew
-from mailstack.net.proxied import PassedAddress
+from mailstack.net.proxy_protocol import PassedAddress
 from mailstack.net.run_queue import RunQueue
+from mailstack.net.service_ports import EndpointOf, Ports, bind_anew
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission
 from mailstack.protocols.connection import Engine, EventT, HostPort

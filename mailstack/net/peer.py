@@ -20,11 +20,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
-from mailstack.net.negotiated import channel_binding, tls_facts
+from mailstack.net.immediate_write import write
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
+from mailstack.net.tls_info import channel_binding, tls_facts
 from mailstack.net.tls_layer import start_tls
-from mailstack.net.writing import write
 from mailstack.protocols.connection import (
     NEED_DATA,
     PAUSED,

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
-from mailstack.net.negotiated import ServerConnection
+from mailstack.net.tls_info import ServerConnection
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
 """RFC 9325 §4.2: forward secrecy and AEAD. This list is for TLS 1.2; all of TLS 1.3's suites are of that kind."""

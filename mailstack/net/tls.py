@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import client_context
-from mailstack.net.negotiated import tls_facts
 from mailstack.net.server_tls import ServerContext, server_context
+from mailstack.net.tls_info import tls_facts
 
 __all__ = [
     "CertificateFiles",

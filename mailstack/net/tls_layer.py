@@ -4,7 +4,7 @@ OpenSSL keeps 40 KB for a connection. Twisted's layer, the failure that it ends 
 refer to each other, so that those 40 KB would wait for Python's cycle collector: megabytes, under clients that come for
 one letter each, and a tenth of a second of its work when 10,000 go at once.
 
-What a handshake says is sent at once, as other replies are (`mailstack.net.writing`). A client's handshake has its own time.
+What a handshake says is sent at once, as other replies are (`mailstack.net.immediate_write`). A client's handshake has its own time.
 """
 # ruff: noqa: N802 - the names of methods are Twisted's
 
@@ -23,7 +23,7 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides
 
-from mailstack.net.writing import RECORD, send_now
+from mailstack.net.immediate_write import RECORD, send_now
 
 _log = Logger()
 

@@ -9,7 +9,7 @@ from twisted.internet import defer
 from twisted.names import common, dns
 from twisted.names.error import DNSNameError, DNSServerError
 
-from mailstack.net.names import TLSA
+from mailstack.net.dns import TLSA
 from mailstack.net.resolver import authenticated
 from mailstack.protocols.connection import Tlsa
 

@@ -11,8 +11,8 @@ from mailstack.config.reporting import are_sent
 from mailstack.letter import Address
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
-from mailstack.net.deriving import derive_in_thread
-from mailstack.net.ports import leads_to
+from mailstack.net.scram_derivation import derive_in_thread
+from mailstack.net.service_ports import leads_to
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.quota import Quotas

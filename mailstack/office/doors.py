@@ -22,8 +22,8 @@ from mailstack.mailbox.pop3.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import Door, Listener
 from mailstack.net.peer import NetPeer
-from mailstack.net.ports import Ports
 from mailstack.net.run_queue import RunQueue
+from mailstack.net.service_ports import Ports
 from mailstack.office.surroundings import Surroundings
 from mailstack.policy.counters import Commons
 from mailstack.policy.limits import Admission, ServiceLimits

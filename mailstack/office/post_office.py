@@ -16,7 +16,7 @@ from mailstack.config import Config
 from mailstack.config.authentication import checks, signer
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import TimedLookups
-from mailstack.net.repeating import Repeating
+from mailstack.net.periodic import Repeating
 from mailstack.office.carriage import Carriage
 from mailstack.office.doors import Doors
 from mailstack.office.opinions import about_accounts, about_strangers

@@ -13,8 +13,8 @@ from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
-from mailstack.net.ports import EndpointOf, bind_anew
 from mailstack.net.server_tls import ServerContext
+from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Caller, Engine, HostPort, Peer

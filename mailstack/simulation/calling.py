@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.between.overheard import Overheard
-from mailstack.net.caller import TwistedCaller
 from mailstack.net.client_tls import ClientTls
+from mailstack.net.connector import TwistedCaller
 from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
 from mailstack.protocols.peer_wrapper import Listening
 from mailstack.simulation.host import Host

@@ -19,8 +19,8 @@ from mailstack.letter import Address
 from mailstack.letter.step import Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
+from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
-from mailstack.net.names import DnsNames
 from mailstack.net.tls import ServerContext
 from mailstack.office.post_office import PostOffice
 from mailstack.office.surroundings import Surroundings

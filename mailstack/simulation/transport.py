@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet import tcp
 
-from mailstack.net.own_time import OnOurTime
+from mailstack.net.reactor_tcp import OnOurTime
 from mailstack.simulation.sockets import SimulatedSocket
 
 

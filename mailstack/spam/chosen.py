@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.posting import HttpPoster
-from mailstack.net.question import answer_to
+from mailstack.net.http_client import HttpPoster
+from mailstack.net.tcp_request import answer_to
 from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.relay.loopback import is_loopback
 from mailstack.spam.rspamd import PATH, read_checked

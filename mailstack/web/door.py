@@ -12,8 +12,8 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from mailstack.net.crowd import Crowd
-from mailstack.net.ports import Ports
+from mailstack.net.connection_set import Crowd
+from mailstack.net.service_ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import HostPort

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
 from mailstack.mailbox.index.indexer import InThread
+from mailstack.net.certificate_reload import Stamps, stamps_of
 from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
-from mailstack.net.renewal import Stamps, stamps_of
 
 _log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from mailstack.config import Config
-from mailstack.hangup import hear
 from mailstack.net.clock import keep_steady
+from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.log import Stream
-from mailstack.net.memory import settle_memory
-from mailstack.net.supervisor import tell_ready, tell_stopping
+from mailstack.net.sd_notify import tell_ready, tell_stopping
+from mailstack.net.sighup import hear
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish
 from mailstack.policy.counters.shared import shared_among
 from mailstack.seat import Seat

@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 
 from mailstack.config import Config
 from mailstack.config.checks import SERVED
-from mailstack.net.ports import with_backlog
 from mailstack.net.proxy_header import PROXIED
+from mailstack.net.service_ports import with_backlog
 from mailstack.office.premises import CannotStart
 from mailstack.protocols.connection import HostPort
 from mailstack.service import cannot_listen

@@ -14,7 +14,7 @@ from mailstack.cli.checks.finding import Finding
 from mailstack.cli.checks.published import check_published
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
-from mailstack.net.names import DnsNames
+from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import NamesUnavailable

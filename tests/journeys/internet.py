@@ -12,8 +12,8 @@ from msgspec import Struct
 from mailstack.config import Authentication, Relay, Schedule, Submission
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.net.caller import TwistedCaller
 from mailstack.net.certificates import CertificateFiles
+from mailstack.net.connector import TwistedCaller
 from mailstack.net.tls import ServerContext
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.hangup import expect, hear
-from mailstack.net.supervisor import tell_ready, tell_stopping
+from mailstack.net.sd_notify import tell_ready, tell_stopping
+from mailstack.net.sighup import expect, hear
 from tests.journeys.process import MAILSTACK, TWISTD, Process, office
 
 PROGRAMS = pytest.mark.parametrize(

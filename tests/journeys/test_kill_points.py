@@ -18,9 +18,9 @@ from mailstack.config import Relay
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets, read_all
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.net.caller import TwistedCaller
 from mailstack.net.clock import ReactorClock
-from mailstack.net.names import DnsNames
+from mailstack.net.connector import TwistedCaller
+from mailstack.net.dns import DnsNames
 from mailstack.protocols.connection import Engine, HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer

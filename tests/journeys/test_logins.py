@@ -21,10 +21,10 @@ from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.net.caller import TwistedCaller
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
+from mailstack.net.connector import TwistedCaller
 from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client

@@ -14,7 +14,7 @@ from mailstack.config import Exchange, Limits, Policy, Relay, Submission
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.connector import TwistedCaller
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.client import ClientEngine, Received
 from mailstack.protocols.smtp.client_session import SendingSession

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.connector import TwistedCaller
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import FetchingSession

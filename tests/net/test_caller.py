@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.net.caller import TwistedCaller
 from mailstack.net.certificates import CertificateFiles
+from mailstack.net.connector import TwistedCaller
 from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import private_ca, server_context

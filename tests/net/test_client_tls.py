@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.identity import name_fault
+from mailstack.net.connector import TwistedCaller
 from mailstack.net.listening import Door
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context

@@ -8,8 +8,8 @@ from twisted.names import dns
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.client_tls import ClientTls
+from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
-from mailstack.net.names import DnsNames
 from mailstack.net.zone import Zone
 from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.simulation import SimulatedReactor

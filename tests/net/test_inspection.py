@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from mailstack.net.certificate_checks import DAY, Patience, concerns, covers
 from mailstack.net.certificates import CertificateFiles, TlsError
-from mailstack.net.inspection import DAY, Patience, concerns, covers
 from mailstack.net.tls import private_ca
 
 NOW = time.time()

@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.names import dns
 
+from mailstack.net.dns import DnsNames
 from mailstack.net.lookups import TimedLookups
-from mailstack.net.names import DnsNames
 from mailstack.net.zone import Zone
 from mailstack.relay.dns import MailExchange, NamesUnavailable
 from tests.aid import run

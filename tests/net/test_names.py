@@ -26,7 +26,7 @@ from twisted.names.error import (
     ResolverError,
 )
 
-from mailstack.net.names import TLSA, DnsNames, system_names
+from mailstack.net.dns import TLSA, DnsNames, system_names
 from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
 from mailstack.protocols.connection import Tlsa
@@ -546,7 +546,7 @@ class FakePort:
 
 
 def test_the_system_is_asked_by_its_files(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailstack.net.names.RESOLV_CONF", str(tmp_path / "resolv.conf"))
+    monkeypatch.setattr("mailstack.net.dns.RESOLV_CONF", str(tmp_path / "resolv.conf"))
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
     assert isinstance(system_names(MemoryReactorClock()), DnsNames)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.caller import TwistedCaller
+from mailstack.net.connector import TwistedCaller
 from mailstack.net.listening import Door
 from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST

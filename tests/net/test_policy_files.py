@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.policy_files import PolicyFiles
+from mailstack.net.mta_sts_files import PolicyFiles
 from mailstack.relay.mta_sts import KeptPolicy
 from mailstack.relay.mta_sts_policy import Mode, StsPolicy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.net.ports import leads_to
+from mailstack.net.service_ports import leads_to
 from mailstack.protocols.connection import HostPort
 
 

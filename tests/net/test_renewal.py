@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.inspection import Concern
-from mailstack.net.renewal import Renewal
+from mailstack.net.certificate_checks import Concern
+from mailstack.net.certificate_reload import Renewal
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import CertificateFiles, client_context, private_ca
 from mailstack.simulation import SimulatedReactor

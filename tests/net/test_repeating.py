@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.net.clock import ReactorClock
-from mailstack.net.repeating import Repeating
+from mailstack.net.periodic import Repeating
 from mailstack.simulation import SimulatedReactor
 
 

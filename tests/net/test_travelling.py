@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.travelling import TravellingClock
+from mailstack.net.adjustable_clock import TravellingClock
 from mailstack.simulation import SimulatedReactor
 
 HOUR = 3600.0

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.tcp import Port
 from twisted.logger import globalLogPublisher
 
-from mailstack.net.turns import ACCEPTS, EVENTS, LONGEST, ShortTurn, accept_few, keep_turns_short
+from mailstack.net.reactor_fairness import ACCEPTS, EVENTS, LONGEST, ShortTurn, accept_few, keep_turns_short
 
 if not hasattr(select, "epoll"):
     pytest.skip("this system has no epoll", allow_module_level=True)

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.names import dns
 
-from mailstack.net.names import TLSA, DnsNames
-from mailstack.net.policy_files import PolicyFiles
+from mailstack.net.dns import TLSA, DnsNames
+from mailstack.net.mta_sts_files import PolicyFiles
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
@@ -133,7 +133,7 @@ def _tlsrpt_record(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "dns-answers",
-        ("net.names",),
+        ("net.dns",),
         _names,
         (
             _message(
@@ -161,7 +161,7 @@ PARSERS = (
     ),
     Parser(
         "policy-file",
-        ("net.policy_files",),
+        ("net.mta_sts_files",),
         _policy_file,
         (b'{"id": "1", "fetched": 1.5, "mode": "enforce", "max_age": 604800, "mx": ["mx.x.test", "*.y.test"]}', b"[]"),
     ),

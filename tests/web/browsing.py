@@ -10,7 +10,7 @@ from msgspec import Struct
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
-from mailstack.net.ports import Ports
+from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
 from mailstack.web.body import Bounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.ports import Ports
+from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.asking import Answer, Ask, plain
 from mailstack.web.body import Bounds

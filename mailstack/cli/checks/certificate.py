@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory, patience, server_context
+from mailstack.net.certificate_checks import concerns, covers, dates
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
-from mailstack.net.inspection import concerns, covers, dates
 from mailstack.setup.records import WEB_LABELS
 
 PART = "certificate"

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mailstack.letter.step import Journal, Step
 from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.posting import HttpPoster
+from mailstack.net.http_client import HttpPoster
 from mailstack.protocols.connection import Clock, Unreachable
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import Announcer, NotTold

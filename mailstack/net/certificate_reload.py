@@ -11,8 +11,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailstack.net.certificate_checks import DAY, Concern
 from mailstack.net.certificates import TlsError
-from mailstack.net.inspection import DAY, Concern
 from mailstack.net.server_tls import ServerContext, Shown
 
 _log = Logger()

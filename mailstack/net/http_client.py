@@ -15,9 +15,9 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.document import TooLarge, read_document
-from mailstack.net.secured import Secured, why
-from mailstack.net.upload import Upload
+from mailstack.net.http_body import TooLarge, read_document
+from mailstack.net.http_tls import Secured, why
+from mailstack.net.http_upload import Upload
 from mailstack.protocols.connection import Unreachable
 from mailstack.queue.webhooks.webhook import Answer
 from mailstack.relay.loopback import is_loopback
