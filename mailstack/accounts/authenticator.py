@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from zope.interface import Interface
 
 from mailstack.accounts.checker import account_key
-from mailstack.accounts.proofs import KINDS, cred
+from mailstack.accounts.credentials import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.policy.networks import client_of

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailstack.accounts.checker import Accounts, account_key
-from mailstack.accounts.proofs import CertificateCredentials, ICertificate
+from mailstack.accounts.credentials import CertificateCredentials, ICertificate
 from mailstack.protocols.connection import ClientCertificate
 
 

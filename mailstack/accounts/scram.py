@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailstack.accounts.checker import account_key
-from mailstack.accounts.proofs import IScramProof, ScramCredentials
+from mailstack.accounts.credentials import IScramProof, ScramCredentials
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, StoreError
 

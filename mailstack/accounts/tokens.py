@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from mailstack.accounts.authenticator import TokenRefused
 from mailstack.accounts.checker import Accounts, account_key
-from mailstack.accounts.proofs import BearerToken, IBearerToken
+from mailstack.accounts.credentials import BearerToken, IBearerToken
 from mailstack.protocols.connection import Clock
 
 Claims = Mapping[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 from mailstack.accounts.certificates import CertificateChecker
 from mailstack.accounts.checker import Accounts
-from mailstack.accounts.fetching import Fetching
 from mailstack.accounts.introspection import IntrospectedTokens
+from mailstack.accounts.issuer_client import Fetching
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
 from mailstack.config.model import Config, OAuth

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import Portal
 
+from mailstack.accounts.allow_any import OpenChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.checker_chain import FirstOf
 from mailstack.accounts.directory import StoreDirectory
-from mailstack.accounts.first_of import FirstOf
 from mailstack.accounts.issuer import DEV_RULES, Issuer
 from mailstack.accounts.login_names import ByName, LoginNames
-from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.public import PublicChecker
+from mailstack.accounts.plaintext_secrets import PublicChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens

@@ -7,9 +7,9 @@ from random import Random
 
 from twisted.cred.portal import Portal
 
+from mailstack.accounts.allow_any import OpenChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.directory import StoreDirectory
-from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle

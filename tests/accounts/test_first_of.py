@@ -7,8 +7,8 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.accounts.first_of import FirstOf
-from mailstack.accounts.open import OpenChecker
+from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.checker_chain import FirstOf
 
 
 class Trouble(OpenChecker):

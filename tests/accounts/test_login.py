@@ -11,9 +11,9 @@ from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
+from mailstack.accounts.allow_any import OpenChecker
 from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
-from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle

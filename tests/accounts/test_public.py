@@ -12,7 +12,7 @@ from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.public import PublicChecker
+from mailstack.accounts.plaintext_secrets import PublicChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort

@@ -12,10 +12,10 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.cred.portal import Portal
 
+from mailstack.accounts.allow_any import OpenChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.certificates import CertificateChecker
 from mailstack.accounts.issuer import DEV_RULES, Issuer
-from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.signed_tokens import SignedTokens

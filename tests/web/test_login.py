@@ -10,8 +10,8 @@ import pytest
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 
+from mailstack.accounts.allow_any import OpenChecker
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.open import OpenChecker
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailstack.accounts.checker import Accounts, account_key
+from mailstack.accounts.credentials import DigestCredentials, IDigest
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.proofs import DigestCredentials, IDigest
 
 
 @implementer(ICredentialsChecker)
