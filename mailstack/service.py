@@ -28,6 +28,7 @@ from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.logins import certificate_checkers, token_checkers
+from mailstack.config.worker_slot import Seat
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_checks import Concern, concerns
 from mailstack.net.certificate_reload import Renewal
@@ -52,7 +53,6 @@ from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import Commons, alone
 from mailstack.protocols.connection import HostPort
-from mailstack.seat import Seat
 from mailstack.store import StoreError
 from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore

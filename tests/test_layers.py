@@ -112,7 +112,6 @@ def test_the_rooms_are_the_packages() -> None:
         "__init__",
         "__main__",
         "pytest_plugin",
-        "seat",
         "service",
         "tap",
         "travel",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.seat import MOST_WORKERS, Seat
+from mailstack.config.worker_slot import MOST_WORKERS, Seat
 
 OFFICE = "mx.home.test"
 COUNTS = st.integers(1, MOST_WORKERS)

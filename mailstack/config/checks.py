@@ -13,8 +13,8 @@ from msgspec import structs
 from mailstack.config.endpoints import port_of
 from mailstack.config.errors import Problem
 from mailstack.config.model import Config
-from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
+from mailstack.config.toml_lines import KeyPath
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_header import PROXIED
 from mailstack.store.postgresql import driver

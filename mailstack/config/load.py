@@ -9,9 +9,9 @@ from pathlib import Path
 from msgspec import structs
 
 from mailstack.config.checks import check
+from mailstack.config.convert import is_table, read_model
 from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.model import Config
-from mailstack.config.reading import is_table, read_model
 from mailstack.config.source import Source, read_source
 from mailstack.config.values import HostName, read_host_name
 

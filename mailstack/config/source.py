@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.config.errors import ConfigError, Problem
-from mailstack.config.position import KeyPath, key_lines, line_of
-from mailstack.config.spelling import meant
+from mailstack.config.suggest import meant
+from mailstack.config.toml_lines import KeyPath, key_lines, line_of
 
 PREFIX = "MAILSTACK_"
 

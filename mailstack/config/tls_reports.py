@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailstack.config.model import Config
-from mailstack.config.reporting import author_of
+from mailstack.config.tls_report_settings import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpPoster

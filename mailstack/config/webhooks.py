@@ -9,6 +9,7 @@ from typing import Any
 
 from mailstack.config.model import Config
 from mailstack.config.model import Webhook as Settings
+from mailstack.config.worker_slot import Seat
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpPoster
 from mailstack.protocols.connection import Clock
@@ -16,7 +17,6 @@ from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits
 from mailstack.queue.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
 from mailstack.queue.webhooks.webhook import Webhook, is_wanted, no_secrets
-from mailstack.seat import Seat
 from mailstack.store import Store
 
 _MARGIN = 60.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailstack.config import Config
 from mailstack.config.origins import origins_of
-from mailstack.config.reporting import are_sent
+from mailstack.config.tls_report_settings import are_sent
 from mailstack.letter import Address
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock

@@ -22,13 +22,13 @@ from mailstack.config.contents import content_objects
 from mailstack.config.logins import client_secret
 from mailstack.config.storing import reach_of
 from mailstack.config.values import read_node_name
+from mailstack.config.worker_slot import Seat
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.seat import Seat
 from mailstack.store import StoreError
 from mailstack.store.directory_check import Location
 from mailstack.store.sql_store import SqlStore

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from mailstack.accounts.directory import Directory
+from mailstack.config.worker_slot import Seat
 from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
@@ -20,7 +21,6 @@ from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
 from mailstack.protocols.sasl import Authenticator
 from mailstack.relay.mta_sts import MemoryShelf, PolicyShelf, PolicySite
-from mailstack.seat import Seat
 from mailstack.store import Store
 from mailstack.store.free_space import FreeSpace
 

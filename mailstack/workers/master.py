@@ -14,6 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from mailstack.config import Config
+from mailstack.config.worker_slot import Seat
 from mailstack.net.clock import keep_steady
 from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.log import Stream
@@ -21,7 +22,6 @@ from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.sighup import hear
 from mailstack.office.premises import CannotStart, Owner, Premises, furnish
 from mailstack.policy.counters.shared import shared_among
-from mailstack.seat import Seat
 from mailstack.service import announce
 from mailstack.workers.lifeline import FAILED, READY, STOP, WAKE, Lifeline, hold
 from mailstack.workers.pulse import Beats, Pulse

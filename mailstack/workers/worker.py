@@ -16,12 +16,12 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import globalLogPublisher
 
 from mailstack.config import Config
+from mailstack.config.worker_slot import Seat
 from mailstack.net.line_stream import LineStream
 from mailstack.net.log import log_to
 from mailstack.net.thread_pool import end_in_time
 from mailstack.office.premises import CannotStart, Premises
 from mailstack.policy.counters.shared import SharedCommons
-from mailstack.seat import Seat
 from mailstack.service import Inherited, OfficeService
 from mailstack.workers.accepting import SharedEndpoint
 from mailstack.workers.lifeline import ALIVE, FAILED, READY, STOP, WAKE, Lifeline, hold

@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.config import ConfigError
 from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
-from mailstack.config.position import key_lines, line_of
+from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.faults.file import read_json_rules, read_rules
 from mailstack.faults.rule import Rule
@@ -159,13 +159,13 @@ PARSERS = (
     ),
     Parser(
         "toml-positions",
-        ("config.position",),
+        ("config.toml_lines",),
         _positions,
         (b'a = """\n]""" # x\n[b."c d"]\ne.f = [ # [\n{g = 1},\n]\n[[h]]\n', b"'x' = '''\n'''\n[a]\n[a.b]\nc=1"),
     ),
     Parser(
         "configuration",
-        ("config.load", "config.source", "config.reading", "config.checks"),
+        ("config.load", "config.source", "config.convert", "config.checks"),
         _file,
         (
             b'hostname = "mx.home.test"\ndomains = ["home.test"]\n[listen]\nmx = ["tcp:25"]\n[relay.schedule]\nfirst = "5m"\n',

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from mailstack.config.errors import Problem
-from mailstack.config.position import KeyPath
 from mailstack.config.source import Source
-from mailstack.config.spelling import meant
+from mailstack.config.suggest import meant
+from mailstack.config.toml_lines import KeyPath
 from mailstack.config.values import READERS, StoreName
 from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
 from mailstack.relay.tls_policy import TlsPolicy, TlsPolicyError
