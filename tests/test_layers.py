@@ -24,7 +24,7 @@ SIBLINGS = {"receiving", "relay", "mailbox"}
 PLAIN = {"letter", "protocols", "policy", "queue", "receiving", "relay", "config"}
 """Rooms without Twisted: plain Python and `async def`. The store and mailbox interfaces are plain as well."""
 
-WAITING = {"between", "dev", "exchange", "faults", "moving", "office", "setup", "simulation", "spam", "workers"}
+WAITING = {"between", "dev", "exchange", "faults", "moving", "office", "simulation", "workers"}
 """Packages and modules of the former layout that have not moved yet."""
 
 ABOVE_ALL = {"mailstack.__main__"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mailstack.cli.peers.wish import Wish
     from mailstack.dev import DevEnvironment, DevSettings
     from mailstack.faults import Rule
-    from mailstack.spam.chosen import SpamFilter
+    from mailstack.web.checks.spam.spam_filter import SpamFilter
 
 _SECURITY = {
     "capture": "takes any letter, no login",
@@ -65,7 +65,7 @@ def _spam_filter(_context: click.Context, _option: click.Parameter, value: str |
     """Where it is."""
     if value is None:
         return None
-    from mailstack.spam.chosen import parse_filter
+    from mailstack.web.checks.spam.spam_filter import parse_filter
 
     try:
         return parse_filter(value)

@@ -13,7 +13,7 @@ from mailstack.cli.printing import print_json, print_table
 from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
-    from mailstack.setup.records import DnsRecord, Publication
+    from mailstack.web.autoconfig.records import DnsRecord, Publication
 
 
 @click.command()
@@ -59,8 +59,8 @@ def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> P
     from msgspec.structs import replace
 
     from mailstack.cli.told import told_of
-    from mailstack.setup.publishing import known_of
-    from mailstack.setup.records import publication
+    from mailstack.web.autoconfig.record_facts import known_of
+    from mailstack.web.autoconfig.records import publication
 
     office = told_of(place)
     everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
@@ -82,7 +82,7 @@ def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _table(wanted: Publication) -> None:
-    from mailstack.setup.zone_file import data_text
+    from mailstack.web.autoconfig.zone_file import data_text
 
     rows = [(record.name, record.type, data_text(record), record.why) for _, record in wanted.all()]
     print_table(("name", "type", "data", "why"), rows)
@@ -91,7 +91,7 @@ def _table(wanted: Publication) -> None:
 
 
 def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
-    from mailstack.setup.zone_file import begin_zone, zone_lines
+    from mailstack.web.autoconfig.zone_file import begin_zone, zone_lines
 
     lines = [f"; {note}" for note in wanted.notes]
     if not name_servers:

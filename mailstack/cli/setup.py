@@ -28,7 +28,7 @@ def setup(find: Callable[[], Place], client: str | None, address: str | None, as
       mailstack setup
       mailstack setup thunderbird alice@home.test -c mailstack.toml
     """
-    from mailstack.setup.clients import BY_NAME, GUIDES
+    from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 
     if client is None:
         if as_json:
@@ -47,10 +47,10 @@ def setup(find: Callable[[], Place], client: str | None, address: str | None, as
 
 def _tell(place: Place, client: str, address: str, as_json: bool) -> None:
     from mailstack.cli.told import told_of
-    from mailstack.setup.clients import BY_NAME
-    from mailstack.setup.guide import CannotSetUp
-    from mailstack.setup.shown import as_json as json_steps
-    from mailstack.setup.shown import as_text
+    from mailstack.web.autoconfig.clients import BY_NAME
+    from mailstack.web.autoconfig.formats import as_json as json_steps
+    from mailstack.web.autoconfig.formats import as_text
+    from mailstack.web.autoconfig.guide import CannotSetUp
 
     guide, office = BY_NAME[client], told_of(place)
     whole = str(names.local_address(address, place.domains))

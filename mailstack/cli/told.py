@@ -10,7 +10,7 @@ from msgspec import Struct
 from mailstack.cli.place import Place
 from mailstack.cli.refusal import Refused
 from mailstack.config import Config, ConfigError, load
-from mailstack.setup.services import Services, services_at, services_of
+from mailstack.web.autoconfig.services import Services, services_at, services_of
 
 DEV_HOST = "mx.home.test"
 

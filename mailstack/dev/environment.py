@@ -52,9 +52,9 @@ from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.travel import TimeTravel
 
 if TYPE_CHECKING:
-    from mailstack.spam.verdict import Verdict
     from mailstack.web.checks.links import Seen
-    from mailstack.web.leaving import Leaving
+    from mailstack.web.checks.spam.verdict import Verdict
+    from mailstack.web.release import Leaving
 
 
 class DevEnvironment:
@@ -208,7 +208,7 @@ class DevEnvironment:
     async def _preload(self, directory: Path) -> None:
         """Raises ValueError, OSError."""
         from mailstack.dev.preloading import preload  # noqa: PLC0415 - few have such a directory
-        from mailstack.web.intake import Intake  # noqa: PLC0415
+        from mailstack.web.submission import Intake  # noqa: PLC0415
 
         await preload(directory, Intake(self.capture.exchange, self.clock).hand_in, self.in_thread)
 
@@ -231,7 +231,7 @@ class DevEnvironment:
 
     async def judge(self, letter: bytes) -> Verdict:
         """What the spam filter says."""
-        from mailstack.spam.chosen import AskedFilter  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.spam.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
 
         assert self.settings.spam_filter is not None
         return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
@@ -261,8 +261,8 @@ class DevEnvironment:
 
     def leaving(self, office: str) -> Leaving:
         """The way out by one of the offices that carry letters to an outlet."""
-        from mailstack.web.intake import Intake  # noqa: PLC0415 - few have an outlet
-        from mailstack.web.leaving import Leaving  # noqa: PLC0415
+        from mailstack.web.release import Leaving  # noqa: PLC0415
+        from mailstack.web.submission import Intake  # noqa: PLC0415 - few have an outlet
 
         return Leaving(self._outlets[HostName(office)], Intake(self._carrying[office].exchange, self.clock), self.clock)
 

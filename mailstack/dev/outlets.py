@@ -26,7 +26,7 @@ from mailstack.store import Filter, Store
 from mailstack.store.outbox_types import Announcement
 
 if TYPE_CHECKING:
-    from mailstack.web.leaving import Leaving
+    from mailstack.web.release import Leaving
 
 RELAY = HostName("relay.home.test")
 FORWARD = HostName("forward.home.test")
@@ -136,7 +136,7 @@ class _Copies:
 
     async def tell(self, announcement: Announcement) -> None:
         """Nothing of a letter that is gone. Raises NotTold."""
-        from mailstack.web.intake import Copied  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.submission import Copied  # noqa: PLC0415 - few have an outlet
 
         letter = announcement.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):

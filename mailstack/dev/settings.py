@@ -18,7 +18,7 @@ from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import Outlet
 
 if TYPE_CHECKING:
-    from mailstack.spam.chosen import SpamFilter
+    from mailstack.web.checks.spam.spam_filter import SpamFilter
     from mailstack.web.peers.mailhog.monkey import Jim
 
 HOME_DOMAIN = Domain("home.test")

@@ -14,7 +14,7 @@ from mailstack.dev.settings import HOME_DOMAIN
 
 if TYPE_CHECKING:
     from mailstack.dev.environment import DevEnvironment
-    from mailstack.web.api.places import Places
+    from mailstack.web.api.stream_limits import Places
     from mailstack.web.peers.mailhog.monkey import Monkey
     from mailstack.web.peers.mailpit.webhook import Hooked
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[Any]:
     """Routes (mailstack.web.routes)."""
     await environment.in_thread(partial(import_module, "mailstack.web.peers.pages"))
-    from mailstack.web.composing import ComposeLimits
-    from mailstack.web.intake import Intake
+    from mailstack.web.compose import ComposeLimits
     from mailstack.web.peers.ground import Ground
     from mailstack.web.peers.mailhog.monkey import Monkey
     from mailstack.web.peers.mailpit.about import Told
     from mailstack.web.peers.pages import Accounts, peer_pages
+    from mailstack.web.submission import Intake
 
     settings, clock = environment.settings, environment.clock
     accounts, submission = environment.accounts, environment.home.config.submission

@@ -297,17 +297,17 @@ class Doors(dict[str, Listener]):
     def web(self, *, implicit_tls: bool = False) -> Listener:
         """Pages for people, and the files by which their clients set themselves up."""
         # Only an office that has such a door pays for it.
-        from mailstack.web.door import Speak, WebDoor  # noqa: PLC0415
+        from mailstack.web.listener import Speak, WebDoor  # noqa: PLC0415
 
         around, proxy = self._around, self.config.proxy
         bound = {name: door.addresses[0].port for name, door in self.items() if door.addresses}
 
         async def load() -> Speak:
             # Many modules: in a thread, where nobody waits for them.
-            await self._in_thread(partial(import_module, "mailstack.web.hosting"))
-            from mailstack.web.api.backstage import Backstage  # noqa: PLC0415
-            from mailstack.web.api.places import Places  # noqa: PLC0415
-            from mailstack.web.hosting import hosted  # noqa: PLC0415
+            await self._in_thread(partial(import_module, "mailstack.web.app"))
+            from mailstack.web.api.context import Backstage  # noqa: PLC0415
+            from mailstack.web.api.stream_limits import Places  # noqa: PLC0415
+            from mailstack.web.app import hosted  # noqa: PLC0415
 
             web = self.config.web
             places = Places(web.streams, web.streams_per_client, self._commons.streams)

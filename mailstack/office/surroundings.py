@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from mailstack.faults.tls import Shown
     from mailstack.mailbox.index.catalogue import Catalogue
     from mailstack.net.zone import Zone
-    from mailstack.spam.verdict import Judge
     from mailstack.travel import TimeTravel
+    from mailstack.web.checks.spam.verdict import Judge
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
 """Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""
@@ -128,7 +128,7 @@ class Surroundings(Struct, frozen=True):
     managed: Managed = Managed()
     more_pages: Callable[[Any], Awaitable[Sequence[Any]]] | None = None
     """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has
-    come to a web door, and given how many streams may go on (mailstack.web.api.places)."""
+    come to a web door, and given how many streams may go on (mailstack.web.api.stream_limits)."""
     seat: Seat = Seat()
     """Which of the office's workers this process is."""
     commons: Commons | None = None

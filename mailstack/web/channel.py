@@ -15,10 +15,10 @@ from twisted.web.http import HTTPChannel
 
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.memory_budget import Room
-from mailstack.web.asking import Upgrade
 from mailstack.web.body import Bounds
-from mailstack.web.door import Channel
-from mailstack.web.flowing import Flow, WebLine
+from mailstack.web.flow_control import Flow, WebLine
+from mailstack.web.http_values import Upgrade
+from mailstack.web.listener import Channel
 from mailstack.web.request import MOST_FIELDS, WebRequest
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import Site

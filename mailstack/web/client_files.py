@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mailstack.letter import Address, AddressError
-from mailstack.setup.autoconfig import autoconfig
-from mailstack.setup.autodiscover import (
+from mailstack.web.autoconfig.autoconfig import autoconfig
+from mailstack.web.autoconfig.autodiscover import (
     ASKED,
     INVALID,
     UNKNOWN,
@@ -14,12 +14,12 @@ from mailstack.setup.autodiscover import (
     refusal,
     settings,
 )
-from mailstack.setup.guide import CannotSetUp
-from mailstack.setup.mobileconfig import MEDIA_TYPE, mobileconfig
-from mailstack.setup.mta_sts import policy_of
-from mailstack.web.asking import Answer, Ask, Trouble, plain
-from mailstack.web.office import ShownOffice
+from mailstack.web.autoconfig.guide import CannotSetUp
+from mailstack.web.autoconfig.mobileconfig import MEDIA_TYPE, mobileconfig
+from mailstack.web.autoconfig.mta_sts import policy_of
+from mailstack.web.http_values import Answer, Ask, Trouble, plain
 from mailstack.web.routes import Route
+from mailstack.web.server_info import ShownOffice
 
 XML = "text/xml; charset=utf-8"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from mailstack.web.files import StaticFile, static_routes
 from mailstack.web.routes import Route
+from mailstack.web.static_files import StaticFile, static_routes
 
 _RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self';"

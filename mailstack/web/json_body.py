@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mailstack.web.asking import Trouble
+from mailstack.web.http_values import Trouble
 
 LONG = 65_536
 """Octets of a string from which on it is decoded by itself, so many of them in one go: meanwhile no other thread runs."""

@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote
 
 from mailstack.letter.parsed import Reading
-from mailstack.web.asking import Answer
+from mailstack.web.http_values import Answer
 
 _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
 NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data:; media-src 'self'"

@@ -18,8 +18,8 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
 from mailstack.relay.loopback import is_loopback
 from mailstack.store import StoreError
-from mailstack.web.api.backstage import Backstage
-from mailstack.web.asking import Answer, Ask, Trouble, Visitor, from_json, in_json
+from mailstack.web.api.context import Backstage
+from mailstack.web.http_values import Answer, Ask, Trouble, Visitor, from_json, in_json
 from mailstack.web.routes import Route, Told
 
 COOKIE = "mailstack"

@@ -20,9 +20,9 @@ from mailstack.protocols.connection import HostPort
 from mailstack.protocols.memory_budget import Room
 from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError
-from mailstack.web.asking import Answer, Ask, Upgrade, plain
 from mailstack.web.body import TOO_LARGE, Body, Bounds
-from mailstack.web.flowing import Flow
+from mailstack.web.flow_control import Flow
+from mailstack.web.http_values import Answer, Ask, Upgrade, plain
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import Entered, Site
 
@@ -211,7 +211,7 @@ class WebRequest(Request):
             self.leave()
 
     def leave(self) -> None:
-        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.shield`)."""
+        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.shielded`)."""
         if self._work is not None:
             self._work.cancel()
 

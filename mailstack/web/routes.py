@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from mailstack.web.asking import Page
+from mailstack.web.http_values import Page
 
 MOST_PARTS = 16
 """Of a path; none of ours is that deep."""

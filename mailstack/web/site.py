@@ -18,10 +18,10 @@ from mailstack.net.thread_pool import PoolFull
 from mailstack.protocols.rate_limited_log import Complaint
 from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
-from mailstack.web.asking import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
-from mailstack.web.origins import Origins
+from mailstack.web.cors import Origins
+from mailstack.web.http_values import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
 from mailstack.web.routes import Route, Routes, variables
-from mailstack.web.shield import shielded
+from mailstack.web.shielded import shielded
 
 _log = logging.getLogger(__name__)
 

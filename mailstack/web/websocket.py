@@ -11,7 +11,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
 
 from mailstack.store import StoreError
-from mailstack.web.asking import Ask, Line, Trouble, Upgrade
+from mailstack.web.http_values import Ask, Line, Trouble, Upgrade
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mailstack
-from mailstack.setup.clients import GUIDES
+from mailstack.web.autoconfig.clients import GUIDES
 from tests.browser.browsing import DESKTOP, PHONE, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment

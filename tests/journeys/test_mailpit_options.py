@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.web.api.telling import BARE_NEWLINES
+from mailstack.web.api.serialize import BARE_NEWLINES
 from tests.journeys.mailpit import LETTER, Mailpit
 from tests.journeys.process import command
 

@@ -11,8 +11,8 @@ from twisted.names import dns
 from mailstack.config import Listen, MtaSts, Relay
 from mailstack.config.endpoints import Endpoint
 from mailstack.net.tls import ServerContext
-from mailstack.setup.records import Known, publication
-from mailstack.setup.services import services_of
+from mailstack.web.autoconfig.records import Known, publication
+from mailstack.web.autoconfig.services import services_of
 from tests.journeys.internet import Internet, Site, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"

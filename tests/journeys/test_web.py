@@ -133,10 +133,10 @@ def test_an_office_without_a_page_never_loads_twisteds_web() -> None:
 
 ONLY_WHEN_ASKED = (
     "twisted.web.http",
-    "mailstack.web.hosting",
+    "mailstack.web.app",
     "mailstack.web.api",
     "mailstack.web.peers",
-    "mailstack.setup",
+    "mailstack.web.autoconfig",
     "email.mime",
 )
 

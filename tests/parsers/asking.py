@@ -13,9 +13,9 @@ from mailstack.cli.user_import import parse
 from mailstack.cli.when import parse_when
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
-from mailstack.setup.autodiscover import ASKED, BadRequest, read_request
 from mailstack.web import json_body
-from mailstack.web.asking import Trouble
+from mailstack.web.autoconfig.autodiscover import ASKED, BadRequest, read_request
+from mailstack.web.http_values import Trouble
 from tests.parsers.parser import Parser, text, unless
 
 
@@ -87,7 +87,7 @@ PARSERS = (
     ),
     Parser(
         "autodiscover-request",
-        ("setup.autodiscover",),
+        ("web.autoconfig.autodiscover",),
         _autodiscover,
         (
             f'<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="x"><Request><EMailAddress>a@b.test'

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 
-from mailstack.spam.chosen import parse_filter
-from mailstack.spam.rspamd import read_checked
-from mailstack.spam.spamassassin import read_report
-from mailstack.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
+from mailstack.web.checks.spam.rspamd import read_checked
+from mailstack.web.checks.spam.spam_filter import parse_filter
+from mailstack.web.checks.spam.spamassassin import read_report
+from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
 from tests.parsers.parser import Parser, text, unless
 from tests.spam.fakes import CHECKED, report
 
@@ -35,7 +35,19 @@ def _filter(octets: bytes) -> None:
 
 
 PARSERS = (
-    Parser("spamd", ("spam.spamassassin",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")),
-    Parser("rspamd", ("spam.rspamd",), _checked, (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}')),
-    Parser("spam-filter", ("spam.chosen",), _filter, (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/")),
+    Parser(
+        "spamd", ("web.checks.spam.spamassassin",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")
+    ),
+    Parser(
+        "rspamd",
+        ("web.checks.spam.rspamd",),
+        _checked,
+        (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}'),
+    ),
+    Parser(
+        "spam-filter",
+        ("web.checks.spam.spam_filter",),
+        _filter,
+        (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/"),
+    ),
 )

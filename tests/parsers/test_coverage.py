@@ -27,7 +27,7 @@ READ_ELSEWHERE = {
     "protocols.peer_wrapper": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
     "net.proxy_protocol": "reads with net.proxy_header; tests/net/test_proxied.py has a property of its own",
-    "web.flowing": "hands what it gets to the page",
+    "web.flow_control": "hands what it gets to the page",
     "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",
     "simulation.transport": "a network in memory",

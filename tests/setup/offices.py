@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.config import Config, Listen
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
-from mailstack.setup.services import Services, services_of
+from mailstack.web.autoconfig.services import Services, services_of
 
 ALL = ("submission", "submissions", "pop3", "pop3s", "imap", "imaps")
 PORTS = {

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.setup.autoconfig import autoconfig
-from mailstack.setup.autodiscover import ASKED, INVALID, BadRequest, Request, read_request, refusal, settings
-from mailstack.setup.guide import CannotSetUp
-from mailstack.setup.mobileconfig import mobileconfig
-from mailstack.setup.services import Services, services_of
+from mailstack.web.autoconfig.autoconfig import autoconfig
+from mailstack.web.autoconfig.autodiscover import ASKED, INVALID, BadRequest, Request, read_request, refusal, settings
+from mailstack.web.autoconfig.guide import CannotSetUp
+from mailstack.web.autoconfig.mobileconfig import mobileconfig
+from mailstack.web.autoconfig.services import Services, services_of
 from tests.setup.offices import ALL, office, usual
 
 GOLDEN = Path(__file__).parent / "golden"

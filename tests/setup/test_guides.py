@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.setup.clients import BY_NAME, GUIDES
-from mailstack.setup.guide import CannotSetUp, Guide, Step
-from mailstack.setup.services import services_of
-from mailstack.setup.shown import as_json, as_markdown, as_text
+from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
+from mailstack.web.autoconfig.formats import as_json, as_markdown, as_text
+from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
+from mailstack.web.autoconfig.services import services_of
 from tests.setup.offices import ALL, office, usual
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "clients.md"

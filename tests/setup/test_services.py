@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.config import Clients, Config, Listen
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import HostName
-from mailstack.setup.services import Security, services_of
+from mailstack.web.autoconfig.services import Security, services_of
 from tests.setup.offices import ALL, USUAL, office
 
 

@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.server_session import Session
 from mailstack.receiving.intake import Counter
 from mailstack.receiving.mx import Exchange
 from mailstack.store.free_space import INTERVAL
-from mailstack.web.intake import Intake
+from mailstack.web.submission import Intake
 from tests.aid import run
 from tests.policy.test_free_space import MIB, Disk, space
 from tests.queue.letters import OFFICE

@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory
 from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.simulation import SimulatedReactor
+from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
-from mailstack.web.door import Speak, WebDoor
-from mailstack.web.hosting import spoken
+from mailstack.web.listener import Speak, WebDoor
 from mailstack.web.site import Site
 from tests.simulation.protocols import Recorder
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.web.asking import Answer, Ask, plain
 from mailstack.web.body import Bounds
+from mailstack.web.http_values import Answer, Ask, plain
 from mailstack.web.request import MOST_FIELDS
 from mailstack.web.request_target import parse_target
 from mailstack.web.routes import Route

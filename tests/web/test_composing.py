@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailstack.letter.parsed import read
-from mailstack.web.asking import Trouble
-from mailstack.web.composing import Attached, ComposeLimits, Person, Sending, compose
+from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, compose
+from mailstack.web.http_values import Trouble
 
 LIMITS = ComposeLimits(size=10_000, recipients=3, attachments=2, fields=2)
 AUTHOR, BOB = Person("alice@home.test"), Person("bob@home.test")

@@ -7,10 +7,10 @@ from twisted.internet.defer import Deferred
 
 from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.web.asking import Answer, Ask, plain
+from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
-from mailstack.web.door import Speak, WebDoor
-from mailstack.web.hosting import spoken
+from mailstack.web.http_values import Answer, Ask, plain
+from mailstack.web.listener import Speak, WebDoor
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.web.asking import Answer, Ask
-from mailstack.web.files import WORTH, static_routes
+from mailstack.web.http_values import Answer, Ask
 from mailstack.web.site import Site
+from mailstack.web.static_files import WORTH, static_routes
 from tests.aid import run
 
 TEXT = b"a { color: red }\n" * 100

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import mailstack
-from mailstack.web.asking import Answer, Ask
+from mailstack.web.http_values import Answer, Ask
 from mailstack.web.inbox import inbox_pages
 from mailstack.web.site import Site
 from tests.aid import run

@@ -17,7 +17,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Account, AppPassword
 from mailstack.store.memory import MemoryStore
-from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.http_values import Answer, Ask, in_json
 from mailstack.web.login import COOKIE, LONGEST, Login
 from mailstack.web.routes import Route
 from mailstack.web.site import Site

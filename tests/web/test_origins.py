@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.web.asking import Answer, Ask, from_json, in_json
-from mailstack.web.origins import Origins
+from mailstack.web.cors import Origins
+from mailstack.web.http_values import Answer, Ask, from_json, in_json
 from mailstack.web.routes import Route
 from mailstack.web.site import Everybody, Site
 from tests.aid import run

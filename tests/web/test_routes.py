@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.web.asking import Answer, Ask, plain
+from mailstack.web.http_values import Answer, Ask, plain
 from mailstack.web.routes import MOST_PARTS, Route, Routes, variables
 
 

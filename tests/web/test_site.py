@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from mailstack.config import Config, MtaSts, Web
 from mailstack.config.values import HostName
-from mailstack.setup.clients import GUIDES
-from mailstack.setup.mta_sts import policy_of
-from mailstack.setup.services import services_of
-from mailstack.web.asking import Answer, Ask, Trouble, plain
-from mailstack.web.hosting import site_of
-from mailstack.web.office import ShownOffice
+from mailstack.web.app import site_of
+from mailstack.web.autoconfig.clients import GUIDES
+from mailstack.web.autoconfig.mta_sts import policy_of
+from mailstack.web.autoconfig.services import services_of
+from mailstack.web.http_values import Answer, Ask, Trouble, plain
 from mailstack.web.request_target import segments_of
 from mailstack.web.routes import Route
+from mailstack.web.server_info import ShownOffice
 from mailstack.web.site import Site
 from tests.aid import run
 from tests.setup.offices import USUAL, office

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.web.asking import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
 from mailstack.web.body import Bounds
+from mailstack.web.http_values import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
 from mailstack.web.routes import Route
-from mailstack.web.shield import shielded
+from mailstack.web.shielded import shielded
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses
 

@@ -10,7 +10,7 @@ from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory, patience, server_context
 from mailstack.net.certificate_checks import concerns, covers, dates
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
-from mailstack.setup.records import WEB_LABELS
+from mailstack.web.autoconfig.records import WEB_LABELS
 
 PART = "certificate"
 

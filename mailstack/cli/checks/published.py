@@ -10,9 +10,9 @@ from mailstack.cli.checks.names import is_private
 from mailstack.config import Config
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import NoSuchDomain
-from mailstack.setup.publishing import known_of
-from mailstack.setup.records import DnsRecord, publication
-from mailstack.setup.services import services_of
+from mailstack.web.autoconfig.record_facts import known_of
+from mailstack.web.autoconfig.records import DnsRecord, publication
+from mailstack.web.autoconfig.services import services_of
 
 
 class Published(Protocol):

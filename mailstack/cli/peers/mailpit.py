@@ -144,7 +144,7 @@ def _spam_filter(wish: Wish, option: str, value: str) -> None:
     if value == "postmark":
         wish.instead(option, "letters are not sent to Postmark; name a spamd of this machine, as 127.0.0.1:783")
         return
-    from mailstack.spam.chosen import parse_filter
+    from mailstack.web.checks.spam.spam_filter import parse_filter
 
     try:
         wish.set(spam_filter=parse_filter(f"spamassassin:{value}"))

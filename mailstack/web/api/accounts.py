@@ -9,10 +9,10 @@ from mailstack.letter.timestamps import utc_text
 from mailstack.mailbox.index.items import MailboxCount, Which
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.api.backstage import Backstage
-from mailstack.web.api.choosing import seen_by
+from mailstack.web.api.context import Backstage
+from mailstack.web.api.filters import seen_by
 from mailstack.web.api.paging import BY_NAME, by_name
-from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Route, Told
 
 OWNER = "http"

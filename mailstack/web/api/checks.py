@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.parsed import Reading
-from mailstack.spam.verdict import Judge, Verdict
-from mailstack.web.api.shapes import Unsubscribing
-from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.api.letter_index import ApiShelf
+from mailstack.web.api.schemas import Unsubscribing
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.turns import ClientTurns, HtmlChecks
+from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
+from mailstack.web.checks.spam.verdict import Judge, Verdict
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 import mailstack
-from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.http_values import Answer, Ask, in_json
 from mailstack.web.routes import Route, Told
 
 _REFERENCE = "#/components/schemas/{name}"

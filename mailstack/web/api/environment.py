@@ -13,8 +13,8 @@ from mailstack.letter.timestamps import utc_text
 from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
 from mailstack.travel import Delayed, TimeTravel
-from mailstack.web.api.backstage import Backstage
-from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.api.context import Backstage
+from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.routes import Route, Told
 
 MOST_NAMES = 10_000

@@ -15,10 +15,10 @@ from mailstack.mailbox.index.items import Changes, Deleted, Item
 from mailstack.mailbox.index.timeout import within
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey_json import step_json
-from mailstack.web.api import telling
-from mailstack.web.api.places import Places
-from mailstack.web.api.shelf import ApiShelf, seen_of
-from mailstack.web.asking import Answer, Ask, Visitor
+from mailstack.web.api import serialize
+from mailstack.web.api.letter_index import ApiShelf, seen_of
+from mailstack.web.api.stream_limits import Places
+from mailstack.web.http_values import Answer, Ask, Visitor
 from mailstack.web.routes import Parameter, Route, Told
 
 ALIVE = 15.0
@@ -102,7 +102,7 @@ class Events:
         """What is told of it, in JSON's values; None: nothing."""
         match event.data:
             case Entered(item, record):
-                return telling.summary(seen_of(item, visitor), {record.letter.id: record})
+                return serialize.summary(seen_of(item, visitor), {record.letter.id: record})
             case Step():
                 return step_json(event.data)
             case Deleted(_, _, _, only_for) if only_for and only_for != visitor.account:

@@ -12,8 +12,8 @@ from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.store import Store
 from mailstack.store.journey import journey_of
 from mailstack.store.journey_json import journey_json
-from mailstack.web.api.choosing import seen_by
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.api.filters import seen_by
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Route, Told
 
 

@@ -11,13 +11,13 @@ from mailstack.letter import Content
 from mailstack.letter.content import verify
 from mailstack.mailbox.index.items import Which
 from mailstack.mailbox.index.tags import tag_of
-from mailstack.web.api import telling
-from mailstack.web.api.choosing import number, seen_by, which_of
+from mailstack.web.api import serialize
+from mailstack.web.api.filters import number, seen_by, which_of
+from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter
-from mailstack.web.api.parts import disposed
-from mailstack.web.api.shapes import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
-from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.asking import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.api.part_headers import disposed
+from mailstack.web.api.schemas import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
+from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
 from mailstack.web.letter_html import html_page
 from mailstack.web.routes import Parameter, Route, Told
 
@@ -162,7 +162,7 @@ class Letters:
         found = await self._shelf.letters([item], ask.visitor, most)
         if not found:
             raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
-        warnings = telling.warnings_of(await self._shelf.catalogue.steps_of(item))
+        warnings = serialize.warnings_of(await self._shelf.catalogue.steps_of(item))
         return in_json(replace(found[0], warnings=warnings) if warnings else found[0])
 
     async def source(self, ask: Ask) -> Answer:
@@ -187,7 +187,7 @@ class Letters:
 
     async def tree(self, ask: Ask) -> Answer:
         reading = await self._shelf.reading(await self._shelf.item(ask))
-        return in_json(telling.tree(reading.tree))
+        return in_json(serialize.tree(reading.tree))
 
     async def part(self, ask: Ask) -> Answer:
         reading = await self._shelf.reading(await self._shelf.item(ask))

@@ -7,8 +7,8 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta
 
-from mailstack.web.api.choosing import number
-from mailstack.web.asking import Ask
+from mailstack.web.api.filters import number
+from mailstack.web.http_values import Ask
 from mailstack.web.routes import Parameter
 
 MOST = 1000

@@ -14,9 +14,9 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json
-from mailstack.web.api.backstage import Backstage
+from mailstack.web.api.context import Backstage
 from mailstack.web.api.paging import limit_of, limit_parameter
-from mailstack.web.asking import Answer, Ask, Page, Trouble, from_json, in_json
+from mailstack.web.http_values import Answer, Ask, Page, Trouble, from_json, in_json
 from mailstack.web.routes import Parameter, Route, Told
 
 LISTED = 100

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 
 from mailstack.net.clock import ReactorClock
 from mailstack.web.api.accounts import account_routes
-from mailstack.web.api.backstage import Backstage
 from mailstack.web.api.checks import check_routes
-from mailstack.web.api.composing import composing_routes
+from mailstack.web.api.compose import composing_routes
+from mailstack.web.api.context import Backstage
 from mailstack.web.api.description import Description
 from mailstack.web.api.environment import environment_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.letters import letter_routes
+from mailstack.web.api.long_poll import wait_routes
 from mailstack.web.api.queue import queue_routes
-from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.api.waiting import wait_routes
-from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.http_values import Answer, Ask, Trouble
 from mailstack.web.routes import Route
 
 

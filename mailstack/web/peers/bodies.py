@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from mailstack.web import json_body
-from mailstack.web.asking import Ask, Trouble
+from mailstack.web.http_values import Ask, Trouble
 
 T = TypeVar("T")
 

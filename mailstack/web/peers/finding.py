@@ -9,7 +9,7 @@ from mailstack.letter.parsed import Part, Reading
 from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.mailbox.index.items import Item, Which
 from mailstack.mailbox.index.query import BadQuery, parse
-from mailstack.web.asking import Ask, Trouble
+from mailstack.web.http_values import Ask, Trouble
 
 
 async def found(catalogue: Catalogue, letter: str) -> Item:

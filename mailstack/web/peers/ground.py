@@ -9,14 +9,14 @@ from mailstack.faults import Faults
 from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.protocols.connection import Clock
-from mailstack.spam.verdict import Judge
-from mailstack.web.api.places import Places
+from mailstack.web.api.stream_limits import Places
 from mailstack.web.checks.links import Look
-from mailstack.web.composing import ComposeLimits
-from mailstack.web.intake import Intake
-from mailstack.web.leaving import Leaving
+from mailstack.web.checks.spam.verdict import Judge
+from mailstack.web.compose import ComposeLimits
 from mailstack.web.peers.mailhog.monkey import Monkey
+from mailstack.web.release import Leaving
 from mailstack.web.site import Doorkeeper
+from mailstack.web.submission import Intake
 
 
 class Ground(Struct, frozen=True):

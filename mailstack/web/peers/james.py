@@ -8,7 +8,7 @@ import msgspec
 
 from mailstack.faults import Faults, TooManyRules
 from mailstack.faults.foreign import from_james
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
 from mailstack.web.routes import Route
 
 _PATH, _OURS = "/smtpBehaviors", "james-"

@@ -11,6 +11,7 @@ from mailstack.accounts.login_names import LoginNames
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Store
 from mailstack.web.api.description import About, Description
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.greenmail.service import service_pages
 from mailstack.web.peers.greenmail.users import user_pages
 from mailstack.web.peers.ground import Ground
@@ -19,7 +20,6 @@ from mailstack.web.peers.mailhog.messages import message_pages
 from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.mailpit.pages import mailpit_pages
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf
 
 _GREENMAIL = About(
     "GreenMail's API, answered by mailstack",

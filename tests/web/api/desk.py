@@ -11,12 +11,12 @@ from mailstack.protocols.connection import Clock, HostPort
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.letters import letter_routes
-from mailstack.web.api.places import Places
-from mailstack.web.api.shelf import ApiShelf
-from mailstack.web.api.waiting import wait_routes
-from mailstack.web.asking import Answer, Ask, Visitor
+from mailstack.web.api.long_poll import wait_routes
+from mailstack.web.api.stream_limits import Places
 from mailstack.web.checks.links import Seen
+from mailstack.web.http_values import Answer, Ask, Visitor
 from mailstack.web.routes import Route
 from mailstack.web.site import Everybody, Site
 from tests.aid import run

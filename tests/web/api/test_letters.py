@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
-from mailstack.web.asking import Answer
+from mailstack.web.http_values import Answer
 from tests.aid import run
 from tests.catalogue.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk

@@ -18,9 +18,9 @@ from mailstack.protocols.sasl import AccountLogin
 from mailstack.simulation import SimulatedReactor
 from mailstack.store import Account
 from mailstack.web.api.events import ALIVE
-from mailstack.web.api.places import Places
-from mailstack.web.asking import Ask, Visitor
+from mailstack.web.api.stream_limits import Places
 from mailstack.web.body import Bounds
+from mailstack.web.http_values import Ask, Visitor
 from mailstack.web.site import Doorkeeper, Everybody, Site
 from tests.catalogue.shelf import ALICE, BOB, Shelf, text
 from tests.simulation.protocols import Recorder

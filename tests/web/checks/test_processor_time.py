@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 
 from mailstack.letter.parsed import Reading, read
-from mailstack.web.api import telling
+from mailstack.web.api import serialize
 from mailstack.web.api.checks import vouched
 from mailstack.web.checks import html as html_check
 from mailstack.web.letter_html import html_of
@@ -168,7 +168,7 @@ def works(octets: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "codes", lambda: whole().codes
     yield "unsubscribe", lambda: whole().unsubscribe
     yield "fields", lambda: list(whole().fields)
-    yield "tree", lambda: telling.tree(whole().tree)
+    yield "tree", lambda: serialize.tree(whole().tree)
     yield "contents", lambda: [whole().content_of(part) for part in whole().tree.walk() if not part.is_multipart]
     yield "HTML check", lambda: html_check.check(whole().html)
     yield "authentication", lambda: [vouched(body) for name, body in whole().headers if name.startswith("Auth")]

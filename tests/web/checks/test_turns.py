@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
 from mailstack.protocols.connection import HostPort
-from mailstack.web.asking import Ask, Trouble, Visitor
+from mailstack.web.checks.client_queue import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
 from mailstack.web.checks.html_features import Features
-from mailstack.web.checks.turns import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
-from mailstack.web.shelf import Shelf as Pages
+from mailstack.web.http_values import Ask, Trouble, Visitor
+from mailstack.web.letter_reader import Shelf as Pages
 from tests.aid import run
 from tests.catalogue.shelf import Shelf
 

@@ -15,15 +15,15 @@ from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import HostPort, Unreachable
 from mailstack.store import Account
-from mailstack.web.api.places import Places
-from mailstack.web.asking import Answer, Ask, Upgrade
+from mailstack.web.api.stream_limits import Places
 from mailstack.web.checks.links import Seen
-from mailstack.web.intake import Copied
+from mailstack.web.http_values import Answer, Ask, Upgrade
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailhog.monkey import Monkey
 from mailstack.web.peers.mailpit.about import Told
 from mailstack.web.peers.pages import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
+from mailstack.web.submission import Copied
 from tests.aid import run
 from tests.catalogue.shelf import Shelf, inline
 

@@ -12,7 +12,7 @@ from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.asking import Answer, Ask, in_json
+from mailstack.web.http_values import Answer, Ask, in_json
 from mailstack.web.peers.greenmail.users import Said, said
 from mailstack.web.routes import Route, Told
 

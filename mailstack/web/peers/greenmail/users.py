@@ -13,10 +13,10 @@ from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import read
 from mailstack.store import Conflict, Entry, Store
-from mailstack.web.asking import JSON, Answer, Ask, in_json
+from mailstack.web.http_values import JSON, Answer, Ask, in_json
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.bodies import taken
 from mailstack.web.routes import Route, Told
-from mailstack.web.shelf import Shelf
 
 MOST = 1000
 """Messages of one answer."""

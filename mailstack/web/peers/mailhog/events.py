@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from mailstack.mailbox.index.feed import Feed, Missed
 from mailstack.mailbox.index.items import Item
-from mailstack.web.api.places import Places
-from mailstack.web.asking import Answer, Ask, Trouble, Upgrade
+from mailstack.web.api.stream_limits import Places
+from mailstack.web.http_values import Answer, Ask, Trouble, Upgrade
 from mailstack.web.routes import Route
 
 Show = Callable[[Item], Awaitable[bytes]]

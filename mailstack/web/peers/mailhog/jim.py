@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.web.asking import Answer, Ask, Trouble
+from mailstack.web.http_values import Answer, Ask, Trouble
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.mailhog.monkey import Jim, Monkey
 from mailstack.web.routes import Route

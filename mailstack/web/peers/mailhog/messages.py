@@ -14,9 +14,8 @@ from mailstack.mailbox.index.items import Item, Which
 from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.store import Record
-from mailstack.web.asking import Answer, Ask, Trouble
-from mailstack.web.intake import Copied
-from mailstack.web.leaving import RELEASED
+from mailstack.web.http_values import Answer, Ask, Trouble
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found, number_of, part_of
 from mailstack.web.peers.ground import Ground
@@ -24,8 +23,9 @@ from mailstack.web.peers.mailhog.events import event_pages
 from mailstack.web.peers.mailhog.jim import jim_pages
 from mailstack.web.peers.mailhog.releasing import Releasing
 from mailstack.web.peers.mailhog.showing import message
+from mailstack.web.release import RELEASED
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf
+from mailstack.web.submission import Copied
 
 TEXT_JSON = "text/json; charset=utf-8"
 USUAL, MOST = 50, 250

@@ -13,7 +13,7 @@ from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.items import Which
 from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import Outlet
-from mailstack.web.asking import Answer, Ask, in_json, plain
+from mailstack.web.http_values import Answer, Ask, in_json, plain
 from mailstack.web.peers.mailpit.metrics import metric_pages
 from mailstack.web.peers.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
 from mailstack.web.routes import Route

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.faults import Faults
 from mailstack.faults.foreign import from_mailpit, to_mailpit
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.mailpit.taken import Trigger, Triggers
 from mailstack.web.routes import Route, Told

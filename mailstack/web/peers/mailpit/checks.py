@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mailstack.spam.verdict import Judge, Verdict
-from mailstack.web.asking import Answer, Ask, Trouble, in_json
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.turns import ClientTurns, HtmlChecks
+from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
+from mailstack.web.checks.spam.verdict import Judge, Verdict
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.finding import found, part_of
 from mailstack.web.peers.thumbnail import NoPictures, thumbnail
 from mailstack.web.routes import Parameter, Route, Told
-from mailstack.web.shelf import Shelf
 
 
 def check_pages(shelf: Shelf, look: link_check.Look, judge: Judge | None = None) -> tuple[Route, ...]:

@@ -10,8 +10,8 @@ import msgspec
 from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.mailbox.index.feed import Event, Missed
 from mailstack.mailbox.index.items import Which
-from mailstack.web.api.places import Places
-from mailstack.web.asking import Ask, Upgrade
+from mailstack.web.api.stream_limits import Places
+from mailstack.web.http_values import Ask, Upgrade
 from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary
 from mailstack.web.routes import Route

@@ -7,13 +7,13 @@ from urllib.parse import quote
 from mailstack.letter.parsed import Part
 from mailstack.mailbox.index.items import Item, Which
 from mailstack.protocols.connection import Clock
-from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.letter_html import html_page
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.finding import found, part_of, searched
 from mailstack.web.peers.mailpit import shapes
 from mailstack.web.peers.mailpit.showing import message
 from mailstack.web.routes import Route, Told
-from mailstack.web.shelf import Shelf
 
 _NEVER_SHOWN = {
     "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",

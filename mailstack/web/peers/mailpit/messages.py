@@ -9,7 +9,7 @@ from mailstack.mailbox.index.items import Which
 from mailstack.mailbox.index.query import Arrived, Term
 from mailstack.mailbox.index.tags import tag_of
 from mailstack.protocols.connection import Clock
-from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import PLAIN, Answer, Ask, Trouble, in_json
 from mailstack.web.peers.bodies import from_form, taken
 from mailstack.web.peers.finding import number_of, searched
 from mailstack.web.peers.mailpit.shapes import MessagesSummary

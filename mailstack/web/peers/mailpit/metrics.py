@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from mailstack.web.asking import Answer, Ask
+from mailstack.web.http_values import Answer, Ask
 from mailstack.web.peers.mailpit.shapes import Information
 from mailstack.web.routes import Route
 

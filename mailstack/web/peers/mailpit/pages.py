@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from mailstack.web.api.description import About, Description
-from mailstack.web.asking import Answer, Ask
+from mailstack.web.http_values import Answer, Ask
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailpit.about import Told, about_pages
 from mailstack.web.peers.mailpit.chaos import chaos_pages
@@ -15,7 +16,6 @@ from mailstack.web.peers.mailpit.message import message_pages
 from mailstack.web.peers.mailpit.messages import list_pages
 from mailstack.web.peers.mailpit.sending import sending_pages
 from mailstack.web.routes import Route
-from mailstack.web.shelf import Shelf
 
 _ABOUT = About(
     "Mailpit's API, answered by mailstack",

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.relay.external_relay import Outlet
-from mailstack.web.asking import PLAIN, Answer, Ask, Trouble, in_json
-from mailstack.web.composing import ComposeLimits, Sending, Written, check_count, checked, compose
-from mailstack.web.intake import Copied
-from mailstack.web.leaving import RELEASED
+from mailstack.web.compose import ComposeLimits, Sending, Written, check_count, checked, compose
+from mailstack.web.http_values import PLAIN, Answer, Ask, Trouble, in_json
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.peers.bodies import taken
 from mailstack.web.peers.finding import found
 from mailstack.web.peers.ground import Ground
 from mailstack.web.peers.mailpit.messages import OK
 from mailstack.web.peers.mailpit.taken import Releasing
+from mailstack.web.release import RELEASED
 from mailstack.web.routes import Route, Told
-from mailstack.web.shelf import Shelf
-from mailstack.web.shield import shielded
+from mailstack.web.shielded import shielded
+from mailstack.web.submission import Copied
 
 
 def sending_pages(ground: Ground, shelf: Shelf) -> tuple[Route, ...]:

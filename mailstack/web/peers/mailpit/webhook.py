@@ -18,7 +18,7 @@ from mailstack.queue.webhooks.dispatcher import Announcer, NotTold
 from mailstack.queue.webhooks.wake_on_step import Waking
 from mailstack.store import Store
 from mailstack.store.outbox_types import Announcement
-from mailstack.web.asking import JSON
+from mailstack.web.http_values import JSON
 from mailstack.web.peers.mailpit.about import VERSION
 from mailstack.web.peers.mailpit.showing import summary
 

@@ -1,0 +1,69 @@
+"""Which letters a request means, of those that its visitor may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailstack.letter.address import key_of
+from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.query import BadQuery, Term, parse
+from mailstack.web.http_values import Ask, Trouble
+
+
+def seen_by(ask: Ask) -> str | None:
+    """The account whose letters these must be; None for an administrator."""
+    return None if ask.visitor.is_admin else ask.visitor.account
+
+
+def terms_of(query: str, now: float) -> tuple[Term, ...]:
+    """Raises Trouble 400."""
+    try:
+        return parse(query, now)
+    except BadQuery as error:
+        raise Trouble(400, f"query: {error}") from None
+
+
+def which_of(
+    ask: Ask,
+    now: float,
+    *,
+    ids: Sequence[str] | None = None,
+    query: str | None = None,
+    mailbox: str | None = None,
+    everything: bool = False,
+    without: Sequence[str] = (),
+) -> Which:
+    """What a body chooses. Raises Trouble 400 when it chooses nothing, so that a slip does not mean all letters."""
+    if ids is None and query is None and mailbox is None and not everything:
+        raise Trouble(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
+    return Which(
+        ids=None if ids is None else tuple(ids),
+        without=tuple(without),
+        terms=terms_of(query or "", now),
+        mailbox=None if mailbox is None else key_of(mailbox),
+        seen_by=seen_by(ask),
+    )
+
+
+def number(ask: Ask, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
+    """A whole number of the query. Raises Trouble 400."""
+    text = ask.query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    raise Trouble(400, f"{name} is a whole number from {least} to {most}")
+
+
+def seconds(ask: Ask, name: str, default: float, most: float) -> float:
+    """A duration of the query, in seconds. Raises Trouble 400."""
+    text = ask.query.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise Trouble(400, f"{name} is a number of seconds from 0 to {most:g}")
+    return value

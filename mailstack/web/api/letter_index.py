@@ -1,0 +1,131 @@
+"""Letters of the catalogue as the API gives them: found, and told as their visitor may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from mailstack.letter import LetterId
+from mailstack.letter.address import key_of
+from mailstack.letter.content import read_all
+from mailstack.letter.parsed import Limits, Reading, read
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.items import Item, Which
+from mailstack.store import Record
+from mailstack.web.api import serialize
+from mailstack.web.api.filters import seen_by
+from mailstack.web.api.schemas import Letter, Summary
+from mailstack.web.http_values import Ask, Trouble, Visitor
+from mailstack.web.letter_reader import Shelf
+
+T = TypeVar("T")
+
+WEIGHT = 512
+"""To tell of one letter takes as long as to read so many octets."""
+MOST_TEXT = 16 * 1024 * 1024
+"""Octets of text, and of HTML, in one answer."""
+
+
+class ApiShelf(Shelf):
+    """For the pages of the API."""
+
+    def __init__(self, catalogue: Catalogue, in_thread: InThread, *, hide_client: bool = False) -> None:
+        """`hide_client` shows the client of a submitted letter to its author and to administrators only."""
+        super().__init__(catalogue, in_thread)
+        self._hide_client = hide_client
+
+    async def item(self, ask: Ask) -> Item:
+        """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
+
+        A letter that was accepted a moment ago is waited for: its id may be known before it is read.
+        """
+        name = ask.variables["id"]
+        item = None if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+        if item is None:
+            await self.catalogue.up_to_date()
+            item = await self._latest(ask) if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+        if item is None:
+            raise Trouble(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
+        return item
+
+    async def _latest(self, ask: Ask) -> Item | None:
+        return next(iter((await self.catalogue.listed(Which(seen_by=seen_by(ask)), 1)).items), None)
+
+    async def reading_of(self, letter: LetterId) -> Reading | None:
+        """Of a copy in another office; None when its octets are gone."""
+        content = await self.catalogue.content_of(letter)
+        if content is None:
+            return None
+        return await self.read(await read_all(content))
+
+    async def summaries(self, items: Sequence[Item], visitor: Visitor) -> list[Summary]:
+        """With where each letter is now."""
+        return await self.told(items, visitor, list)
+
+    async def told(self, items: Sequence[Item], visitor: Visitor, make: Callable[[list[Summary]], T]) -> T:
+        """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
+        records = await self.catalogue.records(items)
+
+        def tell() -> T:
+            return make([serialize.summary(seen_of(item, visitor), records) for item in items])
+
+        return await self.do(tell, len(items) * WEIGHT)
+
+    async def letters(self, items: Sequence[Item], visitor: Visitor, max_text: int | None = None) -> list[Letter]:
+        """Each read; without those whose octets are gone. Of many letters only so much text is given.
+
+        `max_text`: maximum characters of each letter's text.
+        """
+        items = [seen_of(item, visitor) for item in items]
+        records = await self.catalogue.records(items)
+        limits = Limits(text=min(Limits().text, MOST_TEXT // max(1, len(items))))
+        found: list[Letter] = []
+        for item in items:
+            try:
+                octets = await self.octets(item)
+            except Trouble:
+                continue
+            hides = self._hide_client and bool(item.account) and not is_own(item, visitor)
+            make = partial(_told, item, records, octets, limits, hide_client=hides, max_text=max_text)
+            found.append(await self.do(make, len(octets)))
+        return found
+
+
+def _told(
+    item: Item,
+    records: Mapping[LetterId, Record],
+    octets: bytes,
+    limits: Limits,
+    *,
+    hide_client: bool,
+    max_text: int | None,
+) -> Letter:
+    return serialize.letter(item, records, read(octets, limits), hide_client=hide_client, max_text=max_text)
+
+
+def is_own(item: Item, visitor: Visitor) -> bool:
+    """Whether the visitor may see all of a letter: its author, or an administrator."""
+    return visitor.is_admin or visitor.account == item.account
+
+
+def seen_of(item: Item, visitor: Visitor) -> Item:
+    """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
+    if is_own(item, visitor):
+        return item
+    public = {key_of(one.address) for one in (*item.to, *item.cc)}
+    own = {visitor.account}
+
+    def is_told(address: str) -> bool:
+        key = key_of(address)
+        local, _, domain = key.rpartition("@")
+        return key in public or key in own or f"{local.partition('+')[0]}@{domain}" in own
+
+    return replace(
+        item,
+        recipients=tuple([address for address in item.recipients if is_told(address)]),
+        bcc=tuple([one for one in item.bcc if is_told(one.address)]),
+    )

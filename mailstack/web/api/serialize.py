@@ -1,0 +1,182 @@
+"""Makes of what the catalogue and the store know the values that the API gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+import msgspec
+
+from mailstack.letter import Arrival, LetterId
+from mailstack.letter.address_lists import Correspondent
+from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.parsed import Part, Reading
+from mailstack.letter.step import Step
+from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.items import Item
+from mailstack.store import Record
+from mailstack.web.api.schemas import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
+
+FETCHED = "src"
+"""The kind of link that nobody follows: what a mail client fetches to show the letter."""
+REMOVED = DeliveryState.REMOVED.value
+UNKNOWN = "unknown"
+"""The state of a letter whose history has been forgotten."""
+
+BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
+
+
+def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
+    """`records` has the letter and its copies, as far as they are known."""
+    recipients = _recipients(item, records)
+    return Summary(
+        id=item.id,
+        number=item.number,
+        subject=item.subject,
+        author=None if item.author is None else _person(item.author),
+        to=_people(item.to),
+        cc=_people(item.cc),
+        sender=item.sender,
+        recipients=recipients,
+        size=item.size,
+        arrived=utc_text(item.arrived),
+        unread=item.unread,
+        tags=list(item.tags),
+        attachments=item.attachments,
+        snippet=item.snippet,
+        state=_together([each.state for each in recipients]),
+    )
+
+
+def letter(
+    item: Item,
+    records: Mapping[LetterId, Record],
+    reading: Reading,
+    *,
+    hide_client: bool = False,
+    max_text: int | None = None,
+) -> Letter:
+    """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client.
+
+    `max_text`: maximum characters of the text; None: as many as are read.
+    """
+    unsubscribe = reading.unsubscribe
+    shown = summary(item, records)
+    known = {name: getattr(shown, name) for name in Summary.__struct_fields__}
+    return Letter(
+        **known,
+        bcc=_people(item.bcc),
+        reply_to=_people(item.reply_to),
+        date=_date(reading),
+        message_id=reading.message_id,
+        text=reading.text[:max_text],
+        text_truncated=reading.text_truncated or len(reading.text[:max_text]) < len(reading.text),
+        html=reading.html,
+        parts=_parts(reading),
+        headers=list(reading.headers),
+        links=[link.url for link in reading.links if link.kind != FETCHED],
+        codes=list(reading.codes),
+        envelope=_envelope(item, records.get(item.id), hide_client=hide_client),
+        list_unsubscribe=None
+        if unsubscribe is None
+        else Unsubscribing(
+            unsubscribe.field,
+            list(unsubscribe.links),
+            unsubscribe.post,
+            unsubscribe.one_click,
+            list(unsubscribe.faults),
+        ),
+    )
+
+
+def warnings_of(steps: Sequence[Step]) -> list[str]:
+    """What its journey tells of a letter that other hosts would not have taken as it came."""
+    return [BARE_NEWLINES] if any(step.facts.get("bare_newlines") for step in steps) else []
+
+
+def tree(part: Part) -> Node:
+    """A part with those within it."""
+    return Node(
+        part=part.number,
+        type=part.type,
+        name=part.name,
+        size=part.size,
+        disposition=part.disposition,
+        content_id=part.content_id,
+        charset=part.charset,
+        encoding=part.encoding,
+        parts=[tree(each) for each in part.parts],
+    )
+
+
+def _date(reading: Reading) -> str | None:
+    """None for one that is beyond all calendars."""
+    try:
+        return None if reading.date is None else reading.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    except OverflowError:
+        return None
+
+
+def _person(one: Correspondent) -> Person:
+    return Person(one.name, one.address)
+
+
+def _people(some: Sequence[Correspondent]) -> list[Person]:
+    return [_person(one) for one in some]
+
+
+def _parts(reading: Reading) -> list[PartShown]:
+    inline = {part.number for part in reading.inline}
+    return [
+        PartShown(part.number, part.name, part.type, part.size, part.content_id, part.number in inline)
+        for part in (*reading.attachments, *reading.inline)
+    ]
+
+
+def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[RecipientState]:
+    """Each as the sender named him, with how far the letter has come for him, in whatever office."""
+    record = records.get(item.id)
+    if record is None:
+        return [RecipientState(address, UNKNOWN) for address in item.recipients]
+    copies: dict[str, list[str]] = {}
+    for each in item.copies:
+        for delivery in records[each].deliveries if each in records else ():
+            original = delivery.recipient.original or delivery.recipient.address
+            copies.setdefault(original.key, []).append(delivery.state.value)
+    told = []
+    for recipient in record.letter.envelope.recipients:
+        if str(recipient.address) not in item.recipients:
+            continue
+        states: list[str] = []
+        for delivery in record.deliveries:
+            address = delivery.recipient.address
+            if (delivery.recipient.original or address).key == recipient.address.key:
+                further = copies.get(address.key) if delivery.state is DeliveryState.RELAYED else None
+                states += further or [delivery.state.value]
+        # What was redirected is removed for the address that it was for.
+        told.append(RecipientState(str(recipient.address), _together([s for s in states if s != REMOVED] or states)))
+    return told
+
+
+def _together(states: Iterable[str]) -> str:
+    words = set(states)
+    return words.pop() if len(words) == 1 else "mixed" if words else UNKNOWN
+
+
+def _envelope(item: Item, record: Record | None, *, hide_client: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"sender": item.sender, "recipients": list(item.recipients)}
+    if record is not None:
+        arrival: Arrival = record.letter.arrival
+        told |= {
+            "office": arrival.office,
+            "protocol": arrival.protocol,
+            "client": None if arrival.remote is None or hide_client else arrival.remote.host,
+            "helo": "" if hide_client else arrival.helo,
+            "account": None if hide_client else arrival.account,
+            "tls": None if arrival.tls is None or hide_client else msgspec.to_builtins(arrival.tls),
+            "parameters": [
+                list(pair) for pair in record.letter.envelope.parameters if not (hide_client and pair[0] == "AUTH")
+            ],
+        }
+    return told

@@ -1,0 +1,59 @@
+"""How many requests may go on for long: streams, and waits for letters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from mailstack.policy.counters import Counts
+from mailstack.policy.networks import client_of
+from mailstack.web.http_values import Ask, Trouble
+
+T = TypeVar("T")
+
+
+class Places:
+    """In all, and for one client; at every door and in every process of the office."""
+
+    def __init__(self, most: int, most_of_one: int, counts: Counts) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._counts = counts
+
+    @property
+    def taken(self) -> int:
+        """How many go on."""
+        return self._counts.total()
+
+    def check(self, ask: Ask) -> None:
+        """Raises Trouble 503 when there is no place for this client."""
+        client = client_of(ask.remote.host)
+        if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
+            raise Trouble(
+                503,
+                "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
+                ("Retry-After", "5"),
+            )
+
+    async def held(self, ask: Ask, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """The same, with a place for as long as they come. Raises Trouble 503."""
+        try:
+            with self.one(ask):
+                async for piece in pieces:
+                    if not await ask.holds():
+                        return
+                    yield piece
+        finally:
+            await pieces.aclose()
+
+    @contextmanager
+    def one(self, ask: Ask) -> Iterator[None]:
+        """A place. Raises Trouble 503 when there is none."""
+        self.check(ask)
+        client = client_of(ask.remote.host)
+        self._counts.add(client)
+        try:
+            yield
+        finally:
+            self._counts.remove(client)

@@ -1,0 +1,152 @@
+"""Outlook's autodiscover for POP3, IMAP and SMTP accounts: what it asks, and our answers (MS-OXDSCLI)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement, indent, tostring  # written here; what is read is read below
+
+# Python's binding of expat itself, for it lets us refuse a DOCTYPE before anything in it is looked at.
+from xml.parsers import expat
+
+from msgspec import Struct
+
+from mailstack.web.autoconfig.services import Security, Service, Services
+
+_OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook"
+ASKED = f"{_OUTLOOK}/responseschema/2006a"
+"""What the client accepts: the one schema that has POP3 and SMTP."""
+_ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
+
+MOST_DEEP = 8
+MOST_TEXT = 1000
+"""Characters of one element that we look at; an address has at most 320."""
+
+_ADDRESS = ("Autodiscover", "Request", "EMailAddress")
+_SCHEMA = ("Autodiscover", "Request", "AcceptableResponseSchema")
+
+
+class BadRequest(ValueError):
+    """These octets are no request; str() says why."""
+
+
+class UnknownSchema(ValueError):
+    """A client that asks for something else, as ActiveSync; str() is what it asks for."""
+
+
+class Request(Struct, frozen=True):
+    """What a client asks: the settings of an address, not checked yet."""
+
+    address: str
+    schema: str
+
+
+def read_request(octets: bytes) -> Request:
+    """Read a request. Raises BadRequest; the caller bounds the size.
+
+    A document that declares a DOCTYPE is refused there and then, so that there are no entities to be expanded and
+    nothing to be fetched; what an element may hold, and how deep they may nest, is bounded too.
+    """
+    reader = _Reader()
+    try:
+        reader.parser.Parse(octets, True)
+    except expat.ExpatError as error:
+        raise BadRequest(f"not XML: {error}") from None
+    if not (address := reader.found.get(_ADDRESS, "").strip()):
+        raise BadRequest("no EMailAddress")
+    return Request(address, reader.found.get(_SCHEMA, "").strip() or ASKED)
+
+
+class _Reader:
+    """Keeps the text of the two elements that matter."""
+
+    def __init__(self) -> None:
+        # UTF-8 whatever the document says of itself: Python would look for a codec of any name that it is given.
+        self.parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.found: dict[tuple[str, ...], str] = {}
+        self._path: list[str] = []
+
+    def _doctype(self, *_: object) -> None:
+        raise BadRequest("a DOCTYPE has no place in a request")
+
+    def _start(self, name: str, _: object) -> None:
+        if len(self._path) >= MOST_DEEP:
+            raise BadRequest("nested too deep")
+        self._path.append(name.rpartition(" ")[2])
+        path = tuple(self._path)
+        if path in (_ADDRESS, _SCHEMA):
+            if path in self.found:
+                raise BadRequest(f"more than one {path[-1]}")
+            self.found[path] = ""
+
+    def _end(self, _: str) -> None:
+        self._path.pop()
+
+    def _text(self, text: str) -> None:
+        path = tuple(self._path)
+        if path in self.found:
+            self.found[path] += text
+            if len(self.found[path]) > MOST_TEXT:
+                raise BadRequest(f"{path[-1]} is too long")
+
+
+def settings(address: str, services: Services) -> bytes:
+    """The answer: a Protocol for each service, the best of each kind first, as Outlook takes the first."""
+    root = Element("Autodiscover", xmlns=_ANSWER)
+    response = SubElement(root, "Response", xmlns=ASKED)
+    SubElement(SubElement(response, "User"), "DisplayName").text = address
+    account = SubElement(response, "Account")
+    SubElement(account, "AccountType").text = "email"
+    SubElement(account, "Action").text = "settings"
+    for protocol in ("imap", "pop3", "smtp"):
+        for service in services.of(protocol):
+            _protocol(account, address, service)
+    return _octets(root)
+
+
+def _protocol(account: Element, address: str, service: Service) -> None:
+    values = [
+        ("Type", service.protocol.upper()),
+        ("Server", service.host),
+        ("Port", str(service.port)),
+        ("DomainRequired", "off"),
+        ("LoginName", address),
+        ("SPA", "off"),
+        # "SSL" is from the first octet, "TLS" is STARTTLS; older clients read the first of the two only.
+        ("SSL", "on"),
+        ("Encryption", "SSL" if service.security is Security.TLS else "TLS"),
+        ("AuthRequired", "on"),
+    ]
+    if service.protocol == "smtp":
+        values += [("UsePOPAuth", "on"), ("SMTPLast", "off")]
+    protocol = SubElement(account, "Protocol")
+    for name, text in values:
+        SubElement(protocol, name).text = text
+
+
+INVALID, UNSUPPORTED, UNKNOWN = 600, 601, 500
+_WORDS = {
+    INVALID: "Invalid Request",
+    UNSUPPORTED: "The requested schema version is not supported",
+    UNKNOWN: "The email address can't be found",
+}
+
+
+def refusal(code: int, now: float) -> bytes:
+    """An error, in the form that clients expect it in; `now` is in seconds since 1970."""
+    root = Element("Autodiscover", xmlns=_ANSWER)
+    response = SubElement(root, "Response")
+    error = SubElement(response, "Error", Time=f"{datetime.fromtimestamp(now, UTC):%H:%M:%S}.0000000", Id="1")
+    SubElement(error, "ErrorCode").text = str(code)
+    SubElement(error, "Message").text = _WORDS[code]
+    SubElement(error, "DebugData")
+    return _octets(root)
+
+
+def _octets(root: Element) -> bytes:
+    indent(root)
+    octets: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return octets + b"\n"

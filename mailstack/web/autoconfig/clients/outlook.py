@@ -1,0 +1,69 @@
+"""Microsoft's Outlook: the new one, and the classic one of Office."""
+
+from __future__ import annotations
+
+from mailstack.web.autoconfig.guide import SECURITY_WORDS, Account, Guide, Step, Trust, kind
+from mailstack.web.autoconfig.services import Service
+
+
+def _server(service: Service) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Server", service.host),
+        ("Port", str(service.port)),
+        ("Encryption method", SECURITY_WORDS[service.security]),
+    )
+
+
+def write_classic(account: Account) -> tuple[Step, ...]:
+    how = "POP" if account.reading.protocol == "pop3" else "IMAP"
+    return (
+        Step(
+            'File, Add Account. Enter the address, open "Advanced options", tick "Let me set up my account manually",'
+            f" then Connect, and choose {how}.",
+            (("Address", account.address),),
+        ),
+        Step(
+            'Incoming mail. Leave "Require logon using Secure Password Authentication (SPA)" off.',
+            _server(account.reading),
+        ),
+        Step("Outgoing mail. Leave SPA off here too.", _server(account.sending)),
+        Step("Next, enter the password, Connect."),
+        Step(
+            "The outgoing server requires authentication. If a first letter is refused with 530: File, Account Settings,"
+            ' the account, Change, More Settings, tab "Outgoing Server".',
+            (
+                ("My outgoing server (SMTP) requires authentication", "on"),
+                ("Use same settings as my incoming mail server", "on"),
+            ),
+        ),
+        Step(
+            "If the user name was not taken over, it is the whole address.",
+            (("User name", account.address),),
+        ),
+    )
+
+
+def write_new(account: Account) -> tuple[Step, ...]:
+    how = "POP" if account.reading.protocol == "pop3" else "IMAP"
+    login = (("User name", account.address), ("Password", "that of the account"))
+    return (
+        Step(
+            "The new Outlook has Microsoft's servers fetch and send your letters, and gives them your password. So the"
+            " office must be reached from the internet with a certificate that is trusted there; if you would rather"
+            " not, take another client.",
+        ),
+        Step(
+            f'Settings, Accounts, Your accounts, Add account. Enter the address, "Choose provider", {how}.',
+            (("Address", account.address),),
+        ),
+        Step(f'Press "Show more". {kind(account.reading)} incoming server:', (*_server(account.reading), *login)),
+        Step(
+            "SMTP outgoing server. It requires authentication, so fill in user name and password here as well:",
+            (*_server(account.sending), *login),
+        ),
+        Step("Continue."),
+    )
+
+
+OUTLOOK_NEW = Guide("outlook-new", "Outlook (new, for Windows)", write_new, trust=Trust.PUBLIC)
+OUTLOOK_CLASSIC = Guide("outlook-classic", "Outlook (classic)", write_classic, Trust.WINDOWS)

@@ -1,0 +1,27 @@
+"""Thunderbird on a computer."""
+
+from __future__ import annotations
+
+from mailstack.web.autoconfig.guide import Account, Guide, Step, Trust, kind, server_values
+
+
+def write(account: Account) -> tuple[Step, ...]:
+    return (
+        Step(
+            "Account Settings, Account Actions, Add Mail Account. Enter your name, your address and your password.",
+            (("Address", account.address),),
+        ),
+        Step(
+            "If Thunderbird finds the settings by itself, compare them with those below. Else choose"
+            f' "Configure manually". Incoming server, {kind(account.reading)}:',
+            server_values(account.reading, account.address),
+        ),
+        Step(
+            "Outgoing server, SMTP. It requires authentication: the same user name and password as the incoming one.",
+            server_values(account.sending, account.address),
+        ),
+        Step('Press "Done". Thunderbird logs in once to try the settings.'),
+    )
+
+
+THUNDERBIRD = Guide("thunderbird", "Thunderbird", write, trust=Trust.OWN_LIST)

@@ -1,0 +1,127 @@
+"""The steps that set one client up, as data: a command, a web page and a document show the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from msgspec import Struct
+
+from mailstack.web.autoconfig.services import Security, Service, Services
+
+
+class Step(Struct, frozen=True):
+    """One thing to do."""
+
+    say: str
+    """What to do, in a sentence or two."""
+    values: tuple[tuple[str, str], ...] = ()
+    """What to fill in: the field as the client names it, and its value."""
+    file: str = ""
+    """The file that `text` belongs into; empty: `text` is typed where the step says."""
+    text: str = ""
+    """Lines to be taken as they are."""
+
+
+class Account(Struct, frozen=True):
+    """Whose client is set up, with what."""
+
+    address: str
+    sending: Service
+    reading: Service
+    """IMAP where the office has it, else POP3."""
+    ca_file: str = ""
+    """A CA that the client does not know by itself; empty: the certificate is one that everybody trusts."""
+
+
+class Trust(Enum):
+    """How a client comes to trust a CA of the office's own."""
+
+    WINDOWS = "Windows is told"
+    MAC = "the Mac is told"
+    IOS = "the iPhone is told, twice"
+    ANDROID = "the device is told, and the app may ask all the same"
+    OWN_LIST = "it has a list of its own"
+    CONFIGURED = "its configuration names the file"
+    PUBLIC = "never: its makers' servers call the office"
+
+
+class Guide(Struct, frozen=True):
+    """How one client is set up."""
+
+    name: str
+    """As the command takes it."""
+    title: str
+    write: Callable[[Account], tuple[Step, ...]]
+    trust: Trust
+    protocols: tuple[str, ...] = ("imap", "pop3")
+    """What it can fetch letters by, the best first."""
+
+    def steps(self, address: str, services: Services, ca_file: str = "") -> tuple[Step, ...]:
+        """What to do. Raises CannotSetUp."""
+        sending, reading = services.sending, services.best(*self.protocols)
+        if sending is None:
+            raise CannotSetUp("this office has no submission that clients could send by; see [listen] submissions")
+        if reading is None:
+            names = " or ".join(protocol.upper() for protocol in self.protocols)
+            raise CannotSetUp(f"this office has no {names} that {self.title} could read by; see [listen] pop3s")
+        if not fits_in_files(address):
+            raise CannotSetUp("an address with quotes, blanks or backslashes must be set up by hand")
+        steps = self.write(Account(address, sending, reading, ca_file))
+        return (*_trust(self.trust, ca_file), *steps) if ca_file else steps
+
+
+class CannotSetUp(Exception):
+    """No steps would lead to a client that works; str() says why."""
+
+
+def fits_in_files(address: str) -> bool:
+    """Whether an address can stand in a client's configuration file without quoting, which each does in its own way."""
+    return address.isprintable() and not set(address) & set(" \t\"'\\#$`%")
+
+
+def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
+    """What comes first where the certificate is from a CA of the office's own."""
+    if trust is Trust.CONFIGURED:
+        return ()
+    if trust is Trust.PUBLIC:
+        return (
+            Step(
+                "The office's certificate is from a CA of its own, which this client's makers don't know: it will work only"
+                " once [tls] has a certificate that everybody trusts."
+            ),
+        )
+    where = {
+        Trust.WINDOWS: "Have Windows trust that CA first: copy the file to it as ca.crt, double-click it, Install Certificate,"
+        " Place all certificates in the following store, Trusted Root Certification Authorities.",
+        Trust.MAC: "Have the Mac trust that CA first: open the file, which adds it to Keychain Access; double-click it there,"
+        " Trust, Always Trust.",
+        Trust.IOS: "Have the device trust that CA first: open the file on it (by AirDrop, or from a web page in Safari), install"
+        " the profile in Settings, General, VPN & Device Management, and turn it on in Settings, General, About, Certificate"
+        " Trust Settings.",
+        Trust.ANDROID: "Have the device trust that CA first: copy the file to it; Settings, Security, Encryption & credentials,"
+        " Install a certificate, CA certificate. An app that takes no such CA asks, or refuses: it needs a certificate that"
+        " everybody trusts.",
+        Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
+    }
+    return (Step(f"The office's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
+
+
+SECURITY_WORDS = {Security.TLS: "SSL/TLS", Security.STARTTLS: "STARTTLS"}
+"""As most clients name it."""
+
+
+def server_values(service: Service, address: str) -> tuple[tuple[str, str], ...]:
+    """Server, port, security and user, in the words of most clients."""
+    return (
+        ("Server", service.host),
+        ("Port", str(service.port)),
+        ("Security", SECURITY_WORDS[service.security]),
+        ("Authentication", "normal password"),
+        ("User name", address),
+    )
+
+
+def kind(service: Service) -> str:
+    """`IMAP` or `POP3`, for people."""
+    return service.protocol.upper()

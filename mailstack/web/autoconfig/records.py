@@ -1,0 +1,146 @@
+"""The DNS records that an office should have published, and why each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from mailstack.config import Config
+from mailstack.web.autoconfig.mta_sts import policy_id
+from mailstack.web.autoconfig.services import KNOWN, Services
+
+WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
+"""Before a domain: the names under which the web service is asked."""
+
+TTL = 3600
+"""Seconds: a mistake is gone within the hour."""
+
+
+class DnsRecord(Struct, frozen=True):
+    """One record to be published."""
+
+    name: str
+    """Absolute, with its final dot."""
+    type: str
+    data: str
+    """In presentation format (RFC 1035 §5.1); of TXT the text itself, without quotes."""
+    why: str
+    ttl: int = TTL
+
+
+class Publication(Struct, frozen=True):
+    """All of an office's records."""
+
+    host: tuple[DnsRecord, ...]
+    """About the host itself, for the zone that its name is in."""
+    domains: dict[str, tuple[DnsRecord, ...]]
+    """Of each domain of the configuration."""
+    notes: tuple[str, ...] = ()
+    """What people should know that no record says."""
+
+    def all(self) -> Iterator[tuple[str, DnsRecord]]:
+        """Every record with the domain that it is for; "" is the host."""
+        yield from (("", record) for record in self.host)
+        yield from ((domain, record) for domain, records in self.domains.items() for record in records)
+
+
+class Known(Struct, frozen=True):
+    """What is known beside the configuration."""
+
+    services: Services
+    web: bool = False
+    """Whether the office answers autoconfig, autodiscover and MTA-STS by HTTPS."""
+    addresses: Sequence[str] = ()
+    """The host's IP addresses, if somebody told them."""
+    key_hash: str = ""
+    """SHA-256 of the public key in the certificate (RFC 6698 §2.1.2: selector 1, matching type 1), in hexadecimal."""
+    dkim: Sequence[tuple[str, str, str]] = ()
+    """Of each key that signs: domain, selector, and the text of its record (RFC 6376 §3.6.1)."""
+
+
+def publication(config: Config, known: Known) -> Publication:
+    """What to publish. Address literals among the domains have no place in the DNS."""
+    domains = [domain for domain in config.domains if not domain.startswith("[")]
+    records: dict[str, tuple[DnsRecord, ...]] = {domain: tuple(_of_domain(domain, config, known)) for domain in domains}
+    return Publication(tuple(_of_host(config, known)), records, tuple(_notes(config, known, domains)))
+
+
+def _of_host(config: Config, known: Known) -> Iterator[DnsRecord]:
+    host = f"{config.hostname}."
+    for address in known.addresses:
+        yield DnsRecord(host, "AAAA" if ":" in address else "A", address, "where this host is")
+    if all(
+        domain != str(config.hostname) for domain in config.domains
+    ):  # two SPF records of one name are an error (RFC 7208 §4.5)
+        yield DnsRecord(host, "TXT", "v=spf1 a -all", "SPF: bounces come from this host's own name (RFC 7208 §2.3)")
+    if known.key_hash and config.listen.mx:
+        why = "DANE: the key of the current certificate (RFC 7672); counts only in a zone signed by DNSSEC"
+        yield DnsRecord(f"_25._tcp.{host}", "TLSA", f"3 1 1 {known.key_hash}", why)
+
+
+def _of_domain(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]:
+    name, host = f"{domain}.", f"{config.hostname}."
+    if config.listen.mx:
+        yield DnsRecord(name, "MX", f"10 {host}", "where letters for the domain go")
+    yield DnsRecord(name, "TXT", "v=spf1 mx ~all", "SPF: who may send for the domain (RFC 7208)")
+    for of, selector, text in known.dkim:
+        if of == domain:
+            yield DnsRecord(f"{selector}._domainkey.{name}", "TXT", text, "DKIM: the key of our signatures (RFC 6376)")
+    policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
+    yield DnsRecord(f"_dmarc.{name}", "TXT", policy, "DMARC: reports first; then p=quarantine, p=reject (RFC 7489)")
+    yield from _transport(domain, config, known)
+    yield from _services(name, known.services)
+    if known.web:
+        yield from _web_names(name, f"{known.services.host}.")
+
+
+def _transport(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]:
+    """What asks other hosts for TLS."""
+    name = f"{domain}."
+    if known.web:
+        sts = f"v=STSv1; id={policy_id(config)}"
+        yield DnsRecord(f"_mta-sts.{name}", "TXT", sts, f"MTA-STS, mode {config.mta_sts.mode} (RFC 8461 §3.1)")
+        yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{known.services.host}.", "MTA-STS: who has the policy")
+    report = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
+    yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "where failures of TLS are reported (RFC 8460 §3)")
+
+
+def _services(name: str, services: Services) -> Iterator[DnsRecord]:
+    """RFC 6186 §3, RFC 8314 §5.1: a target of "." is a service that there is not."""
+    offered = {service.name: service for service in services.all}
+    for each in KNOWN:
+        label, service = f"_{each.name}._tcp.{name}", offered.get(each.name)
+        if service is None:
+            yield DnsRecord(label, "SRV", "0 0 0 .", "clients find that this is not offered (RFC 6186 §3.4)")
+            continue
+        priority = 10 if each.protocol == "pop3" and services.of("imap") else 0
+        why = "clients find the service (RFC 6186 §3, RFC 8314 §5.1)"
+        yield DnsRecord(label, "SRV", f"{priority} 1 {service.port} {service.host}.", why)
+
+
+def _web_names(name: str, host: str) -> Iterator[DnsRecord]:
+    yield DnsRecord(f"autoconfig.{name}", "CNAME", host, "Thunderbird finds its settings")
+    yield DnsRecord(f"autodiscover.{name}", "CNAME", host, "Outlook finds its settings")
+    yield DnsRecord(f"_autodiscover._tcp.{name}", "SRV", f"0 1 443 {host}", "the same, under the host's own name")
+
+
+def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str]:
+    if not known.addresses:
+        yield f"{config.hostname} needs A and AAAA records, and its addresses a PTR record back to it."
+    signed = {domain for domain, _, _ in known.dkim}
+    if missing := [domain for domain in domains if domain not in signed]:
+        yield f"No DKIM key signs for {', '.join(missing)}, so that no key is to be published; `mailstack dkim generate` makes one."
+    if known.web:
+        names = ", ".join(f"{label}.{domain}" for domain in domains for label in WEB_LABELS)
+        yield f"The certificate must cover {names} as well, or clients and other hosts refuse what they find there."
+    else:
+        yield "Autoconfig, autodiscover and MTA-STS need the web service: [listen] https."
+    relay = config.relay
+    out = dict.fromkeys(
+        host.target.host for hosts in (relay.smart_host, *relay.sender_routes.hosts.values()) for host in hosts
+    )
+    if out:
+        yield f"Letters leave by {', '.join(out)}: add the provider's `include:` to the SPF records."
+    if known.key_hash:
+        yield "TLSA must be published anew, an hour before, when a renewed certificate has a new key."

@@ -1,0 +1,77 @@
+"""Checks of letters: one at a time for each client, and what costs time kept for each letter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from twisted.internet.defer import DeferredLock
+
+from mailstack.letter import LetterId
+from mailstack.mailbox.index.items import Item
+from mailstack.policy.networks import client_of
+from mailstack.web.checks.html import report
+from mailstack.web.checks.html_features import Features, features_of
+from mailstack.web.http_values import JSON, Answer, Ask, Trouble
+from mailstack.web.letter_reader import AT_ONCE, Shelf
+
+T = TypeVar("T")
+
+MAX_WAITING = 10
+"""Checks of one client that may wait for the one under way."""
+MAX_KEPT = 256
+"""Letters whose features are kept: some kilobytes each."""
+
+
+class ClientTurns:
+    """Lock for each client, which is an account, or an address where nobody logs in."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, DeferredLock] = {}
+
+    async def run(self, ask: Ask, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns, once those before it of the same client have ended. Raises Trouble 429 for one too many."""
+        client = ask.visitor.account or client_of(ask.remote.host)
+        lock = self._locks.setdefault(client, DeferredLock())
+        if len(lock.waiting) >= MAX_WAITING:
+            raise Trouble(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))
+        await lock.acquire()
+        try:
+            return await work()
+        finally:
+            lock.release()
+            if not lock.locked and self._locks.get(client) is lock:
+                del self._locks[client]
+
+
+class HtmlChecks:
+    """HTML checks of letters."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._turns = ClientTurns()
+        self._known: dict[LetterId, Features] = {}
+
+    async def of(self, ask: Ask, item: Item) -> Answer | None:
+        """The check of a letter, in JSON; None when it has no HTML. Raises Trouble."""
+        return await self._turns.run(ask, lambda: self._of(item))
+
+    async def _of(self, item: Item) -> Answer | None:
+        features = self._known.get(item.id)
+        if features is None:
+            reading = await self._shelf.reading(item)
+            if not reading.html:
+                return None
+            features = await self._shelf.do(lambda: features_of(reading.html), len(reading.html))
+            self._keep(item.id, features)
+        found = features
+        # A report is long, however short the letter is.
+        octets = await self._shelf.do(lambda: msgspec.json.encode(report(found)), AT_ONCE + 1)
+        return Answer(octets, JSON)
+
+    def _keep(self, letter: LetterId, features: Features) -> None:
+        """A letter never changes. The oldest are dropped."""
+        self._known[letter] = features
+        if len(self._known) > MAX_KEPT:
+            del self._known[next(iter(self._known))]

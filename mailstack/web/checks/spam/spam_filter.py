@@ -1,0 +1,96 @@
+"""The spam filter that is asked: where it is, what it is told, and how long it may take."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.http_client import HttpPoster
+from mailstack.net.tcp_request import answer_to
+from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.relay.loopback import is_loopback
+from mailstack.web.checks.spam.rspamd import PATH, read_checked
+from mailstack.web.checks.spam.spamassassin import question, read_report
+from mailstack.web.checks.spam.verdict import NotUnderstood, Verdict
+
+TIMEOUT = 30.0
+"""Seconds for one letter: filters ask the DNS."""
+MOST_SENT = 5 * 1024 * 1024
+"""Octets of a letter; filters skip larger ones (spamc's own limit is a tenth of that)."""
+MOST_ANSWERED = 1024 * 1024
+
+_EXAMPLES = "spamassassin:127.0.0.1:783 or rspamd:http://127.0.0.1:11333"
+
+
+class SpamFilter(Struct, frozen=True):
+    """One of this machine."""
+
+    kind: Literal["spamassassin", "rspamd"]
+    at: HostPort
+
+
+def parse_filter(text: str) -> SpamFilter:
+    """Of "spamassassin:127.0.0.1:783" or "rspamd:http://127.0.0.1:11333". Raises ValueError, with a reason for people."""
+    kind, _, where = text.partition(":")
+    match kind:
+        case "spamassassin":
+            return SpamFilter("spamassassin", _host_port(where, 783))
+        case "rspamd":
+            address = where.removeprefix("http://").removesuffix("/")
+            return SpamFilter("rspamd", _host_port(address, 11333))
+    raise ValueError(f"{text[:100]!r} names no spam filter; write {_EXAMPLES}")
+
+
+def _host_port(text: str, usual: int) -> HostPort:
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or "", parts.port or usual
+        is_plain = parts.netloc == text and "@" not in text
+    except ValueError:
+        host, port, is_plain = "", 0, False
+    if not host or not is_plain or not host.isascii():
+        raise ValueError(f"{text[:100]!r} is no host with a port; write {_EXAMPLES}")
+    host = "127.0.0.1" if host == "localhost" else host
+    if not is_loopback(host):
+        raise ValueError(f"only a spam filter of this machine is asked (127.0.0.1, ::1), and {host[:60]!r} is not here")
+    return HostPort(host, port)
+
+
+class AskedFilter:
+    """A verdict.Judge: asks a filter about letters, each over a connection of its own."""
+
+    def __init__(self, reactor: Any, chosen: SpamFilter, *, timeout: float = TIMEOUT) -> None:
+        self._reactor = reactor
+        self._chosen = chosen
+        self._timeout = timeout
+
+    async def __call__(self, letter: bytes) -> Verdict:
+        """Why there is no verdict is its `error`."""
+        if len(letter) > MOST_SENT:
+            return Verdict(f"the letter is larger than {MOST_SENT} octets, and spam filters skip such")
+        try:
+            return await (self._spamd(letter) if self._chosen.kind == "spamassassin" else self._rspamd(letter))
+        except (Unreachable, NotUnderstood) as trouble:
+            at = self._chosen.at
+            return Verdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
+
+    async def _spamd(self, letter: bytes) -> Verdict:
+        asked = answer_to(self._reactor, self._chosen.at, question(letter), most=MOST_ANSWERED, timeout=self._timeout)
+        return read_report(await asked)
+
+    async def _rspamd(self, letter: bytes) -> Verdict:
+        at = self._chosen.at
+        host = f"[{at.host}]" if ":" in at.host else at.host
+        poster = HttpPoster(
+            self._reactor, ClientTls(), timeout=self._timeout, most=MOST_ANSWERED, loopback_only=True, connections=1
+        )
+        try:
+            answer = await poster.post(f"http://{host}:{at.port}{PATH}", {"Content-Type": "message/rfc822"}, letter)
+        finally:
+            poster.close()
+        if answer.code != 200:
+            raise NotUnderstood(f"it answers {answer.code}")
+        return read_checked(answer.body)

@@ -1,0 +1,62 @@
+"""The language of SpamAssassin's spamd: REPORT asks it, and its answer has a score and a table of rules (SPAMC/1.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
+
+_STATUS = re.compile(r"SPAMD/\d{1,3}\.\d{1,3} (\d{1,5}) ?(.*)")
+_SPAM = re.compile(r"(true|yes|false|no) *; *(-?\d{1,9}(?:\.\d{1,9})?) */ *-?\d{1,9}(?:\.\d{1,9})?", re.IGNORECASE)
+_RULER = re.compile(r"---- -{5,}[ -]*")
+"""Stands between the head of the table and its lines."""
+_RULE = re.compile(r" {0,3}(-?\d{1,6}(?:\.\d{1,6})?) ([A-Za-z0-9_]{1,200}) *(.*)")
+_MORE = re.compile(r" {8,}(\S.*)")
+"""The description goes on."""
+
+
+def question(letter: bytes) -> bytes:
+    """What spamd is sent for a report on a letter."""
+    return b"REPORT SPAMC/1.5\r\nContent-length: %d\r\n\r\n%b" % (len(letter), letter)
+
+
+def read_report(octets: bytes) -> Verdict:
+    """A whole answer. Raises NotUnderstood."""
+    head, found, body = octets.partition(b"\r\n\r\n")
+    first, *lines = head.decode("utf-8", "replace").split("\r\n")
+    status = _STATUS.fullmatch(first)
+    if status is None:
+        raise NotUnderstood("what came is no answer of SpamAssassin's spamd")
+    if int(status[1]):
+        raise NotUnderstood(f"spamd answers {status[1]} {status[2][:MOST_TEXT]}".rstrip())
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = fields.get("content-length", "")
+    if not found or (length.isascii() and length.isdigit() and len(length) < 12 and len(body) < int(length)):
+        raise NotUnderstood("the answer of spamd is cut off")
+    spam = _SPAM.fullmatch(fields.get("spam", ""))
+    if spam is None:
+        raise NotUnderstood("the answer of spamd has no score")
+    return Verdict("", spam[1].lower() in {"true", "yes"}, float(spam[2]), _rules(body.decode("utf-8", "replace")))
+
+
+def _rules(report: str) -> tuple[Rule, ...]:
+    """The lines of the table; a report of one's own making may have none."""
+    lines = iter(report.splitlines())
+    if not any(_RULER.fullmatch(line) for line in lines):
+        return ()
+    found: list[tuple[float, str, list[str]]] = []
+    for line in _until_empty(lines):
+        rule, more = _RULE.fullmatch(line), _MORE.fullmatch(line)
+        if rule is not None and len(found) < MOST_RULES:
+            found.append((float(rule[1]), rule[2], [rule[3]]))
+        elif more is not None and found:
+            found[-1][2].append(more[1])
+    return tuple(Rule(score, name, " ".join(words).strip()[:MOST_TEXT]) for score, name, words in found)
+
+
+def _until_empty(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        if not line.strip():
+            return
+        yield line

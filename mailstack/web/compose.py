@@ -1,0 +1,233 @@
+"""Makes a letter of what somebody writes by HTTP."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Collection, Sequence
+from email.utils import make_msgid
+
+from msgspec import Struct, field
+
+from mailstack.letter import Address, AddressError
+from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import compose as letter_of
+from mailstack.letter.fields import folded, text_field
+from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part
+from mailstack.letter.trace import date_time
+from mailstack.web.http_values import Trouble
+
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
+_MEDIA_TYPE = re.compile(r"([\w.+-]{1,100})/([\w.+-]{1,100})", re.ASCII)
+_OURS = {
+    "to",
+    "from",
+    "cc",
+    "bcc",
+    "reply-to",
+    "date",
+    "subject",
+    "content-type",
+    "mime-version",
+    "content-transfer-encoding",
+}
+"""Fields that nobody may set otherwise."""
+
+
+class ComposeLimits(Struct, frozen=True):
+    """What one letter may have that is written by HTTP. All of it is checked before anything is composed."""
+
+    size: int
+    """Maximum octets of the letter: `[submission] max_size`."""
+    recipients: int
+    """Maximum recipients of the letter: `[submission] max_recipients`."""
+    attachments: int = 100
+    """Maximum attachments of the letter: `[web] max_attachments`."""
+    fields: int = 100
+    """Maximum header fields, and tags, beyond those that every letter has."""
+    text: int = 998
+    """Maximum octets of a subject, a tag, or the value of a header field (RFC 5322 §2.1.1)."""
+    name: int = 255
+    """Maximum octets of a person's name, a file's name, a media type or a Content-ID."""
+
+    @property
+    def values(self) -> int:
+        """Maximum values of the JSON that brings a letter."""
+        return 1000 + 20 * (self.recipients + self.attachments + self.fields)
+
+    @property
+    def explained(self) -> str:
+        """Where that maximum comes from, for people."""
+        return (
+            f" A letter has at most {self.recipients} recipients ([submission] max_recipients)"
+            f" and {self.attachments} attachments ([web] max_attachments)."
+        )
+
+
+class Person(Struct, frozen=True):
+    email: str
+    name: str = ""
+
+
+class Attached(Struct, frozen=True):
+    content: str
+    """In base64, behind a data: prefix or not."""
+    filename: str
+    content_type: str = field(name="contenttype", default="")
+    content_id: str = field(name="contentid", default="")
+
+
+class Sending(Struct, frozen=True):
+    """POST /send."""
+
+    author: Person = field(name="from")
+    to: tuple[Person, ...] | None = None
+    cc: tuple[Person, ...] | None = None
+    bcc: tuple[str, ...] | None = None
+    reply_to: tuple[Person, ...] | None = field(name="replyto", default=None)
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attached, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    headers: dict[str, str] | None = None
+
+
+class Written(Struct, frozen=True):
+    """A letter that has been written: its envelope, and its octets."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    octets: bytes
+
+
+def compose(sending: Sending, limits: ComposeLimits, now: float) -> Written:
+    """The letter. Takes time in proportion to its size. Raises Trouble 400, 413 and 422, before anything is composed."""
+    _check(sending, limits)
+    sender, recipients = checked(sending.author.email), _recipients_of(sending)
+    octets = letter_of(_heading(sending, now), _body(sending))
+    if len(octets) > limits.size:
+        raise _too_large(limits)
+    return Written(sender, recipients, octets)
+
+
+def _check(sending: Sending, limits: ComposeLimits) -> None:
+    """Raises Trouble 413 and 422."""
+    attachments, headers, tags = sending.attachments or (), sending.headers or {}, sending.tags or ()
+    people = [*(sending.to or ()), *(sending.cc or ())]
+    answered = sending.reply_to or ()
+    for what, count, most, setting in (
+        ("recipients", len(people) + len(sending.bcc or ()), limits.recipients, "[submission] max_recipients"),
+        ("Reply-To addresses", len(answered), limits.recipients, "[submission] max_recipients"),
+        ("attachments", len(attachments), limits.attachments, "[web] max_attachments"),
+        ("header fields", len(headers), limits.fields, ""),
+        ("tags", len(tags), limits.fields, ""),
+    ):
+        if count > most:
+            raise _too_many(what, count, most, setting)
+    _check_lengths("The subject", [sending.subject], limits.text)
+    _check_lengths("A header field", headers.values(), limits.text)
+    _check_lengths("A tag", tags, limits.text)
+    _check_lengths("A person's name", [one.name for one in (sending.author, *people, *answered)], limits.name)
+    _check_lengths("An attachment's name", [each.filename for each in attachments], limits.name)
+    _check_lengths("A media type", [each.content_type for each in attachments], limits.name)
+    _check_lengths("A Content-ID", [each.content_id for each in attachments], limits.name)
+    if len(sending.text) + len(sending.html) + sum(len(each.content) // 4 * 3 for each in attachments) > limits.size:
+        raise _too_large(limits)
+
+
+def _check_lengths(what: str, texts: Collection[str], most: int) -> None:
+    """Raises Trouble 422 for more than `most` octets in UTF-8."""
+    longest = max((len(text) if len(text) > most else len(text.encode()) for text in texts), default=0)
+    if longest > most:
+        raise Trouble(422, f"{what} has {longest} octets: at most {most} are taken.")
+
+
+def _too_many(what: str, count: int, most: int, setting: str) -> Trouble:
+    limit = f"at most {most} are taken" + (f" ({setting})" if setting else "")
+    return Trouble(422, f"The letter has {count} {what}: {limit}.")
+
+
+def _too_large(limits: ComposeLimits) -> Trouble:
+    return Trouble(413, f"The letter is too large: at most {limits.size} octets are taken ([submission] max_size).")
+
+
+def _recipients_of(sending: Sending) -> tuple[str, ...]:
+    """Each once. Raises Trouble 400 for what is no address, and when there is none."""
+    named = [*(sending.to or ()), *(sending.cc or ())]
+    found = dict.fromkeys([*(checked(one.email) for one in named), *(checked(each) for each in sending.bcc or ())])
+    if not found:
+        raise Trouble(400, "The message has no recipient: give To, Cc or Bcc")
+    return tuple(found)
+
+
+def _heading(sending: Sending, now: float) -> Heading:
+    """Raises Trouble 400."""
+    more = [text_field("X-Tags", ", ".join(sending.tags))] if sending.tags else []
+    for name, value in (sending.headers or {}).items():
+        if name.lower() in _OURS or (name.lower() == "x-tags" and sending.tags):
+            raise Trouble(400, f'cannot overwrite header: "{name[:200]}"')
+        if not _FIELD_NAME.match(name):
+            raise Trouble(400, f"{name[:60]!r} is no name of a header field")
+        more.append(text_field(name, value))
+    domain = Address.parse(checked(sending.author.email)).ascii_domain or "localhost"
+    return Heading(
+        _mailboxes([sending.author])[0],
+        _mailboxes(sending.to),
+        sending.subject,
+        date_time(now),
+        make_msgid(domain=domain)[1:-1],
+        cc=_mailboxes(sending.cc),
+        reply_to=_mailboxes(sending.reply_to),
+        more=more,
+    )
+
+
+def _mailboxes(people: Sequence[Person] | None) -> list[tuple[str, str]]:
+    """Raises Trouble 400."""
+    return [(one.name, checked(one.email)) for one in people or ()]
+
+
+def _body(sending: Sending) -> Composed:
+    """Raises Trouble 400."""
+    files = sending.attachments or ()
+    inline = [_file(each, "inline") for each in files if each.content_id and sending.html]
+    attached = [_file(each, "attachment") for each in files if not (each.content_id and sending.html)]
+    return body_of(sending.text, sending.html, inline, attached)
+
+
+def _file(attached: Attached, place: str) -> Composed:
+    """Raises Trouble 400."""
+    content_id = "".join(attached.content_id.split()).removeprefix("<").removesuffix(">")
+    fields = disposition(place, " ".join(attached.filename.split()))
+    if place == "inline":
+        if not content_id.isascii() or not content_id.isprintable():
+            raise Trouble(400, f"{content_id[:60]!r} is no Content-ID")
+        fields += folded("Content-ID", [f"<{content_id}>"])
+    try:
+        return file_part(*_media_type(attached), base64_of(attached.content.rpartition(",")[2]), fields)
+    except ValueError as error:
+        raise Trouble(400, f'error decoding base64 attachment "{attached.filename}": {error}') from None
+
+
+def _media_type(attached: Attached) -> tuple[str, str]:
+    named = attached.content_type or mimetypes.guess_type(attached.filename)[0] or "application/octet-stream"
+    found = _MEDIA_TYPE.match(named)
+    # A letter in a letter is not to be taken apart by us.
+    if found is None or found[1].lower() in {"message", "multipart"}:
+        return "application", "octet-stream"
+    return found[1], found[2]
+
+
+def check_count(recipients: Collection[str], most: int) -> None:
+    """Raises Trouble 422 for more than `most` recipients."""
+    if len(recipients) > most:
+        raise _too_many("recipients", len(recipients), most, "[submission] max_recipients")
+
+
+def checked(text: str) -> str:
+    """The address that a text is. Raises Trouble 400."""
+    try:
+        return str(Address.parse(text.strip()))
+    except AddressError as error:
+        raise Trouble(400, f"{text[:100]!r} is no address: {error}") from None

@@ -1,0 +1,53 @@
+"""Letters of the catalogue for pages: their octets, and what they say, read where nobody has to wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mailstack.letter.content import read_all
+from mailstack.letter.parsed import Link, Reading, read
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.items import Item
+from mailstack.web.http_values import Trouble
+
+T = TypeVar("T")
+
+AT_ONCE = 32_768
+"""Octets of a letter that are read where others wait; a larger one is read in a thread."""
+
+
+class Shelf:
+    """Letters of the catalogue, read."""
+
+    def __init__(self, catalogue: Catalogue, in_thread: InThread) -> None:
+        self.catalogue = catalogue
+        self.in_thread = in_thread
+
+    async def octets(self, item: Item) -> bytes:
+        """Raises Trouble 404."""
+        try:
+            return await read_all(await self.catalogue.content(item))
+        except KeyError:
+            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
+
+    async def reading(self, item: Item) -> Reading:
+        """Raises Trouble 404."""
+        return await self.read(await self.octets(item))
+
+    async def read(self, octets: bytes) -> Reading:
+        """What a letter says."""
+        return await self.do(lambda: read(octets), len(octets))
+
+    async def links(self, item: Item) -> tuple[Link, ...]:
+        """Those of a letter. Raises Trouble 404."""
+        octets = await self.octets(item)
+        return await self.do(lambda: read(octets).links, len(octets))
+
+    async def do(self, work: Callable[[], T], octets: int) -> T:
+        """What takes time in proportion to so many octets."""
+        if octets <= AT_ONCE:
+            return work()
+        done: T = await self.in_thread(work)
+        return done

@@ -1,0 +1,63 @@
+"""Files that come with the program, as pages: named by their content, and compressed for who takes that."""
+
+from __future__ import annotations
+
+import gzip
+from hashlib import sha256
+from importlib.resources.abc import Traversable
+
+from mailstack.web.http_values import Answer, Ask
+from mailstack.web.routes import Route
+
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+WORTH = 1024
+"""Octets from which it is worth while to compress a text."""
+_TEXTS = ("text/", "application/json", "image/svg")
+
+
+class StaticFile:
+    """One file; read, hashed and compressed when it is asked for first."""
+
+    def __init__(self, file: Traversable, *headers: tuple[str, str], media_type: str = "") -> None:
+        """`headers` go with it, as a Content-Security-Policy of its own."""
+        suffix = file.name[file.name.rfind(".") :]
+        self._file = file
+        self._media_type = media_type or MEDIA_TYPES[suffix]
+        # It is asked after each time, and answered in a few octets when it has not changed.
+        self._headers = (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), *headers)
+        self._plain: bytes | None = None
+        self._gzipped = b""
+        self._etag = ""
+
+    async def page(self, ask: Ask) -> Answer:
+        if self._plain is None:
+            self._read()
+        assert self._plain is not None
+        takes = [each.split(";")[0].strip() for each in ask.fields.get("accept-encoding", "").split(",")]
+        if self._gzipped and "gzip" in takes:
+            headers = (*self._headers, ("Content-Encoding", "gzip"))
+            return Answer(self._gzipped, self._media_type, 200, headers, etag=f"{self._etag}-gzip")
+        return Answer(self._plain, self._media_type, 200, self._headers, etag=self._etag)
+
+    def _read(self) -> None:
+        octets = self._file.read_bytes()
+        self._etag = sha256(octets).hexdigest()[:32]
+        if len(octets) >= WORTH and self._media_type.startswith(_TEXTS):
+            self._gzipped = gzip.compress(octets, mtime=0)
+        self._plain = octets
+
+
+def static_routes(folder: Traversable, prefix: str, *headers: tuple[str, str]) -> tuple[Route, ...]:
+    """Every file in the folder whose kind is known, under `prefix` and its name."""
+    names = sorted(each.name for each in folder.iterdir() if each.name[each.name.rfind(".") :] in MEDIA_TYPES)
+    return tuple(Route("GET", prefix + name, StaticFile(folder.joinpath(name), *headers).page) for name in names)
