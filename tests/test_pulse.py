@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.workers.master import _how_it_ended
-from mailstack.workers.pulse import BEATS, Beats, Pulse
+from mailstack.server.workers.heartbeat import BEATS, Beats, Pulse
+from mailstack.server.workers.master import _how_it_ended
 
 
 def test_beats_come_four_times_in_the_patience_until_they_stop() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mailstack.config import load
 from mailstack.net.tls import private_ca
-from mailstack.service import CannotStart, OfficeService, Owner
+from mailstack.server.service import CannotStart, OfficeService, Owner
 from mailstack.simulation import SimulatedReactor
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite import TURN

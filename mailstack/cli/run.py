@@ -80,7 +80,7 @@ class OpenStore:
         self.store: Store = store
         self._now = store.now
         if announces and place.settings is not None and place.settings.webhooks:
-            from mailstack.config.webhooks import subscribe
+            from mailstack.server.wiring.webhooks import subscribe
 
             subscribe(place.settings, self.store)
 
@@ -130,7 +130,7 @@ def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
     read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
     if settings is None:
         return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
-    from mailstack.config.contents import content_objects
+    from mailstack.server.wiring.contents import content_objects
 
     archiving = settings.catalogue.enabled
     try:
@@ -138,7 +138,7 @@ def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
         if not settings.store.url:
             kind = ArchivingSqliteStore if archiving else SqliteStore
             return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
-        from mailstack.config.storing import reach_of
+        from mailstack.server.wiring.database import reach_of
         from mailstack.store.postgresql.factory import postgres_store
 
         reach = reach_of(settings)

@@ -41,7 +41,7 @@ def serve(file: Path) -> None:
 
     from mailstack.net.log import log_to
     from mailstack.net.thread_pool import end_in_time
-    from mailstack.service import CannotStart, OfficeService
+    from mailstack.server.service import CannotStart, OfficeService
 
     failures: list[CannotStart] = []
 
@@ -55,7 +55,7 @@ def serve(file: Path) -> None:
     reread = partial(load, file.absolute(), os.environ)
     if settings.workers.count > 1:
         # Only an office with workers pays for their master.
-        from mailstack.workers.master import MasterService
+        from mailstack.server.workers.master import MasterService
 
         service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno(), reread=reread)
     else:

@@ -42,12 +42,12 @@ from mailstack.net.dns import DnsNames, system_names
 from mailstack.net.periodic import Repeating
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
-from mailstack.office.post_office import PostOffice
-from mailstack.office.surroundings import Managed, OfficeFacts, Surroundings
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import Outlet
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.routes import Routes, Target
+from mailstack.server.mail_server import PostOffice
+from mailstack.server.runtime import Managed, OfficeFacts, Surroundings
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.travel import TimeTravel
 

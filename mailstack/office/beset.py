@@ -15,9 +15,9 @@ from mailstack.faults.smtp import FaultySmtp
 from mailstack.faults.standing import Place
 from mailstack.faults.tls import FaultyContext
 from mailstack.net.clock import ReactorClock
-from mailstack.office.surroundings import Surroundings
 from mailstack.protocols.connection import Peer
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
+from mailstack.server.runtime import Surroundings
 
 
 def beset(around: Surroundings, office: str, clock: ReactorClock) -> Surroundings:

@@ -22,10 +22,10 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.tls import ServerContext
-from mailstack.office.post_office import PostOffice
-from mailstack.office.surroundings import Surroundings
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.protocols.sasl.scram_keys import FEWEST
+from mailstack.server.mail_server import PostOffice
+from mailstack.server.runtime import Surroundings
 from mailstack.simulation.authority import authority
 from mailstack.simulation.host import Host
 from mailstack.simulation.life import Life, mortal

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.config import Config, ConfigError, Exchange, load
-from mailstack.config.storing import reach_of
 from mailstack.letter import Address
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.routes import Routes, SmartHost, Target
+from mailstack.server.wiring.database import reach_of
 
 CONTRACT = """\
 hostname = "mx.home.test"

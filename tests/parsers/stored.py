@@ -166,7 +166,7 @@ PARSERS = (
         "arrival",
         ("store.rows",),
         _arrival,
-        (b'{"at":1.5,"office":"mx.home.test","protocol":"ESMTP","remote":{"host":"::1","port":1},"helo":"x"}',),
+        (b'{"at":1.5,"server":"mx.home.test","protocol":"ESMTP","remote":{"host":"::1","port":1},"helo":"x"}',),
     ),
     Parser(
         "rows",

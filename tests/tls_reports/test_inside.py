@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.config.tls_reports import INTERNAL
 from mailstack.policy.networks import within
+from mailstack.server.wiring.tls_reports import INTERNAL
 
 
 @pytest.mark.parametrize(

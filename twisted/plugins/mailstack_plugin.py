@@ -1,7 +1,7 @@
-"""Points twistd at mailstack.tap."""
+"""Points twistd at mailstack.server.tap."""
 
 from twisted.application.service import ServiceMaker
 
 mailstack = ServiceMaker(
-    "mailstack", "mailstack.tap", "A mail stack: submission, queue, relay, MX, mailboxes, POP3", "mailstack"
+    "mailstack", "mailstack.server.tap", "A mail stack: submission, queue, relay, MX, mailboxes, POP3", "mailstack"
 )

@@ -6,7 +6,7 @@ import contextlib
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.storing import reach_of
+from mailstack.server.wiring.database import reach_of
 from mailstack.store import StoreError
 
 

@@ -19,7 +19,7 @@ def check_objects(config: Config) -> Iterator[Finding]:
     ours = config.contents
     if not ours.bucket:
         return
-    from mailstack.config.contents import place_of
+    from mailstack.server.wiring.contents import place_of
     from mailstack.store.contents import OBJECT
     from mailstack.store.objects.bucket import Bucket, trouble
     from mailstack.store.objects.contents import Reading

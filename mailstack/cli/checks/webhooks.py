@@ -13,7 +13,7 @@ from mailstack.queue.webhooks.signing import BadSecret
 
 def check_webhooks(config: Config) -> Iterator[Finding]:
     """Secrets and CAs."""
-    from mailstack.config.webhooks import secrets_in
+    from mailstack.server.wiring.webhooks import secrets_in
 
     for each in config.webhooks:
         part = f"webhook {each.name}"

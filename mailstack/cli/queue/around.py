@@ -10,7 +10,6 @@ from msgspec import Struct
 from mailstack.cli.place import Place
 from mailstack.cli.run import OpenStore
 from mailstack.cli.when import local_text
-from mailstack.config.origins import origins_of
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
@@ -18,6 +17,7 @@ from mailstack.letter.step import Step
 from mailstack.queue.hold_rules import StandingOrders, describe
 from mailstack.queue.route import LOCAL
 from mailstack.relay.hosts import line
+from mailstack.server.wiring.origins import origins_of
 from mailstack.store import Record, Rule
 from mailstack.store.delay_reasons import Condition
 

@@ -75,8 +75,8 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     assert settings is not None
     if not settings.contents.bucket:
         raise Refused(f"{config} names no object store: it has no [contents] bucket")
-    from mailstack.config.contents import place_of
     from mailstack.moving.objects import Objects
+    from mailstack.server.wiring.contents import place_of
 
     with _refusals(), contextlib.closing(Objects(place_of(settings))) as objects:
         yield objects

@@ -25,9 +25,9 @@ def show(place: Place, domain: str, as_json: bool) -> None:
       mailstack tls-report show elsewhere.test --json | jq .policies
     """
     from mailstack.config import Config
-    from mailstack.config.tls_reports import reporting_of
     from mailstack.config.values import Domain, read_domain
     from mailstack.relay.tls_reports.report import document, report_on
+    from mailstack.server.wiring.tls_reports import reporting_of
 
     try:
         wanted = read_domain(domain)

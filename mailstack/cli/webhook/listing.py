@@ -32,7 +32,7 @@ def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
             _print_waiting(office.run(office.store.announcements(None, limit)), as_json=as_json)
             return
         counts = {each.target: each for each in office.run(office.store.waiting_announcements())}
-    from mailstack.config.webhooks import target_of
+    from mailstack.server.wiring.webhooks import target_of
 
     configured = place.settings.webhooks if place.settings is not None else ()
     urls = {target_of(each): str(each.url) for each in configured}

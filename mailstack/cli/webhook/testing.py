@@ -23,10 +23,10 @@ def test(place: Place, name: str) -> None:
     import msgspec
 
     from mailstack.cli.reactor import run_reactor
-    from mailstack.config.webhooks import webhook
     from mailstack.letter.timestamps import utc_text
     from mailstack.net.clock import ReactorClock
     from mailstack.queue.webhooks.dispatcher import NotTold
+    from mailstack.server.wiring.webhooks import webhook
     from mailstack.store.memory import MemoryStore
     from mailstack.store.outbox_types import new_id
 

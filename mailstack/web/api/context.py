@@ -8,10 +8,10 @@ from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.mailbox.index.catalogue import Catalogue
 from mailstack.mailbox.index.indexer import InThread
-from mailstack.office.surroundings import Surroundings
 from mailstack.policy.counters import Commons
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.server.runtime import Surroundings
 from mailstack.web.api.stream_limits import Places
 
 

@@ -20,14 +20,14 @@ from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.log import Stream
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.sighup import hear
-from mailstack.office.premises import CannotStart, Owner, Premises, furnish
 from mailstack.policy.counters.shared import shared_among
-from mailstack.service import announce
-from mailstack.workers.lifeline import FAILED, READY, STOP, WAKE, Lifeline, hold
-from mailstack.workers.pulse import Beats, Pulse
-from mailstack.workers.relayed_log import relay_log
-from mailstack.workers.sockets import Sockets
-from mailstack.workers.worker import Legacy, work
+from mailstack.server.privileged_setup import CannotStart, Owner, Premises, furnish
+from mailstack.server.service import announce
+from mailstack.server.workers.control_channel import FAILED, READY, STOP, WAKE, Lifeline, hold
+from mailstack.server.workers.heartbeat import Beats, Pulse
+from mailstack.server.workers.log_forwarding import relay_log
+from mailstack.server.workers.sockets import Sockets
+from mailstack.server.workers.worker import Legacy, work
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class _Employed:
 
 
 class MasterService(Service):
-    """An office in `[workers] count` processes, as a Twisted service. See mailstack.service.OfficeService."""
+    """An office in `[workers] count` processes, as a Twisted service. See mailstack.server.service.OfficeService."""
 
     def __init__(
         self,

@@ -27,7 +27,6 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
-from mailstack.config.logins import certificate_checkers, token_checkers
 from mailstack.config.worker_slot import Seat
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_checks import Concern, concerns
@@ -46,13 +45,14 @@ from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.net.sighup import hear
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.tls import TlsError
-from mailstack.office.post_office import PostOffice
-from mailstack.office.premises import POLICIES, CannotStart, Owner, Premises, furnish, office_store
-from mailstack.office.surroundings import Managed, Surroundings
 from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import Commons, alone
 from mailstack.protocols.connection import HostPort
+from mailstack.server.mail_server import PostOffice
+from mailstack.server.privileged_setup import POLICIES, CannotStart, Owner, Premises, furnish, office_store
+from mailstack.server.runtime import Managed, Surroundings
+from mailstack.server.wiring.logins import certificate_checkers, token_checkers
 from mailstack.store import StoreError
 from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore

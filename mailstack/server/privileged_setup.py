@@ -18,9 +18,6 @@ from mailstack.accounts.scram import office_secret
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
-from mailstack.config.contents import content_objects
-from mailstack.config.logins import client_secret
-from mailstack.config.storing import reach_of
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import Seat
 from mailstack.net.client_tls import ClientTls
@@ -29,6 +26,9 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
 from mailstack.policy.authentication.keys import KeyTrouble
 from mailstack.policy.authentication.signing import SigningKey
+from mailstack.server.wiring.contents import content_objects
+from mailstack.server.wiring.database import reach_of
+from mailstack.server.wiring.logins import client_secret
 from mailstack.store import StoreError
 from mailstack.store.directory_check import Location
 from mailstack.store.sql_store import SqlStore

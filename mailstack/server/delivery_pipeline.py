@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailstack.config import Config
-from mailstack.config.origins import origins_of
 from mailstack.config.tls_report_settings import are_sent
 from mailstack.letter import Address
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.scram_derivation import derive_in_thread
 from mailstack.net.service_ports import leads_to
-from mailstack.office.surroundings import Surroundings
 from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import HostPort
@@ -30,6 +28,8 @@ from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.relay.host_backoff import DownLimits
 from mailstack.relay.mta_sts import Sts
 from mailstack.relay.tls_policy import Demand, Security
+from mailstack.server.runtime import Surroundings
+from mailstack.server.wiring.origins import origins_of
 
 if TYPE_CHECKING:
     from mailstack.relay.tls_reports.collector import Collector
@@ -56,7 +56,7 @@ class Carriage:
         self.reporter: Reporter | None = None
         if are_sent(config):
             # Only an office that reports pays for it.
-            from mailstack.config.tls_reports import collector  # noqa: PLC0415
+            from mailstack.server.wiring.tls_reports import collector  # noqa: PLC0415
 
             self.collector = collector(config, around.store, clock)
         self.relay = RelayAgent(
@@ -98,7 +98,7 @@ class Carriage:
         settings = _queue_settings(config, around)
         self.queue = Queue(around.store, router, bouncer, agents, standing, clock, around.journal, settings)
         if self.collector is not None and around.seat.keeps_house:
-            from mailstack.config.tls_reports import reporter  # noqa: PLC0415
+            from mailstack.server.wiring.tls_reports import reporter  # noqa: PLC0415
 
             self.reporter = reporter(
                 config, around.store, clock, around.reactor, around.names, self.queue, signing, settings.owner

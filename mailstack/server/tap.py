@@ -24,7 +24,7 @@ from twisted.python import usage
 from mailstack.net.sighup import expect
 
 if TYPE_CHECKING:
-    from mailstack.service import CannotStart, Owner
+    from mailstack.server.service import CannotStart, Owner
 
 _log = Logger()
 
@@ -62,14 +62,14 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
     from mailstack.net.log import carry_stdlib_logging
     from mailstack.net.thread_pool import end_in_time
-    from mailstack.service import OfficeService
+    from mailstack.server.service import OfficeService
 
     config, reread = options["office"], options["reread"]
     carry_stdlib_logging(config.log.level)
     end_in_time(reactor)
     if config.workers.count > 1:
         # Only an office with workers pays for their master.
-        from mailstack.workers.master import MasterService
+        from mailstack.server.workers.master import MasterService
 
         return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
     return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
@@ -77,7 +77,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 def _owner(options: Options) -> Owner | None:
     """Whom twistd becomes once the ports are bound: `--uid` and `--gid`."""
-    from mailstack.service import Owner
+    from mailstack.server.service import Owner
 
     above: Mapping[str, Any] = options.parent or {}
     uid, gid = above.get("uid"), above.get("gid")

@@ -24,7 +24,6 @@ from mailstack.net.listening import Door, Listener
 from mailstack.net.peer import NetPeer
 from mailstack.net.run_queue import RunQueue
 from mailstack.net.service_ports import Ports
-from mailstack.office.surroundings import Surroundings
 from mailstack.policy.counters import Commons
 from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
@@ -48,6 +47,7 @@ from mailstack.protocols.smtp.server_session import Session
 from mailstack.receiving.lmtp import LocalHandover
 from mailstack.receiving.mx import Exchange
 from mailstack.receiving.submission import Submission
+from mailstack.server.runtime import Surroundings
 
 Conversation = Callable[[], Coroutine[Any, Any, None]]
 

@@ -17,10 +17,6 @@ from mailstack.config.authentication import checks, signer
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import TimedLookups
 from mailstack.net.periodic import Repeating
-from mailstack.office.carriage import Carriage
-from mailstack.office.doors import Doors
-from mailstack.office.opinions import about_accounts, about_strangers
-from mailstack.office.surroundings import Surroundings
 from mailstack.policy.authentication.outbound_signing import Signing
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.client_names import ClientNames
@@ -36,6 +32,10 @@ from mailstack.receiving.intake import Counter
 from mailstack.receiving.lmtp import LocalHandover
 from mailstack.receiving.mx import Exchange
 from mailstack.receiving.submission import Submission
+from mailstack.server.delivery_pipeline import Carriage
+from mailstack.server.listeners import Doors
+from mailstack.server.policies import about_accounts, about_strangers
+from mailstack.server.runtime import Surroundings
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class PostOffice:
         self._announcers: list[Announcer] = []
         if config.webhooks:
             # Only an office that tells others pays for it.
-            from mailstack.config.webhooks import announcers, subscribe  # noqa: PLC0415
             from mailstack.queue.webhooks.wake_on_step import Waking  # noqa: PLC0415
+            from mailstack.server.wiring.webhooks import announcers, subscribe  # noqa: PLC0415
 
             subscribe(config, around.store)
             self._announcers = announcers(

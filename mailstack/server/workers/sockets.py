@@ -17,9 +17,9 @@ from mailstack.config import Config
 from mailstack.config.checks import SERVED
 from mailstack.net.proxy_header import PROXIED
 from mailstack.net.service_ports import with_backlog
-from mailstack.office.premises import CannotStart
 from mailstack.protocols.connection import HostPort
-from mailstack.service import cannot_listen
+from mailstack.server.privileged_setup import CannotStart
+from mailstack.server.service import cannot_listen
 
 
 class _Nobody(Factory):

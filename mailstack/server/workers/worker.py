@@ -20,12 +20,12 @@ from mailstack.config.worker_slot import Seat
 from mailstack.net.line_stream import LineStream
 from mailstack.net.log import log_to
 from mailstack.net.thread_pool import end_in_time
-from mailstack.office.premises import CannotStart, Premises
 from mailstack.policy.counters.shared import SharedCommons
-from mailstack.service import Inherited, OfficeService
-from mailstack.workers.accepting import SharedEndpoint
-from mailstack.workers.lifeline import ALIVE, FAILED, READY, STOP, WAKE, Lifeline, hold
-from mailstack.workers.pulse import Beats
+from mailstack.server.privileged_setup import CannotStart, Premises
+from mailstack.server.service import Inherited, OfficeService
+from mailstack.server.workers.control_channel import ALIVE, FAILED, READY, STOP, WAKE, Lifeline, hold
+from mailstack.server.workers.fair_accept import SharedEndpoint
+from mailstack.server.workers.heartbeat import Beats
 
 _LEAD = 1
 """Connections by which a worker may be ahead of another."""

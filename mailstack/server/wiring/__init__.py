@@ -1,0 +1,1 @@
+"""Wiring of a server: builds the objects that its configuration names."""
