@@ -13,8 +13,8 @@ import pytest
 
 from mailstack.config import load
 from mailstack.net.tls import private_ca
+from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.server.service import CannotStart, OfficeService, Owner
-from mailstack.simulation import SimulatedReactor
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite import TURN
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD

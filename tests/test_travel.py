@@ -11,13 +11,13 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.dev import DevEnvironment, DevSettings
-from mailstack.faults import Rule
 from mailstack.net.adjustable_clock import TravellingClock
 from mailstack.net.log import SilentJournal
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.dev import DevEnvironment, DevSettings
+from mailstack.sandbox.dev.time_travel import Delayed, TimeTravel
+from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.testing.background import background
-from mailstack.travel import Delayed, TimeTravel
 
 DAY = 86400.0
 

@@ -20,8 +20,8 @@ from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
     from mailstack.cli.peers.wish import Wish
-    from mailstack.dev import DevEnvironment, DevSettings
-    from mailstack.faults import Rule
+    from mailstack.sandbox.dev import DevEnvironment, DevSettings
+    from mailstack.sandbox.faults import Rule
     from mailstack.web.checks.spam.spam_filter import SpamFilter
 
 _SECURITY = {
@@ -51,7 +51,7 @@ def _rules(_context: click.Context, _option: click.Parameter, file: Path | None)
     """The rules of a file."""
     if file is None:
         return ()
-    from mailstack.faults.file import read_json_rules, read_rules
+    from mailstack.sandbox.faults.file import read_json_rules, read_rules
 
     try:
         read = read_json_rules if file.suffix == ".json" else read_rules
@@ -141,7 +141,7 @@ def dev(
       mailstack letters
       mailstack dev --compat mailpit --smtp 127.0.0.1:2025 --max 100
     """
-    from mailstack.dev import DevSettings
+    from mailstack.sandbox.dev import DevSettings
 
     if options and compat is None:
         raise click.UsageError(f"No such option: {options[0]} (those of other tools need --compat)")
@@ -217,12 +217,12 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
 
-    from mailstack.dev import DevEnvironment
     from mailstack.net.clock import ReactorClock
     from mailstack.net.gc_freeze import settle_memory
     from mailstack.net.log import LineJournal, SilentJournal, log_to
     from mailstack.net.open_files import raise_limit
     from mailstack.net.thread_pool import end_in_time
+    from mailstack.sandbox.dev import DevEnvironment
 
     reactor: Any = installed
     log = log or sys.stderr

@@ -56,7 +56,7 @@ class PostOffice:
         self.clock = around.clock or ReactorClock(around.reactor)
         if around.faults is not None:
             # Only an environment where things shall go wrong pays for that.
-            from mailstack.office.beset import beset  # noqa: PLC0415
+            from mailstack.sandbox.faults.install import beset  # noqa: PLC0415
 
             around = beset(around, config.hostname, self.clock)
         self._around = around

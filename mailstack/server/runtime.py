@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     # Only an office that shows letters pays for that.
     from mailstack.accounts.passwords import Kept
-    from mailstack.between.protocol_log import ProtocolLog
-
-    # An office without faults does not pay for them.
-    from mailstack.faults.faults import Faults
-    from mailstack.faults.tls import Shown
     from mailstack.mailbox.index.catalogue import Catalogue
     from mailstack.net.zone import Zone
-    from mailstack.travel import TimeTravel
+    from mailstack.sandbox.dev.time_travel import TimeTravel
+
+    # An office without faults does not pay for them.
+    from mailstack.sandbox.faults.faults import Faults
+    from mailstack.sandbox.faults.tls import Shown
+    from mailstack.sandbox.recording.protocol_log import ProtocolLog
     from mailstack.web.checks.spam.verdict import Judge
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
@@ -122,7 +122,7 @@ class Surroundings(Struct, frozen=True):
     bad_certificates: Shown | None = None
     """Where certificates come from that faults show; None: there are none, and the handshake fails."""
     troubles: Between | None = None
-    """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.office.beset`, as the next one."""
+    """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.sandbox.faults.install`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: its certificate."""
     managed: Managed = Managed()

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mailstack.faults import (
+    from mailstack.sandbox.faults import (
         Rule,
         bad_certificate,
         cut_in_content,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         no_uidl,
         too_busy,
     )
-    from mailstack.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
+    from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
     from mailstack.testing import aiosmtpd, localserver, smtpdfix
     from mailstack.testing.aiosmtpd import Controller
     from mailstack.testing.case import MailstackMixin
@@ -89,4 +89,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in _OWN:
         return getattr(import_module(f"{__name__}.{_OWN[name]}"), name)
-    return getattr(import_module("mailstack.simulation" if name in _SIMULATION else "mailstack.faults"), name)
+    return getattr(
+        import_module("mailstack.sandbox.simulation" if name in _SIMULATION else "mailstack.sandbox.faults"), name
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from mailstack.faults import Faults, Firing, Rule
+from mailstack.sandbox.faults import Faults, Firing, Rule
 
 T = TypeVar("T")
 
 
 class OfficeFaults:
-    """Rules as `mailstack.faults` has them; each holds from the moment at which the call returns."""
+    """Rules as `mailstack.sandbox.faults` has them; each holds from the moment at which the call returns."""
 
     def __init__(self, faults: Callable[[], Faults], there: Callable[[Callable[[], Any]], Any]) -> None:
         """`there` does something in the thread in which the faults are looked at."""

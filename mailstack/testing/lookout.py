@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from mailstack.dev import DevEnvironment
 from mailstack.mailbox.index.items import Which
 from mailstack.mailbox.index.query import parse
+from mailstack.sandbox.dev import DevEnvironment
 from mailstack.testing.ledger import Ledger
 from mailstack.testing.letter import Letter
 from mailstack.testing.wanted import MOST_TOLD, NoSuchLetter, Wanted, told

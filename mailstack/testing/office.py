@@ -22,7 +22,6 @@ from typing import Any, Self, TypeVar, Unpack
 from msgspec.structs import replace
 
 from mailstack.config import Schedule
-from mailstack.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
@@ -30,6 +29,7 @@ from mailstack.mailbox.index.items import Which
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.admin import Operator
+from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
 from mailstack.testing.background import Background, background
 from mailstack.testing.faults import OfficeFaults

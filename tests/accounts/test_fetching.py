@@ -9,7 +9,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.accounts.issuer_client import LARGEST, Fetching
 from mailstack.protocols.sasl import Unavailable
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 
 URL = "http://192.0.2.80:8080/jwks"
 

@@ -17,7 +17,7 @@ from typing import Any
 from mailstack.config import Journey
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.simulation import Internet
+from mailstack.sandbox.simulation import Internet
 from tests.benchmarks.bench_memory import rss
 
 DAYS = 5 * 86400

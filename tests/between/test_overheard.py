@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from mailstack.between.overheard import Dialogue
+from mailstack.sandbox.recording.dialogue import Dialogue
 
 READ = 65536
 

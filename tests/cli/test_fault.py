@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from mailstack.cli import main, registry
 from mailstack.cli.dev import enlist
-from mailstack.dev import DevEnvironment, DevSettings
 from mailstack.net.log import SilentJournal
+from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.testing.background import background
 
 

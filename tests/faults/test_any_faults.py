@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mailstack.config import Relay, Schedule
-from mailstack.faults import Rule
 from mailstack.protocols.connection import Unreachable
 from mailstack.protocols.pop3.client_session import Broken, Refused
 from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.simulation import Collected, Internet, NotTaken, Sent
+from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.simulation import Collected, Internet, NotTaken, Sent
 
 SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
 POP3 = ["connect", "user", "pass", "stls", "stat", "retr", "dele", "quit", "any"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.faults import Rule, disk_full, host_down
-from mailstack.simulation import Internet, NotTaken
+from mailstack.sandbox.faults import Rule, disk_full, host_down
+from mailstack.sandbox.simulation import Internet, NotTaken
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.faults import Rule, maildrop_locked, no_uidl
 from mailstack.protocols.connection import Unreachable
 from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
-from mailstack.simulation import Internet, Reader
+from mailstack.sandbox.faults import Rule, maildrop_locked, no_uidl
+from mailstack.sandbox.simulation import Internet, Reader
 
 
 @pytest.fixture

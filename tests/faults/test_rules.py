@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
-from mailstack.faults.faults import MOST_RULES, Moment
-from mailstack.faults.file import read_json_rules, read_rules
-from mailstack.faults.magic import magic
-from mailstack.faults.rule import STEPS
 from mailstack.letter import Address
+from mailstack.sandbox.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
+from mailstack.sandbox.faults.faults import MOST_RULES, Moment
+from mailstack.sandbox.faults.file import read_json_rules, read_rules
+from mailstack.sandbox.faults.magic_addresses import magic
+from mailstack.sandbox.faults.rule import STEPS
 
 
 def faults(seed: int = 1) -> Faults:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailstack.config import Limits, Relay, Schedule
-from mailstack.faults import (
+from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.relay.tls_policy import Demand, TlsPolicy
+from mailstack.sandbox.faults import (
     Rule,
     bad_certificate,
     cut_in_content,
@@ -15,10 +17,8 @@ from mailstack.faults import (
     lost_answer,
     too_busy,
 )
-from mailstack.faults.rule import SmtpStep
-from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.relay.tls_policy import Demand, TlsPolicy
-from mailstack.simulation import Internet, NotTaken
+from mailstack.sandbox.faults.rule import SmtpStep
+from mailstack.sandbox.simulation import Internet, NotTaken
 
 QUICK = Schedule(first=300.0, longest=3600.0)
 STEPS = ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "content", "final"]

@@ -21,9 +21,9 @@ from mailstack.protocols.pop3.client_session import FetchingSession
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SendingSession
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.simulation import Internet as Shipped
-from mailstack.simulation.authority import Authority, authority
-from mailstack.simulation.site import Notebook, Site
+from mailstack.sandbox.simulation import Internet as Shipped
+from mailstack.sandbox.simulation.authority import Authority, authority
+from mailstack.sandbox.simulation.server import Notebook, Site
 from mailstack.store import Store
 
 __all__ = ["ONE_LETTER", "Internet", "Notebook", "Site", "issued", "page_context", "public_ca"]

@@ -10,7 +10,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from mailstack.simulation import Host
+from mailstack.sandbox.simulation import Host
 from tests.journeys.internet import page_context
 
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import pytest
 
 from mailstack.config import Relay
-from mailstack.faults import Rule
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.simulation import Internet, Path
+from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.simulation import Internet, Path
 from mailstack.store import Filter, Record
 
 LETTERS = 20

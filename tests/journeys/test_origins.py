@@ -7,8 +7,8 @@ import pytest
 from mailstack.config import Listen, Relay, RelaySource
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import AddressPattern, DomainPattern, HostName, IpText
-from mailstack.simulation import Internet
-from mailstack.simulation.site import Site
+from mailstack.sandbox.simulation import Internet
+from mailstack.sandbox.simulation.server import Site
 
 NEWS, ALICE = "news@home.test", "alice@home.test"
 OURS = ("192.0.2.1", "192.0.2.7", "2001:db8::1", "2001:db8::7")

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.config import Dkim, DkimKey, Exchange, Relay, Submission
 from mailstack.config.values import Network, Selector
 from mailstack.policy.authentication.keys import generate
-from mailstack.simulation.site import Site
+from mailstack.sandbox.simulation.server import Site
 from tests.journeys.internet import Internet
 from tests.journeys.process import PATIENCE, office, serve
 from tests.journeys.test_abuse import call

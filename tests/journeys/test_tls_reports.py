@@ -17,8 +17,8 @@ from mailstack.config.values import Domain, Keyword, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.tls_policy import Demand, TlsPolicy
-from mailstack.simulation import Internet as Shipped
-from mailstack.simulation.site import Site
+from mailstack.sandbox.simulation import Internet as Shipped
+from mailstack.sandbox.simulation.server import Site
 from tests.journeys.internet import Internet
 from tests.journeys.receiver import Receiver
 

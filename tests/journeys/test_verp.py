@@ -11,7 +11,7 @@ from mailstack.config.values import AddressPattern
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.simulation.site import Site
+from mailstack.sandbox.simulation.server import Site
 from tests.journeys.internet import ONE_LETTER, Internet
 from tests.journeys.test_abuse import call
 

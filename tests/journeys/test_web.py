@@ -126,7 +126,7 @@ def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
 def test_an_office_without_a_page_never_loads_twisteds_web() -> None:
     """What is not listened on costs no memory."""
     kinds = ("twisted.web", "mailstack.web.", "xml.", "plistlib")
-    code = f"import sys, mailstack.server.service, mailstack.server.tap, mailstack.dev; print([m for m in sys.modules if m == 'mailstack.web' or m.startswith({kinds})])"
+    code = f"import sys, mailstack.server.service, mailstack.server.tap, mailstack.sandbox.dev; print([m for m in sys.modules if m == 'mailstack.web' or m.startswith({kinds})])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
 
@@ -135,7 +135,7 @@ ONLY_WHEN_ASKED = (
     "twisted.web.http",
     "mailstack.web.app",
     "mailstack.web.api",
-    "mailstack.web.peers",
+    "mailstack.sandbox.compat",
     "mailstack.web.autoconfig",
     "email.mime",
 )
@@ -150,7 +150,7 @@ def loaded(): return sorted(m for m in sys.modules if m.startswith({ONLY_WHEN_AS
 office = Office().start()
 before = loaded()
 urllib.request.urlopen(office.web).read()
-print(json.dumps([before, "mailstack.web.peers.pages" in loaded()]))
+print(json.dumps([before, "mailstack.sandbox.compat.pages" in loaded()]))
 office.stop()
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

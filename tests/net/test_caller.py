@@ -15,8 +15,8 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import HostPort, Unreachable
-from mailstack.simulation import Path as Route
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import Path as Route
+from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away
 
 OFFICE, CLIENT = "192.0.2.1", "203.0.113.7"

@@ -26,7 +26,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import Dane, HostPort, Tlsa, Unreachable
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away
 
 NAME = "mx.home.test"

@@ -12,7 +12,7 @@ from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.zone import Zone
 from mailstack.relay.mta_sts import PolicyUnavailable
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 from tests.journeys.internet import page_context, public_ca
 
 HERE, SITE = "203.0.113.7", "192.0.2.80"

@@ -26,7 +26,7 @@ from mailstack.protocols.connection import (
     Unreachable,
 )
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 
 OFFICE = "192.0.2.1"
 

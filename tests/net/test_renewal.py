@@ -11,7 +11,7 @@ from mailstack.net.certificate_checks import Concern
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import CertificateFiles, client_context, private_ca
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.handshake import Connection
 
 

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.net.clock import ReactorClock
 from mailstack.net.periodic import Repeating
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 
 
 def test_it_is_done_every_so_many_seconds_until_it_is_stopped():

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.net.adjustable_clock import TravellingClock
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 
 HOUR = 3600.0
 

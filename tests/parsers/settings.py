@@ -10,10 +10,10 @@ from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
 from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
-from mailstack.faults.file import read_json_rules, read_rules
-from mailstack.faults.rule import Rule
 from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, Routes, Target
+from mailstack.sandbox.faults.file import read_json_rules, read_rules
+from mailstack.sandbox.faults.rule import Rule
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
@@ -119,7 +119,7 @@ def _json_faults(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "json-faults",
-        ("faults.file", "faults.rule", "faults.foreign"),
+        ("sandbox.faults.file", "sandbox.faults.rule", "sandbox.faults.imported_rules"),
         _json_faults,
         (
             b'[{"at": "rcpt", "reply": "451 no", "times": 2}, {"at": "final", "drop": "before"}]',
@@ -127,8 +127,8 @@ PARSERS = (
         ),
     ),
     Parser(
-        "faults",
-        ("faults.file", "faults.rule"),
+        "sandbox.faults",
+        ("sandbox.faults.file", "sandbox.faults.rule"),
         _faults,
         (
             b'[[fault]]\nat = "rcpt"\nrecipient = "*@b.test"\nreply = "452 4.2.2 mailbox full"\ntimes = 2\n',

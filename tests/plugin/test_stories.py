@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mailstack.faults import Rule, full_mailbox
+from mailstack.sandbox.faults import Rule, full_mailbox
 from mailstack.testing import NoSuchLetter, Office
 from tests.plugin.sending import hand_in, letter, submit
 

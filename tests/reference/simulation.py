@@ -1,4 +1,4 @@
-"""docs/reference/simulation.md, from the docstrings of what is public in mailstack.simulation and mailstack.faults."""
+"""docs/reference/simulation.md, from the docstrings of what is public in mailstack.sandbox.simulation and mailstack.sandbox.faults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import mailstack.faults
-import mailstack.simulation
+import mailstack.sandbox.faults
+import mailstack.sandbox.simulation
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "simulation.md"
 
@@ -34,7 +34,10 @@ REACTOR = ("Host", "SimulatedReactor")
 def written() -> str:
     """The whole document."""
     parts = [HEAD]
-    for module, title in ((mailstack.simulation, "The simulated internet"), (mailstack.faults, "Faults")):
+    for module, title in (
+        (mailstack.sandbox.simulation, "The simulated internet"),
+        (mailstack.sandbox.faults, "Faults"),
+    ):
         parts += [f"## {title}\n", _prose(inspect.getdoc(module) or "")]
         names = sorted(module.__all__, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
         parts += [_told(module, name) for name in names]

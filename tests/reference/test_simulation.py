@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import mailstack.faults
-import mailstack.simulation
-from mailstack.faults import Rule
+import mailstack.sandbox.faults
+import mailstack.sandbox.simulation
+from mailstack.sandbox.faults import Rule
 from tests.reference.simulation import DOCUMENT, written
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,7 +24,9 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     assert DOCUMENT.read_text() == written(), "write it anew: python -m tests.reference"
 
 
-@pytest.mark.parametrize("module", [mailstack.simulation, mailstack.faults], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [mailstack.sandbox.simulation, mailstack.sandbox.faults], ids=lambda module: module.__name__
+)
 def test_every_public_name_is_in_the_reference(module: object) -> None:
     for name in module.__all__:  # type: ignore[attr-defined]
         assert f"### {name}\n" in DOCUMENT.read_text()

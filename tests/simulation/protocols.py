@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, ContextFactory, optionsForClientTLS
 from twisted.protocols.basic import LineReceiver
 
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 
 OFFICE = "192.0.2.1"
 

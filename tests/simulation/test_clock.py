@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from zope.interface.verify import verifyObject
 
-from mailstack.simulation import SimulatedReactor
-from mailstack.simulation.clock import VirtualClock
-from mailstack.simulation.reactor import START
+from mailstack.sandbox.simulation import SimulatedReactor
+from mailstack.sandbox.simulation.clock import VirtualClock
+from mailstack.sandbox.simulation.reactor import START
 
 
 @pytest.fixture

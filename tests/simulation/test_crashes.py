@@ -17,7 +17,7 @@ from mailstack.config import Relay, Schedule
 from mailstack.protocols.connection import Unreachable
 from mailstack.protocols.pop3.client_session import Broken, Refused
 from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.simulation import Internet, NotTaken, Reader, Sent
+from mailstack.sandbox.simulation import Internet, NotTaken, Reader, Sent
 
 A, B = "mx.a.test", "mx.b.test"
 

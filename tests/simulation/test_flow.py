@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from mailstack.simulation import Path, SimulatedReactor
+from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.simulation.protocols import Pair, Recorder, start_tls
 
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from mailstack.config import Relay, Schedule
 from mailstack.protocols.connection import Unreachable
 from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.simulation import Internet, NotReached, NotTaken, Path
+from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path
 
 
 def two(seed: int = 7, **settings: object) -> Internet:

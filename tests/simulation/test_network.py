@@ -24,8 +24,8 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import IListeningPort
 from zope.interface.verify import verifyObject
 
-from mailstack.simulation import Path, SimulatedReactor
-from mailstack.simulation.reactor import START
+from mailstack.sandbox.simulation import Path, SimulatedReactor
+from mailstack.sandbox.simulation.reactor import START
 from tests.simulation.protocols import Keeper, Recorder
 
 

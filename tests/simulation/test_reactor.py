@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from zope.interface import providedBy
 from zope.interface.verify import verifyObject
 
-from mailstack import simulation
-from mailstack.simulation import NotReached, SimulatedReactor
-from mailstack.simulation.reactor import START
+from mailstack.sandbox import simulation
+from mailstack.sandbox.simulation import NotReached, SimulatedReactor
+from mailstack.sandbox.simulation.reactor import START
 from tests.simulation.protocols import Echo, Lines
 
 

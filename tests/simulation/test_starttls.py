@@ -7,7 +7,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
 
-from mailstack.simulation import Path, SimulatedReactor
+from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.simulation.protocols import Echo, Lines, Pair, Recorder, start_tls
 
 

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from mailstack.simulation import Path, SimulatedReactor
+from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.simulation import parity
 from tests.simulation.protocols import OFFICE, Echo, Keeper, Lines, Pair, Recorder
 

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory
 
 from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
 from mailstack.web.listener import Speak, WebDoor

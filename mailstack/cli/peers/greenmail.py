@@ -10,7 +10,7 @@ from pathlib import Path
 from mailstack.cli.peers.flags import already
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
-from mailstack.dev.preloading import preloads_in
+from mailstack.sandbox.dev.preload import preloads_in
 
 VARIABLES = ("GREENMAIL_OPTS", "GREENMAIL_ADDITIONAL_OPTS")
 """Of its container."""

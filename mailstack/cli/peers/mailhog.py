@@ -10,7 +10,7 @@ from mailstack.cli.peers.logins import login_file
 from mailstack.cli.peers.paths import web_root
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
-from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
+from mailstack.sandbox.compat.mailhog.monkey import Jim, jim_rules
 
 PREFIX = "MH_"
 

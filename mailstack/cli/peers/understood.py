@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mailstack.cli.peers import greenmail, mailhog, mailpit
 from mailstack.cli.peers.flags import read
 from mailstack.cli.peers.wish import Wish
-from mailstack.dev import DevSettings
+from mailstack.sandbox.dev import DevSettings
 
 
 def understood(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> Wish:

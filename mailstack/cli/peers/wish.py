@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from mailstack.cli.refusal import Refused
 from mailstack.config.values import Origin, read_origin
-from mailstack.dev import PORTS, DevSettings
-from mailstack.faults.foreign import from_mailpit
 from mailstack.letter.durations import read_duration
 from mailstack.mailbox.index.tags import TagFilter
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
+from mailstack.sandbox.dev import PORTS, DevSettings
+from mailstack.sandbox.faults.imported_rules import from_mailpit
 
 LONGEST_SOCKET = 100
 """Octets; systems take 103 or 107."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailstack.net.clock import ReactorClock
+from mailstack.sandbox.dev.api import environment_routes
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.compose import composing_routes
 from mailstack.web.api.context import Backstage
 from mailstack.web.api.description import Description
-from mailstack.web.api.environment import environment_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letter_index import ApiShelf

@@ -11,8 +11,8 @@ import pytest
 
 from mailstack.cli.peers.understood import understood
 from mailstack.cli.refusal import Refused
-from mailstack.dev import DevSettings
-from mailstack.dev.preloading import preloads_in
+from mailstack.sandbox.dev import DevSettings
+from mailstack.sandbox.dev.preload import preloads_in
 from tests.journeys.process import Process
 
 

@@ -12,12 +12,12 @@ from mailstack.cli.peers import mailhog, mailpit
 from mailstack.cli.peers.understood import understood
 from mailstack.cli.peers.wish import Wish
 from mailstack.cli.refusal import Refused
-from mailstack.dev import DevSettings
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import Outlet
-from mailstack.web.peers.mailhog.monkey import Jim
+from mailstack.sandbox.compat.mailhog.monkey import Jim
+from mailstack.sandbox.dev import DevSettings
 
 
 def wish(peer: str, *words: str, **environ: str) -> Wish:

@@ -15,7 +15,7 @@ from mailstack.mailbox.index.items import Which
 from mailstack.net.clock import ReactorClock
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.sasl import AccountLogin
-from mailstack.simulation import SimulatedReactor
+from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.store import Account
 from mailstack.web.api.events import ALIVE
 from mailstack.web.api.stream_limits import Places

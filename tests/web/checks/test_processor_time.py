@@ -10,11 +10,11 @@ from io import BytesIO
 import pytest
 
 from mailstack.letter.parsed import Reading, read
+from mailstack.sandbox.compat.thumbnail import thumbnail
 from mailstack.web.api import serialize
 from mailstack.web.api.checks import vouched
 from mailstack.web.checks import html as html_check
 from mailstack.web.letter_html import html_of
-from mailstack.web.peers.thumbnail import thumbnail
 
 MOST = 0.2
 """Seconds of the processor."""

@@ -9,19 +9,19 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
-from mailstack.faults import Faults
 from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import OwnCounts
 from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.sandbox.compat.context import Ground
+from mailstack.sandbox.compat.mailhog.monkey import Monkey
+from mailstack.sandbox.compat.mailpit.about import Told
+from mailstack.sandbox.compat.pages import Accounts, peer_pages
+from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
 from mailstack.web.api.stream_limits import Places
 from mailstack.web.checks.links import Seen
 from mailstack.web.http_values import Answer, Ask, Upgrade
-from mailstack.web.peers.ground import Ground
-from mailstack.web.peers.mailhog.monkey import Monkey
-from mailstack.web.peers.mailpit.about import Told
-from mailstack.web.peers.pages import Accounts, peer_pages
 from mailstack.web.site import Everybody, Site
 from mailstack.web.submission import Copied
 from tests.aid import run

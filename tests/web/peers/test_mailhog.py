@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailstack.web.peers.mailhog.monkey import Jim, jim_rules
+from mailstack.sandbox.compat.mailhog.monkey import Jim, jim_rules
 from tests.aid import run
 from tests.catalogue.shelf import ALICE, BOB, text
 from tests.web.peers.desk import Desk, whole

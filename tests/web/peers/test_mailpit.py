@@ -13,7 +13,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
 from mailstack.letter import Address
-from mailstack.web.peers.thumbnail import thumbnail
+from mailstack.sandbox.compat.thumbnail import thumbnail
 from tests.catalogue.shelf import BOB, text
 from tests.web.peers.desk import Desk, Wire, whole
 

@@ -1,1 +1,0 @@
-"""Modules of the former layout that have not moved yet."""

@@ -1,0 +1,1 @@
+"""Sandbox around the server: dev environment, simulation, faults, recording and other tools' APIs."""

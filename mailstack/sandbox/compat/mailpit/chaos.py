@@ -1,0 +1,52 @@
+"""Mailpit's chaos: how often MAIL, RCPT and AUTH are answered with an error, as rules among the faults."""
+
+from __future__ import annotations
+
+from mailstack.sandbox.compat.bodies import taken
+from mailstack.sandbox.compat.mailpit.request_schemas import Trigger, Triggers
+from mailstack.sandbox.faults import Faults
+from mailstack.sandbox.faults.imported_rules import from_mailpit, to_mailpit
+from mailstack.web.http_values import Answer, Ask, Trouble, in_json
+from mailstack.web.routes import Route, Told
+
+_Shown = dict[str, dict[str, int]]
+_IDS = ("mailpit-sender", "mailpit-recipient", "mailpit-authentication")
+
+
+def chaos_pages(faults: Faults) -> tuple[Route, ...]:
+    """Triggers that are left out are off."""
+
+    def now() -> Answer:
+        return in_json(to_mailpit([rule for rule, _ in faults.list()]))
+
+    async def show(_: Ask) -> Answer:
+        return now()
+
+    async def set_(ask: Ask) -> Answer:
+        wanted = taken(ask, Triggers)
+        given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
+        try:
+            rules = from_mailpit({name: _as_mailpit(trigger) for name, trigger in given.items() if trigger})
+        except ValueError as error:
+            raise Trouble(400, str(error)) from None
+        there = {rule.id for rule, _ in faults.list()}
+        for each in there.intersection(_IDS):
+            faults.remove(each)
+        for rule in rules:
+            faults.add(rule)
+        return now()
+
+    return (
+        Route("GET", "/api/v1/chaos", show, "admin", told=Told("What goes wrong by chance.", gives=_Shown)),
+        Route(
+            "PUT",
+            "/api/v1/chaos",
+            set_,
+            "admin",
+            told=Told("Have things go wrong by chance; what is left out is off.", takes=Triggers, gives=_Shown),
+        ),
+    )
+
+
+def _as_mailpit(trigger: Trigger) -> dict[str, int]:
+    return {"ErrorCode": trigger.error_code, "Probability": trigger.probability}

@@ -1,0 +1,75 @@
+"""Mailpit's WebSocket /api/events: what happens to messages, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import msgspec
+
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.feed import Event, Missed
+from mailstack.mailbox.index.items import Which
+from mailstack.sandbox.compat.mailpit.about import VERSION
+from mailstack.sandbox.compat.mailpit.serialize import summary
+from mailstack.web.api.stream_limits import Places
+from mailstack.web.http_values import Ask, Upgrade
+from mailstack.web.routes import Route
+
+
+def event_pages(catalogue: Catalogue, places: Places) -> tuple[Route, ...]:
+    """The one path."""
+
+    async def events(ask: Ask) -> Upgrade:
+        from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
+
+        places.check(ask)
+        return told_by_websocket(ask, places.held(ask, told(catalogue)))
+
+    return (Route("GET", "/api/events", events, "admin"),)
+
+
+async def told(catalogue: Catalogue) -> AsyncGenerator[str, None]:
+    """Each event as Mailpit writes it, and behind those of one moment the totals."""
+    feed, at = catalogue.feed, catalogue.feed.newest
+    while not feed.is_closed:
+        try:
+            happened = feed.after(at)
+        except Missed:
+            # So much has happened that everything is to be read anew.
+            happened, at = [], feed.newest
+            yield _said("truncate", None)
+        counts = False
+        for event in happened:
+            at = event.sequence
+            for kind, data in _of(event):
+                counts = True
+                yield _said(kind, data)
+        if counts:
+            listed = await catalogue.listed(Which(), 0)
+            yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
+        await feed.more(at)
+
+
+def _of(event: Event) -> Iterator[tuple[str, Any]]:
+    match event.name:
+        case "letter":
+            yield "new", summary(event.data.item)
+        case "changed" if event.data.count == len(event.data.items):
+            for item in event.data.items:
+                yield "update", {"ID": item.id, "Read": not item.unread, "Tags": item.tags}
+        case "deleted" if event.data.only_for:
+            pass
+        case "deleted" if 0 < len(event.data.ids) == event.data.count:
+            for letter in event.data.ids:
+                yield "delete", {"ID": letter}
+        case "changed" | "deleted":
+            yield "truncate", None
+        case "pruned":
+            yield "prune", None
+        case _:
+            pass
+
+
+def _said(kind: str, data: Any) -> str:
+    return msgspec.json.encode({"Type": kind, "Data": data}).decode()

@@ -1,0 +1,148 @@
+"""The accounts of a dev environment: those of the start, what tests add, and how they log in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.checker_chain import FirstOf
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.login_names import ByName, LoginNames
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.plaintext_secrets import PublicChecker
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.signed_tokens import SignedTokens
+from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.tokens import TokenChecker
+from mailstack.letter import Address
+from mailstack.net.clock import ReactorClock
+from mailstack.protocols.sasl import Authenticator
+from mailstack.protocols.sasl.scram_keys import FEWEST
+from mailstack.sandbox.dev.capture_access import logins
+from mailstack.sandbox.dev.settings import HOME_DOMAIN, USERS, DevSettings
+from mailstack.sandbox.dev.shared_inbox import SharedReaders
+from mailstack.store import Account, Store
+
+if TYPE_CHECKING:
+    from mailstack.web.site import Doorkeeper
+
+ROUNDS = 4
+"""bcrypt's least cost: these passwords are printed on the screen."""
+COMMANDS = "mailstack-commands"
+"""The name by which commands log in to pages that are for those of a file."""
+
+
+class DevAccounts:
+    """In the store of one environment."""
+
+    def __init__(self, reactor: Any, settings: DevSettings, store: Store, clock: ReactorClock, data: Path) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._data = data
+        self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=FEWEST)
+        self.directory = StoreDirectory(store, [HOME_DOMAIN], clock, ttl=0.2)
+        self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
+        """By which one logs in besides addresses."""
+        self.login = (COMMANDS, secrets.token_urlsafe()) if settings.web_logins else settings.accounts[0]
+        """Name and password by which commands of this machine may do all on the pages."""
+
+    async def open(self) -> None:
+        """Those of the start, where they are not there yet."""
+        now = self._clock.now()
+        missing = []
+        for address, password in self._settings.accounts:
+            if await self._store.account(address) is None:
+                kept = await self.passwords.keep(password)
+                missing.append(Account(address, kept.password_hash, now, scram=kept.scram))
+        await self._store.add_accounts(missing)
+
+    async def reset(self) -> None:
+        """Those of the start, with their passwords of then, and no others."""
+        for account in await self._store.accounts():
+            await self._store.remove_account(account.address)
+        self.names.reset()
+        await self.open()
+        self.directory.forget()
+
+    async def add(self, address: str, password: str) -> None:
+        """Somebody who may come in from now on. Raises AddressError, Conflict, and ValueError for an unfit password."""
+        kept = await self.passwords.keep(password)
+        account = Account(Address.parse(address).key, kept.password_hash, self._clock.now(), scram=kept.scram)
+        await self._store.add_accounts([account])
+        self.directory.forget()
+
+    async def add_alias(self, address: str, targets: Sequence[str]) -> None:
+        """Have letters for an address at home go to others, in place of those of before. Raises AddressError, Conflict."""
+        targets = [str(Address.parse(target)) for target in targets]
+        await self._store.set_alias(Address.parse(address).key, targets)
+        self.directory.forget()
+
+    async def remove(self, key: str) -> None:
+        """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
+        await self._store.remove_account(key)
+        self.names.take(key)
+        self.directory.forget()
+
+    def authenticators(self) -> tuple[Authenticator, Authenticator]:
+        """Who submits and who reads, at the doors of one office."""
+        any_password = self._settings.any_password
+        checkers: list[Any] = [
+            FirstOf([StoreChecker(self._store, self.passwords), OpenChecker(any_password=any_password)])
+        ]
+        scram: ScramChecker | None = None
+        # SCRAM's server must know the password, and "anything" is none.
+        if self._settings.scram and not any_password:
+            scram = ScramChecker(self._store, office_secret(self._data), FEWEST, _address_itself)
+            checkers.append(scram)
+        issuer = Issuer(self._data / "issuer")
+        checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
+        if self._settings.weak_mechanisms:
+            checkers.append(PublicChecker(_public_password, self._store, self.passwords))
+        portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
+        readers: Authenticator = CredAuthenticator(
+            portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store
+        )
+        shared = self._settings.pop3_logins
+        if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
+            readers = SharedReaders(tuple(shared), named, readers)
+        submitters = CredAuthenticator(
+            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram, accounts=self._store
+        )
+        return ByName(self.names, submitters), ByName(self.names, readers)
+
+    def senders(self) -> Doorkeeper | None:
+        """Who knows those that may send by Mailpit's API; None: these are those who may see the pages."""
+        from mailstack.web.login import Login  # noqa: PLC0415 - nobody asks before the pages are there
+        from mailstack.web.site import Everybody  # noqa: PLC0415
+
+        settings = self._settings
+        if settings.anybody_sends:
+            return Everybody()
+        named = logins(settings.send_logins, self.passwords, self._clock, IReader)
+        return None if named is None else Login(named, self._store, self._clock, admins=None, require_tls=False)
+
+    def visitors(self) -> Authenticator | None:
+        """Who may see the pages; None where accounts may, or everybody."""
+        named = self._settings.web_logins
+        return logins({**named, self.login[0]: self.login[1]}, self.passwords, self._clock, IReader) if named else None
+
+
+def _address_itself(key: str) -> str:
+    """The password of a mailbox in the rest of the world."""
+    return key
+
+
+def _public_password(key: str) -> str:
+    """The password of every account here, unless its user has changed it."""
+    local, _, domain = key.rpartition("@")
+    return local if domain == HOME_DOMAIN and local in USERS else key

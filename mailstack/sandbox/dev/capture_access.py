@@ -1,0 +1,68 @@
+"""Whom the dev environment lets in by name, at the capture port and at its pages, and whom it takes letters for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+
+from twisted.cred.portal import Portal
+from zope.interface import Interface
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.password_file import FileChecker
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import ISubmitter, Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
+from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.receiving.mx import Exchange
+from mailstack.sandbox.dev.capture_rules import Capture
+from mailstack.sandbox.dev.settings import DevSettings
+
+
+def capture_rules(
+    settings: DevSettings,
+    exchange: Exchange,
+    passwords: Passwords,
+    clock: Clock,
+    is_known: Callable[[str], Awaitable[bool]],
+) -> tuple[Station, Authenticator]:
+    """Whose letters the capture port takes and for whom, and who logs in there; any letter and any login, if nothing is said."""
+    named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
+    is_open = not settings.allowed_recipients and not settings.capture_tls
+    if named is None and is_open and not settings.drops_duplicates:
+        return exchange, Anybody()
+    pattern = re.compile(settings.allowed_recipients) if settings.allowed_recipients else None
+    rules = Capture(
+        exchange,
+        login=named is not None,
+        tls=settings.capture_tls,
+        recipients=pattern,
+        drops_others=settings.drops_others,
+        is_known=is_known if settings.drops_duplicates else None,
+    )
+    return rules, named or Anybody()
+
+
+def logins(
+    secrets: Mapping[str, str], passwords: Passwords, clock: Clock, interface: type[Interface]
+) -> Authenticator | None:
+    """Of those who are named, and nobody else; None when nobody is."""
+    if not secrets:
+        return None
+    portal = Portal(Realm(), [FileChecker(secrets, passwords)])
+    return CredAuthenticator(portal, clock, Throttle(clock), (), interface)
+
+
+class Anybody:
+    """A sasl.Authenticator for the capture port: every name and password is right."""
+
+    kinds: frozenset[type[Proof]] = frozenset({Credentials})
+
+    async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:  # noqa: ARG002
+        return AccountLogin(proof.username[:320] or "anonymous")
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """SCRAM's server must know the password, and here is none: it is not offered."""
+        raise Unavailable(f"nothing is known of {username[:320]!r}")

@@ -1,0 +1,344 @@
+"""The dev environment: the developer's own post office, one for the rest of the world, and their DNS, in one reactor."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.names import dns
+
+from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
+from mailstack.config import Config, Web
+from mailstack.config.values import HostName
+from mailstack.letter import LetterId
+from mailstack.letter.step import Journal
+from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.database import FileDatabase
+from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.removal import Keeping
+from mailstack.net.adjustable_clock import TravellingClock
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.connector import TwistedCaller
+from mailstack.net.dns import DnsNames, system_names
+from mailstack.net.periodic import Repeating
+from mailstack.net.thread_pool import BoundedPool
+from mailstack.net.zone import Zone
+from mailstack.protocols.connection import HostPort
+from mailstack.relay.external_relay import Outlet
+from mailstack.relay.loopback import LoopbackOnly, is_loopback
+from mailstack.relay.routes import Routes, Target
+from mailstack.sandbox.dev import server_configs
+from mailstack.sandbox.dev.accounts import DevAccounts
+from mailstack.sandbox.dev.capture_access import capture_rules
+from mailstack.sandbox.dev.certificates import DevCertificates
+from mailstack.sandbox.dev.compat import hooked, invited, tool_pages
+from mailstack.sandbox.dev.external_relays import OFFICES as OUTLETS
+from mailstack.sandbox.dev.external_relays import RELAY, Onward, config_of, outlets_of
+from mailstack.sandbox.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
+from mailstack.sandbox.dev.shared_inbox import SharedInbox
+from mailstack.sandbox.dev.time_travel import TimeTravel
+from mailstack.sandbox.faults import Faults
+from mailstack.sandbox.faults.certificates import BadCertificates
+from mailstack.sandbox.recording.protocol_log import ProtocolLog
+from mailstack.server.mail_server import PostOffice
+from mailstack.server.runtime import Managed, OfficeFacts, Surroundings
+from mailstack.store.archive import ArchivingSqliteStore
+
+if TYPE_CHECKING:
+    from mailstack.web.checks.links import Seen
+    from mailstack.web.checks.spam.verdict import Verdict
+    from mailstack.web.release import Leaving
+
+
+class DevEnvironment:
+    """Everything `mailstack dev` runs. `start`, then `stop`; no letter ever leaves the machine but by an outlet of the settings."""
+
+    def __init__(self, reactor: Any, settings: DevSettings, journal: Journal) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self._journal = journal
+        self.clock = TravellingClock(reactor)
+        self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
+        self.store = ArchivingSqliteStore(reactor, self.data)
+        self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
+        self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
+        self.catalogue = self._catalogue()
+        self._hook = hooked(self)
+        if self._hook is not None:
+            self._journal = self._hook.waking(journal)
+        self._outlets = outlets_of(settings)
+        self._carrying: dict[str, PostOffice] = {}
+        self._onward = Onward(settings, self.store, self.clock, self.leaving)
+        self._journal = self._onward.waking(self._journal)
+        self.log = ProtocolLog(self.catalogue.feed, self.clock.now)
+        """What is said on every connection."""
+        self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
+        self._offices: list[PostOffice] = []
+        self.home: PostOffice
+        self.capture: PostOffice
+        self._trimming = Repeating(self.clock, self._trim)
+        self._keys = settings.keys or self.data / "tls"
+        self.ca_file = self._keys / "ca.pem"
+        self.certificates: DevCertificates
+        self.services: dict[str, HostPort] = {}
+        self.faults = Faults(self.clock.now)
+        """What goes wrong in this environment."""
+        self.faults.told = lambda firing: self.catalogue.feed.tell("fault", firing)
+        self.faults.magic = settings.magic_recipients
+        for rule in settings.faults:
+            self.faults.add(rule)
+        self.jim = invited(self)
+        self.tally = Tally(self.catalogue.feed, self.clock.now())
+        self.travel = TimeTravel(
+            self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, *self._outlets)]
+        )
+        """The time of this environment, which can be moved ahead."""
+        self.travel.arrived.append(self._tell_the_time)
+
+    async def start(self) -> None:
+        """Bind all ports and begin to work.
+
+        Raises StoreError, TlsError, OSError, ValueError (for a letter of `preload`), twisted.internet.error.CannotListenError.
+        """
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.store.lock_office()
+        self.certificates = DevCertificates(self.settings, self._keys, self.clock.now())
+        await self.store.open()
+        await self.accounts.open()
+        ways_home: dict[str, Target] = {}
+        world = self._office(
+            server_configs.world(self.settings, self.data, Routes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
+        )
+        await world.doors.bind("mx", world.doors.exchange(), [server_configs.endpoint(self.settings.host)])
+        (world_mx,) = world.doors["mx"].addresses
+        self.home = home = self._office(
+            server_configs.home(self.settings, self.data, world_mx.port), self.accounts.directory
+        )
+        for carrier, outlet in self._outlets.items():
+            config = config_of(carrier, outlet, self.settings, self.data, world_mx.port)
+            self._carrying[carrier] = self._office(config, StoreDirectory(self.store, (), self.clock), outlet)
+        capture = self.capture = self._office(
+            server_configs.capture(self.settings, self.data), OpenDirectory((), CAPTURE)
+        )
+        await home.listen()
+        # The rest of the world has reports to send, and finds the way when home has a port for them.
+        await home.doors.bind("mx", home.doors.exchange(), [server_configs.endpoint(self.settings.host)])
+        (home_mx,) = home.doors["mx"].addresses
+        ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
+        station, authenticator = capture_rules(
+            self.settings, capture.exchange, self.accounts.passwords, self.clock, self.catalogue.has_message_id
+        )
+        for name in ("capture", "captures"):
+            if name == "capture" or name in self.settings.at:
+                door = capture.doors.smtp(
+                    station,
+                    capture.config.exchange,
+                    authenticator=authenticator,
+                    require_tls=self.settings.capture_tls,
+                    implicit_tls=name == "captures",
+                    bare_newlines="reject" if self.settings.strict_newlines else "accept",
+                )
+                await capture.doors.bind(name, door, [server_configs.endpoint_of(self.settings, name)])
+        await self.catalogue.start()
+        if self._hook is not None:
+            await self._hook.start()
+        for office in self._offices:
+            await office.start()
+        await self._onward.start()
+        doors = {**capture.doors, **home.doors}
+        if "https" in doors:
+            doors["web"] = doors["https"]
+        for name, path in self.settings.sockets.items():
+            await doors[name].listen([server_configs.socket(path)])
+        self.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
+        if self.settings.preload is not None:
+            await self._preload(self.settings.preload)
+        if self.settings.max_letters is not None:
+            self._trimming.start(1.0)
+
+    async def stop(self, patience: float = 1.0) -> None:
+        """Say goodbye, and leave nothing on the disk unless its directory was given.
+
+        Clients may take `patience` seconds for theirs.
+        """
+        self._trimming.stop()
+        # Who waits for a letter hears now that none will come.
+        self.catalogue.feed.close()
+        onward: Deferred[None] = Deferred()
+        self._onward.stop(partial(onward.callback, None), patience)
+        await onward
+        for office in self._offices:
+            await office.stop(patience)
+        if self._hook is not None:
+            await self._hook.stop(patience)
+        self.web_pool.close()
+        await self.catalogue.stop()
+        self.accounts.passwords.close()
+        await self.store.close()
+        if self.settings.data is None:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def facts(self) -> dict[str, Any]:
+        """What programs want to know once everything listens."""
+        web = self.services["web"]
+        scheme = "https" if "web" in self.settings.certificates else "http"
+        return {
+            "ready": True,
+            "ca_file": str(self.ca_file),
+            "web": f"{scheme}://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}{self.settings.web_root}",
+            "data": str(self.data),
+            "domains": [HOME_DOMAIN],
+            "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
+            "sockets": {name: str(path) for name, path in self.settings.sockets.items()},
+            "ahead": self.travel.ahead,
+            "accounts": [{"address": address, "password": password} for address, password in self.settings.accounts],
+        }
+
+    async def add_account(self, address: str, password: str) -> None:
+        """Somebody who may come in from now on. Raises AddressError, Conflict, and ValueError for an unfit password."""
+        await self.accounts.add(address, password)
+
+    async def add_alias(self, address: str, targets: Sequence[str]) -> None:
+        """Have letters for an address at home go to others, in place of those of before. Raises AddressError, Conflict."""
+        await self.accounts.add_alias(address, targets)
+
+    async def _preload(self, directory: Path) -> None:
+        """Raises ValueError, OSError."""
+        from mailstack.sandbox.dev.preload import preload  # noqa: PLC0415 - few have such a directory
+        from mailstack.web.submission import Intake  # noqa: PLC0415
+
+        await preload(directory, Intake(self.capture.exchange, self.clock).hand_in, self.in_thread)
+
+    def _tell_the_time(self) -> None:
+        """To those who look at the pages: their clock is not ours."""
+        self.catalogue.feed.tell("clock", {"now": utc_text(self.travel.now), "ahead": self.travel.ahead})
+
+    async def look(self, url: str) -> Seen:
+        """What a page of this machine answers. Raises Unreachable."""
+        from mailstack.net.http_client import HttpPoster  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.links import Seen  # noqa: PLC0415
+
+        believes = self.settings.untrusted_tls
+        poster = HttpPoster(self.reactor, ClientTls(), timeout=5.0, loopback_only=True, verify=not believes)
+        try:
+            answer = await poster.look(url)
+            return Seen(answer.code, answer.location)
+        finally:
+            poster.close()
+
+    async def judge(self, letter: bytes) -> Verdict:
+        """What the spam filter says."""
+        from mailstack.web.checks.spam.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
+
+        assert self.settings.spam_filter is not None
+        return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
+
+    async def _release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
+        """By the outlet. Raises Refusal, ValueError for addresses that it does not take."""
+        assert self.relay is not None
+        if refused := [each for each in recipients if not self.relay.outlet.takes(each)]:
+            raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
+        return await self.relay.release(author, recipients, octets, of)
+
+    def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
+
+    def _catalogue(self) -> Catalogue:
+        """All letters of all offices; whose mailbox an address is, home knows."""
+        return Catalogue(
+            self.store,
+            FileDatabase(self.reactor, self.data, location=self.store.location),
+            self.clock,
+            self.in_thread,
+            self.accounts.directory.mailbox,
+            Keeping(self.settings.max_letters, self.settings.max_age),
+            tagging=self.settings.tagging,
+            outlets=OUTLETS,
+        )
+
+    def leaving(self, office: str) -> Leaving:
+        """The way out by one of the offices that carry letters to an outlet."""
+        from mailstack.web.release import Leaving  # noqa: PLC0415
+        from mailstack.web.submission import Intake  # noqa: PLC0415 - few have an outlet
+
+        return Leaving(self._outlets[HostName(office)], Intake(self._carrying[office].exchange, self.clock), self.clock)
+
+    @property
+    def relay(self) -> Leaving | None:
+        """The one by which letters are released; None: there is none."""
+        return self.leaving(RELAY) if RELAY in self._carrying else None
+
+    def _managed(self) -> Managed:
+        return Managed(
+            keep_password=self.accounts.passwords.keep,
+            forget=self.accounts.directory.forget,
+            zone=self._zone,
+            travel=self.travel,
+            offices=self._told_offices,
+            log=self.log,
+            look=self.look,
+            judge=self.judge if self.settings.spam_filter else None,
+            release=self._release if self._outlets.get(RELAY) else None,
+        )
+
+    def _told_offices(self) -> list[OfficeFacts]:
+        return [
+            OfficeFacts(
+                office.config.hostname,
+                ABOUT[office.config.hostname],
+                tuple(office.config.domains),
+                {name: door.addresses[0] for name, door in office.doors.items() if door.addresses},
+            )
+            for office in self._offices
+        ]
+
+    def _office(self, config: Config, directory: Directory, outlet: Outlet | None = None) -> PostOffice:
+        caller = TwistedCaller(self.reactor)
+        submitters, readers = self.accounts.authenticators()
+        shared: Any = SharedInbox(self.store, self.catalogue)
+        office = PostOffice(
+            config,
+            Surroundings(
+                reactor=self.reactor,
+                store=self.store,
+                journal=self.catalogue.told_of(self._journal),
+                maildrops=shared if self.settings.pop3_logins else None,
+                submitters=submitters,
+                readers=readers,
+                context=self.certificates.context,
+                certificates=self.certificates.contexts(),
+                names=DnsNames(self._zone, self.reactor) if outlet is None else system_names(self.reactor),
+                caller=LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
+                directory=directory,
+                holder_of=_holder_of,
+                catalogue=self.catalogue,
+                more_pages=partial(tool_pages, self),
+                clock=self.clock,
+                faults=self.faults,
+                bad_certificates=BadCertificates(self._keys),
+                between=self.log.between,
+                managed=self._managed(),
+                web_threads=self.web_pool.run,
+                visitors=self.accounts.visitors(),
+                is_open=is_loopback(self.settings.web_host) and not self.settings.web_logins,
+                accounts=self.settings.accounts,
+            ),
+        )
+        self._offices.append(office)
+        return office
+
+    async def _trim(self) -> None:
+        for office in self._offices:
+            await self.store.prune(office.config.hostname, before=0.0, keep=self.settings.max_letters)
+
+
+def _holder_of(mailbox: str) -> str:
+    """The office that tells of the letters in a mailbox: all are read at home's ports."""
+    return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD

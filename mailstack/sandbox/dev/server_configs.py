@@ -1,0 +1,93 @@
+"""The configurations of the three offices of a dev environment, and where they listen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailstack.config import Accounts, Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Submission, Web
+from mailstack.config.endpoints import Endpoint
+from mailstack.config.sizes import Size
+from mailstack.config.values import HostName
+from mailstack.letter import Address
+from mailstack.letter.durations import Duration
+from mailstack.relay.routes import Routes
+from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
+
+NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
+"""The DNS here knows of no signatures; who wants to try them runs an office with a configuration."""
+NO_PUNISHMENT = Limits(tarpit=Duration(0))
+"""A developer's mistakes need none."""
+
+
+def home(settings: DevSettings, data: Path, world_port: int) -> Config:
+    """The developer's own office, which calls the rest of the world at `world_port`."""
+    at = {name: (endpoint_of(settings, name),) for name in PORTS}
+    listen = Listen(
+        submission=at["submission"],
+        submissions=at["submissions"],
+        pop3=at["pop3"],
+        pop3s=at["pop3s"],
+        web=() if "web" in settings.certificates else at["web"],
+        https=at["web"] if "web" in settings.certificates else (),
+    )
+    web = Web(
+        hosts=tuple(HostName(name) for name in settings.web_hosts),
+        admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
+        cors=settings.cors,
+        root=settings.web_root,
+    )
+    return Config(
+        hostname=HOME,
+        data=data,
+        domains=(HOME_DOMAIN,),
+        listen=listen,
+        clients=Clients(host=HostName("localhost")),
+        web=web,
+        accounts=Accounts(require_tls=not settings.clear_logins),
+        submission=Submission(check_from="allow"),  # applications write any From
+        relay=Relay(port=world_port, schedule=settings.schedule),
+        limits=NO_PUNISHMENT,
+        authentication=NO_QUESTIONS,
+    )
+
+
+def world(settings: DevSettings, data: Path, routes: Routes) -> Config:
+    """The rest of the world, which finds home by `routes`."""
+    return Config(
+        hostname=WORLD,
+        data=data,
+        relay=Relay(routes=routes, schedule=settings.schedule),
+        limits=NO_PUNISHMENT,
+        authentication=NO_QUESTIONS,
+    )
+
+
+def capture(settings: DevSettings, data: Path) -> Config:
+    """Takes any letter from any program."""
+    size = None if settings.max_size is None else Size(settings.max_size)
+    return Config(
+        hostname=CAPTURE,
+        data=data,
+        exchange=Exchange(max_size=size, max_recipients=settings.max_recipients),
+        limits=NO_PUNISHMENT,
+        authentication=NO_QUESTIONS,
+    )
+
+
+def endpoint_of(settings: DevSettings, service: str) -> Endpoint:
+    """Where a service listens."""
+    if (at := settings.at.get(service)) is not None:
+        return endpoint(at.host or settings.host, at.port)
+    return endpoint(settings.host, settings.port_base + PORTS[service] if settings.port_base else 0)
+
+
+def endpoint(host: str, port: int = 0) -> Endpoint:
+    """0: a free port."""
+    interface = host.replace(":", "\\:")
+    return Endpoint(f"tcp:{port}:interface={interface}")
+
+
+def socket(path: Path) -> Endpoint:
+    """One that a process has left, that was killed, is taken over."""
+    escaped = str(path.absolute()).replace("\\", "\\\\").replace(":", "\\:")
+    return Endpoint(f"unix:{escaped}:mode=660:lockfile=1")

@@ -1,0 +1,154 @@
+"""What `mailstack dev` can be told, and the names and ports of what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from mailstack.config import Schedule
+from mailstack.config.values import Domain, HostName, Origin, WebRoot
+from mailstack.letter import Address
+from mailstack.mailbox.index.tags import Tagging
+from mailstack.net.certificates import CertificateFiles
+from mailstack.protocols.connection import HostPort
+from mailstack.relay.external_relay import Outlet
+from mailstack.sandbox.faults import Rule
+
+if TYPE_CHECKING:
+    from mailstack.sandbox.compat.mailhog.monkey import Jim
+    from mailstack.web.checks.spam.spam_filter import SpamFilter
+
+HOME_DOMAIN = Domain("home.test")
+HOME = HostName("mx.home.test")
+WORLD = HostName("mx.world.test")
+CAPTURE = HostName("capture.home.test")
+
+ABOUT = {
+    HOME: "Your own office: the accounts, submission and POP3.",
+    WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
+    HostName("relay.home.test"): "Carries what is released to the relay that you named, outside this machine.",
+    HostName(
+        "forward.home.test"
+    ): "Carries a copy of what is captured to the server that you named, outside this machine.",
+    CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
+}
+USERS = ("alice", "bob")
+"""Local parts of the accounts at home, and their passwords."""
+
+
+PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
+"""Above the port base."""
+
+
+class DevSettings(Struct, frozen=True):
+    """What `mailstack dev` can be told."""
+
+    host: str = "127.0.0.1"
+    port_base: int = 1000
+    """0: a free port for each service."""
+    data: Path | None = None
+    """None: a temporary directory, removed at the end."""
+    any_password: bool = False
+    """Whether mailboxes in the rest of the world open to every password."""
+    weak_mechanisms: bool = False
+    """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
+    scram: bool = False
+    """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
+    max_letters: int | None = None
+    """How many letters are kept; the oldest are forgotten first."""
+    max_age: float | None = None
+    """Seconds for which letters are kept for people who look."""
+    keys: Path | None = None
+    """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
+    faults: tuple[Rule, ...] = ()
+    """What goes wrong from the start."""
+    magic_recipients: bool = False
+    """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
+    at: Mapping[str, HostPort] = field(default_factory=dict)
+    """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
+    sockets: Mapping[str, Path] = field(default_factory=dict)
+    """Unix sockets at which services listen as well, for this user and his group."""
+    compat: str = ""
+    """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
+    web_logins: Mapping[str, str] = field(default_factory=dict)
+    """Names and secrets (mailstack.accounts.password_file) of those whom the pages are for; none: see `host`."""
+    smtp_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those from whom alone the capture port takes letters; none: it takes them from everybody."""
+    send_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those who may send by Mailpit's API, in place of those for whom the pages are."""
+    anybody_sends: bool = False
+    """Whether everybody may."""
+    untrusted_tls: bool = False
+    """Whether any certificate is believed of a page that is asked whether it is there."""
+    pop3_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of those who read all letters by POP3, as in one mailbox; everybody else reads his own."""
+    allowed_recipients: str = ""
+    """A regular expression: the capture port takes letters for addresses in which it is found."""
+    drops_others: bool = False
+    """Whether letters for other addresses are taken there as well, and dropped."""
+    drops_duplicates: bool = False
+    """Whether a letter whose Message-ID another one has is taken there as well, and dropped."""
+    capture_tls: bool = False
+    """Whether the capture port takes letters under TLS only, which clients begin by STARTTLS."""
+    certificates: Mapping[str, CertificateFiles | tuple[str, ...]] = field(default_factory=dict)
+    """What "capture", "pop3s" and "web" show: files, or names for which there shall be a certificate of our CA.
+
+    Others show the one that is made here; with one of its own, the page is under TLS.
+    """
+    web_root: WebRoot = WebRoot("/")
+    """The path below which the pages and the API stand."""
+    web_hosts: tuple[str, ...] = ()
+    """More names that the pages answer to, as that of a container."""
+    users: tuple[tuple[str, str], ...] = ()
+    """More accounts: addresses and passwords."""
+    login_names: Mapping[str, str] = field(default_factory=dict)
+    """Names by which accounts log in besides their addresses, and these."""
+    relay: Outlet | None = None
+    """By which letters that are released leave this machine; None: nothing does."""
+    relay_all: bool = False
+    """Whether all that is captured leaves there by itself."""
+    relay_matching: str = ""
+    """A regular expression: what is captured leaves there by itself for addresses in which it is found."""
+    forward: Outlet | None = None
+    """By which a copy of all that is captured leaves this machine."""
+    forward_to: tuple[str, ...] = ()
+    """For whom that is."""
+    tagging: Tagging = Tagging()
+    """Which tags letters get when they come."""
+    label: str = ""
+    """What the API calls this environment."""
+    cors: tuple[Origin, ...] = ()
+    """Origins whose pages may ask."""
+    webhook: str = ""
+    """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
+    spam_filter: SpamFilter | None = None
+    """Who is asked for the spam score of a letter when somebody wants to know it."""
+    preload: Path | None = None
+    """A directory of letters that are in mailboxes from the start (mailstack.sandbox.dev.preload)."""
+    jim: Jim | None = None
+    """MailHog's monkey, who refuses by chance, as he is here from the start; None: he is not."""
+    strict_newlines: bool = False
+    """Whether the capture port refuses lines that end in LF alone, as other hosts do."""
+    clear_logins: bool = False
+    """Whether passwords may go without TLS."""
+    max_size: int | None = None
+    """Octets of a letter at the capture port; None: as usual."""
+    max_recipients: int | None = None
+    """Of a letter at the capture port; None: as usual."""
+    schedule: Schedule = Schedule()
+    """When a letter that could not be passed on is tried again, and when it is given up."""
+
+    @property
+    def accounts(self) -> tuple[tuple[str, str], ...]:
+        """Addresses and passwords of the accounts that there are from the start."""
+        more = [(Address.parse(address).key, password) for address, password in self.users]
+        return tuple({**{f"{user}@{HOME_DOMAIN}": user for user in USERS}, **dict(more)}.items())
+
+    @property
+    def web_host(self) -> str:
+        """Where the pages listen."""
+        at = self.at.get("web")
+        return self.host if at is None else at.host

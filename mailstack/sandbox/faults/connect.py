@@ -1,0 +1,34 @@
+"""Calls to other hosts that come to nothing, where a fault says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailstack.net.clock import ReactorClock
+from mailstack.protocols.connection import Caller, Engine, EventT, HostPort, Peer, Unreachable
+from mailstack.sandbox.faults.faults import Faults, Moment
+
+
+class FaultyCaller:
+    """A wire.Caller that is another one's."""
+
+    def __init__(self, caller: Caller, faults: Faults, office: str, clock: ReactorClock) -> None:
+        self._caller = caller
+        self._faults = faults
+        self._office = office
+        self._clock = clock
+
+    async def call(self, address: HostPort, engine: Engine[EventT], *, timeout: float, **demands: Any) -> Peer[EventT]:
+        """As the other one does. Raises Unreachable."""
+        rule = None
+        if self._faults.any:
+            rule = self._faults.choose(Moment("call", self._office, client=address.host))
+        if rule is not None:
+            if rule.delay:
+                await self._clock.pause(min(rule.pause, timeout))
+            if rule.silence or rule.pause >= timeout:
+                await self._clock.pause(timeout - min(rule.pause, timeout))
+                raise Unreachable(f"no answer within {timeout:.4g} s")
+            if rule.drop:
+                raise Unreachable("connection refused")
+        return await self._caller.call(address, engine, timeout=timeout, **demands)

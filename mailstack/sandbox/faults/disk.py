@@ -1,0 +1,57 @@
+"""A store that can't write, or only slowly, where a fault says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mailstack.net.clock import ReactorClock
+from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.store import StoreError, StoreFull
+
+WRITES = ("accept", "claim", "settle", "update_maildrop", "set_contact")
+"""The operations that write while letters come and go."""
+
+
+class FaultyStore:
+    """A Store that is another one's; nothing is changed by a write that fails, as the interface wants it."""
+
+    def __init__(self, store: Any, faults: Faults, office: str, clock: ReactorClock) -> None:
+        self._store = store
+        self._faults = faults
+        self._office = office
+        self._clock = clock
+        for name in WRITES:
+            setattr(self, name, self._faulty(name, getattr(store, name)))
+
+    async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
+        """A fault at "settle" is that of all of them: they share a flush of the disk."""
+        try:
+            if self._faults.any:
+                await self._fail("settle")
+        except StoreError as trouble:
+            return [trouble] * len(settlements)
+        written: list[Exception | None] = await self._store.settle_together(settlements)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def _faulty(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        async def faulty(*args: Any, **kwargs: Any) -> Any:
+            if self._faults.any:
+                await self._fail(name)
+            return await write(*args, **kwargs)
+
+        return faulty
+
+    async def _fail(self, name: str) -> None:
+        rule = self._faults.choose(Moment("disk", self._office, name=name))
+        if rule is None:
+            return
+        if rule.delay:
+            await self._clock.pause(rule.pause)
+        if rule.error == "full":
+            raise StoreFull("the disk says: no space left on device (a fault)")
+        if rule.error:
+            raise StoreError("the disk says: input/output error (a fault)")

@@ -1,0 +1,45 @@
+"""Rules from a file: TOML with one [[fault]] table each, or JSON with a list, of our rules or of James's behaviours."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import msgspec
+
+from mailstack.sandbox.faults.imported_rules import from_james
+from mailstack.sandbox.faults.rule import Rule
+
+
+def read_rules(octets: bytes) -> tuple[Rule, ...]:
+    """The rules in their order. Raises ValueError that says which one is wrong, and why."""
+    try:
+        given = tomllib.loads(octets.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError("not a text in UTF-8") from error
+    tables = given.pop("fault", [])
+    if given or not isinstance(tables, list):
+        raise ValueError(f"{', '.join(given) or 'fault'}: a file of faults has [[fault]] tables, and nothing else")
+    return _rules(tables)
+
+
+def read_json_rules(octets: bytes) -> tuple[Rule, ...]:
+    """The rules in their order; a list of `{"command": …, "response": …}` is one of James's mock server. Raises ValueError."""
+    try:
+        # A ValidationError, which is a ValueError, for what is no list of objects.
+        given = msgspec.json.decode(octets, type=list[dict[str, Any]])
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if given and all("command" in each for each in given):
+        return tuple(from_james(given))
+    return _rules(given)
+
+
+def _rules(given: list[Any]) -> tuple[Rule, ...]:
+    rules = []
+    for number, each in enumerate(given, 1):
+        try:
+            rules.append(Rule.from_json(each))
+        except ValueError as error:
+            raise ValueError(f"fault {number}: {error}") from None
+    return tuple(rules)

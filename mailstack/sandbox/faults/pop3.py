@@ -1,0 +1,82 @@
+"""Faults of a POP3 server, command by command (RFC 1939, RFC 2449)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from mailstack.protocols.connection import Peer
+from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
+from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.sandbox.faults.faults import Moment
+from mailstack.sandbox.faults.faulty_peer import Faulty, Place
+from mailstack.sandbox.faults.rule import Rule
+
+_STAT = re.compile(rb"(\+OK [0-9]+ )([0-9]+)")
+_ONE = re.compile(rb"(\+OK )([0-9]+)(?= octets)")
+_LIST = re.compile(rb"^((?:\+OK )?[0-9]+ )([0-9]+)(?=\r$)", re.MULTILINE)
+_SIZES = {"pop3.stat": _STAT, "pop3.retr": _ONE, "pop3.list": _LIST}
+
+
+class FaultyPop3(Faulty):
+    """See `Faulty`."""
+
+    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, place: Place) -> None:
+        super().__init__(peer, place)
+        self._engine = engine
+        self._counts: Counter[str] = Counter()
+        self._left = 0
+        """Octets of the answer until the connection breaks."""
+
+    async def _meet(self, event: Any) -> Any:
+        if isinstance(event, AuthResponse | Rejected):
+            return event
+        verb = type(event).__name__.lower().removesuffix("list") or "list"
+        if verb != "capa" and (rule := self._find("pop3.capa", lambda rule: verb.upper() in _verbs(rule))) is not None:
+            self._peer.send(self._engine.err("unknown command"))
+            return None
+        at = f"pop3.{verb}"
+        self._counts[at] += 1
+        rule = self._find(at)
+        if rule is None:
+            return event
+        self._left = rule.octets
+        return await self._happen(event, rule)
+
+    def _find(self, at: str, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
+        place = self._place
+        moment = Moment(at, place.office, place.service, self._client, count=self._counts[at])
+        return place.faults.choose(moment, fits)
+
+    def _connect_rule(self) -> Rule | None:
+        self._counts["pop3.connect"] += 1
+        return self._find("pop3.connect")
+
+    def _refuse(self, event: Any, rule: Rule) -> Any:  # noqa: ARG002
+        self._engine.err("")
+        self._peer.send(f"{rule.reply}\r\n".encode("ascii", "replace"))
+
+    def _swallow(self, event: Any) -> None:  # noqa: ARG002
+        self._engine.err("")
+
+    def _changed(self, octets: bytes, rule: Rule) -> bytes:
+        if rule.octets:
+            octets = octets[: self._left]
+            self._left -= len(octets)
+            if not self._left:
+                self._peer.send(octets)
+                self._break()
+                return b""
+        elif rule.sizes:
+            pattern = _SIZES[rule.at]
+            return pattern.sub(lambda found: found[1] + b"%d" % int(int(found[2]) * rule.sizes), octets, count=0)
+        elif rule.without:
+            kept = [line for line in octets.split(b"\r\n") if line.partition(b" ")[0].decode() not in _verbs(rule)]
+            return b"\r\n".join(kept)
+        return octets
+
+
+def _verbs(rule: Rule) -> tuple[str, ...]:
+    return tuple(verb.upper() for verb in rule.without)

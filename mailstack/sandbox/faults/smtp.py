@@ -1,0 +1,196 @@
+"""Faults of a receiving host, step by step of its dialogue."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from msgspec.structs import replace
+
+from mailstack.letter import Address
+from mailstack.protocols.connection import Dane, Peer
+from mailstack.protocols.smtp.commands import (
+    Auth,
+    Bdat,
+    Chunk,
+    Data,
+    EndOfData,
+    Hello,
+    Mail,
+    Quit,
+    Rcpt,
+    ServerEvent,
+    StartTls,
+)
+from mailstack.protocols.smtp.order import State
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import ServerEngine
+from mailstack.sandbox.faults.faults import Moment
+from mailstack.sandbox.faults.faulty_peer import BROKEN, Faulty, Place
+from mailstack.sandbox.faults.magic_addresses import magic
+from mailstack.sandbox.faults.rule import Rule
+
+_STEPS: dict[type, str] = {
+    Hello: "ehlo",
+    StartTls: "starttls",
+    Auth: "auth",
+    Mail: "mail",
+    Rcpt: "rcpt",
+    Data: "data",
+    Bdat: "data",
+    EndOfData: "final",
+    Quit: "quit",
+}
+_UNHEARD = reply(451, "4.3.0", "nobody hears this")
+
+
+class FaultySmtp(Faulty):
+    """See `Faulty`."""
+
+    def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, place: Place) -> None:
+        super().__init__(peer, place)
+        self._engine = engine
+        self._sender: Any = None
+        self._has_sender = False
+        self._recipients: list[Address] = []
+        """Those that were taken, and the one that is being answered."""
+        self._is_answered = True
+        self._counts: Counter[str] = Counter()
+        self._size = 0
+        self._is_last = True
+        """Whether the content is whole at the end that comes."""
+        self._slow: Rule | None = None
+        """What makes this content come slowly."""
+        self._late: Rule | None = None
+        """What a chunk is to be answered with, once its octets are here."""
+
+    def send(self, octets: bytes) -> None:
+        if not self._is_answered:
+            self._is_answered = True
+            if not octets.startswith(b"2"):
+                self._recipients.pop()
+        super().send(octets)
+
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
+        if self._hang_up or self._broken:
+            return True  # the connection ends before the handshake begins; the next event says so
+        return await self._peer.start_tls(server_name, verify=verify, dane=dane)
+
+    async def _meet(self, event: Any) -> Any:
+        if isinstance(event, Chunk):
+            return await self._content(event)
+        self._note(event)
+        if isinstance(event, EndOfData):
+            if event.fault is not None or self._late is not None:
+                return self._at_end(event)
+            if not self._is_last or (found := await self._content(event)) is not event:
+                return event if not self._is_last else found
+        return await self._command(event)
+
+    async def _command(self, event: Any) -> Any:
+        at = _STEPS.get(type(event))
+        rule = self._find(at, event) if at is not None else None
+        if rule is None:
+            return event
+        if isinstance(event, Bdat):
+            self._late = rule
+            return event
+        if rule.without:
+            self._withhold(rule)
+        return await self._happen(event, rule)
+
+    def _find(self, at: str, event: Any) -> Rule | None:
+        recipients: tuple[Any, ...] = (event.address,) if isinstance(event, Rcpt) else tuple(self._recipients)
+        place = self._place
+        if place.faults.magic:
+            named = (self._sender,) if at == "mail" and self._sender is not None else recipients
+            for address in named:
+                if at in {"mail", "rcpt", "final"} and (rule := magic(at, address, place.service)) is not None:
+                    return rule
+        moment = Moment(
+            at,
+            place.office,
+            place.service,
+            self._client,
+            self._sender,
+            self._has_sender,
+            recipients,
+            self._counts[at],
+        )
+        begins = not isinstance(event, Chunk) or self._size == len(event.octets)
+        return place.faults.choose(moment, lambda rule: self._size >= rule.octets and (begins or not rule.speed))
+
+    def _connect_rule(self) -> Rule | None:
+        self._counts["connect"] += 1
+        return self._find("connect", None)
+
+    def _note(self, event: Any) -> None:
+        at = _STEPS.get(type(event), "")
+        self._counts[at] += 1
+        if isinstance(event, Mail):
+            self._sender, self._has_sender = event.sender, True
+            self._recipients, self._size, self._slow = [], 0, None
+            self._counts["rcpt"] = 0
+        elif isinstance(event, Rcpt):
+            self._recipients.append(event.address)
+            self._is_answered = False
+        elif isinstance(event, Data | Bdat):
+            self._is_last = isinstance(event, Data) or event.last
+
+    async def _content(self, event: Any) -> Any:
+        """Octets of the content came, or its end."""
+        octets = len(event.octets) if isinstance(event, Chunk) else 0
+        self._size += octets
+        rule = self._slow or self._find("content", event)
+        if rule is None:
+            return event
+        if rule.delay or rule.speed:
+            self._slow = rule
+            await self._place.clock.pause(rule.pause + (octets / rule.speed if rule.speed else 0.0))
+        if rule.drop:
+            self._break()
+            return BROKEN
+        if rule.silence:
+            self._mute = True
+            self._swallow(event)
+            return BROKEN if isinstance(event, Chunk) else None
+        if rule.reply:
+            if isinstance(event, EndOfData):
+                return replace(event, fault=rule.refusal)
+            self._late = rule
+        return event
+
+    def _at_end(self, event: EndOfData) -> EndOfData:
+        late, self._late = self._late, None
+        return (
+            event if event.fault is not None or late is None or not late.reply else replace(event, fault=late.refusal)
+        )
+
+    def _refuse(self, event: Any, rule: Rule) -> Any:
+        answer: Reply = rule.refusal
+        if isinstance(event, EndOfData):
+            return replace(event, fault=answer)
+        if isinstance(event, Rcpt):
+            self._recipients.pop()
+            self._is_answered = True
+        self._peer.send(self._engine.answer(answer))
+        if answer.closes or self._hang_up:
+            self._hang_up = True
+            self._broken = True
+            self._peer.close()
+            return BROKEN
+        return None
+
+    def _swallow(self, event: Any) -> None:
+        if not isinstance(event, Chunk | Bdat):
+            self._engine.answer(_UNHEARD)
+
+    def _withhold(self, rule: Rule) -> None:
+        limits = self._engine.capabilities
+        gone = frozenset(keyword.upper() for keyword in rule.without)
+        self._engine.capabilities = replace(limits, withheld=limits.withheld | gone)
+
+    def _is_last_word(self) -> bool:
+        return self._engine.state is State.CLOSED

@@ -1,0 +1,43 @@
+"""Handshakes that fail, and certificates that nobody should trust, where a fault says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.sandbox.faults.rule import Certificate
+
+Shown = Callable[[str, Certificate], IOpenSSLServerConnectionCreator]
+"""Gives what a host with this name shows in place of its own certificate. May raise whatever making it raises."""
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class FaultyContext:
+    """A server's certificate, or what a rule shows in its place."""
+
+    def __init__(
+        self, context: IOpenSSLServerConnectionCreator, faults: Faults, office: str, service: str, shown: Shown | None
+    ) -> None:
+        self._context = context
+        self._faults = faults
+        self._office = office
+        self._service = service
+        self._shown = shown
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: N802 (Twisted's name)
+        rule = None
+        if self._faults.any:
+            # Who the client is Twisted does not tell as early as that.
+            rule = self._faults.choose(Moment("tls", self._office, self._service))
+        if rule is None:
+            return self._context.serverConnectionForTLS(protocol)
+        if rule.tls == "refused" or self._shown is None:
+            # Without a certificate no cipher is left that both sides know.
+            return SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD), None)
+        assert rule.tls != ""
+        return self._shown(self._office, rule.tls).serverConnectionForTLS(protocol)

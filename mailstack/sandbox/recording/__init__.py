@@ -1,0 +1,1 @@
+"""Recording of protocol sessions: dialogues without secrets, and the live protocol log."""

@@ -1,0 +1,73 @@
+"""The live log of what is said on every connection: its newest lines, told as they are said."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.letter.timestamps import utc_text
+from mailstack.mailbox.index.feed import Feed
+from mailstack.protocols.connection import Engine, Peer
+from mailstack.sandbox.recording.dialogue import Dialogue, Line, overhear_server
+
+MOST_KEPT = 2000
+"""Lines."""
+LONGEST = 1000
+"""Characters of a line that are told."""
+_REMEMBERED = 10
+"""Lines that a dialogue itself looks back at."""
+
+
+class Said(Struct, frozen=True):
+    """One line of the log."""
+
+    at: str
+    office: str
+    service: str
+    client: str
+    connection: int
+    """Counts the connections."""
+    line: str
+    """ "C: …" of the client, "S: …" of the server, "-: …" of what happened to the connection."""
+
+
+class ProtocolLog:
+    """Passwords, proofs and the contents of letters are not in it. For environments that are nobody's secret."""
+
+    def __init__(self, feed: Feed, now: Callable[[], float], kept: int = MOST_KEPT) -> None:
+        self._feed = feed
+        self._now = now
+        self._count = 0
+        self.lines: deque[Said] = deque(maxlen=kept)
+        """The oldest first."""
+
+    def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
+        """A `Surroundings.between`."""
+        self._count += 1
+        client = f"{peer.remote.host}:{peer.remote.port}"
+        said = Said("", office, service, client, self._count, "")
+        return overhear_server(peer, engine, _Live(said, self._now, self._tell))
+
+    def _tell(self, said: Said) -> None:
+        self.lines.append(said)
+        if self._feed.is_watched:
+            self._feed.tell("dialogue", said)
+
+
+class _Live(Dialogue):
+    """A dialogue that is told, and not kept."""
+
+    def __init__(self, said: Said, now: Callable[[], float], tell: Callable[[Said], None]) -> None:
+        super().__init__(said.connection, said.client, said.office, now)
+        self._said = said
+        self._heard = tell
+
+    def _tell(self, line: Line) -> None:
+        self.lines.append(line)
+        del self.lines[:-_REMEMBERED]
+        said = self._said
+        text = f"{line.who}: {line.text}"[:LONGEST]
+        self._heard(Said(utc_text(line.at), said.office, said.service, said.client, said.connection, text))

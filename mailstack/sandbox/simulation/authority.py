@@ -1,0 +1,63 @@
+"""The certification authority of a simulated internet: certificates that are good, and such as are not."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mailstack.net.certificates import CertificateFiles, key_usage
+from mailstack.net.server_tls import ServerContext, server_context
+from mailstack.sandbox.faults.certificates import Kind, begin, common_name, issue, new_key, sign
+
+__all__ = ["Authority", "Kind", "authority"]
+
+
+class Authority:
+    """Issues certificates; one for each name and kind in a process, for making them costs time.
+
+    Ed25519 and fixed numbers and dates make all of them equally long whenever they are made, and with them every
+    handshake: so that the seed alone decides what is under way in the network, and when.
+    """
+
+    def __init__(self, name: str = "CA of a simulated internet") -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
+        atexit.register(shutil.rmtree, self._directory, ignore_errors=True)
+        self._key = new_key()
+        self._made: dict[tuple[str, str], CertificateFiles] = {}
+        self._contexts: dict[tuple[str, str], ServerContext] = {}
+        self.file = self._directory / "ca.pem"
+        """Its own certificate (PEM), to be trusted by clients: `ca_file` of a configuration."""
+        self._name = common_name(name)
+        builder = begin(self._name, self._name, self._key, "ca")
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+        )
+        self.file.write_bytes(sign(builder, self._key).public_bytes(Encoding.PEM))
+
+    def issue(self, name: str, kind: Kind = "good") -> CertificateFiles:
+        """A certificate for a DNS name, and its key, as PEM files that live as long as the process."""
+        if (name, kind) not in self._made:
+            files = issue(self._directory, name, kind, self._name, self._key)
+            self._made[name, kind] = CertificateFiles(files.certificate, files.key, self.file)
+        return self._made[name, kind]
+
+    def context(self, name: str, kind: Kind = "good") -> ServerContext:
+        """What a server shows with it: for offices, and for any server on Twisted."""
+        if (name, kind) not in self._contexts:
+            files = self.issue(name, kind)
+            self._contexts[name, kind] = server_context(files.certificate, files.key)
+        return self._contexts[name, kind]
+
+
+@cache
+def authority() -> Authority:
+    """The one of this process."""
+    return Authority()

@@ -1,0 +1,50 @@
+"""A store on the real disk for a simulated office: the shipped SQLite, whose threads virtual time waits for."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.reactor import SimulatedReactor
+from mailstack.store import Store
+from mailstack.store.sqlite import SqliteStore
+
+
+def sqlite_store(reactor: SimulatedReactor, host: Host) -> Store:
+    """A new one in a temporary directory, which the process removes at its end."""
+    directory = Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    store: Any = AwaitedStore(SqliteStore(host, directory))
+    reactor.hold_time_while(store.busy)
+    return store  # type: ignore[no-any-return]
+
+
+class AwaitedStore:
+    """A Store that is another one's, and knows whether anybody waits for it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._waiting = 0
+
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return self._waiting > 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._waiting += 1
+            try:
+                return await found(*args, **kwargs)
+            finally:
+                self._waiting -= 1
+
+        return call

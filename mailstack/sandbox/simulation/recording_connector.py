@@ -1,0 +1,63 @@
+"""Calls from a machine of a simulated internet, of which its transcript tells what nobody else can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.connector import TwistedCaller
+from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
+from mailstack.protocols.peer_wrapper import Listening
+from mailstack.sandbox.recording.dialogue import Overheard
+from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.transcript import Transcript
+
+
+class OverheardCaller:
+    """A wire.Caller. What offices say is told by themselves; calls to others, and those in vain, are told here."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        host: Host,
+        client_tls: ClientTls,
+        name: str,
+        transcript: Transcript,
+        is_office: Callable[[HostPort], bool],
+        name_of: Callable[[str], str],
+    ) -> None:
+        self._caller = TwistedCaller(host, client_tls=client_tls)
+        self._host = host
+        self._name = name
+        self._transcript = transcript
+        self._is_office = is_office
+        self._name_of = name_of
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+        dane: Dane | None = None,
+        source: Source | None = None,
+    ) -> Peer[EventT]:
+        """As TwistedCaller does."""
+        where = f"{self._name_of(address.host)} (port {address.port})"
+        demands: dict[str, Any] = {"tls": tls, "server_name": server_name, "verify": verify, "dane": dane}
+        demands["source"] = source
+        try:
+            if self._is_office(address):
+                return await self._caller.call(address, engine, timeout=timeout, **demands)
+            dialogue = self._transcript.begin(self._name, where)
+            listening = Listening(engine, lambda octets: dialogue.hear("S", octets))
+            peer = await self._caller.call(address, listening, timeout=timeout, **demands)
+            return Overheard(peer, dialogue, we="C")
+        except Unreachable as why:
+            if self._is_office(address):
+                dialogue = self._transcript.begin(self._name, where)
+            dialogue.note(str(why))
+            raise

@@ -1,0 +1,185 @@
+"""One post office of a simulated internet, and what stands around it: its machine, store, accounts and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.throttle import Throttle
+from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
+from mailstack.letter import Address
+from mailstack.letter.step import Step
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.clock import ReactorClock
+from mailstack.net.dns import DnsNames
+from mailstack.net.https import HttpsPolicies
+from mailstack.net.tls import ServerContext
+from mailstack.protocols.sasl import ScramKeys
+from mailstack.protocols.sasl.scram_keys import FEWEST
+from mailstack.sandbox.simulation.authority import authority
+from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.process import Life, mortal
+from mailstack.sandbox.simulation.world import World
+from mailstack.server.mail_server import PostOffice
+from mailstack.server.runtime import Surroundings
+from mailstack.store import Account, Filter, Store
+
+MOST_STEPS = 10_000
+_LOOK = 3600.0
+"""Seconds between looks at what other processes changed: there are none."""
+
+
+class Notebook:
+    """A Journal that keeps the last steps, and tells that there are new ones."""
+
+    def __init__(self, world: World | None = None) -> None:
+        self.steps: list[Step] = []
+        self._world = world
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+        if len(self.steps) > 2 * MOST_STEPS:
+            del self.steps[:-MOST_STEPS]
+        if self._world is not None:
+            self._world.has_news = True
+
+    def names(self, office: str) -> list[str]:
+        """Of the steps in one office, in their order."""
+        return [step.step for step in self.steps if step.office == office]
+
+
+class Site:
+    """A host with a post office: the shipped one, from a configuration, on a simulated machine."""
+
+    def __init__(  # noqa: PLR0917  # what makes an office, each of a type of its own
+        self,
+        world: World,
+        host: Host,
+        config: Config,
+        store: Store,
+        accounts: Sequence[str],
+        aliases: Mapping[str, Sequence[str]],
+        context: ServerContext,
+    ) -> None:
+        self.hostname: str = config.hostname
+        self.host = host
+        """Its machine."""
+        self.address = host.addresses[0]
+        self.config = config
+        self.store = store
+        self.accounts = tuple(accounts)
+        self.journal = Notebook(world)
+        self.office: PostOffice
+        """The one that works now; another after each `start`."""
+        self.life: Life
+        """The program that it runs in."""
+        self._is_closed = False
+        self._world = world
+        self._aliases = aliases
+        self._context = context
+
+    async def begin(self) -> None:
+        """Open the store, make the accounts, begin to work."""
+        await self.store.open()
+        await self.store.add_accounts([_account(each) for each in self.accounts])
+        for alias, targets in self._aliases.items():
+            await self.store.set_alias(alias, targets)
+        await self.open()
+
+    async def open(self) -> None:
+        """A new office on the same store, as when its program is started."""
+        self.life = Life(self.host)
+        self._is_closed = False
+        self.office = self._make(self.life)
+        await self.office.listen()
+        await self.office.start()
+        # What an earlier life stored in its last moment it told nobody.
+        self._world.has_news = True
+
+    def stop(self) -> None:
+        """Close the office as an operator does; its host refuses connections until `start`."""
+        if self.is_up:
+            self._world.result_of(self.office.stop())
+            self._is_closed = True
+
+    def start(self) -> None:
+        """Open it again, on the same store."""
+        self._world.result_of(self.open())
+
+    def crash(self) -> None:
+        """End its program now, as SIGKILL does; what was stored remains. Connections are reset, and calls refused until `start`."""
+        self.life.kill()
+
+    def crash_at(self, write: int, *, after: bool = False, restart: float | str = "1m") -> None:
+        """End its program at the n-th write into its store from now, before it or right after it.
+
+        It is started again after `restart` (seconds, or "1m").
+        """
+        self.life.kill_at(write, after=after, then=lambda: self._world.after(restart, self.open))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its program runs."""
+        return self.life.is_alive and not self._is_closed
+
+    def states(self) -> dict[str, str]:
+        """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the office."""
+        records = self._world.result_of(self.store.records(Filter(office=self.hostname)))
+        return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
+
+    def said(self, last: int = 20) -> list[Step]:
+        """The last steps that the office told of."""
+        return self.journal.steps[-last:]
+
+    def _make(self, host: Life) -> PostOffice:
+        config, world = self.config, self._world
+        clock, store = ReactorClock(host), mortal(self.store, host)
+        scram = ScramChecker(store, b"k" * 32, FEWEST)
+        portal, throttle = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock)
+        names, client_tls = DnsNames(world.zone, host), ClientTls(config.relay.ca_file)
+        surroundings = Surroundings(
+            reactor=host,
+            store=store,
+            journal=self.journal,
+            submitters=CredAuthenticator(
+                portal, clock, throttle, config.domains, ISubmitter, keeper=scram, accounts=store
+            ),
+            readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram, accounts=store),
+            context=self._context,
+            names=names,
+            caller=world.caller_of(host, self.hostname, client_tls),
+            policies=HttpsPolicies(host, names, client_tls),
+            directory=StoreDirectory(store, config.domains, clock),
+            signing_keys=signing_keys(config),
+            poll=_LOOK,
+            random=Random(f"{world.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
+            between=world.record,
+            faults=world.faults,
+            bad_certificates=authority().context,
+        )
+        return PostOffice(config, surroundings)
+
+
+def _account(address: str) -> Account:
+    key = Address.parse(address).key
+    return Account(key, b"-", 0.0, scram=_scram(key))
+
+
+_keys: dict[str, str] = {}
+
+
+def _scram(key: str) -> str:
+    """What SCRAM keeps of a password that is the address; deriving it costs more than all else of an account."""
+    if key not in _keys:
+        if len(_keys) > 10_000:
+            _keys.clear()
+        _keys[key] = str(ScramKeys.derive(key, b"s" * 16, FEWEST))
+    return _keys[key]

@@ -1,0 +1,118 @@
+"""World: what all hosts of a simulated internet share: reactor, DNS, CA, faults, transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall
+
+from mailstack.letter import ids_drawn_by
+from mailstack.net.client_tls import ClientTls
+from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
+from mailstack.sandbox.faults import Faults
+from mailstack.sandbox.recording.dialogue import overhear_server
+from mailstack.sandbox.simulation.authority import Authority, authority
+from mailstack.sandbox.simulation.domains import Domains
+from mailstack.sandbox.simulation.durations import seconds_of
+from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.loop import NotReached
+from mailstack.sandbox.simulation.network import Path
+from mailstack.sandbox.simulation.reactor import SimulatedReactor
+from mailstack.sandbox.simulation.recording_connector import OverheardCaller
+from mailstack.sandbox.simulation.transcript import Transcript
+
+T = TypeVar("T")
+
+
+class World:
+    """Time, network and records of one simulated internet."""
+
+    def __init__(self, seed: int, path: Path | None, transcript: int) -> None:
+        """`path` is the default path between hosts. `transcript` is the maximum number of recorded lines."""
+        self.seed = seed
+        self.reactor = SimulatedReactor(seed, path=path)
+        self.zone = Domains(self.reactor)
+        self.ca: Authority = authority()
+        self.transcript = Transcript(lambda: self.now, transcript)
+        self.faults = Faults(self.reactor.seconds, seed)
+        self.start = self.reactor.seconds()
+        """Virtual time of the start, in seconds since 1970."""
+        self.has_news = True
+        """Whether a letter took a step since the queues were last seen empty."""
+        self._trusting = ClientTls(self.ca.file)
+        self._ids = self.reactor.random.getrandbits
+        self._servers: dict[str, Host] = {}
+        """Mail servers by host name; a host may get more addresses later."""
+        self._users: dict[str, Host] = {}
+        """Hosts of users by email address."""
+        self._letters = 0
+
+    def add_server(self, host: Host, hostname: str) -> None:
+        """Register a mail server, which records its own sessions."""
+        self._servers[hostname] = host
+
+    def add_user(self, host: Host, address: str) -> None:
+        """Register the host of a user with this email address."""
+        self._users[address] = host
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the start."""
+        return self.reactor.seconds() - self.start
+
+    @property
+    def date(self) -> datetime:
+        """Virtual date, in UTC."""
+        return datetime.fromtimestamp(self.reactor.seconds(), UTC)
+
+    @contextmanager
+    def turning(self) -> Iterator[None]:
+        """Draw letter ids from the seed, and add the end of the transcript to NotReached."""
+        try:
+            with ids_drawn_by(self._ids):
+                yield
+        except NotReached as never:
+            raise NotReached(f"{never}\nThe transcript ends with:\n{self.transcript.tail()}") from never
+
+    def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
+        """Run until a Deferred or coroutine has a result; return it, or raise its exception."""
+        with self.turning():
+            return self.reactor.result_of(work)
+
+    def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:
+        """Call a function after a virtual time span; run the coroutine that it returns, if any."""
+        return self.reactor.callLater(seconds_of(span), _do, do, args)
+
+    def record(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
+        """Record a session of a server in the transcript."""
+        if not self.transcript.is_kept:
+            return peer
+        dialogue = self.transcript.begin(self._name_of(peer.remote.host), f"{server} ({service})")
+        return overhear_server(peer, engine, dialogue)
+
+    def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Caller:
+        """Connector of a host; it records failed connections, and sessions with hosts that are no mail server."""
+        return OverheardCaller(
+            host, client_tls or self._trusting, name, self.transcript, self._is_server, self._name_of
+        )
+
+    def count_letter(self) -> int:
+        """Number of the next letter that a user writes."""
+        self._letters += 1
+        return self._letters
+
+    def _is_server(self, where: HostPort) -> bool:
+        return any(where.host in host.addresses for host in self._servers.values())
+
+    def _name_of(self, address: str) -> str:
+        hosts = (*self._servers.items(), *self._users.items())
+        return next((name for name, host in hosts if address in host.addresses), address)
+
+
+def _do(do: Callable[..., object], args: tuple[object, ...]) -> object:
+    made = do(*args)
+    return ensureDeferred(made) if isinstance(made, Coroutine) else made
