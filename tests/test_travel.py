@@ -17,7 +17,7 @@ from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.dev.time_travel import Delayed, TimeTravel
 from mailstack.sandbox.faults import Rule
 from mailstack.sandbox.simulation import SimulatedReactor
-from mailstack.testing.background import background
+from mailstack.testing.reactor_thread import background
 
 DAY = 86400.0
 

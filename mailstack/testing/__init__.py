@@ -25,15 +25,15 @@ if TYPE_CHECKING:
         too_busy,
     )
     from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
-    from mailstack.testing import aiosmtpd, localserver, smtpdfix
+    from mailstack.testing import aiosmtpd, pytest_localserver, smtpdfix
     from mailstack.testing.aiosmtpd import Controller
-    from mailstack.testing.case import MailstackMixin
+    from mailstack.testing.criteria import NoSuchLetter
     from mailstack.testing.journey import Journey
     from mailstack.testing.letter import Attachment, Letter
-    from mailstack.testing.localserver import smtpserver
-    from mailstack.testing.office import Office
+    from mailstack.testing.local_mail_server import Office
+    from mailstack.testing.pytest_localserver import smtpserver
     from mailstack.testing.smtpdfix import smtpd
-    from mailstack.testing.wanted import NoSuchLetter
+    from mailstack.testing.unittest_case import MailstackMixin
 
 __all__ = [
     "Attachment",
@@ -57,10 +57,10 @@ __all__ = [
     "greylisting",
     "half_open",
     "host_down",
-    "localserver",
     "lost_answer",
     "maildrop_locked",
     "no_uidl",
+    "pytest_localserver",
     "smtpd",
     "smtpdfix",
     "smtpserver",

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from mailstack.letter.address import key_of
 from mailstack.letter.parsed import Link, Part, Reading, read
-from mailstack.testing.entered import Entered
+from mailstack.testing.received import Entered
 
 
 class Attachment:

@@ -14,7 +14,7 @@ from mailstack.cli import main, registry
 from mailstack.cli.dev import enlist
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
-from mailstack.testing.background import background
+from mailstack.testing.reactor_thread import background
 
 
 @pytest.fixture(scope="module")

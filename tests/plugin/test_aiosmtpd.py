@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailstack.testing import Controller
 from mailstack.testing.aiosmtpd import Debugging, Message, Sink
-from mailstack.testing.keys import certificate_files
+from mailstack.testing.certificates import certificate_files
 
 LETTER = "From: a@shop.example\r\nSubject: Hello\r\n\r\nHi\r\n.dot\r\n"
 

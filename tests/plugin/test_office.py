@@ -20,7 +20,7 @@ import pytest
 from twisted.internet.error import CannotListenError
 
 from mailstack.testing import NoSuchLetter, Office
-from mailstack.testing.keys import keys_directory
+from mailstack.testing.certificates import keys_directory
 from tests.plugin.sending import collect, hand_in, letter, submit
 from tests.waiting import PATIENCE
 

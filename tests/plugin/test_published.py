@@ -35,8 +35,8 @@ def _generate_certs(path, days=365, key_size=2048, separate_key=False):
 
 LOCALSERVER = {
     "__init__": "",
-    "plugin": "from mailstack.testing.localserver import smtpserver",
-    "smtp": "from mailstack.testing.localserver import Server",
+    "plugin": "from mailstack.testing.pytest_localserver import smtpserver",
+    "smtp": "from mailstack.testing.pytest_localserver import Server",
 }
 
 INTERNAL = "looks at a class of theirs from within, by mocks"

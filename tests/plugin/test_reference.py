@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailstack import pytest_plugin, testing
+from mailstack import testing
+from mailstack.testing import pytest_plugin
+from mailstack.testing.criteria import Wish
 from mailstack.testing.faults import OfficeFaults
-from mailstack.testing.wanted import Wish
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/reference/pytest.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailstack.testing import smtpd, smtpdfix
-from mailstack.testing.keys import certificate_files
+from mailstack.testing.certificates import certificate_files
 
 assert smtpd  # pytest finds the fixture by its name
 LETTER = "From: a@shop.example\r\nSubject: Hello\r\n\r\nHi\r\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailstack.testing.keys import one_file
+from mailstack.testing.certificates import one_file
 from mailstack.testing.smtpdfix.configuration import Config
 from mailstack.testing.smtpdfix.controller import AuthController
 from mailstack.testing.smtpdfix.handlers import Authenticator

@@ -10,9 +10,9 @@ from typing import Any
 from mailstack.mailbox.index.items import Which
 from mailstack.mailbox.index.query import parse
 from mailstack.sandbox.dev import DevEnvironment
-from mailstack.testing.ledger import Ledger
+from mailstack.testing.criteria import MOST_TOLD, NoSuchLetter, Wanted, told
 from mailstack.testing.letter import Letter
-from mailstack.testing.wanted import MOST_TOLD, NoSuchLetter, Wanted, told
+from mailstack.testing.received_log import Ledger
 
 MOST_FOUND = 100_000
 """Letters that a query may find."""

@@ -31,15 +31,15 @@ from mailstack.protocols.connection import HostPort
 from mailstack.queue.admin import Operator
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
-from mailstack.testing.background import Background, background
+from mailstack.testing.certificates import keys_directory
+from mailstack.testing.criteria import NoSuchLetter, Wanted, Wish
 from mailstack.testing.faults import OfficeFaults
 from mailstack.testing.journey import Journey
-from mailstack.testing.keys import keys_directory
-from mailstack.testing.ledger import Ledger
 from mailstack.testing.letter import Letter
-from mailstack.testing.lookout import Lookout
-from mailstack.testing.waiting import awaited, is_in_loop
-from mailstack.testing.wanted import NoSuchLetter, Wanted, Wish
+from mailstack.testing.reactor_thread import Background, background
+from mailstack.testing.received_log import Ledger
+from mailstack.testing.thread_results import awaited, is_in_loop
+from mailstack.testing.waiter import Lookout
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
-from mailstack.testing.entered import Entered
 from mailstack.testing.letter import Letter
+from mailstack.testing.received import Entered
 
 T = TypeVar("T")
 

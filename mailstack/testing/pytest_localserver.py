@@ -1,7 +1,7 @@
 """A drop-in for pytest-localserver's `smtpserver`: the fixture, and its Server, on mailstack's SMTP engine.
 
-In a conftest.py: `from mailstack.testing.localserver import smtpserver`, or run pytest with
-`-p mailstack.testing.localserver`.
+In a conftest.py: `from mailstack.testing.pytest_localserver import smtpserver`, or run pytest with
+`-p mailstack.testing.pytest_localserver`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from mailstack.testing.office import Office
+from mailstack.testing.local_mail_server import Office
 
 
 class MailstackMixin:

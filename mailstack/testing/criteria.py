@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 from msgspec import Struct
 
 from mailstack.letter import Address, LetterId
-from mailstack.testing.ledger import Ledger
 from mailstack.testing.letter import Letter
+from mailstack.testing.received_log import Ledger
 
 MOST_TOLD = 20
 """Letters that one failure describes."""
