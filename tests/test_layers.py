@@ -24,9 +24,6 @@ SIBLINGS = {"receiving", "relay", "mailbox"}
 PLAIN = {"letter", "protocols", "policy", "queue", "receiving", "relay", "config"}
 """Rooms without Twisted: plain Python and `async def`. The store and mailbox interfaces are plain as well."""
 
-WAITING = {"moving"}
-"""Packages and modules of the former layout that have not moved yet."""
-
 ABOVE_ALL = {"mailstack.__main__"}
 
 UPWARD = {
@@ -37,7 +34,7 @@ UPWARD = {
     ("server.runtime", "sandbox.faults.faults"),
     ("server.runtime", "sandbox.faults.tls"),
     ("server.runtime", "sandbox.recording.protocol_log"),
-    ("testing.journey", "cli.timeline"),
+    ("testing.journey", "cli.journey_text"),
     ("web.api.context", "server.runtime"),
     ("web.api.routes", "sandbox.dev.api"),
 }
@@ -114,7 +111,7 @@ def fail_with(offences: list[str]) -> None:
 
 
 def test_the_rooms_are_the_packages() -> None:
-    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ROOMS) | WAITING
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ROOMS)
     assert {path.stem for path in ROOT.glob("*.py")} == {"__init__", "__main__"}
 
 
@@ -132,7 +129,7 @@ def test_a_room_imports_only_rooms_before_it() -> None:
     offences, seen = [], set()
     for module, imported in arrows():
         own, other = room_of(module), room_of(imported)
-        if module in ABOVE_ALL or own == other or not other or not {own, other} <= set(ROOMS):
+        if module in ABOVE_ALL or own == other or not other:
             continue
         if not own or RANKS[other] >= RANKS[own] or {own, other} <= SIBLINGS:
             edge = module.removeprefix("mailstack."), imported.removeprefix("mailstack.")
@@ -163,7 +160,7 @@ def test_only_the_sandbox_and_what_stands_above_it_know_the_sandbox() -> None:
         [
             f"{module} imports the sandbox"
             for module in importers
-            if room_of(module) not in above | WAITING and module not in known
+            if room_of(module) not in above and module not in known
         ]
     )
 

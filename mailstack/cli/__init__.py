@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import mailstack
-from mailstack.cli.lazy import LazyGroup
+from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "dev": ("mailstack.cli.dev:dev", "Run a local mail environment that needs no configuration."),
@@ -29,15 +29,15 @@ COMMANDS = {
     "fault": ("mailstack.cli.fault:fault", "Have things go wrong in a dev environment."),
     "clock": ("mailstack.cli.clock:clock", "Move the time of a dev environment ahead."),
     "import": (
-        "mailstack.cli.files.importing:import_letters",
+        "mailstack.cli.files.import_command:import_letters",
         "Put the letters of mbox, Maildir or .eml files into a mailbox.",
     ),
     "export": (
-        "mailstack.cli.files.exporting:export",
+        "mailstack.cli.files.export:export",
         "Write the letters of a mailbox to a Maildir, mbox or .eml files.",
     ),
-    "ingest": ("mailstack.cli.files.ingesting:ingest", "Put the letters of files into the inbox of a dev environment."),
-    "dump": ("mailstack.cli.files.dumping:dump", "Write all letters of the inbox, or of a Mailpit, to files."),
+    "ingest": ("mailstack.cli.files.ingest:ingest", "Put the letters of files into the inbox of a dev environment."),
+    "dump": ("mailstack.cli.files.dump:dump", "Write all letters of the inbox, or of a Mailpit, to files."),
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running office into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped office to another store; verify that all is there."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),

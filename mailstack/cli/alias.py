@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.names import address as parse_address
-from mailstack.cli.names import local_address
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json, print_table
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import OpenStore
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.argument_types import local_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
 
 
 @click.group()

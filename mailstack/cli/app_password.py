@@ -6,11 +6,11 @@ import time
 
 import click
 
-from mailstack.cli.names import address as parse_address
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json, print_table
-from mailstack.cli.refusal import Refused
-from mailstack.cli.when import local_text
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
 from mailstack.letter.timestamps import utc_text
 
 LONGEST_NAME = 100
@@ -41,7 +41,7 @@ def add(place: Place, address: str, name: str) -> None:
     wanted = parse_address(address, place.domains)
 
     from mailstack.accounts.app_passwords import digest, new_app_password
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
     from mailstack.store import AppPassword, Conflict
 
     made = new_app_password()
@@ -73,7 +73,7 @@ def list_(place: Place, address: str, as_json: bool) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place, only_reads=True) as office:
         known = office.run(office.store.app_passwords(wanted.key))
@@ -98,7 +98,7 @@ def remove(place: Place, address: str, name: str) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:

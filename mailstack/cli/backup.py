@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, size_text
 from mailstack.cli.paths import PathType
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import clean, size_text
-from mailstack.cli.refusal import Refused
+from mailstack.cli.target import Place, at_place
 
 if TYPE_CHECKING:
-    from mailstack.moving.backup import Saved
+    from mailstack.cli.migrate.backup import Saved
 
 MAX_FAULTS = 100
 """Faults of a backup that are named one by one."""
@@ -54,8 +54,8 @@ def backup(place: Place, file: Path) -> None:
 
 def _written(data: Path, file: Path) -> tuple[Saved, str]:
     """What is in it, and the name of the file. Raises Refused."""
-    from mailstack.moving import CannotMove
-    from mailstack.moving.backup import back_up
+    from mailstack.cli.migrate import CannotMove
+    from mailstack.cli.migrate.backup import back_up
     from mailstack.store import StoreError
 
     try:

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from mailstack.cli.checks.finding import Finding, broken, good
-from mailstack.cli.place import config_file
-from mailstack.cli.printing import print_json, print_table
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.target import config_file
 from mailstack.config import Config, ConfigError, load
 
 PATIENCE = 8.0

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mailstack.cli.asking import ask
-from mailstack.cli.place import Place, at_place
+from mailstack.cli.http_api import ask
+from mailstack.cli.target import Place, at_place
 
 
 @click.group()

@@ -15,11 +15,11 @@ import click
 from click.core import ParameterSource
 
 from mailstack.cli import registry
+from mailstack.cli.errors import Refused
 from mailstack.cli.paths import PathType
-from mailstack.cli.refusal import Refused
 
 if TYPE_CHECKING:
-    from mailstack.cli.peers.wish import Wish
+    from mailstack.cli.compat.overrides import Wish
     from mailstack.sandbox.dev import DevEnvironment, DevSettings
     from mailstack.sandbox.faults import Rule
     from mailstack.web.checks.spam.spam_filter import SpamFilter
@@ -180,7 +180,7 @@ def _opened(file: Path) -> TextIO:
 
 def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> tuple[DevSettings, Wish]:
     """As another tool is told to be; what can't be is said on standard error."""
-    from mailstack.cli.peers.understood import understood
+    from mailstack.cli.compat.understood import understood
 
     wish = understood(peer, settings, options, os.environ)
     given = click.get_current_context().get_parameter_source("port_base")

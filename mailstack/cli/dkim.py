@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.place import config_file
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import config_file
 
 if TYPE_CHECKING:
     from mailstack.config import Config

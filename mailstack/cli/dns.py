@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.place import Place, with_place
-from mailstack.cli.printing import print_json, print_table
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.target import Place, with_place
 
 if TYPE_CHECKING:
     from mailstack.web.autoconfig.records import DnsRecord, Publication
@@ -58,7 +58,7 @@ def dns(
 def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
     from msgspec.structs import replace
 
-    from mailstack.cli.told import told_of
+    from mailstack.cli.client_info import told_of
     from mailstack.web.autoconfig.record_facts import known_of
     from mailstack.web.autoconfig.records import publication
 

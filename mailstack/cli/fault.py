@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from mailstack.cli.asking import ask
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.http_api import ask
+from mailstack.cli.target import Place, at_place
 
 
 @click.group()

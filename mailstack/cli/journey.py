@@ -7,11 +7,11 @@ from time import sleep as pause
 
 import click
 
-from mailstack.cli.names import letter_id, unknown_letter
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json
-from mailstack.cli.run import OpenStore
-from mailstack.cli.timeline import headline, journey_lines
+from mailstack.cli.argument_types import letter_id, unknown_letter
+from mailstack.cli.journey_text import headline, journey_lines
+from mailstack.cli.output import print_json
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
 from mailstack.letter.step import Step
 from mailstack.store.journey import Journey, journey_of
 from mailstack.store.journey_json import journey_json, step_json

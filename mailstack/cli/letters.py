@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.names import address
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json, print_table, size_text
-from mailstack.cli.records import whereabouts
-from mailstack.cli.run import OpenStore
-from mailstack.cli.when import Since, When, local_text
+from mailstack.cli.argument_types import address
+from mailstack.cli.delivery_text import whereabouts
+from mailstack.cli.output import print_json, print_table, size_text
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import Since, When, local_text
 from mailstack.store import Filter
 from mailstack.store.journey_json import recipient_texts, record_json, sender_text
 

@@ -10,12 +10,12 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.cli.calling import Server, Tls, of_place, parse_server
-from mailstack.cli.composing import compose, header_addresses, read_file, with_crlf
+from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, print_json
 from mailstack.cli.paths import PathType
-from mailstack.cli.place import Place, with_place
-from mailstack.cli.printing import clean, print_json
-from mailstack.cli.refusal import Refused
+from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
+from mailstack.cli.target import Place, with_place
 from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mailstack.cli.place import config_file
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import config_file
 
 
 @click.command()

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import click
 from msgspec.structs import asdict
 
-from mailstack.cli import names
-from mailstack.cli.place import Place, with_place
-from mailstack.cli.printing import clean, print_json, print_table
-from mailstack.cli.refusal import Refused
+from mailstack.cli import argument_types
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, print_json, print_table
+from mailstack.cli.target import Place, with_place
 
 
 @click.command()
@@ -46,14 +46,14 @@ def setup(find: Callable[[], Place], client: str | None, address: str | None, as
 
 
 def _tell(place: Place, client: str, address: str, as_json: bool) -> None:
-    from mailstack.cli.told import told_of
+    from mailstack.cli.client_info import told_of
     from mailstack.web.autoconfig.clients import BY_NAME
     from mailstack.web.autoconfig.formats import as_json as json_steps
     from mailstack.web.autoconfig.formats import as_text
     from mailstack.web.autoconfig.guide import CannotSetUp
 
     guide, office = BY_NAME[client], told_of(place)
-    whole = str(names.local_address(address, place.domains))
+    whole = str(argument_types.local_address(address, place.domains))
     try:
         steps = guide.steps(whole, office.services, office.ca_file)
     except CannotSetUp as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.names import address as parse_address
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json, print_table
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import OpenStore
-from mailstack.cli.when import local_text
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
 from mailstack.letter.timestamps import utc_text
 from mailstack.store import Suppression
 

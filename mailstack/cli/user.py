@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.lazy import LazyGroup
-from mailstack.cli.names import address as parse_address
-from mailstack.cli.names import local_address
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.argument_types import local_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.lazy_group import LazyGroup
+from mailstack.cli.output import print_json, print_table
 from mailstack.cli.paths import PathType
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.printing import print_json, print_table
-from mailstack.cli.quota import quota_text, read_quota, size_text
-from mailstack.cli.refusal import Refused
-from mailstack.cli.when import local_text
+from mailstack.cli.quota_text import quota_text, read_quota, size_text
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
 from mailstack.letter.timestamps import utc_text
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def add(place: Place, address: str, password_file: Path | None, weak: bool) -> N
     wanted = local_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
     from mailstack.store import Account
 
     with OpenStore(place) as office:
@@ -93,7 +93,7 @@ def list_(place: Place, as_json: bool) -> None:
       mailstack user list
       mailstack user list --json | jq -r .address
     """
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place, only_reads=True) as office:
         accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
@@ -144,7 +144,7 @@ def quota(place: Place, address: str, size: str | None) -> None:
     wanted = parse_address(address, place.domains)
     limit = None if size is None else read_quota(size)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         account = office.run(office.store.account(wanted.key))
@@ -172,7 +172,7 @@ def password(place: Place, address: str, password_file: Path | None, weak: bool)
     wanted = parse_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:
@@ -199,7 +199,7 @@ def kick(place: Place, address: str, as_json: bool) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:
@@ -229,7 +229,7 @@ def remove(place: Place, address: str, yes: bool) -> None:
     if not yes and sys.stdin.isatty():
         click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
 
-    from mailstack.cli.run import OpenStore
+    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:
@@ -277,7 +277,7 @@ def check_strength(password: str, place: Place, address: str, *, weak: bool) -> 
 
 def _keep(password: str, place: Place, address: str, *, weak: bool) -> Kept:
     from mailstack.accounts.passwords import PasswordError
-    from mailstack.cli.hashing import Hashing
+    from mailstack.cli.password_hashes import Hashing
 
     with Hashing(place.bcrypt_rounds, place.scram_iterations) as hashing:
         try:

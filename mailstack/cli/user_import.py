@@ -11,12 +11,12 @@ import click
 from msgspec import Struct
 
 from mailstack.accounts.passwords import Kept, PasswordError
-from mailstack.cli.hashing import Hashing
-from mailstack.cli.names import local_address
+from mailstack.cli.argument_types import local_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.password_hashes import Hashing
 from mailstack.cli.paths import PathType
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import OpenStore
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
 from mailstack.cli.user import check_strength, weak
 from mailstack.store import Account
 

@@ -6,9 +6,9 @@ import time
 
 import click
 
-from mailstack.cli.names import address as parse_address
-from mailstack.cli.place import Place, at_place
-from mailstack.cli.refusal import Refused
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import Place, at_place
 
 
 @click.command()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from mailstack.cli.migrate import backup
+from mailstack.cli.migrate.directory import DirectorySource
+from mailstack.cli.migrate.verify import faults
 from mailstack.letter.content import read_all
-from mailstack.moving import backup
-from mailstack.moving.checking import faults
-from mailstack.moving.directory import DirectorySource
 from mailstack.store import Filter
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

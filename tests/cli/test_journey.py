@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.cli.timeline import facts_text
+from mailstack.cli.journey_text import facts_text
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step, StepName
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of

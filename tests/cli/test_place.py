@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from mailstack.cli import main, registry
-from mailstack.cli.place import of_config, of_dev
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import of_config, of_dev
 
 
 def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path) -> None:

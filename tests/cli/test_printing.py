@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.printing import clean, print_json, print_table, size_text
-from mailstack.cli.refusal import Refused
-from mailstack.cli.when import parse_when, span_text
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, print_json, print_table, size_text
+from mailstack.cli.time_options import parse_when, span_text
 from mailstack.letter.timestamps import utc_text
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli.files import exporting as _exporting  # noqa: F401  # loaded before the user is another one
+from mailstack.cli.files import export as _exporting  # noqa: F401  # loaded before the user is another one
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE
 from tests.cli.conftest import Mailstack, Shelf

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli import run
-from mailstack.cli.place import Place
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import Carrier, OpenStore
+from mailstack.cli import store_runner
+from mailstack.cli.errors import Refused
+from mailstack.cli.store_runner import Carrier, OpenStore
+from mailstack.cli.target import Place
 
 
 def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeyp
 
 def test_anybody_else_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(run, "give_to_owner", None)
+    monkeypatch.setattr(store_runner, "give_to_owner", None)
     with OpenStore(Place(tmp_path)):
         pass
 
@@ -43,6 +43,6 @@ def test_a_carrier_gives_up_on_threads_that_are_silent(monkeypatch: pytest.Monke
     async def for_ever() -> None:
         await Deferred()
 
-    monkeypatch.setattr(run, "PATIENCE", 0.0)
+    monkeypatch.setattr(store_runner, "PATIENCE", 0.0)
     with pytest.raises(TimeoutError):
         Carrier().run(for_ever())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.cli.timeline import facts_text
+from mailstack.cli.journey_text import facts_text
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 

@@ -1,1 +1,1 @@
-"""Tests of mailstack.moving."""
+"""Tests of mailstack.cli.migrate."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mailstack.moving import OnProgress, RestoreTarget, StoreEndpoint
-from mailstack.moving.directory import DirectorySource, DirectoryTarget
-from mailstack.moving.dump import Sums, sums
-from mailstack.moving.restore import restore
+from mailstack.cli.migrate import OnProgress, RestoreTarget, StoreEndpoint
+from mailstack.cli.migrate.directory import DirectorySource, DirectoryTarget
+from mailstack.cli.migrate.dump import Sums, sums
+from mailstack.cli.migrate.restore import restore
 from mailstack.store import sql
 from mailstack.store.digests import digest_of
 from mailstack.store.schema import migrate, migrations
@@ -87,7 +87,7 @@ def target_of(name: Path | str) -> RestoreTarget:
     """A directory or a PostgreSQL database to restore into."""
     if isinstance(name, Path):
         return DirectoryTarget(name)
-    from mailstack.moving.database import DatabaseTarget
+    from mailstack.cli.migrate.database import DatabaseTarget
 
     return DatabaseTarget(name)
 
@@ -96,7 +96,7 @@ def source_of(name: Path | str) -> StoreEndpoint:
     """A directory or a PostgreSQL database to dump."""
     if isinstance(name, Path):
         return DirectorySource(name)
-    from mailstack.moving.database import DatabaseSource
+    from mailstack.cli.migrate.database import DatabaseSource
 
     return DatabaseSource(name)
 

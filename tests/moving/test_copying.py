@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
+from mailstack.cli.migrate import CannotMove, Progress, restore
+from mailstack.cli.migrate.directory import DirectorySource
+from mailstack.cli.migrate.dump import without_claim
+from mailstack.cli.migrate.verify import faults
 from mailstack.letter import Recipient
 from mailstack.letter.delivery import DeliveryState
-from mailstack.moving import CannotMove, Progress, restore
-from mailstack.moving.checking import faults
-from mailstack.moving.directory import DirectorySource
-from mailstack.moving.dump import without_claim
 from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
 from mailstack.store.digests import digest_of
 from mailstack.store.sqlite import DATABASE, SqliteStore

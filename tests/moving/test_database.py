@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from mailstack.cli.migrate import CannotMove, restore
+from mailstack.cli.migrate.database import DatabaseSource, DatabaseTarget
 from mailstack.letter.content import read_all
-from mailstack.moving import CannotMove, restore
-from mailstack.moving.database import DatabaseSource, DatabaseTarget
 from mailstack.store import StoreError
 from mailstack.store.database_address import Reach
 from mailstack.store.postgresql.store import PostgresStore

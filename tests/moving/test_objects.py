@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from mailstack.cli import main
+from mailstack.cli.migrate.directory import DirectorySource
+from mailstack.cli.migrate.verify import named_objects
 from mailstack.letter.content import read_all
-from mailstack.moving.checking import named_objects
-from mailstack.moving.directory import DirectorySource
 from mailstack.store import Filter
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from mailstack.cli.calling import parse_server
-from mailstack.cli.composing import header_addresses, with_crlf
-from mailstack.cli.names import address, letter_id
-from mailstack.cli.quota import read_quota
-from mailstack.cli.refusal import Refused
+from mailstack.cli.argument_types import address, letter_id
+from mailstack.cli.compose import header_addresses, with_crlf
+from mailstack.cli.errors import Refused
+from mailstack.cli.quota_text import read_quota
+from mailstack.cli.smtp_target import parse_server
+from mailstack.cli.time_options import parse_when
 from mailstack.cli.user_import import parse
-from mailstack.cli.when import parse_when
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
@@ -95,15 +95,20 @@ PARSERS = (
             b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         ),
     ),
-    Parser("letter-id", ("cli.names",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
-    Parser("server-argument", ("cli.calling",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
-    Parser("quota-argument", ("cli.quota", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
-    Parser("since-argument", ("cli.when",), _since, (b"2h", b"2026-11-23", b"2026-11-23T21:00+01:00", b"0001-01-01")),
-    Parser("address-argument", ("cli.names",), _address, (b"bob", b"bob@x.test")),
+    Parser("letter-id", ("cli.argument_types",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
+    Parser("server-argument", ("cli.smtp_target",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
+    Parser("quota-argument", ("cli.quota_text", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
+    Parser(
+        "since-argument",
+        ("cli.time_options",),
+        _since,
+        (b"2h", b"2026-11-23", b"2026-11-23T21:00+01:00", b"0001-01-01"),
+    ),
+    Parser("address-argument", ("cli.argument_types",), _address, (b"bob", b"bob@x.test")),
     Parser("user-file", ("cli.user_import",), _users, (b"alice@home.test a b\n# x\n\nbob\tsecret\r\n", b"a\n")),
     Parser(
         "letter-file",
-        ("cli.composing",),
+        ("cli.compose",),
         _letter_file,
         (b"From x\nTo: a@b, c <d@e>\r\nCc: (\n\nbody", b"To: =?utf-8?q?x?= <a@b.test>\n"),
     ),

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
-from mailstack.cli.place import Place
-from mailstack.cli.printing import size_text
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import OpenStore
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import size_text
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place
 from mailstack.config import Config
 from mailstack.store import Account
 from mailstack.store.free_space import free_octets

@@ -11,8 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from mailstack.cli.files.telling import Tally, progress
-from mailstack.cli.refusal import Refused
+from mailstack.cli.errors import Refused
+from mailstack.cli.files.progress import Tally, progress
 from mailstack.letter import LetterId
 from mailstack.letter.files.writers import Folder
 

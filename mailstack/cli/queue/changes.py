@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.cli.run import OpenStore
+from mailstack.cli.store_runner import OpenStore
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.step import Step

@@ -10,14 +10,14 @@ from typing import IO
 
 import click
 
-from mailstack.cli.names import letter_id
+from mailstack.cli.argument_types import letter_id
+from mailstack.cli.errors import Refused
 from mailstack.cli.paths import PathType
-from mailstack.cli.place import Place, has_database, of_config, of_dev
-from mailstack.cli.refusal import Refused
-from mailstack.cli.run import OpenStore
 from mailstack.cli.sendmail.exits import CONFIG, DATAERR, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE, Ended
 from mailstack.cli.sendmail.letter import Person, prepare
 from mailstack.cli.sendmail.options import Options, parse
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, has_database, of_config, of_dev
 
 SYSTEM_CONFIG = Path("/etc/mailstack/mailstack.toml")
 
@@ -83,7 +83,7 @@ def _do(place: Place, options: Options, source: IO[bytes]) -> int:
 
 
 def _send(place: Place, options: Options, source: IO[bytes]) -> None:
-    from mailstack.cli.sendmail.drop import drop, settings_of
+    from mailstack.cli.sendmail.enqueue import drop, settings_of
 
     config = settings_of(place)
     most = config.submission.max_size
@@ -102,7 +102,7 @@ def _send(place: Place, options: Options, source: IO[bytes]) -> None:
 
 
 def _list(place: Place) -> None:
-    from mailstack.cli.sendmail.listing import list_queue
+    from mailstack.cli.sendmail.list import list_queue
 
     with OpenStore(place) as office:
         for line in list_queue(office):
@@ -111,7 +111,7 @@ def _list(place: Place) -> None:
 
 def _flush(place: Place, options: Options) -> None:
     """What waits for its time is due now."""
-    from mailstack.cli.queue.selecting import select
+    from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
     from mailstack.queue.admin import Operator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.lazy import LazyGroup
+from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "copy": ("mailstack.cli.store.copying:copy", "Copy a store into another one, and verify the copy."),
-    "verify": ("mailstack.cli.store.verifying:verify", "Read a whole store, or compare two."),
-    "stats": ("mailstack.cli.store.counting:stats", "Count the rows of a store."),
+    "copy": ("mailstack.cli.store.copy:copy", "Copy a store into another one, and verify the copy."),
+    "verify": ("mailstack.cli.store.verify:verify", "Read a whole store, or compare two."),
+    "stats": ("mailstack.cli.store.stats:stats", "Count the rows of a store."),
 }
 
 

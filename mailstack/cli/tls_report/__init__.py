@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.lazy import LazyGroup
+from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "list": ("mailstack.cli.tls_report.listing:list_", "List the domains and days that were not reported yet."),
-    "show": ("mailstack.cli.tls_report.showing:show", "Show what a domain would be told."),
+    "list": ("mailstack.cli.tls_report.list:list_", "List the domains and days that were not reported yet."),
+    "show": ("mailstack.cli.tls_report.show:show", "Show what a domain would be told."),
 }
 
 

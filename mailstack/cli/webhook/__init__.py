@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.lazy import LazyGroup
+from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "list": ("mailstack.cli.webhook.listing:list_", "List them with what waits, or what waits itself."),
-    "test": ("mailstack.cli.webhook.testing:test", "Post one message now, and say what the receiver answers."),
-    "retry": ("mailstack.cli.webhook.retrying:retry", "Tell at once what waits."),
+    "list": ("mailstack.cli.webhook.list:list_", "List them with what waits, or what waits itself."),
+    "test": ("mailstack.cli.webhook.test:test", "Post one message now, and say what the receiver answers."),
+    "retry": ("mailstack.cli.webhook.retry:retry", "Tell at once what waits."),
     "secret": ("mailstack.cli.webhook.secret:secret", "Write a new secret on top of a file."),
 }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from mailstack.cli.errors import Refused
 from mailstack.cli.paths import PathType
-from mailstack.cli.refusal import Refused
 
 
 @click.command()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli.peers.understood import understood
-from mailstack.cli.refusal import Refused
+from mailstack.cli.compat.understood import understood
+from mailstack.cli.errors import Refused
 from mailstack.sandbox.dev import DevSettings
 from mailstack.sandbox.dev.preload import preloads_in
 from tests.journeys.process import Process

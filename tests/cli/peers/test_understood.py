@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli.peers import mailhog, mailpit
-from mailstack.cli.peers.understood import understood
-from mailstack.cli.peers.wish import Wish
-from mailstack.cli.refusal import Refused
+from mailstack.cli.compat import mailhog, mailpit
+from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.understood import understood
+from mailstack.cli.errors import Refused
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.protocols.connection import HostPort

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from mailstack.cli.peers.yaml_file import read_yaml
-from mailstack.cli.refusal import Refused
+from mailstack.cli.compat.yaml_file import read_yaml
+from mailstack.cli.errors import Refused
 
 
 class Some(Struct, frozen=True):

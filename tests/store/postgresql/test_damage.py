@@ -64,9 +64,9 @@ def test_a_damaged_piece_is_found_before_the_end(pump: Pump, open_store: Any, ur
 
 
 def test_verify_and_copy_name_what_is_damaged(pump: Pump, open_store: Any, url: str, tmp_path: Any) -> None:
-    from mailstack.moving.checking import faults
-    from mailstack.moving.database import DatabaseSource
-    from mailstack.moving.directory import DirectorySource
+    from mailstack.cli.migrate.database import DatabaseSource
+    from mailstack.cli.migrate.directory import DirectorySource
+    from mailstack.cli.migrate.verify import faults
     from tests.moving.stores import copied, silent
 
     store = open_store()

@@ -1,0 +1,52 @@
+"""What an office tells clients, for the commands that tell it: of a configuration, or of a running dev environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import Place
+from mailstack.config import Config, ConfigError, load
+from mailstack.web.autoconfig.services import Services, services_at, services_of
+
+DEV_HOST = "mx.home.test"
+
+
+class Told(Struct, frozen=True):
+    """An office as clients see it."""
+
+    config: Config
+    services: Services
+    ca_file: str
+    """The CA that clients must be told to trust; empty: they know it."""
+
+
+def told_of(place: Place) -> Told:
+    """Raises Refused."""
+    if place.config is None:
+        return _dev(place)
+    try:
+        config = load(place.config, os.environ)
+    except ConfigError as error:
+        raise Refused(str(error.problems[0])) from error
+    from mailstack.config.certificates import made_here, own_directory
+
+    ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
+    return Told(config, services_of(config), ca_file)
+
+
+def _dev(place: Place) -> Told:
+    """In a dev environment the ports are those that it says it has; a stopped one has none."""
+    services = place.facts.get("services")
+    if not isinstance(services, dict):
+        raise Refused(f"the dev environment in {place.data} does not run; start it, or name an office with -c FILE")
+    from mailstack.config.values import Domain, HostName
+
+    ports = {name: int(at["port"]) for name, at in services.items()}
+    config = Config(
+        hostname=HostName(DEV_HOST), data=Path(place.data), domains=tuple(Domain(each) for each in place.domains)
+    )
+    return Told(config, services_at("localhost", ports), str(place.facts.get("ca_file", "")))

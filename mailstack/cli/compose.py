@@ -1,0 +1,93 @@
+"""Makes a letter's octets from what the command line gives: words and files, or a whole letter."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate, make_msgid
+from pathlib import Path
+
+from mailstack.cli.errors import Refused
+from mailstack.letter import AddressError
+from mailstack.letter.address import ascii_domain
+from mailstack.letter.address_lists import correspondents, read_address_list
+from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import compose as octets_of
+from mailstack.letter.fields import mailbox_field, text_field
+from mailstack.letter.header import fields, split
+from mailstack.letter.mime.composition import disposition, file_part
+
+_FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
+"""RFC 5322 §3.6.8: ftext."""
+_ADDRESSED = {"from", "sender", "reply-to", "to", "cc", "bcc"}
+"""Fields that hold lists of mailboxes, whose display names alone are encoded."""
+
+
+def compose(
+    sender: str, recipients: Sequence[str], subject: str, body: str, attachments: Iterable[Path], headers: Iterable[str]
+) -> bytes:
+    """A new letter; raises Refused for a file that can't be read, or a header that isn't one."""
+    heading = Heading(
+        ("", sender),
+        [("", each) for each in recipients],
+        subject,
+        formatdate(localtime=True),
+        make_msgid(domain=_domain(sender))[1:-1],
+        more=list(dict(map(_field, headers)).values()),
+    )
+    files = [
+        file_part(*_media_type(file), [read_file(file)], disposition("attachment", file.name)) for file in attachments
+    ]
+    return octets_of(heading, body_of(body, attached=files))
+
+
+def _field(line: str) -> tuple[str, bytes]:
+    """Name in lower case and octets of a header field. Raises Refused."""
+    name, colon, value = line.partition(":")
+    if not colon or not _FIELD_NAME.match(name):
+        raise Refused(f"--header {line!r} is not NAME: VALUE")
+    if not value.strip().isprintable():
+        raise Refused(f"--header {line!r}: the value has a character that can't be printed")
+    if name.lower() == "mime-version" or name.lower().startswith("content-"):
+        raise Refused(f"--header {line!r}: {name} describes the body, which this command encodes itself")
+    people = read_address_list(value.encode()) if name.lower() in _ADDRESSED else None
+    if people is not None and people.is_whole and people.mailboxes:
+        return name.lower(), mailbox_field(name, [(each.name, each.address) for each in correspondents(value.encode())])
+    return name.lower(), text_field(name, value)
+
+
+def _media_type(file: Path) -> tuple[str, str]:
+    kind, encoding = mimetypes.guess_type(file.name)
+    main, _, sub = (kind if kind and not encoding else "application/octet-stream").partition("/")
+    return main, sub
+
+
+def _domain(sender: str) -> str:
+    try:
+        return ascii_domain(sender.rpartition("@")[2]) or "localhost"
+    except AddressError:
+        return "localhost"
+
+
+def read_file(file: Path) -> bytes:
+    """All octets; raises Refused."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+
+
+def with_crlf(octets: bytes) -> bytes:
+    """A letter as it travels: every line ends in CRLF, and an mbox's "From " line is gone."""
+    if octets.startswith(b"From "):
+        octets = octets.partition(b"\n")[2]
+    octets = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"
+
+
+def header_addresses(octets: bytes, *names: str) -> list[str]:
+    """The addresses in some fields of a letter, each once, in order."""
+    section = list(fields(octets[: split(octets)]))
+    bodies = [field.partition(b":")[2] for name in names for each, field in section if each == name.lower().encode()]
+    return list(dict.fromkeys(each.address for body in bodies for each in correspondents(body) if each.address))

@@ -1,0 +1,19 @@
+"""How a command says no: one line on standard error, why and what to do, and exit status 1."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+from mailstack.cli.output import clean
+
+
+class Refused(click.ClickException):
+    """Ends the command with status 1; `message` is one line for people. Wrong usage is click's own, with status 2."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        line = " ".join(self.format_message().split())
+        click.echo(f"mailstack: {clean(line)}", file=file, err=file is None)

@@ -1,0 +1,57 @@
+"""`mailstack import`: letters out of mbox, Maildir and .eml files, into one mailbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.argument_types import local_address
+from mailstack.cli.errors import Refused
+from mailstack.cli.files.import_common import found_in, json_option, letters_in, paths_argument, take
+from mailstack.cli.files.importer import sender_of
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.letter import Address
+from mailstack.letter.parsed import Reading
+
+
+class _Owner:
+    """Readers: whose mailbox it is, whatever the letter says."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    def envelope(self, reading: Reading) -> tuple[Address | None, dict[Address, str]]:
+        return sender_of(reading), {self._address: self._address.key}
+
+
+@click.command("import")
+@click.argument("address")
+@paths_argument
+@json_option
+@at_place
+def import_letters(place: Place, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Put the letters of files into the mailbox of ADDRESS.
+
+    PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. The letters stay as they
+    are, octet for octet but for the ends of lines. What is in the mailbox already does not enter again, so a command
+    that was broken off is simply given again. The office may run meanwhile; its readers see the letters at their next
+    login. Nobody is told of them: no webhook, no report.
+
+    \b
+    Example:
+      mailstack import -c mailstack.toml alice@example.org ~/Maildir
+      mailstack import bob@home.test old.mbox letter.eml
+    """
+    owner = (
+        local_address(address, place.domains) if place.settings is not None else parse_address(address, place.domains)
+    )
+    looked = found_in(paths)
+    with OpenStore(place, announces=False) as office:
+        if place.settings is not None and office.run(office.store.account(owner.key)) is None:
+            raise Refused(f"{owner} is no account here; `mailstack user add {owner}` makes one")
+        known = office.run(letters_in(office.store, owner.key))
+        hostname = "mx.home.test" if place.settings is None else place.settings.hostname
+        take(office, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)

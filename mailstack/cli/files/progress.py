@@ -1,0 +1,66 @@
+"""Tells how far letters from files, or into files, are: a bar on a terminal, JSON for programs, and one line at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, print_json
+
+MOST_TOLD = 20
+"""Letters that were refused and are told one by one to people."""
+
+
+class Tally:
+    """What became of letters, counted by state."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.counts: dict[str, int] = {}
+        self._as_json = as_json
+        self._first = ""
+
+    def count(self, state: str, name: str, letter: str | None, why: str = "") -> None:
+        """One letter."""
+        self.counts[state] = self.counts.get(state, 0) + 1
+        if self._as_json:
+            told: dict[str, Any] = {"file": name, "id": letter, "state": state}
+            print_json(told | ({"why": why} if why else {}))
+        elif why and self.counts[state] <= MOST_TOLD:
+            click.echo(clean(f"mailstack: {name}: {why}"), err=True)
+        if why and not self._first:
+            self._first = f"{name}: {why}"
+
+    def end(self, done: str, words: dict[str, str]) -> None:
+        """Say it in one line: `done` is the state that was wanted. Raises Refused when some were refused, or damaged."""
+        if self._as_json:
+            print_json({"state": "done", **{state: self.counts.get(state, 0) for state in (*words, "refused")}})
+        else:
+            parts = [f"{self.counts.get(state, 0)} {text}" for state, text in words.items()]
+            click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._tells(state, done)))
+        if refused := self.counts.get("refused", 0):
+            raise Refused(f"{refused} of {sum(self.counts.values())} were not taken; the first: {self._first}")
+        if damaged := self.counts.get("damaged", 0):
+            raise Refused(f"{damaged} of {sum(self.counts.values())} could not be read; the first: {self._first}")
+
+    def _tells(self, state: str, done: str) -> bool:
+        return state == done or self.counts.get(state, 0) > 0
+
+
+@contextmanager
+def progress(what: str, total: int, *, as_json: bool) -> Iterator[Callable[[], object]]:
+    """A function that is called after each of so many letters; who waits at a terminal sees how many are left."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

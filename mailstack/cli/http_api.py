@@ -1,0 +1,67 @@
+"""Asks a running dev environment by its HTTP API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import Place
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+PATIENCE = 600.0
+"""Seconds; ten years of retries may take a while."""
+
+
+def ask(place: Place, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """What it answers. Raises Refused, with what it says."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+    web = place.facts.get("web")
+    if not web:
+        raise Refused("no dev environment runs here: start one with `mailstack dev`")
+    octets = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json", **_login(place.facts.get("login"))}
+    request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
+    # It is on this machine: no proxy leads there.
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=_trust(place.facts.get("certificate"))))
+    try:
+        with opener.open(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        raise Refused(_why(error.read(65536)) or f"{path}: {error.reason}") from None
+    except (URLError, OSError, ValueError) as error:
+        raise Refused(f"{web} can't be asked: {getattr(error, 'reason', error)}") from None
+
+
+def _login(login: Mapping[str, str] | None) -> dict[str, str]:
+    """By name and password (RFC 7617)."""
+    if not login:
+        return {}
+    from base64 import b64encode
+
+    given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
+    return {"Authorization": f"Basic {given}"}
+
+
+def _trust(certificate: str | None) -> SSLContext | None:
+    """The one certificate that the page shows, whatever name it is for."""
+    if not certificate:
+        return None
+    from ssl import VERIFY_X509_PARTIAL_CHAIN, create_default_context
+
+    context = create_default_context(cafile=certificate)
+    context.check_hostname = False
+    context.verify_flags |= VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _why(octets: bytes) -> str:
+    try:
+        return str(json.loads(octets)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,244 @@
+"""A copy of a data directory as it was at one moment, while an office goes on in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from msgspec import Struct
+
+from mailstack.cli.migrate import CannotMove
+from mailstack.cli.migrate.data_files import LINKS, belongings, copy_database
+from mailstack.mailbox.index.database import FILE as CATALOGUE
+from mailstack.store import sql
+from mailstack.store.content_files import DIRECTORY as CONTENTS
+from mailstack.store.content_files import is_name, path_of
+from mailstack.store.digests import is_intact
+from mailstack.store.sqlite import DATABASE
+from mailstack.store.sqlite_reading import integrity_of
+
+TRIES = 10
+"""Letters go at any moment, and their contents with them: how often all is looked at until nothing is missing."""
+GAP = 1_000_000
+"""By which uids go on in a backup: those that are given between it and its return must not be given once more."""
+# An index may be broken, and give less than the table has.
+_COUNT = "SELECT count(*) FROM letters NOT INDEXED"
+_NAMED = "SELECT file FROM contents NOT INDEXED WHERE file IS NOT NULL"
+_CONTENTS = """SELECT c.letter, c.file, c.octets, c.digest, l.size FROM contents AS c NOT INDEXED
+    LEFT JOIN letters AS l ON l.id = c.letter"""
+
+
+class Saved(Struct, frozen=True):
+    """What is in a backup."""
+
+    letters: int
+    contents: int
+    """Large ones, in files."""
+    elsewhere: int
+    """Large ones in an object store, of which only the names are in it."""
+    octets: int
+    faults: tuple[str, ...] = ()
+    """What is missing or damaged in it, a line each."""
+
+
+def back_up(directory: Path, to: IO[bytes]) -> Saved:
+    """Write a tar of all that an office in SQLite has. Raises CannotMove, OSError, sqlite3.Error.
+
+    Contents never change: a link to each keeps it for the backup, however soon the office removes it. What is damaged is
+    named and goes in as it is, for it may be of use to people; what can't be read is named and left out.
+    """
+    if not (directory / DATABASE).is_file():
+        raise CannotMove(f"{directory} holds no office in SQLite: there is no {DATABASE}")
+    with _place_beside(directory) as place:
+        database = _moment(directory, place)
+        with closing(sqlite3.connect(database)) as connection, tarfile.open(fileobj=to, mode="w|") as tar:
+            letters = _count(connection)
+            faults = list(integrity_of(connection, DATABASE))
+            tar.add(database, DATABASE)
+            contents = _Contents(connection, directory / CONTENTS if place.parent != directory else place, tar)
+            faults += contents.add_all()
+            faults += _add_belongings(directory, place, tar)
+            return Saved(letters, contents.added, contents.elsewhere, tar.offset, tuple(faults))
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    """0 where the table can't be counted."""
+    with suppress(sqlite3.DatabaseError):
+        return int(connection.execute(_COUNT).fetchone()[0])
+    return 0
+
+
+class _Contents:
+    """Contents that a database names, as they are put into a backup."""
+
+    def __init__(self, connection: sqlite3.Connection, at: Path, tar: tarfile.TarFile) -> None:
+        """`at`: the directory of their files."""
+        self._connection = connection
+        self._at = at
+        self._tar = tar
+        self._done: set[str] = set()
+        self.added = 0
+        """Files in the backup."""
+        self.elsewhere = 0
+        """Contents in an object store."""
+
+    def add_all(self) -> Iterator[str]:
+        """Gives what is missing or damaged, a line each. Where the table can't be read on, all files go in."""
+        try:
+            for letter, name, octets, digest, size in self._connection.execute(_CONTENTS):
+                if fault := _fault_of(octets, digest, size) if name is None else self._add(name, digest, size):
+                    yield f"letter {letter}{_where(self._connection, letter)}: {fault}"
+        except sqlite3.DatabaseError as error:
+            yield f"{DATABASE}: the table contents can't be read on: {error}; all files are in the backup"
+            for file in sorted(self._at.glob("*/*")):
+                if is_name(file.name) and file.name not in self._done and (fault := self._add(file.name, None, None)):
+                    yield fault
+
+    def _add(self, name: str, digest: str | None, size: int | None) -> str:
+        """What is wrong with it; empty: nothing."""
+        if not is_name(name):
+            self.elsewhere += 1
+            return ""
+        is_in, fault = _add_content(self._at, name, digest, size, self._tar)
+        self.added += is_in
+        self._done.add(name)
+        return fault
+
+
+def _fault_of(octets: object, digest: str | None, size: int | None) -> str:
+    """What is wrong with a content; empty: nothing."""
+    if not isinstance(octets, bytes):
+        return "its row has neither octets nor the name of a file"
+    if size not in {None, len(octets)}:
+        return f"its content has {len(octets)} octets, and {size} were accepted"
+    return "" if is_intact(octets, digest) else "its content is not what was accepted: the digest is wrong"
+
+
+def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar: tarfile.TarFile) -> tuple[bool, str]:
+    """Whether a file is in the backup, and what is wrong with it. It is held as a whole for that moment, as any letter."""
+    path, inside = path_of(at, name), path_of(Path(CONTENTS), name)
+    try:
+        with path.open("rb") as file:
+            # Not more than tells that it is too long: it may have grown to any size.
+            octets = file.read() if size is None else file.read(size + 1)
+            entry = tar.gettarinfo(arcname=str(inside), fileobj=file)
+    except FileNotFoundError:
+        return False, f"its content is lost: there is no file {inside}"
+    except OSError as error:
+        return False, f"its content can't be read: {inside}: {error.strerror or error}"
+    entry.size = len(octets)
+    tar.addfile(entry, BytesIO(octets))
+    fault = _fault_of(octets, digest, size)
+    return True, fault and f"{fault}, in {inside}"
+
+
+def _where(connection: sqlite3.Connection, letter: str) -> str:
+    """The mailboxes that a letter is in, and the recipients that it waits for, to be put behind its id."""
+    places = [str(place) for (place,) in connection.execute(sql.PLACES, (letter, letter))]
+    return f" ({', '.join(places)})" if places else ""
+
+
+@contextmanager
+def _place_beside(directory: Path) -> Iterator[Path]:
+    """Where links can be made; gone afterwards. What an earlier backup left that was killed goes too.
+
+    On a disk that can't be written, a temporary directory: nothing is removed there meanwhile.
+    """
+    if not os.access(directory, os.W_OK):
+        with tempfile.TemporaryDirectory(prefix=LINKS) as other:
+            yield Path(other)
+        return
+    for left in directory.glob(f"{LINKS}*"):
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left)
+    place = Path(tempfile.mkdtemp(prefix=LINKS, dir=directory))
+    try:
+        with _locked(place):
+            yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Raises OSError when another backup is being written there."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _moment(directory: Path, place: Path) -> Path:
+    """The database of one moment; every file that it names is linked into `place`, but for those that are lost.
+
+    A file is made before the row that names it, and removed after that row. So one that is missing twice in a row, while
+    rows of two moments name it, is lost, and not only gone with its letter.
+    """
+    contents, database = directory / CONTENTS, place / DATABASE
+    is_beside, missing = place.parent == directory, set[str]()
+    for _ in range(TRIES):
+        for file in contents.glob("*/*") if is_beside else ():
+            if is_name(file.name):
+                _link(file, path_of(place, file.name))
+        copy_database(directory / DATABASE, database)
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            names = _names(connection)
+            before, missing = missing, set()
+            if is_beside:
+                missing = {name for name in names if not _link(path_of(contents, name), path_of(place, name))}
+            if missing <= before:
+                # In one file, without a log beside it.
+                connection.execute("PRAGMA journal_mode = DELETE")
+                with suppress(sqlite3.DatabaseError):  # a damaged database is named as such, and saved as it is
+                    connection.execute("UPDATE mailboxes SET next_uid = next_uid + ?", (GAP,))
+                return database
+    raise CannotMove(f"letters come and go in {directory} faster than they can be noted: try again when it is calmer")
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    """Names of content files; none where the table can't be read, for then all that are there are taken."""
+    with suppress(sqlite3.DatabaseError):
+        return [name for (name,) in connection.execute(_NAMED) if is_name(name)]
+    return []
+
+
+def _link(file: Path, there: Path) -> bool:
+    """Whether the content is kept for the backup."""
+    if there.exists():
+        return True
+    there.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        os.link(file, there)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _add_belongings(directory: Path, place: Path, tar: tarfile.TarFile) -> Iterator[str]:
+    """Gives what can't be read, a line each."""
+    for inside in belongings(directory):
+        path = directory / inside
+        try:
+            if inside.name == CATALOGUE:
+                path = place / CATALOGUE
+                copy_database(directory / inside, path)
+            octets = path.read_bytes()
+            entry = tar.gettarinfo(path, str(inside))
+        except FileNotFoundError:
+            continue  # policies of other hosts are replaced at any time
+        except (OSError, sqlite3.Error) as error:
+            yield f"{inside} can't be read: {error}"
+            continue
+        entry.size = len(octets)
+        tar.addfile(entry, BytesIO(octets))

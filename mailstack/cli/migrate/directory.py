@@ -1,0 +1,231 @@
+"""Endpoints for a data directory: an SQLite database, and large contents in files."""
+
+# ruff: noqa: S608  # statements hold only names from the schema
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from hashlib import blake2b
+from pathlib import Path
+
+from mailstack.cli.migrate import CannotMove
+from mailstack.cli.migrate.objects import Objects
+from mailstack.letter.content import CHUNK
+from mailstack.mailbox.index.database import FILE as CATALOGUE
+from mailstack.store import Damaged, StoreError, sql
+from mailstack.store.batch import pieces
+from mailstack.store.content_files import DIRECTORY as CONTENTS
+from mailstack.store.content_files import is_name, path_of, sync_directory
+from mailstack.store.contents import OBJECT
+from mailstack.store.locks import Turn, take_office
+from mailstack.store.schema import migrate, migrations, version_of
+from mailstack.store.sqlite import DATABASE, TURN
+from mailstack.store.sqlite_reading import ReadableDatabase, integrity_of
+from mailstack.store.tables import Row, Table
+from mailstack.store.worker_threads import trouble
+
+TURN_TIMEOUT_S = 10.0
+"""Maximum seconds to wait for a command that writes."""
+PART = f"{DATABASE}.part"
+"""Name of the database while a dump is restored into it."""
+
+
+class _Directory:
+    """Data directory under the locks of servers and writing commands."""
+
+    def __init__(self, directory: Path, objects: Objects | None = None) -> None:
+        """`objects`: object store of contents that rows only name; None: unread. Raises CannotMove, StoreError."""
+        self.directory = directory
+        self._objects = objects
+        self.name = str(directory.resolve())
+        self._held = ExitStack()
+        try:
+            self._connection = self._open()
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        raise NotImplementedError
+
+    def _lock(self) -> None:
+        """Keep servers and writing commands out until `close`; a directory on a read-only disk has neither."""
+        if not os.access(self.directory, os.W_OK):
+            return
+        try:
+            self._held.callback(os.close, take_office(self.directory / "lock"))
+        except StoreError as error:
+            raise CannotMove(
+                f"{error}: stop it first (SIGTERM ends it once its sessions are done; its queue stays as it is)"
+            ) from error
+        self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).taken())
+
+    def close(self) -> None:
+        self._held.close()
+
+    def count(self, table: Table) -> int:
+        with _store_errors():
+            return int(self._connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+
+    def rows(self, table: Table) -> Iterator[Row]:
+        statement = f"SELECT {', '.join(table.columns)} FROM {table.name} ORDER BY {', '.join(table.key)}"
+        with _store_errors():
+            # Not "yield from": a reader that ends early may have closed the database, and the cursor then complains.
+            for row in self._connection.execute(statement):  # noqa: UP028
+                yield row
+
+    def letters(self, statement: str) -> Iterator[str]:
+        with _store_errors():
+            for (letter,) in self._connection.execute(statement):
+                yield letter
+
+    def places(self, letter: str) -> list[str]:
+        try:
+            return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter))]
+        except sqlite3.Error:
+            return []  # `integrity` reports a damaged database
+
+    def integrity(self) -> Iterator[str]:
+        yield from integrity_of(self._connection, DATABASE)
+        if (self.directory / CATALOGUE).is_file():
+            yield from _integrity_of_catalogue(self.directory / CATALOGUE)
+
+    def octets(self, name: str) -> Iterator[bytes] | None:
+        if name.startswith(OBJECT):
+            return None if self._objects is None else self._objects.octets(name)
+        return _read(path_of(self.directory / CONTENTS, name))
+
+
+class DirectorySource(_Directory):
+    """Data directory that is read only."""
+
+    def _open(self) -> sqlite3.Connection:
+        if not (self.directory / DATABASE).is_file():
+            raise CannotMove(f"{self.directory} holds no store: there is no {DATABASE}")
+        self._lock()
+        with _store_errors():
+            database = ReadableDatabase(self.directory / DATABASE)
+            self._held.callback(database.close)
+            connection = database.connect()
+            self._held.callback(connection.close)
+            version, newest = version_of(connection), migrations()[-1].version
+        if version != newest:
+            raise CannotMove(
+                f"{self.directory} has schema version {version}, this program has {newest}: open it once with the"
+                " mailstack of this version (`mailstack queue list` does), which brings it up to date"
+            )
+        # All reads see one moment, from the first row on.
+        connection.execute("BEGIN")
+        return connection
+
+
+class DirectoryTarget(_Directory):
+    """Data directory without a database, which gets its name only in `commit`."""
+
+    def _open(self) -> sqlite3.Connection:
+        if (self.directory / DATABASE).exists():
+            raise CannotMove(
+                f"{self.directory} is not empty: name another directory, or move its {DATABASE} and its {CONTENTS} away"
+            )
+        part = self.directory / PART
+        with _store_errors():
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.directory / CONTENTS).mkdir(mode=0o700, exist_ok=True)
+            self._lock()
+            self._held.callback(part.unlink, missing_ok=True)
+            part.unlink(missing_ok=True)
+            # Letters and password hashes are private, also where the directory is readable by others.
+            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            connection = sqlite3.connect(part, isolation_level=None)
+            self._held.callback(connection.close)
+            # A file that is unfinished is removed, so that it needs no journal and one fsync.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            migrate(connection, migrations())
+            connection.execute("BEGIN")
+        return connection
+
+    def keep(self, name: str, octets: Iterable[bytes]) -> str:
+        if self._objects is not None:
+            return self._objects.keep(name, octets)
+        name = self.name_of(name)
+        path = path_of(self.directory / CONTENTS, name)
+        part = path.with_suffix(".part")
+        try:
+            with _store_errors():
+                if not path.parent.is_dir():
+                    path.parent.mkdir(mode=0o700)
+                    sync_directory(path.parent.parent)
+                with part.open("wb") as file:
+                    file.writelines(octets)
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                part.replace(path)
+                sync_directory(path.parent)
+        except StoreError:
+            part.unlink(missing_ok=True)
+            raise
+        return name
+
+    def name_of(self, name: str) -> str:
+        if self._objects is not None:
+            return self._objects.name_of_damaged(name)
+        # The same in each copy, so that a copy that is started anew replaces the files of the one before.
+        return name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()
+
+    def add(self, table: Table, rows: Sequence[Row]) -> None:
+        flat = [value for row in rows for value in row]
+        with _store_errors():
+            for part in pieces(flat, len(table.columns)):
+                statement = sql.insert(table.name, table.columns, len(part) // len(table.columns))
+                self._connection.execute(statement, part)
+
+    def commit(self) -> None:
+        part = self.directory / PART
+        with _store_errors():
+            self._connection.execute("COMMIT")
+            self._connection.execute("PRAGMA optimize")
+            self._connection.close()
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.rename(self.directory / DATABASE)
+            try:
+                sync_directory(self.directory)
+            except OSError:
+                (self.directory / DATABASE).unlink()
+                raise
+
+
+def _integrity_of_catalogue(path: Path) -> Iterator[str]:
+    name = f"{CATALOGUE} (it may be removed, and is made anew)"
+    try:
+        database = ReadableDatabase(path)
+    except (sqlite3.Error, OSError) as error:
+        yield f"{name} can't be read: {error}"
+        return
+    with contextlib.closing(database), contextlib.closing(database.connect()) as connection:
+        yield from integrity_of(connection, name)
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            while octets := file.read(CHUNK):
+                yield octets
+    except FileNotFoundError as error:
+        raise Damaged(f"the file {path} is missing") from error
+    except OSError as error:
+        raise trouble(error) from error
+
+
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    """Raises errors of the database and the disk as StoreError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise trouble(error) from error

@@ -1,0 +1,225 @@
+"""`mailstack queue hold`, `release`, `retry`, `remove`: what an operator does to letters, by id or by what they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from mailstack.cli.argument_types import letter_id
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean
+from mailstack.cli.queue.route import router_of
+from mailstack.cli.queue.selection import narrowed, select, with_selection
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.letter import Letter, LetterId
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.time_parameters import released_at
+from mailstack.queue.admin import TOGETHER, Act, Operator
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.selection import Selection
+from mailstack.store import Filter
+
+Deed = Callable[[OpenStore, Operator, Sequence[LetterId]], Coroutine[Any, Any, list[Act]]]
+"""What is done to letters."""
+
+FEW = 20
+"""Deliveries chosen by filters that are still told one by one."""
+
+
+class Wanted(Struct, frozen=True):
+    """Which letters a command is to act on."""
+
+    ids: tuple[str, ...]
+    selection: Selection
+    every: bool = False
+    sure: bool = False
+    """Whether not to ask."""
+
+
+def with_wanted(*states: DeliveryState, metavar: str = "[ID...]") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ids, filters, --all and --yes, as `wanted`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument("ids", metavar=metavar, nargs=-1)
+        @click.option("--all", "every", is_flag=True, help="Everything that waits.")
+        @click.option("--yes", is_flag=True, help="Do not ask.")
+        @at_place
+        @with_selection(*states)
+        def chosen(
+            place: Place, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
+        ) -> Any:
+            return command(place, Wanted(ids, selection, every, yes), **options)
+
+        chosen.__doc__ = command.__doc__
+        return chosen
+
+    return decorate
+
+
+@click.command()
+@with_wanted(DeliveryState.QUEUED)
+def hold(place: Place, wanted: Wanted) -> None:
+    """Make no attempt for letters until they are released.
+
+    Chosen by filters, only the recipients that fit are held, and the number is asked about first.
+
+    \b
+    Example:
+      mailstack queue hold 1kq2v7m4e80c3xz
+      mailstack queue hold --domain elsewhere.test --yes
+    """
+    act(place, wanted, "hold", "held", lambda _office, operator, letters: operator.hold(letters))
+
+
+@click.command()
+@with_wanted(DeliveryState.HELD)
+def release(place: Place, wanted: Wanted) -> None:
+    """Let go on with letters that were held, at once.
+
+    A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] only_to` does not
+    allow is held again.
+
+    \b
+    Example:
+      mailstack queue release 1kq2v7m4e80c3xz
+      mailstack queue release --from "*@home.test"
+    """
+    act(place, wanted, "release", "released", lambda _office, operator, letters: operator.release(letters))
+
+
+@click.command()
+@with_wanted(DeliveryState.QUEUED)
+def retry(place: Place, wanted: Wanted) -> None:
+    """Make the next attempt now, and not when it is due.
+
+    A letter that its sender wants held back goes before its time when it is named here; --all and filters leave it.
+
+    \b
+    Example:
+      mailstack queue retry 1kq2v7m4e80c3xz
+      mailstack queue retry --reason "connection refused" --yes
+      mailstack queue retry --all
+    """
+    act(place, wanted, "retry", "due now", lambda _office, operator, letters: operator.retry(letters), harmless=True)
+
+
+@click.command()
+@click.option("--bounce", is_flag=True, help="Tell the senders, as if the letters had been refused.")
+@with_wanted(*OWED)
+def remove(place: Place, wanted: Wanted, bounce: bool) -> None:
+    """Take letters out of the queue; nobody gets them any more.
+
+    Recipients that have the letter already keep it.
+
+    \b
+    Example:
+      mailstack queue remove 1kq2v7m4e80c3xz --bounce
+      mailstack queue remove --from spammer@home.test --yes
+    """
+
+    async def removed(office: OpenStore, operator: Operator, letters: Sequence[LetterId]) -> list[Act]:
+        if not bounce:
+            return await operator.remove(letters)
+        found = await office.store.records(Filter(ids=tuple(letters), limit=len(letters)))
+        taken_by = {record.letter.id: record.letter.arrival.office for record in found}
+        acts: list[Act] = []
+        for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
+            its = [letter for letter in letters if taken_by.get(letter, "") == name]
+            acts += await operator.remove(its, bouncer=Bouncer(router_of(place, office), name))
+        return acts
+
+    act(place, wanted, "remove", "removed", removed)
+
+
+def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harmless: bool = False) -> None:
+    """Do it to all that is wanted, and say what became of it; `harmless`: to everything without a question."""
+    if sum((bool(wanted.ids), wanted.every, wanted.selection.narrows)) != 1:
+        raise click.UsageError("Give letters' ids, or filters such as --to and --reason, or --all.")
+    ids = [letter_id(each) for each in wanted.ids]
+    with OpenStore(place) as office:
+        if ids:
+            operator = Operator(office.store, place.now)
+            _tell(office.run(deed(office, operator, ids)), done)
+            return
+        now = place.now()
+
+        def takes(letter: Letter, delivery: Delivery) -> bool:
+            # What a sender wants held back is let go only by name.
+            return wanted.selection.takes(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
+
+        records = [
+            record
+            for record in select(office, wanted.selection)
+            if any(takes(record.letter, delivery) for delivery in record.deliveries)
+        ]
+        count = sum(len(record.deliveries) for record in narrowed(records, wanted.selection))
+        if not records:
+            click.echo("nothing waits" if wanted.every else "nothing that waits is like that")
+            return
+        whom = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
+        if not wanted.sure and not (harmless and wanted.every):
+            click.confirm(f"{verb} {whom}?", abort=True, err=True)
+        # Who was asked may have thought about it for long.
+        operator = Operator(office.store, place.now, picks=takes, known=records if wanted.sure else ())
+        letters = [record.letter.id for record in records]
+        groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
+        _tell_many((office.run(deed(office, operator, group)) for group in groups), done, len(records))
+
+
+def _tell(acts: Sequence[Act], done: str) -> None:
+    """Say what was done; raise Refused when a letter stayed wholly as it was."""
+    for each in acts:
+        if each.done:
+            click.echo(clean(_done_text(each, done)))
+    _refuse(acts)
+
+
+def _tell_many(results: Iterable[list[Act]], done: str, count: int) -> None:
+    """One by one when they are few, else counted, with a bar that shows how far it is."""
+    acts: list[Act] = []
+    with click.progressbar(length=count, file=sys.stderr, hidden=count <= FEW) as bar:
+        for result in results:
+            acts += result
+            bar.update(len({each.letter for each in result}))
+    successes = [each for each in acts if each.done]
+    for each in successes if len(successes) <= FEW else ():
+        click.echo(clean(_done_text(each, done)))
+    letters = len({each.letter for each in successes})
+    click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
+    left = [each for each in acts if not each.done and "already" not in each.why_not]
+    if left:
+        raise Refused(
+            f"{_count(len(left), 'recipient')} left as they were; the first: {left[0].letter}: {left[0].why_not}"
+        )
+
+
+def _done_text(act: Act, done: str) -> str:
+    report = act.step.facts.get("report") if act.step else None
+    return f"{act.letter} to {act.recipient}: {done}{f', and the sender told with {report}' if report else ''}"
+
+
+def _refuse(acts: Sequence[Act]) -> None:
+    touched = {act.letter for act in acts if act.done}
+    reasons: dict[LetterId, dict[str, None]] = {}
+    for each in acts:
+        if each.letter not in touched:
+            reasons.setdefault(each.letter, {})[each.why_not] = None
+    if reasons:
+        told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
+        raise Refused(f"nothing was done for {told} (`mailstack queue list` shows what waits)")
+
+
+def _why_not(reasons: Collection[str]) -> str:
+    """Why a letter stayed as it was; when its recipients differ, "it is" is not said of all of them."""
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "its recipients differ: " + ", ".join(reason.removeprefix("it is ") for reason in reasons)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

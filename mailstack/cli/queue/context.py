@@ -1,0 +1,135 @@
+"""What stands around a letter that waits: what the running office tells, the operator's orders, and its last attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place
+from mailstack.cli.time_options import local_text
+from mailstack.letter import Address, Letter
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.patterns import fits_domain
+from mailstack.letter.step import Step
+from mailstack.queue.hold_rules import StandingOrders, describe
+from mailstack.queue.route import LOCAL
+from mailstack.relay.hosts import line
+from mailstack.server.wiring.origins import origins_of
+from mailstack.store import Record, Rule
+from mailstack.store.delay_reasons import Condition
+
+
+class Reason(Struct, frozen=True):
+    """One reason why a letter is where it is, or for what will happen next."""
+
+    kind: Literal["in line", "busy", "down", "order", "tls"]
+    text: str
+    until: float | None = None
+    """Seconds since 1970."""
+
+    def json(self, until: str | None) -> dict[str, str | None]:
+        return {"kind": self.kind, "text": self.text, "until": until}
+
+
+class Around(Struct, frozen=True):
+    """Of one office, at one time."""
+
+    conditions: tuple[Condition, ...] = ()
+    lines: Mapping[int, str] = {}
+    """The lines that deliveries of the letter stand in, in the store."""
+    orders: Mapping[int, str] = {}
+    """Why deliveries of the letter would be held when their turn comes."""
+    place: Place | None = None
+
+    def reasons(self, letter: Letter, delivery: Delivery, steps: Sequence[Step]) -> list[Reason]:
+        """What explains a delivery that waits, beyond its schedule; `steps` are those of the letter."""
+        if delivery.state is not DeliveryState.QUEUED or delivery.destination == LOCAL:
+            return []
+        attempted = _last(steps, "attempted", delivery)
+        found = [*self._turn(letter, delivery), *self._down(_last(steps, "routed", delivery))]
+        if why := self.orders.get(delivery.number):
+            found.append(Reason("order", f"when its turn comes it is held: {why}"))
+        if policy := attempted.get("policy"):
+            found.append(Reason("tls", f"TLS with {attempted.get('host') or 'its host'}: {policy}"))
+        return found
+
+    def _turn(self, letter: Letter, delivery: Delivery) -> list[Reason]:
+        """Whether it waits for others that go to the same hosts."""
+        own = self.lines.get(delivery.number)
+        name = own or line_of(self.place, delivery.destination, letter.envelope.sender)
+        told = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
+        if own:
+            text = f"it stands in line for {name}, and its turn comes as soon as there is room{''.join(told)}"
+            return [Reason("in line", text)]
+        return [Reason("busy", f"{name} has no room at the moment{each}") for each in told]
+
+    def _down(self, routed: Mapping[str, Any]) -> list[Reason]:
+        """Of the hosts that were found last, those that are left alone."""
+        candidates = [each for each in routed.get("candidates") or () if isinstance(each, Mapping)]
+        hosts = {(each.get("address"), each.get("port")) for each in candidates}
+        return [
+            Reason("down", down_text(each), each.until)
+            for each in self.conditions
+            if each.kind == "down" and (each.facts.get("address"), each.facts.get("port")) in hosts
+        ]
+
+
+def down_text(condition: Condition) -> str:
+    """For people."""
+    until = "" if condition.until is None else f" until {local_text(condition.until)}"
+    return f"{condition.name} is left alone{until}: {condition.text}"
+
+
+def look_around(place: Place, office: OpenStore, record: Record) -> Around:
+    """All that can be known of one letter from outside the office."""
+    conditions = office.run(office.store.conditions(place.now()))
+    lines = office.run(office.store.lines_of(record.letter.id))
+    standing = StandingOrders(office.store, only_to=_only_to(place))
+    office.run(standing.refresh())
+    orders = {each.number: office.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
+    return Around(tuple(conditions), lines, orders, place)
+
+
+def line_of(place: Place | None, destination: str, sender: Address | None) -> str:
+    """What the office calls the hosts that a destination goes to."""
+    if place is None or place.settings is None:
+        return destination
+    relay = place.settings.relay
+    return line(
+        destination,
+        sender,
+        routes=relay.routes,
+        smart_hosts=relay.smart_host,
+        sender_routes=relay.sender_routes,
+        tls_policy=relay.tls_policy,
+        origins=origins_of(place.settings),
+    )
+
+
+def reason_of(
+    destination: str, hosts: Collection[str], conditions: Sequence[Condition], rules: Sequence[Rule], place: Place
+) -> str:
+    """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""
+    name = line_of(place, destination, None)
+    found = [describe(rule) for rule in rules if rule.kind == "pause" and fits_domain(rule.domain, destination)]
+    found += [down_text(each) for each in conditions if each.kind == "down" and each.facts.get("host") in hosts]
+    found += [each.text for each in conditions if each.kind == "busy" and each.name == name]
+    return "; ".join(found)
+
+
+def _only_to(place: Place) -> Sequence[str]:
+    if place.settings is None or place.settings.relay.others != "hold":
+        return ()
+    return place.settings.relay.only_to
+
+
+def _last(steps: Sequence[Step], name: str, delivery: Delivery) -> Mapping[str, Any]:
+    """The facts of the last step of this name that is about the recipient."""
+    recipient = str(delivery.recipient.address)
+    for step in reversed(steps):
+        if step.step == name and recipient in (step.facts.get("recipients") or ()):
+            return step.facts
+    return {}

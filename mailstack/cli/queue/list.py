@@ -1,0 +1,79 @@
+"""`mailstack queue list`: what waits, letter by letter, or counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from mailstack.cli.delivery_text import due_text, last_word
+from mailstack.cli.output import print_json, print_table, size_text
+from mailstack.cli.queue.context import reason_of
+from mailstack.cli.queue.group import NAMES, By, columns, grouped
+from mailstack.cli.queue.selection import MOST, narrowed, select, with_selection
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
+from mailstack.queue.route import LOCAL
+from mailstack.queue.selection import Selection
+from mailstack.store import Record
+from mailstack.store.journey_json import record_json, sender_text
+
+
+@click.command("list")
+@click.option(
+    "--by", type=click.Choice([*NAMES]), help="Count what waits in groups, and in columns of age that double."
+)
+@click.option("--limit", type=click.IntRange(1, MOST), default=1000, show_default=True, help="At most so many letters.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@at_place
+@with_selection()
+def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
+    """List the letters that wait: for whom, why, and until when. The newest first.
+
+    A pattern may have * and ?. With --by, the columns count letters to each recipient by the minutes since they came.
+
+    \b
+    Example:
+      mailstack queue list --domain elsewhere.test --older 2h --reason "4.2.1"
+      mailstack queue list --by destination
+      mailstack queue list --json | jq -r 'select(.sender == "alice@home.test") | .id'
+    """
+    with OpenStore(place, only_reads=True) as office:
+        records = select(office, selection, MOST if by else limit)
+        conditions = office.run(office.store.conditions(place.now())) if by else []
+        rules = office.run(office.store.orders()).rules if by else ()
+    now = place.now()
+    if by:
+        groups = grouped(narrowed(records, selection), by, now)
+        for group in groups if by == "destination" else ():
+            if group.name != LOCAL:
+                group.why = reason_of(group.name, group.hosts, conditions, rules, place)
+        if as_json:
+            for group in groups[:limit]:
+                print_json(group.json(by))
+        else:
+            print_table(columns(by), [group.row(now) for group in groups[:limit]], empty="nothing waits")
+    elif as_json:
+        for record in records:
+            print_json(record_json(record))
+    else:
+        _print(narrowed(records, selection), now)
+
+
+def _print(records: Sequence[Record], now: float) -> None:
+    rows = [
+        (
+            record.letter.id,
+            local_text(record.letter.arrival.at),
+            sender_text(record.letter.envelope) or "<>",
+            str(delivery.recipient.address),
+            size_text(record.letter.content.size),
+            str(delivery.attempts),
+            due_text(delivery, now),
+            last_word(delivery),
+        )
+        for record in records
+        for delivery in record.deliveries
+    ]
+    print_table(("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty="nothing waits")

@@ -1,0 +1,35 @@
+"""The ways that an office would send letters, for commands that make some."""
+
+from __future__ import annotations
+
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.cli.store_runner import Carrier, OpenStore
+from mailstack.cli.target import Place
+from mailstack.net.clock import ReactorClock
+from mailstack.queue.route import Router
+
+
+def clock() -> ReactorClock:
+    """One of which only the time is asked: a command has no reactor."""
+    return ReactorClock(Carrier())  # type: ignore[arg-type]
+
+
+def directory_of(place: Place, office: OpenStore) -> StoreDirectory:
+    """Who lives there."""
+    settings = place.settings
+    if settings is None:
+        return StoreDirectory(office.store, place.domains, clock())
+    delivery = settings.delivery
+    return StoreDirectory(
+        office.store,
+        place.domains,
+        clock(),
+        postmaster=delivery.postmaster,
+        administrators=settings.web.admins,
+        subaddress=delivery.subaddress,
+    )
+
+
+def router_of(place: Place, office: OpenStore) -> Router:
+    """Which way a recipient goes."""
+    return Router(directory_of(place, office))

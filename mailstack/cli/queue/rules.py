@@ -1,0 +1,114 @@
+"""`mailstack queue rule`: letters that are held as they come, by sender, recipient or domain."""
+
+from __future__ import annotations
+
+import secrets
+
+import click
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import clean, print_json, print_table
+from mailstack.cli.queue.resume import release_held
+from mailstack.cli.queue.selection import ADDRESSES, DOMAINS
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
+from mailstack.letter.timestamps import utc_text
+from mailstack.store import Rule
+
+MOST = 1000
+"""Rules that one office may have: each letter is compared with all of them."""
+
+_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
+
+
+@click.group()
+def rule() -> None:
+    """Hold letters by sender, recipient or domain, as they enter or when they are next due.
+
+    A running office obeys within a second. `mailstack queue release` lets single letters go.
+    """
+
+
+@rule.command()
+@click.option(
+    "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Letters of these senders; <> is the null one."
+)
+@click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Letters for these recipients.")
+@click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Letters for this domain, or *.domain.")
+@at_place
+def add(place: Place, sender: str | None, recipient: str | None, domain: str | None) -> None:
+    """Hold letters that fit all that is given. A pattern may have * and ?.
+
+    \b
+    Example:
+      mailstack queue rule add --from "*@marketing.home.test" --domain elsewhere.test
+    """
+    if not (sender or recipient or domain):
+        raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
+    name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
+    new = Rule(name, "hold", sender or "", recipient or "", domain or "", place.now())
+    with OpenStore(place) as office:
+        if len(office.run(office.store.orders()).rules) >= MOST:
+            raise Refused(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
+        office.run(office.store.add_rule(new))
+    click.echo(f"rule {name} holds {words(new)}")
+
+
+@rule.command("list")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line: name, kind, sender, recipient, domain, created."
+)
+@at_place
+def list_(place: Place, as_json: bool) -> None:
+    """List the rules and pauses.
+
+    \b
+    Example:
+      mailstack queue rule list
+    """
+    with OpenStore(place, only_reads=True) as office:
+        rules = office.run(office.store.orders()).rules
+    if as_json:
+        for each in rules:
+            print_json(
+                {
+                    "name": each.name,
+                    "kind": each.kind,
+                    "sender": each.sender,
+                    "recipient": each.recipient,
+                    "domain": each.domain,
+                    "created": utc_text(each.created),
+                }
+            )
+        return
+    rows = [(each.name, words(each), local_text(each.created)) for each in rules]
+    print_table(("rule", "holds", "since"), rows, empty="no rules")
+
+
+@rule.command()
+@click.argument("name")
+@click.option("--keep-held", is_flag=True, help="Leave held what it holds; else that goes on at once.")
+@at_place
+def remove(place: Place, name: str, keep_held: bool) -> None:
+    """Take a rule back; what it holds goes on at once.
+
+    \b
+    Example:
+      mailstack queue rule remove rk7f2
+    """
+    with OpenStore(place) as office:
+        found = [each for each in office.run(office.store.orders()).rules if each.name == name]
+        if not found:
+            raise Refused(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
+        office.run(office.store.remove_rule(name))
+        count = 0 if keep_held else release_held(place, office, found[0])
+    click.echo(f"rule {clean(name)} is gone; released: {count}")
+
+
+def words(rule: Rule) -> str:
+    """What a rule holds, for people."""
+    if rule.kind == "pause":
+        return "everything outward" if rule.domain == "*" else f"everything for {rule.domain}"
+    parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
+    return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)

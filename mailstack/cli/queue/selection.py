@@ -1,0 +1,94 @@
+"""The options by which commands choose letters: the same for looking and for acting."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place
+from mailstack.cli.time_options import Since, When
+from mailstack.letter.delivery import OWED, DeliveryState
+from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
+from mailstack.queue.selection import Selection
+from mailstack.store import Record
+
+MOST = 100_000
+"""Letters that one command looks at."""
+
+
+class Pattern(click.ParamType[str]):
+    """A pattern of addresses or domains; `read` raises PatternError."""
+
+    name = "pattern"
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return self._read(value)
+        except PatternError as error:
+            self.fail(f"expected {error}, got {value!r}", param, ctx)
+
+
+ADDRESSES = Pattern(address_pattern)
+DOMAINS = Pattern(domain_pattern)
+
+
+def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options, and behind the Place what they choose as `selection`; `states` are meant where no --state is given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Of these senders; <> is the null one."
+        )
+        @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="For these recipients.")
+        @click.option("--domain", type=DOMAINS, metavar="PATTERN", help="For recipients in this domain, or *.domain.")
+        @click.option("--older", type=Since(), metavar="AGE", help="That came before: 30m, 2h, 7d, 2026-11-23.")
+        @click.option("--newer", type=Since(), metavar="AGE", help="That came since.")
+        @click.option("--reason", metavar="TEXT", help="With this in the status or text of what was heard last.")
+        @click.option("--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only what is queued, or held.")
+        @functools.wraps(command)
+        def chosen(place: Place, /, **options: Any) -> Any:
+            now = place.now()
+            state = options.pop("state")
+            selection = Selection(
+                options.pop("sender") or "",
+                options.pop("recipient") or "",
+                options.pop("domain") or "",
+                _at(options.pop("newer"), now),
+                _at(options.pop("older"), now),
+                options.pop("reason") or "",
+                frozenset({DeliveryState(state)}) if state else frozenset(states) or OWED,
+            )
+            return command(place, selection=selection, **options)
+
+        return chosen
+
+    return decorate
+
+
+def _at(when: When | None, now: float) -> float | None:
+    return None if when is None else when.at(now)
+
+
+def select(office: OpenStore, selection: Selection, limit: int = MOST) -> list[Record]:
+    """The letters with a delivery that is meant, whole, the newest first."""
+    found = office.run(office.store.records(selection.filter(MOST)))
+    meant = [
+        record for record in found if any(selection.takes(record.letter, delivery) for delivery in record.deliveries)
+    ]
+    return meant[:limit]
+
+
+def narrowed(records: Sequence[Record], selection: Selection) -> list[Record]:
+    """The same with no deliveries but those that are meant."""
+    return [
+        replace(record, deliveries=tuple([one for one in record.deliveries if selection.takes(record.letter, one)]))
+        for record in records
+    ]

@@ -1,0 +1,149 @@
+"""`mailstack queue show`: one letter explained; its envelope, every attempt, the next one, and what comes after."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from mailstack.cli.argument_types import letter_id, unknown_letter
+from mailstack.cli.delivery_text import last_word
+from mailstack.cli.journey_text import journey_lines
+from mailstack.cli.output import clean, print_json, size_text
+from mailstack.cli.queue.context import Around, Reason, look_around
+from mailstack.cli.queue.explain import explain
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text
+from mailstack.letter import Envelope
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.step import Step
+from mailstack.letter.timestamps import utc_text
+from mailstack.queue.schedule import Schedule
+from mailstack.store import Filter, Record
+from mailstack.store.journey_json import record_json, sender_text, step_json
+
+ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
+"""Steps that tell of an attempt."""
+WIDTH = 110
+
+
+@click.command()
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@at_place
+def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
+    """Explain one letter: its envelope, every attempt with what was said, the next one, and why then.
+
+    `mailstack journey ID` tells the same letter's whole life, across offices.
+
+    \b
+    Example:
+      mailstack queue show 1kq2v7m4e80c3xz
+      mailstack queue show 1kq2v7m4e80c3xz --json | jq '.deliveries[].explanation'
+    """
+    wanted = letter_id(id)
+    with OpenStore(place, only_reads=True) as office:
+        records = office.run(office.store.records(Filter(ids=(wanted,), limit=1)))
+        if not records:
+            raise unknown_letter(wanted)
+        seen = _Seen(
+            records[0],
+            office.run(office.store.steps(wanted)),
+            schedule_of(place),
+            look_around(place, office, records[0]),
+        )
+    now = place.now()
+    if as_json:
+        print_json(_document(seen, now))
+        return
+    for line in _lines(seen, now):
+        click.echo(clean(line))
+
+
+class _Seen(Struct, frozen=True):
+    """All that explains a letter."""
+
+    record: Record
+    steps: list[Step]
+    schedule: Schedule
+    around: Around
+
+    def reasons(self, delivery: Delivery) -> list[Reason]:
+        return self.around.reasons(self.record.letter, delivery, self.steps)
+
+
+def schedule_of(place: Place) -> Schedule:
+    """When the office tries again."""
+    if place.settings is None:
+        return Schedule()
+    waits = place.settings.relay.schedule
+    return Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
+
+
+def _document(seen: _Seen, now: float) -> dict[str, Any]:
+    record, schedule = seen.record, seen.schedule
+    document = record_json(record)
+    for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
+        reasons = seen.reasons(delivery)
+        told = explain(record.letter, delivery, schedule, now, reasons)
+        because = [each.json(None if each.until is None else utc_text(each.until)) for each in reasons]
+        shown["explanation"] = {"now": told.now, "then": told.then, "because": because}
+    envelope = record.letter.envelope
+    document["envelope"] = {
+        "body": envelope.body,
+        "parameters": dict(envelope.parameters),
+        "recipients": [
+            {"address": str(each.address), "parameters": dict(each.parameters)} for each in envelope.recipients
+        ],
+    }
+    document["gives_up"] = utc_text(record.letter.arrival.at + schedule.give_up_after)
+    document["attempts"] = [step_json(step) for step in seen.steps if step.step in ATTEMPTS]
+    return document
+
+
+def _lines(seen: _Seen, now: float) -> Iterator[str]:
+    record, letter = seen.record, seen.record.letter
+    arrival = letter.arrival
+    by = f" from {arrival.remote.host}" if arrival.remote else ""
+    yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.office}"
+    yield f"  arrived {local_text(arrival.at)} by {arrival.protocol}{by}{f' ({arrival.account})' if arrival.account else ''}"
+    yield f"  MAIL FROM:<{sender_text(letter.envelope)}>{_parameters(letter.envelope)}"
+    for recipient in letter.envelope.recipients:
+        yield f"  RCPT TO:<{recipient.address}>{''.join(f' {_pair(*each)}' for each in recipient.parameters)}"
+    for delivery in record.deliveries:
+        yield ""
+        original = f" (for {delivery.recipient.original})" if delivery.recipient.original else ""
+        yield f"{delivery.recipient.address}{original}: {delivery.state}; attempts: {delivery.attempts}"
+        reasons = seen.reasons(delivery)
+        told = explain(letter, delivery, seen.schedule, now, reasons)
+        if delivery.text and not (delivery.state is DeliveryState.HELD and delivery.status is None):
+            yield from _wrapped("last heard", last_word(delivery))
+        yield from _wrapped("now", told.now)
+        for reason in reasons:
+            yield from _wrapped("because", reason.text)
+        if told.then:
+            yield from _wrapped("then", told.then)
+    attempts = [step for step in seen.steps if step.step in ATTEMPTS]
+    yield ""
+    yield "Attempts:" if attempts else "No attempt has been made yet."
+    yield from (f"  {line}" for line in journey_lines(attempts, dialogue=True))
+
+
+def _wrapped(title: str, text: str) -> Iterator[str]:
+    """A paragraph that begins with its title."""
+    yield from textwrap.wrap(
+        clean(text), WIDTH, initial_indent=f"  {title + ':':<12}", subsequent_indent=" " * 14, break_long_words=False
+    )
+
+
+def _parameters(envelope: Envelope) -> str:
+    body = [] if envelope.body == "7BIT" else [("BODY", envelope.body)]
+    return "".join(f" {_pair(*each)}" for each in (*body, *envelope.parameters))
+
+
+def _pair(keyword: str, value: str) -> str:
+    return f"{keyword}={value}" if value else keyword

@@ -1,0 +1,120 @@
+"""A letter's way from a process of this machine into an office's queue, whether that office runs or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+from twisted.internet.defer import succeed
+
+from mailstack.cli.queue.route import clock, directory_of
+from mailstack.cli.sendmail.exits import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
+from mailstack.cli.sendmail.letter import Prepared
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place
+from mailstack.config import Config
+from mailstack.config.authentication import signer, signing_keys
+from mailstack.config.values import HostName
+from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
+from mailstack.letter.step import Step
+from mailstack.mailbox.delivery import DeliveryAgent
+from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.quota import Quotas
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS
+from mailstack.protocols.smtp.replies import Refusal
+from mailstack.queue.attempt import Agents
+from mailstack.queue.bounce import Bouncer
+from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.queue import Queue
+from mailstack.queue.route import Router
+from mailstack.queue.settings import QueueSettings
+from mailstack.receiving.from_header import Author
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.submission import Submission, with_verp
+from mailstack.store.free_space import FreeSpace
+
+DEV_HOST = HostName("mx.home.test")
+"""The office of a dev environment that a letter enters."""
+
+
+class Nobody:
+    """A Journal without readers: the office writes the log, and the letter's steps are in the store."""
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Nothing."""
+
+
+def settings_of(place: Place) -> Config:
+    """The office's configuration; the defaults in a dev environment."""
+    return place.settings or Config(hostname=DEV_HOST, data=place.data)
+
+
+async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -> LetterId:
+    """Take responsibility for a letter; durable when it returns. Raises Ended, StoreError.
+
+    A running office finds at its next look what is not for a mailbox here; a stopped one when it starts.
+    """
+    config, time, store = settings_of(place), clock(), office.store
+    name = config.hostname
+    directory = directory_of(place, office)
+    router = Router(directory)
+    quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
+    bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
+    relay = config.relay
+    standing = StandingOrders(store, only_to=relay.only_to if relay.others == "hold" else ())
+    await standing.refresh()
+    local = DeliveryAgent(directory, name, time, quotas)
+    # A queue that is not started claims nothing, and leaves all attempts to the server.
+    settings = QueueSettings(name, name)
+    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, Nobody(), settings)
+    space = None if config.store.url or place.settings is None else FreeSpace(config.data, config.limits.min_free_space)
+    counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
+    station = Submission(counter, None, author=Author(config.submission.broken_header))
+    now = time.now()
+    letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
+    try:
+        counter.check_room(len(prepared.body))
+        await _check(counter, prepared.envelope.recipients, len(prepared.body))
+        section = await station.edit_header(prepared.section, letter, prepared.envelope, arrival)
+        writer = counter.new_content()
+        for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
+            await writer.write(octets)
+        whole = Letter(letter, prepared.envelope, await writer.finish(), arrival)
+        if place.settings is not None:
+            whole = replace(whole, envelope=with_verp(whole.envelope, place.settings.submission.verp))
+        signing = _signing(place, time.now)
+        whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
+        await station.accept(whole, facts)
+    except Refusal as refusal:
+        raise Ended(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
+    return letter
+
+
+def _signing(place: Place, now: Callable[[], float]) -> Signing | None:
+    """Puts the office's signatures on letters; None without keys. Raises Ended."""
+    if place.settings is None:
+        return None
+    try:
+        keys = signing_keys(place.settings)
+    except KeyTrouble as error:
+        raise Ended(CONFIG, str(error)) from error
+    # A command has nothing else to do meanwhile, and needs no thread.
+    found = signer(place.settings, keys, lambda work: succeed(work()), now)
+    return None if found is None else Signing(found)
+
+
+async def _check(counter: Counter, recipients: Sequence[Recipient], size: int) -> None:
+    """Nothing is taken of a letter with a recipient that nobody here is: its author is still there to hear of it."""
+    for recipient in recipients:
+        if counter.is_local(recipient.address):
+            try:
+                await counter.check_mailbox(recipient.address, size)
+            except Refusal as refusal:
+                if refusal.reply.code < 500:
+                    raise
+                raise Ended(NOUSER, f"{recipient.address}: {_said(refusal)}") from refusal
+
+
+def _said(refusal: Refusal) -> str:
+    return f"{refusal.reply.code} {refusal.reply.text}"

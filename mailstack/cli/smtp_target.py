@@ -1,0 +1,85 @@
+"""Which server `mailstack send` calls, how it is secured, and who logs in."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import Place
+from mailstack.protocols.redacted import Discreet
+
+Tls = Literal["starttls", "implicit", "none"]
+
+USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
+
+
+class Server(Discreet, frozen=True):
+    """Where to call, and as whom."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    host: str
+    """A name or an address; what its certificate must be for."""
+    port: int
+    tls: Tls = "starttls"
+    ca_file: Path | None = None
+    """None: what the system trusts."""
+    user: str | None = None
+    password: str | None = None
+
+    def address(self) -> str:
+        """The IP address to call; raises Refused."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise Refused(f"{self.host} has no address: {error.strerror}; give another with --server") from error
+        return str(found[0][4][0])
+
+
+def parse_server(text: str, tls: Tls) -> tuple[str, int]:
+    """`host`, `host:port` or `[IPv6]:port`; raises Refused."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(USUAL_PORTS[tls])
+    host = host.strip("[]")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536) or not host:
+        raise Refused(f"{text!r} is not HOST or HOST:PORT; an IPv6 address stands in brackets")
+    return host, int(port)
+
+
+def of_place(place: Place, tls: Tls) -> Server:
+    """The submission service of an office; in a dev environment with the first account's login. Raises Refused."""
+    service = "submissions" if tls == "implicit" else "submission"
+    if place.config is not None:
+        return _of_config(place.config, service, tls)
+    return _of_dev(place, service, tls)
+
+
+def _of_dev(place: Place, service: str, tls: Tls) -> Server:
+    services: Mapping[str, Any] = place.facts.get("services", {})
+    if service not in services:
+        raise Refused(f"the dev environment in {place.data} does not run; start it, or say where to call with --server")
+    at = services[service]
+    account: Mapping[str, str] = next(iter(place.facts.get("accounts", ())), {})
+    ca_file = Path(place.facts["ca_file"]) if "ca_file" in place.facts else None
+    return Server(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
+
+
+def _of_config(file: Path, service: str, tls: Tls) -> Server:
+    import os
+
+    from mailstack.config import load
+    from mailstack.config.endpoints import port_of
+
+    config = load(file, os.environ)
+    found = [port_of(description) for description in getattr(config.listen, service)]
+    interface, port = next((each for each in found if each is not None), (None, 0))
+    if interface is None:
+        raise Refused(f"{file} has no {service} port to call; say where to call with --server")
+    made_here = config.data / "tls" / "ca.pem"
+    # A certificate that was made here is for localhost, too; one that was bought is for our name.
+    host = config.hostname if config.tls.certificate else (interface or "localhost")
+    return Server(host, port, tls, None if config.tls.certificate else made_here)

@@ -1,0 +1,160 @@
+"""`mailstack store copy`: restores the dump of one store into another, and verifies the copy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.migrate import RestoreTarget, StoreEndpoint
+from mailstack.cli.output import print_json
+from mailstack.cli.paths import PathType, StoreType
+from mailstack.cli.store.progress import progress
+from mailstack.cli.store.store_url import is_url, objects_of, source, target
+from mailstack.cli.store_runner import give_to_owner
+
+
+@click.command()
+@click.argument("from_", type=StoreType(), metavar="FROM")
+@click.argument("to", type=StoreType(), metavar="TO")
+@click.option(
+    "--objects-from",
+    type=PathType(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Copy contents out of the object store of this configuration too; else they stay there.",
+)
+@click.option(
+    "--objects-to",
+    type=PathType(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Put large contents into the object store of this configuration.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last says what was copied."
+)
+def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None, as_json: bool) -> None:
+    """Copy the store FROM into the empty store TO, and verify the copy.
+
+    Each of them is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed.
+    Letters keep their ids and mailboxes their UIDs: no mail client sees a letter twice. When all is there, the copy is
+    read once more and compared. Only then it appears in TO. An interrupted copy leaves TO empty: start it again.
+
+    A content that is damaged in FROM is named and left behind. All else is copied, and the exit status is 1. In the copy
+    its letter is refused to mail clients and held in the queue, as in FROM.
+
+    Contents in an object store stay where they are, and the copy names them: the server needs the same [contents] as
+    before. With --objects-from they are copied into what TO has for large contents: its files or rows, or the object
+    store of --objects-to. Nothing is removed from the old object store.
+
+    \b
+    Example:
+      mailstack store copy /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
+      mailstack store copy postgresql://mailstack@db.example.org/mailstack /var/lib/mailstack
+    """
+    from mailstack.cli.migrate.verify import named_objects
+
+    if from_ == to:
+        raise click.UsageError("FROM and TO are the same.")
+    directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
+    with (
+        objects_of(objects_from) as old,
+        objects_of(objects_to) as new,
+        source(from_, old) as here,
+        target(to, new) as there,
+    ):
+        if new is not None and old is None and next(named_objects(here), None) is not None:
+            raise Refused(f"contents of {here.name} are in an object store: name it with --objects-from to copy them")
+        _check_database(here)
+        damaged = _copy(here, there, as_json=as_json)
+        staying = sum(1 for _ in named_objects(there)) if new is None else 0
+        files = _copy_data_files(*directories) if directories else []
+        if not is_url(to) and os.geteuid() == 0:
+            _give_to_owner(Path(to), directories and directories[0])
+        there.commit()
+    _report(here, there, directories is not None, files, staying, damaged, as_json=as_json)
+
+
+def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[str]:
+    """Return the damaged contents. Raises Refused for a copy that differs."""
+    from mailstack.cli.migrate.dump import sums
+    from mailstack.cli.migrate.restore import restore
+
+    damaged: list[str] = []
+    with progress(as_json=as_json) as on_progress:
+        before = restore(here, there, on_progress, damaged.append)
+        after = sums(there, "compared", on_progress, lambda _: None)
+    if different := [table for table in before if before[table] != after[table]]:
+        raise Refused(
+            f"the copy differs in: {', '.join(different)}. A disk is bad, or {here.name} was changed meanwhile;"
+            f" {there.name} is empty still"
+        )
+    return damaged
+
+
+def _check_database(here: StoreEndpoint) -> None:
+    """Raises Refused for a database with damaged indexes or pages: its copy would lack rows silently."""
+    if faults := list(here.integrity()):
+        raise Refused(
+            f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
+            " `mailstack store verify` names all; docs/howto/rescue-letters.md says what to do"
+        )
+
+
+def _copy_data_files(here: Path, there: Path) -> list[str]:
+    import sqlite3
+
+    from mailstack.cli.migrate.data_files import copy_belongings
+
+    try:
+        return [str(path) for path in copy_belongings(here, there)]
+    except sqlite3.Error as error:
+        raise Refused(
+            f"the catalogue of {here} can't be copied: {error}; it may be removed, and is made anew"
+        ) from error
+
+
+def _give_to_owner(to: Path, from_: Path | None) -> None:
+    """Give a new directory to the owner of the old one: a server can't write files of root."""
+    if from_ is not None and to.stat().st_uid == 0:
+        os.chown(to, from_.stat().st_uid, from_.stat().st_gid)
+    give_to_owner(to, to.rglob("*"))
+
+
+def _report(
+    here: StoreEndpoint,
+    there: StoreEndpoint,
+    has_data_files: bool,
+    files: Sequence[str],
+    staying: int,
+    damaged: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what was copied and what was not. Raises Refused for damaged contents."""
+    for fault in damaged:
+        if as_json:
+            print_json({"step": "fault", "fault": fault})
+        else:
+            click.echo(f"not copied: {fault}", err=True)
+    if as_json:
+        done = {"from": here.name, "to": there.name, "files": files, "objects": staying, "damaged": len(damaged)}
+        print_json({"step": "done", **done})
+    else:
+        click.echo(
+            f"copied and compared: {here.name} is in {there.name} now. Never start a server on the old one again"
+        )
+        if files:
+            click.echo(f"copied too: {', '.join(files)}")
+        elif not has_data_files:
+            click.echo(
+                "keys, certificates and the catalogue stay in the `data` directory, which the server still needs"
+            )
+        if staying:
+            click.echo(
+                f"{staying} contents stay in their object store: keep [contents] (--objects-from copies them too)"
+            )
+    if damaged:
+        raise Refused(f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above")

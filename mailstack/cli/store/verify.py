@@ -1,0 +1,111 @@
+"""`mailstack store verify`: reads a whole store, or compares two."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.paths import PathType, StoreType
+from mailstack.cli.store.progress import progress
+from mailstack.cli.store.store_url import objects_of, source
+
+if TYPE_CHECKING:
+    from mailstack.cli.migrate.objects import Objects
+
+
+@click.command()
+@click.argument("store", type=StoreType(), metavar="STORE")
+@click.argument("other", type=StoreType(), metavar="[OTHER]", required=False)
+@click.option(
+    "-c",
+    "--config",
+    type=PathType(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Check the contents in the object store of this configuration, too.",
+)
+@click.option("--read", is_flag=True, help="With -c: read each object to its end, and not only ask for its size.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line; at the end one for each fault or difference."
+)
+def verify(store: str, other: str | None, config: Path | None, read: bool, as_json: bool) -> None:
+    """Read all rows and contents of a stopped server, and say what is damaged.
+
+    Each content must have the digest that it had when it was accepted, and the database its pages and indexes in order.
+    A damaged content is named with its letter, and the mailboxes that this is in.
+
+    With OTHER, compare the two: counts and checksums of each table and each content. `mailstack store copy` does that
+    by itself. Exit status 1 when anything is wrong.
+
+    What is in an object store is asked for with -c: is each object there, and as long as the letter was? With --read all of
+    it is fetched, and must come to the sum in its name. Two stores are compared by what is in the objects then.
+
+    \b
+    Example:
+      mailstack store verify /var/lib/mailstack
+      mailstack store verify postgresql://mailstack@db.example.org/mailstack -c /etc/mailstack/mailstack.toml --read
+      mailstack store verify /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
+    """
+    if read and config is None:
+        raise click.UsageError("--read needs -c FILE: where are the objects?")
+    with objects_of(config) as objects:
+        if other is None:
+            _verify_one(store, objects, read=read, as_json=as_json)
+        else:
+            _compare(store, other, objects, as_json=as_json)
+
+
+def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool) -> None:
+    from mailstack.cli.migrate.verify import faults, named_objects
+
+    count = 0
+    with source(name) as store, progress(as_json=as_json) as on_progress:
+        for fault in faults(store, on_progress, objects, read_objects=read):
+            count += 1
+            _print_fault(fault, as_json=as_json)
+        unread = 0 if objects is not None else sum(1 for _ in named_objects(store))
+    if count:
+        raise Refused(f"{name}: {count} faults")
+    if not as_json:
+        click.echo(f"{store.name}: all rows and contents can be read")
+        if unread:
+            click.echo(f"{unread} contents are in an object store, which was not read: -c FILE does that")
+
+
+def _print_fault(fault: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"step": "fault", "fault": fault})
+    else:
+        click.echo(fault)
+
+
+def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -> None:
+    from mailstack.cli.migrate.dump import sums
+
+    damaged: list[str] = []
+
+    def note(store: str, fault: str) -> None:
+        damaged.append(fault)
+        _print_fault(f"{store}: {fault}", as_json=as_json)
+
+    with (
+        source(name, objects) as here,
+        source(other, objects) as there,
+        progress(as_json=as_json) as on_progress,
+    ):
+        first = sums(here, "read", on_progress, partial(note, here.name))
+        second = sums(there, "compared", on_progress, partial(note, there.name))
+    rows = [(table, first[table].rows, second[table].rows) for table in first if first[table] != second[table]]
+    if as_json:
+        for table, *counts in rows:
+            print_json({"step": "different", "table": table, "rows": counts})
+    elif rows:
+        print_table(("table", "rows here", "rows there"), [tuple(map(str, row)) for row in rows])
+    if rows or damaged:
+        raise Refused(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
+    if not as_json:
+        click.echo("both hold the same")

@@ -1,0 +1,158 @@
+"""Runs coroutines over an office's store without a reactor: only calls from threads are carried."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import queue
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.target import Place, has_database
+from mailstack.store import Store, StoreError
+from mailstack.store.archive import ArchivingSqliteStore
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite_reading import is_current
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds that threads may be silent, as when a server writes much, before the command gives up."""
+
+
+class Pending(Generic[T]):
+    """A coroutine under way."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.results: list[T | Failure] = []
+        Deferred.fromCoroutine(work).addBoth(self.results.append)
+
+
+class Carrier:
+    """The least of a reactor that threads need: `callFromThread`, and the time."""
+
+    seconds = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: A002, N802 - Twisted's names
+        self._calls.put(lambda: callable(*args, **kwargs))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine; raises what it raises, or TimeoutError."""
+        return self.wait_for(Pending(work))
+
+    def wait_for(self, pending: Pending[T]) -> T:
+        """The result of what is under way, while the rest goes on."""
+        while not pending.results:
+            try:
+                call = self._calls.get(timeout=PATIENCE)
+            except queue.Empty:
+                raise TimeoutError from None
+            call()
+        result = pending.results[0]
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+
+class OpenStore:
+    """The store of a place, for a `with` block; a server may have it open at the same time."""
+
+    def __init__(self, place: Place, *, announces: bool = True, only_reads: bool = False) -> None:
+        """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
+
+        Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
+        """
+        self._place = place
+        self._data = place.data
+        self._carrier = Carrier()
+        store = _store(self._carrier, place, only_reads=only_reads)
+        self.store: Store = store
+        self._now = store.now
+        if announces and place.settings is not None and place.settings.webhooks:
+            from mailstack.server.wiring.webhooks import subscribe
+
+            subscribe(place.settings, self.store)
+
+    def __enter__(self) -> Self:
+        before = set(self._data.iterdir()) if self._data.is_dir() else None
+        self.run(self.store.open())
+        if self._now is not None:
+            self._place.ahead.seconds = self._now() - time.time()
+        if before is not None and os.geteuid() == 0:
+            give_to_owner(self._data, set(self._data.iterdir()) - before)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.store.close())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a call to the store. Raises Refused for trouble of the store, and what else the call raises."""
+        try:
+            return self._carrier.run(work)
+        except StoreError as error:
+            raise Refused(str(error)) from error
+        except TimeoutError as error:
+            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+
+    def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, at_once: int = 64) -> Iterator[T]:
+        """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
+        under_way: collections.deque[Pending[T]] = collections.deque()
+        for work in works:
+            under_way.append(Pending(work))
+            if len(under_way) >= at_once:
+                yield self._result(under_way.popleft())
+        while under_way:
+            yield self._result(under_way.popleft())
+
+    def _result(self, pending: Pending[T]) -> T:
+        try:
+            return self._carrier.wait_for(pending)
+        except StoreError as error:
+            raise Refused(str(error)) from error
+        except TimeoutError as error:
+            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+
+
+def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
+    """With an archive where the office has one: a letter that a command hands in is for those who look at the inbox, too."""
+    settings = place.settings
+    read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
+    if settings is None:
+        return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
+    from mailstack.server.wiring.contents import content_objects
+
+    archiving = settings.catalogue.enabled
+    try:
+        large, limit = content_objects(settings, carrier), settings.contents.above
+        if not settings.store.url:
+            kind = ArchivingSqliteStore if archiving else SqliteStore
+            return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
+        from mailstack.server.wiring.database import reach_of
+        from mailstack.store.postgresql.factory import postgres_store
+
+        reach = reach_of(settings)
+        return postgres_store(
+            carrier, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit
+        )
+    except StoreError as error:
+        raise Refused(str(error)) from error
+
+
+def give_to_owner(data: Path, made: Iterable[Path]) -> None:
+    """What root made in a directory of another user is that user's: a server could not write files of root."""
+    owner = data.stat()
+    for path in made:
+        # A file may be gone again by now, as the write-ahead log is when nobody else has the database open.
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

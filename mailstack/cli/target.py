@@ -1,0 +1,160 @@
+"""Which office a command is about: a configuration file's, or a dev environment's."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec import Struct, field
+
+from mailstack.cli import registry
+from mailstack.cli.errors import Refused
+from mailstack.cli.paths import PathType
+
+if TYPE_CHECKING:
+    from mailstack.config import Config
+
+DEV_DOMAINS = ("home.test",)
+DEV_BCRYPT_ROUNDS = 4
+"""The passwords of a dev environment are its account names: there is nothing to protect, and tests make many."""
+
+DEV_SCRAM_ITERATIONS = 4096
+"""The least that RFC 7677 §4 allows."""
+
+
+class Ahead:
+    """How far the time at an office is ahead of this machine's; known when its store has been opened."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+class Place(Struct, frozen=True):
+    """What commands need to know of an office."""
+
+    data: Path
+    domains: tuple[str, ...] = DEV_DOMAINS
+    bcrypt_rounds: int = DEV_BCRYPT_ROUNDS
+    scram_iterations: int = DEV_SCRAM_ITERATIONS
+    min_password_length: int | None = None
+    """Fewest characters of a new password; None in a dev environment, where any password is taken."""
+    config: Path | None = None
+    """The configuration file; None in a dev environment."""
+    settings: Config | None = None
+    """All that the file says; None in a dev environment, where the defaults hold."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """How a running dev environment described itself (`mailstack.cli.registry`)."""
+
+    ahead: Ahead = field(default_factory=Ahead)
+
+    def now(self) -> float:
+        """The time there, seconds since 1970: that of a dev environment may have been moved ahead, and where several
+        machines share an office it is their database's.
+        """
+        return time.time() + self.ahead.seconds + float(self.facts.get("ahead", 0.0))
+
+
+config_file = click.option(
+    "-c",
+    "--config",
+    "file",
+    metavar="FILE",
+    type=PathType(),
+    envvar="MAILSTACK_CONFIG",
+    required=True,
+    help="The configuration file (or MAILSTACK_CONFIG).",
+)
+"""For a command that is about the configuration of an office: its first argument is the `file`."""
+
+
+def has_database(place: Place) -> bool:
+    """Whether the office keeps its letters elsewhere than in its data directory."""
+    return place.settings is not None and bool(place.settings.store.url)
+
+
+def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command -c and --data, and the Place they mean as its first argument."""
+
+    @functools.wraps(command)
+    def there(find: Callable[[], Place], **options: Any) -> Any:
+        return command(find(), **options)
+
+    return with_place(there)
+
+
+def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with a function that finds the Place, for a command that may not need one."""
+
+    @click.option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=PathType(),
+        envvar="MAILSTACK_CONFIG",
+        help="The office of this configuration file (or MAILSTACK_CONFIG).",
+    )
+    @click.option(
+        "--data",
+        metavar="DIR",
+        type=PathType(),
+        envvar="MAILSTACK_DATA",
+        help="The dev environment that keeps its letters here (or MAILSTACK_DATA).",
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def chosen(ctx: click.Context, /, config: Path | None, data: Path | None, **options: Any) -> Any:
+        said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
+        if said["config"] and said["data"]:
+            raise click.UsageError("-c and --data name two offices; give one of them.")
+
+        def find() -> Place:
+            return of_config(config) if config is not None and not said["data"] else of_dev(data)
+
+        return command(find, **options)
+
+    return chosen
+
+
+def of_config(file: Path) -> Place:
+    """The office of a configuration file; raises Refused with what is wrong in it."""
+    from mailstack.config import ConfigError, load
+
+    try:
+        read = load(file, os.environ)
+    except ConfigError as error:
+        more = f" (and {len(error.problems) - 1} more: `mailstack check -c {file}`)" if len(error.problems) > 1 else ""
+        raise Refused(f"{error.problems[0]}{more}") from error
+    accounts = read.accounts
+    return Place(
+        read.data,
+        tuple(read.domains),
+        accounts.bcrypt_rounds,
+        accounts.scram_iterations,
+        accounts.min_password_length,
+        file,
+        read,
+    )
+
+
+def of_dev(data: Path | None) -> Place:
+    """The dev environment in `data`, running or not, or else the newest that runs; raises Refused."""
+    try:
+        environments = registry.running()
+    except registry.RegistryError as error:
+        raise Refused(str(error)) from error
+    for running in environments:
+        if data is None or running.data == data.absolute():
+            domains = tuple(running.facts.get("domains", DEV_DOMAINS))
+            return Place(running.data, domains, facts=running.facts)
+    if data is None:
+        raise Refused("no dev environment runs; start one with `mailstack dev`, or name an office with -c FILE")
+    if not data.is_dir():
+        raise Refused(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
+    return Place(data.absolute())

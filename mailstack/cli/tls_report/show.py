@@ -1,0 +1,56 @@
+"""`mailstack tls-report show`: what a domain would be told, today's counts too."""
+
+from __future__ import annotations
+
+import click
+
+from mailstack.cli.errors import Refused
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+
+
+@click.command()
+@click.argument("domain")
+@click.option("--json", "as_json", is_flag=True, help="The reports themselves (RFC 8460 §4.4), one a day and line.")
+@at_place
+def show(place: Place, domain: str, as_json: bool) -> None:
+    """Show what was counted for a domain and not reported yet: each policy, and why sessions failed.
+
+    A running office brings its counts into the store every ten seconds.
+
+    \b
+    Example:
+      mailstack tls-report show elsewhere.test
+      mailstack tls-report show elsewhere.test --json | jq .policies
+    """
+    from mailstack.config import Config
+    from mailstack.config.values import Domain, read_domain
+    from mailstack.relay.tls_reports.report import document, report_on
+    from mailstack.server.wiring.tls_reports import reporting_of
+
+    try:
+        wanted = read_domain(domain)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    with OpenStore(place, only_reads=True) as office:
+        counts = office.run(office.store.tls_results(wanted))
+    if as_json:
+        config = place.settings or Config(domains=tuple(Domain(each) for each in place.domains))
+        reporting = reporting_of(config)
+        for day in sorted({each.day for each in counts}):
+            print_json(document(wanted, day, counts, reporting, report_on(wanted, day, counts, reporting).id))
+        return
+    rows = [
+        (
+            each.policy.type,
+            each.policy.domain,
+            "success" if each.failure is None else each.failure.type,
+            "" if each.failure is None else f"{each.failure.host} [{each.failure.receiving_ip}]",
+            str(each.sessions),
+            "" if each.failure is None else each.failure.reason,
+        )
+        for each in counts
+    ]
+    headings = ("policy", "of", "result", "host", "sessions", "reason")
+    print_table(headings, rows, empty=f"nothing was counted for {wanted}; is [tls_reports] on?")

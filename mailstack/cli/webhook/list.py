@@ -1,0 +1,95 @@
+"""`mailstack webhook list`: the webhooks, and what waits for them."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.target import Place, at_place
+from mailstack.cli.time_options import local_text, span_text
+from mailstack.letter.timestamps import utc_text
+from mailstack.store.outbox_types import Announcement
+
+
+@click.command("list")
+@click.option("--waiting", is_flag=True, help="List each step that waits, the oldest first, and why.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@at_place
+def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
+    """List the webhooks with what waits for each, or what waits itself.
+
+    \b
+    Example:
+      mailstack webhook list
+      mailstack webhook list --waiting --json | jq -r .trouble
+    """
+    with OpenStore(place, only_reads=True) as office:
+        if waiting:
+            _print_waiting(office.run(office.store.announcements(None, limit)), as_json=as_json)
+            return
+        counts = {each.target: each for each in office.run(office.store.waiting_announcements())}
+    from mailstack.server.wiring.webhooks import target_of
+
+    configured = place.settings.webhooks if place.settings is not None else ()
+    urls = {target_of(each): str(each.url) for each in configured}
+    events = {target_of(each): list(each.events) for each in configured}
+    rows = []
+    for target in sorted({*urls, *counts}):
+        count = counts[target].count if target in counts else 0
+        oldest = counts[target].oldest if target in counts else None
+        if as_json:
+            print_json(
+                {
+                    "name": name_of(target),
+                    "url": urls.get(target),
+                    "events": events.get(target, []),
+                    "waiting": count,
+                    "oldest": utc_text(oldest) if oldest is not None else None,
+                }
+            )
+        age = f"{span_text(time.time() - oldest)}" if oldest is not None else ""
+        url = urls.get(target, "(not in the configuration)")
+        rows.append((name_of(target), url, ", ".join(events.get(target, [])), str(count), age))
+    if not as_json:
+        print_table(("name", "url", "events", "waiting", "oldest"), rows, empty="no webhook is configured")
+
+
+def _print_waiting(found: list[Announcement], *, as_json: bool) -> None:
+    if as_json:
+        for each in found:
+            print_json(
+                {
+                    "id": each.id,
+                    "name": name_of(each.target),
+                    "letter": each.step.letter,
+                    "step": each.step.step,
+                    "at": utc_text(each.step.at),
+                    "attempts": each.attempts,
+                    "next_attempt": utc_text(each.due),
+                    "trouble": each.trouble,
+                }
+            )
+        return
+    now = time.time()
+    rows = [
+        (
+            name_of(each.target),
+            local_text(each.step.at),
+            each.step.letter,
+            each.step.step,
+            str(each.attempts),
+            f"in {span_text(each.due - now)}" if each.due > now else "now",
+            each.trouble,
+        )
+        for each in found
+    ]
+    print_table(("name", "at", "letter", "step", "attempts", "next", "trouble"), rows, empty="nothing waits")
+
+
+def name_of(target: str) -> str:
+    """What people call it."""
+    return target.removeprefix("webhook ")
