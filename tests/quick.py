@@ -25,7 +25,7 @@ EXHAUSTIVE = tuple(
         "crash",
         "journeys",
         "nodes",
-        "simulation/test_crashes.py",
+        "sandbox/simulation/test_crashes.py",
         "store/test_failing_disk.py",
         "web/checks/test_processor_time.py",
     )

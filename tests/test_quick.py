@@ -13,14 +13,14 @@ from tests.quick import EXHAUSTIVE, HERE, starts_processes
     ("file", "expected"),
     [
         ("store/test_crash.py", True),  # imports subprocess itself
-        ("commons/test_counts.py", True),  # a helper forks
+        ("policy/counters/test_connection_counts.py", True),  # a helper forks
         ("upgrade/test_upgrade.py", True),
         ("benchmarks/test_table.py", True),  # a helper of a helper
         ("browser/test_letter.py", True),  # the conftest.py beside it
         ("contracts/test_store_postgresql.py", True),
         ("contracts/test_store_sqlite.py", False),
-        ("smtp/test_order.py", False),
-        ("simulation/test_clock.py", False),
+        ("protocols/smtp/test_order.py", False),
+        ("sandbox/simulation/test_clock.py", False),
         ("test_layers.py", False),
     ],
 )

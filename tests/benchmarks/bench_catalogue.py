@@ -22,7 +22,7 @@ from mailstack.mailbox.index.extract import Arriving, entering
 from mailstack.mailbox.index.items import Entering, Which
 from mailstack.mailbox.index.query import parse
 from mailstack.store import Record
-from tests.catalogue.shelf import Shelf, text
+from tests.mailbox.index.shelf import Shelf, text
 
 AT_ONCE = 500
 TIMES = 40

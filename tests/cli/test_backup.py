@@ -23,8 +23,8 @@ from mailstack.store import Filter
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf
+from tests.cli.migrate.stores import silent
 from tests.contracts.store import BOB, acceptance, placing
-from tests.moving.stores import silent
 from tests.waiting import PATIENCE
 
 

@@ -36,7 +36,7 @@ from mailstack.protocols.smtp.client_session import SendingSession, Trouble
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.store import Filter
 from tests.journeys.internet import Internet, Site
-from tests.net.test_negotiated import client_identity
+from tests.net.test_tls_info import client_identity
 
 ALICE = "alice@home.test"
 

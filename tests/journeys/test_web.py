@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509 import load_pem_x509_certificate
 
 from tests.journeys.process import Process, command
-from tests.setup.test_client_files import ASK, ASKED
+from tests.web.autoconfig.test_client_files import ASK, ASKED
 
 CONFIG = """
 hostname = "mx.home.test"

@@ -16,13 +16,13 @@ from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import Session
 from mailstack.receiving.intake import Counter
 from mailstack.receiving.mx import Exchange
-from tests.mailbox.post import TLS, Office, Shelf
+from tests.mailbox.pop3.post import TLS, Office, Shelf
 from tests.parsers.parser import Parser
-from tests.pop3.pair import TurnedClock
+from tests.protocols.pop3.pair import TurnedClock
+from tests.protocols.smtp.hosts import ScriptedEngine
+from tests.protocols.smtp.pair import Wire
 from tests.queue.letters import OFFICE
 from tests.queue.rig import Rig
-from tests.smtp.hosts import ScriptedEngine
-from tests.smtp.pair import Wire
 
 _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<bob@home.test>\r\n"
 

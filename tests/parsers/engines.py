@@ -21,7 +21,7 @@ from mailstack.protocols.smtp.client import Malformed, ReplyLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities, Limits
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
-from tests.smtp.dialogue import Dialogue, merged
+from tests.protocols.smtp.dialogue import Dialogue, merged
 
 CAPABILITIES = Capabilities(
     "mx.home.test",

@@ -10,7 +10,7 @@ from mailstack.web.checks.spam.spam_filter import parse_filter
 from mailstack.web.checks.spam.spamassassin import read_report
 from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
 from tests.parsers.parser import Parser, text, unless
-from tests.spam.fakes import CHECKED, report
+from tests.web.checks.spam.fakes import CHECKED, report
 
 
 def _is_bounded(verdict: Verdict) -> None:

@@ -7,8 +7,8 @@ import json
 from mailstack.letter.parsed import Limits, read
 from mailstack.web.checks.html import check
 from mailstack.web.checks.html_features import features_of
+from tests.letter.parsed.test_parsed_letter import LETTER
 from tests.parsers.parser import Parser, text
-from tests.reading.test_reading import LETTER
 
 _FEW = Limits(parts=20, fields=50, text=5000, people=20, links=20, snippet=80)
 

@@ -11,7 +11,7 @@ from mailstack.protocols.sasl.client import Suspicious, choose
 from mailstack.protocols.sasl.saslprep import saslprep
 from tests.aid import run
 from tests.parsers.parser import Parser, text, unless
-from tests.sasl.exchange import Keeper, OutOfAnswers, Talk
+from tests.protocols.sasl.exchange import Keeper, OutOfAnswers, Talk
 
 _CHANNEL = Channel("mx.home.test", {"tls-exporter": b"x" * 32}.get, ClientCertificate("CN=bob", ("bob@home.test",)))
 _KEYS = ScramKeys.derive("secret", b"salt" * 4, 4096)

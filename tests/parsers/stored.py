@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.store import Damaged, StoreError, rows
 from tests.parsers.parser import Parser, text, unless
-from tests.smtp.dialogue import Dialogue
+from tests.protocols.smtp.dialogue import Dialogue
 
 _ADDRESS = b'{"local":"bob","domain":"home.test"}'
 _RECIPIENT = b'{"address":%b,"original":null,"parameters":[["NOTIFY","NEVER"]]}' % _ADDRESS

@@ -22,11 +22,11 @@ GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
 
 READ_ELSEWHERE = {
     "cli.sendmail.letter": "tests/cli/sendmail/test_letter.py has properties of its own",
-    "cli.compat.yaml_file": "tests/cli/peers/test_yaml_file.py has a property of its own",
+    "cli.compat.yaml_file": "tests/cli/compat/test_yaml_file.py has a property of its own",
     "protocols.connection": "an interface",
     "protocols.peer_wrapper": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
-    "net.proxy_protocol": "reads with net.proxy_header; tests/net/test_proxied.py has a property of its own",
+    "net.proxy_protocol": "reads with net.proxy_header; tests/net/test_proxy_protocol.py has a property of its own",
     "web.flow_control": "hands what it gets to the page",
     "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",

@@ -17,7 +17,7 @@ from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
 from mailstack.web.listener import Speak, WebDoor
 from mailstack.web.site import Site
-from tests.simulation.protocols import Recorder
+from tests.sandbox.simulation.protocols import Recorder
 
 OFFICE = "192.0.2.1"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.web import json_body
 from mailstack.web.http_values import Trouble
-from tests.reading.test_long import HELD, longest_step
+from tests.letter.parsed.test_long import HELD, longest_step
 
 MIB = 1_048_576
 VALUES = st.recursive(

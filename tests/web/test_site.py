@@ -23,8 +23,8 @@ from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 from mailstack.web.site import Site
 from tests.aid import run
-from tests.setup.offices import USUAL, office
-from tests.setup.test_client_files import ASK, ASKED, BOMB
+from tests.web.autoconfig.offices import USUAL, office
+from tests.web.autoconfig.test_client_files import ASK, ASKED, BOMB
 
 ADDRESS = "alice@home.test"
 

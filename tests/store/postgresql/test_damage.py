@@ -67,7 +67,7 @@ def test_verify_and_copy_name_what_is_damaged(pump: Pump, open_store: Any, url: 
     from mailstack.cli.migrate.database import DatabaseSource
     from mailstack.cli.migrate.directory import DirectorySource
     from mailstack.cli.migrate.verify import faults
-    from tests.moving.stores import copied, silent
+    from tests.cli.migrate.stores import copied, silent
 
     store = open_store()
     letters = [enter(pump, store, octets) for octets in (SMALL, LARGE, SMALL)]

@@ -20,7 +20,7 @@ from mailstack.web.http_values import Answer, Ask, Visitor
 from mailstack.web.routes import Route
 from mailstack.web.site import Everybody, Site
 from tests.aid import run
-from tests.catalogue.shelf import Shelf, inline
+from tests.mailbox.index.shelf import Shelf, inline
 
 
 class As:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
 from mailstack.web.api.checks import Method, Vouched, vouched
-from tests.catalogue.shelf import text
+from tests.mailbox.index.shelf import text
 from tests.web.api.desk import Desk
 
 HTML = '<style>p { position: fixed }</style><p><a href="https://a.test/x">a</a> <a href="https://dead.test/">b</a></p>'

@@ -15,7 +15,7 @@ from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.web.http_values import Answer
 from tests.aid import run
-from tests.catalogue.shelf import ALICE, BOB, text
+from tests.mailbox.index.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk
 
 CAROL = Address("carol", "elsewhere.test")

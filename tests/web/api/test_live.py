@@ -22,8 +22,8 @@ from mailstack.web.api.stream_limits import Places
 from mailstack.web.body import Bounds
 from mailstack.web.http_values import Ask, Visitor
 from mailstack.web.site import Doorkeeper, Everybody, Site
-from tests.catalogue.shelf import ALICE, BOB, Shelf, text
-from tests.simulation.protocols import Recorder
+from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
+from tests.sandbox.simulation.protocols import Recorder
 from tests.web.api.desk import As, routes
 from tests.web.browsing import OFFICE, Response, Web, responses
 

@@ -1,0 +1,469 @@
+"""What the catalogue keeps and finds: the same in memory and on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailstack.letter import Address, LetterId
+from mailstack.letter.delivery import DeliveryState
+from mailstack.mailbox.index import schema, writes
+from mailstack.mailbox.index.database import Operation
+from mailstack.mailbox.index.items import Copy, Which
+from mailstack.mailbox.index.query import BadQuery, parse
+from mailstack.mailbox.index.removal import Keeping
+from mailstack.store.archive import ARCHIVE
+from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
+
+CAROL = Address("carol", "elsewhere.test")
+
+
+@pytest.fixture(params=["memory", "disk", "disk without trigrams"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    if request.param == "disk without trigrams":
+        monkeypatch.setattr(schema, "INDEX", "nothing")
+    found = Shelf(None if request.param == "memory" else tmp_path / "data", letters=None)
+    yield found
+    found.close()
+    assert not found.clock.bugs
+
+
+def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
+    letter = shelf.put(text("Gruß", "Hallo Welt, your code is 123456", Cc="carol@elsewhere.test"))
+    (item,) = shelf.items()
+    assert (item.id, item.subject, item.snippet) == (letter, "Gruß", "Hallo Welt, your code is 123456")
+    assert (item.author and item.author.name, item.to[0].address, item.cc[0].address) == (
+        "Alice A",
+        "bob@home.test",
+        "carol@elsewhere.test",
+    )
+    assert (item.sender, item.recipients, item.mailboxes) == ("alice@home.test", ("bob@home.test",), ("bob@home.test",))
+    assert item.unread
+    assert item.size == len(text("Gruß", "Hallo Welt, your code is 123456", Cc="carol@elsewhere.test"))
+
+
+def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None:
+    letters = [shelf.put(text(f"number {n}")) for n in range(5)]
+    newest = shelf.run(shelf.catalogue.listed(Which(), 2))
+    assert [item.id for item in newest.items] == [letters[4], letters[3]]
+    assert (newest.total, newest.unread) == (5, 5)
+    rest = shelf.run(shelf.catalogue.listed(Which(before=newest.items[-1].number), 10))
+    assert [item.id for item in rest.items] == letters[2::-1]
+    assert rest.total == 5
+    assert [item.id for item in shelf.run(shelf.catalogue.listed(Which(), 2, 1)).items] == [letters[3], letters[2]]
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("straße", True),
+        ("STRASSE", True),
+        ("aß", True),
+        ("ße", True),
+        ("xß", False),
+        ("ßx", False),
+        ('"two words"', True),
+        ('"words two"', False),
+        ("words two", True),
+        ("-words", False),
+        ("-absent", True),
+        ("100%", True),
+        ("1_0", False),
+        ("日本", True),
+        ("本語の", True),
+        ("subject:tw", True),
+        ("subject:inside", False),
+        ("inside", True),
+        ("tw", True),
+        ("-tw", False),
+        ("-two inside", False),
+        ("inside -absent", True),
+        ("from:alice", True),
+        ("from:alice@home.test", True),
+        ("from:lice@home.test", False),
+        ("from:ALICE@HOME.test", True),
+        ('from:"Alice A"', True),
+        ("from:@home.test", True),
+        ("from:@ome.test", False),
+        ("to:bob@home.test", True),
+        ("to:ob@home.test", False),
+        ("to:bob", True),
+        ("to:carol@elsewhere.test", False),
+        ("cc:dave", True),
+        ("bcc:carol@elsewhere.test", True),
+        ("bcc:bob", False),
+        ("reply-to:desk@home.test", True),
+        ("addressed:dave@home.test", True),
+        ("addressed:nobody@home.test", False),
+        ("message-id:<one@home.test>", True),
+        ("message-id:one", True),
+        ("message-id:two", False),
+        ("larger:10 smaller:1M", True),
+        ("larger:1M", False),
+        ("after:1h", True),
+        ("before:1h", False),
+        ("is:unread", True),
+        ("is:read", False),
+        ("is:tagged", False),
+        ("has:attachment", False),
+        ("has:inline", False),
+    ],
+)
+def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool) -> None:
+    shelf.put(
+        text(
+            "two words",
+            "Inside: Straße 100% 日本語のメール",
+            Cc="dave@home.test",
+            Reply_To="desk@home.test",
+            Message_ID="<one@home.test>",
+            **{"Content-Type": "text/plain; charset=utf-8"},
+        ),
+        to=(BOB, CAROL),
+    )
+    assert bool(shelf.find(query)) is is_found, query
+
+
+@given(query=st.text(max_size=60) | st.from_regex(r"(larger|smaller|after|before):[0-9]{1,15}[kmgwd]?", fullmatch=True))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_query_is_too_odd_for_the_database(shelf: Shelf, query: str) -> None:
+    try:
+        shelf.find(query)
+    except BadQuery:
+        return
+
+
+def test_an_address_is_not_found_within_another(shelf: Shelf) -> None:
+    """What users of others had to work round: a@b finds ba@b there."""
+    shelf.put(text(To="xbob@home.test"), to=(Address("xbob", "home.test"),))
+    mine = shelf.put(text(To="bob@home.test"))
+    assert shelf.find("to:bob@home.test") == [mine]
+    assert shelf.find(addressed=BOB.key) == [mine]
+    assert shelf.find(written_by=ALICE.key)[0] == mine
+    assert shelf.find(written_by=BOB.key) == []
+
+
+def test_attachments_and_inline_parts_are_found(shelf: Shelf) -> None:
+    octets = (
+        b'From: a@home.test\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\n\r\nSee.\r\n--x\r\n'
+        b'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="a.pdf"\r\n\r\nPDF\r\n--x--\r\n'
+    )
+    letter = shelf.put(octets)
+    assert shelf.find("has:attachment") == [letter]
+    assert shelf.items()[0].attachments == 1
+
+
+def test_who_has_read_a_letter_says_so(shelf: Shelf) -> None:
+    first, second = shelf.put(), shelf.put()
+    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 1
+    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 0
+    assert (shelf.find("is:read"), shelf.find("is:unread")) == ([first], [second])
+    assert shelf.run(shelf.catalogue.listed(Which(), 0)).unread == 1
+
+
+def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
+    tagged = Address("bob+news+Blue", "home.test")
+    letter = shelf.put(text(X_Tags="Red, two  words,, red", To="bob+news@home.test"), to=(tagged,))
+    assert shelf.items()[0].tags == ("Blue", "news", "Red", "two words") or set(shelf.items()[0].tags) == {
+        "Blue",
+        "news",
+        "Red",
+        "two words",
+    }
+    assert shelf.items()[0].mailboxes == (BOB.key,)
+    assert shelf.find("tag:RED is:tagged") == [letter]
+    which = Which(ids=(letter,))
+    assert shelf.run(shelf.catalogue.tag(which, ["mine"], ["NEWS", "blue"])) == 1
+    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "Red": 1, "two words": 1}
+    shelf.run(shelf.catalogue.rename_tag("red", "Mine"))
+    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "two words": 1}
+    shelf.run(shelf.catalogue.set_tags(which, ["only"]))
+    assert shelf.items()[0].tags == ("only",)
+    by_tag = Which(terms=parse("tag:only"))
+    assert shelf.run(shelf.catalogue.tag(by_tag, ["other"], ["only"])) == 1
+    assert shelf.items()[0].tags == ("other",)
+    assert shelf.run(shelf.catalogue.remove_tag("OTHER")) == 1
+    assert shelf.find("is:tagged") == []
+
+
+def test_each_mailbox_has_its_own_view(shelf: Shelf) -> None:
+    both = shelf.put(to=(BOB, CAROL), account=ALICE.key)
+    carols = shelf.put(to=(CAROL,))
+    assert shelf.find(mailbox=BOB.key) == [both]
+    assert shelf.find(mailbox=CAROL.key) == [carols, both]
+    assert shelf.find(mailbox=ALICE.key) == []
+    assert shelf.find(seen_by=ALICE.key) == [both], "who submitted a letter may see it"
+    counts = {each.mailbox: (each.total, each.unread) for each in shelf.run(shelf.catalogue.mailboxes())}
+    assert counts == {BOB.key: (1, 1), CAROL.key: (2, 2)}
+
+
+def _recounted(shelf: Shelf) -> None:
+    """What is kept as counts is what one would count."""
+    people = (ALICE, BOB, CAROL)
+    for which in (
+        Which(),
+        *(Which(mailbox=each.key) for each in people),
+        *(Which(seen_by=each.key) for each in people),
+    ):
+        there = shelf.run(shelf.catalogue.first(which, 1000))
+        # Nothing is listed, so that it is not seen from the list how many there are.
+        listed = shelf.run(shelf.catalogue.listed(which, 0))
+        assert (listed.total, listed.unread) == (len(there), sum(item.unread for item in there)), which
+    counts = {each.mailbox: each.total for each in shelf.run(shelf.catalogue.mailboxes())}
+    assert counts == {
+        each.key: total
+        for each in people
+        if (total := shelf.run(shelf.catalogue.listed(Which(mailbox=each.key), 0)).total)
+    }
+
+
+def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
+    catalogue = shelf.catalogue
+    first = shelf.put(to=(BOB, CAROL), account=ALICE.key)
+    own = shelf.put(to=(ALICE,), account=ALICE.key)
+    shelf.put(to=(CAROL,))
+    _recounted(shelf)
+    shelf.run(catalogue.mark(Which(ids=(first,)), unread=False))
+    _recounted(shelf)
+    token = shelf.run(catalogue.delete(Which(mailbox=CAROL.key))).token
+    _recounted(shelf)
+    shelf.run(catalogue.mark(Which(), unread=False))
+    shelf.run(catalogue.undo(token))
+    _recounted(shelf)
+    for account in (CAROL, ALICE):
+        away = shelf.run(catalogue.delete(Which(seen_by=account.key))).token
+        _recounted(shelf)
+        shelf.run(catalogue.undo(away))
+        _recounted(shelf)
+    shelf.run(catalogue.delete(Which(ids=(first,), seen_by=BOB.key)))
+    shelf.run(catalogue.delete(Which(ids=(own,))))
+    shelf.clock.advance(shelf.keeping.undo + 1)
+    wait_until(shelf, lambda: _archived(shelf, 2))
+    _recounted(shelf)
+
+
+async def _archived(shelf: Shelf, count: int) -> bool:
+    return len(await shelf.store.entries(ARCHIVE, 0, 10)) == count
+
+
+def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
+    """From then on it is for him, as by an alias of another office."""
+    source = shelf.put(to=(BOB,), account=ALICE.key)
+    copy = Copy(LetterId("0" * 15), source, (ALICE.key,))
+    shelf.run(_write(shelf, lambda connection: writes.add(connection, (), (copy,), 0)))
+    assert shelf.find(mailbox=ALICE.key) == [source]
+    _recounted(shelf)
+
+
+async def _write(shelf: Shelf, operation: Operation[None]) -> None:
+    await shelf.catalogue._database.write(operation)
+
+
+def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
+    monkeypatch.setattr("mailstack.mailbox.index.batches.BATCH", 2)
+    shelf = Shelf(tmp_path / "data")
+    letters = [shelf.put() for _ in range(5)]
+    marking = shelf.pump.start(shelf.catalogue.mark(Which(), unread=False))
+    assert any(len(shelf.find("is:read")) == 2 for _ in range(20_000)), "the first part, before time passes"
+    late = shelf.put()
+    assert not marking, "others have their turn first"
+    wait_until(shelf, lambda: _has(shelf, marking))
+    assert marking == [5]
+    assert shelf.find("is:unread") == [late]
+    deleting = shelf.pump.start(shelf.catalogue.delete(Which(terms=parse("is:read"))))
+    wait_until(shelf, lambda: _has(shelf, deleting))
+    deleted = deleting[0]
+    assert (deleted.count, deleted.ids) == (5, tuple(letters))
+    bringing = shelf.pump.start(shelf.catalogue.undo(deleted.token))
+    wait_until(shelf, lambda: _has(shelf, bringing))
+    assert (bringing, shelf.find()) == ([5], [late, *letters[::-1]])
+    _recounted(shelf)
+    shelf.close()
+
+
+async def _has(shelf: Shelf, results: list[object]) -> bool:
+    """The database is asked, so that its threads have their turn."""
+    await shelf.catalogue.listed(Which(), 0)
+    return bool(results)
+
+
+def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    deleted = shelf.run(shelf.catalogue.delete(Which(ids=(letters[0], letters[2]))))
+    assert (deleted.count, shelf.find()) == (2, [letters[1]])
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.find() == letters[::-1]
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 0
+
+
+def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
+    both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
+    deleted = shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key)))
+    assert (deleted.count, deleted.ids) == (2, (both, bobs))
+    assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
+    assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
+    assert shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key))).count == 0
+    assert [each.mailbox for each in shelf.run(shelf.catalogue.mailboxes())] == [CAROL.key]
+    assert [event.data.only_for for event in shelf.catalogue.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
+    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.find(seen_by=BOB.key) == [bobs, both]
+    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=CAROL.key)))
+    assert shelf.find() == [bobs, both]
+    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=BOB.key)))
+    assert shelf.find() == [bobs], "when all have deleted it nobody has it"
+
+
+def test_all_but_some_are_chosen(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    assert shelf.run(shelf.catalogue.mark(Which(without=(letters[1],)), unread=False)) == 2
+    assert shelf.find("is:unread") == [letters[1]]
+
+
+def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "data")
+    letters = [shelf.put() for _ in range(2)]
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == []
+    assert shelf.run(shelf.catalogue.undo(token)) == 2
+    assert shelf.find() == letters[::-1]
+    _recounted(shelf)
+    shelf.close()
+
+
+def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
+    letter = shelf.put()
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.clock.advance(shelf.keeping.undo + 1)
+    shelf.settle()
+    assert shelf.run(shelf.catalogue.undo(token)) == 0
+
+    async def gone() -> bool:
+        try:
+            await shelf.store.content(letter)
+        except KeyError:
+            return True
+        return False
+
+    wait_until(shelf, gone)
+    assert shelf.run(shelf.store.entries(ARCHIVE, 0, 10)) == []
+
+
+def wait_until(shelf: Shelf, holds: object, seconds: float = 60.0) -> None:
+    """What runs in threads of the database gets its turns, and its time on a machine whose disk is busy."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if shelf.run(holds()):  # type: ignore[operator]
+            return
+        shelf.clock.advance(0.1)
+    raise AssertionError("it never came true")
+
+
+def test_all_is_there_after_a_restart_and_what_came_meanwhile(shelf: Shelf) -> None:
+    first = shelf.put()
+    shelf.run(shelf.catalogue.tag(Which(), ["kept"]))
+    shelf.run(shelf.catalogue.mark(Which(), unread=False))
+    if shelf.directory is None:
+        return
+    second = shelf.put(settle=False)
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == [second, first]
+    assert shelf.find("tag:kept is:read") == [first]
+
+
+def test_a_lost_index_is_made_anew(shelf: Shelf) -> None:
+    letters = [shelf.put() for _ in range(3)]
+    if shelf.directory is None:
+        return
+    shelf.close()
+    for file in shelf.directory.glob("catalogue.sqlite3*"):
+        file.unlink()
+    shelf.open()
+    assert shelf.find() == letters[::-1]
+
+
+def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
+    shelf.put()
+    if shelf.directory is None:
+        return
+    shelf.close()
+    for file in shelf.directory.glob("mailstack.sqlite3*"):
+        file.unlink()
+    shelf.open()
+    assert shelf.find() != [], "nothing says that it is another one, as long as that is empty"
+    shelf.close()
+    shelf.open()
+    other = shelf.put(text("other"))
+    shelf.close()
+    shelf.open()
+    assert shelf.find() == [other]
+
+
+def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
+    shelf.catalogue._removal.keeping = Keeping(letters=2, age=3600.0)
+    letters = [shelf.put() for _ in range(4)]
+    shelf.clock.advance(2)
+    wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))
+    shelf.clock.advance(4000)
+    wait_until(shelf, lambda: _is(shelf, []))
+
+
+async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
+    found = await shelf.catalogue.listed(Which(), 10)
+    return [item.id for item in found.items] == letters
+
+
+def test_a_copy_in_another_office_is_no_letter_of_its_own(shelf: Shelf) -> None:
+    """Found by Received, sender, recipient and the host that called; its id leads to the letter."""
+    source = shelf.put(to=(CAROL,), state=DeliveryState.RELAYED, account=ALICE.key)
+    trace = f"Received: from x\r\n\tby mx.home.test with ESMTP\r\n\tid {source} for <c@d>;\r\n\tdate\r\n".encode()
+    copy = shelf.put(trace + text(), to=(CAROL,), office="mx.world.test", helo="mx.home.test")
+    assert shelf.find() == [source]
+    assert shelf.items()[0].copies == (copy,)
+    assert shelf.find(ids=(copy,)) == [source]
+    item = shelf.run(shelf.catalogue.item(copy))
+    assert item is not None
+    assert item.id == source
+    assert set(shelf.run(shelf.catalogue.records([item]))) == {source, copy}
+    assert [entry.letter for entry in shelf.run(shelf.store.entries(ARCHIVE, 0, 10))] == [source]
+
+
+def test_a_letter_that_only_claims_to_be_a_copy_is_one_of_its_own(shelf: Shelf) -> None:
+    """As one that somebody fetched here, and sends again."""
+    source = shelf.put(to=(CAROL,), state=DeliveryState.RELAYED, account=ALICE.key)
+    trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
+    again = [
+        shelf.put(trace + text(), to=(CAROL,), helo="app.test"),
+        shelf.put(trace + text(), to=(BOB,), helo="mx.home.test"),
+        shelf.put(trace + text(), to=(CAROL,), sender=BOB, helo="mx.home.test"),
+        shelf.put(trace + text(), to=(CAROL,), account=ALICE.key),
+    ]
+    assert shelf.find() == [*again[::-1], source]
+
+
+def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
+    told: list[str] = []
+    stop = shelf.catalogue.feed.listen(lambda event: told.append(event.name))
+    shelf.put()
+    shelf.run(shelf.catalogue.mark(Which(), unread=False))
+    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.run(shelf.catalogue.undo(token))
+    assert told == ["step", "letter", "changed", "deleted", "changed"]
+    stop()
+    shelf.put()
+    assert len(told) == 5
+
+
+def test_octets_that_are_no_letter_are_found_all_the_same(shelf: Shelf) -> None:
+    letters = [
+        shelf.put(octets) for octets in (b"\x00\xff\xfe", b"\r\n", b"Subject: " + b"x" * 5000 + b"\r\n\r\n", b"a" * 99)
+    ]
+    assert shelf.find() == letters[::-1]

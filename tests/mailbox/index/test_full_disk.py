@@ -1,0 +1,64 @@
+"""A catalogue that can't be opened on a full disk keeps no office from its start, and is opened when there is room."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.database import MemoryDatabase, Operation
+from mailstack.mailbox.index.indexer import AGAIN
+from mailstack.mailbox.index.items import Which
+from mailstack.store import StoreError, StoreFull
+from tests.aid import run
+from tests.mailbox.index.shelf import Shelf, inline, own_mailbox
+
+
+class FailingDatabase(MemoryDatabase):
+    """One that takes nothing while there is a trouble."""
+
+    trouble: StoreError | None = None
+
+    def write(self, operation: Operation[Any]) -> Deferred[Any]:
+        return super().write(operation) if self.trouble is None else fail(self.trouble)
+
+
+def catalogue_of(shelf: Shelf, database: FailingDatabase) -> Catalogue:
+    return Catalogue(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.keeping)
+
+
+def test_a_full_disk_puts_it_off() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    letter = shelf.put(b"Subject: one\r\n\r\n")
+    database.trouble = StoreFull("no space left on device")
+    catalogue = catalogue_of(shelf, database)
+    run(catalogue.start())
+    shelf.clock.advance(3 * AGAIN)
+    database.trouble = None
+    shelf.clock.advance(AGAIN)
+    run(catalogue.up_to_date())
+    listed = run(catalogue.listed(Which(), limit=10))
+    assert [item.id for item in listed.items] == [letter]
+    run(catalogue.stop())
+
+
+def test_it_is_not_opened_after_the_end() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    database.trouble = StoreFull("no space left on device")
+    catalogue = catalogue_of(shelf, database)
+    run(catalogue.start())
+    run(catalogue.stop())
+    database.trouble = None
+    shelf.clock.advance(10 * AGAIN)
+    with pytest.raises(sqlite3.ProgrammingError):
+        database._connection.execute("SELECT 1")
+
+
+def test_other_trouble_stops_the_start() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    database.trouble = StoreError("input/output error")
+    with pytest.raises(StoreError, match="input/output"):
+        run(catalogue_of(shelf, database).start())

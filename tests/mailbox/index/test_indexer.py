@@ -1,0 +1,149 @@
+"""Reading in the background: trouble costs time and no letter, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from mailstack.letter import Content, LetterId
+from mailstack.mailbox.index.catalogue import PATIENCE
+from mailstack.mailbox.index.database import MemoryDatabase
+from mailstack.mailbox.index.indexer import AGAIN, AWAY
+from mailstack.store import Damaged, StoreError
+from mailstack.store.memory_archiving import ArchivingMemoryStore
+from tests.mailbox.index.shelf import Shelf
+
+
+class Failing(MemoryDatabase):
+    """A database whose disk is full for a while."""
+
+    is_full = False
+
+    def write(self, operation: Callable[..., Any]) -> Deferred[Any]:
+        return fail(StoreError("no room")) if self.is_full else super().write(operation)
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    monkeypatch.setattr("tests.mailbox.index.shelf.MemoryDatabase", Failing)
+    return Shelf(None)
+
+
+def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
+    assert isinstance(shelf.memory, Failing)
+    shelf.memory.is_full = True
+    first = shelf.put()
+    assert shelf.find() == []
+    second = shelf.put()
+    shelf.memory.is_full = False
+    shelf.clock.advance(AGAIN + 1)
+    shelf.settle()
+    assert shelf.find() == [second, first]
+    assert not shelf.clock.bugs
+
+
+OUT_OF_REACH = StoreError("out of reach")
+
+
+class Away(ArchivingMemoryStore):
+    """A store that can't read its contents for a while."""
+
+    trouble: StoreError | None = None
+
+    async def content(self, letter: LetterId) -> Content:
+        if self.trouble is not None:
+            raise self.trouble
+        return await super().content(letter)
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Away:
+    store = Away()
+    monkeypatch.setattr("tests.mailbox.index.shelf.ArchivingMemoryStore", lambda: store)
+    return store
+
+
+def test_what_could_not_be_read_is_read_when_it_can_be(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = OUT_OF_REACH
+    first, second = shelf.put(), shelf.put()
+    assert shelf.find() == []
+    shelf.clock.advance(AWAY / 2)
+    away.trouble = None
+    shelf.clock.advance(AGAIN + 1)
+    shelf.settle()
+    assert shelf.find() == [second, first]
+
+
+def test_what_is_damaged_stops_nothing_behind_it(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = Damaged("not what was accepted")
+    shelf.put()
+    away.trouble = None
+    there = shelf.put()
+    assert shelf.find() == [there]
+
+
+def test_what_is_out_of_reach_for_very_long_stops_nothing_behind_it_any_more(away: Away) -> None:
+    shelf = Shelf(None, poll=10 * AWAY)
+    away.trouble = OUT_OF_REACH
+    shelf.put()
+    for _ in range(2):
+        shelf.clock.advance(AWAY)
+        shelf.settle()
+    away.trouble = None
+    assert shelf.find() == []
+    there = shelf.put()
+    assert shelf.find() == [there]
+
+
+class Slow(MemoryDatabase):
+    """A database that has done what it was asked when it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Deferred[None]] = []
+        self.is_slow = False
+
+    def write(self, operation: Callable[..., Any]) -> Deferred[Any]:
+        if not self.is_slow:
+            return super().write(operation)
+        self.asked.append(begun := Deferred())
+        return begun.addCallback(lambda _: super(Slow, self).write(operation))
+
+    def go_on(self) -> None:
+        self.asked.pop(0).callback(None)
+
+
+def test_who_waits_need_not_wait_for_letters_that_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.mailbox.index.shelf.MemoryDatabase", Slow)
+    shelf = Shelf(None)
+    database = shelf.memory
+    assert isinstance(database, Slow)
+    database.is_slow = True
+    told: list[int] = []
+    for number in range(20):
+        # Each comes while the one before is written: it never is idle.
+        shelf.put(settle=False)
+        Deferred.fromCoroutine(shelf.catalogue.up_to_date()).addCallback(lambda _, number=number: told.append(number))
+        if number:
+            database.go_on()
+            # The first was being read already: whether it was the last is known by the next look.
+            assert told == list(range(number if number > 1 else 0)), "the next letter is still being written"
+    database.go_on()
+    assert told == list(range(20))
+    database.is_slow = False
+    shelf.close()
+
+
+def test_nobody_waits_for_ever_for_an_index_that_is_behind(shelf: Shelf) -> None:
+    shelf.catalogue._indexing._works = True
+    done: list[object] = []
+    Deferred.fromCoroutine(shelf.catalogue.up_to_date()).addCallback(done.append)
+    shelf.clock.advance(PATIENCE - 1)
+    assert done == []
+    shelf.clock.advance(2)
+    assert done == [None]

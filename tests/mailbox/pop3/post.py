@@ -1,0 +1,228 @@
+"""What the mailbox tests stand on: a shelf of letters with faults, an authenticator, and sessions in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mailstack.letter import Content, LetterId
+from mailstack.letter.content import Octets
+from mailstack.letter.step import Step
+from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.mailbox.pop3.session import Limits, converse
+from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.pop3.client import ClientEngine
+from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
+from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
+from tests.protocols.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
+
+TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+
+
+class Shelf:
+    """The mailbox part of a Store in memory, for one account, with faults that a test switches on."""
+
+    def __init__(self, *letters: bytes) -> None:
+        self.letters: dict[int, Content] = {uid: Octets(letter) for uid, letter in enumerate(letters, 1)}
+        self.holders: dict[str, str] = {}
+        self.collected: set[int] = set()
+        self.steps: list[Step] = []
+        self.updates = 0
+        self.reads: list[list[int]] = []
+        """What was read together, call by call."""
+        self.faults: set[str] = set()
+
+    def _fail(self, what: str) -> None:
+        if what in self.faults:
+            raise StoreError(f"{what} fails")
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        self._fail("open")
+        if self.holders.setdefault(mailbox, owner) != owner:
+            raise MaildropInUse(mailbox)
+        entries = [Entry(uid, content.size, LetterId(f"letter{uid}")) for uid, content in self.letters.items()]
+        return Maildrop(mailbox, 0xA1, entries)
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self.holders.get(mailbox) == owner:
+            del self.holders[mailbox]
+        self._fail("release")
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        self._fail("read")
+        return self.letters[uid]
+
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        self._fail("read")
+        self.reads.append(list(uids))
+        return {uid: self.letters[uid] for uid in uids if uid in self.letters}
+
+    async def update_maildrop(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> list[Step]:
+        self._fail("update")
+        self.updates += 1
+        self.collected |= set(collected)
+        self.steps += steps
+        for uid in deleted:
+            del self.letters[uid]
+        return list(steps)
+
+
+class Door:
+    """An Authenticator that knows bob, and is out of order for a user named trouble."""
+
+    kinds: frozenset[type[Proof]] = frozenset({Credentials})
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        raise Unavailable("SCRAM is not among its kinds")
+
+    async def login(self, credentials: Proof, remote: HostPort) -> AccountLogin:
+        if isinstance(credentials, DigestProof):
+            if credentials.username != "bob" or not credentials.fits("secret word"):
+                raise Denied
+            return AccountLogin("bob@home.test")
+        assert isinstance(credentials, Credentials)
+        if credentials.username == "trouble":
+            raise Unavailable
+        name = credentials.username.partition("@")[0].lower()
+        if (name, credentials.password) not in {("bob", "secret word"), ("alice", "a"), ("bob", "pässword")}:
+            raise Denied
+        if not credentials.acts_for(f"{name}@home.test"):
+            raise Denied
+        return AccountLogin(f"{name}@home.test")
+
+
+class Told:
+    """A Journal that remembers."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self.steps += steps
+
+
+class Registered:
+    """Sessions that a test ends."""
+
+    def __init__(self) -> None:
+        self.open_now: list[Callable[[], None]] = []
+
+    def open(self, _: AccountLogin, end: Callable[[], None]) -> Registered:
+        self.open_now.append(end)
+        return self
+
+    async def login_of(self, account: str) -> AccountLogin:
+        return AccountLogin(account)
+
+    async def holds(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.open_now.pop()
+
+
+class Office:
+    """A POP3 port: every session shares the shelf, the clock and the journal."""
+
+    holder_of: Callable[[str], str] | None = None
+
+    def __init__(self, *letters: bytes, store: Any = None, limits: Limits | None = None, delay: int = 0) -> None:
+        self.shelf: Any = store if store is not None else Shelf(*letters)
+        self.clock = TurnedClock()
+        self.told = Told()
+        self.limits = limits or Limits()
+        self.delay = LoginDelay(delay, self.clock.now)
+        self.room = Room(1_000_000)
+        self.door = Door()
+        self.peers: list[MemoryPeer[Any]] = []
+        self.sessions = Registered()
+
+    def serve(
+        self, outward: Any, *, tls: TlsFacts | None = None, require_tls: bool = True, certificate: bool = True
+    ) -> MemoryPeer[Any]:
+        engine = ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
+        peer = MemoryPeer(
+            engine,
+            self.clock,
+            outward,
+            remote=HostPort("192.0.2.9", 40000),
+            tls=tls,
+            can_start_tls=certificate,
+        )
+        self.peers.append(peer)
+        self.clock.spawn(
+            converse(
+                peer,
+                engine,
+                office="mx.home.test",
+                authenticator=self.door,
+                store=self.shelf,
+                clock=self.clock,
+                pause=self.clock.pause,
+                journal=self.told,
+                limits=self.limits,
+                login_delay=self.delay,
+                holder_of=self.holder_of,
+                sessions=self.sessions,
+                log_out=peer.log_out,
+                room=self.room,
+            )
+        )
+        return peer
+
+    def telnet(self, **settings: Any) -> Telnet:
+        return Telnet(self, **settings)
+
+    def logged_in(self) -> Telnet:
+        telnet = self.telnet(tls=TLS)
+        assert telnet.say("USER bob", "PASS secret word").endswith(b"\r\n")
+        return telnet
+
+    def fetch(self, errand: Any, *, cut: Cut = whole, tls: TlsFacts | None = TLS, **settings: Any) -> Any:
+        """The result of `await errand(session)` for a client of our own, joined by a cable."""
+        cable = Cable(cut)
+        engine = ClientEngine()
+        server = self.serve(cable.towards(lambda: client), tls=tls)
+        client: MemoryPeer[Any] = MemoryPeer(
+            engine, self.clock, cable.towards(lambda: server), remote=HostPort("192.0.2.1", 110), tls=tls
+        )
+        session = FetchingSession(client, engine, **settings)
+        try:
+            return cable.run(errand(session), self.clock)
+        finally:
+            client.close()
+            cable.carry()
+
+
+class Telnet:
+    """A client without manners: says lines, and hears octets."""
+
+    def __init__(self, office: Office, **settings: Any) -> None:
+        self.heard = b""
+        self.closed = False
+        self.peer = office.serve(self._hear, **settings)
+        self.greeting = self.listen()
+
+    def _hear(self, octets: bytes | None) -> None:
+        if octets is None:
+            self.closed = True
+        else:
+            self.heard += octets
+
+    def listen(self) -> bytes:
+        heard, self.heard = self.heard, b""
+        return heard
+
+    def say(self, *lines: str | bytes) -> bytes:
+        """Send lines in one piece; what was answered, as one."""
+        octets = b"".join([(line.encode() if isinstance(line, str) else line) + b"\r\n" for line in lines])
+        self.peer.receive(octets)
+        return self.listen()
+
+    def hang_up(self) -> None:
+        self.peer.lose()

@@ -1,0 +1,56 @@
+"""Drives one server engine by hand: octets in, what was said and what was answered out."""
+
+from mailstack.protocols.connection import NEED_DATA
+from mailstack.protocols.smtp.commands import Bdat, Chunk, StartTls
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from tests.protocols.smtp.hosts import GREETING, answer_to
+
+PLAIN = Capabilities("mx.home.test")
+
+
+class Dialogue:
+    """A session with a friendly host; `events` and `octets` tell all of it."""
+
+    def __init__(self, capabilities=PLAIN, *, answers=answer_to, start_tls=True, **engine):
+        self.engine = ServerEngine(capabilities, **engine)
+        self.answers = answers
+        self.events = []
+        self.octets = self.engine.greet(GREETING)
+        self.starts_tls = start_tls
+
+    def hear(self, octets):
+        """The events that these octets made, each answered."""
+        heard = []
+        self.engine.receive(octets)
+        while (event := self.engine.next_event()) is not NEED_DATA:
+            heard.append(event)
+            if isinstance(event, Bdat | Chunk):
+                continue
+            answer = self.answers(event)
+            self.octets += self.engine.answer(answer)
+            if isinstance(event, StartTls) and answer.code == 220 and self.starts_tls:
+                self.engine.tls_started()
+        self.events += heard
+        return heard
+
+    def say(self, *lines):
+        """The answers to these command lines."""
+        before = len(self.octets)
+        self.hear(b"".join(line + b"\r\n" for line in lines))
+        return self.octets[before:]
+
+    def codes(self, *lines):
+        """The code and the status of each answer."""
+        answers = self.say(*lines).decode().splitlines()
+        return [tuple(line.split(" ")[:2]) for line in answers if line[3] == " "]
+
+
+def merged(events):
+    """The events, with the pieces of each content put together."""
+    result = []
+    for event in events:
+        if isinstance(event, Chunk) and result and isinstance(result[-1], Chunk):
+            result[-1] = Chunk(result[-1].octets + event.octets)
+        else:
+            result.append(event)
+    return result

@@ -1,0 +1,148 @@
+"""DSN by its octets: what NOTIFY, ORCPT, RET and ENVID may be, and what becomes of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.xtext import decode_xtext, from_ascii, in_ascii, xtext
+from mailstack.protocols.smtp.capability_match import rcpt_command
+from mailstack.protocols.smtp.commands import Rejected
+from mailstack.protocols.smtp.server import Capabilities
+from tests.protocols.smtp.dialogue import Dialogue
+
+OFFICE = Capabilities("mx.home.test")
+
+
+def after(*lines):
+    session = Dialogue(OFFICE)
+    session.say(b"EHLO c.test", *lines)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (b"RET=FULL", (("RET", "FULL"),)),
+        (b"ret=hdrs", (("RET", "HDRS"),)),
+        (b"ENVID=QQ314159", (("ENVID", "QQ314159"),)),
+        (b"ENVID=a+2Bb+3D+20c", (("ENVID", "a+2Bb+3D+20c"),)),
+        (b"ENVID=" + b"x" * 100, (("ENVID", "x" * 100),)),
+        (b"RET=FULL ENVID=1 SIZE=5", (("RET", "FULL"), ("ENVID", "1"))),
+        (b"RET", None),
+        (b"RET=", None),
+        (b"RET=BODY", None),
+        (b"RET=FULL RET=FULL", None),
+        (b"ENVID", None),
+        (b"ENVID=", None),
+        (b"ENVID=a+2b", None),
+        (b"ENVID=a+", None),
+        (b"ENVID=a=b", None),
+        (b"ENVID=+0D+0A", None),
+        (b"ENVID=+E9", None),
+        (b"ENVID=" + b"x" * 101, None),
+        (b"ENVID=\xc3\xbc", None),
+    ],
+)
+def test_mail(words, parameters):
+    """DSN-01: RET and ENVID are parsed, and travel."""
+    session = after()
+    code, status = session.codes(b"MAIL FROM:<a@b.test> " + words)[0]
+    if parameters is None:
+        assert (code, status) == ("501", "5.5.4")
+    else:
+        assert code == "250"
+        assert session.events[-1].parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (b"NOTIFY=NEVER", (("NOTIFY", "NEVER"),)),
+        (b"notify=success,Failure", (("NOTIFY", "SUCCESS,FAILURE"),)),
+        (b"NOTIFY=DELAY,DELAY", (("NOTIFY", "DELAY"),)),
+        (b"ORCPT=rfc822;Bob@b.test", (("ORCPT", "rfc822;Bob@b.test"),)),
+        (b"ORCPT=rfc822;a+2Bb@b.test NOTIFY=FAILURE", (("ORCPT", "rfc822;a+2Bb@b.test"), ("NOTIFY", "FAILURE"))),
+        (b"ORCPT=X-fax;1", (("ORCPT", "X-fax;1"),)),
+        (b"ORCPT=utf-8;b\\x{FC}@b.test", (("ORCPT", "utf-8;b\\x{FC}@b.test"),)),
+        (b"ORCPT=rfc822;" + b"x" * 493, (("ORCPT", "rfc822;" + "x" * 493),)),
+        (b"NOTIFY", None),
+        (b"NOTIFY=", None),
+        (b"NOTIFY=NEVER,SUCCESS", None),
+        (b"NOTIFY=SUCCESS,", None),
+        (b"NOTIFY=SOMETIMES", None),
+        (b"NOTIFY=SUCCESS NOTIFY=SUCCESS", None),
+        (b"ORCPT", None),
+        (b"ORCPT=", None),
+        (b"ORCPT=bob@b.test", None),
+        (b"ORCPT=;bob", None),
+        (b"ORCPT=rfc822;", None),
+        (b"ORCPT=rfc 822;bob", None),
+        (b"ORCPT=rfc822;a+0D+0ARSET", None),
+        (b"ORCPT=rfc822;a+2b", None),
+        (b"ORCPT=utf-8;b\\x{0}", None),
+        (b"ORCPT=utf-8;b\\x{110000}", None),
+        (b"ORCPT=rfc822;" + b"x" * 494, None),
+    ],
+)
+def test_rcpt(words, parameters):
+    """DSN-01: NOTIFY and ORCPT are parsed, and travel; NEVER stands alone."""
+    session = after(b"MAIL FROM:<>")
+    code, status = session.codes(b"RCPT TO:<a@b.test> " + words)[0]
+    if parameters is None:
+        assert (code, status) in {("501", "5.5.4"), ("555", "5.5.4")}
+    else:
+        assert code == "250"
+        assert session.events[-1].parameters == parameters
+
+
+@pytest.mark.parametrize("line", [b"MAIL FROM:<a@b.test> RET=FULL", b"MAIL FROM:<a@b.test> ENVID=1"])
+def test_behind_helo_there_is_no_dsn(line):
+    """EXT-03, DSN-01."""
+    session = Dialogue(OFFICE)
+    assert session.codes(b"HELO c.test", line)[1][0] == "555"
+
+
+@given(st.binary(max_size=60).filter(lambda octets: b"\r" not in octets and b"\n" not in octets))
+def test_any_value_is_taken_or_refused(octets):
+    """DSN-01: whatever the octets, an answer, and what is taken can be sent on."""
+    for line in (b"MAIL FROM:<> ENVID=", b"MAIL FROM:<> RET="):
+        session = after(line + octets)
+        event = session.events[-1]
+        assert isinstance(event, Rejected) or all(value.isprintable() for _, value in event.parameters)
+    for line in (b"RCPT TO:<a@b.test> NOTIFY=", b"RCPT TO:<a@b.test> ORCPT=utf-8;", b"RCPT TO:<a@b.test> ORCPT="):
+        session = after(b"MAIL FROM:<> SMTPUTF8", line + octets)
+        event = session.events[-1]
+        assert isinstance(event, Rejected) or all(value.isprintable() for _, value in event.parameters)
+
+
+@given(st.text())
+def test_any_text_is_xtext_or_not(text):
+    decoded = decode_xtext(text)
+    assert decoded is None or (decoded.isascii() and decoded.isprintable())
+    assert in_ascii(text).isascii()
+    assert isinstance(from_ascii(text), str)
+
+
+@given(st.text(st.characters(min_codepoint=0x80, exclude_categories=["C", "Z"])))
+def test_utf8_addresses_survive_ascii(text):
+    """UTF8-05: RFC 6533 §3."""
+    assert from_ascii(in_ascii(text)) == text
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)))
+def test_what_is_written_as_xtext_is_read_again(text):
+    """DSN-01."""
+    assert decode_xtext(xtext(text)) == text
+
+
+def test_a_relaying_says_what_the_sender_wrote():
+    """DSN-02: ORCPT is added behind an alias, and never changed (RFC 3461 §5.2.1)."""
+    nobody = Envelope(None, ())
+    bob = Recipient(Address("bob", "else.test"), Address("a=b", "home.test"))
+    assert rcpt_command({"DSN": ""}, nobody, bob) == "RCPT TO:<bob@else.test> ORCPT=rfc822;a+3Db@home.test"
+    assert rcpt_command({}, nobody, bob) == "RCPT TO:<bob@else.test>"
+    said = replace(bob, parameters=(("ORCPT", "x400;Y"),))
+    assert rcpt_command({"DSN": ""}, nobody, said) == "RCPT TO:<bob@else.test> ORCPT=x400;Y"
+    assert rcpt_command({"DSN": ""}, nobody, Recipient(bob.address)) == "RCPT TO:<bob@else.test>"

@@ -1,0 +1,154 @@
+"""LMTP (RFC 2033): its own greeting word, and an answer to the content for each recipient."""
+
+import pytest
+
+from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.content import Octets
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.commands import EndOfData
+from mailstack.protocols.smtp.replies import EachReply, reply
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from tests.protocols.smtp.dialogue import Dialogue
+from tests.protocols.smtp.hosts import QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
+from tests.protocols.smtp.pair import CUTS, Wire
+
+FULL = reply(452, "4.2.2", "the mailbox is full")
+PLAIN = Capabilities("mx.home.test")
+TO = (b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"RCPT TO:<no@d.test>", b"RCPT TO:<e@d.test>")
+
+
+def each_his_own(event):
+    """The second recipient's mailbox is full."""
+    return (
+        EachReply(250, "OK", QUEUED.status, each=(QUEUED, FULL)) if isinstance(event, EndOfData) else answer_to(event)
+    )
+
+
+def codes(session, *lines):
+    return [code for code, _ in session.codes(*lines)]
+
+
+def test_only_lhlo_says_hello():
+    """LMTP-01: RFC 2033 §4.1."""
+    session = Dialogue(PLAIN, lmtp=True)
+    assert codes(session, b"EHLO c.test", b"HELO c.test", b"MAIL FROM:<>", b"LHLO c.test") == [
+        "500",
+        "500",
+        "503",
+        "250",
+    ]
+    assert session.engine.hello.extended
+    assert codes(Dialogue(PLAIN), b"LHLO c.test") == ["502"]
+
+
+@pytest.mark.parametrize("content", [(b"DATA", b"x", b"."), (b"BDAT 3 LAST", b"x")], ids=["DATA", "BDAT"])
+def test_each_recipient_that_was_taken_has_an_answer(content):
+    """LMTP-01, CODE-05: RFC 2033 §4.2, §4.3."""
+    session = Dialogue(PLAIN, lmtp=True, answers=each_his_own)
+    codes(session, b"LHLO c.test", *TO)
+    assert codes(session, *content)[-2:] == ["250", "452"]
+    session.answers = answer_to
+    codes(session, *TO)
+    assert codes(session, *content)[-2:] == ["250", "250"]
+
+
+def test_a_second_mail_is_refused_and_the_recipients_are_still_answered():
+    """CODE-05: RFC 2033 §4.2."""
+    session = Dialogue(PLAIN, lmtp=True, answers=each_his_own)
+    codes(session, b"LHLO c.test", *TO)
+    assert codes(session, b"MAIL FROM:<x@y.test>", b"MAIL", b"DATA", b"x", b".") == ["503", "503", "354", "250", "452"]
+    codes(session, *TO)
+    assert codes(session, b"RSET", *TO, b"BDAT 3 LAST", b"x")[-2:] == ["250", "452"]
+
+
+def test_a_chunk_that_is_not_the_last_has_one_answer():
+    """BDAT-01: RFC 2033 §4.3."""
+    session = Dialogue(PLAIN, lmtp=True)
+    codes(session, b"LHLO c.test", *TO)
+    assert codes(session, b"BDAT 3", b"x", b"BDAT 0 LAST") == ["250", "250", "250"]
+
+
+def test_what_is_wrong_with_the_content_is_told_for_each():
+    """CODE-06."""
+    session = Dialogue(Capabilities("mx.home.test", max_size=10), lmtp=True)
+    codes(session, b"LHLO c.test", *TO)
+    assert codes(session, b"BDAT 11 LAST", b"123456789") == ["552", "552"]
+    codes(session, *TO)
+    assert codes(session, b"DATA", b"x" * 20, b".")[1:] == ["552", "552"]
+
+
+def test_nobody_taken_is_503():
+    """RFC 2033 §4.2."""
+    session = Dialogue(PLAIN, lmtp=True)
+    codes(session, b"LHLO c.test", *TO, b"RSET")
+    for command in (b"DATA", b"BDAT 0 LAST"):
+        assert codes(session, b"MAIL FROM:<>", b"RCPT TO:<no@d.test>", command, b"RSET") == ["250", "550", "503", "250"]
+
+
+# --- the client
+
+
+def recipients(*names):
+    return tuple(Recipient(Address(name, "d.test")) for name in names)
+
+
+def sent(*names, content=b"x\r\n", body="7BIT"):
+    return Envelope(None, (), body), recipients(*names), Octets(content)
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("body", ["7BIT", "BINARYMIME"])
+@pytest.mark.parametrize("withheld", [frozenset(), frozenset({"PIPELINING"})])
+def test_the_client_hears_of_each(cut, body, withheld):
+    """CODE-05: RFC 2033 §4.2."""
+    host = Host(ServerEngine(Capabilities("mx.home.test", withheld=withheld), lmtp=True), each_his_own)
+    client = ClientEngine()
+    wire = Wire(client, host.engine, cut)
+    session = SendingSession(wire.client, client, "client.test", lmtp=True)
+
+    async def conversation():
+        await session.open()
+        replies = await session.transact(*sent("c", "nobody", "e", body=body))
+        again = await session.transact(*sent("nobody"))
+        third = await session.transact(*sent("c", "e"))
+        await session.quit()
+        return replies, again, third
+
+    (replies, again, third), _ = wire.converse(conversation(), host.serve(wire.server))
+    assert replies == (QUEUED, UNKNOWN, FULL)
+    assert again == (UNKNOWN,)
+    assert third == (QUEUED, FULL)
+    assert "C: LHLO client.test" in session.dialogue
+
+
+def hear_from(script, *names):
+    scripted, client = ScriptedEngine(), ClientEngine()
+    wire = Wire(client, scripted)
+    session = SendingSession(wire.client, client, "client.test", lmtp=True)
+
+    async def conversation():
+        try:
+            await session.open()
+            return await session.transact(*sent(*names))
+        except Trouble as trouble:
+            return trouble
+        finally:
+            wire.client.close()
+
+    return wire.converse(conversation(), recite(wire.server, b"220 odd LMTP\r\n", script))[0]
+
+
+TAKEN = [(b"LHLO", b"250 odd\r\n"), (b"MAIL", b"250 ok\r\n"), (b"RCPT", b"250 ok\r\n"), (b"RCPT", b"250 ok\r\n")]
+
+
+def test_what_was_said_of_the_first_holds_when_the_host_hangs_up():
+    """Else the first would have the letter twice."""
+    one, other = hear_from([*TAKEN, (b"DATA", b"354 go\r\n"), (b".", b"250 yours\r\n")], "c", "e")
+    assert (one.code, other.code, str(other.status)) == (250, 451, "4.4.2")
+    trouble = hear_from([*TAKEN, (b"DATA", b"354 go\r\n"), (b".", None)], "c", "e")
+    assert trouble.stage == "final"
+
+
+def test_a_host_that_does_not_know_lhlo_is_not_asked_in_smtp():
+    assert hear_from([(b"LHLO", b"502 what\r\n")], "c").stage == "ehlo"

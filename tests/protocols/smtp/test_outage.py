@@ -1,0 +1,102 @@
+"""An outage of the database: 451 for each command, one line in the log for all of them, and no traceback."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from mailstack.policy.chain import Guard
+from mailstack.policy.greylist import Greylist
+from mailstack.policy.relaying import Relaying
+from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, Complaint
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.server_session import Session
+from mailstack.receiving.intake import Counter
+from mailstack.receiving.mx import Exchange
+from mailstack.store import Contact, StoreError, StoreFull
+from mailstack.store.memory import MemoryStore
+from tests.protocols.smtp.hosts import ScriptedEngine
+from tests.protocols.smtp.pair import Wire
+from tests.queue.letters import OFFICE
+from tests.queue.people import FailingDirectory
+from tests.queue.rig import Rig
+
+RCPTS = 300
+
+
+class LostStore(MemoryStore):
+    """One that can't be asked about contacts."""
+
+    async def contact(self, network: str) -> Contact | None:
+        raise StoreError(f"the database is away: {network}")
+
+
+def said(rig: Rig, guard: Guard | None = None) -> bytes:
+    """The replies to one client with many recipients."""
+    engine = ServerEngine(Capabilities(OFFICE))
+    wire = Wire(ScriptedEngine(), engine)
+    counter = Counter(OFFICE, rig.queue, rig.store, rig.directory)
+    session = Session(wire.server, engine, Exchange(counter, Relaying(()), guard=guard), rig.clock)
+    conversation = session.converse()
+    wire.carry(
+        wire.server, b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * RCPTS + b"QUIT\r\n"
+    )
+    wire.client.close()
+    wire.converse(conversation)
+    return bytes(wire.server.said)
+
+
+def test_each_recipient_is_put_off_and_the_log_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    directory = FailingDirectory("bob@home.test")
+    directory.good = 0
+    replies = said(Rig(directory))
+    assert replies.count(b"\r\n451 4.3.0 ") == RCPTS
+    assert b"\r\n221 " in replies, "the session goes on"
+    (record,) = caplog.records
+    assert record.getMessage() == "letters are refused with 451 4.3.0: the disk is away"
+    assert record.exc_info is None
+
+
+def test_what_is_no_outage_is_a_bug_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy(FailingDirectory):
+        async def mailbox(self, address: object) -> str | None:
+            raise ZeroDivisionError
+
+    assert said(Rig(Buggy("bob@home.test"))).count(b"\r\n451 4.3.0 ") == RCPTS
+    assert len(caplog.records) == RCPTS
+    assert all(record.exc_info for record in caplog.records)
+
+
+def test_greylisting_that_can_not_ask_lets_pass_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+    greylist = Greylist(LostStore(), rig.clock.now)
+    replies = said(rig, Guard(at_recipient=(greylist.at_recipient,)))
+    assert replies.count(b"\r\n250 2.1.5 ") >= 100
+    (record,) = caplog.records
+    assert "greylisting could not ask the store" in record.getMessage()
+    assert record.exc_info is None
+
+
+def test_a_full_database_is_said_to_be_full(caplog: pytest.LogCaptureFixture) -> None:
+    class FullDirectory(FailingDirectory):
+        async def mailbox(self, address: object) -> str | None:
+            raise StoreFull("no room")
+
+    assert said(Rig(FullDirectory("bob@home.test"))).count(b"\r\n452 4.3.1 ") == RCPTS
+    assert len(caplog.records) == 1
+
+
+def test_a_complaint_is_told_once_a_minute_whatever_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    complaint = Complaint(logging.getLogger("test"), lambda: now)
+    for number in range(100):
+        complaint.error("file %d is away", number)
+    assert len(caplog.records) == MAX_TEXTS
+    now = AGAIN
+    complaint.error("file %d is away", 1)
+    complaint.error("file %d is away", 1)
+    assert len(caplog.records) == MAX_TEXTS + 1
+    complaint.is_over()
+    complaint.error("file %d is away", 1)
+    assert len(caplog.records) == MAX_TEXTS + 2

@@ -1,0 +1,153 @@
+"""The pages of Mailpit, MailHog and GreenMail over a catalogue in memory, asked without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailstack.accounts.login_names import LoginNames
+from mailstack.letter import Address, LetterId
+from mailstack.mailbox.index.feed import Tally
+from mailstack.policy.counters import OwnCounts
+from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.sandbox.compat.context import Ground
+from mailstack.sandbox.compat.mailhog.monkey import Monkey
+from mailstack.sandbox.compat.mailpit.about import Told
+from mailstack.sandbox.compat.pages import Accounts, peer_pages
+from mailstack.sandbox.faults import Faults
+from mailstack.store import Account
+from mailstack.web.api.stream_limits import Places
+from mailstack.web.checks.links import Seen
+from mailstack.web.http_values import Answer, Ask, Upgrade
+from mailstack.web.site import Everybody, Site
+from mailstack.web.submission import Copied
+from tests.aid import run
+from tests.mailbox.index.shelf import Shelf, inline
+
+
+class Counter:
+    """Takes letters into the shelf, in place of a station."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def hand_in(
+        self, sender: str, recipients: Sequence[str], octets: bytes, *, copied: Copied | None = None
+    ) -> LetterId:
+        del copied
+        to = tuple(Address.parse(each) for each in recipients)
+        return self._shelf.put(octets, to=to, sender=Address.parse(sender) if sender else None, settle=False)
+
+
+class Desk:
+    """Who asks, and the shelf behind it."""
+
+    def __init__(self, *, mailhog_first: bool = False, streams: int = 100) -> None:
+        self.shelf = Shelf(None)
+        self.faults = Faults(self.shelf.clock.now)
+        counter: Any = Counter(self.shelf)
+        ground = Ground(
+            self.shelf.catalogue,
+            self.shelf.clock,
+            inline,
+            counter,
+            counter,
+            None,
+            self.faults,
+            self._look,
+            Places(streams, streams, OwnCounts()),
+            Monkey(self.faults),
+        )
+        accounts = Accounts(
+            self.shelf.store,
+            self._add,
+            self.shelf.store.remove_account,
+            self._reset,
+            lambda: {"capture": HostPort("127.0.0.1", 1025), "pop3s": HostPort("127.0.0.1", 1995)},
+            "home.test",
+            LoginNames({}),
+            any_password=True,
+        )
+        pages = peer_pages(
+            ground,
+            accounts,
+            Told(Tally(self.shelf.catalogue.feed, self.shelf.clock.now())),
+            mailhog_first=mailhog_first,
+        )
+        self.site = Site(pages, (), doorkeeper=Everybody())
+        self.resets = 0
+
+    async def _look(self, url: str) -> Seen:
+        if "gone" in url:
+            raise Unreachable("nobody is there")
+        return Seen(404 if "missing" in url else 200)
+
+    async def _add(self, address: str, password: str) -> None:
+        await self.shelf.store.add_accounts([Account(Address.parse(address).key, password.encode(), 0.0)])
+
+    async def _reset(self) -> None:
+        self.resets += 1
+
+    def ask(self, method: str, path: str, body: object = None, **fields: str) -> Answer:
+        """The answer; `body` as octets, or to be JSON. What stands behind ? is the query."""
+        path, _, query = path.partition("?")
+        octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+        answer = run(self.site.answer(Ask(method, path, "localhost", pairs, octets, fields)))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def get(self, path: str) -> Any:
+        """JSON, all of it."""
+        answer = self.ask("GET", path)
+        assert answer.status == 200, answer.body
+        return json.loads(whole(answer))
+
+    def upgrade(self, path: str) -> Upgrade:
+        fields = {
+            "upgrade": "websocket",
+            "connection": "Upgrade",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "sec-websocket-version": "13",
+        }
+        found = run(self.site.answer(Ask("GET", path, "localhost", {}, b"", fields)))
+        assert isinstance(found, Upgrade)
+        return found
+
+
+def whole(answer: Answer) -> bytes:
+    if isinstance(answer.body, bytes):
+        return answer.body
+    body = answer.body
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in body])
+
+    return run(read())
+
+
+class Wire:
+    """A Line in memory, whose client speaks when the test says so."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self._unread: list[bytes] = []
+        self._waiting: Deferred[None] | None = None
+
+    def say(self, octets: bytes) -> None:
+        self._unread.append(octets)
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            waiting.callback(None)
+
+    async def read(self) -> bytes:
+        while not self._unread:
+            self._waiting = Deferred()
+            await self._waiting
+        return self._unread.pop(0)
+
+    async def write(self, octets: bytes) -> None:
+        self.written += octets

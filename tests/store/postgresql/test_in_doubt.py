@@ -1,0 +1,98 @@
+"""What was begun while the database was lost, and could not be ended, is tidied up when it is back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mailstack.store import MaildropInUse, OutcomeUnknown
+from tests.aid import Pump
+from tests.contracts.store import BOB, OFFICE, acceptance, later
+from tests.store.postgresql.test_faults import within
+from tests.store.postgresql.test_process_leases import owners, until
+
+psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
+
+QUICKLY: dict[str, Any] = {"timeout": 1.0, "connect_timeout": 1.0, "lost_after": 2.0}
+
+
+def test_a_letter_that_may_have_been_stored_is_not_claimed_by_who_does_not_know_of_it(
+    pump: Pump, open_store: Any, line: Any, other: Any
+) -> None:
+    store = open_store(line.url, owner="here", **QUICKLY)
+    line.lose, line.lost = "after", line.down
+    claimed = acceptance(claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
+    with pytest.raises(OutcomeUnknown):
+        pump.run(store.accept(claimed))
+    line.up()
+    until(pump, lambda: owners(other) == [None])
+    assert other.execute("SELECT due < 1e11 AND due <= ? FROM deliveries", (store.now(),)).fetchall() == [(True,)]
+    assert store._presence._doubts.waiting() == []
+
+
+def test_a_claim_that_nobody_heard_of_is_let_go_of_and_no_other(
+    pump: Pump, open_store: Any, line: Any, other: Any
+) -> None:
+    store = open_store(line.url, owner="here", **QUICKLY)
+    kept = acceptance(at=1.0, claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
+    pump.run(store.accept(kept))
+    pump.run(store.accept(acceptance(at=2000.0)))
+    line.lose, line.lost = "after", line.down
+    with pytest.raises(OutcomeUnknown):
+        pump.run(store.claim(OFFICE, "here", store.now(), limit=10, lease=7200.0, next_due=later))
+    line.up()
+    until(pump, lambda: owners(other) == ["here", None])
+
+
+def test_a_maildrop_that_was_locked_for_nobody_is_freed(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
+    here = open_store(line.url, owner="here", **QUICKLY)
+    line.lose, line.lost = "after", line.down
+    with pytest.raises(OutcomeUnknown):
+        pump.run(here.open_maildrop(BOB.key, "me"))
+    assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(1,)]
+    line.up()
+    until(pump, lambda: other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)])
+
+
+def test_a_transaction_that_goes_on_is_waited_for(other: Any, url: str) -> None:
+    from mailstack.store.batch import Transaction
+    from mailstack.store.postgresql.connection import PostgresConnection
+    from mailstack.store.postgresql.in_doubt import Doubts, has_not_ended
+
+    doubts = Doubts()
+    doubts.add("w", [], [])
+    (doubt,) = doubts.waiting()
+    other.execute("INSERT INTO commits (writer, number, at) VALUES ('w', 1, 0)")
+    other.begin()
+    other.execute("UPDATE commits SET number = 2 WHERE writer = 'w'")
+    with psycopg.connect(url, autocommit=True) as raw:
+        presence = PostgresConnection(raw)
+        with pytest.raises(psycopg.Error) as caught:
+            doubts.settle(Transaction(presence), doubt, "here", 0.0)
+        assert has_not_ended(caught.value)
+        other.commit()
+        doubts.settle(Transaction(presence), doubt, "here", 0.0)
+    assert other.execute("SELECT count(*) FROM commits WHERE writer = 'w'").fetchall() == [(0,)]
+
+
+def test_a_maildrop_that_could_not_be_freed_is_freed_later_and_no_other(pump: Pump, open_store: Any, line: Any) -> None:
+    """Its process lives: nobody else would."""
+    here, there = open_store(line.url, owner="here", **QUICKLY), open_store(owner="there")
+    pump.run(here.open_maildrop(BOB.key, "me"))
+    pump.run(here.open_maildrop("alice@home.test", "me"))
+    line.down()
+    pump.run(here.release_maildrop(BOB.key, "me"))
+    line.up()
+    within(5.0, lambda: pump.run(here.account("a@home.test")))
+
+    def is_free() -> bool:
+        try:
+            pump.run(there.open_maildrop(BOB.key, "you"))
+        except MaildropInUse:
+            return False
+        return True
+
+    until(pump, is_free)
+    with pytest.raises(MaildropInUse):
+        pump.run(there.open_maildrop("alice@home.test", "you"))

@@ -1,0 +1,98 @@
+"""The steps for each client: with our hosts, ports and security, and never without a login for sending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
+from mailstack.web.autoconfig.formats import as_json, as_markdown, as_text
+from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
+from mailstack.web.autoconfig.services import services_of
+from tests.web.autoconfig.offices import ALL, office, usual
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "howto" / "clients.md"
+ADDRESS = "alice@home.test"
+
+each_guide = pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+
+
+def whole(steps: tuple[Step, ...]) -> str:
+    return as_text(steps)
+
+
+def test_the_clients_of_the_contract_are_all_there() -> None:
+    wanted = "outlook-new outlook-classic thunderbird apple-mail ios gmail-app k9 mutt msmtp+mpop"
+    assert set(BY_NAME) == set(wanted.split())
+
+
+@each_guide
+def test_the_steps_name_address_hosts_and_ports_and_say_that_sending_needs_a_login(guide: Guide) -> None:
+    text = " ".join(whole(guide.steps(ADDRESS, usual())).split())
+    for needed in (ADDRESS, "mx.home.test", "465", "995"):
+        assert needed in text
+    assert "requires authentication" in text or "server requires" in text
+
+
+@each_guide
+def test_an_office_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> None:
+    text = whole(guide.steps(ADDRESS, services_of(office("submission", "pop3"))))
+    assert "587" in text
+    assert "110" in text
+    assert "465" not in text
+    if guide.name not in ("mutt", "apple-mail", "ios"):  # these have one switch, or none, for both kinds
+        assert "STARTTLS" in text or "tls_starttls on" in text
+
+
+@each_guide
+def test_imap_is_told_where_it_is_offered_and_the_client_knows_it(guide: Guide) -> None:
+    text = whole(guide.steps(ADDRESS, services_of(office(*ALL))))
+    assert ("993" in text) == ("imap" in guide.protocols)
+
+
+@each_guide
+def test_a_ca_of_the_offices_own_is_told_of(guide: Guide) -> None:
+    text = whole(guide.steps(ADDRESS, usual(), "/data/tls/ca.pem"))
+    assert ("/data/tls/ca.pem" in text) == (guide.name != "outlook-new")
+    assert "ca.pem" not in whole(guide.steps(ADDRESS, usual()))
+
+
+@each_guide
+def test_what_is_not_offered_is_said(guide: Guide) -> None:
+    with pytest.raises(CannotSetUp, match="submission"):
+        guide.steps(ADDRESS, services_of(office("pop3s")))
+    with pytest.raises(CannotSetUp, match="read by"):
+        guide.steps(ADDRESS, services_of(office("submissions")))
+
+
+@pytest.mark.parametrize(
+    "address", ['"a b"@home.test', 'a"b@home.test', "a`id`@home.test", "a$HOME@home.test", "a\nb@x.test"]
+)
+@each_guide
+def test_an_address_that_would_need_quoting_gets_no_steps(guide: Guide, address: str) -> None:
+    with pytest.raises(CannotSetUp, match="by hand"):
+        guide.steps(address, usual())
+
+
+@each_guide
+def test_the_document_shows_the_very_same_steps(guide: Guide) -> None:
+    section = (
+        f"### {guide.title}\n\n`mailstack setup {guide.name} {ADDRESS}`\n\n{as_markdown(guide.steps(ADDRESS, usual()))}"
+    )
+    assert section in DOCUMENT.read_text(), f"docs/howto/clients.md should have:\n\n{section}"
+
+
+@each_guide
+def test_json_has_what_text_has(guide: Guide) -> None:
+    steps = guide.steps(ADDRESS, usual())
+    shapes = as_json(steps)
+    assert [shape["say"] for shape in shapes] == [step.say for step in steps]
+    assert [dict(step.values) for step in steps] == [shape["values"] for shape in shapes]
+
+
+def test_text_is_numbered_and_its_values_stand_in_a_column() -> None:
+    steps = (Step("Look.", (("A", "1"), ("Long", "2"))), Step("Write.", file="~/.x", text="a\nb\n"))
+    assert as_text(steps) == (
+        "1. Look.\n     A     1\n     Long  2\n\n2. Write.\n   ~/.x:\n     a\n     b\n"
+    )  # fmt: skip
